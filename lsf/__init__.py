@@ -1,0 +1,1 @@
+"""LSF, the Linux Subsystem for FreeBSD."""
