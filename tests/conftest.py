@@ -1,0 +1,56 @@
+"""Fixtures for tests that run FreeBSD programs (the machinery is in harness.py)."""
+
+from __future__ import annotations
+
+import os
+
+import harness
+import pytest
+
+
+def pytest_addoption(parser):
+    group = parser.getgroup("lsf")
+    group.addoption("--engines", default=os.environ.get("LSF_TEST_ENGINES", ""),
+                    help="comma-separated engines to run guests under: sud, trap, ptrace, sud-cli (default: all)")  # fmt: skip
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "engines(*names): the engines that a guest test runs under")
+
+
+def pytest_generate_tests(metafunc):
+    """A test that takes `lsf` runs once under each engine."""
+    if "lsf" not in metafunc.fixturenames:
+        return
+    marker = metafunc.definition.get_closest_marker("engines")
+    engines = marker.args if marker else harness.ENGINES
+    chosen = [name for name in metafunc.config.getoption("--engines").split(",") if name]
+    unknown = set(chosen) - set(harness.ALL_ENGINES)
+    if unknown:
+        raise pytest.UsageError(f"unknown engine {', '.join(sorted(unknown))}")
+    engines = [name for name in engines if not chosen or name in chosen]
+    metafunc.parametrize("lsf", engines, indirect=True, scope="function")
+
+
+@pytest.fixture
+def lsf(request, tmp_path):
+    """Runs a FreeBSD program under an engine: `lsf(program, *arguments)` returns a harness.Result.
+
+    The program's working directory is a new one of the test's own.
+    """
+    engine = request.param
+    reason = harness.engine_missing(engine)
+    if reason is not None:
+        harness.not_covered(f"everything on engine {engine}", reason)
+    work = tmp_path / "work"
+    work.mkdir()
+    return harness.Runner(engine, work)
+
+
+def pytest_terminal_summary(terminalreporter):
+    if not harness.NOT_COVERED:
+        return
+    terminalreporter.section("not covered")
+    for (what, reason), count in sorted(harness.NOT_COVERED.items()):
+        times = f" ({count} tests)" if count > 1 else ""
+        terminalreporter.write_line(f"{what}: {reason}{times}")

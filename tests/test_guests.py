@@ -1,0 +1,67 @@
+"""Every case of every guest in tests/guests, under every engine."""
+
+from __future__ import annotations
+
+import harness
+import pytest
+from known_gaps import KNOWN_GAPS
+
+GUESTS = sorted(path for path in harness.GUESTS.glob("*.c"))
+CASES = [(path.stem, case) for path in GUESTS for case in harness.guest_cases(path)]
+
+#: Cases that need more time than others, in seconds.
+TIMEOUTS: dict[str, float] = {}
+
+
+def pytest_generate_tests(metafunc):
+    if "case" in metafunc.fixturenames:
+        metafunc.parametrize(("guest", "case"), CASES, ids=[f"{guest}.{case}" for guest, case in CASES])
+
+
+@pytest.fixture(autouse=True)
+def known_gap(request):
+    """Turns the cases of known_gaps.py into strict expected failures."""
+    parameters = getattr(request.node, "callspec", None)
+    if parameters is None or "case" not in parameters.params:
+        return
+    label = f"{parameters.params['guest']}.{parameters.params['case']}"
+    reason = KNOWN_GAPS.get(label) or KNOWN_GAPS.get(f"{label}@{parameters.params.get('lsf')}")
+    if reason:
+        request.node.add_marker(pytest.mark.xfail(strict=True, reason=reason))
+
+
+def run_case(lsf, guest: str, case: str) -> None:
+    """Run one case and judge its output."""
+    label = f"{guest}.{case}"
+    result = lsf(harness.compile_guest(guest), case, timeout=TIMEOUTS.get(label, harness.DEFAULT_TIMEOUT))
+    lines = result.stdout.splitlines()
+    if result.returncode == 0 and lines and lines[-1].startswith(f"skip {guest}: "):
+        harness.not_covered(f"guest {label}", lines[-1].partition(": ")[2])
+    if result.returncode != 0 or not lines or lines[-1] != f"ok {label}":
+        pytest.fail(f"{label} does not end with 'ok {label}'\n{result.explain()}", pytrace=False)
+
+
+def test_guest(lsf, guest, case):
+    run_case(lsf, guest, case)
+
+
+@pytest.mark.engines("sud-cli")
+def test_guest_by_command(lsf):
+    """The same under the `lsf` command with the sud engine: one case, since only the way in differs."""
+    run_case(lsf, "start", "hello")
+
+
+def test_known_gaps_name_cases():
+    """A gap whose case is gone or misspelt would hide nothing and say nothing."""
+    cases = {f"{guest}.{case}" for guest, case in CASES}
+    unknown = {label for label in KNOWN_GAPS if label.partition("@")[0] not in cases}
+    assert not unknown
+
+
+@pytest.mark.parametrize("guest", [path.stem for path in GUESTS])
+def test_guest_compiles(guest):
+    """A guest is C without warnings, and a FreeBSD program."""
+    program = harness.compile_guest(guest).read_bytes()
+    elfosabi_freebsd = 9
+    assert program[:4] == b"\x7fELF"
+    assert program[7] == elfosabi_freebsd
