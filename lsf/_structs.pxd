@@ -1,0 +1,30 @@
+# cython: language_level=3
+"""Every FreeBSD struct that the shim meets, its Linux twin, and the converters between them.
+
+One rule: a converter is a pure function of its arguments. It is `cdef inline`, so it is compiled into the shim and
+into the Python extension `lsf._structs`, where tests reach it. Nothing here may need Python or libc; the only
+external functions are memcpy, memset, memcmp and strlen, which the shim has itself.
+
+Conventions:
+  - A struct is called as in its header, with a prefix: `freebsd_stat`, `linux_stat`. A struct of an older release
+    carries FreeBSD's own prefix for it: `freebsd11_stat` (COMPAT_FREEBSD11).
+  - A pointer inside a FreeBSD struct is a guest address: uint64_t.
+  - A converter is called `<target>_from_<source>`, takes the target first, zeroes it, and copies field by field.
+    It returns nothing, a size, or a negative Linux errno where a value has no counterpart.
+  - Layouts are those of FreeBSD 14/amd64 unless the name or a comment says otherwise.
+  - tests/test_abi_oracle.py compares every size and offset with FreeBSD's and Linux's headers.
+"""
+from libc.stdint cimport int8_t, int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.string cimport memcpy, memset
+
+include "structs/time.pxi"
+include "structs/file.pxi"
+include "structs/mount.pxi"
+include "structs/signal.pxi"
+include "structs/thread.pxi"
+include "structs/proc.pxi"
+include "structs/event.pxi"
+include "structs/socket.pxi"
+include "structs/tty.pxi"
+include "structs/exec.pxi"
+include "structs/sysctl.pxi"

@@ -1,0 +1,58 @@
+# Events: <sys/event.h>, <sys/poll.h>, <sys/aio.h>.
+
+# FreeBSD 12 and later.
+cdef struct freebsd_kevent:
+    uint64_t ident
+    int16_t filter
+    uint16_t flags
+    uint32_t fflags
+    int64_t data
+    uint64_t udata
+    uint64_t ext[4]
+
+# FreeBSD 4 to 11.
+cdef struct freebsd11_kevent:
+    uint64_t ident
+    int16_t filter
+    uint16_t flags
+    uint32_t fflags
+    int64_t data
+    uint64_t udata
+
+cdef struct freebsd_pollfd:
+    int32_t fd
+    int16_t events
+    int16_t revents
+
+cdef struct freebsd_aiocb_private:
+    int64_t status
+    int64_t error
+    uint64_t kernelinfo
+
+cdef struct freebsd_aiocb:
+    int32_t aio_fildes
+    int64_t aio_offset
+    uint64_t aio_buf
+    uint64_t aio_nbytes
+    int32_t spare[2]
+    uint64_t spare2
+    int32_t aio_lio_opcode
+    int32_t aio_reqprio
+    freebsd_aiocb_private aiocb_private
+    freebsd_sigevent aio_sigevent
+
+cdef extern from "<sys/epoll.h>" nogil:
+    ctypedef union linux_epoll_data "epoll_data_t":
+        void *ptr
+        int32_t fd
+        uint32_t u32
+        uint64_t u64
+    ctypedef struct linux_epoll_event "struct epoll_event":
+        uint32_t events
+        linux_epoll_data data
+
+cdef extern from "<poll.h>" nogil:
+    ctypedef struct linux_pollfd "struct pollfd":
+        int32_t fd
+        int16_t events
+        int16_t revents

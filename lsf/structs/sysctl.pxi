@@ -1,0 +1,31 @@
+# What sysctl(3) returns: <sys/resource.h>, <sys/vmmeter.h>, <vm/vm_param.h>.
+
+cdef struct freebsd_loadavg:
+    uint32_t ldavg[3]               # in units of 1/fscale
+    int64_t fscale
+
+# FreeBSD 12 and later (64-bit counters).
+cdef struct freebsd_vmtotal:
+    uint64_t t_vm
+    uint64_t t_avm
+    uint64_t t_rm
+    uint64_t t_arm
+    uint64_t t_vmshr
+    uint64_t t_avmshr
+    uint64_t t_rmshr
+    uint64_t t_armshr
+    uint64_t t_free
+    int16_t t_rq
+    int16_t t_dw
+    int16_t t_pw
+    int16_t t_sl
+    int16_t t_sw
+    uint16_t t_pad[3]
+
+# FreeBSD 12 and later (64-bit dev_t): XSWDEV_VERSION 2.
+cdef struct freebsd_xswdev:
+    uint32_t xsw_version
+    uint64_t xsw_dev
+    int32_t xsw_flags
+    int32_t xsw_nblks
+    int32_t xsw_used
