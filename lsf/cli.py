@@ -1,0 +1,183 @@
+"""The `lsf` command: runs a FreeBSD program.
+
+    lsf [options] [--] PROGRAM [ARG...]
+
+Options end at the first argument that is none. Each has a twin in the environment. This is the way of every start, so
+it imports nothing that costs (tests/test_cli.py keeps the list); the help text is a module of its own.
+"""
+
+import os
+import sys
+
+from lsf import launch
+
+#: option: (attribute or None where it is handled by name, environment twin, argument: "no", "needs", "may have")
+OPTIONS = {
+    "--root": ("root", "LSF_ROOT", "needs"),
+    "--engine": ("engine", "LSF_ENGINE", "needs"),
+    "--truss": ("truss", "LSF_TRUSS", "may have"),
+    "--osrelease": ("osrelease", "LSF_OSRELEASE", "needs"),
+    "--argv0": ("argv0", "LSF_ARGV0", "needs"),
+    "--chdir": ("chdir", "LSF_CHDIR", "needs"),
+    "--debug": ("debug", "LSF_DEBUG", "no"),
+    "--no-patch": ("patch", "LSF_PATCH", "no"),
+    "-E": (None, "LSF_SET_ENV", "needs"),
+    "-U": (None, "LSF_UNSET_ENV", "needs"),
+    "--help": (None, None, "no"),
+    "--version": (None, None, "no"),
+}
+ALIASES = {"-h": "--help"}
+_OFF = ("", "0", "no", "off")
+
+
+class UsageError(launch.LaunchError):
+    """The command line is wrong."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(f"{message} (see lsf --help)")
+
+
+def _set_variable(env: dict[str, str], assignment: str, where: str) -> None:
+    name, equals, value = assignment.partition("=")
+    if not name or not equals:
+        raise UsageError(f"{where} {assignment}: not of the form NAME=VALUE")
+    env[name] = value
+
+
+def guest_environment(host) -> dict[str, str]:
+    """What the host's environment gives to a guest, before LSF_SET_ENV, -E and their like.
+
+    LD_* variables speak to the host's dynamic linker, and name libraries that FreeBSD's cannot load. LC_CTYPE is dropped where
+    only this Python has set it (PEP 538).
+    """
+    env = {name: value for name, value in host.items() if not name.startswith("LD_")}
+    if env.get("LC_CTYPE") == "C.UTF-8" and "LC_ALL" not in env:
+        try:
+            fd = os.open("/proc/self/environ", os.O_RDONLY)
+        except OSError:
+            return env
+        try:
+            block = b"\0"
+            while piece := os.read(fd, 1 << 17):
+                block += piece
+        finally:
+            os.close(fd)
+        if b"\0LC_CTYPE=" not in block:
+            del env["LC_CTYPE"]
+    return env
+
+
+def options_from_environment(host, options: launch.Options, env: dict[str, str]) -> None:
+    """Apply the environment twins of the options."""
+    for attribute, variable, _ in OPTIONS.values():
+        value = host.get(variable) if variable else None
+        if not value:
+            continue
+        if variable == "LSF_SET_ENV":
+            for assignment in value.split(","):
+                _set_variable(env, assignment, variable)
+        elif variable == "LSF_UNSET_ENV":
+            for name in value.split(","):
+                env.pop(name, None)
+        elif variable == "LSF_TRUSS":
+            options.truss = None if value in _OFF else "" if value == "1" else value
+        elif variable in ("LSF_DEBUG", "LSF_PATCH"):
+            setattr(options, attribute, value not in _OFF)
+        else:
+            setattr(options, attribute, value)
+
+
+def scan(arguments: list[str], options: launch.Options, env: dict[str, str]) -> tuple[str | None, list[str]]:
+    """Apply the options of a command line. Returns what is left: the program and its arguments.
+
+    The program is None after --help and --version, which are then in the second place.
+    """
+    index = 0
+    while index < len(arguments) and arguments[index].startswith("-") and arguments[index] != "-":
+        argument = arguments[index]
+        index += 1
+        if argument == "--":
+            break
+        value = None
+        if argument.startswith("--"):
+            name, equals, given = argument.partition("=")
+            value = given if equals else None
+        else:
+            name = argument[:2]
+            value = argument[2:] or None
+        name = ALIASES.get(name, name)
+        if name not in OPTIONS:
+            raise UsageError(f"{argument}: unknown option")
+        attribute, _, takes = OPTIONS[name]
+        if takes == "no" and value is not None:
+            raise UsageError(f"{name} takes no argument")
+        if takes == "needs" and value is None:
+            if index == len(arguments):
+                raise UsageError(f"{name} needs an argument")
+            value = arguments[index]
+            index += 1
+        if name in ("--help", "--version"):
+            return None, [name]
+        if name == "-E":
+            _set_variable(env, value, "-E")
+        elif name == "-U":
+            env.pop(value, None)
+        elif takes == "no":
+            setattr(options, attribute, name != "--no-patch")
+        else:
+            setattr(options, attribute, value or "")
+    rest = arguments[index:]
+    if not rest:
+        raise UsageError("no program given")
+    return rest[0], rest[1:]
+
+
+def _restore_signals() -> None:
+    """Python ignores these two for itself, and an ignored signal stays so over exec."""
+    import _signal
+
+    for name in ("SIGPIPE", "SIGXFSZ"):
+        _signal.signal(getattr(_signal, name), _signal.SIG_DFL)
+
+
+def run(arguments: list[str]) -> int:
+    """Do what a command line says. Returns the exit status; a program that is started never does."""
+    try:
+        options = launch.Options()
+        env = guest_environment(os.environ)
+        options_from_environment(os.environ, options, env)
+        program, rest = scan(arguments, options, env)
+        if program is None:
+            from lsf import usage
+
+            print(usage.HELP if rest == ["--help"] else usage.version(), end="")
+            return 0
+        if options.engine not in launch.ENGINES:
+            raise UsageError(f"--engine {options.engine}: not one of {', '.join(launch.ENGINES)}")
+        _restore_signals()
+        launch.launch(options, program, rest, env)
+        raise AssertionError("not reached")
+    except launch.LaunchError as error:
+        os.write(2, os.fsencode(f"lsf: {error}\n"))
+        return error.status
+    except KeyboardInterrupt:
+        # The guest has not begun: end as it would have.
+        import _signal
+
+        _signal.signal(_signal.SIGINT, _signal.SIG_DFL)
+        os.kill(os.getpid(), _signal.SIGINT)
+        return launch.STATUS_FAILED
+
+
+def main() -> int:
+    """The `lsf` command."""
+    return run(sys.argv[1:])
+
+
+def main_go() -> int:
+    """The `go_freebsd_amd64_exec` command, which `go test` and `go run` call with a program and its arguments."""
+    return run(["--", *sys.argv[1:]])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,37 @@
+"""What `lsf --help` and `lsf --version` print: apart from cli.py, for no start needs it."""
+
+HELP = """\
+usage: lsf [options] [--] PROGRAM [ARG...]
+
+Runs a FreeBSD program. Options end at the program.
+
+  --root DIR         run in this FreeBSD root: PROGRAM and all it opens are looked for there   LSF_ROOT
+  --engine NAME      how system calls reach LSF: auto, sud, trap or ptrace (default: auto)     LSF_ENGINE
+  -E NAME=VALUE      set an environment variable                              LSF_SET_ENV=A=1,B=2
+  -U NAME            unset an environment variable                            LSF_UNSET_ENV=A,B
+  --chdir DIR        the directory to start in, inside the root                                LSF_CHDIR
+  --argv0 NAME       the program's argv[0]                                                     LSF_ARGV0
+  --truss[=FILE]     write system calls to FILE, or to standard error         LSF_TRUSS=FILE, LSF_TRUSS=1
+  --osrelease R      the FreeBSD release to show: 14.1-RELEASE, 14.1 or 1401000                LSF_OSRELEASE
+  --no-patch         leave the program's text as it is, at some cost in speed                  LSF_PATCH=0
+  --debug            say more about what LSF does                                              LSF_DEBUG=1
+  -h, --help         this text
+  --version          the version of LSF
+
+Each option has the environment variable beside it as its twin; the option wins.
+Host variables whose names begin with LD_ are not given to the program; -E sets them nevertheless.
+
+The exit status is the program's, 128+N in a shell where signal N ended it; else
+  125  LSF itself failed      126  the program could not be run      127  it was not found
+"""
+
+
+def version() -> str:
+    """The line that `lsf --version` prints."""
+    from importlib.metadata import PackageNotFoundError
+    from importlib.metadata import version as distribution_version
+
+    try:
+        return f"lsf {distribution_version('lsf')}\n"
+    except PackageNotFoundError:
+        return "lsf (not installed)\n"
