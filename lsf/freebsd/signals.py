@@ -84,7 +84,12 @@ TABLE: tuple[Signal, ...] = _TABLE + tuple(
 #: Linux signals without a FreeBSD twin: (Linux number, Linux name, FreeBSD number it is delivered as, reason).
 LINUX_ONLY = (
     # Only kill(2) sends it; no kernel since 2.4 does.
-    (16, "SIGSTKFLT", 15, "it asks to end, as SIGTERM does, and like SIGTERM ends a program that does not catch it without a core"),
+    (
+        16,
+        "SIGSTKFLT",
+        15,
+        "it asks to end, as SIGTERM does, and like SIGTERM ends a program that does not catch it without a core",
+    ),
     # init and container managers send it when the power fails or the container shall stop.
     (30, "SIGPWR", 15, "it asks to end, as SIGTERM does, and has the same default"),
 )

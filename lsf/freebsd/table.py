@@ -116,7 +116,11 @@ def _argument(text: str) -> Argument:
         raise ValueError(f"{argument.name} has a direction and is no pointer")
     if argument.direction == "str" and argument.size:
         raise ValueError(f"{argument.name}: a string has no size")
-    if argument.direction in ("out", "inout") and argument.ctype.startswith("const ") and argument.ctype.count("*") == 1:
+    if (
+        argument.direction in ("out", "inout")
+        and argument.ctype.startswith("const ")
+        and argument.ctype.count("*") == 1
+    ):
         raise ValueError(f"{argument.name} is written and const")
     return argument
 
