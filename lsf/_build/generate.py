@@ -346,7 +346,8 @@ walk_choice(const struct number *rows, size_t count, int value, int from_linux)
 
     def number(row: flags.Row) -> str:
         name = row.name or "no type"
-        return f"\t{{ {row.freebsd:#x}, {row.linux or 0:#x}, {int(row.one_way)}, {int(row.linux is None)} }},\t/* {name} */\n"
+        pair = f"{row.freebsd:#x}, {row.linux or 0:#x}"
+        return f"\t{{ {pair}, {int(row.one_way)}, {int(row.linux is None)} }},\t/* {name} */\n"
 
     for word in flags.WORDS:
         name = word.name
@@ -359,9 +360,8 @@ walk_choice(const struct number *rows, size_t count, int value, int from_linux)
             parts += [f"\nstatic const struct number {numbers}[] = {{\n", *map(number, field.rows), "};\n"]
         parts.append(f"\nstatic const struct bit {name}_bits[] = {{\n")
         for row in word.bits:
-            parts.append(
-                f"\t{{ {row.freebsd:#x}, {row.linux or 0:#x}, {int(row.one_way)}, {int(row.ignored)} }},\t/* {row.name} */\n"
-            )
+            pair = f"{row.freebsd:#x}, {row.linux or 0:#x}"
+            parts.append(f"\t{{ {pair}, {int(row.one_way)}, {int(row.ignored)} }},\t/* {row.name} */\n")
         parts.append("};\n")
         parts.append(
             f"static const struct word {name} = {{ {freebsd_mask:#x}, {linux_mask:#x}, {numbers}, {name}_bits,"
@@ -514,16 +514,16 @@ def decode_c() -> str:
             continue
         mine = tuple(
             f"\t{{ {strings[argument.name]}, LSF_KIND_{decode.argument_kind(row, argument).name},"
-            f" {_direction(argument.direction)}, {decode.argument_size(row, argument):#x}, {int(argument.size_in_bytes)} }},\n"
+            f" {_direction(argument.direction)},"
+            f" {decode.argument_size(row, argument):#x}, {int(argument.size_in_bytes)} }},\n"
             for argument in row.arguments
         )
         if mine not in positions:
             positions[mine] = len(args)
             args += mine
         result = decode.result_kind(row).name if row.has_prototype else "NONE"
-        calls.append(
-            f"\t{{ {strings[row.name]}, {positions[mine]}, {len(mine)}, LSF_KIND_{result} }},\t/* {number} {row.name} */\n"
-        )
+        entry = f"{strings[row.name]}, {positions[mine]}, {len(mine)}, LSF_KIND_{result}"
+        calls.append(f"\t{{ {entry} }},\t/* {number} {row.name} */\n")
     names, ranges = [], []
     for kind in decode.Kind:
         found = decode.names(kind)

@@ -141,9 +141,9 @@ _TABLES: dict[Kind, str] = {
 
 
 def names(kind: Kind) -> tuple[tuple[str, int, int], ...]:
-    """(name, value, mask) of every name that a kind prints; a name applies where word & mask == value. () for other kinds.
+    """(name, value, mask) of every name that a kind prints; () for a kind that prints none.
 
-    The mask of a bit is the bit; of a choice it is all ones.
+    A name applies where word & mask == value. The mask of a bit is the bit; of a choice it is all ones.
     """
     everything = 0xFFFFFFFF
     if kind in _OWN_NAMES:
@@ -347,14 +347,24 @@ _BY_CALL: dict[str, dict[str, Kind]] = {
 }
 
 #: Results that are more than their C type says.
-_RESULTS = {
-    **dict.fromkeys(["fork", "vfork", "rfork", "pdfork", "wait4", "wait6", "getpgrp", "getpgid", "getsid", "setsid"], Kind.PID),
-    **dict.fromkeys(
-        ["open", "openat", "dup", "socket", "accept", "accept4", "kqueue", "kqueuex", "posix_openpt", "shm_open2", "freebsd12_shm_open", "timerfd_create", "__specialfd", "fhopen", "kmq_open", "freebsd10_pipe", "oaccept", "ocreat"],
-        Kind.FD,
+_PID_RESULTS = (
+    *("fork", "vfork", "rfork", "pdfork", "wait4", "wait6"),
+    *("getpgrp", "getpgid", "getsid", "setsid"),
+)
+_FD_RESULTS = (
+    *("open", "openat", "dup", "socket", "accept", "accept4", "kqueue", "kqueuex", "posix_openpt", "shm_open2"),
+    *(
+        "freebsd12_shm_open",
+        "timerfd_create",
+        "__specialfd",
+        "fhopen",
+        "kmq_open",
+        "freebsd10_pipe",
+        "oaccept",
+        "ocreat",
     ),
-    "umask": Kind.OCT,
-}  # fmt: skip
+)
+_RESULTS = dict.fromkeys(_PID_RESULTS, Kind.PID) | dict.fromkeys(_FD_RESULTS, Kind.FD) | {"umask": Kind.OCT}
 
 
 def argument_kind(call: Syscall, argument: Argument) -> Kind:

@@ -1,7 +1,8 @@
 """FreeBSD's errors, their texts, and their twins on Linux.
 
 One table serves both directions. A row whose Linux number is reached from it but does not lead back (or the other way
-round) has its reason beside it. Sources: FreeBSD `sys/errno.h` and `lib/libc/gen/errlst.c`, Linux `asm-generic/errno*.h`.
+round) has its reason beside it. Sources: FreeBSD `sys/errno.h` and `lib/libc/gen/errlst.c`, Linux
+`asm-generic/errno*.h`.
 """
 
 from __future__ import annotations

@@ -52,7 +52,9 @@ class Field:
 
 @dataclass(frozen=True)
 class Word:
-    """A flag word. A strict one refuses (UNKNOWN) bits that have no row, or no twin and are not ignored; another drops them.
+    """A flag word.
+
+    A strict one refuses (UNKNOWN) bits that have no row, or no twin and are not ignored; another drops them.
 
     `returns` is false where nothing ever comes back from Linux (and two FreeBSD bits may share a Linux one).
     """
@@ -125,7 +127,7 @@ WORDS: tuple[Word, ...] = (
             Row("AT_EMPTY_PATH", 0x4000, 0x1000),
         ),
     ),
-    # mmap(2). The caller takes the alignment (bits 24 to 31) off, and MAP_GUARD and MAP_STACK, which are no bits on Linux.
+    # mmap(2). The caller takes the alignment (bits 24 to 31) off, and MAP_GUARD and MAP_STACK, no bits on Linux.
     Word(
         "mmap_flags",
         strict=True,
@@ -230,7 +232,8 @@ WORDS: tuple[Word, ...] = (
         ),
     ),
     Word("ss_flags", strict=True, bits=(Row("SS_ONSTACK", 1, 1), Row("SS_DISABLE", 4, 2))),
-    # st_flags of stat(2), chflags(2) <-> the attributes of FS_IOC_GETFLAGS. The user's and the superuser's immutable are one on Linux.
+    # st_flags of stat(2), chflags(2) <-> the attributes of FS_IOC_GETFLAGS. The user's and the superuser's immutable
+    # are one on Linux.
     Word(
         "file_flags",
         strict=True,

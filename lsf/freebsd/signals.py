@@ -4,8 +4,8 @@ Sources: FreeBSD `sys/signal.h`, the property table of `sys/kern/kern_sig.c`, `s
 traps; Linux `asm/signal.h`, `asm-generic/siginfo.h`, `arch/x86/kernel/traps.c`.
 
 A FreeBSD signal that Linux lacks travels as one of Linux's real-time signals 32 to 62. No glibc lives in a guest, so
-32 and 33, which glibc keeps for itself, are free. Linux's 63 and 64 are LSF's own. FreeBSD's real-time signals 92 to 126
-have no carrier: there are 62 of them and 27 numbers left.
+32 and 33, which glibc keeps for itself, are free. Linux's 63 and 64 are LSF's own. FreeBSD's real-time signals 92 to
+126 have no carrier: there are 62 of them and 27 numbers left.
 """
 
 from __future__ import annotations

@@ -29,9 +29,9 @@ class TableError(ValueError):
 class Argument:
     """One argument of a syscall.
 
-    `direction` is '' for a value or an address that is not followed, else 'in', 'out', 'inout' or 'str' (a string that is read).
-    `size` is the number of elements as the table spells it: the name of an argument, `*name`, a constant, or '' for one object;
-    `size_in_bytes` says that it counts bytes although the pointer is to something larger.
+    `direction` is '' for a value or an address that is not followed, else 'in', 'out', 'inout' or 'str' (a string that
+    is read). `size` is the number of elements as the table spells it: the name of an argument, `*name`, a constant, or
+    '' for one object; `size_in_bytes` says that it counts bytes although the pointer is to something larger.
     """
 
     ctype: str
