@@ -123,6 +123,26 @@ def name(number: int) -> str:
     return row.name if row else f"SIG#{number}"
 
 
+# --- wait(2) -------------------------------------------------------------------------------------------------------
+
+#: Low bits of the status of a stopped process, on both systems.
+WSTOPPED = 0x7F
+#: The status of a process that was continued.
+CONTINUED, LINUX_CONTINUED = 0x13, 0xFFFF
+
+
+def from_linux_wait_status(status: int) -> int:
+    """FreeBSD's status of wait(2) for Linux's: the same form, but for the numbers of signals and of `continued`."""
+    low = status & 0x7F
+    if status & 0xFFFF == LINUX_CONTINUED:
+        return CONTINUED
+    if low == WSTOPPED:
+        return low | from_linux(status >> 8 & 0x3F) << 8
+    if low:
+        return status & 0x80 | from_linux(low)
+    return status & 0xFF00
+
+
 # --- siginfo -------------------------------------------------------------------------------------------------------
 
 #: Codes that say who sent a signal, whatever its number: (name, FreeBSD, Linux).
