@@ -28,6 +28,7 @@
 #include <sys/resource.h>
 #include <sys/thr.h>
 #include <sys/umtx.h>
+#include <sys/unistd.h>
 #include <machine/sysarch.h>
 
 #ifndef GUEST_NAME

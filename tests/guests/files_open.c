@@ -1,0 +1,392 @@
+/* open(2), openat(2): every flag, and the errors in FreeBSD's order (sys/kern/vfs_syscalls.c, vfs_vnops.c). */
+#include "guest.h"
+
+#define OPEN(path, flags) sys(SYS_open, path, flags, 0644)
+#define CLOSE(fd) CHECK_EQ(sys(SYS_close, fd), 0)
+
+TEST(access_modes)
+{
+	char c = 'x';
+	int fd;
+
+	guest_put("file", "abc", 3);
+	fd = (int)CHECK_OK(OPEN("file", O_RDONLY));
+	CHECK_EQ(sys(SYS_read, fd, &c, 1), 1);
+	CHECK_EQ(c, 'a');
+	CHECK_ERR(sys(SYS_write, fd, "x", 1), EBADF);
+	CLOSE(fd);
+	fd = (int)CHECK_OK(OPEN("file", O_WRONLY));
+	CHECK_ERR(sys(SYS_read, fd, &c, 1), EBADF);
+	CHECK_EQ(sys(SYS_write, fd, "x", 1), 1);
+	CLOSE(fd);
+	fd = (int)CHECK_OK(OPEN("file", O_RDWR));
+	CHECK_EQ(sys(SYS_read, fd, &c, 1), 1);
+	CHECK_EQ(c, 'x');
+	CHECK_EQ(sys(SYS_write, fd, "y", 1), 1);
+	CLOSE(fd);
+	CHECK_ERR(OPEN("file", O_ACCMODE), EINVAL);
+}
+
+TEST(lowest_descriptor)
+{
+	int a = (int)CHECK_OK(OPEN("/", O_RDONLY));
+	int b = (int)CHECK_OK(OPEN("/", O_RDONLY));
+
+	CHECK_EQ(a, 3);
+	CHECK_EQ(b, 4);
+	CLOSE(a);
+	CHECK_EQ(OPEN("/", O_RDONLY), 3);
+}
+
+TEST(create_mode)
+{
+	struct stat st;
+
+	CHECK_OK(sys(SYS_umask, 027));
+	CLOSE(CHECK_OK(sys(SYS_open, "a", O_CREAT | O_WRONLY, 0777)));
+	CHECK_EQ(guest_stat("a", &st), 0);
+	CHECK_EQ(st.st_mode, S_IFREG | 0750);
+	/* The sticky bit is not for files that open makes. */
+	CHECK_OK(sys(SYS_umask, 0));
+	CLOSE(CHECK_OK(sys(SYS_open, "b", O_CREAT | O_WRONLY, 01666)));
+	CHECK_EQ(guest_stat("b", &st), 0);
+	CHECK_EQ(st.st_mode, S_IFREG | 0666);
+	/* Without write permission in its mode, the descriptor can still be written. */
+	int fd = (int)CHECK_OK(sys(SYS_open, "c", O_CREAT | O_WRONLY, 0400));
+	CHECK_EQ(sys(SYS_write, fd, "x", 1), 1);
+}
+
+TEST(exclusive)
+{
+	CLOSE(CHECK_OK(OPEN("new", O_CREAT | O_EXCL | O_WRONLY)));
+	CHECK_ERR(OPEN("new", O_CREAT | O_EXCL | O_WRONLY), EEXIST);
+	CHECK_EQ(sys(SYS_symlink, "nowhere", "link"), 0);
+	CHECK_ERR(OPEN("link", O_CREAT | O_EXCL | O_WRONLY), EEXIST);
+	/* A dangling link without O_EXCL makes its target. */
+	CLOSE(CHECK_OK(OPEN("link", O_CREAT | O_WRONLY)));
+	struct stat st;
+	CHECK_EQ(guest_stat("nowhere", &st), 0);
+}
+
+TEST(truncate)
+{
+	struct stat st;
+
+	guest_put("file", "0123456789", 10);
+	CLOSE(CHECK_OK(OPEN("file", O_WRONLY | O_TRUNC)));
+	CHECK_EQ(guest_stat("file", &st), 0);
+	CHECK_EQ(st.st_size, 0);
+}
+
+TEST(append)
+{
+	struct stat st;
+
+	guest_put("file", "0123", 4);
+	int a = (int)CHECK_OK(OPEN("file", O_WRONLY | O_APPEND));
+	int b = (int)CHECK_OK(OPEN("file", O_WRONLY | O_APPEND));
+	CHECK_EQ(sys(SYS_write, a, "aa", 2), 2);
+	CHECK_EQ(sys(SYS_write, b, "bb", 2), 2);
+	CHECK_EQ(sys(SYS_lseek, a, 0, SEEK_SET), 0);
+	CHECK_EQ(sys(SYS_write, a, "cc", 2), 2);
+	CHECK_EQ(guest_stat("file", &st), 0);
+	CHECK_EQ(st.st_size, 10);
+}
+
+TEST(nofollow)
+{
+	guest_put("file", "", 0);
+	CHECK_EQ(sys(SYS_mkdir, "dir", 0755), 0);
+	CHECK_EQ(sys(SYS_symlink, "file", "link"), 0);
+	CHECK_EQ(sys(SYS_symlink, "dir", "dirlink"), 0);
+	/* EMLINK, where Linux says ELOOP (open(2), ERRORS). */
+	CHECK_ERR(OPEN("link", O_RDONLY | O_NOFOLLOW), EMLINK);
+	CHECK_ERR(OPEN("link", O_WRONLY | O_NOFOLLOW | O_TRUNC), EMLINK);
+	CHECK_ERR(OPEN("link", O_WRONLY | O_NOFOLLOW | O_CREAT), EMLINK);
+	CHECK_ERR(OPEN("dirlink", O_RDONLY | O_NOFOLLOW | O_DIRECTORY), EMLINK);
+	CHECK_OK(OPEN("file", O_RDONLY | O_NOFOLLOW));
+	CHECK_OK(OPEN("link", O_RDONLY));
+	/* Links on the way are followed; a loop is ELOOP still. */
+	CHECK_OK(OPEN("dirlink/.", O_RDONLY | O_NOFOLLOW));
+	CHECK_EQ(sys(SYS_symlink, "loop2", "loop1"), 0);
+	CHECK_EQ(sys(SYS_symlink, "loop1", "loop2"), 0);
+	CHECK_ERR(OPEN("loop1", O_RDONLY), ELOOP);
+	CHECK_ERR(OPEN("loop1/x", O_RDONLY | O_NOFOLLOW), ELOOP);
+}
+
+TEST(directory)
+{
+	char c;
+
+	guest_put("file", "x", 1);
+	CHECK_EQ(sys(SYS_mkdir, "dir", 0755), 0);
+	int fd = (int)CHECK_OK(OPEN("dir", O_RDONLY | O_DIRECTORY));
+	CHECK_ERR(sys(SYS_read, fd, &c, 1), EISDIR);
+	CHECK_OK(OPEN("dir", O_RDONLY));
+	CHECK_ERR(OPEN("file", O_RDONLY | O_DIRECTORY), ENOTDIR);
+	CHECK_ERR(OPEN("dir", O_WRONLY), EISDIR);
+	CHECK_ERR(OPEN("dir", O_RDWR), EISDIR);
+	CHECK_ERR(OPEN("dir", O_RDONLY | O_TRUNC), EISDIR);
+	CHECK_ERR(OPEN("file/", O_RDONLY), ENOTDIR);
+	CHECK_ERR(OPEN("dir", O_CREAT | O_EXCL | O_RDONLY), EEXIST);
+}
+
+/* O_CREAT makes no directory and, with O_DIRECTORY, no file either. */
+TEST(create_and_directory)
+{
+	struct stat st;
+
+	CHECK_ERR(OPEN("missing", O_CREAT | O_EXCL | O_DIRECTORY | O_RDONLY), EINVAL);
+	CHECK_ERR(OPEN("missing", O_CREAT | O_DIRECTORY | O_RDONLY), ENOENT);
+	CHECK_ERR(guest_stat("missing", &st), ENOENT);
+	CHECK_OK(OPEN(".", O_CREAT | O_DIRECTORY | O_RDONLY));
+}
+
+TEST(close_on_exec)
+{
+	int a = (int)CHECK_OK(OPEN("/", O_RDONLY | O_CLOEXEC));
+	int b = (int)CHECK_OK(OPEN("/", O_RDONLY));
+
+	CHECK_EQ(sys(SYS_fcntl, a, F_GETFD, 0), FD_CLOEXEC);
+	CHECK_EQ(sys(SYS_fcntl, b, F_GETFD, 0), 0);
+	CHECK_EQ(sys(SYS_fcntl, b, F_SETFD, FD_CLOEXEC), 0);
+	CHECK_EQ(sys(SYS_fcntl, b, F_GETFD, 0), FD_CLOEXEC);
+}
+
+TEST(flags_read_back)
+{
+	int fd = (int)CHECK_OK(OPEN("file", O_RDWR | O_CREAT | O_EXCL | O_TRUNC | O_APPEND | O_NONBLOCK | O_CLOEXEC));
+
+	/* Only what is a state of the open file comes back. */
+	CHECK_EQ(sys(SYS_fcntl, fd, F_GETFL, 0) & (O_ACCMODE | O_APPEND | O_NONBLOCK | O_ASYNC | O_CREAT | O_EXCL | O_TRUNC
+	    | O_CLOEXEC), O_RDWR | O_APPEND | O_NONBLOCK);
+	CHECK_EQ(sys(SYS_fcntl, fd, F_SETFL, 0), 0);
+	CHECK_EQ(sys(SYS_fcntl, fd, F_GETFL, 0), O_RDWR);
+	CHECK_EQ(sys(SYS_fcntl, fd, F_SETFL, O_NONBLOCK), 0);
+	CHECK_EQ(sys(SYS_fcntl, fd, F_GETFL, 0), O_RDWR | O_NONBLOCK);
+	fd = (int)CHECK_OK(OPEN("file", O_WRONLY | O_SYNC));
+	CHECK_EQ(sys(SYS_fcntl, fd, F_GETFL, 0), O_WRONLY | O_SYNC);
+	fd = (int)CHECK_OK(OPEN("file", O_RDONLY));
+	CHECK_EQ(sys(SYS_fcntl, fd, F_GETFL, 0), O_RDONLY);
+	fd = (int)CHECK_OK(OPEN("file", O_WRONLY | O_DSYNC));
+	CHECK_EQ(sys(SYS_fcntl, fd, F_GETFL, 0), O_WRONLY | O_DSYNC);
+}
+
+/* flock(2) semantics at open: shared goes with shared, exclusive with none. */
+TEST(locks_at_open)
+{
+	int a = (int)CHECK_OK(OPEN("file", O_RDWR | O_CREAT | O_EXLOCK));
+
+	CHECK_ERR(OPEN("file", O_RDONLY | O_SHLOCK | O_NONBLOCK), EAGAIN);
+	CHECK_ERR(OPEN("file", O_RDONLY | O_EXLOCK | O_NONBLOCK), EAGAIN);
+	CLOSE(a);
+	CHECK_OK(OPEN("file", O_RDONLY | O_SHLOCK));
+	CHECK_OK(OPEN("file", O_RDONLY | O_SHLOCK | O_NONBLOCK));
+	CHECK_ERR(OPEN("file", O_RDONLY | O_EXLOCK | O_NONBLOCK), EAGAIN);
+	/* A failed attempt leaks no descriptor. */
+	CHECK_EQ(OPEN("file", O_RDONLY), 5);
+}
+
+TEST(lock_waits)
+{
+	int ends[2];
+	char c;
+
+	CHECK_EQ(sys(SYS_pipe2, ends, 0), 0);
+	int a = (int)CHECK_OK(OPEN("file", O_RDWR | O_CREAT | O_EXLOCK));
+	int pid = guest_fork();
+	if (pid == 0) {
+		CHECK_EQ(sys(SYS_write, ends[1], "1", 1), 1);
+		CHECK_OK(OPEN("file", O_RDWR | O_EXLOCK));
+		CHECK_EQ(sys(SYS_write, ends[1], "2", 1), 1);
+		guest_exit(0);
+	}
+	CHECK_EQ(sys(SYS_read, ends[0], &c, 1), 1);
+	guest_sleep_ms(50);
+	CHECK_EQ(sys(SYS_fcntl, ends[0], F_SETFL, O_NONBLOCK), 0);
+	CHECK_ERR(sys(SYS_read, ends[0], &c, 1), EAGAIN);
+	/* The child shares the descriptor from fork: only an unlock frees the file. */
+	CHECK_EQ(sys(SYS_flock, a, LOCK_UN), 0);
+	CHECK_EQ(guest_wait(pid), 0);
+	CHECK_EQ(sys(SYS_read, ends[0], &c, 1), 1);
+	CHECK_EQ(c, '2');
+}
+
+TEST(execute_only)
+{
+	char c;
+
+	guest_put("file", "x", 1);
+	CHECK_EQ(sys(SYS_chmod, "file", 0755), 0);
+	int fd = (int)CHECK_OK(OPEN("file", O_EXEC));
+	CHECK_ERR(sys(SYS_read, fd, &c, 1), EBADF);
+	CHECK_ERR(sys(SYS_write, fd, &c, 1), EBADF);
+	CHECK_ERR(OPEN("file", O_EXEC | O_WRONLY), EINVAL);
+	CHECK_ERR(OPEN("file", O_EXEC | O_RDWR), EINVAL);
+	CHECK_EQ(sys(SYS_chmod, "file", 0644), 0);
+	CHECK_ERR(OPEN("file", O_EXEC), EACCES);
+	/* On a directory it is O_SEARCH. */
+	CHECK_EQ(sys(SYS_mkdir, "dir", 0755), 0);
+	guest_put("dir/inner", "y", 1);
+	fd = (int)CHECK_OK(OPEN("dir", O_SEARCH));
+	CHECK_OK(sys(SYS_openat, fd, "inner", O_RDONLY, 0));
+}
+
+TEST(path_only)
+{
+	struct stat st;
+	char c;
+
+	guest_put("file", "xyz", 3);
+	int fd = (int)CHECK_OK(OPEN("file", O_PATH));
+	CHECK_ERR(sys(SYS_read, fd, &c, 1), EBADF);
+	CHECK_ERR(sys(SYS_lseek, fd, 0, SEEK_SET), EBADF);
+	CHECK_ERR(sys(SYS_ftruncate, fd, 0), EBADF);
+	CHECK_EQ(sys(SYS_fstat, fd, &st), 0);
+	CHECK_EQ(st.st_size, 3);
+	/* A symbolic link can be opened itself. */
+	CHECK_EQ(sys(SYS_symlink, "file", "link"), 0);
+	fd = (int)CHECK_OK(OPEN("link", O_PATH | O_NOFOLLOW));
+	CHECK_EQ(sys(SYS_fstat, fd, &st), 0);
+	CHECK(S_ISLNK(st.st_mode));
+	fd = (int)CHECK_OK(OPEN(".", O_PATH | O_DIRECTORY));
+	CHECK_EQ(sys(SYS_fstatat, fd, "file", &st, 0), 0);
+	CHECK_ERR(OPEN("file", O_PATH | O_DIRECTORY), ENOTDIR);
+}
+
+TEST(empty_path)
+{
+	struct stat st;
+
+	CHECK_ERR(OPEN("", O_RDONLY), ENOENT);
+	CHECK_ERR(OPEN("", O_RDONLY | O_CREAT), ENOENT);
+	guest_put("file", "xyz", 3);
+	int fd = (int)CHECK_OK(OPEN("file", O_PATH));
+	int again = (int)CHECK_OK(sys(SYS_openat, fd, "", O_RDONLY | O_EMPTY_PATH, 0));
+	char c;
+	CHECK_EQ(sys(SYS_read, again, &c, 1), 1);
+	CHECK_EQ(c, 'x');
+	CHECK_ERR(sys(SYS_openat, fd, "", O_RDONLY, 0), ENOENT);
+	CHECK_EQ(sys(SYS_fstatat, fd, "", &st, AT_EMPTY_PATH), 0);
+	CHECK_EQ(st.st_size, 3);
+	CHECK_ERR(sys(SYS_fstatat, fd, "", &st, 0), ENOENT);
+}
+
+TEST(resolve_beneath)
+{
+	guest_put("outside", "x", 1);
+	CHECK_EQ(sys(SYS_mkdir, "dir", 0755), 0);
+	CHECK_EQ(sys(SYS_mkdir, "dir/sub", 0755), 0);
+	guest_put("dir/inside", "y", 1);
+	CHECK_EQ(sys(SYS_symlink, "../outside", "dir/out"), 0);
+	CHECK_EQ(sys(SYS_symlink, "inside", "dir/in"), 0);
+	int fd = (int)CHECK_OK(OPEN("dir", O_RDONLY));
+	CHECK_OK(sys(SYS_openat, fd, "inside", O_RDONLY | O_RESOLVE_BENEATH, 0));
+	CHECK_OK(sys(SYS_openat, fd, "in", O_RDONLY | O_RESOLVE_BENEATH, 0));
+	CHECK_OK(sys(SYS_openat, fd, "sub/../inside", O_RDONLY | O_RESOLVE_BENEATH, 0));
+	CHECK_ERR(sys(SYS_openat, fd, "../outside", O_RDONLY | O_RESOLVE_BENEATH, 0), ENOTCAPABLE);
+	CHECK_ERR(sys(SYS_openat, fd, "out", O_RDONLY | O_RESOLVE_BENEATH, 0), ENOTCAPABLE);
+	CHECK_ERR(sys(SYS_openat, fd, "/etc", O_RDONLY | O_RESOLVE_BENEATH, 0), ENOTCAPABLE);
+}
+
+TEST(relative_to_descriptor)
+{
+	CHECK_EQ(sys(SYS_mkdir, "dir", 0755), 0);
+	guest_put("dir/file", "x", 1);
+	guest_put("file", "y", 1);
+	int dir = (int)CHECK_OK(OPEN("dir", O_RDONLY));
+	int file = (int)CHECK_OK(OPEN("file", O_RDONLY));
+	CHECK_OK(sys(SYS_openat, dir, "file", O_RDONLY, 0));
+	CHECK_OK(sys(SYS_openat, AT_FDCWD, "dir/file", O_RDONLY, 0));
+	CHECK_ERR(sys(SYS_openat, 999, "file", O_RDONLY, 0), EBADF);
+	CHECK_ERR(sys(SYS_openat, -1, "file", O_RDONLY, 0), EBADF);
+	CHECK_ERR(sys(SYS_openat, file, "file", O_RDONLY, 0), ENOTDIR);
+	/* An absolute path does not look at the descriptor. */
+	CHECK_OK(sys(SYS_openat, 999, "/", O_RDONLY, 0));
+}
+
+TEST(names)
+{
+	char name[5000];
+
+	memset(name, 'n', sizeof(name));
+	name[255] = '\0';
+	CLOSE(CHECK_OK(OPEN(name, O_CREAT | O_WRONLY)));
+	name[255] = 'n', name[256] = '\0';
+	CHECK_ERR(OPEN(name, O_CREAT | O_WRONLY), ENAMETOOLONG);
+	CHECK_ERR(OPEN(name, O_RDONLY), ENAMETOOLONG);
+	for (int i = 0; i < 4998; i += 2)
+		name[i] = '.', name[i + 1] = '/';
+	name[4998] = '.', name[4999] = '\0';
+	CHECK_ERR(OPEN(name, O_RDONLY), ENAMETOOLONG);
+	/* MAXPATHLEN is 1024 with the terminating zero. */
+	name[1022] = '.', name[1023] = '\0';
+	CHECK_OK(OPEN(name, O_RDONLY));
+	CHECK_ERR(OPEN("missing", O_RDONLY), ENOENT);
+	CHECK_ERR(OPEN("missing/file", O_CREAT | O_WRONLY), ENOENT);
+	guest_put("file", "x", 1);
+	CHECK_ERR(OPEN("file/inner", O_RDONLY), ENOTDIR);
+	CHECK_ERR(OPEN("file/inner", O_CREAT | O_WRONLY), ENOTDIR);
+}
+
+TEST(fifo)
+{
+	CHECK_EQ(sys(SYS_mkfifo, "fifo", 0644), 0);
+	CHECK_ERR(OPEN("fifo", O_WRONLY | O_NONBLOCK), ENXIO);
+	int r = (int)CHECK_OK(OPEN("fifo", O_RDONLY | O_NONBLOCK));
+	int w = (int)CHECK_OK(OPEN("fifo", O_WRONLY | O_NONBLOCK));
+	char c;
+	CHECK_ERR(sys(SYS_read, r, &c, 1), EAGAIN);
+	CHECK_EQ(sys(SYS_write, w, "z", 1), 1);
+	CHECK_EQ(sys(SYS_read, r, &c, 1), 1);
+	CLOSE(w);
+	CHECK_EQ(sys(SYS_read, r, &c, 1), 0);
+}
+
+TEST(descriptor_limit)
+{
+	struct rlimit rl = { 8, 8 };
+
+	CHECK_EQ(sys(SYS_setrlimit, RLIMIT_NOFILE, &rl), 0);
+	for (int fd = 3; fd < 8; fd++)
+		CHECK_EQ(OPEN("/", O_RDONLY), fd);
+	CHECK_ERR(OPEN("/", O_RDONLY), EMFILE);
+	CHECK_ERR(sys(SYS_dup, 0), EMFILE);
+	CHECK_ERR(sys(SYS_dup2, 0, 8), EBADF);
+	int ends[2];
+	CHECK_ERR(sys(SYS_pipe2, ends, 0), EMFILE);
+	/* The file is not made when there is no descriptor for it. */
+	struct stat st;
+	CHECK_ERR(OPEN("made", O_CREAT | O_WRONLY), EMFILE);
+	CHECK_EQ(sys(SYS_close, 7), 0);
+	CHECK_ERR(sys(SYS_pipe2, ends, 0), EMFILE);
+	CHECK_EQ(OPEN("/", O_RDONLY), 7);
+	CHECK_EQ(guest_stat("/", &st), 0);
+}
+
+TEST(executable_is_busy)
+{
+	/* The text of a running program cannot be opened for writing. */
+	char path[1100];
+	int in = (int)CHECK_OK(OPEN(guest_argv[0], O_RDONLY));
+	int out = (int)CHECK_OK(sys(SYS_open, "copy", O_WRONLY | O_CREAT, 0755));
+	static char buffer[65536];
+	long n;
+
+	while ((n = CHECK_OK(sys(SYS_read, in, buffer, sizeof(buffer)))) > 0)
+		CHECK_EQ(sys(SYS_write, out, buffer, n), n);
+	CLOSE(in);
+	CLOSE(out);
+	CHECK_EQ(sys(SYS___getcwd, path, 1000), 0);
+	format(path + strlen(path), 100, "/copy");
+	char *argv[] = { path, "@try_to_write", NULL }, *env[] = { NULL };
+	int pid = guest_fork();
+	if (pid == 0)
+		CHECK_OK(sys(SYS_execve, path, argv, env));
+	CHECK_EQ(guest_wait(pid), 0);
+}
+
+HELPER(try_to_write)
+{
+	CHECK_ERR(OPEN("copy", O_WRONLY), ETXTBSY);
+}
