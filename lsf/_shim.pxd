@@ -1,0 +1,160 @@
+"""What runtime.h declares: the structs that assembly knows, Linux syscalls, guest memory, locks."""
+from libc.stdint cimport int8_t, int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+
+cdef extern from "shim/runtime.h" nogil:
+    ctypedef uint64_t uaddr
+
+    ctypedef struct frame_t "struct frame":
+        uint64_t arg[6]
+        uint64_t nr, ret, rsp, result
+        uint64_t rbx, rbp, r12, r13, r14, r15
+
+    ctypedef struct siginfo_sent:
+        int32_t pid
+        uint32_t uid
+        uint64_t value
+
+    ctypedef struct siginfo_child:
+        int32_t pid
+        uint32_t uid
+        int32_t status
+        int64_t utime, stime
+
+    ctypedef struct siginfo_timer:
+        int32_t timer, overrun
+        uint64_t value
+
+    ctypedef struct siginfo_fault:
+        uint64_t addr
+
+    ctypedef struct siginfo_poll:
+        int64_t band
+        int32_t fd
+
+    ctypedef struct siginfo_sys:
+        uint64_t call_addr
+        int32_t syscall
+        uint32_t arch
+
+    ctypedef struct kernel_siginfo "struct kernel_siginfo":
+        int32_t signo, error, code
+        siginfo_sent sent
+        siginfo_child child
+        siginfo_timer timer
+        siginfo_fault fault
+        siginfo_poll poll
+        siginfo_sys sys
+
+    ctypedef struct handler_t "struct handler":
+        uint64_t function
+        uint64_t mask[2]
+        uint32_t flags
+
+    ctypedef struct lock_t "struct lock":
+        uint32_t word
+
+    ctypedef struct process_t "struct process":
+        int32_t pid
+        uint32_t engine, debug, no_patch, osreldate
+        int32_t image_fd, truss_fd
+        uint64_t vdso, vdso_end
+        int (*vdso_clock_gettime)(int, void *) noexcept nogil
+        uint64_t break_start, break_end, stack_top, ps_strings
+        uint64_t xstate_size, minsigstksz
+        uint32_t ncpu, traced
+        lock_t lock_signal, lock_memory, lock_event, lock_thread, lock_truss
+        handler_t handlers[129]
+        char execpath[4096]
+        uint64_t unknown_reported[10]
+        void *events
+        void *threads
+
+    ctypedef struct area_t "struct area":
+        area_t *self
+        uint64_t guest_rsp, ret
+        frame_t *frame
+        const uint32_t *lanes
+        uint32_t nr, deferred, restart, index
+        uint64_t retval
+        process_t *proc
+        int32_t tid
+        uint32_t virtual_pending
+        uint64_t sigmask[2]
+        uint64_t suspend_mask[2]
+        uint32_t suspended, in_vfork
+        uint64_t altstack_sp, altstack_size
+        uint32_t altstack_flags
+        kernel_siginfo info
+        uint64_t scratch, scratch_size
+        uint64_t thread_start, thread_arg, thread_stack, thread_child_tid
+        char name[24]
+
+    enum:
+        ENGINE_AUTO, ENGINE_SUD, ENGINE_TRAP, ENGINE_PTRACE
+
+    const uint64_t WINDOW_BASE, WINDOW_SIZE, SIGCODE_BASE, SHIM_END, AREAS_BASE, AREA_STRIDE, AREA_STRUCT
+    const uint64_t AREA_SIGSTACK, AREA_SIGSTACK_SIZE, AREA_STACK
+    const int AREA_COUNT, FRAME_SIZE, FREEBSD_ERRNO, RETURN_IN_AREA
+    uint32_t *AREA_STATES
+    uint8_t *AREA_MAPPED
+    process_t *SHIM
+
+    long linux_syscall0(long nr)
+    long linux_syscall1(long nr, uint64_t a)
+    long linux_syscall2(long nr, uint64_t a, uint64_t b)
+    long linux_syscall3(long nr, uint64_t a, uint64_t b, uint64_t c)
+    long linux_syscall4(long nr, uint64_t a, uint64_t b, uint64_t c, uint64_t d)
+    long linux_syscall5(long nr, uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e)
+    long linux_syscall6(long nr, uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e, uint64_t f)
+    long blocking_syscall(long nr, uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e, uint64_t f)
+
+    long copy_guest(void *to, const void *from_, uint64_t size)
+    long copy_guest_string(void *to, const void *from_, uint64_t max)
+    long fetch_guest32(uaddr from_, uint32_t *to)
+    long fetch_guest64(uaddr from_, uint64_t *to)
+    long store_guest32(uaddr to, uint32_t value)
+    long store_guest64(uaddr to, uint64_t value)
+    long zero_guest(uaddr to, uint64_t size)
+    long cas_guest32(uaddr at, uint32_t *expected, uint32_t value)
+    long cas_guest64(uaddr at, uint64_t *expected, uint64_t value)
+
+    char accessors[1]
+    char accessors_end[1]
+    char accessor_fault[1]
+    char entry[1]
+    char pass_number[1]
+    char pass_syscall[1]
+    char pass_return[1]
+    char pass_converted[1]
+    char pass_end[1]
+    char translate[1]
+    char translate_args[1]
+    char translate_call[1]
+    char translate_return[1]
+    char translate_commit[1]
+    char translate_end[1]
+    char sigpoint[1]
+    char blocking_check[1]
+    char blocking_call[1]
+    char blocking_cancel[1]
+    char signal_restorer[1]
+    char sigcode[1]
+    char sigcode_end[1]
+    void resume_from(void *linux_frame)
+    void enter_guest(uint64_t start, uint64_t stack)
+    long clone_thread(uint64_t flags, void *stack, uint64_t parent_tid, void *child_tid, uint64_t tls)
+
+    area_t *current_area()
+    uint64_t read_fsbase()
+    void write_fsbase(uint64_t base)
+    void write_gsbase(uint64_t base)
+    uint32_t atomic_cas32(uint32_t *at, uint32_t expected, uint32_t value)
+    uint32_t atomic_swap32(uint32_t *at, uint32_t value)
+    uint32_t atomic_load32(uint32_t *at)
+    void atomic_store32(uint32_t *at, uint32_t value)
+    uint32_t atomic_or32(uint32_t *at, uint32_t bits)
+    uint32_t atomic_and32(uint32_t *at, uint32_t bits)
+    uint64_t atomic_or64(uint64_t *at, uint64_t bits)
+    void lock_acquire(lock_t *lock)
+    void lock_release(lock_t *lock)
+    void cpuid(uint32_t leaf, uint32_t subleaf, uint32_t *a, uint32_t *b, uint32_t *c, uint32_t *d)

@@ -1,0 +1,254 @@
+# The ground every domain stands on: errors, guest memory, areas, messages.
+
+from libc.string cimport memcpy, memset
+
+cdef extern from "<sys/syscall.h>" nogil:
+    const long SYS_accept4, SYS_arch_prctl, SYS_chdir, SYS_clone, SYS_close, SYS_execve, SYS_execveat, SYS_exit
+    const long SYS_exit_group, SYS_fcntl, SYS_fstat, SYS_futex, SYS_getpid, SYS_gettid, SYS_getrandom, SYS_ioctl
+    const long SYS_memfd_create, SYS_mmap, SYS_mprotect, SYS_munmap, SYS_open, SYS_openat, SYS_prctl, SYS_pread64
+    const long SYS_prlimit64, SYS_read, SYS_readlink, SYS_rt_sigaction, SYS_rt_sigpending, SYS_rt_sigprocmask
+    const long SYS_rt_sigreturn, SYS_rt_sigsuspend, SYS_rt_sigtimedwait, SYS_seccomp, SYS_sigaltstack, SYS_tgkill
+    const long SYS_tkill, SYS_kill, SYS_write, SYS_getuid, SYS_geteuid, SYS_getgid, SYS_getegid, SYS_sched_getaffinity
+    const long SYS_getcwd, SYS_set_tid_address, SYS_rt_sigqueueinfo, SYS_rt_tgsigqueueinfo, SYS_wait4, SYS_madvise
+
+# Linux's errno values that handlers name themselves; entry.S maps them to FreeBSD's at the exit.
+cdef enum:
+    EPERM = 1
+    ENOENT = 2
+    ESRCH = 3
+    EINTR = 4
+    EIO = 5
+    ENXIO = 6
+    E2BIG = 7
+    ENOEXEC = 8
+    EBADF = 9
+    ECHILD = 10
+    EAGAIN = 11
+    ENOMEM = 12
+    EACCES = 13
+    EFAULT = 14
+    EBUSY = 16
+    EEXIST = 17
+    EXDEV = 18
+    ENODEV = 19
+    ENOTDIR = 20
+    EISDIR = 21
+    EINVAL = 22
+    ENFILE = 23
+    EMFILE = 24
+    ENOTTY = 25
+    ETXTBSY = 26
+    EFBIG = 27
+    ENOSPC = 28
+    ESPIPE = 29
+    EROFS = 30
+    EMLINK = 31
+    EPIPE = 32
+    EDOM = 33
+    ERANGE = 34
+    EDEADLK = 35
+    ENAMETOOLONG = 36
+    ENOLCK = 37
+    ENOSYS = 38
+    ENOTEMPTY = 39
+    ELOOP = 40
+    EOVERFLOW = 75
+    EUSERS = 87
+    ENOTSOCK = 88
+    EDESTADDRREQ = 89
+    EMSGSIZE = 90
+    EPROTOTYPE = 91
+    ENOPROTOOPT = 92
+    EPROTONOSUPPORT = 93
+    ESOCKTNOSUPPORT = 94
+    EOPNOTSUPP = 95
+    EAFNOSUPPORT = 97
+    EADDRINUSE = 98
+    ENOBUFS = 105
+    EISCONN = 106
+    ENOTCONN = 107
+    ETIMEDOUT = 110
+    EOWNERDEAD = 130
+    ENOTRECOVERABLE = 131
+    ERESTARTSYS = 512
+
+cdef enum:
+    AT_FDCWD = -100
+    PAGE_SIZE = 4096
+    PATH_MAX = 1024         # FreeBSD's
+
+
+cdef inline bint is_error(long result) noexcept nogil:
+    """True where a raw Linux result is a negative errno."""
+    return <uint64_t> result >= <uint64_t> -4095
+
+
+cdef inline long freebsd_error(int error) noexcept nogil:
+    """A handler's result for an errno that only FreeBSD has."""
+    return -(FREEBSD_ERRNO + error)
+
+
+cdef inline long return_value(area_t *area, long value) noexcept nogil:
+    """A handler's result for a success whose value may look like an error (getpriority's -5)."""
+    area.retval = <uint64_t> value
+    return -RETURN_IN_AREA
+
+
+cdef inline long restartable(long result) noexcept nogil:
+    """The result of a blocking call that FreeBSD restarts after a handler with SA_RESTART."""
+    return -ERESTARTSYS if result == -EINTR else result
+
+
+cdef inline long copyin(uaddr source, void *target, uint64_t size) noexcept nogil:
+    """Copy from the guest: 0 or -EFAULT."""
+    return copy_guest(target, <void *> source, size)
+
+
+cdef inline long copyout(const void *source, uaddr target, uint64_t size) noexcept nogil:
+    """Copy to the guest: 0 or -EFAULT. The shim's own memory is not the guest's to name."""
+    if target + size > WINDOW_BASE and target < SHIM_END:
+        return -EFAULT
+    return copy_guest(<void *> target, source, size)
+
+
+cdef long copyinstr(uaddr source, char *target, uint64_t max, uint64_t *length) noexcept nogil:
+    """Copy a string with its NUL from the guest: 0, -EFAULT or -ENAMETOOLONG; length counts the NUL and may be NULL."""
+    cdef long result = copy_guest_string(target, <void *> source, max)
+    if result < 0:
+        return result
+    if result == 0:
+        return -ENAMETOOLONG
+    if length != NULL:
+        length[0] = result
+    return 0
+
+
+cdef inline bint range_is_ours(uint64_t start, uint64_t size) noexcept nogil:
+    """True where [start, start + size) touches memory of the shim (or wraps), which no guest call may change."""
+    return start + size < start or (start < SHIM_END and start + size > WINDOW_BASE)
+
+
+cdef inline uint64_t page_up(uint64_t value) noexcept nogil:
+    return (value + PAGE_SIZE - 1) & ~<uint64_t> (PAGE_SIZE - 1)
+
+
+cdef inline uint64_t page_down(uint64_t value) noexcept nogil:
+    return value & ~<uint64_t> (PAGE_SIZE - 1)
+
+
+cdef uint64_t string_length(const char *text) noexcept nogil:
+    cdef uint64_t n = 0
+    while text[n] != 0:
+        n += 1
+    return n
+
+
+cdef bint string_equal(const char *a, const char *b) noexcept nogil:
+    cdef uint64_t i = 0
+    while a[i] != 0 and a[i] == b[i]:
+        i += 1
+    return a[i] == b[i]
+
+
+cdef bint string_starts(const char *text, const char *prefix) noexcept nogil:
+    cdef uint64_t i = 0
+    while prefix[i] != 0:
+        if text[i] != prefix[i]:
+            return False
+        i += 1
+    return True
+
+
+cdef uint64_t append(char *buffer, uint64_t at, uint64_t size, const char *text) noexcept nogil:
+    """Append text at offset `at` of a buffer of `size` bytes, NUL-terminated and cut where it does not fit; the new end."""
+    cdef uint64_t i = 0
+    while text[i] != 0 and at + 1 < size:
+        buffer[at] = text[i]
+        at += 1
+        i += 1
+    buffer[at] = 0
+    return at
+
+
+cdef uint64_t append_number(char *buffer, uint64_t at, uint64_t size, uint64_t value, unsigned base) noexcept nogil:
+    """Append an unsigned number in the given base (2 to 16)."""
+    cdef char digits[65]
+    cdef int n = 64
+    cdef unsigned digit
+    digits[64] = 0
+    while True:
+        digit = value % base
+        n -= 1
+        digits[n] = 48 + digit if digit < 10 else 87 + digit
+        value = value / base
+        if value == 0:
+            break
+    return append(buffer, at, size, &digits[n])
+
+
+cdef void complain(const char *a, const char *b, const char *c, const char *d) noexcept nogil:
+    """One line on stderr, in one write: `lsf: ` and up to four strings (NULL ends them early)."""
+    cdef char line[1400]
+    cdef uint64_t at = append(line, 0, 1400, b"lsf: ")
+    if a != NULL:
+        at = append(line, at, 1390, a)
+        if b != NULL:
+            at = append(line, at, 1390, b)
+            if c != NULL:
+                at = append(line, at, 1390, c)
+                if d != NULL:
+                    at = append(line, at, 1390, d)
+    at = append(line, at, 1400, b"\n")
+    linux_syscall3(SYS_write, 2, <uint64_t> line, at)
+
+
+cdef uint64_t map_memory(uint64_t size) noexcept nogil:
+    """Fresh zeroed memory for the shim itself; 0 when there is none."""
+    cdef long result = linux_syscall6(SYS_mmap, 0, size, 3, 0x22, <uint64_t> -1, 0)
+    return 0 if is_error(result) else <uint64_t> result
+
+
+cdef area_t *area_at(int index) noexcept nogil:
+    return <area_t *> (AREAS_BASE + <uint64_t> index * AREA_STRIDE + AREA_STRUCT)
+
+
+cdef bint area_map(int index, bint stack_is_there) noexcept nogil:
+    """Map an area (but for the first, which the start did) and its guard pages; False when memory is short."""
+    cdef uint64_t base = AREAS_BASE + <uint64_t> index * AREA_STRIDE
+    cdef long result
+    if not stack_is_there:
+        # PRIVATE | ANONYMOUS | NORESERVE | FIXED_NOREPLACE
+        result = linux_syscall6(SYS_mmap, base, AREA_STRIDE, 3, 0x104022, <uint64_t> -1, 0)
+        if is_error(result):
+            return False
+    linux_syscall3(SYS_mprotect, base, AREA_SIGSTACK, 0)
+    linux_syscall3(SYS_mprotect, base + AREA_SIGSTACK + AREA_SIGSTACK_SIZE, PAGE_SIZE, 0)
+    AREA_MAPPED[index] = 1
+    return True
+
+
+cdef void area_reset(area_t *area, int index) noexcept nogil:
+    """Zero an area's struct and give it its address, frame and lane table."""
+    memset(area, 0, sizeof(area_t))
+    area.self = area
+    area.index = index
+    area.frame = <frame_t *> (<uint64_t> area - FRAME_SIZE)
+    area.lanes = lsf_lane
+
+
+cdef area_t *area_take(process_t *proc) noexcept nogil:
+    """A free area for a new thread, its state word held at 1 (the kernel clears it when the thread ends); NULL when none."""
+    cdef int i
+    cdef area_t *area
+    for i in range(AREA_COUNT):
+        if AREA_STATES[i] == 0 and atomic_cas32(&AREA_STATES[i], 0, 1) == 0:
+            if not AREA_MAPPED[i] and not area_map(i, False):
+                atomic_store32(&AREA_STATES[i], 0)
+                return NULL
+            area = area_at(i)
+            if area.scratch != 0:
+                linux_syscall2(SYS_munmap, area.scratch, area.scratch_size)
+            area_reset(area, i)
+            area.proc = proc
+            return area
+    return NULL

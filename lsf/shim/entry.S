@@ -1,0 +1,370 @@
+/* The way into the shim and out of it, and what else must be assembly.
+ *
+ * Entry: as if a FreeBSD `syscall` had just trapped. rax number, rdi rsi rdx r10 r8 r9 arguments, rcx the address to
+ * return to, r11 scratch. Exit: jump to rcx; CF clear and rax the value, or CF set and rax a FreeBSD errno. Nothing
+ * else changes, the guest's stack and red zone included.
+ *
+ * A signal may interrupt any instruction here. signal.pxi decides by where rip stands (the labels below) whether to
+ * rewind to the site, to finish the exit on the guest's behalf, or to defer; keep each region's promise when editing:
+ *   entry .. pass_syscall            rax (or area->nr past pass_number) and rcx hold the call: rewind
+ *   pass_return .. pass_converted    rax is Linux's raw result: finish
+ *   pass_converted .. pass_end       rax is FreeBSD's errno: finish
+ *   translate .. translate_args      rax, rcx and all arguments but rsp intact: rewind
+ *   translate_args .. translate_call as before, rdi and rsi are in the frame: rewind
+ *   translate_commit .. translate_end  the frame alone says how the guest goes on: finish
+ *   anything else in the window      defer
+ */
+#include "layout.h"
+
+    .macro global name
+    .globl \name
+    .hidden \name
+\name:
+    .endm
+
+    .section .text.entry, "ax"
+
+global entry
+    mov     %eax, %eax
+    cmp     $FREEBSD_NSYSCALLS, %eax
+    jae     translate
+    mov     %gs:AREA_LANES, %r11
+    mov     (%r11,%rax,4), %r11d
+    test    %r11d, %r11d
+    js      translate
+    mov     %rcx, %gs:AREA_RET
+    mov     %eax, %gs:AREA_NR
+global pass_number
+    mov     %r11d, %eax
+global pass_syscall
+    syscall
+global pass_return
+    cmp     $-4095, %rax
+    jae     pass_error
+    mov     %gs:AREA_RET, %rcx
+    clc
+    jmp     *%rcx
+pass_error:
+    mov     %gs:AREA_RET, %rcx
+    lea     lsf_errno_map(%rip), %r11
+    sub     %rax, %r11
+    movzbl  (%r11), %eax
+global pass_converted
+    stc
+    jmp     *%rcx
+global pass_end
+
+global translate
+    mov     %rsp, %gs:AREA_GUEST_RSP
+    mov     %gs:AREA_FRAME, %rsp
+    mov     %rdi, FRAME_RDI(%rsp)
+    mov     %rsi, FRAME_RSI(%rsp)
+    mov     %rdx, FRAME_RDX(%rsp)
+    mov     %r10, FRAME_R10(%rsp)
+    mov     %r8, FRAME_R8(%rsp)
+    mov     %r9, FRAME_R9(%rsp)
+    mov     %rax, FRAME_NR(%rsp)
+    mov     %rcx, FRAME_RET(%rsp)
+    mov     %gs:AREA_GUEST_RSP, %r11
+    mov     %r11, FRAME_RSP(%rsp)
+    cld
+    lea     sys_nosys(%rip), %r11
+    cmp     $FREEBSD_NSYSCALLS, %eax
+    jae     translate_args
+    lea     lsf_handler(%rip), %r11
+    mov     (%r11,%rax,8), %r11
+global translate_args
+    mov     %rsp, %rdi
+    mov     %gs:AREA_SELF, %rsi
+global translate_call
+    call    *%r11
+global translate_return
+    mov     %rax, FRAME_RESULT(%rsp)
+    cmpl    $0, %gs:AREA_DEFERRED
+global translate_commit
+    jne     translate_deferred
+    mov     FRAME_RDI(%rsp), %rdi
+    mov     FRAME_RSI(%rsp), %rsi
+    mov     FRAME_RDX(%rsp), %rdx
+    mov     FRAME_R10(%rsp), %r10
+    mov     FRAME_R8(%rsp), %r8
+    mov     FRAME_R9(%rsp), %r9
+    mov     FRAME_RET(%rsp), %rcx
+    cmp     $-4095, %rax
+    jae     translate_error
+    mov     FRAME_RSP(%rsp), %rsp
+    clc
+    jmp     *%rcx
+translate_error:
+    cmp     $-LINUX_ERESTARTSYS, %rax
+    je      translate_again
+    cmp     $-RETURN_IN_AREA, %rax
+    je      translate_value
+    lea     lsf_errno_map(%rip), %r11
+    sub     %rax, %r11
+    movzbl  (%r11), %eax
+    mov     FRAME_RSP(%rsp), %rsp
+    stc
+    jmp     *%rcx
+translate_value:
+    mov     %gs:AREA_RETVAL, %rax
+    mov     FRAME_RSP(%rsp), %rsp
+    clc
+    jmp     *%rcx
+translate_again:                    /* interrupted, yet no signal waits (a stop and a continue): once more */
+    mov     FRAME_NR(%rsp), %rax
+    sub     $2, %rcx
+    mov     FRAME_RSP(%rsp), %rsp
+    jmp     *%rcx
+global translate_end
+
+/* A signal was deferred while the call was under way, and all others are blocked. Give the guest its registers and
+ * fault: the handler of that fault delivers the signal with the guest's complete state before it. */
+translate_deferred:
+    mov     FRAME_RDI(%rsp), %rdi
+    mov     FRAME_RSI(%rsp), %rsi
+    mov     FRAME_RDX(%rsp), %rdx
+    mov     FRAME_R10(%rsp), %r10
+    mov     FRAME_R8(%rsp), %r8
+    mov     FRAME_R9(%rsp), %r9
+    mov     FRAME_RET(%rsp), %rcx
+    mov     FRAME_RSP(%rsp), %rsp
+global sigpoint
+    hlt
+
+/* long blocking_syscall(long nr, a, b, c, d, e, f): a Linux call that may block. A signal that arrives before the
+ * syscall instruction sends it to blocking_cancel, so that none is lost between the check and the wait. */
+    .text
+    .p2align 4
+global blocking_syscall
+    mov     %rdi, %rax
+    mov     %rsi, %rdi
+    mov     %rdx, %rsi
+    mov     %rcx, %rdx
+    mov     %r8, %r10
+    mov     %r9, %r8
+    mov     8(%rsp), %r9
+global blocking_check
+    cmpl    $0, %gs:AREA_DEFERRED
+    jne     blocking_cancel
+global blocking_call
+    syscall
+    ret
+global blocking_cancel
+    mov     $-LINUX_EINTR, %rax
+    ret
+
+/* Linux's way back from a signal handler. */
+    .p2align 4
+global signal_restorer
+    mov     $15, %eax               /* rt_sigreturn */
+    syscall
+    ud2
+
+/* void resume_from(void *linux_rt_sigframe): registers, vector state and mask change at once. */
+global resume_from
+    mov     %rdi, %rsp
+    jmp     signal_restorer
+
+/* Where the image starts. The Linux stack becomes the guest's, so C code runs on the first area's shim stack. */
+global _start
+    mov     %rsp, %r12
+    mov     $9, %eax                /* mmap the first area */
+    movabs  $AREAS_BASE, %rdi
+    mov     $AREA_STRIDE, %esi
+    mov     $3, %edx                /* PROT_READ | PROT_WRITE */
+    mov     $0x104022, %r10d        /* MAP_PRIVATE | ANONYMOUS | NORESERVE | FIXED_NOREPLACE */
+    mov     $-1, %r8
+    xor     %r9d, %r9d
+    syscall
+    movabs  $(AREAS_BASE + AREA_STRUCT), %rsi
+    lea     -FRAME_SIZE(%rsi), %rsp
+    mov     %r12, %rdi
+    cmp     $-4095, %rax
+    jae     start_failed
+    wrgsbase %rsi
+    xor     %ebp, %ebp
+    call    shim_start              /* returns only through enter_guest */
+start_failed:
+    mov     $231, %eax              /* exit_group */
+    mov     $125, %edi
+    syscall
+    ud2
+
+/* void enter_guest(entry, stack): FreeBSD's registers at the start of a program (exec_setregs). */
+global enter_guest
+    mov     %rdi, %rcx
+    mov     %rsi, %rdi
+    lea     -8(%rsi), %rsp
+    and     $-16, %rsp
+    add     $8, %rsp
+    xor     %eax, %eax
+    xor     %ebx, %ebx
+    xor     %edx, %edx
+    xor     %esi, %esi
+    xor     %ebp, %ebp
+    xor     %r8d, %r8d
+    xor     %r9d, %r9d
+    xor     %r10d, %r10d
+    xor     %r11d, %r11d
+    xor     %r12d, %r12d
+    xor     %r13d, %r13d
+    xor     %r14d, %r14d
+    xor     %r15d, %r15d
+    jmp     *%rcx
+
+/* long clone_thread(flags, stack, parent_tid, child_tid, tls): the child finds on its stack
+ * [area][start][guest rsp][argument] and runs thread_start(area) before it enters the guest. */
+global clone_thread
+    mov     %rcx, %r10
+    mov     $56, %eax               /* clone */
+    syscall
+    test    %rax, %rax
+    jz      1f
+    ret
+1:  mov     (%rsp), %rdi
+    wrgsbase %rdi
+    xor     %ebp, %ebp
+    call    thread_start
+    mov     8(%rsp), %rcx
+    mov     24(%rsp), %rdi
+    mov     16(%rsp), %rsp
+    xor     %eax, %eax
+    xor     %ebx, %ebx
+    xor     %edx, %edx
+    xor     %esi, %esi
+    xor     %r8d, %r8d
+    xor     %r9d, %r9d
+    xor     %r10d, %r10d
+    xor     %r11d, %r11d
+    xor     %r12d, %r12d
+    xor     %r13d, %r13d
+    xor     %r14d, %r14d
+    xor     %r15d, %r15d
+    jmp     *%rcx
+
+/* sys_vfork(frame, area): the child shares the parent's memory, so it runs on an area of its own and the parent's
+ * frame survives. The guest's callee-saved registers are still in place here; the frame keeps them for the child. */
+global sys_vfork
+    mov     $0x4111, %edx           /* CLONE_VM | CLONE_VFORK | SIGCHLD */
+global fork_sharing_memory
+    mov     %rbx, FRAME_RBX(%rdi)
+    mov     %rbp, FRAME_RBP(%rdi)
+    mov     %r12, FRAME_R12(%rdi)
+    mov     %r13, FRAME_R13(%rdi)
+    mov     %r14, FRAME_R14(%rdi)
+    mov     %r15, FRAME_R15(%rdi)
+    sub     $24, %rsp
+    mov     %rdi, (%rsp)
+    mov     %rsi, 8(%rsp)
+    mov     %rdx, 16(%rsp)
+    call    vfork_prepare           /* (frame, area) -> the child's area, or a negative error */
+    cmp     $-4095, %rax
+    jae     3f
+    mov     %rax, %r12
+    mov     (%rsp), %r13
+    mov     16(%rsp), %rdi
+    mov     AREA_FRAME(%r12), %rsi
+    xor     %edx, %edx
+    xor     %r10d, %r10d
+    xor     %r8d, %r8d
+    mov     $56, %eax               /* clone */
+    syscall
+    test    %rax, %rax
+    jz      2f
+    mov     (%rsp), %rdi
+    mov     8(%rsp), %rsi
+    mov     %r12, %rdx
+    mov     %rax, %rcx
+    call    vfork_parent            /* (frame, area, child's area, clone's result) -> result */
+    mov     (%rsp), %rdi
+    mov     FRAME_R12(%rdi), %r12
+    mov     FRAME_R13(%rdi), %r13
+3:  add     $24, %rsp
+    ret
+2:  wrgsbase %r12                   /* the child */
+    mov     %r13, %rdi
+    mov     %r12, %rsi
+    call    vfork_child             /* (parent's frame, own area): copies the frame, arms, unblocks */
+    mov     %gs:AREA_FRAME, %rsp
+    mov     FRAME_RBX(%rsp), %rbx
+    mov     FRAME_RBP(%rsp), %rbp
+    mov     FRAME_R12(%rsp), %r12
+    mov     FRAME_R13(%rsp), %r13
+    mov     FRAME_R14(%rsp), %r14
+    mov     FRAME_R15(%rsp), %r15
+    xor     %eax, %eax
+    jmp     translate_return
+
+/* Guest memory. These are the only instructions that touch it; a fault in them (the kernel's, and rip between the
+ * labels) makes them return -EFAULT. rdi, rsi, rdx as in memcpy. */
+    .p2align 4
+global accessors
+global copy_guest                   /* (to, from, bytes) -> 0 or -EFAULT */
+    mov     %rdx, %rcx
+    rep movsb
+    xor     %eax, %eax
+    ret
+global copy_guest_string            /* (to, from, max) -> length with the NUL, -EFAULT, or 0 when max is too short */
+    xor     %eax, %eax
+1:  cmp     %rdx, %rax
+    jae     2f
+    movzbl  (%rsi,%rax), %ecx
+    mov     %cl, (%rdi,%rax)
+    inc     %rax
+    test    %cl, %cl
+    jnz     1b
+    ret
+2:  xor     %eax, %eax
+    ret
+global fetch_guest32                /* (from, *to) */
+    mov     (%rdi), %ecx
+    mov     %ecx, (%rsi)
+    xor     %eax, %eax
+    ret
+global fetch_guest64
+    mov     (%rdi), %rcx
+    mov     %rcx, (%rsi)
+    xor     %eax, %eax
+    ret
+global store_guest32                /* (to, value) */
+    mov     %esi, (%rdi)
+    xor     %eax, %eax
+    ret
+global store_guest64
+    mov     %rsi, (%rdi)
+    xor     %eax, %eax
+    ret
+global zero_guest                   /* (to, bytes) */
+    mov     %rsi, %rcx
+    xor     %eax, %eax
+    rep stosb
+    ret
+global cas_guest32                  /* (at, *expected, value): *expected = what was there */
+    mov     (%rsi), %eax
+    lock cmpxchg %edx, (%rdi)
+    mov     %eax, (%rsi)
+    mov     $0, %eax
+    ret
+global cas_guest64
+    mov     (%rsi), %rax
+    lock cmpxchg %rdx, (%rdi)
+    mov     %rax, (%rsi)
+    mov     $0, %eax
+    ret
+global accessors_end
+global accessor_fault
+    mov     $-14, %rax              /* -EFAULT */
+    ret
+
+/* The guest's signal trampoline, FreeBSD's sigtramp: rsp points to the sigframe, whose first word is the handler. */
+    .section .sigcode, "ax"
+global sigcode
+    call    *SIGFRAME_HANDLER(%rsp)
+    lea     SIGFRAME_UC(%rsp), %rdi
+    mov     $417, %eax              /* SYS_sigreturn */
+    syscall
+    hlt
+global sigcode_end
+
+    .section .note.GNU-stack, "", @progbits

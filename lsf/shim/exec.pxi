@@ -1,0 +1,322 @@
+# execve and fexecve: everything is checked while the caller is alive; then the shim's own image is executed, which
+# takes over the target (start.pxi, handover). A Linux program is executed as it is and runs natively.
+
+cdef enum:
+    EXEC_ARGUMENTS_MAX = 1 << 20        # entries in argv and in the environment, each
+
+
+cdef long open_executable(int dirfd, const char *path) noexcept nogil:
+    """Open a program that the caller may execute: a descriptor (close-on-exec) or a negative errno."""
+    cdef long result = linux_syscall4(439, dirfd, <uint64_t> path, 1, 0x200)    # faccessat2, X_OK, AT_EACCESS
+    if result == -ENOSYS:
+        result = linux_syscall3(269, dirfd, <uint64_t> path, 1)                 # faccessat
+    if result < 0:
+        return result
+    return linux_syscall4(SYS_openat, dirfd, <uint64_t> path, 0o2000000, 0)
+
+
+cdef long script_line(program_t *program, char *interp, char *option) noexcept nogil:
+    """Split a #! line as imgact_shell does: the interpreter and, as one argument, the rest (PATH_MAX bytes each)."""
+    cdef unsigned char *page = program.page
+    cdef uint64_t at = 2, n = 0, end = program.got
+    while at < end and (page[at] == 32 or page[at] == 9):
+        at += 1
+    while at < end and page[at] != 32 and page[at] != 9 and page[at] != 10 and page[at] != 0:
+        if n + 1 >= PATH_MAX:
+            return -ENAMETOOLONG
+        interp[n] = page[at]
+        n += 1
+        at += 1
+    interp[n] = 0
+    if n == 0:
+        return -ENOEXEC
+    while at < end and (page[at] == 32 or page[at] == 9):
+        at += 1
+    n = 0
+    while at < end and page[at] != 10 and page[at] != 0:
+        if n + 1 >= PATH_MAX:
+            return -ENAMETOOLONG
+        option[n] = page[at]
+        n += 1
+        at += 1
+    if at >= end and end == 4096:
+        return -ENOEXEC         # FreeBSD wants the line whole in the first page
+    while n > 0 and (option[n - 1] == 32 or option[n - 1] == 9):
+        n -= 1
+    option[n] = 0
+    return 0
+
+
+cdef long check_loadable(program_t *program) noexcept nogil:
+    """Would the next image load it? Its segments are sane and its interpreter is there: 0 or what execve says."""
+    cdef uint64_t low = 0, high = 0, align = 0
+    cdef char path[PATH_MAX]
+    cdef long result = image_bounds(program, &low, &high, &align)
+    if result < 0:
+        return result
+    if (<Elf64_Ehdr *> program.page).e_type == ET_EXEC and (low < 0x1000 or range_is_ours(low, high - low)):
+        return -ENOEXEC
+    result = program_interpreter(program, path)
+    if result <= 0:
+        return result
+    result = open_executable(AT_FDCWD, path)
+    if result < 0:
+        return result
+    linux_syscall1(SYS_close, result)
+    return 0
+
+
+cdef long count_pointers(uaddr list_) noexcept nogil:
+    """How many entries a NULL-terminated guest array has, or -EFAULT, -E2BIG."""
+    cdef uint64_t n = 0, value = 0
+    while n < EXEC_ARGUMENTS_MAX:
+        if fetch_guest64(list_ + 8 * n, &value) < 0:
+            return -EFAULT
+        if value == 0:
+            return n
+        n += 1
+    return -E2BIG
+
+
+cdef uint64_t append_word(char *words, uint64_t at, const char *key, uint64_t value) noexcept nogil:
+    at = append(words, at, 1024, key)
+    return append_number(words, at, 1024, value, 16)
+
+
+cdef void handover_words(process_t *proc, area_t *area, int target, char *words) noexcept nogil:
+    """The words of a handover (1024 bytes); see start.pxi's parse_words."""
+    cdef uint64_t at = append(words, 0, 1024, b"v=1")
+    at = append_word(words, at, b",t=", target)
+    if proc.image_fd >= 0:
+        at = append_word(words, at, b",i=", proc.image_fd)
+    at = append_word(words, at, b",e=", proc.engine)
+    if proc.truss_fd >= 0:
+        at = append_word(words, at, b",l=", proc.truss_fd)
+    at = append_word(words, at, b",m=", area.sigmask[0])
+    at = append_word(words, at, b",M=", area.sigmask[1])
+    at = append_word(words, at, b",g=", virtual_ignored(proc))
+    at = append_word(words, at, b",p=", area.virtual_pending)
+    if proc.debug:
+        at = append_word(words, at, b",d=", proc.debug)
+    at = append_word(words, at, b",r=", proc.osreldate)
+    if proc.no_patch:
+        at = append_word(words, at, b",x=", proc.no_patch)
+
+
+cdef int image_rebuild() noexcept nogil:
+    """The shim's image as a memfd, made from what is mapped: for when the hidden descriptor is gone. -1: not possible."""
+    cdef Elf64_Ehdr header
+    cdef Elf64_Phdr phdr[4]
+    cdef int i
+    cdef uint64_t text = page_up(<uint64_t> image_text_end - WINDOW_BASE)
+    cdef long fd = linux_syscall2(SYS_memfd_create, <uint64_t> <const char *> b"lsf", 1 | 0x10)   # CLOEXEC | EXEC
+    if fd == -EINVAL:
+        fd = linux_syscall2(SYS_memfd_create, <uint64_t> <const char *> b"lsf", 1)
+    if is_error(fd):
+        return -1
+    memset(&header, 0, sizeof(header))
+    memset(phdr, 0, sizeof(phdr))
+    (<uint32_t *> header.e_ident)[0] = 0x464c457f
+    header.e_ident[4] = 2
+    header.e_ident[5] = 1
+    header.e_ident[6] = 1
+    header.e_type = ET_EXEC
+    header.e_machine = EM_X86_64
+    header.e_version = 1
+    header.e_entry = <uint64_t> _start
+    header.e_phoff = sizeof(header)
+    header.e_ehsize = sizeof(header)
+    header.e_phentsize = sizeof(Elf64_Phdr)
+    header.e_phnum = 4
+    for i in range(3):
+        phdr[i].p_type = PT_LOAD
+        phdr[i].p_align = PAGE_SIZE
+        phdr[i].p_flags = 5
+    phdr[0].p_offset = PAGE_SIZE
+    phdr[0].p_vaddr = WINDOW_BASE
+    phdr[0].p_filesz = text
+    phdr[0].p_memsz = text
+    phdr[1].p_offset = PAGE_SIZE + text
+    phdr[1].p_vaddr = SIGCODE_BASE
+    phdr[1].p_filesz = PAGE_SIZE
+    phdr[1].p_memsz = PAGE_SIZE
+    phdr[2].p_offset = PAGE_SIZE + text + PAGE_SIZE
+    phdr[2].p_vaddr = <uint64_t> SHIM
+    phdr[2].p_memsz = 0x30000
+    phdr[2].p_flags = 6
+    phdr[3].p_type = PT_GNU_STACK
+    phdr[3].p_flags = 6
+    linux_syscall4(18, fd, <uint64_t> &header, sizeof(header), 0)               # pwrite64
+    linux_syscall4(18, fd, <uint64_t> phdr, sizeof(phdr), sizeof(header))
+    linux_syscall4(18, fd, WINDOW_BASE, text, PAGE_SIZE)
+    linux_syscall4(18, fd, SIGCODE_BASE, PAGE_SIZE, PAGE_SIZE + text)
+    return hide_descriptor(<int> fd)
+
+
+cdef void keep_over_exec(process_t *proc, int target, uint64_t flag) noexcept nogil:
+    """Set close-on-exec (flag 1) or clear it (0) on what a handover passes on."""
+    linux_syscall3(SYS_fcntl, proc.image_fd, 2, flag)
+    linux_syscall3(SYS_fcntl, target, 2, flag)
+    if proc.truss_fd >= 0:
+        linux_syscall3(SYS_fcntl, proc.truss_fd, 2, flag)
+
+
+cdef uint64_t area_scratch(area_t *area, uint64_t size) noexcept nogil:
+    """Memory that lives as long as the area (a vfork child leaves it to the parent, which reuses or frees it)."""
+    if area.scratch != 0 and area.scratch_size < size:
+        linux_syscall2(SYS_munmap, area.scratch, area.scratch_size)
+        area.scratch = 0
+    if area.scratch == 0:
+        area.scratch_size = page_up(size)
+        area.scratch = map_memory(area.scratch_size)
+    return area.scratch
+
+
+cdef long hand_over(area_t *area, int target, const char *execpath, uint64_t *argv, uint64_t envp) noexcept nogil:
+    """Execute the shim's image with the target. argv has three free places in front."""
+    cdef process_t *proc = area.proc
+    cdef char words[1024]
+    cdef long result
+    if proc.image_fd >= 0 and linux_syscall2(SYS_fcntl, proc.image_fd, 1) == -EBADF:
+        proc.image_fd = -1
+    if proc.image_fd < 0:
+        proc.image_fd = image_rebuild()
+        if proc.image_fd < 0:
+            return -ENOEXEC
+    handover_words(proc, area, target, words)
+    argv[0] = <uint64_t> <const char *> b"lsf-handover"
+    argv[1] = <uint64_t> words
+    argv[2] = <uint64_t> execpath
+    keep_over_exec(proc, target, 0)
+    result = restartable(blocking_syscall(SYS_execveat, proc.image_fd, <uint64_t> <const char *> b"", <uint64_t> argv,
+                                          envp, 0x1000, 0))
+    keep_over_exec(proc, target, 1)
+    return result
+
+
+cdef long execute(area_t *area, int fd, const char *path, uaddr argv, uaddr envv) noexcept nogil:
+    """Replace the process by the opened program `fd`, named `path`; consumes fd when it fails."""
+    cdef process_t *proc = area.proc
+    cdef program_t program
+    cdef char interp[PATH_MAX]
+    cdef char option[PATH_MAX]
+    cdef char execpath[4096]
+    cdef uint64_t *list_
+    cdef long argc, envc = 0, result
+    cdef uint64_t extra = 0, i
+    cdef bint script = False
+    result = program_examine(&program, fd)
+    if result == 0 and program.kind == PROGRAM_SCRIPT:
+        script = True
+        result = script_line(&program, interp, option)
+        if result == 0:
+            linux_syscall1(SYS_close, fd)
+            result = open_executable(AT_FDCWD, interp)
+            if result < 0:
+                return result
+            fd = result
+            result = program_examine(&program, fd)
+            if result == 0 and program.kind == PROGRAM_SCRIPT:
+                result = -ENOEXEC
+        extra = 2 if option[0] else 1
+    if result == 0:
+        if program.kind == PROGRAM_FREEBSD:
+            result = check_loadable(&program)
+        elif program.kind != PROGRAM_LINUX:
+            result = -ENOEXEC
+    argc = count_pointers(argv)
+    if result == 0 and argc < 0:
+        result = argc
+    if result == 0 and argc == 0:
+        result = -EINVAL
+    if result == 0 and envv != 0:
+        envc = count_pointers(envv)
+        if envc < 0:
+            result = envc
+    if result < 0:
+        linux_syscall1(SYS_close, fd)
+        return result
+    list_ = <uint64_t *> area_scratch(area, (3 + extra + argc + 1) * 8)
+    if list_ == NULL:
+        linux_syscall1(SYS_close, fd)
+        return -ENOMEM
+    if copyin(argv, &list_[3 + extra], (argc + 1) * 8) < 0:
+        linux_syscall1(SYS_close, fd)
+        return -EFAULT
+    list_[3 + extra + argc] = 0
+    if script:
+        list_[3] = <uint64_t> interp
+        list_[3 + extra] = <uint64_t> path
+        if extra == 2:
+            list_[4] = <uint64_t> option
+        path = interp
+    if program.kind == PROGRAM_LINUX:
+        result = execute_linux(area, path, &list_[3], envv)
+    else:
+        absolute_path(path, execpath)
+        result = hand_over(area, fd, execpath, list_, envv)
+    linux_syscall1(SYS_close, fd)
+    return result
+
+
+cdef long execute_linux(area_t *area, const char *path, uint64_t *argv, uaddr envv) noexcept nogil:
+    """A Linux program runs natively: Linux's exec ends the dispatch. The mask and the ignored signals that the shim
+    keeps virtual become real for it."""
+    cdef uint64_t none = 0, virtual_mask, old = 0
+    cdef uint64_t envp = envv if envv != 0 else <uint64_t> &none
+    cdef long result
+    virtual_mask = linux_virtual_mask(area)
+    if virtual_mask:
+        linux_syscall4(SYS_rt_sigprocmask, 0, <uint64_t> &virtual_mask, <uint64_t> &old, 8)
+    result = restartable(blocking_syscall(SYS_execve, <uint64_t> path, <uint64_t> argv, envp, 0, 0, 0))
+    if virtual_mask:
+        linux_syscall4(SYS_rt_sigprocmask, 1, <uint64_t> &virtual_mask, 0, 8)
+    return result
+
+
+cdef void absolute_path(const char *path, char *absolute) noexcept nogil:
+    """`path` as an absolute one (4096 bytes), against the current directory, not resolved."""
+    cdef uint64_t at = 0
+    cdef long got
+    if path[0] != 47:
+        got = linux_syscall2(SYS_getcwd, <uint64_t> absolute, 2048)
+        if not is_error(got) and absolute[0] == 47:
+            at = got - 1
+            if at > 1:
+                at = append(absolute, at, 4096, b"/")
+        while string_starts(path, b"./"):
+            path += 2
+    append(absolute, at, 4096, path)
+
+
+cdef public long sys_execve(frame_t *frame, area_t *area) noexcept nogil:
+    cdef char path[PATH_MAX]
+    cdef long result = copyinstr(frame.arg[0], path, PATH_MAX, NULL)
+    if result < 0:
+        return result
+    if path[0] == 0:
+        return -ENOENT
+    result = open_executable(AT_FDCWD, path)
+    if result < 0:
+        return result
+    return execute(area, <int> result, path, frame.arg[1], frame.arg[2])
+
+
+cdef public long sys_fexecve(frame_t *frame, area_t *area) noexcept nogil:
+    cdef char path[4096]
+    cdef char link[40]
+    cdef uint64_t at
+    cdef long got, fd
+    at = append(link, 0, 40, b"/proc/self/fd/")
+    append_number(link, at, 40, <uint32_t> frame.arg[0], 10)
+    if descriptor_is_hidden(area.proc, <int> frame.arg[0]):
+        return -EBADF
+    # A descriptor opened with O_EXEC cannot be read: opening it anew gives one that can.
+    fd = linux_syscall4(SYS_openat, <uint64_t> AT_FDCWD, <uint64_t> link, 0o2000000, 0)
+    if fd == -ENOENT:
+        fd = linux_syscall3(SYS_fcntl, <uint32_t> frame.arg[0], 1030, 3)
+    if is_error(fd):
+        return fd
+    got = linux_syscall3(SYS_readlink, <uint64_t> link, <uint64_t> path, 4095)
+    path[got if not is_error(got) else 0] = 0
+    return execute(area, <int> fd, path, frame.arg[1], frame.arg[2])

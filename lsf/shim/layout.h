@@ -1,0 +1,70 @@
+/* Addresses, offsets and numbers that assembly, C and Cython share.
+ *
+ * Every AREA_ and FRAME_ offset is asserted against the C structs in runtime.c.
+ */
+#ifndef LSF_LAYOUT_H
+#define LSF_LAYOUT_H
+
+/* The window: all code that executes a Linux syscall, and all read-only data. An engine lets a syscall
+ * instruction inside it through and redirects every other one to its first byte (`entry`). */
+#define WINDOW_BASE 0x6ffff0000000
+#define WINDOW_SIZE 0x100000
+/* The guest's signal trampoline: FreeBSD code, so it lies outside the window. */
+#define SIGCODE_BASE 0x6ffff0100000
+#define SIGCODE_SIZE 0x1000
+/* The shim's writable data (struct process). */
+#define DATA_BASE 0x6ffff0200000
+/* Per-thread areas, mapped when a thread needs one. */
+#define AREAS_BASE 0x6ffff0800000
+#define AREA_STRIDE 0x20000
+#define AREA_COUNT 8192
+#define SHIM_END 0x700030800000
+
+/* An area, from low to high: guard page, Linux signal stack, guard page, shim stack, struct area. */
+#define AREA_SIGSTACK 0x1000
+#define AREA_SIGSTACK_SIZE 0xe000
+#define AREA_STACK 0x10000
+#define AREA_STRUCT 0x1f000
+
+/* struct area (its address is the GS base). */
+#define AREA_SELF 0
+#define AREA_GUEST_RSP 8
+#define AREA_RET 16
+#define AREA_FRAME 24
+#define AREA_LANES 32
+#define AREA_NR 40
+#define AREA_DEFERRED 44
+#define AREA_RESTART 48
+#define AREA_RETVAL 56
+
+/* struct frame, at the top of the shim stack. */
+#define FRAME_RDI 0
+#define FRAME_RSI 8
+#define FRAME_RDX 16
+#define FRAME_R10 24
+#define FRAME_R8 32
+#define FRAME_R9 40
+#define FRAME_NR 48
+#define FRAME_RET 56
+#define FRAME_RSP 64
+#define FRAME_RESULT 72
+#define FRAME_RBX 80
+#define FRAME_RBP 88
+#define FRAME_R12 96
+#define FRAME_R13 104
+#define FRAME_R14 112
+#define FRAME_R15 120
+#define FRAME_SIZE 128
+
+/* struct sigframe of FreeBSD. */
+#define SIGFRAME_HANDLER 0
+#define SIGFRAME_UC 16
+
+/* How a handler names its failure: Linux's errno, or FreeBSD's own one above this base. */
+#define FREEBSD_ERRNO 3000
+/* "Not an error: the value is in area->retval", for results that look like errors. */
+#define RETURN_IN_AREA 2999
+#define LINUX_EINTR 4
+#define LINUX_ERESTARTSYS 512
+
+#endif

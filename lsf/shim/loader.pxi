@@ -1,0 +1,380 @@
+# The ELF loader: recognises FreeBSD programs, maps them, and builds FreeBSD's initial stack.
+# Model: FreeBSD sys/kern/imgact_elf.c and exec_copyout_strings in sys/kern/kern_exec.c.
+
+cdef extern from "<elf.h>" nogil:
+    ctypedef struct Elf64_Ehdr:
+        unsigned char e_ident[16]
+        uint16_t e_type, e_machine
+        uint32_t e_version
+        uint64_t e_entry, e_phoff, e_shoff
+        uint32_t e_flags
+        uint16_t e_ehsize, e_phentsize, e_phnum, e_shentsize, e_shnum, e_shstrndx
+
+    ctypedef struct Elf64_Phdr:
+        uint32_t p_type, p_flags
+        uint64_t p_offset, p_vaddr, p_paddr, p_filesz, p_memsz, p_align
+
+    ctypedef struct Elf64_Shdr:
+        uint32_t sh_name, sh_type
+        uint64_t sh_flags, sh_addr, sh_offset, sh_size
+        uint32_t sh_link, sh_info
+        uint64_t sh_addralign, sh_entsize
+
+    ctypedef struct Elf64_Sym:
+        uint32_t st_name
+        unsigned char st_info, st_other
+        uint16_t st_shndx
+        uint64_t st_value, st_size
+
+    const int ET_EXEC, ET_DYN, EM_X86_64, EM_386
+    const uint32_t PT_LOAD, PT_INTERP, PT_NOTE, PT_PHDR, PT_GNU_STACK, SHT_DYNSYM
+    const int ELFOSABI_FREEBSD
+
+cdef enum program_kind:
+    PROGRAM_FREEBSD         # FreeBSD/amd64: the shim loads it
+    PROGRAM_LINUX           # any other ELF: Linux may know it
+    PROGRAM_SCRIPT          # starts with #!
+    PROGRAM_UNKNOWN         # no format at all
+    PROGRAM_FOREIGN         # FreeBSD's, for another processor
+
+cdef enum freebsd_auxv:
+    AUX_NULL = 0
+    AUX_PHDR = 3
+    AUX_PHENT = 4
+    AUX_PHNUM = 5
+    AUX_PAGESZ = 6
+    AUX_BASE = 7
+    AUX_FLAGS = 8
+    AUX_ENTRY = 9
+    AUX_EXECPATH = 15
+    AUX_CANARY = 16
+    AUX_CANARYLEN = 17
+    AUX_OSRELDATE = 18
+    AUX_NCPUS = 19
+    AUX_PAGESIZES = 20
+    AUX_PAGESIZESLEN = 21
+    AUX_STACKPROT = 23
+    AUX_EHDRFLAGS = 24
+    AUX_BSDFLAGS = 27
+    AUX_ARGC = 28
+    AUX_ARGV = 29
+    AUX_ENVC = 30
+    AUX_ENVV = 31
+    AUX_PS_STRINGS = 32
+    AUX_USRSTACKBASE = 35
+    AUX_USRSTACKLIM = 36
+
+cdef enum:
+    CANARY_SIZE = 64
+    GUEST_ADDRESS_MAX_LOG = 47
+
+# What is known of a program once its header was read.
+cdef struct program_t:
+    int fd
+    program_kind kind
+    uint64_t file_size
+    uint64_t file_mode
+    uint64_t interp_offset, interp_size     # PT_INTERP; size 0: none
+    uint32_t osrel                          # the FreeBSD release its note names, 0 when it has none
+    uint64_t got                            # valid bytes of page
+    unsigned char page[4096]
+
+# What mapping it gave.
+cdef struct image_t:
+    uint64_t base, entry, phdr, low, high   # base: what to add to p_vaddr
+    uint16_t phnum
+    bint stack_executable
+
+
+cdef bint phdrs_are_sane(program_t *program) noexcept nogil:
+    """FreeBSD wants the program headers whole in the first page."""
+    cdef Elf64_Ehdr *header = <Elf64_Ehdr *> program.page
+    return (header.e_phentsize == sizeof(Elf64_Phdr) and header.e_phnum > 0 and header.e_phoff < 4096
+            and header.e_phoff % 8 == 0
+            and header.e_phoff + <uint64_t> header.e_phnum * sizeof(Elf64_Phdr) <= program.got)
+
+
+cdef int note_brand(program_t *program, uint64_t offset, uint64_t size) noexcept nogil:
+    """1: FreeBSD's ABI note (its release goes to program.osrel); 2: GNU's (Linux); 0: neither."""
+    cdef unsigned char notes[4096]
+    cdef uint32_t *word
+    cdef uint64_t at = 0, name_size, desc_size
+    cdef long got
+    if size > 4096:
+        size = 4096
+    got = linux_syscall4(SYS_pread64, program.fd, <uint64_t> notes, size, offset)
+    if is_error(got):
+        return 0
+    while at + 12 <= <uint64_t> got:
+        word = <uint32_t *> &notes[at]
+        name_size = word[0]
+        desc_size = word[1]
+        if name_size > 4096 or desc_size > 4096:
+            return 0
+        at += 12
+        if at + ((name_size + 3) & ~3UL) + desc_size > <uint64_t> got:
+            return 0
+        if word[2] == 1 and name_size == 8 and string_equal(<char *> &notes[at], b"FreeBSD") and desc_size >= 4:
+            program.osrel = (<uint32_t *> &notes[at + 8])[0]
+            return 1
+        if word[2] == 1 and name_size == 4 and string_equal(<char *> &notes[at], b"GNU"):
+            return 2
+        at += ((name_size + 3) & ~3UL) + ((desc_size + 3) & ~3UL)
+    return 0
+
+
+cdef program_kind brand(program_t *program) noexcept nogil:
+    """Whose program this is, in FreeBSD's order: note, OSABI (or the old brand string), interpreter."""
+    cdef Elf64_Ehdr *header = <Elf64_Ehdr *> program.page
+    cdef Elf64_Phdr *phdr = <Elf64_Phdr *> &program.page[header.e_phoff]
+    cdef char interp[32]
+    cdef int i, who = 0
+    cdef bint freebsd = False
+    for i in range(header.e_phnum):
+        if phdr[i].p_type == PT_INTERP and program.interp_size == 0 and phdr[i].p_filesz > 0:
+            program.interp_offset = phdr[i].p_offset
+            program.interp_size = phdr[i].p_filesz
+        elif phdr[i].p_type == PT_NOTE and who != 1:
+            who = note_brand(program, phdr[i].p_offset, phdr[i].p_filesz)
+    if who == 1 or header.e_ident[7] == ELFOSABI_FREEBSD or string_equal(<char *> &header.e_ident[8], b"FreeBSD"):
+        freebsd = True
+    elif who == 0 and header.e_ident[7] == 0 and program.interp_size == 21:
+        memset(interp, 0, 32)
+        linux_syscall4(SYS_pread64, program.fd, <uint64_t> interp, 21, program.interp_offset)
+        freebsd = string_equal(interp, b"/libexec/ld-elf.so.1")
+    return PROGRAM_FREEBSD if freebsd else PROGRAM_LINUX
+
+
+cdef long program_examine(program_t *program, int fd) noexcept nogil:
+    """Read the head of an opened file and say what it is: 0 or a negative errno."""
+    cdef Elf64_Ehdr *header = <Elf64_Ehdr *> program.page
+    cdef linux_stat info
+    cdef long got
+    memset(program, 0, sizeof(program_t))
+    program.fd = fd
+    program.kind = PROGRAM_UNKNOWN
+    got = linux_syscall2(SYS_fstat, fd, <uint64_t> &info)
+    if is_error(got):
+        return got
+    if (info.st_mode & 0o170000) != 0o100000:
+        return -EACCES
+    program.file_size = info.st_size
+    program.file_mode = info.st_mode
+    got = linux_syscall4(SYS_pread64, fd, <uint64_t> program.page, 4096, 0)
+    if is_error(got):
+        return got
+    program.got = got
+    if got >= 2 and program.page[0] == 35 and program.page[1] == 33:      # "#!"
+        program.kind = PROGRAM_SCRIPT
+        return 0
+    if got < <long> sizeof(Elf64_Ehdr) or (<uint32_t *> program.page)[0] != 0x464c457f:
+        return 0
+    program.kind = PROGRAM_LINUX
+    if header.e_ident[4] != 2 or header.e_machine != EM_X86_64:
+        if header.e_ident[7] == ELFOSABI_FREEBSD:
+            program.kind = PROGRAM_FOREIGN
+        return 0
+    if header.e_type != ET_EXEC and header.e_type != ET_DYN:
+        return 0
+    if not phdrs_are_sane(program):
+        if header.e_ident[7] == ELFOSABI_FREEBSD:
+            return -ENOEXEC
+        return 0
+    program.kind = brand(program)
+    return 0
+
+
+cdef long program_interpreter(program_t *program, char *path) noexcept nogil:
+    """The PT_INTERP path (PATH_MAX bytes): 1 when there is one, 0 when there is none, or -ENOEXEC."""
+    cdef long got
+    if program.interp_size == 0:
+        return 0
+    if program.interp_size > PATH_MAX:
+        return -ENOEXEC
+    got = linux_syscall4(SYS_pread64, program.fd, <uint64_t> path, program.interp_size, program.interp_offset)
+    if got != <long> program.interp_size or path[program.interp_size - 1] != 0 or path[0] == 0:
+        return -ENOEXEC
+    return 1
+
+
+cdef long image_bounds(program_t *program, uint64_t *low, uint64_t *high, uint64_t *align) noexcept nogil:
+    """The page-rounded span of the PT_LOAD segments, every one checked: 0 or -ENOEXEC."""
+    cdef Elf64_Ehdr *header = <Elf64_Ehdr *> program.page
+    cdef Elf64_Phdr *phdr = <Elf64_Phdr *> &program.page[header.e_phoff]
+    cdef uint64_t limit = 1UL << GUEST_ADDRESS_MAX_LOG
+    cdef int i
+    low[0] = limit
+    high[0] = 0
+    align[0] = PAGE_SIZE
+    for i in range(header.e_phnum):
+        if phdr[i].p_type != PT_LOAD or phdr[i].p_memsz == 0:
+            continue
+        if (phdr[i].p_vaddr >= limit or phdr[i].p_memsz >= limit or phdr[i].p_vaddr + phdr[i].p_memsz > limit
+                or phdr[i].p_filesz > phdr[i].p_memsz):
+            return -ENOEXEC
+        if phdr[i].p_filesz != 0 and (
+                phdr[i].p_offset > program.file_size or phdr[i].p_filesz > program.file_size - phdr[i].p_offset
+                or (phdr[i].p_offset - phdr[i].p_vaddr) % PAGE_SIZE != 0):
+            return -ENOEXEC
+        if page_down(phdr[i].p_vaddr) < low[0]:
+            low[0] = page_down(phdr[i].p_vaddr)
+        if page_up(phdr[i].p_vaddr + phdr[i].p_memsz) > high[0]:
+            high[0] = page_up(phdr[i].p_vaddr + phdr[i].p_memsz)
+        if phdr[i].p_align > align[0] and phdr[i].p_align <= 0x40000000 and phdr[i].p_align & (phdr[i].p_align - 1) == 0:
+            align[0] = phdr[i].p_align
+    if high[0] == 0:
+        return -ENOEXEC
+    return 0
+
+
+cdef long map_segment(program_t *program, Elf64_Phdr *segment, uint64_t base) noexcept nogil:
+    """Map one PT_LOAD over the reserved span: file pages, the zeroed tail of the last one, then bss."""
+    cdef uint64_t start = page_down(base + segment.p_vaddr)
+    cdef uint64_t file_end = base + segment.p_vaddr + segment.p_filesz
+    cdef uint64_t end = page_up(base + segment.p_vaddr + segment.p_memsz)
+    cdef uint64_t zero_from = start
+    cdef int prot = ((1 if segment.p_flags & 4 else 0) | (2 if segment.p_flags & 2 else 0)
+                     | (4 if segment.p_flags & 1 else 0))
+    cdef bint tail = segment.p_filesz != 0 and segment.p_memsz > segment.p_filesz and file_end % PAGE_SIZE != 0
+    cdef long result
+    if segment.p_filesz != 0:
+        result = linux_syscall6(SYS_mmap, start, file_end - start, prot | 2 if tail else prot, 0x12, program.fd,
+                                page_down(segment.p_offset))
+        if is_error(result):
+            return result
+        zero_from = page_up(file_end)
+        if tail:
+            result = zero_guest(file_end, zero_from - file_end)
+            if result < 0:
+                return result
+            if not prot & 2:
+                linux_syscall3(SYS_mprotect, start, zero_from - start, prot)
+    if end > zero_from:
+        result = linux_syscall6(SYS_mmap, zero_from, end - zero_from, prot, 0x32, <uint64_t> -1, 0)
+        if is_error(result):
+            return result
+    return 0
+
+
+cdef long image_map(program_t *program, image_t *image, uint64_t hint) noexcept nogil:
+    """Map a program: an ET_EXEC at its addresses, an ET_DYN at `hint` (0: where Linux likes). 0 or a negative errno."""
+    cdef Elf64_Ehdr *header = <Elf64_Ehdr *> program.page
+    cdef Elf64_Phdr *phdr = <Elf64_Phdr *> &program.page[header.e_phoff]
+    cdef uint64_t low = 0, high = 0, align = PAGE_SIZE, room, start
+    cdef long result
+    cdef int i
+    cdef bint stack_header = False
+    memset(image, 0, sizeof(image_t))
+    result = image_bounds(program, &low, &high, &align)
+    if result < 0:
+        return result
+    if header.e_type == ET_EXEC:
+        if low < 0x1000 or range_is_ours(low, high - low):
+            return -ENOEXEC
+        # PRIVATE | ANONYMOUS | NORESERVE | FIXED_NOREPLACE
+        result = linux_syscall6(SYS_mmap, low, high - low, 0, 0x104022, <uint64_t> -1, 0)
+        if is_error(result):
+            return -ENOMEM
+    else:
+        room = high - low + align - PAGE_SIZE
+        result = linux_syscall6(SYS_mmap, hint, room, 0, 0x4022 | (0x100000 if hint else 0), <uint64_t> -1, 0)
+        if is_error(result):
+            return -ENOMEM
+        start = (<uint64_t> result + align - 1) & ~(align - 1)
+        if start > <uint64_t> result:
+            linux_syscall2(SYS_munmap, result, start - <uint64_t> result)
+        if <uint64_t> result + room > start + (high - low):
+            linux_syscall2(SYS_munmap, start + (high - low), <uint64_t> result + room - start - (high - low))
+        image.base = start - low
+    for i in range(header.e_phnum):
+        if phdr[i].p_type == PT_LOAD and phdr[i].p_memsz != 0:
+            result = map_segment(program, &phdr[i], image.base)
+            if result < 0:
+                return result
+            if phdr[i].p_offset <= header.e_phoff and header.e_phoff < phdr[i].p_offset + phdr[i].p_filesz:
+                image.phdr = image.base + phdr[i].p_vaddr + header.e_phoff - phdr[i].p_offset
+        elif phdr[i].p_type == PT_GNU_STACK:
+            stack_header = True
+            image.stack_executable = phdr[i].p_flags & 1
+    if not stack_header:
+        image.stack_executable = True       # as FreeBSD has it for programs that say nothing
+    for i in range(header.e_phnum):
+        if phdr[i].p_type == PT_PHDR:
+            image.phdr = image.base + phdr[i].p_vaddr
+    image.entry = image.base + header.e_entry
+    image.phnum = header.e_phnum
+    image.low = image.base + low
+    image.high = image.base + high
+    return 0
+
+
+cdef inline void aux(uint64_t **at, uint64_t kind, uint64_t value) noexcept nogil:
+    at[0][0] = kind
+    at[0][1] = value
+    at[0] += 2
+
+
+cdef uint64_t build_stack(process_t *proc, uint64_t below, uint64_t argc, char **argv, uint64_t envc, char **envp,
+                          program_t *program, image_t *image, image_t *interp, bint has_interp) noexcept nogil:
+    """FreeBSD's initial stack below the strings that Linux placed: ps_strings, canary, page sizes and the execution
+    path, then argc, argv, environment and auxiliary vector. Returns the address of argc."""
+    cdef uint64_t path_size = string_length(proc.execpath) + 1
+    cdef uint64_t ps_strings = (below - 32) & ~15UL
+    cdef uint64_t canary = ps_strings - CANARY_SIZE
+    cdef uint64_t pagesizes = canary - 32
+    cdef uint64_t path = (pagesizes - path_size) & ~15UL
+    cdef uint64_t stack = (path - (1 + argc + 1 + envc + 1 + 2 * 32) * 8) & ~63UL
+    cdef uint64_t *at = <uint64_t *> stack
+    cdef uint64_t guest_argv, guest_envv, i
+    cdef uint64_t limit[2]
+    linux_syscall3(SYS_getrandom, canary, CANARY_SIZE, 0)
+    memcpy(<void *> path, proc.execpath, path_size)
+    (<uint64_t *> pagesizes)[0] = PAGE_SIZE
+    (<uint64_t *> pagesizes)[1] = 2 << 20
+    (<uint64_t *> pagesizes)[2] = 0
+    at[0] = argc
+    at += 1
+    guest_argv = <uint64_t> at
+    for i in range(argc):
+        at[i] = <uint64_t> argv[i]
+    at[argc] = 0
+    at += argc + 1
+    guest_envv = <uint64_t> at
+    for i in range(envc):
+        at[i] = <uint64_t> envp[i]
+    at[envc] = 0
+    at += envc + 1
+    (<uint64_t *> ps_strings)[0] = guest_argv
+    (<uint32_t *> ps_strings)[2] = <uint32_t> argc
+    (<uint64_t *> ps_strings)[2] = guest_envv
+    (<uint32_t *> ps_strings)[6] = <uint32_t> envc
+    proc.ps_strings = ps_strings
+    limit[0] = 8 << 20
+    limit[1] = 8 << 20
+    linux_syscall4(SYS_prlimit64, 0, 3, 0, <uint64_t> limit)       # RLIMIT_STACK
+    aux(&at, AUX_PHDR, image.phdr)
+    aux(&at, AUX_PHENT, sizeof(Elf64_Phdr))
+    aux(&at, AUX_PHNUM, image.phnum)
+    aux(&at, AUX_PAGESZ, PAGE_SIZE)
+    aux(&at, AUX_FLAGS, 0)
+    aux(&at, AUX_ENTRY, image.entry)
+    aux(&at, AUX_BASE, interp.low if has_interp else image.base)
+    aux(&at, AUX_EHDRFLAGS, (<Elf64_Ehdr *> program.page).e_flags)
+    aux(&at, AUX_EXECPATH, path)
+    aux(&at, AUX_OSRELDATE, proc.osreldate)
+    aux(&at, AUX_CANARY, canary)
+    aux(&at, AUX_CANARYLEN, CANARY_SIZE)
+    aux(&at, AUX_NCPUS, proc.ncpu)
+    aux(&at, AUX_PAGESIZES, pagesizes)
+    aux(&at, AUX_PAGESIZESLEN, 24)
+    aux(&at, AUX_STACKPROT, 7 if image.stack_executable else 3)
+    aux(&at, AUX_BSDFLAGS, 0)
+    aux(&at, AUX_ARGC, argc)
+    aux(&at, AUX_ARGV, guest_argv)
+    aux(&at, AUX_ENVC, envc)
+    aux(&at, AUX_ENVV, guest_envv)
+    aux(&at, AUX_PS_STRINGS, ps_strings)
+    aux(&at, AUX_USRSTACKBASE, proc.stack_top)
+    aux(&at, AUX_USRSTACKLIM, limit[0])
+    aux(&at, AUX_NULL, 0)
+    return stack

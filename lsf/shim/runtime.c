@@ -1,0 +1,64 @@
+/* The freestanding bits of the image: mem*, and the assertions that keep layout.h and the structs in step. */
+#include "runtime.h"
+
+#define AT(type, field, offset) _Static_assert(offsetof(struct type, field) == (offset), #type "." #field)
+AT(area, self, AREA_SELF);
+AT(area, guest_rsp, AREA_GUEST_RSP);
+AT(area, ret, AREA_RET);
+AT(area, frame, AREA_FRAME);
+AT(area, lanes, AREA_LANES);
+AT(area, nr, AREA_NR);
+AT(area, deferred, AREA_DEFERRED);
+AT(area, restart, AREA_RESTART);
+AT(area, retval, AREA_RETVAL);
+AT(frame, arg, FRAME_RDI);
+AT(frame, nr, FRAME_NR);
+AT(frame, ret, FRAME_RET);
+AT(frame, rsp, FRAME_RSP);
+AT(frame, result, FRAME_RESULT);
+AT(frame, rbx, FRAME_RBX);
+AT(frame, r15, FRAME_R15);
+_Static_assert(sizeof(struct frame) == FRAME_SIZE, "struct frame");
+_Static_assert(sizeof(struct area) <= AREA_STRIDE - AREA_STRUCT, "struct area");
+_Static_assert(sizeof(struct process) <= 0x10000, "struct process");
+_Static_assert(sizeof(struct kernel_siginfo) == 128, "siginfo");
+_Static_assert(AREAS_BASE + (uint64_t) AREA_COUNT * AREA_STRIDE <= SHIM_END, "areas");
+
+#ifndef LSF_HOSTED
+LSF_HIDDEN void *memcpy(void *to, const void *from, size_t n)
+{
+    void *start = to;
+    __asm__ volatile("rep movsb" : "+D"(to), "+S"(from), "+c"(n) : : "memory");
+    return start;
+}
+
+LSF_HIDDEN void *memset(void *to, int byte, size_t n)
+{
+    void *start = to;
+    __asm__ volatile("rep stosb" : "+D"(to), "+c"(n) : "a"(byte) : "memory");
+    return start;
+}
+
+LSF_HIDDEN void *memmove(void *to, const void *from, size_t n)
+{
+    char *d = to;
+    const char *s = from;
+    if (d <= s || d >= s + n)
+        return memcpy(to, from, n);
+    while (n--)
+        d[n] = s[n];
+    return to;
+}
+
+LSF_HIDDEN int memcmp(const void *a, const void *b, size_t n)
+{
+    const unsigned char *x = a, *y = b;
+    for (; n; n--, x++, y++)
+        if (*x != *y)
+            return *x - *y;
+    return 0;
+}
+
+/* The writable data at DATA_BASE: struct process, then the areas' states. */
+__attribute__((section(".shimdata"), used)) static char shim_data[0x30000];
+#endif

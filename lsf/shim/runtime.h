@@ -1,0 +1,222 @@
+/* What the shim's Cython stands on: the structs that assembly knows, Linux syscalls, GS, and mem* of its own.
+ *
+ * In the image this is freestanding. In the Python extension (LSF_HOSTED) the same unit runs inside pytest, where no GS
+ * base is set and no signal is deferred.
+ */
+#ifndef LSF_RUNTIME_H
+#define LSF_RUNTIME_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <elf.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <linux/audit.h>
+#include <linux/filter.h>
+#include <linux/futex.h>
+#include <linux/prctl.h>
+#include <linux/sched.h>
+#include <linux/seccomp.h>
+#include <sys/syscall.h>
+#include "layout.h"
+
+typedef uint64_t uaddr;     /* an address in the guest; never dereferenced but by the accessors */
+
+/* The guest's registers as a handler sees them. */
+struct frame {
+    uint64_t arg[6];        /* rdi rsi rdx r10 r8 r9; they are restored from here */
+    uint64_t nr;            /* FreeBSD's syscall number */
+    uint64_t ret;           /* the address after the syscall instruction */
+    uint64_t rsp;           /* the guest's stack */
+    uint64_t result;        /* what the handler returned, while the exit is under way */
+    uint64_t rbx, rbp, r12, r13, r14, r15;  /* saved by vfork alone */
+};
+
+struct process;
+
+/* Linux's siginfo as the kernel writes it. */
+struct kernel_siginfo {
+    int32_t signo, error, code, pad;
+    union {
+        struct { int32_t pid; uint32_t uid; uint64_t value; } sent;
+        struct { int32_t pid; uint32_t uid; int32_t status, pad; int64_t utime, stime; } child;
+        struct { int32_t timer; int32_t overrun; uint64_t value; } timer;
+        struct { uint64_t addr; int16_t addr_lsb; } fault;
+        struct { int64_t band; int32_t fd; } poll;
+        struct { uint64_t call_addr; int32_t syscall; uint32_t arch; } sys;
+        uint64_t words[14];
+    };
+};
+
+/* A thread of the guest. GS points here. */
+struct area {
+    struct area *self;
+    uint64_t guest_rsp;
+    uint64_t ret;
+    struct frame *frame;
+    const uint32_t *lanes;
+    uint32_t nr;
+    uint32_t deferred;      /* Linux number of the signal that waits in `info` for the end of the call; 0: none */
+    uint32_t restart;       /* the call that a deferred signal interrupted is one that SA_RESTART restarts */
+    uint32_t index;
+    uint64_t retval;
+    struct process *proc;
+    int32_t tid;
+    uint32_t virtual_pending;   /* bits of FreeBSD signals among SEGV, BUS and SYS that wait for this thread */
+    uint64_t sigmask[2];        /* the guest's mask; bit signo-1 */
+    uint64_t suspend_mask[2];   /* sigsuspend's, while one waits */
+    uint32_t suspended;
+    uint32_t in_vfork;          /* the child of a vfork that has not executed yet */
+    uint64_t altstack_sp, altstack_size;
+    uint32_t altstack_flags, pad0;
+    struct kernel_siginfo info;
+    uint64_t scratch, scratch_size;     /* memory to give back when this area is freed */
+    uint64_t thread_start, thread_arg, thread_stack, thread_child_tid;
+    char name[24];
+};
+
+struct handler {
+    uint64_t function;      /* SIG_DFL 0, SIG_IGN 1, or the guest's */
+    uint64_t mask[2];
+    uint32_t flags;
+    uint32_t pad;
+};
+
+enum engine { ENGINE_AUTO, ENGINE_SUD, ENGINE_TRAP, ENGINE_PTRACE };
+
+#define SIGNALS 129
+#define KQUEUES 64
+
+/* A lock that fork takes, so that none is held in the child. */
+struct lock { uint32_t word; };
+
+/* A process of the guest. The child of a vfork works on a copy. */
+struct process {
+    int32_t pid;
+    uint32_t engine;
+    uint32_t debug, no_patch;
+    uint32_t osreldate;
+    int32_t image_fd;           /* hidden: the shim's own image, -1 when there is none */
+    int32_t truss_fd;           /* hidden: where truss writes, -1 when it does not */
+    uint32_t umask_dummy;
+    uint64_t vdso, vdso_end;
+    int (*vdso_clock_gettime)(int, void *);
+    uint64_t break_start, break_end;
+    uint64_t stack_top;
+    uint64_t ps_strings;
+    uint64_t mxcsr_dummy;
+    uint64_t xstate_size;       /* bytes of the XSAVE area, FXSAVE image included; 512 without XSAVE */
+    uint64_t minsigstksz;
+    uint32_t ncpu;
+    uint32_t traced;            /* this process was started with truss */
+    struct lock lock_signal, lock_memory, lock_event, lock_thread, lock_truss;
+    struct handler handlers[SIGNALS];
+    char execpath[4096];
+    uint64_t unknown_reported[10];
+    void *events;               /* event.pxi's */
+    void *threads;              /* thread.pxi's */
+    uint64_t spare[32];
+};
+
+#define SHIM ((struct process *) DATA_BASE)
+
+#ifdef LSF_HOSTED
+#define LSF_HIDDEN
+#else
+#define LSF_HIDDEN __attribute__((visibility("hidden")))
+#endif
+
+static inline long linux_syscall6(long nr, uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e, uint64_t f)
+{
+    register uint64_t r10 __asm__("r10") = d;
+    register uint64_t r8 __asm__("r8") = e;
+    register uint64_t r9 __asm__("r9") = f;
+    long result;
+    __asm__ volatile("syscall" : "=a"(result) : "a"(nr), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9)
+                     : "rcx", "r11", "memory");
+    return result;
+}
+static inline long linux_syscall0(long nr) { return linux_syscall6(nr, 0, 0, 0, 0, 0, 0); }
+static inline long linux_syscall1(long nr, uint64_t a) { return linux_syscall6(nr, a, 0, 0, 0, 0, 0); }
+static inline long linux_syscall2(long nr, uint64_t a, uint64_t b) { return linux_syscall6(nr, a, b, 0, 0, 0, 0); }
+static inline long linux_syscall3(long nr, uint64_t a, uint64_t b, uint64_t c) { return linux_syscall6(nr, a, b, c, 0, 0, 0); }
+static inline long linux_syscall4(long nr, uint64_t a, uint64_t b, uint64_t c, uint64_t d) { return linux_syscall6(nr, a, b, c, d, 0, 0); }
+static inline long linux_syscall5(long nr, uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e) { return linux_syscall6(nr, a, b, c, d, e, 0); }
+
+/* entry.S */
+LSF_HIDDEN extern long copy_guest(void *to, const void *from, uint64_t bytes);
+LSF_HIDDEN extern long copy_guest_string(void *to, const void *from, uint64_t max);
+LSF_HIDDEN extern long fetch_guest32(uaddr from, uint32_t *to);
+LSF_HIDDEN extern long fetch_guest64(uaddr from, uint64_t *to);
+LSF_HIDDEN extern long store_guest32(uaddr to, uint32_t value);
+LSF_HIDDEN extern long store_guest64(uaddr to, uint64_t value);
+LSF_HIDDEN extern long zero_guest(uaddr to, uint64_t bytes);
+LSF_HIDDEN extern long cas_guest32(uaddr at, uint32_t *expected, uint32_t value);
+LSF_HIDDEN extern long cas_guest64(uaddr at, uint64_t *expected, uint64_t value);
+LSF_HIDDEN extern char accessors[], accessors_end[], accessor_fault[];
+LSF_HIDDEN extern char entry[], pass_number[], pass_syscall[], pass_return[], pass_converted[], pass_end[];
+LSF_HIDDEN extern char translate[], translate_args[], translate_call[], translate_return[], translate_commit[], translate_end[];
+LSF_HIDDEN extern char sigpoint[], blocking_check[], blocking_call[], blocking_cancel[], signal_restorer[], sigcode[], sigcode_end[];
+LSF_HIDDEN extern void resume_from(void *linux_frame) __attribute__((noreturn));
+LSF_HIDDEN extern void enter_guest(uint64_t start, uint64_t stack) __attribute__((noreturn));
+LSF_HIDDEN extern long clone_thread(uint64_t flags, void *stack, uint64_t parent_tid, void *child_tid, uint64_t tls);
+#ifdef LSF_HOSTED
+static inline long blocking_syscall(long nr, uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e, uint64_t f)
+{
+    return linux_syscall6(nr, a, b, c, d, e, f);
+}
+#else
+LSF_HIDDEN extern long blocking_syscall(long nr, uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e, uint64_t f);
+#endif
+
+static inline struct area *current_area(void)
+{
+    uint64_t base;
+    __asm__ volatile("rdgsbase %0" : "=r"(base));
+    return (struct area *) base;
+}
+static inline uint64_t read_fsbase(void) { uint64_t base; __asm__ volatile("rdfsbase %0" : "=r"(base)); return base; }
+static inline void write_fsbase(uint64_t base) { __asm__ volatile("wrfsbase %0" : : "r"(base)); }
+static inline void write_gsbase(uint64_t base) { __asm__ volatile("wrgsbase %0" : : "r"(base)); }
+
+static inline uint32_t atomic_cas32(uint32_t *at, uint32_t expected, uint32_t value)
+{
+    __atomic_compare_exchange_n(at, &expected, value, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+    return expected;
+}
+static inline uint32_t atomic_swap32(uint32_t *at, uint32_t value) { return __atomic_exchange_n(at, value, __ATOMIC_SEQ_CST); }
+static inline uint32_t atomic_load32(uint32_t *at) { return __atomic_load_n(at, __ATOMIC_SEQ_CST); }
+static inline void atomic_store32(uint32_t *at, uint32_t value) { __atomic_store_n(at, value, __ATOMIC_SEQ_CST); }
+static inline uint32_t atomic_or32(uint32_t *at, uint32_t bits) { return __atomic_fetch_or(at, bits, __ATOMIC_SEQ_CST); }
+static inline uint32_t atomic_and32(uint32_t *at, uint32_t bits) { return __atomic_fetch_and(at, bits, __ATOMIC_SEQ_CST); }
+static inline uint64_t atomic_or64(uint64_t *at, uint64_t bits) { return __atomic_fetch_or(at, bits, __ATOMIC_SEQ_CST); }
+
+/* A futex mutex (0 free, 1 taken, 2 taken and waited for). */
+static inline void lock_acquire(struct lock *lock)
+{
+    uint32_t seen = atomic_cas32(&lock->word, 0, 1);
+    if (seen == 0)
+        return;
+    if (seen != 2)
+        seen = atomic_swap32(&lock->word, 2);
+    while (seen != 0) {
+        linux_syscall4(SYS_futex, (uint64_t) &lock->word, FUTEX_WAIT_PRIVATE, 2, 0);
+        seen = atomic_swap32(&lock->word, 2);
+    }
+}
+static inline void lock_release(struct lock *lock)
+{
+    if (atomic_swap32(&lock->word, 0) == 2)
+        linux_syscall3(SYS_futex, (uint64_t) &lock->word, FUTEX_WAKE_PRIVATE, 1);
+}
+
+static inline void cpuid(uint32_t leaf, uint32_t subleaf, uint32_t *a, uint32_t *b, uint32_t *c, uint32_t *d)
+{
+    __asm__ volatile("cpuid" : "=a"(*a), "=b"(*b), "=c"(*c), "=d"(*d) : "a"(leaf), "c"(subleaf));
+}
+
+/* The states of the areas: 0 free, 1 mapped and free, else in use. Outside struct process: a vfork child shares them. */
+#define AREA_STATES ((uint32_t *) (DATA_BASE + 0x10000))
+#define AREA_MAPPED ((uint8_t *) (DATA_BASE + 0x20000))
+
+#endif

@@ -1,0 +1,508 @@
+# From Linux's exec to the guest's first instruction: the three entry modes (launcher, binfmt, handover).
+
+cdef enum linux_auxv:
+    AT_EXECFD = 2
+    AT_FLAGS = 8
+    AT_RANDOM = 25
+    AT_EXECFN = 31
+    AT_SYSINFO_EHDR = 33
+    AT_MINSIGSTKSZ = 51
+
+cdef enum:
+    EXIT_LSF = 125              # LSF's own failure
+    EXIT_NOT_RUNNABLE = 126
+    EXIT_NOT_FOUND = 127
+    OSRELDATE_DEFAULT = 1403000
+
+# What the start learns from argv, the words of a handover and the auxiliary vector.
+cdef struct start_t:
+    uint64_t argc
+    char **argv                 # the guest's
+    char **envp
+    uint64_t envc
+    char *path                  # the program as the caller named it
+    int target_fd               # opened already, or -1
+    bint search                 # look the program up in PATH
+    uint64_t random
+    uint64_t vdso
+    bint has_mask
+    uint64_t mask[2]
+    uint64_t ignored, pending
+    uint64_t *linux_stack
+
+
+cdef long parse_hex(const char **text) noexcept nogil:
+    cdef uint64_t value = 0
+    cdef char c
+    while True:
+        c = text[0][0]
+        if 48 <= c <= 57:
+            value = value * 16 + (c - 48)
+        elif 97 <= c <= 102:
+            value = value * 16 + (c - 87)
+        else:
+            return <long> value
+        text[0] += 1
+
+
+cdef void parse_words(process_t *proc, start_t *start, const char *text) noexcept nogil:
+    """The words of a handover: comma-separated key=hex; unknown keys are passed over."""
+    cdef char key
+    cdef uint64_t value
+    while text[0] != 0:
+        key = text[0]
+        text += 1
+        if text[0] != 61:       # "="
+            return
+        text += 1
+        value = <uint64_t> parse_hex(&text)
+        if key == 116:          # t
+            start.target_fd = <int> value
+        elif key == 105:        # i
+            proc.image_fd = <int> value
+        elif key == 101:        # e
+            proc.engine = <uint32_t> value
+        elif key == 108:        # l
+            proc.truss_fd = <int> value
+        elif key == 109:        # m
+            start.mask[0] = value
+            start.has_mask = True
+        elif key == 77:         # M
+            start.mask[1] = value
+            start.has_mask = True
+        elif key == 103:        # g
+            start.ignored = value
+        elif key == 112:        # p
+            start.pending = value
+        elif key == 100:        # d
+            proc.debug = <uint32_t> value
+        elif key == 114:        # r
+            proc.osreldate = <uint32_t> value
+        elif key == 120:        # x
+            proc.no_patch = <uint32_t> value
+        if text[0] == 44:
+            text += 1
+
+
+cdef char *environment(char **envp, const char *name) noexcept nogil:
+    """The value of a variable, or NULL."""
+    cdef uint64_t length = string_length(name)
+    while envp[0] != NULL:
+        if string_starts(envp[0], name) and envp[0][length] == 61:
+            return &envp[0][length + 1]
+        envp += 1
+    return NULL
+
+
+cdef void die(int status, const char *program, const char *reason) noexcept nogil:
+    complain(program, b": " if reason != NULL else NULL, reason, NULL)
+    linux_syscall1(SYS_exit_group, status)
+
+
+cdef const char *error_text(long error) noexcept nogil:
+    """What a negative Linux errno means when a program cannot be started."""
+    if error == -ENOENT:
+        return b"not found"
+    if error == -EACCES:
+        return b"permission denied"
+    if error == -EISDIR:
+        return b"is a directory"
+    if error == -ENOTDIR:
+        return b"a component of the path is not a directory"
+    if error == -ENOEXEC:
+        return b"not a program that LSF can run (damaged or unknown format)"
+    if error == -ENOMEM:
+        return b"no memory at the addresses it needs"
+    if error == -ELOOP:
+        return b"too many symbolic links"
+    if error == -ENAMETOOLONG:
+        return b"name too long"
+    if error == -ETXTBSY:
+        return b"busy, being written"
+    if error == -EMFILE or error == -ENFILE:
+        return b"too many open files"
+    if error == -EFAULT:
+        return b"its segments do not fit its file"
+    return b"cannot be read"
+
+
+cdef long open_in_path(start_t *start, char *found) noexcept nogil:
+    """Open start.path, looking it up in PATH when it has no slash; `found` (4096 bytes) gets the name."""
+    cdef const char *path = start.path
+    cdef const char *dirs
+    cdef uint64_t i = 0, n
+    cdef long fd, error = -ENOENT
+    append(found, 0, 4096, path)
+    while path[i] != 0:
+        if path[i] == 47 or not start.search:
+            return open_executable(AT_FDCWD, path)
+        i += 1
+    if i == 0:
+        return -ENOENT
+    dirs = environment(start.envp, b"PATH")
+    if dirs == NULL or dirs[0] == 0:
+        dirs = b"/sbin:/bin:/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin"
+    while True:
+        n = 0
+        while dirs[0] != 0 and dirs[0] != 58 and n < 3000:
+            found[n] = dirs[0]
+            n += 1
+            dirs += 1
+        found[n] = 0
+        if n != 0:
+            n = append(found, n, 4096, b"/")
+        append(found, n, 4096, path)
+        fd = open_executable(AT_FDCWD, found)
+        if fd >= 0:
+            return fd
+        if fd == -EACCES:
+            error = fd
+        if dirs[0] == 0:
+            return error
+        dirs += 1
+
+
+cdef void find_vdso(process_t *proc, uint64_t base) noexcept nogil:
+    """Look up clock_gettime in Linux's vDSO."""
+    cdef Elf64_Ehdr *header = <Elf64_Ehdr *> base
+    cdef Elf64_Phdr *phdr
+    cdef Elf64_Shdr *section
+    cdef Elf64_Sym *symbol
+    cdef const char *names
+    cdef uint64_t load = base, i, j
+    if base == 0:
+        return
+    phdr = <Elf64_Phdr *> (base + header.e_phoff)
+    for i in range(header.e_phnum):
+        if phdr[i].p_type == PT_LOAD:
+            load = base + phdr[i].p_offset - phdr[i].p_vaddr
+            proc.vdso = base
+            proc.vdso_end = page_up(load + phdr[i].p_vaddr + phdr[i].p_memsz)
+    section = <Elf64_Shdr *> (base + header.e_shoff)
+    for i in range(header.e_shnum):
+        if section[i].sh_type != SHT_DYNSYM:
+            continue
+        names = <const char *> (load + section[section[i].sh_link].sh_addr)
+        symbol = <Elf64_Sym *> (load + section[i].sh_addr)
+        for j in range(section[i].sh_size / sizeof(Elf64_Sym)):
+            if string_equal(names + symbol[j].st_name, b"__vdso_clock_gettime"):
+                proc.vdso_clock_gettime = <int (*)(int, void *) noexcept nogil> (load + symbol[j].st_value)
+
+
+cdef uint32_t count_cpus() noexcept nogil:
+    cdef uint64_t mask[128]
+    cdef long got
+    cdef uint64_t word
+    cdef uint32_t count = 0
+    cdef int i
+    memset(mask, 0, sizeof(mask))
+    got = linux_syscall3(SYS_sched_getaffinity, 0, sizeof(mask), <uint64_t> mask)
+    if is_error(got):
+        return 1
+    for i in range(128):
+        word = mask[i]
+        while word:
+            word = word & (word - 1)
+            count += 1
+    return count if count else 1
+
+
+cdef void show_command(start_t *start, process_t *proc) noexcept nogil:
+    """Let ps on the host show the program's own name and arguments, not the shim's."""
+    cdef uint64_t map_[13]
+    cdef const char *name = proc.execpath
+    cdef const char *at = name
+    cdef uint64_t end
+    while at[0] != 0:
+        if at[0] == 47 and at[1] != 0:
+            name = at + 1
+        at += 1
+    linux_syscall2(SYS_prctl, 15, <uint64_t> name)             # PR_SET_NAME
+    if start.argc == 0:
+        return
+    end = <uint64_t> start.argv[start.argc - 1]
+    end += string_length(<char *> end) + 1
+    # struct prctl_mm_map: start_code end_code start_data end_data start_brk brk start_stack arg_start arg_end
+    # env_start env_end auxv auxv_size+exe_fd. Only the argument range matters here; the rest keeps its meaning.
+    memset(map_, 0, sizeof(map_))
+    map_[0] = WINDOW_BASE
+    map_[1] = WINDOW_BASE + WINDOW_SIZE
+    map_[2] = SIGCODE_BASE
+    map_[3] = SIGCODE_BASE + PAGE_SIZE
+    map_[4] = SHIM_END
+    map_[5] = SHIM_END
+    map_[6] = <uint64_t> start.linux_stack
+    map_[7] = <uint64_t> start.argv[0]
+    map_[8] = end
+    map_[9] = <uint64_t> start.envp[0] if start.envc else end
+    map_[10] = (<uint64_t> start.envp[start.envc - 1] + string_length(start.envp[start.envc - 1]) + 1
+                if start.envc else end)
+    map_[12] = 0xffffffff00000000UL
+    linux_syscall5(SYS_prctl, 35, 14, <uint64_t> map_, sizeof(map_), 0)     # PR_SET_MM, PR_SET_MM_MAP
+
+
+cdef long load_program(process_t *proc, start_t *start, program_t *program) noexcept nogil:
+    """Map the program and its interpreter and build the stack; enters the guest, or returns a negative errno."""
+    cdef program_t interp_program
+    cdef image_t image, interp
+    cdef char interp_path[PATH_MAX]
+    cdef uint64_t hint = 0, stack
+    cdef long result
+    cdef int has_interp, fd
+    if (<Elf64_Ehdr *> program.page).e_type == ET_DYN:
+        # Far below Linux's own mappings, so that `break` has room above the program.
+        hint = 0x200000000000UL + (start.random & 0xfffffffUL) * PAGE_SIZE
+    result = program_interpreter(program, interp_path)
+    if result < 0:
+        return result
+    has_interp = result
+    result = image_map(program, &image, hint)
+    if result < 0:
+        return result
+    memset(&interp, 0, sizeof(image_t))
+    if has_interp:
+        fd = open_executable(AT_FDCWD, interp_path)
+        if fd < 0:
+            complain(start.path, b" needs the interpreter ", interp_path,
+                     b", which is not there; name a FreeBSD root that has it with --root")
+            linux_syscall1(SYS_exit_group, EXIT_NOT_RUNNABLE)
+        result = program_examine(&interp_program, fd)
+        if result == 0 and (interp_program.kind != PROGRAM_FREEBSD
+                            and interp_program.kind != PROGRAM_LINUX or not phdrs_are_sane(&interp_program)):
+            result = -ENOEXEC
+        if result == 0:
+            result = image_map(&interp_program, &interp, 0)
+        linux_syscall1(SYS_close, fd)
+        if result < 0:
+            complain(interp_path, b" (the interpreter of ", start.path, b") cannot be loaded")
+            linux_syscall1(SYS_exit_group, EXIT_NOT_RUNNABLE)
+    linux_syscall1(SYS_close, program.fd)
+    proc.break_start = image.high
+    proc.break_end = image.high
+    if image.stack_executable:
+        # PROT_READ | WRITE | EXEC | GROWSDOWN
+        linux_syscall3(SYS_mprotect, page_down(<uint64_t> start.linux_stack), PAGE_SIZE, 0x01000007)
+    show_command(start, proc)
+    stack = build_stack(proc, <uint64_t> start.linux_stack, start.argc, start.argv, start.envc, start.envp,
+                        program, &image, &interp, has_interp)
+    signals_start(proc, current_area(), start)
+    if proc.truss_fd >= 0:
+        truss_start(proc, current_area())
+    enter_guest(interp.entry if has_interp else image.entry, stack)
+    return 0
+
+
+cdef long start_program(process_t *proc, start_t *start) noexcept nogil:
+    """Open, recognise and run the program; returns only with a negative errno."""
+    cdef program_t program
+    cdef char found[4096]
+    cdef long fd, result
+    if start.target_fd >= 0:
+        fd = start.target_fd
+        append(found, 0, 4096, start.path)
+    else:
+        fd = open_in_path(start, found)
+        if fd < 0:
+            return fd
+    start.path = found
+    absolute_path(found, proc.execpath)
+    result = program_examine(&program, fd)
+    if result < 0:
+        return result
+    if program.kind == PROGRAM_SCRIPT:
+        result = start_script(proc, start, &program)
+        return result
+    if program.kind == PROGRAM_FOREIGN:
+        die(EXIT_NOT_RUNNABLE, start.path, b"a FreeBSD program for another processor than amd64, which LSF does not run")
+    if program.kind == PROGRAM_LINUX:
+        die(EXIT_NOT_RUNNABLE, start.path, b"not a FreeBSD program (a Linux program runs without lsf)")
+    if program.kind == PROGRAM_UNKNOWN:
+        return -ENOEXEC
+    return load_program(proc, start, &program)
+
+
+cdef long start_script(process_t *proc, start_t *start, program_t *program) noexcept nogil:
+    """Start the interpreter of a #! script, as imgact_shell does: interpreter, its one argument, the script, the rest."""
+    cdef char *argv[4]
+    cdef char interp[PATH_MAX]
+    cdef char option[PATH_MAX]
+    cdef char script[4096]
+    cdef char **new_argv
+    cdef uint64_t i, n = 0, extra
+    cdef long result = script_line(program, interp, option)
+    if result < 0:
+        return result
+    extra = 3 if option[0] else 2
+    append(script, 0, 4096, start.path)
+    new_argv = <char **> map_memory(page_up((start.argc + 4) * 8))
+    if new_argv == NULL:
+        return -ENOMEM
+    new_argv[0] = interp
+    if option[0]:
+        new_argv[1] = option
+    new_argv[extra - 1] = script
+    for i in range(1, start.argc):
+        new_argv[extra + i - 1] = start.argv[i]
+    n = extra + (start.argc - 1 if start.argc else 0)
+    new_argv[n] = NULL
+    linux_syscall1(SYS_close, program.fd)
+    start.argc = n
+    start.argv = strings_below(start, new_argv, n)
+    start.path = interp
+    start.target_fd = -1
+    start.search = False
+    result = start_program(proc, start)
+    if result == -ENOENT:
+        die(EXIT_NOT_FOUND, script, b"its #! interpreter is not there")
+    return result
+
+
+cdef char **strings_below(start_t *start, char **argv, uint64_t count) noexcept nogil:
+    """Copy the strings, in order, below the initial stack, where the guest may own them and ps finds them together."""
+    cdef uint64_t i, size, total = 0, at
+    for i in range(count):
+        total += string_length(argv[i]) + 1
+    at = (<uint64_t> start.linux_stack - total) & ~15UL
+    start.linux_stack = <uint64_t *> at
+    for i in range(count):
+        size = string_length(argv[i]) + 1
+        memcpy(<void *> at, argv[i], size)
+        argv[i] = <char *> at
+        at += size
+    return argv
+
+
+cdef public void shim_start(uint64_t *linux_stack) noexcept nogil:
+    """C's first function, on the first area's stack. linux_stack: argc, argv, environment, auxiliary vector."""
+    cdef process_t *proc = SHIM
+    cdef area_t *area = area_at(0)
+    cdef start_t start
+    cdef uint64_t argc = linux_stack[0], i
+    cdef char **argv = <char **> &linux_stack[1]
+    cdef uint64_t *auxv
+    cdef char *text
+    cdef const char *execfn = NULL
+    cdef uint64_t flags = 0, skip = 0
+    cdef bint binfmt = False
+    cdef long result
+    memset(&start, 0, sizeof(start_t))
+    start.target_fd = -1
+    start.linux_stack = linux_stack
+    start.envp = argv + argc + 1
+    while start.envp[start.envc] != NULL:
+        start.envc += 1
+    proc.image_fd = -1
+    proc.truss_fd = -1
+    proc.osreldate = OSRELDATE_DEFAULT
+    proc.minsigstksz = 2048
+    auxv = <uint64_t *> (start.envp + start.envc + 1)
+    while auxv[0] != 0:
+        if auxv[0] == AT_EXECFD:
+            start.target_fd = <int> auxv[1]
+            binfmt = True
+        elif auxv[0] == AT_FLAGS:
+            flags = auxv[1]
+        elif auxv[0] == AT_RANDOM:
+            start.random = (<uint64_t *> auxv[1])[0]
+        elif auxv[0] == AT_EXECFN:
+            execfn = <const char *> auxv[1]
+        elif auxv[0] == AT_SYSINFO_EHDR:
+            start.vdso = auxv[1]
+        elif auxv[0] == AT_MINSIGSTKSZ:
+            proc.minsigstksz = auxv[1]
+        auxv += 2
+    # Linux puts the name of the executed file last, just below the top of the stack.
+    proc.stack_top = page_up(<uint64_t> (execfn if execfn != NULL else <const char *> auxv))
+    AREA_STATES[0] = 1
+    area_map(0, True)
+    area_reset(area, 0)
+    area.proc = proc
+    proc.pid = <int> linux_syscall0(SYS_getpid)
+    area.tid = proc.pid
+    proc.ncpu = count_cpus()
+    find_vdso(proc, start.vdso)
+    if argc > 0 and string_equal(argv[0], b"lsf-handover"):
+        if argc < 3:
+            die(EXIT_LSF, b"a handover without words and path", NULL)
+        parse_words(proc, &start, argv[1])
+        start.path = argv[2]
+        skip = 3
+    elif binfmt:
+        # [interpreter, path, argv0 (with flag P), arguments]; without P the path is argv[0] too.
+        if argc < 2:
+            die(EXIT_LSF, b"started by binfmt_misc without a program", NULL)
+        start.path = argv[1]
+        skip = 2 if flags & 1 and argc > 2 else 1
+    else:
+        skip = 1
+        if argc > 1 and string_equal(argv[1], b"--"):
+            skip = 2
+        if argc <= skip:
+            die(EXIT_LSF, b"usage: lsf [--] PROGRAM [ARGUMENT...]", NULL)
+        start.path = argv[skip]
+        start.search = True
+        launcher_environment(proc, &start)
+    start.argc = argc - skip
+    start.argv = argv + skip
+    hidden_descriptors(proc)
+    result = start_program(proc, &start)
+    if result == -ENOENT or result == -ENOTDIR:
+        die(EXIT_NOT_FOUND, start.path, error_text(result))
+    die(EXIT_NOT_RUNNABLE, start.path, error_text(result))
+
+
+cdef void launcher_environment(process_t *proc, start_t *start) noexcept nogil:
+    """The environment twins that the image honours when it is a command of its own."""
+    cdef char *text = environment(start.envp, b"LSF_ENGINE")
+    cdef long result
+    if text != NULL:
+        if string_equal(text, b"sud"):
+            proc.engine = ENGINE_SUD
+        elif string_equal(text, b"trap"):
+            proc.engine = ENGINE_TRAP
+        elif string_equal(text, b"auto") or text[0] == 0:
+            proc.engine = ENGINE_AUTO
+        else:
+            die(EXIT_LSF, b"LSF_ENGINE must be auto, sud or trap here, not ", text)
+    text = environment(start.envp, b"LSF_DEBUG")
+    if text != NULL and text[0] != 0 and not string_equal(text, b"0"):
+        proc.debug = 1
+    text = environment(start.envp, b"LSF_TRUSS")
+    if text != NULL and text[0] != 0 and not string_equal(text, b"0"):
+        if string_equal(text, b"1"):
+            result = linux_syscall3(SYS_fcntl, 2, 1030, 0)      # F_DUPFD_CLOEXEC
+        else:
+            # WRONLY | CREAT | TRUNC | CLOEXEC | APPEND
+            result = linux_syscall4(SYS_openat, <uint64_t> AT_FDCWD, <uint64_t> text, 0o2003101, 0o644)
+        if is_error(result):
+            die(EXIT_LSF, b"LSF_TRUSS: cannot write to ", text)
+        proc.truss_fd = <int> result
+
+
+cdef void hidden_descriptors(process_t *proc) noexcept nogil:
+    """Move the shim's own descriptors out of the guest's way and let none pass to a Linux program."""
+    if proc.image_fd >= 0:
+        proc.image_fd = hide_descriptor(proc.image_fd)
+    if proc.truss_fd >= 0:
+        proc.truss_fd = hide_descriptor(proc.truss_fd)
+
+
+cdef int hide_descriptor(int fd) noexcept nogil:
+    """Renumber a descriptor as high as a small table and the limit allow, close-on-exec; the new number."""
+    cdef uint64_t limit[2]
+    cdef long result = -EINVAL
+    cdef int floor_
+    limit[0] = 256
+    linux_syscall4(SYS_prlimit64, 0, 7, 0, <uint64_t> limit)       # RLIMIT_NOFILE
+    floor_ = 250 if limit[0] >= 256 else <int> limit[0] - 4
+    if fd >= floor_ and floor_ > 2:
+        linux_syscall3(SYS_fcntl, fd, 2, 1)
+        return fd
+    while floor_ > 2 and is_error(result):
+        result = linux_syscall3(SYS_fcntl, fd, 1030, floor_)    # F_DUPFD_CLOEXEC
+        floor_ -= 4
+    if is_error(result):
+        linux_syscall3(SYS_fcntl, fd, 2, 1)                     # F_SETFD, FD_CLOEXEC
+        return fd
+    linux_syscall1(SYS_close, fd)
+    return <int> result
