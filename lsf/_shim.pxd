@@ -9,42 +9,6 @@ cdef extern from "shim/runtime.h" nogil:
         uint64_t nr, ret, rsp, result
         uint64_t rbx, rbp, r12, r13, r14, r15
 
-    ctypedef struct siginfo_sent:
-        int32_t pid
-        uint32_t uid
-        uint64_t value
-
-    ctypedef struct siginfo_child:
-        int32_t pid
-        uint32_t uid
-        int32_t status
-        int64_t utime, stime
-
-    ctypedef struct siginfo_timer:
-        int32_t timer, overrun
-        uint64_t value
-
-    ctypedef struct siginfo_fault:
-        uint64_t addr
-
-    ctypedef struct siginfo_poll:
-        int64_t band
-        int32_t fd
-
-    ctypedef struct siginfo_sys:
-        uint64_t call_addr
-        int32_t syscall
-        uint32_t arch
-
-    ctypedef struct kernel_siginfo "struct kernel_siginfo":
-        int32_t signo, error, code
-        siginfo_sent sent
-        siginfo_child child
-        siginfo_timer timer
-        siginfo_fault fault
-        siginfo_poll poll
-        siginfo_sys sys
-
     ctypedef struct handler_t "struct handler":
         uint64_t function
         uint64_t mask[2]
@@ -57,10 +21,11 @@ cdef extern from "shim/runtime.h" nogil:
         int32_t pid
         uint32_t engine, debug, no_patch, osreldate
         int32_t image_fd, truss_fd
+        uint32_t filter_installed
         uint64_t vdso, vdso_end
         int (*vdso_clock_gettime)(int, void *) noexcept nogil
         uint64_t break_start, break_end, stack_top, ps_strings
-        uint64_t xstate_size, minsigstksz
+        uint64_t minsigstksz
         uint32_t ncpu, traced
         lock_t lock_signal, lock_memory, lock_event, lock_thread, lock_truss
         handler_t handlers[129]
@@ -76,6 +41,7 @@ cdef extern from "shim/runtime.h" nogil:
         const uint32_t *lanes
         uint32_t nr, deferred, restart, index
         uint64_t retval
+        long (*hook)(frame_t *, area_t *) noexcept nogil
         process_t *proc
         int32_t tid
         uint32_t virtual_pending
@@ -84,7 +50,7 @@ cdef extern from "shim/runtime.h" nogil:
         uint32_t suspended, in_vfork
         uint64_t altstack_sp, altstack_size
         uint32_t altstack_flags
-        kernel_siginfo info
+        uint64_t info[16]
         uint64_t scratch, scratch_size
         uint64_t thread_start, thread_arg, thread_stack, thread_child_tid
         char name[24]
@@ -118,6 +84,9 @@ cdef extern from "shim/runtime.h" nogil:
     long cas_guest32(uaddr at, uint32_t *expected, uint32_t value)
     long cas_guest64(uaddr at, uint64_t *expected, uint64_t value)
 
+    char _start[1]
+    char image_text_end[1]
+    const uint32_t lsf_lane_none[1]
     char accessors[1]
     char accessors_end[1]
     char accessor_fault[1]
@@ -157,4 +126,24 @@ cdef extern from "shim/runtime.h" nogil:
     uint64_t atomic_or64(uint64_t *at, uint64_t bits)
     void lock_acquire(lock_t *lock)
     void lock_release(lock_t *lock)
+    int count_trailing_zeros(uint64_t bits)
+    uint64_t read_xcr0()
+    long seccomp_trap_outside_window()
     void cpuid(uint32_t leaf, uint32_t subleaf, uint32_t *a, uint32_t *b, uint32_t *c, uint32_t *d)
+
+cdef extern from "dispatch.h" nogil:
+    const uint32_t FREEBSD_NSYSCALLS, LSF_NOT_PASSED
+    ctypedef long (*lsf_handler_t)(frame_t *, area_t *) noexcept nogil
+    const uint32_t lsf_lane[1]
+    const lsf_handler_t lsf_handler[1]
+    const uint16_t lsf_refuse_errno[1]
+    const int32_t lsf_pass_nr[1]
+    const uint8_t lsf_restart[1]
+    const uint8_t lsf_errno_map[1]
+    const uint8_t lsf_errno_to_linux[1]
+    const uint8_t lsf_signal_to_linux[1]
+    const uint8_t lsf_signal_from_linux[1]
+    const uint8_t lsf_signal_default[1]
+    const int LSF_SIGNAL_TERMINATE, LSF_SIGNAL_CORE, LSF_SIGNAL_STOP, LSF_SIGNAL_CONTINUE, LSF_SIGNAL_IGNORE
+    int linux_to_freebsd_si_code(int linux_signal, int code, int *signal)
+    int freebsd_to_linux_si_code(int signal, int code)

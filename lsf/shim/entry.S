@@ -68,6 +68,9 @@ global translate
     mov     %gs:AREA_GUEST_RSP, %r11
     mov     %r11, FRAME_RSP(%rsp)
     cld
+    mov     %gs:AREA_HOOK, %r11
+    test    %r11, %r11
+    jnz     translate_args
     lea     sys_nosys(%rip), %r11
     cmp     $FREEBSD_NSYSCALLS, %eax
     jae     translate_args

@@ -96,6 +96,8 @@ cdef void handover_words(process_t *proc, area_t *area, int target, char *words)
     at = append_word(words, at, b",M=", area.sigmask[1])
     at = append_word(words, at, b",g=", virtual_ignored(proc))
     at = append_word(words, at, b",p=", area.virtual_pending)
+    if proc.filter_installed:
+        at = append_word(words, at, b",f=", 1)
     if proc.debug:
         at = append_word(words, at, b",d=", proc.debug)
     at = append_word(words, at, b",r=", proc.osreldate)

@@ -36,6 +36,7 @@
 #define AREA_DEFERRED 44
 #define AREA_RESTART 48
 #define AREA_RETVAL 56
+#define AREA_HOOK 64
 
 /* struct frame, at the top of the shim stack. */
 #define FRAME_RDI 0

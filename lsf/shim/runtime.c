@@ -1,5 +1,6 @@
 /* The freestanding bits of the image: mem*, and the assertions that keep layout.h and the structs in step. */
 #include "runtime.h"
+#include "dispatch.h"
 
 #define AT(type, field, offset) _Static_assert(offsetof(struct type, field) == (offset), #type "." #field)
 AT(area, self, AREA_SELF);
@@ -11,6 +12,7 @@ AT(area, nr, AREA_NR);
 AT(area, deferred, AREA_DEFERRED);
 AT(area, restart, AREA_RESTART);
 AT(area, retval, AREA_RETVAL);
+AT(area, hook, AREA_HOOK);
 AT(frame, arg, FRAME_RDI);
 AT(frame, nr, FRAME_NR);
 AT(frame, ret, FRAME_RET);
@@ -21,8 +23,10 @@ AT(frame, r15, FRAME_R15);
 _Static_assert(sizeof(struct frame) == FRAME_SIZE, "struct frame");
 _Static_assert(sizeof(struct area) <= AREA_STRIDE - AREA_STRUCT, "struct area");
 _Static_assert(sizeof(struct process) <= 0x10000, "struct process");
-_Static_assert(sizeof(struct kernel_siginfo) == 128, "siginfo");
 _Static_assert(AREAS_BASE + (uint64_t) AREA_COUNT * AREA_STRIDE <= SHIM_END, "areas");
+
+/* The lane table of a thread whose every call takes the translate lane (truss). */
+LSF_HIDDEN const uint32_t lsf_lane_none[FREEBSD_NSYSCALLS] = {[0 ... FREEBSD_NSYSCALLS - 1] = LSF_NOT_PASSED};
 
 #ifndef LSF_HOSTED
 LSF_HIDDEN void *memcpy(void *to, const void *from, size_t n)
@@ -61,4 +65,9 @@ LSF_HIDDEN int memcmp(const void *a, const void *b, size_t n)
 
 /* The writable data at DATA_BASE: struct process, then the areas' states. */
 __attribute__((section(".shimdata"), used)) static char shim_data[0x30000];
+#else
+struct process hosted_process;
+uint32_t hosted_area_states[AREA_COUNT];
+uint8_t hosted_area_mapped[AREA_COUNT];
+char image_text_end[1];
 #endif

@@ -34,20 +34,6 @@ struct frame {
 
 struct process;
 
-/* Linux's siginfo as the kernel writes it. */
-struct kernel_siginfo {
-    int32_t signo, error, code, pad;
-    union {
-        struct { int32_t pid; uint32_t uid; uint64_t value; } sent;
-        struct { int32_t pid; uint32_t uid; int32_t status, pad; int64_t utime, stime; } child;
-        struct { int32_t timer; int32_t overrun; uint64_t value; } timer;
-        struct { uint64_t addr; int16_t addr_lsb; } fault;
-        struct { int64_t band; int32_t fd; } poll;
-        struct { uint64_t call_addr; int32_t syscall; uint32_t arch; } sys;
-        uint64_t words[14];
-    };
-};
-
 /* A thread of the guest. GS points here. */
 struct area {
     struct area *self;
@@ -60,6 +46,7 @@ struct area {
     uint32_t restart;       /* the call that a deferred signal interrupted is one that SA_RESTART restarts */
     uint32_t index;
     uint64_t retval;
+    long (*hook)(struct frame *, struct area *);    /* called instead of the handler: truss */
     struct process *proc;
     int32_t tid;
     uint32_t virtual_pending;   /* bits of FreeBSD signals among SEGV, BUS and SYS that wait for this thread */
@@ -69,7 +56,7 @@ struct area {
     uint32_t in_vfork;          /* the child of a vfork that has not executed yet */
     uint64_t altstack_sp, altstack_size;
     uint32_t altstack_flags, pad0;
-    struct kernel_siginfo info;
+    uint64_t info[16];          /* Linux's siginfo of the deferred signal */
     uint64_t scratch, scratch_size;     /* memory to give back when this area is freed */
     uint64_t thread_start, thread_arg, thread_stack, thread_child_tid;
     char name[24];
@@ -98,14 +85,12 @@ struct process {
     uint32_t osreldate;
     int32_t image_fd;           /* hidden: the shim's own image, -1 when there is none */
     int32_t truss_fd;           /* hidden: where truss writes, -1 when it does not */
-    uint32_t umask_dummy;
+    uint32_t filter_installed;  /* the seccomp filter of the engine `trap` */
     uint64_t vdso, vdso_end;
     int (*vdso_clock_gettime)(int, void *);
     uint64_t break_start, break_end;
     uint64_t stack_top;
     uint64_t ps_strings;
-    uint64_t mxcsr_dummy;
-    uint64_t xstate_size;       /* bytes of the XSAVE area, FXSAVE image included; 512 without XSAVE */
     uint64_t minsigstksz;
     uint32_t ncpu;
     uint32_t traced;            /* this process was started with truss */
@@ -118,12 +103,21 @@ struct process {
     uint64_t spare[32];
 };
 
-#define SHIM ((struct process *) DATA_BASE)
-
-#ifdef LSF_HOSTED
-#define LSF_HIDDEN
-#else
 #define LSF_HIDDEN __attribute__((visibility("hidden")))
+
+/* The states of the areas (0 free, else in use) and whether each is mapped stand outside struct process: a vfork child
+ * shares them with its parent. */
+#ifdef LSF_HOSTED
+LSF_HIDDEN extern struct process hosted_process;
+LSF_HIDDEN extern uint32_t hosted_area_states[AREA_COUNT];
+LSF_HIDDEN extern uint8_t hosted_area_mapped[AREA_COUNT];
+#define SHIM (&hosted_process)
+#define AREA_STATES hosted_area_states
+#define AREA_MAPPED hosted_area_mapped
+#else
+#define SHIM ((struct process *) DATA_BASE)
+#define AREA_STATES ((uint32_t *) (DATA_BASE + 0x10000))
+#define AREA_MAPPED ((uint8_t *) (DATA_BASE + 0x20000))
 #endif
 
 static inline long linux_syscall6(long nr, uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e, uint64_t f)
@@ -144,6 +138,8 @@ static inline long linux_syscall4(long nr, uint64_t a, uint64_t b, uint64_t c, u
 static inline long linux_syscall5(long nr, uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e) { return linux_syscall6(nr, a, b, c, d, e, 0); }
 
 /* entry.S */
+LSF_HIDDEN extern char _start[], image_text_end[];
+LSF_HIDDEN extern const uint32_t lsf_lane_none[];
 LSF_HIDDEN extern long copy_guest(void *to, const void *from, uint64_t bytes);
 LSF_HIDDEN extern long copy_guest_string(void *to, const void *from, uint64_t max);
 LSF_HIDDEN extern long fetch_guest32(uaddr from, uint32_t *to);
@@ -210,13 +206,37 @@ static inline void lock_release(struct lock *lock)
         linux_syscall3(SYS_futex, (uint64_t) &lock->word, FUTEX_WAKE_PRIVATE, 1);
 }
 
+static inline int count_trailing_zeros(uint64_t bits) { return __builtin_ctzll(bits); }
+static inline uint64_t read_xcr0(void)
+{
+    uint32_t low, high;
+    __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+    return (uint64_t) high << 32 | low;
+}
+/* A filter that answers every syscall outside the window with SIGSYS: the engine `trap`. */
+static inline long seccomp_trap_outside_window(void)
+{
+    struct sock_filter code[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, instruction_pointer) + 4),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t) (WINDOW_BASE >> 32), 0, 3),
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, instruction_pointer)),
+        BPF_STMT(BPF_ALU | BPF_AND | BPF_K, (uint32_t) ~(WINDOW_SIZE - 1)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t) WINDOW_BASE, 1, 0),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_TRAP),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    struct sock_fprog program = {sizeof(code) / sizeof(code[0]), code};
+    long result = linux_syscall3(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, (uint64_t) &program);
+    if (result < 0) {
+        linux_syscall5(SYS_prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+        result = linux_syscall3(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, (uint64_t) &program);
+    }
+    return result;
+}
+
 static inline void cpuid(uint32_t leaf, uint32_t subleaf, uint32_t *a, uint32_t *b, uint32_t *c, uint32_t *d)
 {
     __asm__ volatile("cpuid" : "=a"(*a), "=b"(*b), "=c"(*c), "=d"(*d) : "a"(leaf), "c"(subleaf));
 }
-
-/* The states of the areas: 0 free, 1 mapped and free, else in use. Outside struct process: a vfork child shares them. */
-#define AREA_STATES ((uint32_t *) (DATA_BASE + 0x10000))
-#define AREA_MAPPED ((uint8_t *) (DATA_BASE + 0x20000))
 
 #endif

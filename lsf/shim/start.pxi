@@ -76,6 +76,8 @@ cdef void parse_words(process_t *proc, start_t *start, const char *text) noexcep
             start.pending = value
         elif key == 100:        # d
             proc.debug = <uint32_t> value
+        elif key == 102:        # f
+            proc.filter_installed = <uint32_t> value
         elif key == 114:        # r
             proc.osreldate = <uint32_t> value
         elif key == 120:        # x

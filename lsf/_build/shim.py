@@ -1,0 +1,74 @@
+"""Build the shim image: the Cython translation unit, compiled freestanding and linked at its fixed address."""
+from __future__ import annotations
+
+import subprocess
+import sysconfig
+from pathlib import Path
+
+from lsf._build import check_image
+
+PACKAGE = Path(__file__).resolve().parent.parent
+
+#: Compiler directives of every .pyx here. With legacy_implicit_noexcept and -Werror a forgotten `noexcept` is an error
+#: that names file and line, instead of one of ld's.
+DIRECTIVES = {
+    "language_level": 3,
+    "cdivision": True,
+    "boundscheck": False,
+    "wraparound": False,
+    "initializedcheck": False,
+    "legacy_implicit_noexcept": True,
+    "emit_code_comments": False,
+}
+
+CFLAGS = (
+    "-O2 -std=gnu11 -ffreestanding -fno-stack-protector -mgeneral-regs-only -mfsgsbase -fpie -fvisibility=hidden "
+    "-ffunction-sections -fdata-sections -fno-asynchronous-unwind-tables -fno-unwind-tables -fno-strict-aliasing -fcf-protection=none "
+    "-Wno-unused-function -Wno-unused-variable -Wno-unused-but-set-variable"
+).split()
+
+
+class BuildError(Exception):
+    """The image cannot be built; the text says why in the contributor's terms."""
+
+
+def run(command: list[str]) -> str:
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        raise BuildError(f"{' '.join(command[:1])}: {done.stderr.strip() or done.stdout.strip()}")
+    return done.stdout
+
+
+def includes(generated: Path, package: Path = PACKAGE) -> list[str]:
+    return [f"-I{package}", f"-I{package / 'shim'}", f"-I{generated}", f"-I{sysconfig.get_path('include')}"]
+
+
+def compile_object(source: Path, target: Path, generated: Path, cc: str = "gcc", package: Path = PACKAGE) -> Path:
+    run([cc, *CFLAGS, "-DFREEBSD_NSYSCALLS=600" if source.suffix == ".S" else "-DLSF_SHIM", *includes(generated, package), "-c", str(source),
+         "-o", str(target)])
+    return target
+
+
+def link(objects: list[Path], image: Path, work: Path, cc: str = "gcc", package: Path = PACKAGE) -> None:
+    script = work / "shim.lds"
+    run([cc, "-E", "-P", "-x", "c", f"-I{package / 'shim'}", str(package / "shim" / "shim.ld"), "-o", str(script)])
+    command = ["ld", "-static", "-nostdlib", "--gc-sections", "--build-id=none", "-z", "noexecstack", "-z",
+               "max-page-size=4096", "--no-warn-rwx-segments", "-T", str(script), "-o", str(image), *map(str, objects)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        reasons = check_image.explain_undefined(objects)
+        raise BuildError("the shim image does not link:\n" + ("\n".join(reasons) or done.stderr.strip()))
+
+
+def build(c_file: Path, generated: Path, image: Path, work: Path, cc: str = "gcc", package: Path = PACKAGE) -> None:
+    """Compile and link the image, then check it. Raises BuildError."""
+    work.mkdir(parents=True, exist_ok=True)
+    sources = [c_file, package / "shim" / "runtime.c", package / "shim" / "entry.S", *sorted(generated.glob("*.c"))]
+    objects = [compile_object(source, work / (source.stem + ".o"), generated, cc, package) for source in sources]
+    debug = image.with_suffix(".debug")
+    link(objects, debug, work, cc, package)
+    problems = check_image.check(debug)
+    if problems:
+        raise BuildError("the shim image breaks its rules:\n" + "\n".join(problems))
+    run(["strip", "-o", str(image), str(debug)])
+    image.chmod(0o755)

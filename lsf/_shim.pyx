@@ -1,0 +1,21 @@
+# cython: language_level=3
+"""The shim: FreeBSD's kernel inside a guest process.
+
+One translation unit, compiled twice: freestanding into the image that is mapped into every guest (lsf/shim.elf), and
+as this Python extension, so that handlers can be called and tested in-process.
+
+Rules of the code in shim/*.pxi (the build fails where they are broken): no Python object, no libc, no module-level
+variable (state is struct process), no raise or assert. A handler is `sys_NAME(frame, area)`; it returns a value, or
+-errno with Linux's number, or freebsd_error(e) for an errno that only FreeBSD has. Guest memory is touched with
+copyin, copyout, copyinstr and the accessors alone.
+"""
+from lsf._structs cimport *
+
+include "shim/core.pxi"
+include "shim/loader.pxi"
+include "shim/exec.pxi"
+include "shim/start.pxi"
+include "shim/signal.pxi"
+include "shim/fork.pxi"
+include "shim/misc.pxi"
+include "shim/truss.pxi"

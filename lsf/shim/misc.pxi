@@ -1,0 +1,51 @@
+# Calls that no table row serves, and the indirect ones.
+
+
+cdef public long sys_nosys(frame_t *frame, area_t *area) noexcept nogil:
+    """A number that no FreeBSD has."""
+    return -ENOSYS
+
+
+cdef public long sys_refuse(frame_t *frame, area_t *area) noexcept nogil:
+    """A row of the table that LSF refuses, with the errno that the row names."""
+    return -<long> lsf_refuse_errno[frame.nr]
+
+
+cdef public long sys_syscall(frame_t *frame, area_t *area) noexcept nogil:
+    """syscall(2) and __syscall(2): the real number is the first argument, and the seventh lies on the stack."""
+    cdef uint64_t saved[6]
+    cdef uint64_t nr = <uint32_t> frame.arg[0], outer = frame.nr, sixth = 0
+    cdef long result
+    cdef int i
+    if nr >= FREEBSD_NSYSCALLS or nr == 0 or nr == 198:
+        return -ENOSYS
+    fetch_guest64(frame.rsp + 8, &sixth)
+    for i in range(6):
+        saved[i] = frame.arg[i]
+    for i in range(5):
+        frame.arg[i] = saved[i + 1]
+    frame.arg[5] = sixth
+    frame.nr = nr
+    if lsf_pass_nr[nr] >= 0:
+        result = blocking_syscall(lsf_pass_nr[nr], frame.arg[0], frame.arg[1], frame.arg[2], frame.arg[3],
+                                  frame.arg[4], frame.arg[5])
+        if lsf_restart[nr]:
+            result = restartable(result)
+    else:
+        result = lsf_handler[nr](frame, area)
+    frame.nr = outer
+    sixth = frame.arg[2]
+    for i in range(6):
+        if i != 2 or sixth == saved[3]:
+            frame.arg[i] = saved[i]
+    return result
+
+
+cdef bint descriptor_is_hidden(process_t *proc, int fd) noexcept nogil:
+    """True for a descriptor of the shim's own, which the guest must not see."""
+    return fd >= 0 and (fd == proc.image_fd or fd == proc.truss_fd)
+
+
+cdef void after_fork(process_t *proc) noexcept nogil:
+    """What each domain has to do in the child of a fork."""
+    pass

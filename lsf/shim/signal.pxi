@@ -1,0 +1,884 @@
+# Signals. Linux's handlers all lead to on_signal, which redirects syscalls (SIGSYS), repairs accessor faults, and
+# delivers FreeBSD's signal frames. A signal never shows the guest a state inside the shim: see the regions in entry.S.
+#
+# SIGSEGV, SIGBUS and SIGSYS are in no Linux mask, ever, and always have the shim's handler: their masks and
+# dispositions, as the guest sees them, are the shim's data ("virtual").
+# Model: FreeBSD sys/amd64/amd64/exec_machdep.c (sendsig, sys_sigreturn), sys/kern/kern_sig.c.
+
+cdef enum linux_signal:
+    LINUX_SIGILL = 4
+    LINUX_SIGTRAP = 5
+    LINUX_SIGABRT = 6
+    LINUX_SIGBUS = 7
+    LINUX_SIGFPE = 8
+    LINUX_SIGSEGV = 11
+    LINUX_SIGCHLD = 17
+    LINUX_SIGIO = 29
+    LINUX_SIGSYS = 31
+
+cdef enum freebsd_signal:
+    SIGILL = 4
+    SIGTRAP = 5
+    SIGFPE = 8
+    SIGKILL = 9
+    SIGBUS = 10
+    SIGSEGV = 11
+    SIGSYS = 12
+    SIGSTOP = 17
+    SIGCHLD = 20
+    SIGIO = 23
+    SIGINFO = 29
+    SIGTHR = 32
+    SIGLIBRT = 33
+
+cdef enum:
+    SIG_DFL = 0
+    SIG_IGN = 1
+    SA_ONSTACK = 1
+    SA_RESTART = 2
+    SA_RESETHAND = 4
+    SA_NOCLDSTOP = 8
+    SA_NODEFER = 16
+    SA_NOCLDWAIT = 32
+    SA_SIGINFO = 64
+    SIGNAL_MAX = 128
+    HANDLER_KNOWN = 0x80000000UL    # in handler_t.flags: what the shim inherited was looked up
+    SYS_SECCOMP = 1
+    SYS_USER_DISPATCH = 2
+    SI_KERNEL = 128
+    PSL_C = 1
+    PSL_T = 0x100
+    PSL_D = 0x400
+    PSL_AC = 0x40000
+    PSL_USERCHANGE = 0x40dd5        # what a program may change: CF PF AF ZF SF TF(8) DF OF, and AC
+    FP_XSTATE_MAGIC1 = 0x46505853
+    FP_XSTATE_MAGIC2 = 0x46505845
+    FXSAVE_SIZE = 512
+    SW_BYTES = 464                  # where struct linux_fpx_sw_bytes lies in the FXSAVE image
+    SIGNAL_MINSTKSZ = 2048
+
+
+cdef inline uint64_t signal_bit(int signo) noexcept nogil:
+    return 1UL << ((signo - 1) & 63)
+
+
+cdef inline uint64_t linux_all_mask() noexcept nogil:
+    """Every Linux signal but the three that must never be blocked."""
+    return ~(signal_bit(LINUX_SIGSEGV) | signal_bit(LINUX_SIGBUS) | signal_bit(LINUX_SIGSYS))
+
+
+cdef inline uint64_t virtual_bits() noexcept nogil:
+    return signal_bit(SIGSEGV) | signal_bit(SIGBUS) | signal_bit(SIGSYS)
+
+
+cdef inline bint mask_has(const uint64_t *mask, int signo) noexcept nogil:
+    return (mask[(signo - 1) >> 6] >> ((signo - 1) & 63)) & 1
+
+
+cdef uint64_t linux_mask_from(const uint64_t *mask) noexcept nogil:
+    """Linux's mask for a FreeBSD one, without the three virtual signals."""
+    cdef uint64_t result = 0, bits
+    cdef int word, bit, linux
+    for word in range(2):
+        bits = mask[word]
+        while bits:
+            bit = count_trailing_zeros(bits)
+            bits = bits & (bits - 1)
+            linux = lsf_signal_to_linux[word * 64 + bit + 1]
+            if linux:
+                result |= signal_bit(linux)
+    return result & linux_all_mask()
+
+
+cdef void mask_from_linux(uint64_t linux_mask, uint64_t *mask) noexcept nogil:
+    cdef int signo
+    mask[0] = 0
+    mask[1] = 0
+    for signo in range(1, 65):
+        if linux_mask & signal_bit(signo) and lsf_signal_from_linux[signo]:
+            mask[(lsf_signal_from_linux[signo] - 1) >> 6] |= signal_bit(lsf_signal_from_linux[signo])
+
+
+cdef inline bint is_virtual(int signo) noexcept nogil:
+    return signo == SIGSEGV or signo == SIGBUS or signo == SIGSYS
+
+
+cdef uint64_t virtual_ignored(process_t *proc) noexcept nogil:
+    """Bits of the virtual signals that the guest ignores (for a handover)."""
+    cdef uint64_t bits = 0
+    if proc.handlers[SIGSEGV].function == SIG_IGN:
+        bits |= signal_bit(SIGSEGV)
+    if proc.handlers[SIGBUS].function == SIG_IGN:
+        bits |= signal_bit(SIGBUS)
+    if proc.handlers[SIGSYS].function == SIG_IGN:
+        bits |= signal_bit(SIGSYS)
+    return bits
+
+
+cdef uint64_t linux_virtual_mask(area_t *area) noexcept nogil:
+    """The guest's blocked virtual signals as a Linux mask (for a Linux program that it executes)."""
+    cdef uint64_t bits = 0
+    if mask_has(area.sigmask, SIGSEGV):
+        bits |= signal_bit(LINUX_SIGSEGV)
+    if mask_has(area.sigmask, SIGBUS):
+        bits |= signal_bit(LINUX_SIGBUS)
+    if mask_has(area.sigmask, SIGSYS):
+        bits |= signal_bit(LINUX_SIGSYS)
+    return bits
+
+
+cdef void set_linux_handler(int linux, uint64_t function, uint64_t flags) noexcept nogil:
+    cdef uint64_t action[4]
+    action[0] = function
+    action[1] = flags
+    action[2] = <uint64_t> signal_restorer
+    action[3] = linux_all_mask()
+    linux_syscall4(SYS_rt_sigaction, linux, <uint64_t> action, 0, 8)
+
+
+cdef void apply_disposition(process_t *proc, int signo) noexcept nogil:
+    """Make Linux's disposition follow the guest's."""
+    cdef int linux = lsf_signal_to_linux[signo]
+    cdef uint64_t flags = 0x04000000 | 0x08000000 | 4       # RESTORER | ONSTACK | SIGINFO
+    cdef uint64_t function = proc.handlers[signo].function
+    if linux == 0 or is_virtual(signo):
+        return
+    if proc.handlers[signo].flags & SA_NOCLDSTOP:
+        flags |= 1
+    if proc.handlers[signo].flags & SA_NOCLDWAIT:
+        flags |= 2
+    if function == SIG_DFL and lsf_signal_default[signo] == LSF_SIGNAL_IGNORE and (linux >= 32 or linux == LINUX_SIGIO):
+        function = SIG_IGN          # Linux's default for the carrier would kill
+    elif function > SIG_IGN:
+        function = <uint64_t> on_signal
+    set_linux_handler(linux, function, flags)
+
+
+cdef void know_handler(process_t *proc, int signo) noexcept nogil:
+    """Look up, once, whether an untouched signal was inherited as ignored."""
+    cdef uint64_t action[4]
+    cdef int linux = lsf_signal_to_linux[signo]
+    if proc.handlers[signo].flags & HANDLER_KNOWN:
+        return
+    proc.handlers[signo].flags |= HANDLER_KNOWN
+    if linux == 0 or is_virtual(signo) or (linux >= 32 and lsf_signal_default[signo] == LSF_SIGNAL_IGNORE) \
+            or linux == LINUX_SIGIO:
+        return
+    action[0] = 0
+    linux_syscall4(SYS_rt_sigaction, linux, 0, <uint64_t> action, 8)
+    if action[0] == SIG_IGN:
+        proc.handlers[signo].function = SIG_IGN
+
+
+cdef void signal_stack(area_t *area) noexcept nogil:
+    """Give this thread its Linux signal stack."""
+    cdef uint64_t stack[3]
+    stack[0] = <uint64_t> area - AREA_STRUCT + AREA_SIGSTACK
+    stack[1] = 0
+    stack[2] = AREA_SIGSTACK_SIZE
+    linux_syscall2(SYS_sigaltstack, <uint64_t> stack, 0)
+
+
+cdef void arm(process_t *proc) noexcept nogil:
+    """Let every syscall outside the window trap (per thread: fork and clone lose it)."""
+    if proc.engine == ENGINE_SUD:
+        linux_syscall5(SYS_prctl, 59, 1, WINDOW_BASE, WINDOW_SIZE, 0)      # PR_SET_SYSCALL_USER_DISPATCH
+
+
+cdef void arm_first(process_t *proc) noexcept nogil:
+    """Arm the engine at the start of a program; auto falls back to a seccomp filter where the kernel has no SUD."""
+    cdef long result
+    if proc.engine == ENGINE_PTRACE or proc.filter_installed:
+        return
+    if proc.engine == ENGINE_AUTO or proc.engine == ENGINE_SUD:
+        result = linux_syscall5(SYS_prctl, 59, 1, WINDOW_BASE, WINDOW_SIZE, 0)
+        if not is_error(result):
+            proc.engine = ENGINE_SUD
+            return
+        if proc.engine == ENGINE_SUD:
+            die(EXIT_LSF, b"this kernel has no Syscall User Dispatch (Linux 5.11 or later has)", NULL)
+        complain(b"no Syscall User Dispatch here (Linux 5.11 or later has it); a seccomp filter traps instead",
+                 NULL, NULL, NULL)
+        proc.engine = ENGINE_TRAP
+    result = seccomp_trap_outside_window()
+    proc.filter_installed = 1
+    if is_error(result):
+        die(EXIT_LSF, b"neither Syscall User Dispatch nor a seccomp filter is allowed here", NULL)
+
+
+cdef void signals_start(process_t *proc, area_t *area, start_t *start) noexcept nogil:
+    """Save the inherited mask, install the shim's handlers, unblock the virtual signals, arm."""
+    cdef uint64_t old = 0, all_ = linux_all_mask(), flags = 0x04000000 | 0x08000000 | 4
+    linux_syscall4(SYS_rt_sigprocmask, 2, <uint64_t> &all_, <uint64_t> &old, 8)
+    if start.has_mask:
+        area.sigmask[0] = start.mask[0]
+        area.sigmask[1] = start.mask[1]
+    else:
+        mask_from_linux(old, area.sigmask)
+        know_virtual(proc, SIGSEGV, LINUX_SIGSEGV)
+        know_virtual(proc, SIGBUS, LINUX_SIGBUS)
+        know_virtual(proc, SIGSYS, LINUX_SIGSYS)
+    if start.ignored & signal_bit(SIGSEGV):
+        proc.handlers[SIGSEGV].function = SIG_IGN
+    if start.ignored & signal_bit(SIGBUS):
+        proc.handlers[SIGBUS].function = SIG_IGN
+    if start.ignored & signal_bit(SIGSYS):
+        proc.handlers[SIGSYS].function = SIG_IGN
+    area.virtual_pending = <uint32_t> start.pending
+    area.altstack_flags = FREEBSD_SS_DISABLE
+    signal_stack(area)
+    set_linux_handler(LINUX_SIGSYS, <uint64_t> on_signal, flags)
+    set_linux_handler(LINUX_SIGSEGV, <uint64_t> on_signal, flags)
+    set_linux_handler(LINUX_SIGBUS, <uint64_t> on_signal, flags)
+    apply_disposition(proc, SIGIO)
+    apply_disposition(proc, SIGINFO)
+    apply_disposition(proc, SIGTHR)
+    apply_disposition(proc, SIGLIBRT)
+    arm_first(proc)
+    set_linux_mask(area)
+
+
+cdef void know_virtual(process_t *proc, int signo, int linux) noexcept nogil:
+    cdef uint64_t action[4]
+    action[0] = 0
+    linux_syscall4(SYS_rt_sigaction, linux, 0, <uint64_t> action, 8)
+    if action[0] == SIG_IGN:
+        proc.handlers[signo].function = SIG_IGN
+
+
+cdef void set_linux_mask(area_t *area) noexcept nogil:
+    """Make Linux's mask follow the guest's. While a signal is deferred all stay blocked; sigpoint sets the mask then."""
+    cdef uint64_t mask
+    if area.deferred:
+        return
+    if area.virtual_pending & ~<uint32_t> area.sigmask[0]:
+        defer_virtual(area)
+        return
+    mask = linux_mask_from(area.sigmask)
+    linux_syscall4(SYS_rt_sigprocmask, 2, <uint64_t> &mask, 0, 8)
+
+
+cdef void block_all(uint64_t *old) noexcept nogil:
+    cdef uint64_t mask = linux_all_mask()
+    linux_syscall4(SYS_rt_sigprocmask, 2, <uint64_t> &mask, <uint64_t> old, 8)
+
+
+cdef void defer_virtual(area_t *area) noexcept nogil:
+    """A virtual signal that was sent while blocked is now unblocked: deliver it at the end of the call."""
+    cdef uint32_t ready
+    cdef int signo
+    block_all(NULL)
+    ready = area.virtual_pending & ~<uint32_t> area.sigmask[0]
+    if ready == 0 or area.deferred:
+        return
+    signo = count_trailing_zeros(ready) + 1
+    atomic_and32(&area.virtual_pending, ~<uint32_t> signal_bit(signo))
+    memset(area.info, 0, sizeof(area.info))
+    (<linux_siginfo *> area.info).si_signo = lsf_signal_to_linux[signo]
+    area.deferred = lsf_signal_to_linux[signo]
+
+
+cdef void kill_self(area_t *area, int linux) noexcept nogil:
+    """Die by a signal's default action."""
+    cdef uint64_t mask
+    set_linux_handler(linux, SIG_DFL, 0x04000000)
+    linux_syscall3(SYS_tgkill, area.proc.pid, area.tid, linux)
+    mask = linux_all_mask() & ~signal_bit(linux)
+    linux_syscall4(SYS_rt_sigprocmask, 2, <uint64_t> &mask, 0, 8)
+    linux_syscall1(SYS_exit_group, 128 + linux)
+
+
+cdef void shim_bug(int linux, linux_ucontext *uc, linux_siginfo *info) noexcept nogil:
+    """A fault inside the shim that no guest pointer explains: say so, where, and abort."""
+    cdef char text[200]
+    cdef uint64_t at = append(text, 0, 200, b"a bug in LSF: Linux signal ")
+    at = append_number(text, at, 200, linux, 10)
+    at = append(text, at, 200, b" at 0x")
+    at = append_number(text, at, 200, uc.uc_mcontext.rip, 16)
+    at = append(text, at, 200, b", address 0x")
+    at = append_number(text, at, 200, info.fields.fault.addr, 16)
+    at = append(text, at, 200, b", in FreeBSD syscall ")
+    at = append_number(text, at, 200, current_area().frame.nr, 10)
+    complain(text, NULL, NULL, NULL)
+    kill_self(current_area(), LINUX_SIGABRT)
+
+
+cdef bint finish_call(linux_ucontext *uc, long raw, uint64_t nr, uint64_t ret, area_t *area) noexcept nogil:
+    """Leave a call on the guest's behalf, as entry.S would. True: the call will be restarted (rip at the site)."""
+    uc.uc_mcontext.rcx = ret
+    uc.uc_mcontext.rip = ret
+    if raw == -ERESTARTSYS:
+        uc.uc_mcontext.rip = ret - 2
+        uc.uc_mcontext.rax = nr
+        return True
+    if raw == -RETURN_IN_AREA:
+        uc.uc_mcontext.rax = area.retval
+        uc.uc_mcontext.eflags &= ~<uint64_t> PSL_C
+    elif is_error(raw):
+        uc.uc_mcontext.rax = lsf_errno_map[-raw]
+        uc.uc_mcontext.eflags |= PSL_C
+    else:
+        uc.uc_mcontext.rax = <uint64_t> raw
+        uc.uc_mcontext.eflags &= ~<uint64_t> PSL_C
+    return False
+
+
+cdef bint finish_translated(linux_ucontext *uc, area_t *area) noexcept nogil:
+    """finish_call for the translate lane: the frame says how the guest goes on."""
+    cdef frame_t *frame = area.frame
+    uc.uc_mcontext.rdi = frame.arg[0]
+    uc.uc_mcontext.rsi = frame.arg[1]
+    uc.uc_mcontext.rdx = frame.arg[2]
+    uc.uc_mcontext.r10 = frame.arg[3]
+    uc.uc_mcontext.r8 = frame.arg[4]
+    uc.uc_mcontext.r9 = frame.arg[5]
+    uc.uc_mcontext.rsp = frame.rsp
+    return finish_call(uc, <long> frame.result, frame.nr, frame.ret, area)
+
+
+cdef void on_shim_stack_rewind(linux_ucontext *uc, area_t *area) noexcept nogil:
+    """Interrupted before the call was begun: back to the site."""
+    if uc.uc_mcontext.rip >= <uint64_t> translate and is_shim_stack(uc.uc_mcontext.rsp):
+        if uc.uc_mcontext.rip > <uint64_t> translate_args:
+            uc.uc_mcontext.rdi = area.frame.arg[0]
+            uc.uc_mcontext.rsi = area.frame.arg[1]
+        uc.uc_mcontext.rsp = area.guest_rsp
+    uc.uc_mcontext.rip = uc.uc_mcontext.rcx - 2
+
+
+cdef inline bint is_shim_stack(uint64_t rsp) noexcept nogil:
+    return AREAS_BASE <= rsp < SHIM_END
+
+
+cdef void defer(area_t *area, linux_ucontext *uc, int linux, linux_siginfo *info) noexcept nogil:
+    """Keep a signal for the end of the call under way, with all others blocked, and let a wait not begin."""
+    if area.deferred == 0:
+        memcpy(area.info, info, 128)
+        area.deferred = linux
+    else:
+        # Only a virtual signal can come while all others are blocked.
+        atomic_or32(&area.virtual_pending, <uint32_t> signal_bit(lsf_signal_from_linux[linux]))
+    uc.uc_sigmask = linux_all_mask()
+    if <uint64_t> blocking_check <= uc.uc_mcontext.rip <= <uint64_t> blocking_call:
+        uc.uc_mcontext.rip = <uint64_t> blocking_cancel
+
+
+cdef public void on_signal(int linux, linux_siginfo *info, linux_ucontext *uc) noexcept nogil:
+    """Every Linux signal that the shim handles comes here, on the thread's Linux signal stack, all others blocked."""
+    cdef area_t *area = current_area()
+    cdef uint64_t rip = uc.uc_mcontext.rip
+    cdef bint from_kernel = info.si_code > 0 and info.si_code != 0x10000
+    cdef bint restart = False
+    if linux == LINUX_SIGSYS and (info.si_code == SYS_USER_DISPATCH or info.si_code == SYS_SECCOMP):
+        if area.proc.vdso <= rip < area.proc.vdso_end:
+            # The vDSO fell back to its syscall: a Linux one.
+            uc.uc_mcontext.rax = linux_syscall6(uc.uc_mcontext.rax, uc.uc_mcontext.rdi, uc.uc_mcontext.rsi,
+                                                uc.uc_mcontext.rdx, uc.uc_mcontext.r10, uc.uc_mcontext.r8,
+                                                uc.uc_mcontext.r9)
+            return
+        uc.uc_mcontext.rcx = rip
+        uc.uc_mcontext.rip = <uint64_t> entry
+        uc.uc_mcontext.eflags &= ~<uint64_t> (PSL_AC | PSL_D)
+        return
+    if from_kernel and (linux == LINUX_SIGSEGV or linux == LINUX_SIGBUS):
+        if rip == <uint64_t> sigpoint:
+            deliver_deferred(area, uc)
+            return
+        if <uint64_t> accessors <= rip < <uint64_t> accessors_end:
+            uc.uc_mcontext.rip = <uint64_t> accessor_fault
+            return
+    if rip - WINDOW_BASE >= WINDOW_SIZE and not is_shim_stack(uc.uc_mcontext.rsp):
+        deliver(area, uc, linux, info, False, 0)
+        return
+    if from_kernel and (linux == LINUX_SIGSEGV or linux == LINUX_SIGBUS or linux == LINUX_SIGILL
+                        or linux == LINUX_SIGFPE or linux == LINUX_SIGTRAP):
+        shim_bug(linux, uc, info)
+    if <uint64_t> entry <= rip <= <uint64_t> pass_syscall:
+        if rip == <uint64_t> pass_syscall:
+            uc.uc_mcontext.rcx = area.ret
+            uc.uc_mcontext.rax = area.nr
+        uc.uc_mcontext.rip = uc.uc_mcontext.rcx - 2
+    elif <uint64_t> pass_return <= rip < <uint64_t> pass_converted:
+        if <long> uc.uc_mcontext.rax == -EINTR and lsf_restart[area.nr]:
+            restart = finish_call(uc, -ERESTARTSYS, area.nr, area.ret, area)
+        else:
+            finish_call(uc, <long> uc.uc_mcontext.rax, area.nr, area.ret, area)
+    elif <uint64_t> pass_converted <= rip < <uint64_t> pass_end:
+        uc.uc_mcontext.rip = area.ret
+        uc.uc_mcontext.eflags |= PSL_C
+    elif <uint64_t> translate <= rip <= <uint64_t> translate_call:
+        on_shim_stack_rewind(uc, area)
+    elif <uint64_t> translate_commit <= rip < <uint64_t> translate_end:
+        restart = finish_translated(uc, area)
+    else:
+        defer(area, uc, linux, info)
+        return
+    deliver(area, uc, linux, info, restart, area.ret)
+
+
+cdef void deliver_deferred(area_t *area, linux_ucontext *uc) noexcept nogil:
+    """At the sigpoint: the call is over, its frame is complete, and a signal waits."""
+    cdef uint64_t info[16]
+    cdef int linux = area.deferred
+    cdef bint restart = finish_translated(uc, area)
+    memcpy(info, area.info, 128)
+    area.deferred = 0
+    uc.uc_sigmask = linux_mask_from(area.sigmask)
+    deliver(area, uc, linux, <linux_siginfo *> info, restart, area.frame.ret)
+    deliver_virtual(area, uc)
+
+
+cdef void deliver_virtual(area_t *area, linux_ucontext *uc) noexcept nogil:
+    """Deliver what waited among the virtual signals and is not blocked any more."""
+    cdef uint64_t info[16]
+    cdef uint32_t ready
+    cdef int signo
+    while True:
+        ready = area.virtual_pending & ~<uint32_t> area.sigmask[0]
+        if ready == 0:
+            return
+        signo = count_trailing_zeros(ready) + 1
+        atomic_and32(&area.virtual_pending, ~<uint32_t> signal_bit(signo))
+        memset(info, 0, sizeof(info))
+        deliver(area, uc, lsf_signal_to_linux[signo], <linux_siginfo *> info, False, 0)
+
+
+cdef int trap_signal(linux_siginfo *info, int linux, int *code) noexcept nogil:
+    """FreeBSD's signal and si_code for a Linux one."""
+    cdef int signo = lsf_signal_from_linux[linux]
+    code[0] = linux_to_freebsd_si_code(linux, info.si_code, &signo)
+    return signo
+
+
+cdef void deliver(area_t *area, linux_ucontext *uc, int linux, linux_siginfo *info, bint restart,
+                  uint64_t ret) noexcept nogil:
+    """Deliver a signal to the guest, whose complete state is uc: run its handler, or do what FreeBSD does by default.
+
+    restart: rip stands at the site of an interrupted call, which only SA_RESTART lets happen; ret: after the site."""
+    cdef process_t *proc = area.proc
+    cdef handler_t handler
+    cdef int code = 0
+    cdef int signo = trap_signal(info, linux, &code)
+    cdef bint fault = info.si_code > 0 and (linux == LINUX_SIGSEGV or linux == LINUX_SIGBUS or linux == LINUX_SIGILL
+                                            or linux == LINUX_SIGFPE or linux == LINUX_SIGTRAP)
+    if signo <= 0:
+        return
+    if is_virtual(signo) and not fault and mask_has(area.sigmask, signo):
+        atomic_or32(&area.virtual_pending, <uint32_t> signal_bit(signo))
+        return
+    lock_acquire(&proc.lock_signal)
+    handler = proc.handlers[signo]
+    if handler.function > SIG_IGN and handler.flags & SA_RESETHAND:
+        proc.handlers[signo].function = SIG_DFL
+        apply_disposition(proc, signo)
+    lock_release(&proc.lock_signal)
+    if fault and (handler.function <= SIG_IGN or mask_has(area.sigmask, signo)):
+        # A fault that cannot be delivered kills; executing the instruction again gives an exact core.
+        if proc.truss_fd >= 0:
+            truss_signal(area, signo, code, True)
+        if linux == LINUX_SIGTRAP or lsf_signal_to_linux[signo] != linux:
+            kill_self(area, lsf_signal_to_linux[signo])
+        set_linux_handler(linux, SIG_DFL, 0x04000000)
+        return
+    if handler.function == SIG_IGN:
+        return
+    if handler.function == SIG_DFL:
+        if lsf_signal_default[signo] == LSF_SIGNAL_IGNORE or lsf_signal_default[signo] == LSF_SIGNAL_CONTINUE:
+            return
+        kill_self(area, linux)
+        return
+    if proc.truss_fd >= 0:
+        truss_signal(area, signo, code, False)
+    if restart and not handler.flags & SA_RESTART:
+        uc.uc_mcontext.rip = ret
+        uc.uc_mcontext.rax = EINTR
+        uc.uc_mcontext.eflags |= PSL_C
+    if push_frame(area, uc, &handler, signo, code, info, linux) < 0:
+        kill_self(area, LINUX_SIGILL)       # as FreeBSD does when the frame cannot be written
+        return
+    area.sigmask[0] |= handler.mask[0]
+    area.sigmask[1] |= handler.mask[1]
+    if not handler.flags & SA_NODEFER:
+        area.sigmask[(signo - 1) >> 6] |= signal_bit(signo)
+    area.sigmask[0] &= ~(signal_bit(SIGKILL) | signal_bit(SIGSTOP))
+    uc.uc_sigmask = linux_mask_from(area.sigmask)
+
+
+cdef inline bint on_altstack(area_t *area, uint64_t rsp) noexcept nogil:
+    return (not area.altstack_flags & FREEBSD_SS_DISABLE
+            and rsp - area.altstack_sp < area.altstack_size)
+
+
+cdef void fill_siginfo(freebsd_siginfo *to, linux_siginfo *source, int linux, int signo, int code,
+                       linux_ucontext *uc) noexcept nogil:
+    memset(to, 0, sizeof(freebsd_siginfo))
+    to.si_signo = signo
+    to.si_code = code
+    if source.si_code > 0 and source.si_code != SI_KERNEL and linux != LINUX_SIGCHLD:
+        to.si_addr = source.fields.fault.addr
+        to.reason.trapno = <int32_t> uc.uc_mcontext.trapno
+        return
+    if source.si_code == SI_KERNEL:
+        return
+    to.si_pid = source.fields.kill.pid
+    to.si_uid = source.fields.kill.uid
+    if linux == LINUX_SIGCHLD and source.si_code > 0:
+        to.si_status = source.fields.child.status
+        if source.si_code != 1:                 # not CLD_EXITED: the status is a signal
+            to.si_status = lsf_signal_from_linux[source.fields.child.status & 63]
+    elif source.si_code == -2:                  # SI_TIMER
+        to.si_pid = 0
+        to.si_uid = 0
+        to.reason.timer.timerid = source.fields.timer.timerid
+        to.reason.timer.overrun = source.fields.timer.overrun
+        to.si_value = source.fields.timer.value
+    else:
+        to.si_value = source.fields.kill.value if source.si_code == -1 else 0
+
+
+cdef uint32_t freebsd_trapno(int linux, uint64_t trapno) noexcept nogil:
+    """FreeBSD's T_ number (machine/trap.h) for x86's vector."""
+    if trapno == 0:
+        return 18           # T_DIVIDE
+    if trapno == 1:
+        return 10           # T_TRCTRAP
+    if trapno == 3:
+        return 3            # T_BPTFLT
+    if trapno == 4:
+        return 20           # T_OFLOW
+    if trapno == 6:
+        return 1            # T_PRIVINFLT
+    if trapno == 13:
+        return 9            # T_PROTFLT
+    if trapno == 14:
+        return 12           # T_PAGEFLT
+    if trapno == 16:
+        return 22           # T_ARITHTRAP
+    if trapno == 17:
+        return 14           # T_ALIGNFLT
+    if trapno == 19:
+        return 29           # T_XMMFLT
+    return 0
+
+
+cdef long push_frame(area_t *area, linux_ucontext *uc, handler_t *handler, int signo, int code, linux_siginfo *info,
+                     int linux) noexcept nogil:
+    """FreeBSD's sigframe on the guest's stack, and the registers of its handler: 0 or -EFAULT."""
+    cdef freebsd_sigframe frame
+    cdef freebsd_mcontext *mc = &frame.sf_uc.uc_mcontext
+    cdef linux_sigcontext *regs = &uc.uc_mcontext
+    cdef linux_fpx_sw_bytes *sw
+    cdef uint64_t sp, at, extended = 0
+    cdef bint onstack = on_altstack(area, regs.rsp)
+    memset(&frame, 0, sizeof(frame))
+    memcpy(&frame.sf_uc.uc_sigmask, area.sigmask, 16)
+    frame.sf_uc.uc_stack.ss_sp = area.altstack_sp
+    frame.sf_uc.uc_stack.ss_size = area.altstack_size
+    frame.sf_uc.uc_stack.ss_flags = (FREEBSD_SS_DISABLE if area.altstack_flags & FREEBSD_SS_DISABLE
+                                     else FREEBSD_SS_ONSTACK if onstack else 0)
+    mc.mc_onstack = 1 if onstack else 0
+    mc.mc_rdi = regs.rdi
+    mc.mc_rsi = regs.rsi
+    mc.mc_rdx = regs.rdx
+    mc.mc_rcx = regs.rcx
+    mc.mc_r8 = regs.r8
+    mc.mc_r9 = regs.r9
+    mc.mc_rax = regs.rax
+    mc.mc_rbx = regs.rbx
+    mc.mc_rbp = regs.rbp
+    mc.mc_r10 = regs.r10
+    mc.mc_r11 = regs.r11
+    mc.mc_r12 = regs.r12
+    mc.mc_r13 = regs.r13
+    mc.mc_r14 = regs.r14
+    mc.mc_r15 = regs.r15
+    mc.mc_rip = regs.rip
+    mc.mc_rsp = regs.rsp
+    mc.mc_rflags = regs.eflags
+    mc.mc_cs = 0x43             # FreeBSD's user selectors
+    mc.mc_ss = 0x3b
+    mc.mc_ds = 0x3b
+    mc.mc_es = 0x3b
+    mc.mc_fs = 0x13
+    mc.mc_gs = 0x1b
+    mc.mc_len = sizeof(freebsd_mcontext)
+    mc.mc_flags = FREEBSD_MC_HASSEGS | FREEBSD_MC_HASBASES
+    mc.mc_fsbase = read_fsbase()
+    fill_siginfo(&frame.sf_si, info, linux, signo, code, uc)
+    if info.si_code > 0 and (linux == LINUX_SIGSEGV or linux == LINUX_SIGBUS or linux == LINUX_SIGILL
+                             or linux == LINUX_SIGFPE or linux == LINUX_SIGTRAP):
+        mc.mc_trapno = freebsd_trapno(linux, regs.trapno)
+        mc.mc_err = regs.err
+        mc.mc_addr = frame.sf_si.si_addr
+        frame.sf_si.reason.trapno = mc.mc_trapno
+    mc.mc_fpformat = FREEBSD_MC_FPFMT_XMM
+    mc.mc_ownedfp = FREEBSD_MC_FPOWNED_FPU
+    if regs.fpstate != 0:
+        memcpy(mc.mc_fpstate, <void *> regs.fpstate, SW_BYTES)
+        sw = <linux_fpx_sw_bytes *> (regs.fpstate + SW_BYTES)
+        if sw.magic1 == FP_XSTATE_MAGIC1:
+            extended = sw.xstate_size - FXSAVE_SIZE
+    else:
+        mc.mc_ownedfp = FREEBSD_MC_FPOWNED_NONE
+    if handler.flags & SA_ONSTACK and not area.altstack_flags & FREEBSD_SS_DISABLE and not onstack:
+        sp = area.altstack_sp + area.altstack_size
+    else:
+        sp = regs.rsp - 128
+    if extended:
+        sp = (sp - extended) & ~63UL
+        mc.mc_xfpustate = sp
+        mc.mc_xfpustate_len = extended
+        mc.mc_flags |= FREEBSD_MC_HASFPXSTATE
+        if copyout(<void *> (regs.fpstate + FXSAVE_SIZE), sp, extended) < 0:
+            return -EFAULT
+    at = (sp - sizeof(frame)) & ~15UL
+    frame.sf_handler = handler.function
+    if copyout(&frame, at, sizeof(frame)) < 0:
+        return -EFAULT
+    regs.rdi = signo
+    if handler.flags & SA_SIGINFO:
+        regs.rsi = at + <uint64_t> (<char *> &frame.sf_si - <char *> &frame)
+    else:
+        regs.rsi = <uint64_t> <int64_t> frame.sf_si.si_code
+    regs.rdx = at + <uint64_t> (<char *> &frame.sf_uc - <char *> &frame)
+    regs.rcx = frame.sf_si.si_addr
+    regs.rsp = at
+    regs.rip = SIGCODE_BASE
+    regs.eflags &= ~<uint64_t> (PSL_T | PSL_D)
+    return 0
+
+
+cdef public long sys_sigreturn(frame_t *frame, area_t *area) noexcept nogil:
+    """Take back a context: registers, vector state and mask change at once, through Linux's rt_sigreturn."""
+    cdef freebsd_ucontext context
+    # A Linux signal frame: ucontext, siginfo, and the vector state (at most AREA_STACK's worth of it).
+    cdef linux_ucontext uc
+    cdef unsigned char fpstate[12288 + 64]
+    cdef uint64_t info[16]
+    cdef freebsd_mcontext *mc = &context.uc_mcontext
+    cdef linux_fpx_sw_bytes *sw
+    cdef uint64_t at, extended = 0
+    cdef uint64_t *header
+    cdef int linux
+    if copyin(frame.arg[0], &context, sizeof(context)) < 0:
+        return -EFAULT
+    if mc.mc_flags & ~<uint32_t> (FREEBSD_MC_HASSEGS | FREEBSD_MC_HASBASES | FREEBSD_MC_HASFPXSTATE):
+        return -EINVAL
+    if (mc.mc_rflags ^ 0x202) & ~<uint64_t> (PSL_USERCHANGE | 0x10000 | 0x200000) != 0 or mc.mc_cs & 3 != 3:
+        return -EINVAL
+    if range_is_ours(mc.mc_rip, 1):
+        return -EINVAL
+    at = (<uint64_t> fpstate + 63) & ~63UL
+    memset(&uc, 0, sizeof(uc))
+    if mc.mc_ownedfp != FREEBSD_MC_FPOWNED_NONE:
+        if mc.mc_ownedfp != FREEBSD_MC_FPOWNED_FPU and mc.mc_ownedfp != FREEBSD_MC_FPOWNED_PCB:
+            return -EINVAL
+        memcpy(<void *> at, mc.mc_fpstate, FXSAVE_SIZE)
+        (<uint32_t *> (at + 24))[0] &= 0xffbf           # MXCSR: reserved bits would fault
+        memset(<void *> (at + SW_BYTES), 0, FXSAVE_SIZE - SW_BYTES)
+        if mc.mc_flags & FREEBSD_MC_HASFPXSTATE:
+            extended = mc.mc_xfpustate_len
+            if extended < 64 or extended > 12288 - FXSAVE_SIZE - 8 or extended > xstate_limit() - FXSAVE_SIZE:
+                return -EINVAL
+            if copyin(mc.mc_xfpustate, <void *> (at + FXSAVE_SIZE), extended) < 0:
+                return -EFAULT
+            header = <uint64_t *> (at + FXSAVE_SIZE)
+            header[0] &= xstate_features()
+            memset(&header[1], 0, 56)
+            sw = <linux_fpx_sw_bytes *> (at + SW_BYTES)
+            sw.magic1 = FP_XSTATE_MAGIC1
+            sw.xfeatures = xstate_features()
+            sw.xstate_size = <uint32_t> (FXSAVE_SIZE + extended)
+            sw.extended_size = sw.xstate_size + 4
+            (<uint32_t *> (at + FXSAVE_SIZE + extended))[0] = FP_XSTATE_MAGIC2
+        uc.uc_mcontext.fpstate = at
+    uc.uc_flags = 7 if extended else 6          # UC_FP_XSTATE, UC_SIGCONTEXT_SS, UC_STRICT_RESTORE_SS
+    uc.uc_stack.ss_sp = <uint64_t> area - AREA_STRUCT + AREA_SIGSTACK
+    uc.uc_stack.ss_size = AREA_SIGSTACK_SIZE
+    uc.uc_mcontext.r8 = mc.mc_r8
+    uc.uc_mcontext.r9 = mc.mc_r9
+    uc.uc_mcontext.r10 = mc.mc_r10
+    uc.uc_mcontext.r11 = mc.mc_r11
+    uc.uc_mcontext.r12 = mc.mc_r12
+    uc.uc_mcontext.r13 = mc.mc_r13
+    uc.uc_mcontext.r14 = mc.mc_r14
+    uc.uc_mcontext.r15 = mc.mc_r15
+    uc.uc_mcontext.rdi = mc.mc_rdi
+    uc.uc_mcontext.rsi = mc.mc_rsi
+    uc.uc_mcontext.rbp = mc.mc_rbp
+    uc.uc_mcontext.rbx = mc.mc_rbx
+    uc.uc_mcontext.rdx = mc.mc_rdx
+    uc.uc_mcontext.rax = mc.mc_rax
+    uc.uc_mcontext.rcx = mc.mc_rcx
+    uc.uc_mcontext.rsp = mc.mc_rsp
+    uc.uc_mcontext.rip = mc.mc_rip
+    uc.uc_mcontext.eflags = mc.mc_rflags
+    uc.uc_mcontext.cs = 0x33                    # Linux's user selectors
+    uc.uc_mcontext.ss = 0x2b
+    block_all(NULL)
+    memcpy(area.sigmask, &context.uc_sigmask, 16)
+    area.sigmask[0] &= ~(signal_bit(SIGKILL) | signal_bit(SIGSTOP))
+    uc.uc_sigmask = linux_mask_from(area.sigmask)
+    if mc.mc_flags & FREEBSD_MC_HASBASES:
+        write_fsbase(mc.mc_fsbase)
+    if area.deferred:
+        # It came while this call was under way: deliver it on top of the context, or leave it to the kernel.
+        linux = area.deferred
+        area.deferred = 0
+        memcpy(info, area.info, 128)
+        if uc.uc_sigmask & signal_bit(linux):
+            linux_syscall4(SYS_rt_tgsigqueueinfo, area.proc.pid, area.tid, linux, <uint64_t> info)
+        else:
+            deliver(area, &uc, linux, <linux_siginfo *> info, False, 0)
+    deliver_virtual(area, &uc)
+    resume_from(&uc)
+    return 0
+
+
+cdef uint64_t xstate_features() noexcept nogil:
+    """XCR0: the state components that the system enabled."""
+    return read_xcr0()
+
+
+cdef uint64_t xstate_limit() noexcept nogil:
+    """Bytes of the XSAVE area for the enabled components."""
+    cdef uint32_t a = 0, b = 0, c = 0, d = 0
+    cpuid(13, 0, &a, &b, &c, &d)
+    return b
+
+
+cdef public long sys_sigaction(frame_t *frame, area_t *area) noexcept nogil:
+    cdef process_t *proc = area.proc
+    cdef freebsd_sigaction action, old
+    cdef int signo = <int> frame.arg[0]
+    cdef bint inherited = False
+    if signo <= 0 or signo > SIGNAL_MAX:
+        return -EINVAL
+    if frame.arg[1] != 0:
+        if copyin(frame.arg[1], &action, sizeof(action)) < 0:
+            return -EFAULT
+        if action.sa_flags & ~(SA_ONSTACK | SA_RESTART | SA_RESETHAND | SA_NOCLDSTOP | SA_NODEFER | SA_NOCLDWAIT
+                               | SA_SIGINFO):
+            return -EINVAL
+        if (signo == SIGKILL or signo == SIGSTOP) and action.sa_handler != SIG_DFL:
+            return -EINVAL
+    lock_acquire(&proc.lock_signal)
+    know_handler(proc, signo)
+    memset(&old, 0, sizeof(old))
+    old.sa_handler = proc.handlers[signo].function
+    old.sa_flags = <int32_t> (proc.handlers[signo].flags & ~HANDLER_KNOWN)
+    memcpy(&old.sa_mask, proc.handlers[signo].mask, 16)
+    if frame.arg[1] != 0 and signo != SIGKILL and signo != SIGSTOP:
+        proc.handlers[signo].function = action.sa_handler
+        proc.handlers[signo].flags = <uint32_t> action.sa_flags | HANDLER_KNOWN
+        memcpy(proc.handlers[signo].mask, &action.sa_mask, 16)
+        proc.handlers[signo].mask[0] &= ~(signal_bit(SIGKILL) | signal_bit(SIGSTOP))
+        apply_disposition(proc, signo)
+        if action.sa_handler == SIG_IGN or (action.sa_handler == SIG_DFL
+                                            and lsf_signal_default[signo] == LSF_SIGNAL_IGNORE):
+            if is_virtual(signo):
+                atomic_and32(&area.virtual_pending, ~<uint32_t> signal_bit(signo))
+    lock_release(&proc.lock_signal)
+    if frame.arg[2] != 0:
+        return copyout(&old, frame.arg[2], sizeof(old))
+    return 0
+
+
+cdef public long sys_sigprocmask(frame_t *frame, area_t *area) noexcept nogil:
+    cdef uint64_t mask[2]
+    cdef uint64_t old[2]
+    old[0] = area.sigmask[0]
+    old[1] = area.sigmask[1]
+    if frame.arg[1] != 0:
+        if copyin(frame.arg[1], mask, 16) < 0:
+            return -EFAULT
+        mask[0] &= ~(signal_bit(SIGKILL) | signal_bit(SIGSTOP))
+        if <int> frame.arg[0] == 1:             # SIG_BLOCK
+            area.sigmask[0] |= mask[0]
+            area.sigmask[1] |= mask[1]
+        elif <int> frame.arg[0] == 2:           # SIG_UNBLOCK
+            area.sigmask[0] &= ~mask[0]
+            area.sigmask[1] &= ~mask[1]
+        elif <int> frame.arg[0] == 3:           # SIG_SETMASK
+            area.sigmask[0] = mask[0]
+            area.sigmask[1] = mask[1]
+        else:
+            return -EINVAL
+        set_linux_mask(area)
+    if frame.arg[2] != 0:
+        return copyout(old, frame.arg[2], 16)
+    return 0
+
+
+cdef public long sys_sigpending(frame_t *frame, area_t *area) noexcept nogil:
+    cdef uint64_t linux = 0
+    cdef uint64_t mask[2]
+    linux_syscall2(SYS_rt_sigpending, <uint64_t> &linux, 8)
+    if area.deferred:
+        linux |= signal_bit(area.deferred)
+    mask_from_linux(linux, mask)
+    mask[0] |= area.virtual_pending
+    return copyout(mask, frame.arg[0], 16)
+
+
+cdef public long sys_sigsuspend(frame_t *frame, area_t *area) noexcept nogil:
+    """Wait with another mask for a signal that is handled; always EINTR. The handler's frame holds the old mask."""
+    cdef uint64_t mask[2]
+    cdef uint64_t linux
+    cdef long result
+    if copyin(frame.arg[0], mask, 16) < 0:
+        return -EFAULT
+    mask[0] &= ~(signal_bit(SIGKILL) | signal_bit(SIGSTOP))
+    if area.virtual_pending & ~<uint32_t> mask[0]:
+        area.sigmask[0] &= ~<uint64_t> (area.virtual_pending & ~<uint32_t> mask[0])
+        defer_virtual(area)
+        return -EINTR
+    linux = linux_mask_from(mask)
+    result = -EINTR
+    while not area.deferred:
+        result = blocking_syscall(SYS_rt_sigsuspend, <uint64_t> &linux, 8, 0, 0, 0, 0)
+    return -EINTR
+
+
+cdef public long sys_sigaltstack(frame_t *frame, area_t *area) noexcept nogil:
+    cdef freebsd_stack stack, old
+    cdef bint onstack = on_altstack(area, frame.rsp)
+    memset(&old, 0, sizeof(old))
+    old.ss_sp = area.altstack_sp
+    old.ss_size = area.altstack_size
+    old.ss_flags = (FREEBSD_SS_DISABLE if area.altstack_flags & FREEBSD_SS_DISABLE
+                    else FREEBSD_SS_ONSTACK if onstack else 0)
+    if frame.arg[0] != 0:
+        if copyin(frame.arg[0], &stack, sizeof(stack)) < 0:
+            return -EFAULT
+        if onstack:
+            return -EPERM
+        if stack.ss_flags & ~FREEBSD_SS_DISABLE:
+            return -EINVAL
+        if not stack.ss_flags & FREEBSD_SS_DISABLE:
+            if stack.ss_size < SIGNAL_MINSTKSZ:
+                return -ENOMEM
+            area.altstack_sp = stack.ss_sp
+            area.altstack_size = stack.ss_size
+            area.altstack_flags = 0
+        else:
+            area.altstack_flags = FREEBSD_SS_DISABLE
+    if frame.arg[1] != 0:
+        return copyout(&old, frame.arg[1], sizeof(old))
+    return 0
+
+
+cdef int linux_signal_number(uint64_t signo) noexcept nogil:
+    """The Linux signal for a guest's argument: 0 for 0, -1 for one that is none or has no carrier."""
+    if <int> signo == 0:
+        return 0
+    if <int> signo < 0 or <int> signo > SIGNAL_MAX or lsf_signal_to_linux[<int> signo] == 0:
+        return -1
+    return lsf_signal_to_linux[<int> signo]
+
+
+cdef public long sys_kill(frame_t *frame, area_t *area) noexcept nogil:
+    cdef int linux = linux_signal_number(frame.arg[1])
+    if linux < 0:
+        return -EINVAL
+    return linux_syscall2(SYS_kill, <uint64_t> <int64_t> <int> frame.arg[0], linux)

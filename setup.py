@@ -1,0 +1,98 @@
+"""Build LSF: tables from lsf/freebsd, the extensions, and the shim image from the same Cython translation unit."""
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import sysconfig
+from pathlib import Path
+
+from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext as base_build_ext
+
+ROOT = Path(__file__).resolve().parent
+os.chdir(ROOT)
+sys.path.insert(0, str(ROOT))
+
+PACKAGE = ROOT / "lsf"
+GENERATED = PACKAGE / "shim" / "generated"
+
+
+def sentence(condition: bool, text: str) -> None:
+    """Stop with one clear sentence when something that the build needs is missing."""
+    if not condition:
+        raise SystemExit(f"LSF cannot be built: {text}")
+
+
+def prerequisites() -> None:
+    sentence(sys.platform == "linux" and os.uname().machine == "x86_64", "it needs Linux on x86-64.")
+    sentence(shutil.which("gcc") is not None, "there is no C compiler; install gcc (Debian: apt install gcc libc6-dev).")
+    sentence(shutil.which("ld") is not None, "there is no linker; install binutils (Debian: apt install binutils).")
+    header = Path(sysconfig.get_path("include")) / "Python.h"
+    sentence(header.exists(), f"Python's headers are missing ({header}); install them (Debian: apt install python3-dev).")
+
+
+class build_ext(base_build_ext):
+    """build_ext that makes the tables first and the shim image last."""
+
+    user_options = base_build_ext.user_options + [
+        ("annotate", None, "write Cython's annotated HTML beside each .pyx"),
+    ]
+    boolean_options = base_build_ext.boolean_options + ["annotate"]
+
+    def initialize_options(self):
+        super().initialize_options()
+        self.annotate = False
+
+    def finalize_options(self):
+        prerequisites()
+        from Cython.Build import cythonize
+        from Cython.Compiler import Options
+
+        from lsf._build import generate
+        from lsf._build.shim import DIRECTIVES
+
+        generate.generate(GENERATED)
+        Options.warning_errors = True
+        generated = sorted(str(path.relative_to(ROOT)) for path in GENERATED.glob("*.c"))
+        for extension in self.distribution.ext_modules:
+            if extension.name == "lsf._shim":
+                extension.sources += generated
+        self.distribution.ext_modules[:] = cythonize(
+            self.distribution.ext_modules, compiler_directives=DIRECTIVES, annotate=bool(self.annotate), quiet=True)
+        super().finalize_options()
+
+    def build_extensions(self):
+        from lsf._build import shim
+
+        if ".S" not in self.compiler.src_extensions:
+            self.compiler.src_extensions.append(".S")
+        super().build_extensions()
+        target = PACKAGE if self.inplace else Path(self.build_lib) / "lsf"
+        try:
+            shim.build(PACKAGE / "_shim.c", GENERATED, target / "shim.elf", Path(self.build_temp) / "shim")
+        except shim.BuildError as error:
+            raise SystemExit(f"LSF cannot be built: {error}") from None
+        self.build_more(target)
+
+    def build_more(self, target: Path) -> None:
+        """What else is compiled for the package (the demo)."""
+
+
+def extensions() -> list[Extension]:
+    common = dict(include_dirs=["lsf", "lsf/shim", "lsf/shim/generated"],
+                  extra_compile_args=["-O2", "-fvisibility=hidden", "-Wno-unused-function"])
+    shim_args = dict(common, extra_compile_args=common["extra_compile_args"] + ["-mfsgsbase", "-fno-strict-aliasing"],
+                     define_macros=[("LSF_HOSTED", "1"), ("FREEBSD_NSYSCALLS", "600")])
+    result = [
+        Extension("lsf._structs", ["lsf/_structs.pyx"], **common),
+        Extension("lsf._shim", ["lsf/_shim.pyx", "lsf/shim/runtime.c", "lsf/shim/entry.S"],
+                  depends=[str(p) for p in PACKAGE.glob("shim/*")], **shim_args),
+    ]
+    for name in ("_trace", "_namespace"):
+        if (PACKAGE / f"{name}.pyx").exists():
+            result.append(Extension(f"lsf.{name}", [f"lsf/{name}.pyx"], **common))
+    return result
+
+
+setup(ext_modules=extensions(), cmdclass={"build_ext": build_ext})
