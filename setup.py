@@ -63,11 +63,15 @@ class build_ext(base_build_ext):
         super().finalize_options()
 
     def build_extensions(self):
-        from lsf._build import shim
-
         if ".S" not in self.compiler.src_extensions:
             self.compiler.src_extensions.append(".S")
         super().build_extensions()
+
+    def run(self):
+        from lsf._build import shim
+
+        super().run()
+        # setuptools clears `inplace` while it runs, so the image's place is decided here.
         target = PACKAGE if self.inplace else Path(self.build_lib) / "lsf"
         try:
             shim.build(PACKAGE / "_shim.c", GENERATED, target / "shim.elf", Path(self.build_temp) / "shim")
@@ -82,14 +86,13 @@ class build_ext(base_build_ext):
 def extensions() -> list[Extension]:
     common = dict(include_dirs=["lsf", "lsf/shim", "lsf/shim/generated"],
                   extra_compile_args=["-O2", "-fvisibility=hidden", "-Wno-unused-function"])
-    shim_args = dict(common, extra_compile_args=common["extra_compile_args"] + ["-mfsgsbase", "-fno-strict-aliasing"],
+    shim_args = dict(common, extra_compile_args=common["extra_compile_args"] + ["-mfsgsbase", "-Ulinux", "-Uunix", "-fno-strict-aliasing"],
                      define_macros=[("LSF_HOSTED", "1"), ("FREEBSD_NSYSCALLS", "600")])
     result = [
-        Extension("lsf._structs", ["lsf/_structs.pyx"], **common),
         Extension("lsf._shim", ["lsf/_shim.pyx", "lsf/shim/runtime.c", "lsf/shim/entry.S"],
                   depends=[str(p) for p in PACKAGE.glob("shim/*")], **shim_args),
     ]
-    for name in ("_trace", "_namespace"):
+    for name in ("_structs", "_trace", "_namespace"):
         if (PACKAGE / f"{name}.pyx").exists():
             result.append(Extension(f"lsf.{name}", [f"lsf/{name}.pyx"], **common))
     return result

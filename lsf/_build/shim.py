@@ -22,7 +22,7 @@ DIRECTIVES = {
 }
 
 CFLAGS = (
-    "-O2 -std=gnu11 -ffreestanding -fno-stack-protector -mgeneral-regs-only -mfsgsbase -fpie -fvisibility=hidden "
+    "-O2 -std=gnu11 -Ulinux -Uunix -ffreestanding -fno-stack-protector -mgeneral-regs-only -mfsgsbase -fpie -fvisibility=hidden "
     "-ffunction-sections -fdata-sections -fno-asynchronous-unwind-tables -fno-unwind-tables -fno-strict-aliasing -fcf-protection=none "
     "-Wno-unused-function -Wno-unused-variable -Wno-unused-but-set-variable"
 ).split()

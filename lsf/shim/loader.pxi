@@ -37,7 +37,7 @@ cdef enum program_kind:
     PROGRAM_UNKNOWN         # no format at all
     PROGRAM_FOREIGN         # FreeBSD's, for another processor
 
-cdef enum freebsd_auxv:
+cdef enum:
     AUX_NULL = 0
     AUX_PHDR = 3
     AUX_PHENT = 4

@@ -64,7 +64,7 @@ LSF_HIDDEN int memcmp(const void *a, const void *b, size_t n)
 }
 
 /* The writable data at DATA_BASE: struct process, then the areas' states. */
-__attribute__((section(".shimdata"), used)) static char shim_data[0x30000];
+__attribute__((section(".shimdata,\"aw\",@nobits#"), used)) static char shim_data[0x30000];
 #else
 struct process hosted_process;
 uint32_t hosted_area_states[AREA_COUNT];

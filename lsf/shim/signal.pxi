@@ -5,7 +5,7 @@
 # dispositions, as the guest sees them, are the shim's data ("virtual").
 # Model: FreeBSD sys/amd64/amd64/exec_machdep.c (sendsig, sys_sigreturn), sys/kern/kern_sig.c.
 
-cdef enum linux_signal:
+cdef enum:
     LINUX_SIGILL = 4
     LINUX_SIGTRAP = 5
     LINUX_SIGABRT = 6
@@ -16,7 +16,7 @@ cdef enum linux_signal:
     LINUX_SIGIO = 29
     LINUX_SIGSYS = 31
 
-cdef enum freebsd_signal:
+cdef enum:
     SIGILL = 4
     SIGTRAP = 5
     SIGFPE = 8

@@ -1,6 +1,6 @@
 # From Linux's exec to the guest's first instruction: the three entry modes (launcher, binfmt, handover).
 
-cdef enum linux_auxv:
+cdef enum:
     AT_EXECFD = 2
     AT_FLAGS = 8
     AT_RANDOM = 25
@@ -97,7 +97,10 @@ cdef char *environment(char **envp, const char *name) noexcept nogil:
 
 
 cdef void die(int status, const char *program, const char *reason) noexcept nogil:
-    complain(program, b": " if reason != NULL else NULL, reason, NULL)
+    if reason == NULL:
+        complain(program, NULL, NULL, NULL)
+    else:
+        complain(program, b": ", reason, NULL)
     linux_syscall1(SYS_exit_group, status)
 
 
