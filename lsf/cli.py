@@ -47,24 +47,29 @@ def _set_variable(env: dict[str, str], assignment: str, where: str) -> None:
 def guest_environment(host) -> dict[str, str]:
     """What the host's environment gives to a guest, before LSF_SET_ENV, -E and their like.
 
-    LD_* variables speak to the host's dynamic linker, and name libraries that FreeBSD's cannot load. LC_CTYPE is dropped where
-    only this Python has set it (PEP 538).
+    LD_* variables speak to the host's dynamic linker, and name libraries that FreeBSD's cannot load. Where this Python
+    has set LC_CTYPE for itself (in the C locale, PEP 538), the guest gets what there was before.
     """
     env = {name: value for name, value in host.items() if not name.startswith("LD_")}
     if env.get("LC_CTYPE") == "C.UTF-8" and "LC_ALL" not in env:
-        try:
-            fd = os.open("/proc/self/environ", os.O_RDONLY)
-        except OSError:
-            return env
-        try:
-            block = b"\0"
-            while piece := os.read(fd, 1 << 17):
-                block += piece
-        finally:
-            os.close(fd)
-        if b"\0LC_CTYPE=" not in block:
-            del env["LC_CTYPE"]
+        _restore_lc_ctype(env)
     return env
+
+
+def _restore_lc_ctype(env: dict[str, str]) -> None:
+    try:
+        fd = os.open("/proc/self/environ", os.O_RDONLY)  # as it was at exec
+    except OSError:
+        return
+    block = b"\0"
+    while piece := os.read(fd, 1 << 17):
+        block += piece
+    os.close(fd)
+    _, found, rest = block.partition(b"\0LC_CTYPE=")
+    if found:
+        env["LC_CTYPE"] = os.fsdecode(rest.partition(b"\0")[0])
+    else:
+        del env["LC_CTYPE"]
 
 
 def options_from_environment(host, options: launch.Options, env: dict[str, str]) -> None:

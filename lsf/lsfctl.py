@@ -1,0 +1,106 @@
+"""The `lsfctl` command: what there is to know and to manage about LSF. Running programs is `lsf`'s part."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import os
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from typing import TextIO
+
+from lsf.freebsd import table
+
+SYSCALL_COLUMNS = ("number", "name", "release", "lane", "state", "prototype", "note")
+
+
+def _syscall_fields(row: table.Syscall) -> dict[str, object]:
+    lane = " ".join([row.lane, row.target] if row.target else [row.lane]) + (" restart" if row.restart else "")
+    return {"number": row.number, "name": row.name, "release": row.release, "lane": lane, "state": row.state,
+            "prototype": row.prototype, "note": row.note}  # fmt: skip
+
+
+def _syscall_object(row: table.Syscall) -> dict[str, object]:
+    """A row for programs: the lane taken apart, and each argument with its direction and size."""
+    arguments = [
+        {"name": a.name, "type": a.ctype, "direction": a.direction, "size": a.size, "size_in_bytes": a.size_in_bytes}
+        for a in row.arguments
+    ]
+    return {"number": row.number, "name": row.name, "release": row.release, "introduced": row.introduced,
+            "compat": row.compat, "lane": row.lane, "target": row.target, "restart": row.restart, "state": row.state,
+            "result": row.result, "arguments": arguments, "variadic": row.variadic, "prototype": row.prototype,
+            "note": row.note}  # fmt: skip
+
+
+def write_syscalls(rows: Sequence[table.Syscall], form: str, out: TextIO) -> None:
+    """Write rows of the table of syscalls as `table` (for people), `json` or `csv`."""
+    if form == "json":
+        json.dump([_syscall_object(row) for row in rows], out, indent=1)
+        out.write("\n")
+    elif form == "csv":
+        writer = csv.DictWriter(out, SYSCALL_COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(_syscall_fields(row) for row in rows)
+    else:
+        columns = ("number", "name", "release", "state", "lane")
+        lines = [columns, *([str(_syscall_fields(row)[column]) for column in columns] for row in rows)]
+        widths = [max(len(line[i]) for line in lines) for i in range(len(columns))]
+        notes = ["note", *(row.note for row in rows)]
+        for line, note in zip(lines, notes, strict=True):
+            fields = "  ".join(field.ljust(width) for field, width in zip(line, widths, strict=True))
+            out.write(f"{fields}  {note}".rstrip() + "\n")
+        counts = Counter(row.state for row in rows)
+        out.write(", ".join(f"{counts[state]} {state}" for state in table.STATES) + f" of {len(rows)}\n")
+
+
+def _command_syscalls(arguments: argparse.Namespace) -> int:
+    rows = table.load()
+    if arguments.names:
+        by_name, by_number = table.by_name(), table.by_number()
+        chosen = []
+        for name in arguments.names:
+            row = by_number.get(int(name)) if name.isdecimal() else by_name.get(name)
+            if row is None:
+                print(f"lsfctl: {name}: no such syscall", file=sys.stderr)
+                return 1
+            chosen.append(row)
+        rows = tuple(chosen)
+    if arguments.state:
+        rows = tuple(row for row in rows if row.state in arguments.state)
+    write_syscalls(rows, arguments.format, sys.stdout)
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="lsfctl", description="Tells about LSF, the Linux Subsystem for FreeBSD.")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    syscalls = commands.add_parser(
+        "syscalls", help="list FreeBSD's syscalls and how far LSF has them",
+        description="Lists FreeBSD's syscalls: number, name, releases, how far LSF has them, and what it does.",
+    )  # fmt: skip
+    syscalls.add_argument("names", nargs="*", metavar="NAME", help="only these, by name or number")
+    syscalls.add_argument("--format", choices=("table", "json", "csv"), default="table")
+    syscalls.add_argument(
+        "--state", action="append", choices=table.STATES, help="only those in this state (repeatable)"
+    )
+    syscalls.set_defaults(command=_command_syscalls)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The `lsfctl` command. Returns the exit status: 0, 1 for a failure, 2 for a wrong command line."""
+    arguments = _parser().parse_args(argv)
+    try:
+        status = arguments.command(arguments)
+        sys.stdout.flush()
+        return status
+    except BrokenPipeError:
+        # The reader has seen enough (head, less). Python would complain again at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
