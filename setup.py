@@ -98,4 +98,5 @@ def extensions() -> list[Extension]:
     return result
 
 
-setup(ext_modules=extensions(), cmdclass={"build_ext": build_ext})
+setup(ext_modules=extensions(), cmdclass={"build_ext": build_ext},
+      scripts=["scripts/lsf", "scripts/go_freebsd_amd64_exec"])

@@ -16,7 +16,7 @@ cdef extern from * nogil:
     int c_unshare "unshare" (int)
     int c_mount "mount" (const char *, const char *, const char *, unsigned long, const void *)
     enum:
-        CLONE_NEWNS, CLONE_NEWUSER, MS_BIND, MS_REC, MS_PRIVATE
+        CLONE_NEWNS, CLONE_NEWUSER, MS_BIND, MS_PRIVATE, MS_RDONLY, MS_REC, MS_REMOUNT
 
 
 cdef object failed(object path=None):
@@ -50,4 +50,16 @@ def unshare_user():
 def bind(source, target):
     """Make a tree visible at a second place, with all that is mounted in it. Raises OSError."""
     if c_mount(os.fsencode(source), os.fsencode(target), NULL, MS_BIND | MS_REC, NULL) < 0:
+        raise failed(target)
+
+
+def mount_tmpfs(target):
+    """Put a new empty folder, kept in memory, over a folder. Raises OSError."""
+    if c_mount(b"lsf", os.fsencode(target), b"tmpfs", 0, b"mode=755") < 0:
+        raise failed(target)
+
+
+def make_read_only(target):
+    """Let nothing be written any more into what mount_tmpfs made. Raises OSError."""
+    if c_mount(NULL, os.fsencode(target), NULL, MS_REMOUNT | MS_RDONLY, NULL) < 0:
         raise failed(target)

@@ -78,18 +78,35 @@ def find_program(program: str, path: str | None) -> str:
     raise LaunchError(f"{program}: not found in PATH", STATUS_NOT_FOUND)
 
 
-def _mount_host_parts(root: str, bind) -> None:
-    """Show the host's /dev and /proc in a root, and its /tmp where the root has none."""
+def _mount_view(root: str, namespace) -> None:
+    """Show the host's /dev and /proc in a root, and its /tmp where the root has none. Raises OSError.
+
+    A root is not written to: where it lacks the folders to mount on, a folder in memory with all that the root has takes its
+    place. In that one nothing can be made at the top.
+    """
     parts = ["dev", "proc"] + ([] if os.path.isdir(os.path.join(root, "tmp")) else ["tmp"])
-    for part in parts:
-        target = os.path.join(root, part)
-        try:
-            if not os.path.isdir(target):
+    if not all(os.path.isdir(os.path.join(root, part)) for part in parts):
+        original = os.open(root, os.O_RDONLY)
+        namespace.mount_tmpfs(root)
+        for name in os.listdir(original):
+            if name in parts:
+                continue
+            source, target = f"/proc/self/fd/{original}/{name}", os.path.join(root, name)
+            mode = os.stat(name, dir_fd=original, follow_symlinks=False).st_mode
+            if stat.S_ISLNK(mode):
+                os.symlink(os.readlink(name, dir_fd=original), target)
+                continue
+            if stat.S_ISDIR(mode):
                 os.mkdir(target)
-            bind("/" + part, target)
-        except OSError:
-            # A root that cannot be written, or a /proc that may not be bound: programs run without that part.
-            continue
+            else:
+                os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL))
+            namespace.bind(source, target)
+        for part in parts:
+            os.mkdir(os.path.join(root, part))
+        namespace.make_read_only(root)
+        os.close(original)
+    for part in parts:
+        namespace.bind("/" + part, os.path.join(root, part))
 
 
 def enter_root(root: str) -> None:
@@ -100,29 +117,24 @@ def enter_root(root: str) -> None:
     except OSError as error:
         raise LaunchError(f"--root {root}: {error.strerror}") from None
     root = os.path.abspath(root)
-    why = None
+    why = ""
     try:
         from lsf import _namespace
-    except ImportError as error:
-        _namespace, why = None, str(error)
-    if _namespace is not None:
-        try:
-            if os.geteuid() != 0:
-                _namespace.unshare_user()
-            _namespace.unshare_mounts()
-            _mount_host_parts(root, _namespace.bind)
-        except OSError as error:
-            why = error.strerror
+
+        if os.geteuid() != 0:
+            _namespace.unshare_user()
+        _namespace.unshare_mounts()
+        _mount_view(root, _namespace)
+    except (ImportError, OSError) as error:
+        why = str(error)  # the root goes without /dev and /proc, if chroot is allowed
     try:
         os.chroot(root)
         os.chdir("/")
     except OSError as error:
-        if isinstance(error, PermissionError):
-            raise LaunchError(
-                f"--root {root}: this needs root, or user namespaces, which this system does not allow"
-                f" ({why or error.strerror})"
-            ) from None
-        raise LaunchError(f"--root {root}: {error.strerror}") from None
+        raise LaunchError(
+            f"--root {root}: {error.strerror}: this needs root, or user namespaces, which are not to be had here"
+            f" ({why or error.strerror})"
+        ) from None
 
 
 def _open_truss(name: str) -> int:

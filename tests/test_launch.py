@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import pickle
 import tempfile
@@ -183,17 +184,32 @@ def test_root_entered_as_root(root):
 
 
 @needs_root
-def test_root_without_tmp_shows_the_hosts(root):
+def test_root_that_lacks_folders_is_not_written_to(root):
     if not _mounts_allowed():
-        harness.not_covered("a root with the host's /tmp", "mount namespaces are not allowed")
-    (root / "tmp").rmdir()
+        harness.not_covered("a root without /dev, /proc and /tmp", "mount namespaces are not allowed")
+    for part in ("dev", "proc", "tmp"):
+        (root / part).rmdir()
+    (root / "link").symlink_to("etc/mark")
+    (root / "file").write_text("text")
 
     def entered():
         launch.enter_root(str(root))
-        return os.path.exists(f"/tmp/{root.name}")
+        Path("/etc/new").write_text("new")
+        try:
+            Path("/new").touch()
+            top = "written"
+        except OSError as error:
+            top = error.errno
+        return _as_seen(), os.readlink("/link"), Path("/file").read_text(), os.path.exists(f"/tmp/{root.name}"), top
 
     assert root.parent == Path("/tmp"), "this test needs its root in /tmp"
-    assert in_child(entered) == (True, True)
+    ok, value = in_child(entered)
+    assert ok, value
+    seen, link, text, host_tmp, top = value
+    assert seen == {"mark": "mine\n", "cwd": "/", "null": NULL, "self": True, "ids": (0, 0)}
+    assert (link, text, host_tmp, top) == ("etc/mark", "text", True, errno.EROFS)
+    assert sorted(os.listdir(root)) == ["etc", "file", "link"]
+    assert (root / "etc" / "new").read_text() == "new"
 
 
 @needs_root
@@ -208,8 +224,11 @@ def test_root_by_chroot_alone(root, monkeypatch):
 
 
 @needs_root
-def test_root_entered_by_a_user(root):
+@pytest.mark.parametrize("lacking", [(), ("dev", "proc", "tmp")], ids=["whole", "lacking folders"])
+def test_root_entered_by_a_user(root, lacking):
     """In a user namespace, where the user keeps its ids."""
+    for part in lacking:
+        (root / part).rmdir()
 
     def entered():
         become_nobody()
