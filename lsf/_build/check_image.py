@@ -19,32 +19,58 @@ def function_of_section(name: str) -> str:
     return re.sub(r"^__pyx_f_3lsf_5_shim_", "", name)
 
 
-def explain_undefined(objects: list[Path]) -> list[str]:
-    """One line for every function of the shim that reaches a symbol no object defines (Python's or libc's)."""
-    defined, uses = set(), []
+#: Defined by the linker script, in no object.
+LINKER_SYMBOLS = {"image_text_end"}
+
+
+def explain(objects: list[Path], start: str = "_start") -> list[str]:
+    """Why the objects do not link into an image: what `start` reaches, directly or not, that must not be there.
+
+    One line for every function that uses a symbol no object defines (Python's or libc's) or a variable.
+    """
+    defined: dict[str, tuple[str, str]] = {}  # symbol -> (object, section)
+    variables: set[tuple[str, str]] = set()  # writable sections
+    edges: dict[tuple[str, str], list] = {}
     for path in objects:
         with open(path, "rb") as stream:
             elf = ELFFile(stream)
-            symbols = elf.get_section_by_name(".symtab")
-            for symbol in symbols.iter_symbols():
-                if symbol["st_shndx"] != "SHN_UNDEF":
-                    defined.add(symbol.name)
+            table = elf.get_section_by_name(".symtab")
+            names = [section.name for section in elf.iter_sections()]
             for section in elf.iter_sections():
-                if not isinstance(section, RelocationSection) or not section.name.startswith(".rela.text"):
+                if section["sh_flags"] & SH_FLAGS.SHF_WRITE and not section.name.startswith((".data.rel.ro", ".shimdata")):
+                    variables.add((path.name, section.name))
+            for symbol in table.iter_symbols():
+                if isinstance(symbol["st_shndx"], int) and symbol["st_info"]["bind"] != "STB_LOCAL":
+                    defined[symbol.name] = (path.name, names[symbol["st_shndx"]])
+            for section in elf.iter_sections():
+                if not isinstance(section, RelocationSection):
                     continue
-                where = section.name[len(".rela"):]
+                uses = edges.setdefault((path.name, section.name[len(".rela"):]), [])
                 for relocation in section.iter_relocations():
-                    symbol = symbols.get_symbol(relocation["r_info_sym"])
-                    if symbol["st_shndx"] == "SHN_UNDEF" and symbol.name:
-                        uses.append((path.name, where, symbol.name))
-    lines = []
-    for file, where, name in uses:
-        function = function_of_section(where)
-        # Module initialisation and wrappers reach Python by right: they are not part of the image.
-        if name in defined or re.match(r"^(__Pyx|__pyx_pymod|__pyx_pw|PyInit|__pyx_pf|_?_?pyx_mod)", function):
+                    symbol = table.get_symbol(relocation["r_info_sym"])
+                    if symbol["st_shndx"] == "SHN_UNDEF":
+                        uses.append((symbol.name, None))
+                    elif isinstance(symbol["st_shndx"], int):
+                        target = names[symbol["st_shndx"]]
+                        uses.append((symbol.name or target, (path.name, target)))
+    if start not in defined:
+        return []
+    seen, todo, lines = set(), [defined[start]], set()
+    while todo:
+        node = todo.pop()
+        if node in seen:
             continue
-        lines.append(f"  {function} ({file}) uses {name}: nothing in the shim may need Python or libc")
-    return sorted(set(lines))
+        seen.add(node)
+        function = function_of_section(node[1])
+        for name, target in edges.get(node, ()):
+            target = target or defined.get(name)
+            if target is None and name not in LINKER_SYMBOLS:
+                lines.add(f"  {function} ({node[0]}) uses {name}: nothing in the shim may need Python or libc")
+            elif target in variables:
+                lines.add(f"  {function} ({node[0]}) uses the variable {name}: state lives in struct process")
+            elif target:
+                todo.append(target)
+    return sorted(lines)
 
 
 def check(image: Path) -> list[str]:

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 import sysconfig
 from pathlib import Path
 
@@ -56,7 +57,7 @@ def link(objects: list[Path], image: Path, work: Path, cc: str = "gcc", package:
                "max-page-size=4096", "--no-warn-rwx-segments", "-T", str(script), "-o", str(image), *map(str, objects)]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
-        reasons = check_image.explain_undefined(objects)
+        reasons = check_image.explain(objects)
         raise BuildError("the shim image does not link:\n" + ("\n".join(reasons) or done.stderr.strip()))
 
 
@@ -72,3 +73,10 @@ def build(c_file: Path, generated: Path, image: Path, work: Path, cc: str = "gcc
         raise BuildError("the shim image breaks its rules:\n" + "\n".join(problems))
     run(["strip", "-o", str(image), str(debug)])
     image.chmod(0o755)
+
+
+def translate(pyx: Path, target: Path, include: Path) -> Path:
+    """Run Cython alone on the unit, warnings being errors. Raises BuildError with Cython's own words."""
+    directives = [word for key, value in DIRECTIVES.items() if key != "language_level" for word in ("-X", f"{key}={value}")]
+    run([sys.executable, "-m", "cython", "-3", "-Werror", *directives, f"-I{include}", str(pyx), "-o", str(target)])
+    return target

@@ -1,4 +1,5 @@
 /* The freestanding bits of the image: mem*, and the assertions that keep layout.h and the structs in step. */
+#define _GNU_SOURCE
 #include "runtime.h"
 #include "dispatch.h"
 
@@ -70,4 +71,52 @@ struct process hosted_process;
 uint32_t hosted_area_states[AREA_COUNT];
 uint8_t hosted_area_mapped[AREA_COUNT];
 char image_text_end[1];
+
+#include <signal.h>
+#include <ucontext.h>
+#include <unistd.h>
+
+static struct { struct frame frame; struct area area; } hosted;
+static struct sigaction hosted_old[2];
+
+struct area *hosted_area(void)
+{
+    struct area *area = &hosted.area;
+    if (area->self == NULL) {
+        area->self = area;
+        area->frame = &hosted.frame;
+        area->lanes = lsf_lane;
+        area->proc = &hosted_process;
+        area->altstack_flags = 4;
+        hosted_process.image_fd = -1;
+        hosted_process.truss_fd = -1;
+        hosted_process.osreldate = 1403000;
+        hosted_process.ncpu = 1;
+    }
+    hosted_process.pid = getpid();
+    area->tid = (int32_t) linux_syscall0(SYS_gettid);
+    return area;
+}
+
+static void hosted_fault(int signo, siginfo_t *info, void *context)
+{
+    greg_t *rip = &((ucontext_t *) context)->uc_mcontext.gregs[REG_RIP];
+    (void) info;
+    if ((char *) *rip >= accessors && (char *) *rip < accessors_end)
+        *rip = (greg_t) accessor_fault;
+    else
+        signal(signo, SIG_DFL);
+}
+
+int hosted_guard(void)
+{
+    struct sigaction action = {.sa_sigaction = hosted_fault, .sa_flags = SA_SIGINFO | SA_NODEFER};
+    return sigaction(SIGSEGV, &action, &hosted_old[0]) | sigaction(SIGBUS, &action, &hosted_old[1]);
+}
+
+void hosted_unguard(void)
+{
+    sigaction(SIGSEGV, &hosted_old[0], NULL);
+    sigaction(SIGBUS, &hosted_old[1], NULL);
+}
 #endif

@@ -114,6 +114,10 @@ LSF_HIDDEN extern uint8_t hosted_area_mapped[AREA_COUNT];
 #define SHIM (&hosted_process)
 #define AREA_STATES hosted_area_states
 #define AREA_MAPPED hosted_area_mapped
+/* runtime.c: the one area of the extension, and a fault handler for the accessors around each call. */
+LSF_HIDDEN extern struct area *hosted_area(void);
+LSF_HIDDEN extern int hosted_guard(void);
+LSF_HIDDEN extern void hosted_unguard(void);
 #else
 #define SHIM ((struct process *) DATA_BASE)
 #define AREA_STATES ((uint32_t *) (DATA_BASE + 0x10000))
@@ -136,6 +140,12 @@ static inline long linux_syscall2(long nr, uint64_t a, uint64_t b) { return linu
 static inline long linux_syscall3(long nr, uint64_t a, uint64_t b, uint64_t c) { return linux_syscall6(nr, a, b, c, 0, 0, 0); }
 static inline long linux_syscall4(long nr, uint64_t a, uint64_t b, uint64_t c, uint64_t d) { return linux_syscall6(nr, a, b, c, d, 0, 0); }
 static inline long linux_syscall5(long nr, uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e) { return linux_syscall6(nr, a, b, c, d, e, 0); }
+
+#ifndef LSF_HOSTED
+struct area *hosted_area(void);
+int hosted_guard(void);
+void hosted_unguard(void);
+#endif
 
 /* entry.S */
 LSF_HIDDEN extern char _start[], image_text_end[];
