@@ -196,11 +196,11 @@ start_failed:
 
 /* void enter_guest(entry, stack): FreeBSD's registers at the start of a program (exec_setregs). */
 global enter_guest
-    mov     %rdi, %rcx
+    mov     %rdi, %gs:AREA_RET
     mov     %rsi, %rdi
-    lea     -8(%rsi), %rsp
-    and     $-16, %rsp
-    add     $8, %rsp
+    lea     -8(%rsi), %rcx
+    and     $-16, %rcx
+    add     $8, %rcx
     xor     %eax, %eax
     xor     %ebx, %ebx
     xor     %edx, %edx
@@ -214,7 +214,11 @@ global enter_guest
     xor     %r13d, %r13d
     xor     %r14d, %r14d
     xor     %r15d, %r15d
-    jmp     *%rcx
+    pushq   $0x202                  /* PSL_USER: interrupts on, nothing else */
+    popfq
+    mov     %rcx, %rsp
+    mov     $0, %ecx
+    jmp     *%gs:AREA_RET
 
 /* long clone_thread(flags, stack, parent_tid, child_tid, tls): the child finds on its stack
  * [area][start][guest rsp][argument] and runs thread_start(area) before it enters the guest. */
