@@ -199,12 +199,12 @@ def signals_c() -> str:
 int
 linux_to_freebsd_wait_status(int status)
 {{
-	int low = status & 0x7f;
+	int low = status & 0x7f, stopped = (status >> 8) & 0x7f;
 
 	if ((status & 0xffff) == {signals.LINUX_CONTINUED:#x})
 		return ({signals.CONTINUED:#x});
 	if (low == {signals.WSTOPPED:#x})	/* stopped: the signal is in the second byte */
-		return (low | lsf_signal_from_linux[(status >> 8) & 0x3f] << 8);
+		return (low | lsf_signal_from_linux[stopped <= {signals.LINUX_NSIG} ? stopped : 0] << 8);
 	if (low != 0)	/* killed: the signal is in the low bits, and the core flag stays */
 		return ((status & 0x80) | lsf_signal_from_linux[low <= {signals.LINUX_NSIG} ? low : 0]);
 	return (status & 0xff00);

@@ -137,7 +137,7 @@ def from_linux_wait_status(status: int) -> int:
     if status & 0xFFFF == LINUX_CONTINUED:
         return CONTINUED
     if low == WSTOPPED:
-        return low | from_linux(status >> 8 & 0x3F) << 8
+        return low | from_linux(status >> 8 & 0x7F) << 8
     if low:
         return status & 0x80 | from_linux(low)
     return status & 0xFF00
