@@ -304,15 +304,15 @@ def flags_c() -> str:
 
 #include "flags.h"
 
-/* A bit; linux is 0 where it has no twin. */
+/* A bit; on_linux is 0 where it has no twin. (`linux` alone is a macro of GNU C.) */
 struct bit {
-	uint32_t freebsd, linux;
+	uint32_t on_freebsd, on_linux;
 	uint8_t one_way, ignored;
 };
 
 /* A number within a word, or a choice. */
 struct number {
-	int32_t freebsd, linux;
+	int32_t on_freebsd, on_linux;
 	uint8_t one_way, no_twin;
 };
 
@@ -333,8 +333,8 @@ walk_word(const struct word *word, uint32_t value, int from_linux)
 	for (i = 0; i < word->nnumbers; i++) {
 		const struct number *row = &word->numbers[i];
 
-		if (number == (uint32_t)(from_linux ? row->linux : row->freebsd)) {
-			result = (uint32_t)(from_linux ? row->freebsd : row->linux);
+		if (number == (uint32_t)(from_linux ? row->on_linux : row->on_freebsd)) {
+			result = (uint32_t)(from_linux ? row->on_freebsd : row->on_linux);
 			break;
 		}
 	}
@@ -344,13 +344,13 @@ walk_word(const struct word *word, uint32_t value, int from_linux)
 		const struct bit *row = &word->bits[i];
 
 		if (from_linux) {
-			if (row->linux != 0 && !row->one_way && (rest & row->linux) == row->linux) {
-				rest &= ~row->linux;
-				result |= row->freebsd;
+			if (row->on_linux != 0 && !row->one_way && (rest & row->on_linux) == row->on_linux) {
+				rest &= ~row->on_linux;
+				result |= row->on_freebsd;
 			}
-		} else if ((rest & row->freebsd) == row->freebsd && (row->linux != 0 || row->ignored)) {
-			rest &= ~row->freebsd;
-			result |= row->linux;
+		} else if ((rest & row->on_freebsd) == row->on_freebsd && (row->on_linux != 0 || row->ignored)) {
+			rest &= ~row->on_freebsd;
+			result |= row->on_linux;
 		}
 	}
 	if (rest != 0 && word->strict)
@@ -363,10 +363,10 @@ walk_choice(const struct number *rows, size_t count, int value, int from_linux)
 {
 	for (size_t i = 0; i < count; i++) {
 		if (from_linux) {
-			if (!rows[i].no_twin && !rows[i].one_way && rows[i].linux == value)
-				return (rows[i].freebsd);
-		} else if (rows[i].freebsd == value)
-			return (rows[i].no_twin ? LSF_NO_TWIN : rows[i].linux);
+			if (!rows[i].no_twin && !rows[i].one_way && rows[i].on_linux == value)
+				return (rows[i].on_freebsd);
+		} else if (rows[i].on_freebsd == value)
+			return (rows[i].no_twin ? LSF_NO_TWIN : rows[i].on_linux);
 	}
 	return (LSF_UNKNOWN);
 }

@@ -669,25 +669,3 @@ def to_linux(name: str, value: int) -> int:
 def from_linux(name: str, value: int) -> int:
     """Translate the word or choice `name` from Linux's numbers to FreeBSD's."""
     return walk_word(WORD[name], value, True) if name in WORD else walk_choice(CHOICE[name], value, True)
-
-
-def names(name: str, value: int) -> str:
-    """FreeBSD's spelling of a flag word or choice, for traces: 'O_RDWR|O_CREAT|0x40000000'."""
-    if name in CHOICE:
-        for row in CHOICE[name].rows:
-            if row.freebsd == value:
-                return row.name
-        return str(value)
-    word, parts = WORD[name], []
-    for field in word.fields:
-        number = value & field.freebsd_mask
-        value &= ~field.freebsd_mask
-        found = [row.name for row in field.rows if row.freebsd == number]
-        parts += [part for part in found or [hex(number)] if part]
-    for row in word.bits:
-        if value & row.freebsd == row.freebsd:
-            parts.append(row.name)
-            value &= ~row.freebsd
-    if value:
-        parts.append(hex(value))
-    return "|".join(parts) or "0"
