@@ -80,7 +80,11 @@ class build_ext(base_build_ext):
         self.build_more(target)
 
     def build_more(self, target: Path) -> None:
-        """What else is compiled for the package (the demo)."""
+        """The demo's programs."""
+        from lsf._build import shim
+
+        (target / "demo").mkdir(parents=True, exist_ok=True)
+        shim.build_demo(PACKAGE / "demo" / "demo.c", target / "demo")
 
 
 def extensions() -> list[Extension]:

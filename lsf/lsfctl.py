@@ -73,6 +73,12 @@ def _command_syscalls(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _command_demo(arguments: argparse.Namespace) -> int:
+    from lsf import demo
+
+    return demo.run()
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="lsfctl", description="Tells about LSF, the Linux Subsystem for FreeBSD.")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
@@ -86,6 +92,8 @@ def _parser() -> argparse.ArgumentParser:
         "--state", action="append", choices=table.STATES, help="only those in this state (repeatable)"
     )
     syscalls.set_defaults(command=_command_syscalls)
+    demo = commands.add_parser("demo", help="run a FreeBSD program that LSF brings, and say whether this machine is fit")
+    demo.set_defaults(command=_command_demo)
     return parser
 
 

@@ -80,3 +80,15 @@ def translate(pyx: Path, target: Path, include: Path) -> Path:
     directives = [word for key, value in DIRECTIVES.items() if key != "language_level" for word in ("-X", f"{key}={value}")]
     run([sys.executable, "-m", "cython", "-3", "-Werror", *directives, f"-I{include}", str(pyx), "-o", str(target)])
     return target
+
+
+def build_demo(source: Path, target: Path, cc: str = "gcc") -> None:
+    """Compile the demo twice with the host's compiler: as a FreeBSD program (branded by its note) and as a Linux one."""
+    common = [cc, "-O2", "-ffreestanding", "-fno-builtin", "-fno-stack-protector", "-fno-pie", "-no-pie", "-nostdlib",
+              "-static", "-fcf-protection=none", "-Wl,--build-id=none", "-Wl,-z,noexecstack", "-Wl,-z,max-page-size=4096",
+              str(source)]
+    run([*common, "-o", str(target / "demo.elf")])
+    run([*common, "-DDEMO_LINUX", "-o", str(target / "demo.linux")])
+    image = bytearray((target / "demo.elf").read_bytes())
+    image[7] = 9  # EI_OSABI: ELFOSABI_FREEBSD
+    (target / "demo.elf").write_bytes(image)
