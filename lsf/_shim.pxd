@@ -48,6 +48,7 @@ cdef extern from "shim/runtime.h" nogil:
         uint64_t sigmask[2]
         uint64_t suspend_mask[2]
         uint32_t suspended, in_vfork
+        uint64_t guest_gsbase
         uint64_t altstack_sp, altstack_size
         uint32_t altstack_flags
         uint64_t info[16]

@@ -223,7 +223,7 @@ cdef public long sys_exit(frame_t *frame, area_t *area) noexcept nogil:
 
 
 cdef public long sys_sysarch(frame_t *frame, area_t *area) noexcept nogil:
-    """The FS base; GS is the shim's, so a GS base is refused."""
+    """The FS base; the GS base is remembered for the guest but not loaded: GS is the shim's."""
     cdef uint64_t base = 0
     cdef int op = <int> frame.arg[0]
     if op == 128:               # AMD64_GET_FSBASE
@@ -236,5 +236,12 @@ cdef public long sys_sysarch(frame_t *frame, area_t *area) noexcept nogil:
         write_fsbase(base)
         return 0
     if op == 130:               # AMD64_GET_GSBASE
-        return store_guest64(frame.arg[1], 0)
+        return store_guest64(frame.arg[1], area.guest_gsbase)
+    if op == 131:               # AMD64_SET_GSBASE
+        if fetch_guest64(frame.arg[1], &base) < 0:
+            return -EFAULT
+        if base >= 1UL << GUEST_ADDRESS_MAX_LOG:
+            return -EINVAL
+        area.guest_gsbase = base
+        return 0
     return -EINVAL

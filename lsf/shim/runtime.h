@@ -54,6 +54,7 @@ struct area {
     uint64_t suspend_mask[2];   /* sigsuspend's, while one waits */
     uint32_t suspended;
     uint32_t in_vfork;          /* the child of a vfork that has not executed yet */
+    uint64_t guest_gsbase;      /* what the guest set; GS itself is the shim's */
     uint64_t altstack_sp, altstack_size;
     uint32_t altstack_flags, pad0;
     uint64_t info[16];          /* Linux's siginfo of the deferred signal */
