@@ -53,6 +53,29 @@ __PYX_EXTERN_C long sys_nosys(struct frame *, struct area *);
 __PYX_EXTERN_C long sys_refuse(struct frame *, struct area *);
 __PYX_EXTERN_C long sys_syscall(struct frame *, struct area *);
 __PYX_EXTERN_C long truss_call(struct frame *, struct area *);
+__PYX_EXTERN_C long sys_mmap(struct frame *, struct area *);
+__PYX_EXTERN_C long sys_freebsd6_mmap(struct frame *, struct area *);
+__PYX_EXTERN_C long sys_munmap(struct frame *, struct area *);
+__PYX_EXTERN_C long sys_mprotect(struct frame *, struct area *);
+__PYX_EXTERN_C long sys_madvise(struct frame *, struct area *);
+__PYX_EXTERN_C long sys_minherit(struct frame *, struct area *);
+__PYX_EXTERN_C long sys_msync(struct frame *, struct area *);
+__PYX_EXTERN_C long sys_mincore(struct frame *, struct area *);
+__PYX_EXTERN_C long sys_mlockall(struct frame *, struct area *);
+__PYX_EXTERN_C long sys_break(struct frame *, struct area *);
+__PYX_EXTERN_C long sys_clock_gettime(struct frame *, struct area *);
+__PYX_EXTERN_C long sys_clock_getres(struct frame *, struct area *);
+__PYX_EXTERN_C long sys_gettimeofday(struct frame *, struct area *);
+__PYX_EXTERN_C long sys_nanosleep(struct frame *, struct area *);
+__PYX_EXTERN_C long sys_clock_nanosleep(struct frame *, struct area *);
+__PYX_EXTERN_C long sys_clock_getcpuclockid2(struct frame *, struct area *);
+__PYX_EXTERN_C long sys_setitimer(struct frame *, struct area *);
+__PYX_EXTERN_C long sys_getrlimit(struct frame *, struct area *);
+__PYX_EXTERN_C long sys_setrlimit(struct frame *, struct area *);
+__PYX_EXTERN_C long sys_getdtablesize(struct frame *, struct area *);
+__PYX_EXTERN_C long sys_cpuset_getaffinity(struct frame *, struct area *);
+__PYX_EXTERN_C long sys_issetugid(struct frame *, struct area *);
+__PYX_EXTERN_C long sys_wait4(struct frame *, struct area *);
 
 #endif /* !__PYX_HAVE_API__lsf___shim */
 

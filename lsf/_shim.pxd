@@ -33,6 +33,7 @@ cdef extern from "shim/runtime.h" nogil:
         uint64_t unknown_reported[10]
         void *events
         void *threads
+        uint32_t sugid
 
     ctypedef struct area_t "struct area":
         area_t *self

@@ -101,6 +101,7 @@ struct process {
     uint64_t unknown_reported[10];
     void *events;               /* event.pxi's */
     void *threads;              /* thread.pxi's */
+    uint32_t sugid;             /* cred.pxi's: user or group ids changed since the program was executed */
     uint64_t spare[32];
 };
 

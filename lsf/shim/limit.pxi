@@ -1,0 +1,139 @@
+# Resource limits and the processors a process may use.
+# Model: FreeBSD sys/kern/kern_resource.c (kern_proc_setrlimit), sys/kern/kern_cpuset.c.
+
+cdef extern from "<sys/syscall.h>" nogil:
+    const long SYS_sched_setaffinity
+
+cdef enum:
+    CPU_LEVEL_ROOT = 1
+    CPU_LEVEL_CPUSET = 2
+    CPU_LEVEL_WHICH = 3
+    CPU_WHICH_TID = 1
+    CPU_WHICH_PID = 2
+    CPU_WHICH_CPUSET = 3
+    CPU_WHICH_IRQ = 4
+    CPU_WHICH_JAIL = 5
+    CPU_WHICH_DOMAIN = 6
+    CPU_WHICH_INTRHANDLER = 7
+    CPU_WHICH_ITHREAD = 8
+    CPU_WHICH_TIDPID = 9
+    CPUSET_BYTES = 128              # FreeBSD's 1024 processors; 256 before FreeBSD 14
+    CPUSET_BYTES_MIN = 32
+    RLIM_INFINITY = 0x7fffffffffffffff
+    LINUX_RLIM_INFINITY = 0xffffffffffffffffUL
+
+
+cdef inline int64_t limit_from_linux(uint64_t limit) noexcept nogil:
+    return RLIM_INFINITY if limit >= RLIM_INFINITY else <int64_t> limit
+
+
+cdef inline uint64_t limit_to_linux(int64_t limit) noexcept nogil:
+    """A negative limit means none, as kern_proc_setrlimit reads it."""
+    return LINUX_RLIM_INFINITY if limit < 0 or limit == RLIM_INFINITY else <uint64_t> limit
+
+
+cdef public long sys_getrlimit(frame_t *frame, area_t *area) noexcept nogil:
+    """Limits of resources that Linux does not have are infinite."""
+    cdef linux_rlimit limit
+    cdef freebsd_rlimit out
+    cdef uint32_t which = <uint32_t> frame.arg[0]
+    cdef int linux
+    cdef long result
+    if which >= FREEBSD_RLIM_NLIMITS:
+        return -EINVAL
+    linux = freebsd_to_linux_rlimit(which)
+    out.rlim_cur = RLIM_INFINITY
+    out.rlim_max = RLIM_INFINITY
+    if linux >= 0:
+        result = linux_syscall4(SYS_prlimit64, 0, linux, 0, <uint64_t> &limit)
+        if is_error(result):
+            return result
+        out.rlim_cur = limit_from_linux(limit.rlim_cur)
+        out.rlim_max = limit_from_linux(limit.rlim_max)
+    return copyout(&out, frame.arg[1], sizeof(out))
+
+
+cdef public long sys_setrlimit(frame_t *frame, area_t *area) noexcept nogil:
+    cdef freebsd_rlimit limit
+    cdef linux_rlimit wanted, now
+    cdef uint32_t which = <uint32_t> frame.arg[0]
+    cdef int linux
+    cdef long result
+    if copyin(frame.arg[1], &limit, sizeof(limit)) < 0:
+        return -EFAULT
+    if which >= FREEBSD_RLIM_NLIMITS:
+        return -EINVAL
+    linux = freebsd_to_linux_rlimit(which)
+    wanted.rlim_cur = limit_to_linux(limit.rlim_cur)
+    wanted.rlim_max = limit_to_linux(limit.rlim_max)
+    if linux < 0:
+        return 0                    # see the table's note
+    if wanted.rlim_cur > wanted.rlim_max:
+        # FreeBSD checks both against the present maximum and then lowers the soft limit to the new one.
+        result = linux_syscall4(SYS_prlimit64, 0, linux, 0, <uint64_t> &now)
+        if is_error(result):
+            return result
+        if wanted.rlim_cur > now.rlim_max and linux_syscall0(SYS_geteuid) != 0:
+            return -EPERM
+        wanted.rlim_cur = wanted.rlim_max
+    result = linux_syscall4(SYS_prlimit64, 0, linux, <uint64_t> &wanted, 0)
+    if result == -EPERM and linux == 7 and wanted.rlim_max > wanted.rlim_cur:
+        # RLIMIT_NOFILE above fs.nr_open: FreeBSD lowers to what the kernel can do.
+        result = linux_syscall4(SYS_prlimit64, 0, linux, 0, <uint64_t> &now)
+        if not is_error(result) and wanted.rlim_cur <= now.rlim_max and wanted.rlim_max >= now.rlim_max \
+                and linux_syscall0(SYS_geteuid) == 0:
+            wanted.rlim_max = now.rlim_max
+            result = linux_syscall4(SYS_prlimit64, 0, linux, <uint64_t> &wanted, 0)
+        else:
+            result = -EPERM
+    return result
+
+
+cdef public long sys_getdtablesize(frame_t *frame, area_t *area) noexcept nogil:
+    cdef linux_rlimit limit
+    limit.rlim_cur = 1024
+    linux_syscall4(SYS_prlimit64, 0, 7, 0, <uint64_t> &limit)
+    return <long> (limit.rlim_cur if limit.rlim_cur < 0x7fffffff else 0x7fffffff)
+
+
+cdef long affinity_of(area_t *area, uint32_t level, uint32_t which, int64_t id_, unsigned char *mask) noexcept nogil:
+    """The processors (CPUSET_BYTES) of a thread, a process or the whole set: 0 or a negative errno."""
+    cdef long got
+    cdef int tid = 0
+    memset(mask, 0, CPUSET_BYTES)
+    if level < CPU_LEVEL_ROOT or level > CPU_LEVEL_WHICH or which < CPU_WHICH_TID or which > CPU_WHICH_TIDPID:
+        return -EINVAL
+    if which == CPU_WHICH_TID or which == CPU_WHICH_PID or which == CPU_WHICH_TIDPID:
+        tid = 0 if id_ == -1 else <int> id_
+        if which == CPU_WHICH_PID and id_ == -1:
+            tid = area.proc.pid
+    elif which == CPU_WHICH_CPUSET or which == CPU_WHICH_DOMAIN:
+        tid = area.proc.pid
+    elif which == CPU_WHICH_JAIL:
+        if id_ != -1 and id_ != 0:
+            return -ESRCH
+    else:
+        return -ESRCH if level == CPU_LEVEL_WHICH else -EINVAL
+    if tid < 0:
+        return -ESRCH
+    got = linux_syscall3(SYS_sched_getaffinity, tid, CPUSET_BYTES, <uint64_t> mask)
+    return got if is_error(got) else 0
+
+
+cdef public long sys_cpuset_getaffinity(frame_t *frame, area_t *area) noexcept nogil:
+    cdef unsigned char mask[CPUSET_BYTES]
+    cdef uint64_t size = frame.arg[3], used = CPUSET_BYTES, i
+    cdef long result
+    cdef uaddr out = frame.arg[4]
+    result = affinity_of(area, <uint32_t> frame.arg[0], <uint32_t> frame.arg[1], <int64_t> frame.arg[2], mask)
+    if result < 0:
+        return result
+    while used > 0 and mask[used - 1] == 0:
+        used -= 1
+    if size < used or size < 1:
+        return -ERANGE
+    if copyout(mask, out, size if size < CPUSET_BYTES else CPUSET_BYTES) < 0:
+        return -EFAULT
+    if size > CPUSET_BYTES:
+        return zero_guest(out + CPUSET_BYTES, size - CPUSET_BYTES)
+    return 0

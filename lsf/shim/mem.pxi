@@ -1,0 +1,340 @@
+# Memory: mmap and its kin, and break.
+# Model: FreeBSD sys/vm/vm_mmap.c (kern_mmap and below) and sys/vm/vm_unix.c (kern_break).
+
+cdef extern from "<sys/syscall.h>" nogil:
+    const long SYS_mincore, SYS_msync, SYS_mlockall
+
+cdef enum:
+    PROT_ALL = 7
+    LINUX_MAP_SHARED = 0x1
+    LINUX_MAP_PRIVATE = 0x2
+    LINUX_MAP_FIXED = 0x10
+    LINUX_MAP_ANONYMOUS = 0x20
+    LINUX_MAP_32BIT = 0x40
+    LINUX_MAP_NORESERVE = 0x4000
+    LINUX_MAP_FIXED_NOREPLACE = 0x100000
+    LINUX_MADV_DONTDUMP = 16
+    LINUX_MADV_KEEPONFORK = 19
+    MINCORE_CHUNK = 1024
+    MAP_ALIGNMENT_MASK = 0xff000000UL
+    MAP_ALIGNED_SUPER = 1 << 24
+    SUPERPAGE = 2 << 20
+
+cdef enum:
+    GUEST_ADDRESS_END = 1UL << 47
+    MAP_32BIT_END = 0x80000000UL
+    # The room above the program that belongs to break; FreeBSD's maxdsiz.
+    DATA_ROOM = 32UL << 30
+
+
+cdef inline bint range_is_valid(uint64_t start, uint64_t end) noexcept nogil:
+    """As vm_map_range_valid: a range of user addresses."""
+    return start <= end <= GUEST_ADDRESS_END
+
+
+cdef inline bint range_is_kept(process_t *proc, uint64_t start, uint64_t size) noexcept nogil:
+    """True where a range touches what no guest call may change: the shim, and Linux's vDSO, which the shim calls."""
+    return range_is_ours(start, size) or (start < proc.vdso_end and start + size > proc.vdso)
+
+
+cdef bint range_is_free(uint64_t start, uint64_t size) noexcept nogil:
+    """True where nothing is mapped in a range of whole pages: a mapping that replaces nothing succeeds there."""
+    cdef long result = linux_syscall6(SYS_mmap, start, size, 0, LINUX_MAP_PRIVATE | LINUX_MAP_ANONYMOUS
+                                      | LINUX_MAP_NORESERVE | LINUX_MAP_FIXED_NOREPLACE, <uint64_t> -1, 0)
+    if is_error(result):
+        return False
+    linux_syscall2(SYS_munmap, result, size)
+    return <uint64_t> result == start
+
+
+cdef long protect_range(uint64_t start, uint64_t size, int prot) noexcept nogil:
+    """mprotect that passes over gaps, as FreeBSD's does; Linux's stops at the first."""
+    cdef uint64_t half
+    cdef long result
+    while size != 0:
+        result = linux_syscall3(SYS_mprotect, start, size, prot)
+        if result != -ENOMEM or range_is_free(start, size):
+            return 0 if result == -ENOMEM else result
+        if size == PAGE_SIZE:
+            return result
+        half = page_up(size // 2)
+        result = protect_range(start, half, prot)
+        if result < 0:
+            return result
+        start += half
+        size -= half
+    return 0
+
+
+cdef long map_aligned(uint64_t hint, uint64_t size, uint64_t align, int prot, int flags, int fd,
+                      uint64_t offset) noexcept nogil:
+    """mmap at an address that is a multiple of `align`: reserve too much, give the ends back, map over the rest."""
+    cdef uint64_t start
+    cdef long result
+    if size + align < size:
+        return -ENOMEM
+    if hint != 0:
+        hint = (hint + align - 1) & ~(align - 1)
+    result = linux_syscall6(SYS_mmap, hint, size + align, 0, LINUX_MAP_PRIVATE | LINUX_MAP_ANONYMOUS
+                            | LINUX_MAP_NORESERVE | (flags & LINUX_MAP_32BIT), <uint64_t> -1, 0)
+    if is_error(result):
+        return result
+    start = (<uint64_t> result + align - 1) & ~(align - 1)
+    if start > <uint64_t> result:
+        linux_syscall2(SYS_munmap, result, start - <uint64_t> result)
+    linux_syscall2(SYS_munmap, start + size, <uint64_t> result + align - start)
+    result = linux_syscall6(SYS_mmap, start, size, prot, (flags & ~LINUX_MAP_32BIT) | LINUX_MAP_FIXED, fd, offset)
+    if is_error(result):
+        linux_syscall2(SYS_munmap, start, size)
+    return result
+
+
+cdef long map_error(long result, int prot, int fd) noexcept nogil:
+    """What FreeBSD calls the failures that Linux calls otherwise."""
+    cdef linux_stat info
+    if result == -EEXIST:
+        return -ENOMEM              # MAP_EXCL
+    if result == -EPERM and prot & 4:
+        return -EACCES              # a file system mounted noexec
+    if result == -ENODEV and not is_error(linux_syscall2(SYS_fstat, fd, <uint64_t> &info)) \
+            and (info.st_mode & 0o170000) == 0o040000:
+        return -EINVAL
+    return result
+
+
+cdef long map_guest(process_t *proc, uint64_t addr, uint64_t len_, uint64_t prot_word, uint64_t flags_word, int fd,
+                    uint64_t pos) noexcept nogil:
+    """mmap(2), with FreeBSD's checks in FreeBSD's order."""
+    cdef uint32_t word = <uint32_t> prot_word, flags = <uint32_t> flags_word
+    cdef int prot = word & PROT_ALL, max_prot = (word >> 16) & PROT_ALL
+    cdef uint64_t align = flags & MAP_ALIGNMENT_MASK, offset, size
+    cdef long linux, result
+    if word & ~<uint32_t> (PROT_ALL | PROT_ALL << 16):
+        return -EINVAL
+    if max_prot != 0 and prot & ~max_prot:
+        return -EOPNOTSUPP
+    if len_ == 0 or (flags & FREEBSD_MAP_ANON and (fd != -1 or pos != 0)):
+        return -EINVAL
+    if flags & FREEBSD_MAP_STACK:
+        if fd != -1 or prot & 3 != 3:
+            return -EINVAL
+        flags = (flags & ~<uint32_t> FREEBSD_MAP_STACK) | FREEBSD_MAP_ANON
+        pos = 0
+    flags &= ~<uint32_t> MAP_ALIGNMENT_MASK
+    linux = freebsd_to_linux_mmap_flags(flags & ~<uint32_t> FREEBSD_MAP_GUARD)
+    if linux < 0:
+        return -EINVAL
+    if flags & (FREEBSD_MAP_EXCL | FREEBSD_MAP_FIXED) == FREEBSD_MAP_EXCL:
+        return -EINVAL
+    if flags & (FREEBSD_MAP_SHARED | FREEBSD_MAP_PRIVATE) == FREEBSD_MAP_SHARED | FREEBSD_MAP_PRIVATE:
+        return -EINVAL
+    if flags & FREEBSD_MAP_GUARD:
+        if prot != 0 or fd != -1 or pos != 0 or flags & ~<uint32_t> (
+                FREEBSD_MAP_FIXED | FREEBSD_MAP_GUARD | FREEBSD_MAP_EXCL | FREEBSD_MAP_32BIT):
+            return -EINVAL
+        linux |= LINUX_MAP_ANONYMOUS | LINUX_MAP_NORESERVE
+    offset = pos & (PAGE_SIZE - 1)
+    pos -= offset
+    size = page_up(len_ + offset)
+    if len_ > size:
+        return -ENOMEM
+    if align != 0 and align != MAP_ALIGNED_SUPER and not 12 <= align >> FREEBSD_MAP_ALIGNMENT_SHIFT < 64:
+        return -EINVAL
+    if flags & FREEBSD_MAP_FIXED:
+        addr -= offset
+        if addr & (PAGE_SIZE - 1) or not range_is_valid(addr, addr + size):
+            return -EINVAL
+        if flags & FREEBSD_MAP_32BIT and addr + size > MAP_32BIT_END:
+            return -EINVAL
+        if range_is_kept(proc, addr, size):
+            return -EINVAL
+        align = 0
+    elif flags & FREEBSD_MAP_32BIT:
+        if addr + size > MAP_32BIT_END or addr + size < addr:
+            addr = 0
+    elif proc.break_start <= addr < proc.break_start + DATA_ROOM or range_is_ours(addr, size):
+        addr = 0
+    if size > GUEST_ADDRESS_END:
+        return -ENOMEM
+    if linux & LINUX_MAP_ANONYMOUS:
+        if not linux & LINUX_MAP_SHARED:
+            linux |= LINUX_MAP_PRIVATE
+        fd = -1
+    else:
+        if descriptor_is_hidden(proc, fd):
+            return -EBADF
+        if not linux & (LINUX_MAP_SHARED | LINUX_MAP_PRIVATE):
+            return -EBADF if is_error(linux_syscall2(SYS_fcntl, fd, 1)) else -EINVAL
+    if linux & LINUX_MAP_FIXED_NOREPLACE:
+        linux &= ~<long> LINUX_MAP_FIXED
+    if align == MAP_ALIGNED_SUPER:
+        align = SUPERPAGE if size >= SUPERPAGE else 0
+    else:
+        align = 1UL << (align >> FREEBSD_MAP_ALIGNMENT_SHIFT) if align != 0 else 0
+    if align > PAGE_SIZE:
+        result = map_aligned(addr, size, align, prot, <int> linux, fd, pos)
+    else:
+        result = linux_syscall6(SYS_mmap, addr, size, prot, linux, fd, pos)
+    if is_error(result):
+        return map_error(result, prot, fd)
+    if flags & FREEBSD_MAP_NOCORE:
+        linux_syscall3(SYS_madvise, result, size, LINUX_MADV_DONTDUMP)
+    return result + <long> offset
+
+
+cdef public long sys_mmap(frame_t *frame, area_t *area) noexcept nogil:
+    return map_guest(area.proc, frame.arg[0], frame.arg[1], frame.arg[2], frame.arg[3], <int> frame.arg[4],
+                     frame.arg[5])
+
+
+cdef public long sys_freebsd6_mmap(frame_t *frame, area_t *area) noexcept nogil:
+    """The offset follows a padding word, so it is the seventh argument, on the stack."""
+    cdef uint64_t pos = 0
+    if fetch_guest64(frame.rsp + 8, &pos) < 0:
+        return -EFAULT
+    return map_guest(area.proc, frame.arg[0], frame.arg[1], frame.arg[2], frame.arg[3], <int> frame.arg[4], pos)
+
+
+cdef public long sys_munmap(frame_t *frame, area_t *area) noexcept nogil:
+    cdef uint64_t start = page_down(frame.arg[0]), end = page_up(frame.arg[0] + frame.arg[1])
+    if frame.arg[1] == 0 or frame.arg[0] + frame.arg[1] < frame.arg[0] or not range_is_valid(start, end):
+        return -EINVAL
+    if range_is_kept(area.proc, start, end - start):
+        return -EINVAL
+    return linux_syscall2(SYS_munmap, start, end - start)
+
+
+cdef public long sys_mprotect(frame_t *frame, area_t *area) noexcept nogil:
+    cdef uint64_t start = page_down(frame.arg[0]), size = page_up(frame.arg[1] + frame.arg[0] - start)
+    cdef uint32_t word = <uint32_t> frame.arg[2]
+    cdef int prot = word & PROT_ALL, max_prot = (word >> 16) & PROT_ALL
+    if word & ~<uint32_t> (PROT_ALL | PROT_ALL << 16):
+        return -EINVAL
+    if max_prot != 0 and prot & ~max_prot:
+        return -EOPNOTSUPP
+    if start + size < start or (size == 0 and frame.arg[1] != 0):
+        return -EINVAL
+    if size == 0:
+        return 0
+    if range_is_kept(area.proc, start, size) or start + size > GUEST_ADDRESS_END:
+        return -EINVAL
+    return protect_range(start, size, prot)
+
+
+cdef public long sys_madvise(frame_t *frame, area_t *area) noexcept nogil:
+    """Advice, so what Linux has no use for, or cannot do to some kind of mapping, is no error."""
+    cdef uint64_t start = page_down(frame.arg[0]), end = page_up(frame.arg[0] + frame.arg[1])
+    cdef int advice = <int> frame.arg[2]
+    cdef int linux = freebsd_to_linux_madvice(advice)
+    if advice == FREEBSD_MADV_PROTECT:
+        return -EPERM if linux_syscall0(SYS_geteuid) != 0 else 0
+    if linux == LSF_UNKNOWN:
+        return -EINVAL
+    if frame.arg[0] + frame.arg[1] < frame.arg[0] or not range_is_valid(start, end):
+        return -EINVAL
+    if start == end:
+        return 0
+    if range_is_kept(area.proc, start, end - start):
+        return -EINVAL
+    if linux >= 0:
+        linux_syscall3(SYS_madvise, start, end - start, linux)
+    return 0
+
+
+cdef public long sys_minherit(frame_t *frame, area_t *area) noexcept nogil:
+    cdef uint64_t start = page_down(frame.arg[0]), size = page_up(frame.arg[1] + frame.arg[0] - start)
+    cdef int inherit = <int> frame.arg[2]
+    cdef int linux = freebsd_to_linux_inherit(inherit)
+    cdef long result
+    if start + size < start or linux == LSF_UNKNOWN:
+        return -EINVAL
+    if size == 0:
+        return 0
+    if range_is_kept(area.proc, start, size) or start + size > GUEST_ADDRESS_END:
+        return -EINVAL
+    if linux == LSF_NO_TWIN:
+        return -EINVAL
+    if inherit != FREEBSD_INHERIT_ZERO:
+        linux_syscall3(SYS_madvise, start, size, LINUX_MADV_KEEPONFORK)
+    if inherit == FREEBSD_INHERIT_ZERO:
+        linux_syscall3(SYS_madvise, start, size, freebsd_to_linux_inherit(FREEBSD_INHERIT_COPY))
+    result = linux_syscall3(SYS_madvise, start, size, linux)
+    return 0 if result == -ENOMEM else result       # gaps are passed over
+
+
+cdef public long sys_msync(frame_t *frame, area_t *area) noexcept nogil:
+    cdef uint64_t start = page_down(frame.arg[0]), size = page_up(frame.arg[1] + frame.arg[0] - start)
+    cdef long flags
+    if start + size < start:
+        return -EINVAL
+    flags = freebsd_to_linux_msync_flags(<unsigned> frame.arg[2] & 3)
+    if frame.arg[2] & 3 == 3:
+        return -EINVAL
+    if size == 0:
+        size = PAGE_SIZE            # FreeBSD: the mapping that holds the address
+    return linux_syscall3(SYS_msync, start, size, flags)
+
+
+cdef public long sys_mincore(frame_t *frame, area_t *area) noexcept nogil:
+    """Linux knows only whether a page is there: MINCORE_INCORE."""
+    cdef unsigned char vec[MINCORE_CHUNK]
+    cdef uint64_t start = page_down(frame.arg[0]), end = page_up(frame.arg[0] + frame.arg[1]), pages
+    cdef uaddr out = frame.arg[2]
+    cdef uint64_t i
+    cdef long result
+    if end < start or end > GUEST_ADDRESS_END:
+        return -ENOMEM
+    while start < end:
+        pages = (end - start) // PAGE_SIZE
+        if pages > MINCORE_CHUNK:
+            pages = MINCORE_CHUNK
+        result = linux_syscall3(SYS_mincore, start, pages * PAGE_SIZE, <uint64_t> vec)
+        if is_error(result):
+            return result
+        for i in range(pages):
+            vec[i] &= 1
+        if copyout(vec, out, pages) < 0:
+            return -EFAULT
+        out += pages
+        start += pages * PAGE_SIZE
+    return 0
+
+
+cdef public long sys_mlockall(frame_t *frame, area_t *area) noexcept nogil:
+    cdef long how = freebsd_to_linux_mlockall_flags(<unsigned> frame.arg[0])
+    if how <= 0:
+        return -EINVAL
+    return linux_syscall1(SYS_mlockall, how)
+
+
+cdef long set_break(process_t *proc, uint64_t wanted, uint64_t data_limit) noexcept nogil:
+    """The new end of the data; proc.lock_memory is held."""
+    cdef uint64_t new = page_up(wanted), old = proc.break_end
+    cdef long result
+    if new < proc.break_start:
+        return <long> old                       # libc asks for the first break this way
+    if new > old:
+        if new - proc.break_start > data_limit or new > GUEST_ADDRESS_END:
+            return -ENOMEM
+        result = linux_syscall6(SYS_mmap, old, new - old, 3, LINUX_MAP_PRIVATE | LINUX_MAP_ANONYMOUS
+                                | LINUX_MAP_FIXED_NOREPLACE, <uint64_t> -1, 0)
+        if is_error(result):
+            return -ENOMEM
+        if <uint64_t> result != old:            # a kernel before 4.17 takes the address for a hint
+            linux_syscall2(SYS_munmap, result, new - old)
+            return -ENOMEM
+    elif new < old:
+        linux_syscall2(SYS_munmap, new, old - new)
+    proc.break_end = new
+    return <long> new
+
+
+cdef public long sys_break(frame_t *frame, area_t *area) noexcept nogil:
+    cdef uint64_t limit[2]
+    cdef long result
+    limit[0] = DATA_ROOM
+    linux_syscall4(SYS_prlimit64, 0, 2, 0, <uint64_t> limit)       # RLIMIT_DATA
+    lock_acquire(&area.proc.lock_memory)
+    result = set_break(area.proc, frame.arg[0], limit[0] if limit[0] < DATA_ROOM else DATA_ROOM)
+    lock_release(&area.proc.lock_memory)
+    return result

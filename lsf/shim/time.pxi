@@ -1,0 +1,177 @@
+# Clocks, sleeping, and timers.
+# Model: FreeBSD sys/kern/kern_time.c.
+
+cdef extern from "<sys/syscall.h>" nogil:
+    const long SYS_clock_gettime, SYS_clock_getres, SYS_clock_nanosleep, SYS_getrusage, SYS_setitimer, SYS_getitimer
+
+cdef enum:
+    NANOSECONDS = 1000000000
+    TIMER_ABSTIME = 1
+    LINUX_CLOCK_REALTIME = 0
+    LINUX_CLOCK_MONOTONIC = 1
+    LINUX_CLOCK_REALTIME_COARSE = 5
+    HZ = 1000                       # FreeBSD's kern.hz; kern.clockrate says the same
+
+cdef enum:
+    CPUCLOCK_BIT = 0x80000000UL     # of a clock that clock_getcpuclockid2 made
+    CPUCLOCK_PROCESS_BIT = 0x40000000UL
+    CPUCLOCK_ID_MASK = 0x3fffffffUL
+
+
+cdef int linux_clock(uint32_t clock_id) noexcept nogil:
+    """Linux's number for a clock, LSF_NO_TWIN for one that is computed, LSF_UNKNOWN for none.
+
+    The clocks of other processes and threads are negative on both sides; Linux has the complement of the id times 8."""
+    cdef int32_t id_
+    if clock_id & CPUCLOCK_BIT:
+        id_ = <int32_t> (clock_id & CPUCLOCK_ID_MASK)
+        return (~id_ << 3) | (2 if clock_id & CPUCLOCK_PROCESS_BIT else 6)
+    return freebsd_to_linux_clock(<int> clock_id)
+
+
+cdef inline bint is_clock(int linux) noexcept nogil:
+    return linux >= 0 or linux < -2
+
+
+cdef long read_clock(process_t *proc, uint32_t clock_id, freebsd_timespec *now) noexcept nogil:
+    """The time of a FreeBSD clock: 0 or a negative errno."""
+    cdef linux_rusage usage
+    cdef int linux = linux_clock(clock_id)
+    cdef int64_t micro
+    if is_clock(linux):
+        if linux >= 0 and proc.vdso_clock_gettime != NULL:
+            return proc.vdso_clock_gettime(linux, now)
+        return linux_syscall2(SYS_clock_gettime, <uint64_t> <int64_t> linux, <uint64_t> now)
+    if clock_id == FREEBSD_CLOCK_SECOND:
+        linux_syscall2(SYS_clock_gettime, LINUX_CLOCK_REALTIME_COARSE, <uint64_t> now)
+        now.tv_nsec = 0
+        return 0
+    if clock_id == FREEBSD_CLOCK_VIRTUAL or clock_id == FREEBSD_CLOCK_PROF:
+        linux_syscall2(SYS_getrusage, 0, <uint64_t> &usage)
+        micro = usage.ru_utime.tv_sec * 1000000 + usage.ru_utime.tv_usec
+        if clock_id == FREEBSD_CLOCK_PROF:
+            micro += usage.ru_stime.tv_sec * 1000000 + usage.ru_stime.tv_usec
+        now.tv_sec = micro // 1000000
+        now.tv_nsec = micro % 1000000 * 1000
+        return 0
+    return -EINVAL
+
+
+cdef public long sys_clock_gettime(frame_t *frame, area_t *area) noexcept nogil:
+    cdef freebsd_timespec now
+    cdef long result = read_clock(area.proc, <uint32_t> frame.arg[0], &now)
+    if result < 0:
+        return result
+    return copyout(&now, frame.arg[1], sizeof(now))
+
+
+cdef public long sys_clock_getres(frame_t *frame, area_t *area) noexcept nogil:
+    cdef freebsd_timespec step
+    cdef uint32_t clock_id = <uint32_t> frame.arg[0]
+    cdef int linux = linux_clock(clock_id)
+    cdef long result
+    step.tv_sec = 0
+    step.tv_nsec = 0
+    if is_clock(linux):
+        result = linux_syscall2(SYS_clock_getres, <uint64_t> <int64_t> linux, <uint64_t> &step)
+        if result < 0:
+            return result
+    elif clock_id == FREEBSD_CLOCK_SECOND:
+        step.tv_sec = 1
+    elif clock_id == FREEBSD_CLOCK_VIRTUAL or clock_id == FREEBSD_CLOCK_PROF:
+        step.tv_nsec = NANOSECONDS // HZ
+    else:
+        return -EINVAL
+    if frame.arg[1] == 0:
+        return 0
+    return copyout(&step, frame.arg[1], sizeof(step))
+
+
+cdef public long sys_gettimeofday(frame_t *frame, area_t *area) noexcept nogil:
+    cdef freebsd_timespec now
+    cdef freebsd_timeval micro
+    cdef freebsd_timezone zone
+    if frame.arg[0] != 0:
+        read_clock(area.proc, FREEBSD_CLOCK_REALTIME, &now)
+        freebsd_timeval_from_timespec(&micro, &now)
+        if copyout(&micro, frame.arg[0], sizeof(micro)) < 0:
+            return -EFAULT
+    if frame.arg[1] != 0:
+        zone.tz_minuteswest = 0
+        zone.tz_dsttime = 0
+        return copyout(&zone, frame.arg[1], sizeof(zone))
+    return 0
+
+
+cdef long sleep_on(int linux, int flags, uaddr request, uaddr remainder) noexcept nogil:
+    """Sleep; what remains goes to `remainder` (0: nowhere) when a signal ends it."""
+    cdef freebsd_timespec wanted, left
+    cdef long result
+    if copyin(request, &wanted, sizeof(wanted)) < 0:
+        return -EFAULT
+    if not 0 <= wanted.tv_nsec < NANOSECONDS:
+        return -EINVAL
+    if wanted.tv_sec < 0 or (wanted.tv_sec == 0 and wanted.tv_nsec == 0):
+        return 0
+    left = wanted                   # a signal may come before Linux has begun to sleep
+    result = blocking_syscall(SYS_clock_nanosleep, linux, flags, <uint64_t> &wanted, <uint64_t> &left, 0, 0)
+    if result == -EINTR and remainder != 0 and not flags & TIMER_ABSTIME:
+        if copyout(&left, remainder, sizeof(left)) < 0:
+            return -EFAULT
+    return result
+
+
+cdef public long sys_nanosleep(frame_t *frame, area_t *area) noexcept nogil:
+    return sleep_on(LINUX_CLOCK_REALTIME, 0, frame.arg[0], frame.arg[1])
+
+
+cdef long clock_sleep(frame_t *frame) noexcept nogil:
+    cdef uint32_t clock_id = <uint32_t> frame.arg[0], flags = <uint32_t> frame.arg[1]
+    cdef int linux
+    if flags & ~<uint32_t> TIMER_ABSTIME:
+        return -EINVAL
+    if clock_id == FREEBSD_CLOCK_REALTIME or clock_id == FREEBSD_CLOCK_REALTIME_PRECISE \
+            or clock_id == FREEBSD_CLOCK_REALTIME_FAST or clock_id == FREEBSD_CLOCK_SECOND:
+        linux = LINUX_CLOCK_REALTIME
+    elif clock_id == FREEBSD_CLOCK_MONOTONIC or clock_id == FREEBSD_CLOCK_MONOTONIC_PRECISE \
+            or clock_id == FREEBSD_CLOCK_MONOTONIC_FAST or clock_id == FREEBSD_CLOCK_UPTIME \
+            or clock_id == FREEBSD_CLOCK_UPTIME_PRECISE or clock_id == FREEBSD_CLOCK_UPTIME_FAST:
+        linux = LINUX_CLOCK_MONOTONIC
+    elif clock_id == FREEBSD_CLOCK_VIRTUAL or clock_id == FREEBSD_CLOCK_PROF \
+            or clock_id == FREEBSD_CLOCK_PROCESS_CPUTIME_ID:
+        return -EOPNOTSUPP
+    else:
+        return -EINVAL
+    return sleep_on(linux, flags, frame.arg[2], frame.arg[3])
+
+
+cdef public long sys_clock_nanosleep(frame_t *frame, area_t *area) noexcept nogil:
+    """The error is the value, not a failure (kern_posix_error)."""
+    cdef long result = clock_sleep(frame)
+    return lsf_errno_map[-result] if result < 0 else 0
+
+
+cdef public long sys_clock_getcpuclockid2(frame_t *frame, area_t *area) noexcept nogil:
+    cdef uint32_t clock_id, which = <uint32_t> frame.arg[1]
+    cdef uint64_t id_ = frame.arg[0]
+    cdef freebsd_timespec now
+    if which == 0:                  # CPUCLOCK_WHICH_PID
+        if id_ == 0:
+            id_ = area.proc.pid
+        clock_id = <uint32_t> (CPUCLOCK_BIT | CPUCLOCK_PROCESS_BIT | (id_ & CPUCLOCK_ID_MASK))
+    elif which == 1:                # CPUCLOCK_WHICH_TID
+        if id_ == 0:
+            id_ = area.tid
+        clock_id = <uint32_t> (CPUCLOCK_BIT | (id_ & CPUCLOCK_ID_MASK))
+    else:
+        return -EINVAL
+    if id_ > CPUCLOCK_ID_MASK or read_clock(area.proc, clock_id, &now) < 0:
+        return -ESRCH
+    return store_guest32(frame.arg[2], clock_id)
+
+
+cdef public long sys_setitimer(frame_t *frame, area_t *area) noexcept nogil:
+    """Without a new value it only reads; Linux would disarm."""
+    if frame.arg[1] == 0:
+        return linux_syscall2(SYS_getitimer, frame.arg[0], frame.arg[2])
+    return linux_syscall3(SYS_setitimer, frame.arg[0], frame.arg[1], frame.arg[2])
