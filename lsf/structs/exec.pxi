@@ -39,7 +39,7 @@ cdef struct freebsd_vdso_fxrng_generation:
 
 cdef extern from "<elf.h>" nogil:
     ctypedef struct Elf64_Ehdr:
-        unsigned char e_ident[16]
+        uint8_t e_ident[16]
         uint16_t e_type
         uint16_t e_machine
         uint32_t e_version

@@ -58,7 +58,7 @@ cdef struct freebsd11_statfs:
 
 cdef extern from "<sys/statfs.h>" nogil:
     ctypedef struct linux_fsid "fsid_t":
-        int32_t val "__val" [2]
+        int32_t val "__val"[2]
     ctypedef struct linux_statfs "struct statfs":
         int64_t f_type
         int64_t f_bsize
