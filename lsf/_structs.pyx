@@ -2,9 +2,11 @@
 """Python's view of the structs and converters of _structs.pxd, for tests.
 
 SIZES gives the size in bytes of every struct ("freebsd_stat") and member ("freebsd_stat.st_dev"), OFFSETS the offset of
-every member, CONSTANTS the value of every constant. A converter has the name that it has in the .pxd and takes and
-returns `bytes` that hold a struct.
+every member, CONSTANTS the value of every constant. `convert` has every converter under its name in the .pxd; it takes
+and returns structs as `bytes`. A target is filled with garbage first, so that what a converter leaves out shows.
 """
+from libc.string cimport memset, memcpy
+
 include "structs/layout.pxi"
 
 
@@ -25,3 +27,574 @@ cdef _read_layout():
 
 
 SIZES, OFFSETS, CONSTANTS = _read_layout()
+
+
+cdef int _start(void *source, size_t source_size, bytes data, void *target, size_t target_size) except -1:
+    """Copy `data`, which must be one source struct, and fill the target with garbage."""
+    if len(data) != <Py_ssize_t>source_size:
+        raise ValueError(f"{len(data)} bytes for a struct of {source_size}")
+    memcpy(source, <const char *>data, source_size)
+    memset(target, 0xa5, target_size)
+    return 0
+
+
+cdef const uint8_t *_table(bytes table, Py_ssize_t entries) except NULL:
+    if len(table) != entries:
+        raise ValueError(f"a table of {entries} signals has {len(table)} entries")
+    return <const uint8_t *><const char *>table
+
+
+cdef inline bytes _bytes(const void *struct, size_t size):
+    return (<const char *>struct)[:size]
+
+
+class convert:
+    """The converters. See _structs.pxd and the files in lsf/structs for what each one does."""
+
+    # --- time ---------------------------------------------------------------------------------------------------------
+
+    @staticmethod
+    def freebsd_timespec_from_linux(bytes data):
+        cdef linux_timespec source
+        cdef freebsd_timespec target
+        _start(&source, sizeof(source), data, &target, sizeof(target))
+        freebsd_timespec_from_linux(&target, &source)
+        return _bytes(&target, sizeof(target))
+
+    @staticmethod
+    def linux_timespec_from_freebsd(bytes data):
+        cdef freebsd_timespec source
+        cdef linux_timespec target
+        _start(&source, sizeof(source), data, &target, sizeof(target))
+        linux_timespec_from_freebsd(&target, &source)
+        return _bytes(&target, sizeof(target))
+
+    @staticmethod
+    def freebsd_timeval_from_timespec(bytes data):
+        cdef freebsd_timespec source
+        cdef freebsd_timeval target
+        _start(&source, sizeof(source), data, &target, sizeof(target))
+        freebsd_timeval_from_timespec(&target, &source)
+        return _bytes(&target, sizeof(target))
+
+    @staticmethod
+    def freebsd_timespec_from_timeval(bytes data):
+        cdef freebsd_timeval source
+        cdef freebsd_timespec target
+        _start(&source, sizeof(source), data, &target, sizeof(target))
+        freebsd_timespec_from_timeval(&target, &source)
+        return _bytes(&target, sizeof(target))
+
+    @staticmethod
+    def linux_utimens_from_freebsd(bytes data):
+        cdef freebsd_timespec source
+        cdef linux_timespec target
+        _start(&source, sizeof(source), data, &target, sizeof(target))
+        result = linux_utimens_from_freebsd(&target, &source)
+        return result, _bytes(&target, sizeof(target))
+
+    @staticmethod
+    def freebsd_bintime_from_timespec(bytes data):
+        cdef freebsd_timespec source
+        cdef freebsd_bintime target
+        _start(&source, sizeof(source), data, &target, sizeof(target))
+        freebsd_bintime_from_timespec(&target, &source)
+        return _bytes(&target, sizeof(target))
+
+    # --- files --------------------------------------------------------------------------------------------------------
+
+    @staticmethod
+    def freebsd_makedev(uint32_t major, uint32_t minor):
+        return freebsd_makedev(major, minor)
+
+    @staticmethod
+    def freebsd_major(uint64_t dev):
+        return freebsd_major(dev)
+
+    @staticmethod
+    def freebsd_minor(uint64_t dev):
+        return freebsd_minor(dev)
+
+    @staticmethod
+    def linux_makedev(uint32_t major, uint32_t minor):
+        return linux_makedev(major, minor)
+
+    @staticmethod
+    def linux_major(uint64_t dev):
+        return linux_major(dev)
+
+    @staticmethod
+    def linux_minor(uint64_t dev):
+        return linux_minor(dev)
+
+    @staticmethod
+    def freebsd_dev_from_linux(uint64_t dev):
+        return freebsd_dev_from_linux(dev)
+
+    @staticmethod
+    def linux_dev_from_freebsd(uint64_t dev):
+        return linux_dev_from_freebsd(dev)
+
+    @staticmethod
+    def freebsd_stat_from_linux(bytes data):
+        cdef linux_stat source
+        cdef freebsd_stat target
+        _start(&source, sizeof(source), data, &target, sizeof(target))
+        freebsd_stat_from_linux(&target, &source)
+        return _bytes(&target, sizeof(target))
+
+    @staticmethod
+    def freebsd_stat_from_statx(bytes data):
+        cdef linux_statx source
+        cdef freebsd_stat target
+        _start(&source, sizeof(source), data, &target, sizeof(target))
+        freebsd_stat_from_statx(&target, &source)
+        return _bytes(&target, sizeof(target))
+
+    @staticmethod
+    def freebsd11_stat_from_freebsd(bytes data):
+        cdef freebsd_stat source
+        cdef freebsd11_stat target
+        _start(&source, sizeof(source), data, &target, sizeof(target))
+        freebsd11_stat_from_freebsd(&target, &source)
+        return _bytes(&target, sizeof(target))
+
+    @staticmethod
+    def freebsd11_stat_from_linux(bytes data):
+        cdef linux_stat source
+        cdef freebsd11_stat target
+        _start(&source, sizeof(source), data, &target, sizeof(target))
+        freebsd11_stat_from_linux(&target, &source)
+        return _bytes(&target, sizeof(target))
+
+    @staticmethod
+    def freebsd_nstat_from_freebsd(bytes data):
+        cdef freebsd_stat source
+        cdef freebsd_nstat target
+        _start(&source, sizeof(source), data, &target, sizeof(target))
+        freebsd_nstat_from_freebsd(&target, &source)
+        return _bytes(&target, sizeof(target))
+
+    @staticmethod
+    def freebsd_dirent_from_linux(bytes data, uint64_t room):
+        """`data` is a linux_dirent64 record. Returns all that was written to a buffer of 512 bytes of garbage."""
+        cdef linux_dirent64 source
+        cdef char target[512]
+        if len(data) > sizeof(source) or room > sizeof(target):
+            raise ValueError("record or room too large")
+        memset(&source, 0x5a, sizeof(source))
+        memcpy(&source, <const char *>data, len(data))
+        memset(target, 0xa5, sizeof(target))
+        size = freebsd_dirent_from_linux(target, room, &source)
+        return size, _bytes(target, sizeof(target))
+
+    @staticmethod
+    def freebsd11_dirent_from_linux(bytes data, uint64_t room):
+        """As freebsd_dirent_from_linux."""
+        cdef linux_dirent64 source
+        cdef char target[512]
+        if len(data) > sizeof(source) or room > sizeof(target):
+            raise ValueError("record or room too large")
+        memset(&source, 0x5a, sizeof(source))
+        memcpy(&source, <const char *>data, len(data))
+        memset(target, 0xa5, sizeof(target))
+        size = freebsd11_dirent_from_linux(target, room, &source)
+        return size, _bytes(target, sizeof(target))
+
+    @staticmethod
+    def linux_flock_from_freebsd(bytes data):
+        cdef freebsd_flock source
+        cdef linux_flock target
+        _start(&source, sizeof(source), data, &target, sizeof(target))
+        result = linux_flock_from_freebsd(&target, &source)
+        return result, _bytes(&target, sizeof(target))
+
+    @staticmethod
+    def freebsd_flock_from_linux(bytes data):
+        cdef linux_flock source
+        cdef freebsd_flock target
+        _start(&source, sizeof(source), data, &target, sizeof(target))
+        freebsd_flock_from_linux(&target, &source)
+        return _bytes(&target, sizeof(target))
+
+    @staticmethod
+    def freebsd_flock_from_oflock(bytes data):
+        cdef freebsd_oflock source
+        cdef freebsd_flock target
+        _start(&source, sizeof(source), data, &target, sizeof(target))
+        freebsd_flock_from_oflock(&target, &source)
+        return _bytes(&target, sizeof(target))
+
+    @staticmethod
+    def freebsd_oflock_from_freebsd(bytes data):
+        cdef freebsd_flock source
+        cdef freebsd_oflock target
+        _start(&source, sizeof(source), data, &target, sizeof(target))
+        freebsd_oflock_from_freebsd(&target, &source)
+        return _bytes(&target, sizeof(target))
+
+    # --- file systems -------------------------------------------------------------------------------------------------
+
+    @staticmethod
+    def copy_text(bytes text, uint64_t room):
+        """`text` None stands for NULL. Returns the length and a buffer of 64 bytes, garbage where it was not written."""
+        cdef char target[64]
+        cdef const char *source = NULL
+        if room > sizeof(target) or room == 0:
+            raise ValueError("room")
+        if text is not None:
+            source = text
+        memset(target, 0xa5, sizeof(target))
+        length = copy_text(target, source, room)
+        return length, _bytes(target, sizeof(target))
+
+    @staticmethod
+    def fstype_from_linux(uint32_t magic):
+        cdef lsf_fstype *row = fstype_from_linux(magic)
+        return row.name, bool(row.local)
+
+    @staticmethod
+    def fstypes():
+        """The whole table: [(magic, name, local)]."""
+        cdef lsf_fstype *row = lsf_fstypes
+        rows = []
+        while row.magic != 0:
+            rows.append((row.magic, row.name, bool(row.local)))
+            row += 1
+        return rows
+
+    @staticmethod
+    def freebsd_mount_flags_from_linux(uint64_t flags):
+        return freebsd_mount_flags_from_linux(flags)
+
+    @staticmethod
+    def freebsd_statfs_from_linux(bytes data, bytes mounted_from, bytes mounted_on):
+        cdef linux_statfs source
+        cdef freebsd_statfs target
+        cdef const char *place_from = NULL
+        cdef const char *place_on = NULL
+        if mounted_from is not None:
+            place_from = mounted_from
+        if mounted_on is not None:
+            place_on = mounted_on
+        _start(&source, sizeof(source), data, &target, sizeof(target))
+        freebsd_statfs_from_linux(&target, &source, place_from, place_on)
+        return _bytes(&target, sizeof(target))
+
+    @staticmethod
+    def freebsd11_statfs_from_freebsd(bytes data):
+        cdef freebsd_statfs source
+        cdef freebsd11_statfs target
+        _start(&source, sizeof(source), data, &target, sizeof(target))
+        freebsd11_statfs_from_freebsd(&target, &source)
+        return _bytes(&target, sizeof(target))
+
+    # --- signals ------------------------------------------------------------------------------------------------------
+
+    @staticmethod
+    def linux_sigset_from_freebsd(bytes data, bytes to_linux):
+        cdef freebsd_sigset source
+        cdef char unused
+        _start(&source, sizeof(source), data, &unused, 1)
+        return linux_sigset_from_freebsd(&source, _table(to_linux, 129))
+
+    @staticmethod
+    def freebsd_sigset_from_linux(uint64_t mask, bytes from_linux, bytes to_linux):
+        cdef freebsd_sigset target
+        memset(&target, 0xa5, sizeof(target))
+        freebsd_sigset_from_linux(&target, mask, _table(from_linux, 65), _table(to_linux, 129))
+        return _bytes(&target, sizeof(target))
+
+    @staticmethod
+    def freebsd_stack_from_linux(bytes data):
+        cdef linux_stack source
+        cdef freebsd_stack target
+        _start(&source, sizeof(source), data, &target, sizeof(target))
+        freebsd_stack_from_linux(&target, &source)
+        return _bytes(&target, sizeof(target))
+
+    @staticmethod
+    def linux_stack_from_freebsd(bytes data):
+        cdef freebsd_stack source
+        cdef linux_stack target
+        _start(&source, sizeof(source), data, &target, sizeof(target))
+        linux_stack_from_freebsd(&target, &source)
+        return _bytes(&target, sizeof(target))
+
+    @staticmethod
+    def freebsd_trapno_from_linux(uint64_t trapno):
+        return freebsd_trapno_from_linux(trapno)
+
+    @staticmethod
+    def linux_trapno_from_freebsd(uint32_t trapno):
+        return linux_trapno_from_freebsd(trapno)
+
+    @staticmethod
+    def freebsd_siginfo_from_linux(bytes data, int32_t signo, int32_t code, bytes from_linux):
+        cdef linux_siginfo source
+        cdef freebsd_siginfo target
+        _start(&source, sizeof(source), data, &target, sizeof(target))
+        freebsd_siginfo_from_linux(&target, &source, signo, code, _table(from_linux, 65))
+        return _bytes(&target, sizeof(target))
+
+    @staticmethod
+    def linux_siginfo_from_freebsd(bytes data, int32_t signo, int32_t code, bytes to_linux):
+        cdef freebsd_siginfo source
+        cdef linux_siginfo target
+        _start(&source, sizeof(source), data, &target, sizeof(target))
+        linux_siginfo_from_freebsd(&target, &source, signo, code, _table(to_linux, 129))
+        return _bytes(&target, sizeof(target))
+
+    @staticmethod
+    def freebsd_mcontext_from_linux(bytes data, bytes fpstate, uint64_t fsbase, uint64_t gsbase):
+        """`fpstate` is None or at least 512 bytes."""
+        cdef linux_sigcontext source
+        cdef freebsd_mcontext target
+        cdef const char *image = NULL
+        if fpstate is not None:
+            if len(fpstate) < FXSAVE_SIZE:
+                raise ValueError("an FXSAVE image has 512 bytes")
+            image = fpstate
+        _start(&source, sizeof(source), data, &target, sizeof(target))
+        freebsd_mcontext_from_linux(&target, &source, image, fsbase, gsbase)
+        return _bytes(&target, sizeof(target))
+
+    @staticmethod
+    def linux_sigcontext_from_freebsd(bytes data):
+        cdef freebsd_mcontext source
+        cdef linux_sigcontext target
+        _start(&source, sizeof(source), data, &target, sizeof(target))
+        linux_sigcontext_from_freebsd(&target, &source)
+        return _bytes(&target, sizeof(target))
+
+    @staticmethod
+    def freebsd_xfpustate_from_linux(bytes fpstate, uint64_t room):
+        """Returns the length and what a buffer of `room` bytes of garbage holds afterwards."""
+        if len(fpstate) < FXSAVE_SIZE or linux_xstate_size(<const char *>fpstate) > <uint64_t>len(fpstate):
+            raise ValueError("the image is shorter than it says")
+        target = bytearray(b"\xa5" * room)
+        cdef char *place = target
+        length = freebsd_xfpustate_from_linux(place, room, <const char *>fpstate)
+        return length, bytes(target)
+
+    @staticmethod
+    def linux_fpstate_from_freebsd(uint64_t room, bytes data, bytes xfpustate, uint64_t xfeatures, uint32_t mxcsr_mask):
+        """Returns the result and what a buffer of `room` bytes of garbage holds afterwards."""
+        cdef freebsd_mcontext source
+        cdef char unused
+        cdef const char *extended = NULL
+        cdef uint64_t length = 0
+        _start(&source, sizeof(source), data, &unused, 1)
+        if xfpustate is not None:
+            extended = xfpustate
+            length = <uint64_t>len(xfpustate)
+        target = bytearray(b"\xa5" * room)
+        cdef char *place = target
+        result = linux_fpstate_from_freebsd(place, room, &source, extended, length, xfeatures, mxcsr_mask)
+        return result, bytes(target)
+
+    # --- processes ----------------------------------------------------------------------------------------------------
+
+    @staticmethod
+    def freebsd_rusage_from_linux(bytes data):
+        cdef linux_rusage source
+        cdef freebsd_rusage target
+        _start(&source, sizeof(source), data, &target, sizeof(target))
+        freebsd_rusage_from_linux(&target, &source)
+        return _bytes(&target, sizeof(target))
+
+    @staticmethod
+    def freebsd_rlimit_from_linux(bytes data):
+        cdef linux_rlimit source
+        cdef freebsd_rlimit target
+        _start(&source, sizeof(source), data, &target, sizeof(target))
+        freebsd_rlimit_from_linux(&target, &source)
+        return _bytes(&target, sizeof(target))
+
+    @staticmethod
+    def linux_rlimit_from_freebsd(bytes data):
+        cdef freebsd_rlimit source
+        cdef linux_rlimit target
+        _start(&source, sizeof(source), data, &target, sizeof(target))
+        linux_rlimit_from_freebsd(&target, &source)
+        return _bytes(&target, sizeof(target))
+
+    @staticmethod
+    def freebsd_kinfo_proc_from_facts(dict facts):
+        """The facts by their names in lsf_process_facts; texts are bytes or None, times (seconds, microseconds), rusages
+        and signal sets bytes, groups a list."""
+        cdef lsf_process_facts given
+        cdef freebsd_kinfo_proc target
+        cdef uint32_t groups[64]
+        cdef freebsd_rusage usage
+        cdef freebsd_sigset signals
+        cdef char unused
+        memset(&given, 0, sizeof(given))
+        memset(&target, 0xa5, sizeof(target))
+        given.pid = facts["pid"]
+        given.ppid = facts["ppid"]
+        given.pgid = facts["pgid"]
+        given.sid = facts["sid"]
+        given.tpgid = facts["tpgid"]
+        given.tid = facts["tid"]
+        given.threads = facts["threads"]
+        given.processor = facts["processor"]
+        given.tracer = facts["tracer"]
+        given.nice = facts["nice"]
+        given.uid = facts["uid"]
+        given.ruid = facts["ruid"]
+        given.svuid = facts["svuid"]
+        given.gid = facts["gid"]
+        given.rgid = facts["rgid"]
+        given.svgid = facts["svgid"]
+        if len(facts["groups"]) > 64:
+            raise ValueError("too many groups for this test face")
+        given.group_count = <uint32_t>len(facts["groups"])
+        for i, group in enumerate(facts["groups"]):
+            groups[i] = group
+        given.groups = groups
+        given.terminal = facts["terminal"]
+        given.size = facts["size"]
+        given.resident_pages = facts["resident_pages"]
+        given.text_pages = facts["text_pages"]
+        given.data_pages = facts["data_pages"]
+        given.stack_pages = facts["stack_pages"]
+        given.start.tv_sec, given.start.tv_usec = facts["start"]
+        given.now.tv_sec, given.now.tv_usec = facts["now"]
+        _start(&usage, sizeof(usage), facts["self"], &unused, 1)
+        given.self = usage
+        _start(&usage, sizeof(usage), facts["children"], &unused, 1)
+        given.children = usage
+        given.state = ord(facts["state"])
+        comm, thread_name, wait_message, login = (
+            facts["comm"], facts["thread_name"], facts["wait_message"], facts["login"])
+        given.comm = <const char *>comm if comm is not None else NULL
+        given.thread_name = <const char *>thread_name if thread_name is not None else NULL
+        given.wait_message = <const char *>wait_message if wait_message is not None else NULL
+        given.login = <const char *>login if login is not None else NULL
+        _start(&signals, sizeof(signals), facts["pending"], &unused, 1)
+        given.pending = signals
+        _start(&signals, sizeof(signals), facts["mask"], &unused, 1)
+        given.mask = signals
+        _start(&signals, sizeof(signals), facts["ignored"], &unused, 1)
+        given.ignored = signals
+        _start(&signals, sizeof(signals), facts["caught"], &unused, 1)
+        given.caught = signals
+        freebsd_kinfo_proc_from_facts(&target, &given)
+        return _bytes(&target, sizeof(target))
+
+    @staticmethod
+    def packed_kinfo_size(uint64_t path_offset, uint64_t path_length):
+        return packed_kinfo_size(path_offset, path_length)
+
+    # --- events -------------------------------------------------------------------------------------------------------
+
+    @staticmethod
+    def freebsd_kevent_from_freebsd11(bytes data):
+        cdef freebsd11_kevent source
+        cdef freebsd_kevent target
+        _start(&source, sizeof(source), data, &target, sizeof(target))
+        freebsd_kevent_from_freebsd11(&target, &source)
+        return _bytes(&target, sizeof(target))
+
+    @staticmethod
+    def freebsd11_kevent_from_freebsd(bytes data):
+        cdef freebsd_kevent source
+        cdef freebsd11_kevent target
+        _start(&source, sizeof(source), data, &target, sizeof(target))
+        freebsd11_kevent_from_freebsd(&target, &source)
+        return _bytes(&target, sizeof(target))
+
+    # --- sockets ------------------------------------------------------------------------------------------------------
+
+    @staticmethod
+    def linux_family_from_freebsd(int family):
+        return linux_family_from_freebsd(family)
+
+    @staticmethod
+    def freebsd_family_from_linux(int family):
+        return freebsd_family_from_linux(family)
+
+    @staticmethod
+    def linux_sockaddr_from_freebsd(bytes data, uint64_t room):
+        """Returns the result and a buffer of 300 bytes, garbage where it was not written."""
+        cdef char target[300]
+        if room > sizeof(target):
+            raise ValueError("room")
+        memset(target, 0xa5, sizeof(target))
+        result = linux_sockaddr_from_freebsd(target, room, <const char *>data, <uint64_t>len(data))
+        return result, _bytes(target, sizeof(target))
+
+    @staticmethod
+    def freebsd_sockaddr_from_linux(bytes data, uint64_t room):
+        """As linux_sockaddr_from_freebsd."""
+        cdef char target[300]
+        if room > sizeof(target):
+            raise ValueError("room")
+        memset(target, 0xa5, sizeof(target))
+        result = freebsd_sockaddr_from_linux(target, room, <const char *>data, <uint64_t>len(data))
+        return result, _bytes(target, sizeof(target))
+
+    @staticmethod
+    def linux_msghdr_from_freebsd(bytes data):
+        cdef freebsd_msghdr source
+        cdef linux_msghdr target
+        _start(&source, sizeof(source), data, &target, sizeof(target))
+        linux_msghdr_from_freebsd(&target, &source)
+        return _bytes(&target, sizeof(target))
+
+    @staticmethod
+    def linux_cmsgs_from_freebsd(bytes data, uint64_t room, bytes credentials):
+        """Returns the result and a buffer of 4096 bytes, garbage where it was not written."""
+        cdef linux_ucred sender
+        cdef char target[4096]
+        if room > sizeof(target):
+            raise ValueError("room")
+        _start(&sender, sizeof(sender), credentials, target, sizeof(target))
+        result = linux_cmsgs_from_freebsd(target, room, <const char *>data, <uint64_t>len(data), &sender)
+        return result, _bytes(target, sizeof(target))
+
+    @staticmethod
+    def freebsd_cmsgs_from_linux(bytes data, uint64_t room, int form, uint32_t flags):
+        """Returns the length, the flags and a buffer of 4096 bytes, garbage where it was not written."""
+        cdef char target[4096]
+        if room > sizeof(target):
+            raise ValueError("room")
+        memset(target, 0xa5, sizeof(target))
+        length = freebsd_cmsgs_from_linux(target, room, <const char *>data, <uint64_t>len(data), form, &flags)
+        return length, flags, _bytes(target, sizeof(target))
+
+    # --- terminals ----------------------------------------------------------------------------------------------------
+
+    @staticmethod
+    def freebsd_termios_from_linux(bytes data):
+        cdef linux_termios2 source
+        cdef freebsd_termios target
+        _start(&source, sizeof(source), data, &target, sizeof(target))
+        freebsd_termios_from_linux(&target, &source)
+        return _bytes(&target, sizeof(target))
+
+    @staticmethod
+    def linux_termios2_from_freebsd(bytes data, bytes current):
+        """`current` None stands for NULL."""
+        cdef freebsd_termios source
+        cdef linux_termios2 target
+        cdef linux_termios2 now
+        cdef char unused
+        _start(&source, sizeof(source), data, &target, sizeof(target))
+        if current is None:
+            linux_termios2_from_freebsd(&target, &source, NULL)
+        else:
+            _start(&now, sizeof(now), current, &unused, 1)
+            linux_termios2_from_freebsd(&target, &source, &now)
+        return _bytes(&target, sizeof(target))
+
+    # --- sysctl -------------------------------------------------------------------------------------------------------
+
+    @staticmethod
+    def freebsd_loadavg_from_linux(bytes data):
+        cdef linux_sysinfo source
+        cdef freebsd_loadavg target
+        _start(&source, sizeof(source), data, &target, sizeof(target))
+        freebsd_loadavg_from_linux(&target, &source)
+        return _bytes(&target, sizeof(target))

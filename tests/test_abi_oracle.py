@@ -13,6 +13,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import harness
 import pytest
 from elftools.elf.elffile import ELFFile
 
@@ -57,6 +58,8 @@ FREEBSD = """
 #include <sys/termios.h>
 #include <sys/wait.h>
 #include <sys/elf.h>
+#include <machine/segments.h>
+#include <machine/trap.h>
 """
 
 # struct nstat is visible to the kernel only.
@@ -87,6 +90,7 @@ LINUX_LIBC = """
 #include <netinet/in.h>
 #include <time.h>
 #include <elf.h>
+#include <signal.h>
 """
 
 # These cannot be included together with libc's <signal.h> and <termios.h>.
@@ -165,6 +169,8 @@ FREEBSD_MEMBERS = {
     "freebsd_sockaddr_storage.ss_pad1": "__ss_pad1",
     "freebsd_sockaddr_storage.ss_align": "__ss_align",
     "freebsd_sockaddr_storage.ss_pad2": "__ss_pad2",
+    "freebsd_xucred.cr_padding0": None,
+    "freebsd_xucred.cr_padding1": None,
     "freebsd_aiocb.spare": "__spare__",
     "freebsd_aiocb.spare2": "__spare2__",
     "freebsd_aiocb.aiocb_private": "_aiocb_private",
@@ -277,7 +283,7 @@ def compile_numbers(command: list[str], preamble: str, expressions: list[str], f
 @functools.cache
 def zig_cc() -> tuple[str, ...]:
     if importlib.util.find_spec("ziglang") is None:
-        pytest.skip("SKIPPED ORACLE: ziglang, which has FreeBSD's headers, is not installed: pip install ziglang")
+        harness.missing_tool("FreeBSD layouts and constants", "ziglang, which has FreeBSD's headers, is not installed")
     return (sys.executable, "-m", "ziglang", "cc", "-target", "x86_64-freebsd")
 
 
@@ -372,35 +378,164 @@ def test_known_size(name):
 
 # --- constants -------------------------------------------------------------------------------------------------------
 
-#: Header's name where it is not ours without the prefix; None: a number of LSF's own, or of a kernel source file.
+#: The header's expression where it is not our name without the prefix. None: in no exported header.
 CONSTANT_NAMES: dict[str, str | None] = {
     name: "_" + name.removeprefix("FREEBSD_") for name in _structs.CONSTANTS if name.startswith("FREEBSD_MC_")
 } | {
     "FREEBSD11_STATFS_VERSION": "FREEBSD11_STATFS_VERSION",
     "FREEBSD_SIG_MAXSIG": "_SIG_MAXSIG",
-    # kernel sources: SEL_RPL(x, SEL_UPL) of sys/x86/include/segments.h's selectors; arch/x86 segment.h
+    "FREEBSD_CS": "GSEL(GUCODE_SEL, SEL_UPL)",
+    "FREEBSD_SS": "GSEL(GUDATA_SEL, SEL_UPL)",
+    "FREEBSD_FS": "GSEL(GUFS32_SEL, SEL_UPL)",
+    "FREEBSD_GS": "GSEL(GUGS32_SEL, SEL_UPL)",
+    "FREEBSD_POSIX_VDISABLE": "_POSIX_VDISABLE",
+    "LINUX_CS": None,  # __USER_CS of arch/x86/include/asm/segment.h
+    "LINUX_SS": None,  # __USER_DS
+    "LINUX_ST_NOSYMFOLLOW": None,  # include/linux/statfs.h, and newer libcs
 }
 
+#: Linux constants of <asm/termbits.h> and <asm/sigcontext.h>.
+LINUX_KERNEL_CONSTANTS = {
+    name
+    for name in _structs.CONSTANTS
+    if name.startswith(("LINUX_FP_", "LINUX_BOTHER", "LINUX_CBAUD", "LINUX_CIBAUD", "LINUX_IBSHIFT", "LINUX_TABDLY"))
+} | {"LINUX_CSIZE", "LINUX_CRTSCTS"}
 
-def compare_constants(command, preamble, prefix, folder) -> None:
-    ours = {name: value for name, value in _structs.CONSTANTS.items() if name.startswith(prefix)}
-    names = {name: CONSTANT_NAMES.get(name, name.removeprefix(prefix + "_")) for name in ours}
-    names = {name: header for name, header in names.items() if header is not None}
-    numbers = compile_numbers(list(command), preamble, list(names.values()), folder)
+#: LSF's own numbers, and properties of the processor.
+OWN_CONSTANTS = ("CREDS_", "FXSAVE_", "XSTATE_", "MXCSR_", "LAYOUT_")
+
+
+def compare_constants(command, preamble, names, folder) -> None:
+    expressions = {name: CONSTANT_NAMES.get(name, name.split("_", 1)[1]) for name in names}
+    expressions = {name: header for name, header in expressions.items() if header is not None}
+    numbers = compile_numbers(list(command), preamble, list(expressions.values()), folder)
     wrong = [
-        f"{name}: ours {ours[name]:#x}, header's {number:#x}"
-        for name, number in zip(names, numbers, strict=True)
-        if ours[name] != number
+        f"{name}: ours {_structs.CONSTANTS[name]:#x}, header's {number:#x}"
+        for name, number in zip(expressions, numbers, strict=True)
+        if (_structs.CONSTANTS[name] ^ number) & 0xFFFFFFFF
     ]
     assert not wrong, "\n".join(wrong)
 
 
 def test_freebsd_constants(tmp_path):
-    compare_constants(zig_cc(), FREEBSD, "FREEBSD", tmp_path)
+    compare_constants(zig_cc(), FREEBSD, [n for n in _structs.CONSTANTS if n.startswith("FREEBSD")], tmp_path)
 
 
-def test_linux_constants(tmp_path):
-    compare_constants(host_cc(), LINUX_LIBC, "LINUX", tmp_path)
+def test_linux_libc_constants(tmp_path):
+    names = [n for n in _structs.CONSTANTS if n.startswith("LINUX") and n not in LINUX_KERNEL_CONSTANTS]
+    compare_constants(host_cc(), LINUX_LIBC, names, tmp_path)
+
+
+def test_linux_kernel_constants(tmp_path):
+    compare_constants(host_cc(), LINUX_KERNEL, sorted(LINUX_KERNEL_CONSTANTS), tmp_path)
+
+
+def test_every_constant_has_an_oracle():
+    assert [n for n in _structs.CONSTANTS if not n.startswith(("FREEBSD", "LINUX", *OWN_CONSTANTS))] == []
+
+
+def test_trap_numbers(tmp_path):
+    """By the order of the processor's exceptions: what FreeBSD's exception entries call each."""
+    names = (
+        "DIVIDE TRCTRAP NMI BPTFLT OFLOW BOUND PRIVINFLT DNA DOUBLEFLT FPOPFLT TSSFLT SEGNPFLT STKFLT PROTFLT PAGEFLT"
+        " RESERVED ARITHTRAP ALIGNFLT MCHK XMMFLT"
+    ).split()
+    numbers = compile_numbers(list(zig_cc()), FREEBSD, [f"T_{name}" for name in names], tmp_path)
+    convert = _structs.convert
+    assert [convert.freebsd_trapno_from_linux(vector) for vector in range(20)] == numbers
+    assert [convert.linux_trapno_from_freebsd(number) for number in numbers] == list(range(20))
+
+
+# --- terminals ---------------------------------------------------------------------------------------------------------
+
+#: Bits of both systems; the names are the same.
+TERMIOS_BITS = {
+    "c_iflag": "IGNBRK BRKINT IGNPAR PARMRK INPCK ISTRIP INLCR IGNCR ICRNL IXON IXOFF IXANY IMAXBEL IUTF8",
+    "c_oflag": "OPOST ONLCR TAB3 OCRNL ONOCR ONLRET",
+    "c_cflag": "CS5 CS6 CS7 CS8 CSTOPB CREAD PARENB PARODD HUPCL CLOCAL CRTSCTS",
+    "c_lflag": "ECHOKE ECHOE ECHOK ECHO ECHONL ECHOPRT ECHOCTL ISIG ICANON IEXTEN EXTPROC TOSTOP FLUSHO PENDIN NOFLSH",
+}
+TERMIOS_CHARACTERS = (
+    "VEOF VEOL VEOL2 VERASE VWERASE VKILL VREPRINT VINTR VQUIT VSUSP VSTART VSTOP VLNEXT VDISCARD VMIN VTIME"
+)
+
+
+def put(struct: str, **members: int) -> bytes:
+    data = bytearray(_structs.SIZES[struct])
+    for name, value in members.items():
+        offset, size = _structs.OFFSETS[f"{struct}.{name}"], _structs.SIZES[f"{struct}.{name}"]
+        data[offset : offset + size] = value.to_bytes(size, "little")
+    return bytes(data)
+
+
+def get(struct: str, data: bytes, member: str) -> int:
+    offset, size = _structs.OFFSETS[f"{struct}.{member}"], _structs.SIZES[f"{struct}.{member}"]
+    return int.from_bytes(data[offset : offset + size], "little")
+
+
+def test_termios_bits(tmp_path):
+    names = [(word, name) for word, text in TERMIOS_BITS.items() for name in text.split()]
+    freebsd = compile_numbers(list(zig_cc()), FREEBSD, [name for _, name in names], tmp_path)
+    linux = compile_numbers(list(host_cc()), LINUX_KERNEL, [name for _, name in names], tmp_path)
+    for (word, name), theirs, ours in zip(names, freebsd, linux, strict=True):
+        theirs, ours = theirs & 0xFFFFFFFF, ours & 0xFFFFFFFF
+        to_linux = _structs.convert.linux_termios2_from_freebsd(put("freebsd_termios", **{word: theirs}), None)
+        assert get("linux_termios2", to_linux, word) == ours, name
+        to_freebsd = _structs.convert.freebsd_termios_from_linux(put("linux_termios2", **{word: ours}))
+        assert get("freebsd_termios", to_freebsd, word) == theirs, name
+
+
+def test_termios_characters(tmp_path):
+    names = TERMIOS_CHARACTERS.split()
+    freebsd = compile_numbers(list(zig_cc()), FREEBSD, names, tmp_path)
+    linux = compile_numbers(list(host_cc()), LINUX_KERNEL, names, tmp_path)
+    place = _structs.OFFSETS["freebsd_termios.c_cc"], _structs.OFFSETS["linux_termios2.c_cc"]
+    for name, theirs, ours in zip(names, freebsd, linux, strict=True):
+        data = bytearray(_structs.SIZES["freebsd_termios"])
+        data[place[0] + theirs] = 0x41
+        result = _structs.convert.linux_termios2_from_freebsd(bytes(data), None)
+        assert [i for i in range(19) if result[place[1] + i] == 0x41] == [ours], name
+        data = bytearray(_structs.SIZES["linux_termios2"])
+        data[place[1] + ours] = 0x41
+        result = _structs.convert.freebsd_termios_from_linux(bytes(data))
+        assert [i for i in range(20) if result[place[0] + i] == 0x41] == [theirs], name
+
+
+def test_termios_speeds(tmp_path):
+    """Linux numbers a speed by the bits of its B constant."""
+    speeds = (
+        "50 75 110 134 150 200 300 600 1200 1800 2400 4800 9600 19200 38400 57600 115200 230400 460800 500000 576000"
+        " 921600 1000000 1152000 1500000 2000000 2500000 3000000 3500000 4000000"
+    ).split()
+    bits = compile_numbers(list(host_cc()), LINUX_KERNEL, [f"B{speed}" for speed in speeds], tmp_path)
+    for speed, number in zip(map(int, speeds), bits, strict=True):
+        data = put("freebsd_termios", c_ispeed=speed, c_ospeed=speed)
+        assert get("linux_termios2", _structs.convert.linux_termios2_from_freebsd(data, None), "c_cflag") == number
+
+
+# --- file systems ------------------------------------------------------------------------------------------------------
+
+FILE_SYSTEM_MAGIC = {
+    "ext2fs": "EXT4_SUPER_MAGIC", "tmpfs": "TMPFS_MAGIC", "overlay": "OVERLAYFS_SUPER_MAGIC",
+    "linprocfs": "PROC_SUPER_MAGIC", "linsysfs": "SYSFS_MAGIC", "devfs": "DEVPTS_SUPER_MAGIC",
+    "btrfs": "BTRFS_SUPER_MAGIC", "xfs": "XFS_SUPER_MAGIC", "f2fs": "F2FS_SUPER_MAGIC", "squashfs": "SQUASHFS_MAGIC",
+    "erofs": "EROFS_SUPER_MAGIC_V1", "cramfs": "CRAMFS_MAGIC", "msdosfs": "MSDOS_SUPER_MAGIC",
+    "exfat": "EXFAT_SUPER_MAGIC", "cd9660": "ISOFS_SUPER_MAGIC", "udf": "UDF_SUPER_MAGIC", "jffs2": "JFFS2_SUPER_MAGIC",
+    "reiserfs": "REISERFS_SUPER_MAGIC", "minix": "MINIX_SUPER_MAGIC", "ecryptfs": "ECRYPTFS_SUPER_MAGIC",
+    "fusefs": "FUSE_SUPER_MAGIC", "nfs": "NFS_SUPER_MAGIC", "smbfs": "SMB2_SUPER_MAGIC", "p9fs": "V9FS_MAGIC",
+    "ceph": "CEPH_SUPER_MAGIC", "afs": "AFS_SUPER_MAGIC", "coda": "CODA_SUPER_MAGIC", "autofs": "AUTOFS_SUPER_MAGIC",
+    "cgroup": "CGROUP_SUPER_MAGIC", "cgroup2": "CGROUP2_SUPER_MAGIC", "debugfs": "DEBUGFS_MAGIC",
+    "tracefs": "TRACEFS_MAGIC", "securityfs": "SECURITYFS_MAGIC", "selinuxfs": "SELINUX_MAGIC", "bpf": "BPF_FS_MAGIC",
+    "pstore": "PSTOREFS_MAGIC", "efivarfs": "EFIVARFS_MAGIC", "hugetlbfs": "HUGETLBFS_MAGIC",
+    "binfmt_misc": "BINFMTFS_MAGIC", "nsfs": "NSFS_MAGIC", "pipefs": "PIPEFS_MAGIC", "sockfs": "SOCKFS_MAGIC",
+    "anon_inodefs": "ANON_INODE_FS_MAGIC",
+}  # fmt: skip
+
+
+def test_file_system_magic(tmp_path):
+    numbers = compile_numbers(list(host_cc()), "#include <linux/magic.h>", list(FILE_SYSTEM_MAGIC.values()), tmp_path)
+    for name, magic in zip(FILE_SYSTEM_MAGIC, numbers, strict=True):
+        assert _structs.convert.fstype_from_linux(magic & 0xFFFFFFFF)[0].decode() == name
 
 
 # --- declared types ----------------------------------------------------------------------------------------------------

@@ -17,6 +17,8 @@ OUTPUT = STRUCTS / "layout.pxi"
 _START = re.compile(r'( *)(?:cdef|ctypedef) (?:packed )?(?:(?:struct|union) (\w+)(?: "[^"]+")?|(enum)):$')
 _MEMBER = re.compile(r'(?:const )?\w+ \*?(\w+)(?: "[^"]+" ?)?(?:\[\w+\])*$')
 _CONSTANT = re.compile(r"(\w+) = \S.*$")
+#: Structs that are no part of any ABI.
+_OWN_PREFIX = "lsf_"
 
 
 def declarations(text: str) -> tuple[dict[str, list[str]], list[str]]:
@@ -31,7 +33,12 @@ def declarations(text: str) -> tuple[dict[str, list[str]], list[str]]:
         start = _START.match(code)
         if start:
             indent = len(start.group(1))
-            names = constants if start.group(3) else structs.setdefault(start.group(2), [])
+            if start.group(3):
+                names = constants
+            elif start.group(2).startswith(_OWN_PREFIX):
+                names = None
+            else:
+                names = structs.setdefault(start.group(2), [])
             pattern = _CONSTANT if start.group(3) else _MEMBER
         elif names is not None and len(code) - len(code.lstrip()) <= indent:
             names = None

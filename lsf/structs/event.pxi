@@ -56,3 +56,23 @@ cdef extern from "<poll.h>" nogil:
         int32_t fd
         int16_t events
         int16_t revents
+
+
+cdef inline void freebsd_kevent_from_freebsd11(freebsd_kevent *to, const freebsd11_kevent *source) noexcept nogil:
+    memset(to, 0, sizeof(freebsd_kevent))
+    to.ident = source.ident
+    to.filter = source.filter
+    to.flags = source.flags
+    to.fflags = source.fflags
+    to.data = source.data
+    to.udata = source.udata
+
+
+cdef inline void freebsd11_kevent_from_freebsd(freebsd11_kevent *to, const freebsd_kevent *source) noexcept nogil:
+    memset(to, 0, sizeof(freebsd11_kevent))
+    to.ident = source.ident
+    to.filter = source.filter
+    to.flags = source.flags
+    to.fflags = source.fflags
+    to.data = source.data
+    to.udata = source.udata

@@ -4,6 +4,21 @@ cdef enum:
     FREEBSD_RLIM_NLIMITS = 16
     FREEBSD_KI_NGROUPS = 16
     FREEBSD_PATH_MAX = 1024
+    FREEBSD_SIDL = 1                # ki_stat, <sys/proc.h>
+    FREEBSD_SRUN = 2
+    FREEBSD_SSLEEP = 3
+    FREEBSD_SSTOP = 4
+    FREEBSD_SZOMB = 5
+    FREEBSD_P_CONTROLT = 0x2        # ki_flag
+    FREEBSD_P_HADTHREADS = 0x80
+    FREEBSD_P_INMEM = 0x10000000    # gone in 15; ps of older releases shows a process without it as swapped out
+    FREEBSD_PS_INMEM = 1            # ki_sflag
+    FREEBSD_KI_CTTY = 1             # ki_kiflag
+    FREEBSD_KI_SLEADER = 2
+    FREEBSD_KI_CRF_GRP_OVERFLOW = 0x80000000
+    FREEBSD_NOCPU_OLD = 255
+    FREEBSD_PRI_TIMESHARE = 3
+    FREEBSD_PUSER = 88              # 120 before FreeBSD 15
 
 cdef struct freebsd_rusage:
     freebsd_timeval ru_utime
@@ -71,7 +86,9 @@ cdef struct freebsd_xucred:
     uint32_t cr_uid
     int16_t cr_ngroups
     uint32_t cr_groups[16]
-    int32_t cr_pid                  # a union with a pointer; FreeBSD 13
+    uint32_t cr_padding0
+    int32_t cr_pid                  # FreeBSD 13; a union with a pointer, hence the padding
+    uint32_t cr_padding1
 
 cdef struct freebsd_kinfo_proc:
     int32_t ki_structsize
@@ -162,6 +179,46 @@ cdef struct freebsd_kinfo_proc:
     int64_t ki_sparelongs[12]
     int64_t ki_sflag
     int64_t ki_tdflags
+
+# What fills a kinfo_proc, as /proc tells it. LSF's own; everything in FreeBSD's units, ids and device numbers.
+cdef struct lsf_process_facts:
+    int32_t pid
+    int32_t ppid
+    int32_t pgid
+    int32_t sid
+    int32_t tpgid                   # foreground process group of the terminal; -1: no terminal
+    int32_t tid                     # thread that the record is about
+    int32_t threads
+    int32_t processor
+    int32_t tracer                  # process id, 0: none
+    int32_t nice
+    uint32_t uid
+    uint32_t ruid
+    uint32_t svuid
+    uint32_t gid
+    uint32_t rgid
+    uint32_t svgid
+    uint32_t group_count            # supplementary groups at `groups`
+    const uint32_t *groups
+    uint64_t terminal               # FreeBSD's dev_t; counts only where tpgid is not -1
+    uint64_t size                   # bytes
+    int64_t resident_pages
+    int64_t text_pages
+    int64_t data_pages
+    int64_t stack_pages
+    freebsd_timeval start           # since the epoch
+    freebsd_timeval now
+    freebsd_rusage self
+    freebsd_rusage children
+    char state                      # Linux's letter: R S D T t Z X I
+    const char *comm
+    const char *thread_name
+    const char *wait_message        # what it sleeps on; NULL: nothing known
+    const char *login
+    freebsd_sigset pending
+    freebsd_sigset mask
+    freebsd_sigset ignored
+    freebsd_sigset caught
 
 # struct sockaddr_storage, as kinfo_file holds it.
 cdef struct freebsd_sockaddr_storage:
@@ -336,3 +393,145 @@ cdef extern from "<sys/utsname.h>" nogil:
         char version[65]
         char machine[65]
         char domainname[65]
+
+
+cdef inline void freebsd_rusage_from_linux(freebsd_rusage *to, const linux_rusage *source) noexcept nogil:
+    """The layouts agree (so a guest address may go straight to Linux); units too: kilobytes."""
+    memset(to, 0, sizeof(freebsd_rusage))
+    to.ru_utime.tv_sec = source.ru_utime.tv_sec
+    to.ru_utime.tv_usec = source.ru_utime.tv_usec
+    to.ru_stime.tv_sec = source.ru_stime.tv_sec
+    to.ru_stime.tv_usec = source.ru_stime.tv_usec
+    to.ru_maxrss = source.ru_maxrss
+    to.ru_ixrss = source.ru_ixrss
+    to.ru_idrss = source.ru_idrss
+    to.ru_isrss = source.ru_isrss
+    to.ru_minflt = source.ru_minflt
+    to.ru_majflt = source.ru_majflt
+    to.ru_nswap = source.ru_nswap
+    to.ru_inblock = source.ru_inblock
+    to.ru_oublock = source.ru_oublock
+    to.ru_msgsnd = source.ru_msgsnd
+    to.ru_msgrcv = source.ru_msgrcv
+    to.ru_nsignals = source.ru_nsignals
+    to.ru_nvcsw = source.ru_nvcsw
+    to.ru_nivcsw = source.ru_nivcsw
+
+
+cdef inline int64_t freebsd_limit_from_linux(uint64_t limit) noexcept nogil:
+    """FreeBSD's RLIM_INFINITY is the largest rlim_t, which is signed: 2^63 - 1."""
+    return <int64_t>limit if limit < 0x7fffffffffffffffUL else 0x7fffffffffffffffL
+
+
+cdef inline uint64_t linux_limit_from_freebsd(int64_t limit) noexcept nogil:
+    """A negative limit is infinity too, as setrlimit(2) takes it."""
+    return <uint64_t>limit if 0 <= limit < 0x7fffffffffffffffL else 0xffffffffffffffffUL
+
+
+cdef inline void freebsd_rlimit_from_linux(freebsd_rlimit *to, const linux_rlimit *source) noexcept nogil:
+    to.rlim_cur = freebsd_limit_from_linux(source.rlim_cur)
+    to.rlim_max = freebsd_limit_from_linux(source.rlim_max)
+
+
+cdef inline void linux_rlimit_from_freebsd(linux_rlimit *to, const freebsd_rlimit *source) noexcept nogil:
+    to.rlim_cur = linux_limit_from_freebsd(source.rlim_cur)
+    to.rlim_max = linux_limit_from_freebsd(source.rlim_max)
+
+
+cdef inline int8_t freebsd_process_state_from_linux(char state) noexcept nogil:
+    """ki_stat for the letter in /proc/PID/stat; an unknown one sleeps."""
+    if state == c"R":
+        return FREEBSD_SRUN
+    if state == c"T" or state == c"t":
+        return FREEBSD_SSTOP
+    if state == c"Z" or state == c"X":
+        return FREEBSD_SZOMB
+    return FREEBSD_SSLEEP
+
+
+cdef inline void freebsd_kinfo_proc_from_facts(freebsd_kinfo_proc *to, const lsf_process_facts *facts) noexcept nogil:
+    """Kernel addresses, %cpu, jail and FIB stay 0; the priority is that of a time-sharing process of this niceness."""
+    cdef uint32_t group
+    cdef int64_t microseconds
+    memset(to, 0, sizeof(freebsd_kinfo_proc))
+    to.ki_structsize = sizeof(freebsd_kinfo_proc)
+    to.ki_pid = facts.pid
+    to.ki_ppid = facts.ppid
+    to.ki_pgid = facts.pgid
+    to.ki_sid = facts.sid
+    to.ki_tpgid = facts.tpgid
+    to.ki_flag = FREEBSD_P_INMEM
+    to.ki_sflag = FREEBSD_PS_INMEM
+    if facts.tpgid != -1:
+        to.ki_tsid = facts.sid
+        to.ki_tdev = facts.terminal
+        to.ki_tdev_freebsd11 = <uint32_t>facts.terminal
+        to.ki_flag |= FREEBSD_P_CONTROLT
+        to.ki_kiflag |= FREEBSD_KI_CTTY
+    else:
+        to.ki_tdev = 0xffffffffffffffffUL       # NODEV
+        to.ki_tdev_freebsd11 = 0xffffffffUL
+    if facts.sid == facts.pid:
+        to.ki_kiflag |= FREEBSD_KI_SLEADER
+    if facts.threads > 1:
+        to.ki_flag |= FREEBSD_P_HADTHREADS
+    to.ki_siglist = facts.pending
+    to.ki_sigmask = facts.mask
+    to.ki_sigignore = facts.ignored
+    to.ki_sigcatch = facts.caught
+    to.ki_uid = facts.uid
+    to.ki_ruid = facts.ruid
+    to.ki_svuid = facts.svuid
+    to.ki_rgid = facts.rgid
+    to.ki_svgid = facts.svgid
+    # On FreeBSD the first group is the effective one.
+    to.ki_groups[0] = facts.gid
+    to.ki_ngroups = 1
+    for group in range(facts.group_count):
+        if to.ki_ngroups == FREEBSD_KI_NGROUPS:
+            to.ki_cr_flags |= FREEBSD_KI_CRF_GRP_OVERFLOW
+            break
+        to.ki_groups[to.ki_ngroups] = facts.groups[group]
+        to.ki_ngroups += 1
+    to.ki_size = facts.size
+    to.ki_rssize = facts.resident_pages
+    to.ki_tsize = facts.text_pages
+    to.ki_dsize = facts.data_pages
+    to.ki_ssize = facts.stack_pages
+    to.ki_rusage = facts.self
+    to.ki_rusage_ch = facts.children
+    to.ki_runtime = <uint64_t>((facts.self.ru_utime.tv_sec + facts.self.ru_stime.tv_sec) * 1000000
+                               + facts.self.ru_utime.tv_usec + facts.self.ru_stime.tv_usec)
+    microseconds = facts.children.ru_utime.tv_usec + facts.children.ru_stime.tv_usec
+    to.ki_childtime.tv_sec = facts.children.ru_utime.tv_sec + facts.children.ru_stime.tv_sec + microseconds // 1000000
+    to.ki_childtime.tv_usec = microseconds % 1000000
+    to.ki_start = facts.start
+    if facts.now.tv_sec > facts.start.tv_sec:
+        to.ki_swtime = <uint32_t>(facts.now.tv_sec - facts.start.tv_sec)
+    to.ki_stat = freebsd_process_state_from_linux(facts.state)
+    to.ki_nice = <int8_t>facts.nice
+    to.ki_pri.pri_class = FREEBSD_PRI_TIMESHARE
+    to.ki_pri.pri_level = <uint8_t>(FREEBSD_PUSER + 20 + facts.nice)
+    to.ki_pri.pri_native = to.ki_pri.pri_level
+    to.ki_pri.pri_user = to.ki_pri.pri_level
+    to.ki_lastcpu = facts.processor
+    to.ki_lastcpu_old = <uint8_t>(facts.processor if 0 <= facts.processor < FREEBSD_NOCPU_OLD else FREEBSD_NOCPU_OLD)
+    to.ki_oncpu = -1
+    to.ki_oncpu_old = FREEBSD_NOCPU_OLD
+    if to.ki_stat == FREEBSD_SRUN:
+        to.ki_oncpu = to.ki_lastcpu
+        to.ki_oncpu_old = to.ki_lastcpu_old
+    to.ki_tracer = facts.tracer
+    to.ki_numthreads = facts.threads
+    to.ki_tid = facts.tid
+    copy_text(to.ki_tdname, facts.thread_name, sizeof(to.ki_tdname))
+    copy_text(to.ki_wmesg, facts.wait_message, sizeof(to.ki_wmesg))
+    copy_text(to.ki_login, facts.login, sizeof(to.ki_login))
+    copy_text(to.ki_comm, facts.comm, sizeof(to.ki_comm))
+    copy_text(to.ki_emul, "FreeBSD ELF64", sizeof(to.ki_emul))
+    copy_text(to.ki_loginclass, "default", sizeof(to.ki_loginclass))
+
+
+cdef inline uint64_t packed_kinfo_size(uint64_t path_offset, uint64_t path_length) noexcept nogil:
+    """Length of a kinfo_file or kinfo_vmentry as sysctl(3) packs it: cut behind the path's NUL, rounded up to 8."""
+    return (path_offset + path_length + 1 + 7) & ~<uint64_t>7

@@ -1,5 +1,8 @@
 # What sysctl(3) returns: <sys/resource.h>, <sys/vmmeter.h>, <vm/vm_param.h>.
 
+cdef enum:
+    FREEBSD_FSCALE = 2048
+
 cdef struct freebsd_loadavg:
     uint32_t ldavg[3]               # in units of 1/fscale
     int64_t fscale
@@ -29,3 +32,12 @@ cdef struct freebsd_xswdev:
     int32_t xsw_flags
     int32_t xsw_nblks
     int32_t xsw_used
+
+
+cdef inline void freebsd_loadavg_from_linux(freebsd_loadavg *to, const linux_sysinfo *source) noexcept nogil:
+    """Linux counts in 1/65536, FreeBSD in 1/2048."""
+    cdef int i
+    memset(to, 0, sizeof(freebsd_loadavg))
+    for i in range(3):
+        to.ldavg[i] = <uint32_t>(source.loads[i] >> 5)
+    to.fscale = FREEBSD_FSCALE
