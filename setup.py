@@ -49,10 +49,11 @@ class build_ext(base_build_ext):
         from Cython.Build import cythonize
         from Cython.Compiler import Options
 
-        from lsf._build import generate
+        from lsf._build import generate, layout
         from lsf._build.shim import DIRECTIVES
 
         generate.generate(GENERATED)
+        layout.main()
         Options.warning_errors = True
         generated = sorted(str(path.relative_to(ROOT)) for path in GENERATED.glob("*.c"))
         for extension in self.distribution.ext_modules:
