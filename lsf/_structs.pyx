@@ -180,7 +180,7 @@ class convert:
         """`data` is a linux_dirent64 record. Returns all that was written to a buffer of 512 bytes of garbage."""
         cdef linux_dirent64 source
         cdef char target[512]
-        if len(data) > sizeof(source) or room > sizeof(target):
+        if len(data) > <Py_ssize_t>sizeof(source) or room > sizeof(target):
             raise ValueError("record or room too large")
         memset(&source, 0x5a, sizeof(source))
         memcpy(&source, <const char *>data, len(data))
@@ -193,7 +193,7 @@ class convert:
         """As freebsd_dirent_from_linux."""
         cdef linux_dirent64 source
         cdef char target[512]
-        if len(data) > sizeof(source) or room > sizeof(target):
+        if len(data) > <Py_ssize_t>sizeof(source) or room > sizeof(target):
             raise ValueError("record or room too large")
         memset(&source, 0x5a, sizeof(source))
         memcpy(&source, <const char *>data, len(data))

@@ -6,15 +6,7 @@
 # Model: FreeBSD sys/amd64/amd64/exec_machdep.c (sendsig, sys_sigreturn), sys/kern/kern_sig.c.
 
 cdef enum:
-    LINUX_SIGILL = 4
-    LINUX_SIGTRAP = 5
-    LINUX_SIGABRT = 6
-    LINUX_SIGBUS = 7
-    LINUX_SIGFPE = 8
-    LINUX_SIGSEGV = 11
-    LINUX_SIGCHLD = 17
-    LINUX_SIGIO = 29
-    LINUX_SIGSYS = 31
+    LINUX_SIGABRT = 6               # the others are in lsf/structs/signal.pxi
 
 cdef enum:
     SIGILL = 4
@@ -53,7 +45,6 @@ cdef enum:
     PSL_USERCHANGE = 0x40dd5        # what a program may change: CF PF AF ZF SF TF(8) DF OF, and AC
     FP_XSTATE_MAGIC1 = 0x46505853
     FP_XSTATE_MAGIC2 = 0x46505845
-    FXSAVE_SIZE = 512
     SW_BYTES = 464                  # where struct linux_fpx_sw_bytes lies in the FXSAVE image
     SIGNAL_MINSTKSZ = 2048
 
