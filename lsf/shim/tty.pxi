@@ -1,0 +1,150 @@
+# Terminals: termios(4), tty(4), pts(4). Model: sys/kern/tty.c (tty_ioctl), sys/kern/tty_pts.c.
+
+cdef enum:
+    LINUX_TCGETS = 0x5401
+    LINUX_TCSETS = 0x5402
+    LINUX_TCGETS2 = 0x802c542aUL
+    LINUX_TCSETS2 = 0x402c542b
+    LINUX_TCFLSH = 0x540b
+    LINUX_TIOCSPTLCK = 0x40045431
+    LINUX_EXTPROC = 0x10000
+    FREEBSD_CIGNORE = 1
+    FREEBSD_FREAD = 1
+    FREEBSD_FWRITE = 2
+    FREEBSD_NO_PID = 100000         # TIOCGPGRP where the terminal has no foreground process group
+    FREEBSD_DRAINWAIT = 300
+
+
+cdef uint32_t linux_speed_of_bits(uint32_t bits) noexcept nogil:
+    """The speed of CBAUD bits, for a kernel that does not say it as a number."""
+    cdef const lsf_bits *row = lsf_speeds
+    while row[0][0] != 0:
+        if row[0][0] == bits:
+            return row[0][1]
+        row += 1
+    return 0
+
+
+cdef long get_termios(int fd, linux_termios2 *termios) noexcept nogil:
+    """TCGETS2, or TCGETS where a kernel has not the former."""
+    cdef long result = linux_syscall3(SYS_ioctl, fd, LINUX_TCGETS2, <uint64_t> termios)
+    if result != -ENOTTY and result != -EINVAL:
+        return result
+    result = linux_syscall3(SYS_ioctl, fd, LINUX_TCGETS, <uint64_t> termios)
+    if is_error(result):
+        return result
+    termios.c_ospeed = linux_speed_of_bits(termios.c_cflag & LINUX_CBAUD)
+    termios.c_ispeed = termios.c_ospeed
+    return 0
+
+
+cdef long set_termios(int fd, int when, linux_termios2 *termios) noexcept nogil:
+    """when: 0 now, 1 after the output has drained, 2 and with the input flushed."""
+    cdef long result = linux_ioctl(fd, LINUX_TCSETS2 + when, <uint64_t> termios)
+    if result == -ENOTTY or result == -EINVAL:
+        result = linux_ioctl(fd, LINUX_TCSETS + when, <uint64_t> termios)
+    return result
+
+
+cdef long ioctl_set_termios(int fd, int when, uaddr data) noexcept nogil:
+    cdef freebsd_termios wanted
+    cdef linux_termios2 now, termios
+    cdef long result
+    if copyin(data, &wanted, sizeof(wanted)) < 0:
+        return -EFAULT
+    result = get_termios(fd, &now)
+    if is_error(result):
+        return result
+    linux_termios2_from_freebsd(&termios, &wanted, &now)
+    if wanted.c_cflag & FREEBSD_CIGNORE:
+        termios.c_cflag = now.c_cflag
+        termios.c_ispeed = now.c_ispeed
+        termios.c_ospeed = now.c_ospeed
+    return set_termios(fd, when, &termios)
+
+
+cdef long ioctl_tty(area_t *area, int fd, const lsf_ioctl_t *row, uaddr data) noexcept nogil:
+    """The translated requests of terminals."""
+    cdef uint32_t command = row.command
+    cdef linux_termios2 termios
+    cdef freebsd_termios answer
+    cdef long result
+    cdef int number = 0
+    if command == FREEBSD_TIOCGETA:
+        result = get_termios(fd, &termios)
+        if is_error(result):
+            return result
+        freebsd_termios_from_linux(&answer, &termios)
+        return copyout(&answer, data, sizeof(answer))
+    if command == FREEBSD_TIOCSETA or command == FREEBSD_TIOCSETAW or command == FREEBSD_TIOCSETAF:
+        return ioctl_set_termios(fd, command - FREEBSD_TIOCSETA, data)
+    if command == FREEBSD_TIOCPTMASTER:
+        return linux_syscall3(SYS_ioctl, fd, row.linux_command, <uint64_t> &number)
+    if command == FREEBSD_TIOCGPGRP:
+        # On a socket and a pipe it tells the owner of the signal, as a positive number.
+        result = linux_syscall3(SYS_ioctl, fd, row.linux_command, <uint64_t> &number)
+        if is_error(result):
+            return result
+        return copyout_int(number if number > 0 else FREEBSD_NO_PID, data)
+    if command == FREEBSD_TIOCCDTR or command == FREEBSD_TIOCSDTR:
+        number = 2                  # TIOCM_DTR
+        return linux_syscall3(SYS_ioctl, fd, row.linux_command, <uint64_t> &number)
+    if command == FREEBSD_TIOCSIG:
+        # _IOWINT: the number is the argument itself.
+        if data == 0 or data > SIGNAL_MAX or lsf_signal_to_linux[data] == 0:
+            return -EINVAL
+        return linux_syscall3(SYS_ioctl, fd, row.linux_command, lsf_signal_to_linux[data])
+    if command == FREEBSD_TIOCGETD:
+        result = linux_syscall3(SYS_ioctl, fd, row.linux_command, <uint64_t> &number)
+        return result if is_error(result) else copyout_int(0, data)
+    if command == FREEBSD_TIOCGDRAINWAIT:
+        result = get_termios(fd, &termios)
+        return result if is_error(result) else copyout_int(FREEBSD_DRAINWAIT, data)
+    if copyin(data, &number, 4) < 0:
+        return -EFAULT
+    if command == FREEBSD_TIOCSPGRP:
+        result = linux_ioctl(fd, row.linux_command, <uint64_t> &number)
+        # FreeBSD has no ESRCH here.
+        return -EPERM if result == -ESRCH else result
+    if command == FREEBSD_TIOCFLUSH:
+        number &= FREEBSD_FREAD | FREEBSD_FWRITE
+        # Linux: 0 input, 1 output, 2 both.
+        return linux_ioctl(fd, row.linux_command,
+                           1 if number == FREEBSD_FWRITE else (0 if number == FREEBSD_FREAD else 2))
+    if command == FREEBSD_TIOCSETD:
+        if number != 0:
+            return -ENXIO
+        return linux_syscall3(SYS_ioctl, fd, row.linux_command, <uint64_t> &number)
+    if command == FREEBSD_TIOCEXT:
+        result = get_termios(fd, &termios)
+        if is_error(result):
+            return result
+        termios.c_lflag &= ~<uint32_t> LINUX_EXTPROC
+        if number:
+            termios.c_lflag |= LINUX_EXTPROC
+        return set_termios(fd, 0, &termios)
+    if command == FREEBSD_TIOCCONS:
+        # Only ever taken, never given back, on Linux.
+        return linux_syscall3(SYS_ioctl, fd, row.linux_command, 0) if number else 0
+    return -ENOTTY
+
+
+cdef public long sys_posix_openpt(frame_t *frame, area_t *area) noexcept nogil:
+    """A new pseudo-terminal's master. Its slave is usable at once: unlockpt(3) does nothing on FreeBSD."""
+    cdef uint32_t flags = <uint32_t> frame.arg[0]
+    cdef uint64_t linux_flags = 0o400 | 2       # O_NOCTTY | O_RDWR
+    cdef long fd
+    cdef int unlocked = 0
+    # O_RDWR, O_NOCTTY and O_CLOEXEC are what there is.
+    if flags & ~<uint32_t> 0x108002 or not flags & 2:
+        return -EINVAL
+    if flags & 0x100000:
+        linux_flags |= 0o2000000
+    fd = linux_syscall4(SYS_openat, <uint64_t> AT_FDCWD, <uint64_t> <const char *> b"/dev/ptmx", linux_flags, 0)
+    if fd == -ENOENT or fd == -EACCES:
+        fd = linux_syscall4(SYS_openat, <uint64_t> AT_FDCWD, <uint64_t> <const char *> b"/dev/pts/ptmx", linux_flags, 0)
+    if is_error(fd):
+        # FreeBSD's answer when no terminal is left.
+        return fd if fd == -EMFILE or fd == -ENFILE else -EAGAIN
+    linux_syscall3(SYS_ioctl, fd, LINUX_TIOCSPTLCK, <uint64_t> &unlocked)
+    return fd
