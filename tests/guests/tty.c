@@ -1,0 +1,303 @@
+/* Terminals: termios(4), tty(4), posix_openpt(2) and ptsname(3). Every case makes a pseudo-terminal of its own. */
+#include "guest.h"
+#include <sys/filio.h>
+#include <sys/ttycom.h>
+#include <sys/_termios.h>
+
+static int master, slave;
+
+static void
+pty(void)
+{
+	char path[64] = "/dev/";
+	struct fiodgname_arg name = { sizeof(path) - 5, path + 5 };
+	long fd = sys(SYS_posix_openpt, O_RDWR | O_NOCTTY);
+
+	if (fd == -EAGAIN)
+		SKIP("no /dev/ptmx here");
+	master = (int)CHECK_OK(fd);
+	CHECK_EQ(sys(SYS_ioctl, master, FIODGNAME, &name), 0);
+	CHECK(guest_starts(path, "/dev/pts/"));
+	slave = (int)CHECK_OK(sys(SYS_open, path, O_RDWR | O_NOCTTY));
+}
+
+TEST(openpt)
+{
+	int n = -1;
+
+	pty();
+	CHECK_EQ(sys(SYS_ioctl, master, TIOCPTMASTER, 0), 0);
+	CHECK_EQ(sys(SYS_ioctl, master, TIOCGPTN, &n), 0);
+	CHECK(n >= 0);
+	CHECK_ERR(sys(SYS_ioctl, slave, TIOCPTMASTER, 0), ENOTTY);
+	CHECK_ERR(sys(SYS_posix_openpt, O_RDONLY), EINVAL);
+	CHECK_ERR(sys(SYS_posix_openpt, O_RDWR | O_NONBLOCK), EINVAL);
+	int other = (int)CHECK_OK(sys(SYS_posix_openpt, O_RDWR | O_CLOEXEC));
+	CHECK_EQ(sys(SYS_fcntl, other, F_GETFD, 0), FD_CLOEXEC);
+	CHECK_EQ(sys(SYS_fcntl, master, F_GETFD, 0), 0);
+}
+
+TEST(names)
+{
+	char name[64], again[64];
+	struct fiodgname_arg arg = { sizeof(name), name }, arg2 = { sizeof(again), again }, small = { 5, name };
+
+	pty();
+	CHECK_EQ(sys(SYS_ioctl, master, FIODGNAME, &arg), 0);
+	CHECK_EQ(sys(SYS_ioctl, slave, FIODGNAME, &arg2), 0);
+	CHECK_STR(name, again);
+	CHECK_ERR(sys(SYS_ioctl, slave, FIODGNAME, &small), EINVAL);
+	CHECK_ERR(sys(SYS_ioctl, slave, FIODGNAME, 8), EFAULT);
+	CHECK_EQ(sys(SYS_ioctl, CHECK_OK(sys(SYS_open, "/dev/null", O_RDWR)), FIODGNAME, &arg), 0);
+	CHECK_STR(name, "null");
+	CHECK_ERR(sys(SYS_ioctl, CHECK_OK(sys(SYS_open, ".", O_RDONLY)), FIODGNAME, &arg), ENOTTY);
+}
+
+/* What a terminal is like to begin with: cooked, with FreeBSD's bits and characters. */
+TEST(attributes)
+{
+	struct termios t;
+
+	pty();
+	memset(&t, 0x55, sizeof(t));
+	CHECK_EQ(sys(SYS_ioctl, slave, TIOCGETA, &t), 0);
+	CHECK_EQ(t.c_iflag & (ICRNL | IXON | IGNBRK), ICRNL | IXON);
+	CHECK_EQ(t.c_oflag & (OPOST | ONLCR | OCRNL), OPOST | ONLCR);
+	CHECK_EQ(t.c_cflag & (CSIZE | CREAD | PARENB), CS8 | CREAD);
+	CHECK_EQ(t.c_lflag & (ICANON | ECHO | ECHOE | ISIG | IEXTEN | NOFLSH | TOSTOP), ICANON | ECHO | ECHOE | ISIG | IEXTEN);
+	CHECK_EQ(t.c_ispeed, 38400);
+	CHECK_EQ(t.c_ospeed, 38400);
+	CHECK_EQ(t.c_cc[VINTR], 3);
+	CHECK_EQ(t.c_cc[VQUIT], 28);
+	CHECK_EQ(t.c_cc[VERASE], 127);
+	CHECK_EQ(t.c_cc[VEOF], 4);
+	CHECK_EQ(t.c_cc[VSUSP], 26);
+	CHECK_EQ(t.c_cc[VMIN], 1);
+	CHECK_EQ(t.c_cc[VTIME], 0);
+	CHECK_EQ(t.c_cc[VEOL], _POSIX_VDISABLE);
+	CHECK_EQ(t.c_cc[VDSUSP], _POSIX_VDISABLE);
+	CHECK_ERR(sys(SYS_ioctl, slave, TIOCGETA, 8), EFAULT);
+	CHECK_ERR(sys(SYS_ioctl, slave, TIOCSETA, 8), EFAULT);
+	CHECK_ERR(sys(SYS_ioctl, 999, TIOCGETA, &t), EBADF);
+	CHECK_ERR(sys(SYS_ioctl, CHECK_OK(sys(SYS_open, "/dev/null", O_RDWR)), TIOCGETA, &t), ENOTTY);
+	CHECK_ERR(sys(SYS_ioctl, CHECK_OK(sys(SYS_open, ".", O_RDONLY)), TIOCGETA, &t), ENOTTY);
+}
+
+TEST(set_attributes)
+{
+	struct termios t, back;
+	const unsigned long how[3] = { TIOCSETA, TIOCSETAW, TIOCSETAF };
+
+	pty();
+	for (int i = 0; i < 3; i++) {
+		CHECK_EQ(sys(SYS_ioctl, slave, TIOCGETA, &t), 0);
+		t.c_iflag = IGNPAR | INLCR | IXOFF | IXANY | IMAXBEL | IUTF8 | (i == 1 ? ISTRIP : 0);
+		t.c_oflag = OPOST | TAB3 | OCRNL | ONOCR | ONLRET;
+		t.c_cflag = CS7 | CREAD | PARODD | HUPCL | CLOCAL | CSTOPB | (i == 2 ? PARENB : 0);
+		t.c_lflag = ECHOKE | ECHOK | ECHONL | ECHOPRT | ECHOCTL | TOSTOP | NOFLSH;
+		t.c_cc[VMIN] = 0;
+		t.c_cc[VTIME] = 7;
+		t.c_cc[VINTR] = _POSIX_VDISABLE;
+		t.c_cc[VERASE] = 8;
+		t.c_cc[VEOL] = 'x';
+		t.c_cc[VEOL2] = 'y';
+		t.c_ispeed = t.c_ospeed = 115200;
+		CHECK_EQ(sys(SYS_ioctl, slave, how[i], &t), 0);
+		CHECK_EQ(sys(SYS_ioctl, slave, TIOCGETA, &back), 0);
+		CHECK_EQ(back.c_iflag, t.c_iflag);
+		CHECK_EQ(back.c_oflag, t.c_oflag);
+		CHECK_EQ(back.c_lflag, t.c_lflag);
+		/* A pseudo-terminal is 8 bits wide on Linux, and has no parity. */
+		CHECK_EQ(back.c_cflag & ~(CSIZE | PARENB), t.c_cflag & ~(CSIZE | PARENB));
+		CHECK_EQ(back.c_cflag & CSIZE, CS8);
+		CHECK_EQ(memcmp(back.c_cc, t.c_cc, sizeof(t.c_cc)), 0);
+		CHECK_EQ(back.c_ospeed, 115200);
+		CHECK_EQ(back.c_ispeed, 115200);
+	}
+	/* CIGNORE keeps the control flags and the speed. */
+	t.c_cflag = CIGNORE;
+	t.c_ispeed = t.c_ospeed = 9600;
+	CHECK_EQ(sys(SYS_ioctl, slave, TIOCSETA, &t), 0);
+	CHECK_EQ(sys(SYS_ioctl, slave, TIOCGETA, &back), 0);
+	CHECK_EQ(back.c_ospeed, 115200);
+	CHECK_EQ(back.c_cflag & CREAD, CREAD);
+	/* A speed that Linux has no code for, and an input speed of 0. */
+	back.c_ospeed = 7200;
+	back.c_ispeed = 0;
+	CHECK_EQ(sys(SYS_ioctl, slave, TIOCSETA, &back), 0);
+	CHECK_EQ(sys(SYS_ioctl, slave, TIOCGETA, &t), 0);
+	CHECK_EQ(t.c_ospeed, 7200);
+	CHECK_EQ(t.c_ispeed, 7200);
+}
+
+/* In raw mode bytes come as they are; in cooked mode a line at a time, echoed. */
+TEST(modes)
+{
+	struct termios t;
+	char buf[32];
+	int n = 0;
+
+	pty();
+	CHECK_EQ(sys(SYS_write, master, "ab\r", 3), 3);
+	CHECK_EQ(sys(SYS_read, slave, buf, sizeof(buf)), 3);
+	CHECK_EQ(memcmp(buf, "ab\n", 3), 0);
+	CHECK_EQ(sys(SYS_read, master, buf, sizeof(buf)), 4);
+	CHECK_EQ(memcmp(buf, "ab\r\n", 4), 0);
+	CHECK_EQ(sys(SYS_ioctl, slave, TIOCGETA, &t), 0);
+	t.c_iflag = t.c_oflag = t.c_lflag = 0;
+	CHECK_EQ(sys(SYS_ioctl, slave, TIOCSETAF, &t), 0);
+	CHECK_EQ(sys(SYS_write, master, "c\r\3", 3), 3);
+	CHECK_EQ(sys(SYS_ioctl, slave, FIONREAD, &n), 0);
+	CHECK_EQ(n, 3);
+	CHECK_EQ(sys(SYS_read, slave, buf, sizeof(buf)), 3);
+	CHECK_EQ(memcmp(buf, "c\r\3", 3), 0);
+	CHECK_EQ(sys(SYS_ioctl, master, FIONREAD, &n), 0);
+	CHECK_EQ(n, 0);
+	CHECK_EQ(sys(SYS_ioctl, slave, TIOCOUTQ, &n), 0);
+	CHECK_EQ(n, 0);
+	CHECK_EQ(sys(SYS_ioctl, slave, TIOCDRAIN, 0), 0);
+	n = 1;	/* FREAD */
+	CHECK_EQ(sys(SYS_write, master, "lost", 4), 4);
+	CHECK_EQ(sys(SYS_ioctl, slave, TIOCFLUSH, &n), 0);
+	CHECK_EQ(sys(SYS_ioctl, slave, FIONREAD, &n), 0);
+	CHECK_EQ(n, 0);
+}
+
+TEST(window_size)
+{
+	struct winsize w = { 41, 123, 5, 6 }, back;
+
+	pty();
+	CHECK_EQ(sys(SYS_ioctl, slave, TIOCSWINSZ, &w), 0);
+	memset(&back, 0, sizeof(back));
+	CHECK_EQ(sys(SYS_ioctl, master, TIOCGWINSZ, &back), 0);
+	CHECK_EQ(memcmp(&w, &back, sizeof(w)), 0);
+	CHECK_ERR(sys(SYS_ioctl, slave, TIOCGWINSZ, 8), EFAULT);
+}
+
+/* A session with this terminal as its own. */
+TEST(session)
+{
+	pty();
+	IN_CHILD({
+		int n = 0;
+		int me = (int)sys(SYS_getpid);
+		CHECK_ERR(sys(SYS_ioctl, slave, TIOCGPGRP, &n), ENOTTY);
+		CHECK_EQ(sys(SYS_setsid), me);
+		CHECK_EQ(sys(SYS_ioctl, slave, TIOCSCTTY, 0), 0);
+		CHECK_EQ(sys(SYS_ioctl, slave, TIOCSCTTY, 0), 0);
+		CHECK_EQ(sys(SYS_ioctl, slave, TIOCGPGRP, &n), 0);
+		CHECK_EQ(n, me);
+		CHECK_EQ(sys(SYS_ioctl, slave, TIOCGSID, &n), 0);
+		CHECK_EQ(n, me);
+		n = me;
+		CHECK_EQ(sys(SYS_ioctl, slave, TIOCSPGRP, &n), 0);
+		n = 1;
+		CHECK_ERR(sys(SYS_ioctl, slave, TIOCSPGRP, &n), EPERM);
+		n = 99999999;
+		CHECK_ERR(sys(SYS_ioctl, slave, TIOCSPGRP, &n), EPERM);
+		int tty = (int)CHECK_OK(sys(SYS_open, "/dev/tty", O_RDWR));
+		CHECK_EQ(sys(SYS_write, tty, "x", 1), 1);
+		guest_handle(SIGHUP, (void (*)(int, siginfo_t *, void *))SIG_IGN, 0);
+		guest_handle(SIGCONT, (void (*)(int, siginfo_t *, void *))SIG_IGN, 0);
+		CHECK_EQ(sys(SYS_ioctl, tty, TIOCNOTTY, 0), 0);
+		CHECK_ERR(sys(SYS_open, "/dev/tty", O_RDWR), ENXIO);
+	});
+}
+
+static volatile int interrupts;
+
+static void
+on_interrupt(int signo __attribute__((unused)), siginfo_t *info __attribute__((unused)), void *uc __attribute__((unused)))
+{
+	interrupts++;
+}
+
+/* ^C at the master is SIGINT for the foreground process group. */
+TEST(interrupt_character)
+{
+	int ends[2];
+	char c;
+
+	pty();
+	CHECK_EQ(sys(SYS_pipe2, ends, 0), 0);
+	int pid = guest_fork();
+	if (pid == 0) {
+		CHECK_OK(sys(SYS_setsid));
+		CHECK_EQ(sys(SYS_ioctl, slave, TIOCSCTTY, 0), 0);
+		guest_handle(SIGINT, on_interrupt, 0);
+		CHECK_EQ(sys(SYS_write, ends[1], "r", 1), 1);
+		CHECK_ERR(sys(SYS_read, slave, &c, 1), EINTR);
+		CHECK_EQ(interrupts, 1);
+		guest_exit(0);
+	}
+	CHECK_EQ(sys(SYS_read, ends[0], &c, 1), 1);
+	guest_sleep_ms(30);
+	CHECK_EQ(sys(SYS_write, master, "\3", 1), 1);
+	CHECK_EQ(guest_wait(pid), 0);
+}
+
+/* A background process that changes the terminal is stopped by SIGTTOU; ignoring it lets it through. */
+TEST(background)
+{
+	int status;
+
+	pty();
+	int pid = guest_fork();
+	if (pid == 0) {
+		struct termios t;
+
+		CHECK_OK(sys(SYS_setsid));
+		CHECK_EQ(sys(SYS_ioctl, slave, TIOCSCTTY, 0), 0);
+		int child = guest_fork();
+		if (child == 0) {
+			CHECK_EQ(sys(SYS_setpgid, 0, 0), 0);
+			CHECK_EQ(sys(SYS_ioctl, slave, TIOCGETA, &t), 0);
+			CHECK_EQ(sys(SYS_ioctl, slave, TIOCSETA, &t), 0);	/* stops here */
+			guest_exit(7);
+		}
+		CHECK_EQ(sys(SYS_wait4, child, &status, WUNTRACED, NULL), child);
+		CHECK_EQ(status, (SIGTTOU << 8) | 0x7f);
+		int group = child;
+		CHECK_EQ(sys(SYS_ioctl, slave, TIOCSPGRP, &group), 0);
+		CHECK_EQ(sys(SYS_kill, -child, SIGCONT), 0);
+		CHECK_EQ(guest_wait(child), 7 << 8);
+		guest_exit(0);
+	}
+	CHECK_EQ(guest_wait(pid), 0);
+}
+
+TEST(small_requests)
+{
+	int n;
+
+	pty();
+	CHECK_EQ(sys(SYS_ioctl, slave, TIOCEXCL, 0), 0);
+	CHECK_EQ(sys(SYS_ioctl, slave, TIOCNXCL, 0), 0);
+	n = -1;
+	CHECK_EQ(sys(SYS_ioctl, slave, TIOCGETD, &n), 0);
+	CHECK_EQ(n, TTYDISC);
+	n = 5;
+	CHECK_ERR(sys(SYS_ioctl, slave, TIOCSETD, &n), ENXIO);
+	CHECK_EQ(sys(SYS_ioctl, slave, TIOCSTOP, 0), 0);
+	CHECK_EQ(sys(SYS_ioctl, slave, TIOCSTART, 0), 0);
+	CHECK_EQ(sys(SYS_ioctl, slave, TIOCGDRAINWAIT, &n), 0);
+	CHECK_EQ(n, 300);
+	n = 1;
+	CHECK_EQ(sys(SYS_ioctl, master, TIOCPKT, &n), 0);
+	CHECK_EQ(sys(SYS_ioctl, slave, FIODTYPE, &n), 0);
+	CHECK_EQ(n, 4);	/* D_TTY */
+}
+
+TEST(packet_mode)
+{
+	int n = 1;
+	char buf[8];
+
+	pty();
+	CHECK_EQ(sys(SYS_ioctl, master, TIOCPKT, &n), 0);
+	CHECK_EQ(sys(SYS_write, slave, "x", 1), 1);
+	CHECK_EQ(sys(SYS_read, master, buf, sizeof(buf)), 2);
+	CHECK_EQ(buf[0], TIOCPKT_DATA);
+	CHECK_EQ(buf[1], 'x');
+}
