@@ -113,13 +113,14 @@ cdef extern from * nogil:
     pid_t waitpid(pid_t, int *, int)
 
     enum:
-        SIGTRAP, SIGALRM, SIGKILL, SIG_SETMASK
+        SIGALRM, SIGCHLD, SIGKILL, SIGTRAP, SIG_SETMASK, SA_NOCLDSTOP
     ctypedef void (*sighandler_t)(int) noexcept nogil
     sighandler_t SIG_DFL
     ctypedef struct sigset_t:
         pass
     struct sigaction_t "sigaction":
         sighandler_t sa_handler
+        int sa_flags
     int sigaction(int, const sigaction_t *, sigaction_t *)
     int sigemptyset(sigset_t *)
     int sigprocmask(int, const sigset_t *, sigset_t *)
@@ -177,8 +178,8 @@ cdef extern from * nogil:
 
 
 cdef enum:
-    EFLAGS_DF = 0x400             # a guest may call with the direction flag set; compiled code in the shim may not run so
-    EFLAGS_AC = 0x40000           # and misaligned accesses are the shim's right
+    EFLAGS_DF = 0x400             # a guest may call with the direction flag set; compiled code may not run with it
+    EFLAGS_AC = 0x40000           # and the shim may access what is not aligned
 
     FIRST_SLOTS = 64
     TICK_US = 10000               # how often the rates are looked at
@@ -245,7 +246,7 @@ cdef tracee_t *add_tracee(supervisor_t *self, pid_t pid) noexcept nogil:
 
 
 cdef void remove_tracee(supervisor_t *self, tracee_t *tracee) noexcept nogil:
-    """Free a slot and close the gap, so that probing needs no tombstones. Pointers into the table are void afterwards."""
+    """Free a slot and close the gap, so that probing needs no tombstones. Pointers into the table are void then."""
     cdef uint32_t mask = self.size - 1
     cdef uint32_t gap = <uint32_t>(tracee - self.slots)
     cdef uint32_t i = gap
@@ -336,10 +337,10 @@ cdef uint64_t process_cpu_time(pid_t pid) noexcept nogil:
 cdef void rebalance(supervisor_t *self) noexcept nogil:
     """Look at what each tracee did since the last tick: who lives on syscalls is pinned, who computes is not.
 
-    Only processes of one thread are pinned, for a pinned thread would keep the others of its process waiting; a process that
-    makes a thread is released at once. One that neither calls nor computes stays as it is: it is in nobody's way, and
-    when it wakes (a shell, after each command) it is where it should be. New processes begin where their parent is, and the
-    first guest begins pinned.
+    Only processes of one thread are pinned, for threads are there to run side by side; a process that makes one is
+    released at once, and for good until it executes something. One that neither calls nor computes stays as it is: it is in
+    nobody's way, and when it wakes (a shell, after each command) it is where it should be. New processes begin where
+    their parent is, and the first guest begins pinned.
     """
     cdef uint32_t i
     cdef uint64_t now, used
@@ -478,7 +479,7 @@ cdef void answer(supervisor_t *self, tracee_t *tracee) noexcept nogil:
         keep_cpus_hidden(self, tracee, regs.orig_rax)
     if not tracee.flags & TRACEE_GUEST or regs.rip - tracee.vdso < self.vdso_size:
         return
-    # rip is behind the instruction already, and rax holds -ENOSYS. With orig_rax -1 there is no call, and no restart of one.
+    # rip is behind the instruction already, and rax holds -ENOSYS. With orig_rax -1 there is no call to make or restart.
     regs.rax = regs.orig_rax
     regs.orig_rax = <unsigned long long>-1
     regs.rcx = regs.rip
@@ -565,6 +566,9 @@ cdef void settle() noexcept nogil:
         sigaction(signo, &action, NULL)
     action.sa_handler = on_alarm          # without SA_RESTART: it ends a waitpid
     sigaction(SIGALRM, &action, NULL)
+    action.sa_handler = SIG_DFL
+    action.sa_flags = SA_NOCLDSTOP        # else each stop costs the kernel a signal that nobody wants
+    sigaction(SIGCHLD, &action, NULL)
     sigemptyset(&none)
     sigprocmask(SIG_SETMASK, &none, NULL)
     prctl(PR_SET_NAME, <const char *>b"lsf-supervisor")
@@ -662,3 +666,36 @@ def install_filter():
         else:
             raise OSError(errno, os.strerror(errno))
     return restricted
+
+
+cdef class TraceeTable:
+    """The supervisor's table of tracees by itself, for tests: a set of process ids."""
+
+    cdef supervisor_t supervisor
+
+    def __cinit__(self):
+        memset(&self.supervisor, 0, sizeof(self.supervisor))
+        if not grow(&self.supervisor):
+            raise MemoryError
+
+    def __dealloc__(self):
+        free(self.supervisor.slots)
+
+    def __len__(self):
+        return self.supervisor.used
+
+    def __contains__(self, pid_t pid):
+        return find_tracee(&self.supervisor, pid) != NULL
+
+    def __iter__(self):
+        cdef uint32_t i
+        return iter([self.supervisor.slots[i].pid for i in range(self.supervisor.size) if self.supervisor.slots[i].pid])
+
+    def add(self, pid_t pid):
+        if pid not in self and add_tracee(&self.supervisor, pid) == NULL:
+            raise MemoryError
+
+    def discard(self, pid_t pid):
+        cdef tracee_t *tracee = find_tracee(&self.supervisor, pid)
+        if tracee != NULL:
+            remove_tracee(&self.supervisor, tracee)

@@ -81,8 +81,8 @@ def find_program(program: str, path: str | None) -> str:
 def _mount_view(root: str, namespace) -> None:
     """Show the host's /dev and /proc in a root, and its /tmp where the root has none. Raises OSError.
 
-    A root is not written to: where it lacks the folders to mount on, a folder in memory with all that the root has takes its
-    place. In that one nothing can be made at the top.
+    A root is not written to: where it lacks the folders to mount on, a folder in memory with all that the root has
+    takes its place. In that one nothing can be made at the top.
     """
     parts = ["dev", "proc"] + ([] if os.path.isdir(os.path.join(root, "tmp")) else ["tmp"])
     if not all(os.path.isdir(os.path.join(root, part)) for part in parts):

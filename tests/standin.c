@@ -1,9 +1,9 @@
 /*
- * standin.c: stands for the shim and a guest in one Linux executable, to test the supervisor of the ptrace engine alone.
+ * standin.c: the shim and a guest in one Linux executable, to test the supervisor of the ptrace engine alone.
  *
  * The section .window lies where the shim's window lies, and its first byte is the `entry` to which the supervisor
- * redirects. entry knows a handful of FreeBSD numbers and gives each to a Linux call with the same arguments. The rest of
- * the file is the guest: its `syscall` instructions lie outside the window, so they must all arrive at entry.
+ * redirects. entry knows a handful of FreeBSD numbers and gives each to a Linux call with the same arguments. The
+ * rest of the file is the guest: its `syscall` instructions lie outside the window, so they must all arrive at entry.
  *
  *     standin registers | loop N | fork N | cpus | set-cpus | vdso | exec PROGRAM ARG...
  */

@@ -44,7 +44,7 @@ def become_nobody() -> None:
     os.setgroups([])
     os.setgid(NOBODY)
     os.setuid(NOBODY)
-    # A process that changed its ids may not write its own uid_map until it executes something, or says that it may be dumped.
+    # A process that changed its ids may not write its own uid_map, unless it says that it may be dumped.
     import ctypes
 
     ctypes.CDLL(None).prctl(4, 1, 0, 0, 0)

@@ -19,13 +19,15 @@ from pathlib import Path
 
 import harness
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-pytest.importorskip("lsf._trace", reason="the ptrace engine is not built")
+_trace = pytest.importorskip("lsf._trace", reason="the ptrace engine is not built")
 
 STANDIN = Path(__file__).with_name("standin.c")
 STANDIN_FLAGS = (
-    "-O1", "-Wall", "-Wextra", "-Werror", "-ffreestanding", "-fno-stack-protector", "-mno-red-zone", "-nostdlib", "-static",
-    "-no-pie", "-Wl,--section-start=.window=0x6ffff0000000,-e,_start,-z,max-page-size=4096,--build-id=none",
+    "-O1", "-Wall", "-Wextra", "-Werror", "-ffreestanding", "-fno-stack-protector", "-mno-red-zone", "-nostdlib",
+    "-static", "-no-pie", "-Wl,--section-start=.window=0x6ffff0000000,-e,_start,-z,max-page-size=4096,--build-id=none",
 )  # fmt: skip
 
 #: Puts itself under a supervisor and becomes a program, as lsf.launch does.
@@ -110,6 +112,37 @@ def wait_until(condition, what: str, timeout: float = 10) -> None:
     while not condition():
         assert time.monotonic() < end, f"not within {timeout} s: {what}"
         time.sleep(0.01)
+
+
+# ---------------------------------------------------------------- the table of tracees
+
+#: Few homes, many collisions: ids that differ by multiples of every size that the table takes here.
+PIDS = st.builds(lambda low, high: low + 1 + 4096 * high, st.integers(0, 5), st.integers(0, 40))
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(st.booleans(), PIDS), max_size=400))
+def test_table_is_a_set(operations):
+    found, model = _trace.TraceeTable(), set()
+    for adding, pid in operations:
+        (found.add if adding else found.discard)(pid)
+        (model.add if adding else model.discard)(pid)
+        assert (pid in found) == adding
+    assert len(found) == len(model)
+    assert sorted(found) == sorted(model)
+    assert all(pid in found for pid in model)
+
+
+def test_table_of_thousands():
+    found = _trace.TraceeTable()
+    pids = range(300, 300 + 20000, 2)
+    for pid in pids:
+        found.add(pid)
+    assert len(found) == len(pids)
+    for pid in pids[: len(pids) // 2]:
+        found.discard(pid)
+    assert sorted(found) == list(pids[len(pids) // 2 :])
+    assert all(pid in found for pid in pids[len(pids) // 2 :])
 
 
 # ---------------------------------------------------------------- guests
