@@ -338,9 +338,9 @@ cdef void rebalance(supervisor_t *self) noexcept nogil:
     """Look at what each tracee did since the last tick: who lives on syscalls is pinned, who computes is not.
 
     Only processes of one thread are pinned, for threads are there to run side by side; a process that makes one is
-    released at once, and for good until it executes something. One that neither calls nor computes stays as it is: it is in
-    nobody's way, and when it wakes (a shell, after each command) it is where it should be. New processes begin where
-    their parent is, and the first guest begins pinned.
+    released at once, and for good until it executes something. One that neither calls nor computes stays as it is: it
+    is in nobody's way, and when it wakes (a shell, after each command) it is where it should be. New processes begin
+    where their parent is, and the first guest begins pinned.
     """
     cdef uint32_t i
     cdef uint64_t now, used
@@ -479,7 +479,7 @@ cdef void answer(supervisor_t *self, tracee_t *tracee) noexcept nogil:
         keep_cpus_hidden(self, tracee, regs.orig_rax)
     if not tracee.flags & TRACEE_GUEST or regs.rip - tracee.vdso < self.vdso_size:
         return
-    # rip is behind the instruction already, and rax holds -ENOSYS. With orig_rax -1 there is no call to make or restart.
+    # rip is behind the instruction already, and rax holds -ENOSYS. With orig_rax -1 there is no call to restart.
     regs.rax = regs.orig_rax
     regs.orig_rax = <unsigned long long>-1
     regs.rcx = regs.rip

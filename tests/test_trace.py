@@ -121,7 +121,7 @@ PIDS = st.builds(lambda low, high: low + 1 + 4096 * high, st.integers(0, 5), st.
 
 
 @settings(deadline=None)
-@given(st.lists(st.tuples(st.booleans(), PIDS), max_size=400))
+@given(st.lists(st.tuples(st.booleans(), PIDS), min_size=20, max_size=400))
 def test_table_is_a_set(operations):
     found, model = _trace.TraceeTable(), set()
     for adding, pid in operations:
