@@ -46,6 +46,30 @@ cdef bint descriptor_is_hidden(process_t *proc, int fd) noexcept nogil:
     return fd >= 0 and (fd == proc.image_fd or fd == proc.truss_fd)
 
 
+cdef int next_hidden(process_t *proc, uint32_t fd) noexcept nogil:
+    """The lowest hidden descriptor from `fd` on, or -1."""
+    cdef int found = -1
+    if proc.image_fd >= 0 and <uint32_t> proc.image_fd >= fd:
+        found = proc.image_fd
+    if proc.truss_fd >= 0 and <uint32_t> proc.truss_fd >= fd and (found < 0 or proc.truss_fd < found):
+        found = proc.truss_fd
+    return found
+
+
+cdef void move_hidden(process_t *proc, int fd) noexcept nogil:
+    """Give the guest the number of a hidden descriptor: it goes on under another, or is given up where there is none
+    (the image is rebuilt when it is needed, truss falls silent)."""
+    cdef long moved = linux_syscall3(SYS_fcntl, fd, 1030, fd + 1)       # F_DUPFD_CLOEXEC
+    if is_error(moved):
+        moved = linux_syscall3(SYS_fcntl, fd, 1030, 3)
+    if is_error(moved):
+        moved = -1
+    if fd == proc.image_fd:
+        proc.image_fd = <int> moved
+    elif fd == proc.truss_fd:
+        proc.truss_fd = <int> moved
+
+
 cdef void after_fork(process_t *proc) noexcept nogil:
     """What each domain has to do in the child of a fork."""
     pass

@@ -202,7 +202,7 @@ TEST(errors)
 	CHECK_ERR(sys(SYS_getdirentries, file, buffer, 4096, NULL), EINVAL);
 	CHECK_EQ(sys(SYS_pipe2, ends, 0), 0);
 	CHECK_ERR(sys(SYS_getdirentries, ends[0], buffer, 4096, NULL), EINVAL);
-	CHECK_ERR(sys(SYS_getdirentries, fd, buffer, 1UL << 40, NULL), EINVAL);
+	CHECK_ERR(sys(SYS_getdirentries, fd, buffer, 1UL << 63, NULL), EINVAL);	/* above IOSIZE_MAX */
 	CHECK_ERR(sys(SYS_getdirentries, fd, 8, 4096, NULL), EFAULT);
 	/* No entry fits. */
 	CHECK_ERR(sys(SYS_getdirentries, fd, buffer, 16, NULL), EINVAL);

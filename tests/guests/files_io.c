@@ -20,9 +20,11 @@ TEST(read_write)
 	CHECK_EQ(sys(SYS_write, fd, buffer, 0), 0);
 	CHECK_ERR(sys(SYS_read, 999, buffer, 1), EBADF);
 	CHECK_ERR(sys(SYS_write, -1, buffer, 1), EBADF);
-	/* More than IOSIZE_MAX (INT_MAX unless kern.iosize_max... says otherwise) is EINVAL. */
-	CHECK_ERR(sys(SYS_read, fd, buffer, ~0UL), EINVAL);
-	CHECK_ERR(sys(SYS_write, fd, buffer, 1UL << 63), EINVAL);
+	/* More than IOSIZE_MAX is EINVAL; Linux looks at the buffer first, which cannot be that large. */
+	long ret = sys(SYS_read, fd, buffer, ~0UL);
+	CHECK(ret == -EINVAL || ret == -EFAULT);
+	ret = sys(SYS_write, fd, buffer, 1UL << 63);
+	CHECK(ret == -EINVAL || ret == -EFAULT);
 }
 
 TEST(positioned)
@@ -63,7 +65,8 @@ TEST(vectors)
 	CHECK_ERR(sys(SYS_writev, fd, out, -1), EINVAL);
 	CHECK_ERR(sys(SYS_preadv, fd, in, 1, -1L), EINVAL);
 	struct iovec huge[2] = { { a, 1UL << 62 }, { b, 1UL << 62 } };
-	CHECK_ERR(sys(SYS_readv, fd, huge, 2), EINVAL);
+	long ret = sys(SYS_readv, fd, huge, 2);
+	CHECK(ret == -EINVAL || ret == -EFAULT);	/* as a huge read */
 }
 
 TEST(seek)

@@ -1,0 +1,109 @@
+# Directories: getdirentries and its former layouts, the current directory. Model: FreeBSD sys/kern/vfs_syscalls.c
+# (kern_getdirentries), vfs_cache.c (sys___getcwd).
+#
+# Offsets are Linux's cookies: what d_off, *basep and lseek tell is a place that lseek takes back.
+
+cdef extern from "<sys/syscall.h>" nogil:
+    const long SYS_getdents64
+
+cdef enum:
+    DIRECTORY_BUFFER = 6144             # Linux's entries; the shim stack is small
+    DIRENT_MAX = 288                    # FreeBSD's longest record, with a name of 255 bytes
+    PROC_SUPER_MAGIC = 0x9fa0
+
+
+cdef bint entry_is_hidden(process_t *proc, int fd, const linux_dirent64 *entry) noexcept nogil:
+    """True for the name of a hidden descriptor in a directory of /proc that lists descriptors (/dev/fd)."""
+    cdef uint64_t number = 0
+    cdef int i = 0
+    cdef linux_statfs fs
+    while 48 <= entry.d_name[i] <= 57 and i < 9:
+        number = number * 10 + entry.d_name[i] - 48
+        i += 1
+    if i == 0 or entry.d_name[i] != 0 or not descriptor_is_hidden(proc, <int> number) or entry.d_type != 10:
+        return False
+    return (not is_error(linux_syscall2(SYS_fstatfs, <uint32_t> fd, <uint64_t> &fs))
+            and fs.f_type == PROC_SUPER_MAGIC)
+
+
+cdef long read_directory(area_t *area, int fd, uaddr buffer, uint64_t count, uaddr base, bint old) noexcept nogil:
+    """getdirentries(2): entries in FreeBSD's layout, or in that of FreeBSD 11 (`old`)."""
+    cdef char source[DIRECTORY_BUFFER]
+    cdef char record[DIRENT_MAX]
+    cdef linux_dirent64 *entry
+    cdef uint64_t room = count, ask, size
+    cdef long start = 0, got, at = 0, result
+    cdef int64_t place = -1
+    cdef char zero = 0
+    if <int64_t> count < 0:
+        return -EINVAL
+    if base != 0 or count < 1024:
+        start = linux_syscall3(SYS_lseek, <uint32_t> fd, 0, SEEK_CUR)
+        if is_error(start):
+            return -EINVAL if start == -ESPIPE else start
+    # A record of FreeBSD's is at most 8 bytes longer than Linux's, which has 24 at least: three quarters fit for sure.
+    ask = DIRECTORY_BUFFER if count > DIRECTORY_BUFFER else count
+    if not old and count >= 1024 and ask > count / 4 * 3:
+        ask = count / 4 * 3
+    if count != 0 and copyout(&zero, buffer, 1) < 0:
+        return -EFAULT
+    got = linux_syscall3(SYS_getdents64, <uint32_t> fd, <uint64_t> source, ask)
+    if is_error(got):
+        if got == -ENOENT:
+            got = 0                     # the directory is removed: FreeBSD finds it empty
+        else:
+            return -EINVAL if got == -ENOTDIR else got
+    while at < got:
+        entry = <linux_dirent64 *> &source[at]
+        at += entry.d_reclen
+        if entry_is_hidden(area.proc, fd, entry):
+            place = entry.d_off
+            continue
+        if old:
+            size = freebsd11_dirent_from_linux(record, DIRENT_MAX, entry)
+        else:
+            size = freebsd_dirent_from_linux(record, DIRENT_MAX, entry)
+        if size == 0:
+            place = entry.d_off         # no name of FreeBSD's is that long
+            continue
+        if size > room or copyout(record, buffer + (count - room), size) < 0:
+            if room == count and place < 0:
+                place = start
+            result = linux_syscall3(SYS_lseek, <uint32_t> fd, <uint64_t> place, SEEK_SET)
+            if room == count:
+                return -EINVAL if size > room else -EFAULT
+            break
+        place = entry.d_off
+        room -= size
+    if base != 0 and store_guest64(base, <uint64_t> start) < 0:
+        return -EFAULT
+    return <long> (count - room)
+
+
+cdef public long sys_getdirentries(frame_t *frame, area_t *area) noexcept nogil:
+    return read_directory(area, <int> frame.arg[0], frame.arg[1], frame.arg[2], frame.arg[3], False)
+
+
+cdef public long sys_freebsd11_getdirentries(frame_t *frame, area_t *area) noexcept nogil:
+    return read_directory(area, <int> frame.arg[0], frame.arg[1], <uint32_t> frame.arg[2], frame.arg[3], True)
+
+
+cdef public long sys_freebsd11_getdents(frame_t *frame, area_t *area) noexcept nogil:
+    return read_directory(area, <int> frame.arg[0], frame.arg[1], frame.arg[2], 0, True)
+
+
+cdef public long sys___getcwd(frame_t *frame, area_t *area) noexcept nogil:
+    """The current directory with its NUL; returns 0. Too small a buffer is ENOMEM, what has no name here ENOENT."""
+    cdef uint64_t size = frame.arg[1]
+    cdef char first = 0
+    cdef long result
+    if size < 2:
+        return -EINVAL
+    if size > PATH_MAX:
+        size = PATH_MAX
+    result = linux_syscall2(SYS_getcwd, frame.arg[0], size)
+    if is_error(result):
+        return -ENOMEM if result == -ERANGE else result
+    if copyin(frame.arg[0], &first, 1) < 0:
+        return -EFAULT
+    return 0 if first == 47 else -ENOENT        # Linux: "(unreachable)/..."

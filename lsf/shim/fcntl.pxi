@@ -1,0 +1,294 @@
+# Descriptors: close, dup, fcntl, locks, pipes. Model: FreeBSD sys/kern/kern_descrip.c, sys_pipe.c.
+#
+# The shim's own descriptors (its image, the output of truss) are hidden: every call here answers EBADF for them, the
+# ranges of close_range leave them out, and who wants one's number gets it (it moves).
+
+cdef extern from "<sys/syscall.h>" nogil:
+    const long SYS_dup, SYS_dup2, SYS_dup3, SYS_close_range, SYS_flock, SYS_pipe2, SYS_fadvise64, SYS_fstatfs
+
+cdef enum:
+    LINUX_F_DUPFD = 0
+    LINUX_F_GETFD = 1
+    LINUX_F_SETFD = 2
+    LINUX_F_GETFL = 3
+    LINUX_F_SETFL = 4
+    LINUX_F_GETLK = 5
+    LINUX_F_SETLK = 6
+    LINUX_F_SETLKW = 7
+    LINUX_F_SETOWN = 8
+    LINUX_F_GETOWN_EX = 16
+    LINUX_F_OWNER_PGRP = 2
+    LINUX_F_DUPFD_CLOEXEC = 1030
+    LINUX_F_ADD_SEALS = 1033
+    LINUX_F_GET_SEALS = 1034
+    LINUX_FADV_NORMAL = 0
+    LINUX_FADV_RANDOM = 1
+    LINUX_FADV_SEQUENTIAL = 2
+    LINUX_CLOSE_RANGE_CLOEXEC = 4
+
+cdef enum:
+    LINUX_O_CREAT = 0o100
+    LINUX_O_EXCL = 0o200
+    LINUX_O_NOCTTY = 0o400
+    LINUX_O_TRUNC = 0o1000
+    LINUX_O_APPEND = 0o2000
+    LINUX_O_NONBLOCK = 0o4000
+    LINUX_O_ASYNC = 0o20000
+    LINUX_O_DIRECT = 0o40000
+    LINUX_O_DIRECTORY = 0o200000
+    LINUX_O_NOFOLLOW = 0o400000
+    LINUX_O_CLOEXEC = 0o2000000
+    LINUX_O_PATH = 0o10000000
+
+
+cdef public long sys_close(frame_t *frame, area_t *area) noexcept nogil:
+    if descriptor_is_hidden(area.proc, <int> frame.arg[0]):
+        return -EBADF
+    return linux_syscall1(SYS_close, <uint32_t> frame.arg[0])
+
+
+cdef void close_between(uint32_t low, uint32_t high, uint32_t flags) noexcept nogil:
+    """close_range(2), also on a kernel that has none (Linux 5.9 has) or where a filter refuses it."""
+    cdef uint64_t limit[2]
+    cdef uint32_t fd = low
+    cdef long result
+    if low > high:
+        return
+    result = linux_syscall3(SYS_close_range, low, high, flags)
+    if result != -ENOSYS and result != -EPERM and result != -EINVAL:
+        return
+    limit[0] = 0
+    linux_syscall4(SYS_prlimit64, 0, 7, 0, <uint64_t> limit)       # RLIMIT_NOFILE
+    while fd <= high and fd < limit[0]:
+        if flags:
+            linux_syscall3(SYS_fcntl, fd, LINUX_F_SETFD, 1)
+        else:
+            linux_syscall1(SYS_close, fd)
+        fd += 1
+
+
+cdef void close_visible(process_t *proc, uint32_t low, uint32_t high, uint32_t flags) noexcept nogil:
+    """Close, or mark close-on-exec, what the guest sees between two numbers, both included."""
+    cdef int hidden
+    while True:
+        hidden = next_hidden(proc, low)
+        if hidden < 0 or <uint32_t> hidden > high:
+            break
+        if <uint32_t> hidden > low:
+            close_between(low, <uint32_t> hidden - 1, flags)
+        low = <uint32_t> hidden + 1
+    close_between(low, high, flags)
+
+
+cdef public long sys_close_range(frame_t *frame, area_t *area) noexcept nogil:
+    cdef uint32_t low = <uint32_t> frame.arg[0], high = <uint32_t> frame.arg[1], flags = <uint32_t> frame.arg[2]
+    if flags & ~<uint32_t> FREEBSD_CLOSE_RANGE_CLOEXEC or low > high:
+        return -EINVAL
+    close_visible(area.proc, low, high, LINUX_CLOSE_RANGE_CLOEXEC if flags else 0)
+    return 0
+
+
+cdef public long sys_freebsd12_closefrom(frame_t *frame, area_t *area) noexcept nogil:
+    cdef int low = <int> frame.arg[0]
+    close_visible(area.proc, <uint32_t> low if low > 0 else 0, 0x7fffffff, 0)
+    return 0
+
+
+cdef long duplicate(process_t *proc, int fd, uint64_t floor_, bint close_on_exec) noexcept nogil:
+    """The lowest free descriptor from `floor_` on becomes a duplicate of fd."""
+    if descriptor_is_hidden(proc, fd):
+        return -EBADF
+    return linux_syscall3(SYS_fcntl, <uint32_t> fd, LINUX_F_DUPFD_CLOEXEC if close_on_exec else LINUX_F_DUPFD, floor_)
+
+
+cdef long duplicate_onto(process_t *proc, int fd, int to, bint close_on_exec) noexcept nogil:
+    """dup2: descriptor `to` becomes a duplicate of fd."""
+    cdef long result
+    if descriptor_is_hidden(proc, fd):
+        return -EBADF
+    if fd == to:
+        result = linux_syscall2(SYS_fcntl, <uint32_t> fd, LINUX_F_GETFD)
+        if is_error(result):
+            return result
+        if close_on_exec:
+            linux_syscall3(SYS_fcntl, <uint32_t> fd, LINUX_F_SETFD, 1)
+        return to
+    if descriptor_is_hidden(proc, to):
+        if is_error(linux_syscall2(SYS_fcntl, <uint32_t> fd, LINUX_F_GETFD)):
+            return -EBADF
+        move_hidden(proc, to)
+    while True:
+        result = linux_syscall3(SYS_dup3, <uint32_t> fd, <uint32_t> to, LINUX_O_CLOEXEC if close_on_exec else 0)
+        if result != -EBUSY:        # another thread's open has the number and not yet the file
+            return result
+
+
+cdef public long sys_dup(frame_t *frame, area_t *area) noexcept nogil:
+    if descriptor_is_hidden(area.proc, <int> frame.arg[0]):
+        return -EBADF
+    return linux_syscall1(SYS_dup, <uint32_t> frame.arg[0])
+
+
+cdef public long sys_dup2(frame_t *frame, area_t *area) noexcept nogil:
+    return duplicate_onto(area.proc, <int> frame.arg[0], <int> frame.arg[1], False)
+
+
+cdef long get_status_flags(int fd) noexcept nogil:
+    """F_GETFL: FreeBSD keeps the flags of FMASK alone, Linux also O_NOFOLLOW, O_DIRECTORY and O_LARGEFILE."""
+    cdef long flags = linux_syscall2(SYS_fcntl, <uint32_t> fd, LINUX_F_GETFL)
+    if is_error(flags):
+        return flags
+    return linux_to_freebsd_open_flags(<uint32_t> flags) & (
+        FREEBSD_O_ACCMODE | FREEBSD_O_NONBLOCK | FREEBSD_O_APPEND | FREEBSD_O_ASYNC | FREEBSD_O_SYNC
+        | FREEBSD_O_DSYNC | FREEBSD_O_DIRECT | FREEBSD_O_PATH)
+
+
+cdef long set_status_flags(int fd, uint32_t flags) noexcept nogil:
+    cdef uint64_t linux = <uint64_t> freebsd_to_linux_open_flags(flags) & (
+        LINUX_O_APPEND | LINUX_O_NONBLOCK | LINUX_O_ASYNC | LINUX_O_DIRECT)
+    cdef long result = linux_syscall3(SYS_fcntl, <uint32_t> fd, LINUX_F_SETFL, linux)
+    if result == -EINVAL and linux & LINUX_O_DIRECT:
+        # A file system without direct I/O: for FreeBSD the flag is a hint.
+        result = linux_syscall3(SYS_fcntl, <uint32_t> fd, LINUX_F_SETFL, linux & ~<uint64_t> LINUX_O_DIRECT)
+    return result
+
+
+cdef long get_owner(area_t *area, int fd) noexcept nogil:
+    """F_GETOWN: a process, or minus a process group (which would look like an error without return_value)."""
+    cdef int32_t owner[2]
+    cdef long result
+    owner[0] = 0
+    owner[1] = 0
+    result = linux_syscall3(SYS_fcntl, <uint32_t> fd, LINUX_F_GETOWN_EX, <uint64_t> owner)
+    if is_error(result):
+        return result
+    if owner[0] == LINUX_F_OWNER_PGRP:
+        return return_value(area, -<long> owner[1])
+    return owner[1]
+
+
+cdef long record_lock(int fd, int command, uaddr lock, bint old) noexcept nogil:
+    """F_GETLK, F_SETLK, F_SETLKW with struct flock, or with the one of FreeBSD 7 (`old`)."""
+    cdef freebsd_flock flock_
+    cdef freebsd_oflock oflock
+    cdef linux_flock linux
+    cdef long result
+    if old:
+        if copyin(lock, &oflock, sizeof(oflock)) < 0:
+            return -EFAULT
+        freebsd_flock_from_oflock(&flock_, &oflock)
+    elif copyin(lock, &flock_, sizeof(flock_)) < 0:
+        return -EFAULT
+    # FreeBSD locks files alone, Linux pipes too.
+    result = linux_syscall3(SYS_lseek, <uint32_t> fd, 0, 1)
+    if is_error(result):
+        return -EBADF
+    result = linux_flock_from_freebsd(&linux, &flock_)
+    if result < 0:
+        return result
+    if command == LINUX_F_SETLKW:
+        return restartable(blocking_syscall(SYS_fcntl, <uint32_t> fd, LINUX_F_SETLKW, <uint64_t> &linux, 0, 0, 0))
+    result = linux_syscall3(SYS_fcntl, <uint32_t> fd, command, <uint64_t> &linux)
+    if is_error(result) or command != LINUX_F_GETLK:
+        return -EAGAIN if result == -EACCES else result
+    freebsd_flock_from_linux(&flock_, &linux)
+    if old:
+        freebsd_oflock_from_freebsd(&oflock, &flock_)
+        return copyout(&oflock, lock, sizeof(oflock))
+    return copyout(&flock_, lock, sizeof(flock_))
+
+
+cdef long read_ahead(int fd, bint on) noexcept nogil:
+    cdef long result = linux_syscall4(SYS_fadvise64, <uint32_t> fd, 0, 0,
+                                      LINUX_FADV_SEQUENTIAL if on else LINUX_FADV_RANDOM)
+    return -EBADF if result == -ESPIPE else result         # FreeBSD: not a vnode
+
+
+cdef public long sys_fcntl(frame_t *frame, area_t *area) noexcept nogil:
+    cdef process_t *proc = area.proc
+    cdef int fd = <int> frame.arg[0], command = <int> frame.arg[1]
+    cdef int value = <int> frame.arg[2]
+    cdef long result
+    if descriptor_is_hidden(proc, fd):
+        return -EBADF
+    if command == FREEBSD_F_GETFD:
+        return linux_syscall2(SYS_fcntl, <uint32_t> fd, LINUX_F_GETFD)
+    if command == FREEBSD_F_SETFD:
+        return linux_syscall3(SYS_fcntl, <uint32_t> fd, LINUX_F_SETFD, value & FREEBSD_FD_CLOEXEC)
+    if command == FREEBSD_F_GETFL:
+        return get_status_flags(fd)
+    if command == FREEBSD_F_SETFL:
+        return set_status_flags(fd, <uint32_t> value)
+    if command == FREEBSD_F_DUPFD or command == FREEBSD_F_DUPFD_CLOEXEC:
+        if value < 0:
+            return -EINVAL
+        return duplicate(proc, fd, <uint64_t> value, command == FREEBSD_F_DUPFD_CLOEXEC)
+    if command == FREEBSD_F_DUP2FD or command == FREEBSD_F_DUP2FD_CLOEXEC:
+        return duplicate_onto(proc, fd, value, command == FREEBSD_F_DUP2FD_CLOEXEC)
+    if command == FREEBSD_F_GETLK:
+        return record_lock(fd, LINUX_F_GETLK, frame.arg[2], False)
+    if command == FREEBSD_F_SETLK:
+        return record_lock(fd, LINUX_F_SETLK, frame.arg[2], False)
+    if command == FREEBSD_F_SETLKW:
+        return record_lock(fd, LINUX_F_SETLKW, frame.arg[2], False)
+    if command == FREEBSD_F_OGETLK:
+        return record_lock(fd, LINUX_F_GETLK, frame.arg[2], True)
+    if command == FREEBSD_F_OSETLK:
+        return record_lock(fd, LINUX_F_SETLK, frame.arg[2], True)
+    if command == FREEBSD_F_OSETLKW:
+        return record_lock(fd, LINUX_F_SETLKW, frame.arg[2], True)
+    if command == FREEBSD_F_GETOWN:
+        return get_owner(area, fd)
+    if command == FREEBSD_F_SETOWN:
+        return linux_syscall3(SYS_fcntl, <uint32_t> fd, LINUX_F_SETOWN, <uint64_t> <int64_t> value)
+    if command == FREEBSD_F_READAHEAD:
+        return read_ahead(fd, value > 0)
+    if command == FREEBSD_F_RDAHEAD:
+        return read_ahead(fd, value != 0)
+    if command == FREEBSD_F_ADD_SEALS:
+        return linux_syscall3(SYS_fcntl, <uint32_t> fd, LINUX_F_ADD_SEALS, <uint32_t> value)
+    if command == FREEBSD_F_GET_SEALS:
+        return linux_syscall2(SYS_fcntl, <uint32_t> fd, LINUX_F_GET_SEALS)
+    result = linux_syscall2(SYS_fcntl, <uint32_t> fd, LINUX_F_GETFD)
+    if is_error(result):
+        return result
+    if command == FREEBSD_F_ISUNIONSTACK:
+        return 0
+    return -EINVAL
+
+
+cdef public long sys_flock(frame_t *frame, area_t *area) noexcept nogil:
+    """FreeBSD looks at LOCK_UN, LOCK_EX and LOCK_SH in this order, where Linux wants exactly one."""
+    cdef uint32_t how = <uint32_t> frame.arg[1], linux
+    if descriptor_is_hidden(area.proc, <int> frame.arg[0]):
+        return -EBADF
+    if how & FREEBSD_LOCK_UN:
+        linux = FREEBSD_LOCK_UN
+    elif how & FREEBSD_LOCK_EX:
+        linux = FREEBSD_LOCK_EX | how & FREEBSD_LOCK_NB
+    elif how & FREEBSD_LOCK_SH:
+        linux = FREEBSD_LOCK_SH | how & FREEBSD_LOCK_NB
+    else:
+        return -EBADF
+    return restartable(blocking_syscall(SYS_flock, <uint32_t> frame.arg[0], linux, 0, 0, 0, 0))
+
+
+cdef public long sys_pipe2(frame_t *frame, area_t *area) noexcept nogil:
+    cdef uint32_t flags = <uint32_t> frame.arg[1], linux = 0
+    if flags & ~<uint32_t> (FREEBSD_O_CLOEXEC | FREEBSD_O_NONBLOCK):
+        return -EINVAL
+    if flags & FREEBSD_O_CLOEXEC:
+        linux |= LINUX_O_CLOEXEC
+    if flags & FREEBSD_O_NONBLOCK:
+        linux |= LINUX_O_NONBLOCK
+    return linux_syscall2(SYS_pipe2, frame.arg[0], linux)
+
+
+cdef public long sys_freebsd10_pipe(frame_t *frame, area_t *area) noexcept nogil:
+    """The pipe(2) of FreeBSD 10: two return values."""
+    cdef int32_t ends[2]
+    cdef long result = linux_syscall2(SYS_pipe2, <uint64_t> ends, 0)
+    if is_error(result):
+        return result
+    frame.arg[2] = <uint32_t> ends[1]
+    return ends[0]

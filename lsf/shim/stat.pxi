@@ -1,0 +1,122 @@
+# stat and its former layouts. Model: FreeBSD sys/kern/vfs_syscalls.c (kern_statat), kern_descrip.c (kern_fstat).
+#
+# All of them ask statx(2): it costs what stat(2) does and tells the birth time and the file flags too.
+
+cdef extern from "<sys/syscall.h>" nogil:
+    const long SYS_statx
+
+cdef enum:
+    LINUX_STATX_ALL = 0xfff             # the basic ones and the birth time
+
+
+cdef long stat_file(int dirfd, uaddr path, uint32_t flags, freebsd_stat *st) noexcept nogil:
+    """fstatat(2) with FreeBSD's flags."""
+    cdef linux_statx sx
+    cdef uint64_t linux_flags = 0
+    cdef long result, fd
+    if flags:
+        if flags & ~<uint32_t> (FREEBSD_AT_SYMLINK_NOFOLLOW | FREEBSD_AT_EMPTY_PATH | FREEBSD_AT_RESOLVE_BENEATH):
+            return -EINVAL
+        if flags & FREEBSD_AT_SYMLINK_NOFOLLOW:
+            linux_flags = LINUX_AT_SYMLINK_NOFOLLOW
+        if flags & FREEBSD_AT_EMPTY_PATH:
+            linux_flags |= LINUX_AT_EMPTY_PATH
+        if flags & FREEBSD_AT_RESOLVE_BENEATH:
+            fd = open_beneath(dirfd, path, LINUX_O_PATH | LINUX_O_CLOEXEC
+                              | (LINUX_O_NOFOLLOW if flags & FREEBSD_AT_SYMLINK_NOFOLLOW else 0), 0)
+            if fd < 0:
+                return fd
+            result = stat_descriptor(<int> fd, st)
+            linux_syscall1(SYS_close, fd)
+            return result
+    result = linux_syscall5(SYS_statx, <uint64_t> <int64_t> dirfd, path, linux_flags, LINUX_STATX_ALL,
+                            <uint64_t> &sx)
+    if is_error(result):
+        return result
+    freebsd_stat_from_statx(st, &sx)
+    return 0
+
+
+cdef long stat_descriptor(int fd, freebsd_stat *st) noexcept nogil:
+    """fstat(2)."""
+    cdef linux_statx sx
+    cdef long result
+    if fd < 0:
+        return -EBADF                   # AT_FDCWD is a directory to statx
+    result = linux_syscall5(SYS_statx, fd, <uint64_t> <const char *> b"", LINUX_AT_EMPTY_PATH, LINUX_STATX_ALL,
+                            <uint64_t> &sx)
+    if is_error(result):
+        return result
+    freebsd_stat_from_statx(st, &sx)
+    return 0
+
+
+cdef public long sys_fstat(frame_t *frame, area_t *area) noexcept nogil:
+    cdef freebsd_stat st
+    cdef long result = stat_descriptor(<int> frame.arg[0], &st)
+    if result < 0:
+        return result
+    return copyout(&st, frame.arg[1], sizeof(st))
+
+
+cdef public long sys_fstatat(frame_t *frame, area_t *area) noexcept nogil:
+    cdef freebsd_stat st
+    cdef long result = stat_file(<int> frame.arg[0], frame.arg[1], <uint32_t> frame.arg[3], &st)
+    if result < 0:
+        return result
+    return copyout(&st, frame.arg[2], sizeof(st))
+
+
+# --- FreeBSD 11 and before -------------------------------------------------------------------------------------------
+
+
+cdef long copyout_stat11(long result, const freebsd_stat *st, uaddr target) noexcept nogil:
+    cdef freebsd11_stat old
+    if result < 0:
+        return result
+    freebsd11_stat_from_freebsd(&old, st)
+    return copyout(&old, target, sizeof(old))
+
+
+cdef long copyout_nstat(long result, const freebsd_stat *st, uaddr target) noexcept nogil:
+    cdef freebsd_nstat old
+    if result < 0:
+        return result
+    freebsd_nstat_from_freebsd(&old, st)
+    return copyout(&old, target, sizeof(old))
+
+
+cdef public long sys_freebsd11_stat(frame_t *frame, area_t *area) noexcept nogil:
+    cdef freebsd_stat st
+    return copyout_stat11(stat_file(AT_FDCWD, frame.arg[0], 0, &st), &st, frame.arg[1])
+
+
+cdef public long sys_freebsd11_fstat(frame_t *frame, area_t *area) noexcept nogil:
+    cdef freebsd_stat st
+    return copyout_stat11(stat_descriptor(<int> frame.arg[0], &st), &st, frame.arg[1])
+
+
+cdef public long sys_freebsd11_lstat(frame_t *frame, area_t *area) noexcept nogil:
+    cdef freebsd_stat st
+    return copyout_stat11(stat_file(AT_FDCWD, frame.arg[0], FREEBSD_AT_SYMLINK_NOFOLLOW, &st), &st, frame.arg[1])
+
+
+cdef public long sys_freebsd11_fstatat(frame_t *frame, area_t *area) noexcept nogil:
+    cdef freebsd_stat st
+    return copyout_stat11(stat_file(<int> frame.arg[0], frame.arg[1], <uint32_t> frame.arg[3], &st), &st,
+                          frame.arg[2])
+
+
+cdef public long sys_freebsd11_nstat(frame_t *frame, area_t *area) noexcept nogil:
+    cdef freebsd_stat st
+    return copyout_nstat(stat_file(AT_FDCWD, frame.arg[0], 0, &st), &st, frame.arg[1])
+
+
+cdef public long sys_freebsd11_nfstat(frame_t *frame, area_t *area) noexcept nogil:
+    cdef freebsd_stat st
+    return copyout_nstat(stat_descriptor(<int> frame.arg[0], &st), &st, frame.arg[1])
+
+
+cdef public long sys_freebsd11_nlstat(frame_t *frame, area_t *area) noexcept nogil:
+    cdef freebsd_stat st
+    return copyout_nstat(stat_file(AT_FDCWD, frame.arg[0], FREEBSD_AT_SYMLINK_NOFOLLOW, &st), &st, frame.arg[1])
