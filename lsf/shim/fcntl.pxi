@@ -153,7 +153,7 @@ cdef long set_status_flags(int fd, uint32_t flags) noexcept nogil:
     return result
 
 
-cdef long get_owner(area_t *area, int fd) noexcept nogil:
+cdef long get_signal_owner(area_t *area, int fd) noexcept nogil:
     """F_GETOWN: a process, or minus a process group (which would look like an error without return_value)."""
     cdef int32_t owner[2]
     cdef long result
@@ -238,7 +238,7 @@ cdef public long sys_fcntl(frame_t *frame, area_t *area) noexcept nogil:
     if command == FREEBSD_F_OSETLKW:
         return record_lock(fd, LINUX_F_SETLKW, frame.arg[2], True)
     if command == FREEBSD_F_GETOWN:
-        return get_owner(area, fd)
+        return get_signal_owner(area, fd)
     if command == FREEBSD_F_SETOWN:
         return linux_syscall3(SYS_fcntl, <uint32_t> fd, LINUX_F_SETOWN, <uint64_t> <int64_t> value)
     if command == FREEBSD_F_READAHEAD:
