@@ -15,9 +15,6 @@ cdef enum:
     LINUX_F_GETLK = 5
     LINUX_F_SETLK = 6
     LINUX_F_SETLKW = 7
-    LINUX_F_SETOWN = 8
-    LINUX_F_GETOWN_EX = 16
-    LINUX_F_OWNER_PGRP = 2
     LINUX_F_DUPFD_CLOEXEC = 1030
     LINUX_F_ADD_SEALS = 1033
     LINUX_F_GET_SEALS = 1034
@@ -155,16 +152,9 @@ cdef long set_status_flags(int fd, uint32_t flags) noexcept nogil:
 
 cdef long get_signal_owner(area_t *area, int fd) noexcept nogil:
     """F_GETOWN: a process, or minus a process group (which would look like an error without return_value)."""
-    cdef int32_t owner[2]
-    cdef long result
-    owner[0] = 0
-    owner[1] = 0
-    result = linux_syscall3(SYS_fcntl, <uint32_t> fd, LINUX_F_GETOWN_EX, <uint64_t> owner)
-    if is_error(result):
-        return result
-    if owner[0] == LINUX_F_OWNER_PGRP:
-        return return_value(area, -<long> owner[1])
-    return owner[1]
+    cdef int owner = 0
+    cdef long result = get_owner(fd, &owner)
+    return result if result < 0 else return_value(area, owner)
 
 
 cdef long record_lock(int fd, int command, uaddr lock, bint old) noexcept nogil:
@@ -240,7 +230,7 @@ cdef public long sys_fcntl(frame_t *frame, area_t *area) noexcept nogil:
     if command == FREEBSD_F_GETOWN:
         return get_signal_owner(area, fd)
     if command == FREEBSD_F_SETOWN:
-        return linux_syscall3(SYS_fcntl, <uint32_t> fd, LINUX_F_SETOWN, <uint64_t> <int64_t> value)
+        return set_owner(fd, value)
     if command == FREEBSD_F_READAHEAD:
         return read_ahead(fd, value > 0)
     if command == FREEBSD_F_RDAHEAD:

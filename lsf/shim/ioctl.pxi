@@ -4,7 +4,7 @@
 include "generated/ioctls.pxi"
 
 cdef extern from "<sys/syscall.h>" nogil:
-    const long SYS_lseek, SYS_getsockopt, SYS_fsync
+    const long SYS_getsockopt, SYS_fsync
 
 cdef enum:
     IOC_VOID = 0x20000000
