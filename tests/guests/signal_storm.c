@@ -1,0 +1,166 @@
+/* Signals at full rate from another process, over calls of every lane: no call may give a wrong result, no register may
+ * change, and every handler must return to where the program was. */
+#include "guest.h"
+
+static volatile u64 signals;
+static volatile u64 wrong_context;
+
+static void
+count(int signal, siginfo_t *info, void *context)
+{
+	ucontext_t *uc = context;
+	u64 rip = (u64)uc->uc_mcontext.mc_rip;
+
+	(void)info;
+	if (signal != SIGUSR1)
+		wrong_context++;
+	/* The context is the guest's own: nothing of the shim's range shows. */
+	if (rip >= 0x6ffff0000000UL && rip < 0x6ffff0100000UL)
+		wrong_context++;
+	if ((u64)uc->uc_mcontext.mc_rsp >= 0x6ffff0000000UL && (u64)uc->uc_mcontext.mc_rsp < 0x700030800000UL)
+		wrong_context++;
+	signals++;
+}
+
+static void
+storm(void (*work)(u64), int flags, u64 want)
+{
+	struct sigaction action = {0};
+	long parent = sys(SYS_getpid), child;
+	u64 rounds = 0;
+	int status;
+
+	action.sa_sigaction = count;
+	action.sa_flags = SA_SIGINFO | flags;
+	CHECK_EQ(sys(SYS_sigaction, SIGUSR1, &action, NULL), 0);
+	child = sys(SYS_fork);
+	CHECK(child >= 0);
+	if (child == 0) {
+		/* Ends when the parent kills it, or is gone. */
+		while (sys(SYS_kill, parent, SIGUSR1) == 0)
+			for (volatile int pause = 0; pause < 300; pause++)
+				;
+		guest_exit(0);
+	}
+	while (signals < want)
+		work(rounds++);
+	CHECK_EQ(sys(SYS_kill, child, SIGKILL), 0);
+	while (sys(SYS_wait4, child, &status, 0, NULL) == -EINTR)
+		;
+	CHECK_EQ(wrong_context, 0);
+	CHECK(rounds > 0);
+}
+
+static void
+pass_lane(u64 round)
+{
+	static long pid;
+
+	if (round == 0)
+		pid = sys(SYS_getpid);
+	for (int i = 0; i < 50; i++)
+		CHECK_EQ(sys(SYS_getpid), pid);
+}
+
+TEST(pass)
+{
+	storm(pass_lane, SA_RESTART, 20000);
+}
+
+static void
+translate_lane(u64 round)
+{
+	sigset_t set, old;
+
+	(void)round;
+	memset(&set, 0, sizeof(set));
+	for (int i = 0; i < 20; i++) {
+		memset(&old, 0xff, sizeof(old));
+		CHECK_EQ(sys(SYS_sigprocmask, SIG_BLOCK, &set, &old), 0);
+		for (int word = 0; word < 4; word++)
+			CHECK_EQ(old.__bits[word], 0);
+	}
+}
+
+TEST(translate)
+{
+	storm(translate_lane, 0, 20000);
+}
+
+static void
+failing_calls(u64 round)
+{
+	(void)round;
+	for (int i = 0; i < 20; i++) {
+		CHECK_EQ(sys(SYS_sigprocmask, SIG_BLOCK, 16, NULL), -EFAULT);
+		CHECK_EQ(sys(SYS_sigaction, 9999, NULL, NULL), -EINVAL);
+		CHECK_EQ(sys(SYS_read, 9999, NULL, 0), -EBADF);
+	}
+}
+
+TEST(errors)
+{
+	storm(failing_calls, SA_RESTART, 20000);
+}
+
+static void
+blocking_and_unblocking(u64 round)
+{
+	sigset_t set;
+
+	(void)round;
+	memset(&set, 0, sizeof(set));
+	set.__bits[_SIG_WORD(SIGUSR1)] = _SIG_BIT(SIGUSR1);
+	CHECK_EQ(sys(SYS_sigprocmask, SIG_BLOCK, &set, NULL), 0);
+	u64 before = signals;
+	for (int i = 0; i < 10; i++)
+		sys(SYS_getppid);
+	CHECK_EQ(signals, before);
+	CHECK_EQ(sys(SYS_sigprocmask, SIG_UNBLOCK, &set, NULL), 0);
+}
+
+TEST(masked)
+{
+	storm(blocking_and_unblocking, 0, 5000);
+}
+
+/* Registers and vector registers over user code only. */
+static void
+user_code(u64 round)
+{
+	u64 a = round * 3 + 1, b = round ^ 0x5555, c, d;
+	double x = (double)round, y;
+
+	for (int i = 0; i < 2000; i++) {
+		__asm__ volatile("mov %2, %0\n\tmov %3, %1\n\tlea (%0,%1), %0" : "=&r"(c), "=&r"(d) : "r"(a), "r"(b));
+		CHECK_EQ(c, a + b);
+		__asm__ volatile("movapd %1, %0\n\taddsd %0, %0" : "=&x"(y) : "x"(x));
+		CHECK(y == x + x);
+	}
+}
+
+TEST(user)
+{
+	storm(user_code, SA_RESTART, 20000);
+}
+
+static void
+forking(u64 round)
+{
+	int status = -1;
+	long child = sys(SYS_fork), got;
+
+	(void)round;
+	if (child == 0)
+		guest_exit(5);
+	CHECK(child > 0);
+	while ((got = sys(SYS_wait4, child, &status, 0, NULL)) == -EINTR)
+		;
+	CHECK_EQ(got, child);
+	CHECK_EQ(status, 5 << 8);
+}
+
+TEST(fork_under_fire)
+{
+	storm(forking, 0, 3000);
+}
