@@ -8,38 +8,56 @@ typedef unsigned char u8;
 typedef unsigned long u64;
 typedef long i64;
 
+/* Each call is a stub as libc has it: load the number, move the fourth argument, syscall, turn the carry into -errno. */
 #ifdef GUEST
-enum { EXIT = 1, READ = 3, WRITE = 4, OPEN = 5, CLOSE = 6, GETPPID = 39, SIGPROCMASK = 340, GETTIME = 232, FSTAT = 551,
-       FSTATAT = 552, LSEEK = 478, MONOTONIC = 4, REFUSED = 151, SETMASK = 3 };
+#define FINISH "	jnc 1f\n	neg %rax\n1:	ret\n"
+#else
+#define FINISH "	ret\n"
+#endif
+#define TEXT(number) #number
+#define STUB(name, number)                                                                                             \
+    i64 name(i64 a, i64 b, i64 c, i64 d);                                                                              \
+    __asm__(".p2align 4\n" #name ":\n	mov $" TEXT(number) ", %rax\n	mov %rcx, %r10\n	syscall\n" FINISH)
+#ifdef GUEST
+STUB(sys_exit, 1);
+STUB(sys_read, 3);
+STUB(sys_write, 4);
+STUB(sys_open, 5);
+STUB(sys_close, 6);
+STUB(sys_getppid, 39);
+STUB(sys_sigprocmask, 340);
+STUB(sys_clock_gettime, 232);
+STUB(sys_fstat, 551);
+STUB(sys_fstatat, 552);
+STUB(sys_lseek, 478);
+STUB(sys_refused, 151);
+enum { MONOTONIC = 4, SETMASK = 3 };
 __attribute__((section(".note.tag"), used, aligned(4))) static const struct {
     unsigned name_size, desc_size, type;
     char name[8];
     unsigned release;
 } abi_tag = {8, 4, 1, "FreeBSD", 1400097};
 #else
-enum { EXIT = 231, READ = 0, WRITE = 1, OPEN = 2, CLOSE = 3, GETPPID = 110, SIGPROCMASK = 14, GETTIME = 228, FSTAT = 5,
-       FSTATAT = 262, LSEEK = 8, MONOTONIC = 1, REFUSED = 999, SETMASK = 2 };
+STUB(sys_exit, 231);
+STUB(sys_read, 0);
+STUB(sys_write, 1);
+STUB(sys_open, 2);
+STUB(sys_close, 3);
+STUB(sys_getppid, 110);
+STUB(sys_sigprocmask, 14);
+STUB(sys_clock_gettime, 228);
+STUB(sys_fstat, 5);
+STUB(sys_fstatat, 262);
+STUB(sys_lseek, 8);
+STUB(sys_refused, 999);
+enum { MONOTONIC = 1, SETMASK = 2 };
 #endif
-
-static i64 call(i64 number, i64 a, i64 b, i64 c, i64 d)
-{
-    register i64 r10 __asm__("r10") = d;
-    u8 carry;
-    i64 result = number;
-    __asm__ volatile("syscall" : "+a"(result), "=@ccc"(carry), "+d"(c) : "D"(a), "S"(b), "r"(r10)
-                     : "rcx", "r8", "r9", "r11", "memory");
-#ifdef GUEST
-    return carry ? -result : result;
-#else
-    return result;
-#endif
-}
 
 static u64 now(void)
 {
     u64 time[2];
-    if (call(GETTIME, MONOTONIC, (i64) time, 0, 0) != 0)
-        call(EXIT, 3, 0, 0, 0);
+    if (sys_clock_gettime(MONOTONIC, (i64) time, 0, 0) != 0)
+        sys_exit(3, 0, 0, 0);
     return time[0] * 1000000000UL + time[1];
 }
 
@@ -61,7 +79,7 @@ static u64 parse(const char *text)
 static void require(i64 result)
 {
     if (result < 0)
-        call(EXIT, 4, 0, 0, 0);
+        sys_exit(4, 0, 0, 0);
 }
 
 static u64 buffer[64];
@@ -79,22 +97,22 @@ static u64 buffer[64];
 static u64 run(const char *name, u64 count)
 {
     u64 start;
-    i64 fd = call(OPEN, (i64) "/dev/zero", 0, 0, 0);
+    i64 fd = sys_open((i64) "/dev/zero", 0, 0, 0);
     require(fd);
-    LOOP("getppid", require(call(GETPPID, 0, 0, 0, 0)), call(GETPPID, 0, 0, 0, 0))
-    LOOP("read", require(call(READ, fd, (i64) buffer, 1, 0)), call(READ, fd, (i64) buffer, 1, 0))
-    LOOP("lseek", require(call(LSEEK, fd, 0, 0, 0)), call(LSEEK, fd, 0, 0, 0))
-    LOOP("fstat", require(call(FSTAT, fd, (i64) buffer, 0, 0)), call(FSTAT, fd, (i64) buffer, 0, 0))
-    LOOP("stat", require(call(FSTATAT, -100, (i64) "/dev/null", (i64) buffer, 0)),
-         call(FSTATAT, -100, (i64) "/dev/null", (i64) buffer, 0))
-    LOOP("open_close", require(call(CLOSE, call(OPEN, (i64) "/dev/null", 0, 0, 0), 0, 0, 0)),
-         call(CLOSE, call(OPEN, (i64) "/dev/null", 0, 0, 0), 0, 0, 0))
-    LOOP("sigprocmask", require(call(SIGPROCMASK, SETMASK, 0, (i64) buffer, 8)),
-         call(SIGPROCMASK, SETMASK, 0, (i64) buffer, 8))
-    LOOP("clock_gettime", require(call(GETTIME, MONOTONIC, (i64) buffer, 0, 0)),
-         call(GETTIME, MONOTONIC, (i64) buffer, 0, 0))
-    LOOP("refused", , call(REFUSED, 0, 0, 0, 0))
-    call(EXIT, 2, 0, 0, 0);
+    LOOP("getppid", require(sys_getppid(0, 0, 0, 0)), sys_getppid(0, 0, 0, 0))
+    LOOP("read", require(sys_read(fd, (i64) buffer, 1, 0)), sys_read(fd, (i64) buffer, 1, 0))
+    LOOP("lseek", require(sys_lseek(fd, 0, 0, 0)), sys_lseek(fd, 0, 0, 0))
+    LOOP("fstat", require(sys_fstat(fd, (i64) buffer, 0, 0)), sys_fstat(fd, (i64) buffer, 0, 0))
+    LOOP("stat", require(sys_fstatat(-100, (i64) "/dev/null", (i64) buffer, 0)),
+         sys_fstatat(-100, (i64) "/dev/null", (i64) buffer, 0))
+    LOOP("open_close", require(sys_close(sys_open((i64) "/dev/null", 0, 0, 0), 0, 0, 0)),
+         sys_close(sys_open((i64) "/dev/null", 0, 0, 0), 0, 0, 0))
+    LOOP("sigprocmask", require(sys_sigprocmask(SETMASK, 0, (i64) buffer, 8)),
+         sys_sigprocmask(SETMASK, 0, (i64) buffer, 8))
+    LOOP("clock_gettime", require(sys_clock_gettime(MONOTONIC, (i64) buffer, 0, 0)),
+         sys_clock_gettime(MONOTONIC, (i64) buffer, 0, 0))
+    LOOP("refused", , sys_refused(0, 0, 0, 0))
+    sys_exit(2, 0, 0, 0);
     return 0;
 }
 
@@ -105,14 +123,14 @@ __attribute__((used)) static void start(i64 *stack)
     int at = 23;
     u64 time;
     if (stack[0] != 3)
-        call(EXIT, 2, 0, 0, 0);
+        sys_exit(2, 0, 0, 0);
     time = run(argv[1], parse(argv[2]));
     digits[at] = '\n';
     do
         digits[--at] = (char) ('0' + time % 10);
     while (time /= 10);
-    call(WRITE, 1, (i64) (digits + at), 24 - at, 0);
-    call(EXIT, 0, 0, 0, 0);
+    sys_write(1, (i64) (digits + at), 24 - at, 0);
+    sys_exit(0, 0, 0, 0);
 }
 
 /* Linux starts with argc at rsp; FreeBSD gives its address in rdi. */

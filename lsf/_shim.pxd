@@ -57,6 +57,17 @@ cdef extern from "shim/runtime.h" nogil:
         uint64_t thread_start, thread_arg, thread_stack, thread_child_tid
         char name[24]
 
+    ctypedef struct patches_t "struct patches":
+        lock_t lock
+        uint32_t pools, shared, shared_overflow, patched, refused
+        uint64_t sites[4096]
+        uint64_t pool_start[16]
+        uint64_t pool_used[16]
+        uint64_t shared_start[32]
+        uint64_t shared_end[32]
+
+    const int PATCH_SITES, PATCH_POOLS, PATCH_SHARED
+
     enum:
         ENGINE_AUTO, ENGINE_SUD, ENGINE_TRAP, ENGINE_PTRACE
 
@@ -66,6 +77,7 @@ cdef extern from "shim/runtime.h" nogil:
     uint32_t *AREA_STATES
     uint8_t *AREA_MAPPED
     process_t *SHIM
+    patches_t *PATCHES
 
     long linux_syscall0(long nr)
     long linux_syscall1(long nr, uint64_t a)
@@ -104,6 +116,9 @@ cdef extern from "shim/runtime.h" nogil:
     char translate_return[1]
     char translate_commit[1]
     char translate_end[1]
+    char patch_entry[1]
+    char patch_args[1]
+    char patch_call[1]
     char sigpoint[1]
     char blocking_check[1]
     char blocking_call[1]
@@ -128,6 +143,7 @@ cdef extern from "shim/runtime.h" nogil:
     uint64_t atomic_or64(uint64_t *at, uint64_t bits)
     void lock_acquire(lock_t *lock)
     void lock_release(lock_t *lock)
+    uint64_t atomic_cas64(uint64_t *at, uint64_t expected, uint64_t value)
     int count_trailing_zeros(uint64_t bits)
     uint64_t read_xcr0()
     long seccomp_trap_outside_window()

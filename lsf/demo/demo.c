@@ -106,11 +106,17 @@ static u64 parse(const char *text)
     return value;
 }
 
+/* getppid as libc has it: the form that LSF's engines make a jump of. */
+#define TEXT_OF(number) #number
+#define TEXT(number) TEXT_OF(number)
+i64 getppid_stub(void);
+__asm__(".p2align 4\ngetppid_stub:\n	mov $" TEXT(SYS_getppid) ", %rax\n	mov %rcx, %r10\n	syscall\n	ret\n");
+
 static int time_calls(u64 count)
 {
     u64 start = now();
     for (u64 i = 0; i < count; i++)
-        call(SYS_getppid, 0, 0, 0, 0, 0, 0);
+        getppid_stub();
     print_number((i64) ((now() - start) / (count ? count : 1)));
     print("\n");
     return 0;
@@ -194,8 +200,9 @@ static void show_file(void)
 static void show_process(void)
 {
     int status = 0;
-    i64 child = call(SYS_fork, 0, 0, 0, 0, 0, 0);
+    i64 child;
     item("process");
+    child = call(SYS_fork, 0, 0, 0, 0, 0, 0);
     if (child == 0)
         call(SYS_exit, 7, 0, 0, 0, 0, 0);
     if (!check(child, "fork"))

@@ -76,6 +76,7 @@ cdef enum:
     AT_FDCWD = -100
     PAGE_SIZE = 4096
     PATH_MAX = 1024         # FreeBSD's
+    PATCH_POOL_SIZE = 65536
 
 
 cdef inline bint is_error(long result) noexcept nogil:
@@ -123,9 +124,15 @@ cdef long copyinstr(uaddr source, char *target, uint64_t max, uint64_t *length) 
     return 0
 
 
-cdef inline bint range_is_ours(uint64_t start, uint64_t size) noexcept nogil:
+cdef bint range_is_ours(uint64_t start, uint64_t size) noexcept nogil:
     """True where [start, start + size) touches memory of the shim (or wraps), which no guest call may change."""
-    return start + size < start or (start < SHIM_END and start + size > WINDOW_BASE)
+    cdef uint32_t i
+    if start + size < start or (start < SHIM_END and start + size > WINDOW_BASE):
+        return True
+    for i in range(PATCHES.pools):
+        if start < PATCHES.pool_start[i] + PATCH_POOL_SIZE and start + size > PATCHES.pool_start[i]:
+            return True
+    return False
 
 
 cdef inline uint64_t page_up(uint64_t value) noexcept nogil:

@@ -11,6 +11,7 @@
  *   pass_converted .. pass_end       rax is FreeBSD's errno: finish
  *   translate .. translate_args      rax, rcx and all arguments but rsp intact: rewind
  *   translate_args .. translate_call as before, rdi and rsi are in the frame: rewind
+ *   patch_entry .. patch_call        as translate .. translate_call
  *   translate_commit .. translate_end  the frame alone says how the guest goes on: finish
  *   anything else in the window      defer
  */
@@ -134,6 +135,32 @@ translate_deferred:
     mov     FRAME_RSP(%rsp), %rsp
 global sigpoint
     hlt
+
+/* Where an engine leads the second trap of a site: patch_site(frame, area) makes a jump of the site if it can, and the
+ * call is executed again. At a fixed place, for the supervisor of the ptrace engine. */
+    .org    entry + PATCH_ENTRY_OFFSET
+global patch_entry
+    mov     %rsp, %gs:AREA_GUEST_RSP
+    mov     %gs:AREA_FRAME, %rsp
+    mov     %rdi, FRAME_RDI(%rsp)
+    mov     %rsi, FRAME_RSI(%rsp)
+    mov     %rdx, FRAME_RDX(%rsp)
+    mov     %r10, FRAME_R10(%rsp)
+    mov     %r8, FRAME_R8(%rsp)
+    mov     %r9, FRAME_R9(%rsp)
+    mov     %eax, %eax
+    mov     %rax, FRAME_NR(%rsp)
+    mov     %rcx, FRAME_RET(%rsp)
+    mov     %gs:AREA_GUEST_RSP, %r11
+    mov     %r11, FRAME_RSP(%rsp)
+    cld
+    lea     patch_site(%rip), %r11
+global patch_args
+    mov     %rsp, %rdi
+    mov     %gs:AREA_SELF, %rsi
+global patch_call
+    call    *%r11
+    jmp     translate_return
 
 /* long blocking_syscall(long nr, a, b, c, d, e, f): a Linux call that may block. A signal that arrives before the
  * syscall instruction sends it to blocking_cancel, so that none is lost between the check and the wait. */
@@ -370,8 +397,10 @@ global sigcode
     call    *SIGFRAME_HANDLER(%rsp)
     lea     SIGFRAME_UC(%rsp), %rdi
     mov     $417, %eax              /* SYS_sigreturn */
+    lea     1f(%rip), %rcx          /* as a patched site has it: no trap, and the syscall is there to restart at */
+    jmp     entry
     syscall
-    hlt
+1:  hlt
 global sigcode_end
 
     .section .note.GNU-stack, "", @progbits

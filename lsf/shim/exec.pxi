@@ -144,7 +144,7 @@ cdef int image_rebuild() noexcept nogil:
     phdr[1].p_memsz = PAGE_SIZE
     phdr[2].p_offset = PAGE_SIZE + text + PAGE_SIZE
     phdr[2].p_vaddr = <uint64_t> SHIM
-    phdr[2].p_memsz = 0x30000
+    phdr[2].p_memsz = 0x3a000
     phdr[2].p_flags = 6
     phdr[3].p_type = PT_GNU_STACK
     phdr[3].p_flags = 6

@@ -9,6 +9,8 @@
  * instruction inside it through and redirects every other one to its first byte (`entry`). */
 #define WINDOW_BASE 0x6ffff0000000
 #define WINDOW_SIZE 0x100000
+/* A second address that an engine may redirect to: `patch_entry`. */
+#define PATCH_ENTRY_OFFSET 0x400
 /* The guest's signal trampoline: FreeBSD code, so it lies outside the window. */
 #define SIGCODE_BASE 0x6ffff0100000
 #define SIGCODE_SIZE 0x1000

@@ -24,6 +24,7 @@ AT(frame, r15, FRAME_R15);
 _Static_assert(sizeof(struct frame) == FRAME_SIZE, "struct frame");
 _Static_assert(sizeof(struct area) <= AREA_STRIDE - AREA_STRUCT, "struct area");
 _Static_assert(sizeof(struct process) <= 0x10000, "struct process");
+_Static_assert(sizeof(struct patches) <= 0xa000, "struct patches");
 _Static_assert(AREAS_BASE + (uint64_t) AREA_COUNT * AREA_STRIDE <= SHIM_END, "areas");
 
 /* The lane table of a thread whose every call takes the translate lane (truss). */
@@ -65,11 +66,12 @@ LSF_HIDDEN int memcmp(const void *a, const void *b, size_t n)
 }
 
 /* The writable data at DATA_BASE: struct process, then the areas' states. */
-__attribute__((section(".shimdata,\"aw\",@nobits#"), used)) static char shim_data[0x30000];
+__attribute__((section(".shimdata,\"aw\",@nobits#"), used)) static char shim_data[0x3a000];
 #else
 struct process hosted_process;
 uint32_t hosted_area_states[AREA_COUNT];
 uint8_t hosted_area_mapped[AREA_COUNT];
+struct patches hosted_patches;
 char image_text_end[1];
 
 #include <signal.h>

@@ -105,6 +105,19 @@ struct process {
     uint64_t spare[32];
 };
 
+/* Site patching. Outside struct process: a vfork child patches the text that it shares with its parent. */
+#define PATCH_SITES 4096
+#define PATCH_POOLS 16
+#define PATCH_SHARED 32
+struct patches {
+    struct lock lock;
+    uint32_t pools, shared, shared_overflow;
+    uint32_t patched, refused;
+    uint64_t sites[PATCH_SITES];            /* a site's address, its state in the top byte */
+    uint64_t pool_start[PATCH_POOLS], pool_used[PATCH_POOLS];
+    uint64_t shared_start[PATCH_SHARED], shared_end[PATCH_SHARED];  /* the guest's MAP_SHARED mappings */
+};
+
 #define LSF_HIDDEN __attribute__((visibility("hidden")))
 
 /* The states of the areas (0 free, else in use) and whether each is mapped stand outside struct process: a vfork child
@@ -113,7 +126,9 @@ struct process {
 LSF_HIDDEN extern struct process hosted_process;
 LSF_HIDDEN extern uint32_t hosted_area_states[AREA_COUNT];
 LSF_HIDDEN extern uint8_t hosted_area_mapped[AREA_COUNT];
+LSF_HIDDEN extern struct patches hosted_patches;
 #define SHIM (&hosted_process)
+#define PATCHES (&hosted_patches)
 #define AREA_STATES hosted_area_states
 #define AREA_MAPPED hosted_area_mapped
 /* runtime.c: the one area of the extension, and a fault handler for the accessors around each call. */
@@ -124,6 +139,7 @@ LSF_HIDDEN extern void hosted_unguard(void);
 #define SHIM ((struct process *) DATA_BASE)
 #define AREA_STATES ((uint32_t *) (DATA_BASE + 0x10000))
 #define AREA_MAPPED ((uint8_t *) (DATA_BASE + 0x20000))
+#define PATCHES ((struct patches *) (DATA_BASE + 0x30000))
 #endif
 
 static inline long linux_syscall6(long nr, uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e, uint64_t f)
@@ -164,7 +180,7 @@ LSF_HIDDEN extern long cas_guest64(uaddr at, uint64_t *expected, uint64_t value)
 LSF_HIDDEN extern char accessors[], accessors_end[], accessor_fault[];
 LSF_HIDDEN extern char entry[], pass_number[], pass_syscall[], pass_return[], pass_converted[], pass_end[];
 LSF_HIDDEN extern char translate[], translate_args[], translate_call[], translate_return[], translate_commit[], translate_end[];
-LSF_HIDDEN extern char sigpoint[], blocking_check[], blocking_call[], blocking_cancel[], signal_restorer[], sigcode[], sigcode_end[];
+LSF_HIDDEN extern char patch_entry[], patch_args[], patch_call[], sigpoint[], blocking_check[], blocking_call[], blocking_cancel[], signal_restorer[], sigcode[], sigcode_end[];
 LSF_HIDDEN extern void resume_from(void *linux_frame) __attribute__((noreturn));
 LSF_HIDDEN extern void enter_guest(uint64_t start, uint64_t stack) __attribute__((noreturn));
 LSF_HIDDEN extern long clone_thread(uint64_t flags, void *stack, uint64_t parent_tid, void *child_tid, uint64_t tls);
@@ -188,6 +204,11 @@ static inline void write_fsbase(uint64_t base) { __asm__ volatile("wrfsbase %0" 
 static inline void write_gsbase(uint64_t base) { __asm__ volatile("wrgsbase %0" : : "r"(base)); }
 
 static inline uint32_t atomic_cas32(uint32_t *at, uint32_t expected, uint32_t value)
+{
+    __atomic_compare_exchange_n(at, &expected, value, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+    return expected;
+}
+static inline uint64_t atomic_cas64(uint64_t *at, uint64_t expected, uint64_t value)
 {
     __atomic_compare_exchange_n(at, &expected, value, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
     return expected;

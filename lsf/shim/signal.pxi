@@ -327,10 +327,10 @@ cdef bint finish_translated(linux_ucontext *uc, area_t *area) noexcept nogil:
     return finish_call(uc, <long> frame.result, frame.nr, frame.ret, area)
 
 
-cdef void on_shim_stack_rewind(linux_ucontext *uc, area_t *area) noexcept nogil:
-    """Interrupted before the call was begun: back to the site."""
-    if uc.uc_mcontext.rip >= <uint64_t> translate and is_shim_stack(uc.uc_mcontext.rsp):
-        if uc.uc_mcontext.rip > <uint64_t> translate_args:
+cdef void rewind(linux_ucontext *uc, area_t *area, uint64_t args) noexcept nogil:
+    """Interrupted before the call was begun: back to the site. Past `args` rdi and rsi are in the frame."""
+    if is_shim_stack(uc.uc_mcontext.rsp):
+        if uc.uc_mcontext.rip > args:
             uc.uc_mcontext.rdi = area.frame.arg[0]
             uc.uc_mcontext.rsi = area.frame.arg[1]
         uc.uc_mcontext.rsp = area.guest_rsp
@@ -369,6 +369,8 @@ cdef public void on_signal(int linux, linux_siginfo *info, linux_ucontext *uc) n
             return
         uc.uc_mcontext.rcx = rip
         uc.uc_mcontext.rip = <uint64_t> entry
+        if second_trap(area.proc, rip):
+            uc.uc_mcontext.rip = <uint64_t> patch_entry
         uc.uc_mcontext.eflags &= ~<uint64_t> (PSL_AC | PSL_D)
         return
     if from_kernel and (linux == LINUX_SIGSEGV or linux == LINUX_SIGBUS):
@@ -398,7 +400,9 @@ cdef public void on_signal(int linux, linux_siginfo *info, linux_ucontext *uc) n
         uc.uc_mcontext.rip = area.ret
         uc.uc_mcontext.eflags |= PSL_C
     elif <uint64_t> translate <= rip <= <uint64_t> translate_call:
-        on_shim_stack_rewind(uc, area)
+        rewind(uc, area, <uint64_t> translate_args)
+    elif <uint64_t> patch_entry <= rip <= <uint64_t> patch_call:
+        rewind(uc, area, <uint64_t> patch_args)
     elif <uint64_t> translate_commit <= rip < <uint64_t> translate_end:
         restart = finish_translated(uc, area)
     else:
