@@ -15,6 +15,7 @@ cdef enum:
     CLONE_CHILD_SETTID = 0x1000000
     LINUX_SIGCHLD_EXIT = 17
     FUTEX_WAKE = 1
+    LINUX_SI_TKILL = -6
 
 
 cdef void locks_acquire(process_t *proc) noexcept nogil:
@@ -24,9 +25,11 @@ cdef void locks_acquire(process_t *proc) noexcept nogil:
     lock_acquire(&proc.lock_memory)
     lock_acquire(&proc.lock_signal)
     lock_acquire(&proc.lock_truss)
+    lock_acquire(&PATCHES.lock)
 
 
 cdef void locks_release(process_t *proc) noexcept nogil:
+    lock_release(&PATCHES.lock)
     lock_release(&proc.lock_truss)
     lock_release(&proc.lock_signal)
     lock_release(&proc.lock_memory)
@@ -207,6 +210,9 @@ cdef public long sys_thr_self(frame_t *frame, area_t *area) noexcept nogil:
 cdef public long sys_thr_exit(frame_t *frame, area_t *area) noexcept nogil:
     """End this thread; the kernel clears the area's state word when it is gone."""
     block_all(NULL)
+    if area.deferred and (<linux_siginfo *> area.info).si_code != LINUX_SI_TKILL:
+        # It was sent to the process, and came to this thread by chance: another one shall have it.
+        linux_syscall3(SYS_rt_sigqueueinfo, area.proc.pid, area.deferred, <uint64_t> area.info)
     if frame.arg[0] != 0:
         store_guest64(frame.arg[0], 1)
         linux_syscall3(SYS_futex, frame.arg[0], FUTEX_WAKE, 0x7fffffff)

@@ -177,6 +177,8 @@ cdef long map_guest(process_t *proc, uint64_t addr, uint64_t len_, uint64_t prot
         result = linux_syscall6(SYS_mmap, addr, size, prot, linux, fd, pos)
     if is_error(result):
         return map_error(result, prot, fd)
+    if linux & LINUX_MAP_SHARED:
+        note_shared_mapping(result, size)
     if flags & FREEBSD_MAP_NOCORE:
         linux_syscall3(SYS_madvise, result, size, LINUX_MADV_DONTDUMP)
     return result + <long> offset
@@ -201,6 +203,7 @@ cdef public long sys_munmap(frame_t *frame, area_t *area) noexcept nogil:
         return -EINVAL
     if range_is_kept(area.proc, start, end - start):
         return -EINVAL
+    forget_shared_mapping(start, end - start)
     return linux_syscall2(SYS_munmap, start, end - start)
 
 
