@@ -15,7 +15,6 @@ cdef enum:
     CLONE_CHILD_SETTID = 0x1000000
     LINUX_SIGCHLD_EXIT = 17
     FUTEX_WAKE = 1
-    LINUX_SI_TKILL = -6
 
 
 cdef void locks_acquire(process_t *proc) noexcept nogil:
