@@ -33,6 +33,8 @@ cdef extern from "shim/runtime.h" nogil:
         uint64_t unknown_reported[10]
         void *events
         void *threads
+        uint32_t umtx_shared_waiters
+        int64_t umtx_min_timeout
         uint32_t sugid
 
     ctypedef struct area_t "struct area":
@@ -56,6 +58,8 @@ cdef extern from "shim/runtime.h" nogil:
         uint64_t scratch, scratch_size
         uint64_t thread_start, thread_arg, thread_stack, thread_child_tid
         char name[24]
+        uint32_t wakeup
+        uint64_t robust[3]
 
     ctypedef struct patches_t "struct patches":
         lock_t lock
@@ -140,6 +144,7 @@ cdef extern from "shim/runtime.h" nogil:
     void atomic_store32(uint32_t *at, uint32_t value)
     uint32_t atomic_or32(uint32_t *at, uint32_t bits)
     uint32_t atomic_and32(uint32_t *at, uint32_t bits)
+    uint32_t atomic_add32(uint32_t *at, uint32_t value)
     uint64_t atomic_or64(uint64_t *at, uint64_t bits)
     void lock_acquire(lock_t *lock)
     void lock_release(lock_t *lock)

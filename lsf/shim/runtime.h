@@ -61,6 +61,8 @@ struct area {
     uint64_t scratch, scratch_size;     /* memory to give back when this area is freed */
     uint64_t thread_start, thread_arg, thread_stack, thread_child_tid;
     char name[24];
+    uint32_t wakeup;            /* thr_wake's, for thr_suspend */
+    uint64_t robust[3];         /* UMTX_OP_ROBUST_LISTS: shared list, private list, the mutex in between */
 };
 
 struct handler {
@@ -102,6 +104,8 @@ struct process {
     void *events;               /* event.pxi's */
     void *threads;              /* thread.pxi's */
     uint32_t sugid;             /* cred.pxi's: user or group ids changed since the program was executed */
+    uint32_t umtx_shared_waiters;   /* threads in a WAIT that is not _PRIVATE */
+    int64_t umtx_min_timeout;   /* nanoseconds */
     uint64_t spare[32];
 };
 
@@ -218,6 +222,7 @@ static inline uint32_t atomic_load32(uint32_t *at) { return __atomic_load_n(at, 
 static inline void atomic_store32(uint32_t *at, uint32_t value) { __atomic_store_n(at, value, __ATOMIC_SEQ_CST); }
 static inline uint32_t atomic_or32(uint32_t *at, uint32_t bits) { return __atomic_fetch_or(at, bits, __ATOMIC_SEQ_CST); }
 static inline uint32_t atomic_and32(uint32_t *at, uint32_t bits) { return __atomic_fetch_and(at, bits, __ATOMIC_SEQ_CST); }
+static inline uint32_t atomic_add32(uint32_t *at, uint32_t value) { return __atomic_fetch_add(at, value, __ATOMIC_SEQ_CST); }
 static inline uint64_t atomic_or64(uint64_t *at, uint64_t bits) { return __atomic_fetch_or(at, bits, __ATOMIC_SEQ_CST); }
 
 /* A futex mutex (0 free, 1 taken, 2 taken and waited for). */

@@ -1,0 +1,190 @@
+# The calls of libthr on threads. What makes and ends one is in fork.pxi. Model: FreeBSD sys/kern/kern_thr.c.
+
+cdef enum:
+    MAXCOMLEN = 19
+    PR_SET_NAME = 15
+
+
+cdef area_t *thread_find(process_t *proc, int64_t id_) noexcept nogil:
+    """The area of this process's thread with that number, or NULL. Areas are mapped in order."""
+    cdef int i
+    cdef area_t *area
+    for i in range(AREA_COUNT):
+        if AREA_MAPPED[i] == 0 and i > 0:
+            return NULL
+        if AREA_STATES[i] != 0:
+            area = area_at(i)
+            if area.tid == id_ and area.proc == proc:
+                return area
+    return NULL
+
+
+cdef bint thread_is_last(area_t *self) noexcept nogil:
+    """True where no other thread of this process lives."""
+    cdef int i
+    for i in range(AREA_COUNT):
+        if AREA_MAPPED[i] == 0 and i > 0:
+            return True
+        if AREA_STATES[i] != 0 and i != <int> self.index and area_at(i).proc == self.proc:
+            return False
+    return True
+
+
+cdef long thread_signal(process_t *proc, int64_t id_, uint64_t signo) noexcept nogil:
+    """Send a signal to a thread of this process, by number: 0, -ESRCH, or -EINVAL for no signal."""
+    cdef int linux = linux_signal_number(signo)
+    cdef area_t *area
+    if id_ <= 0 or id_ > INT_MAX:
+        return -ESRCH
+    # sig 0 asks Linux whether the thread lives; that comes before the check of the signal, as in FreeBSD.
+    if linux < 0:
+        return -ESRCH if linux_syscall3(SYS_tgkill, proc.pid, id_, 0) == -ESRCH else -EINVAL
+    return linux_syscall3(SYS_tgkill, proc.pid, id_, linux)
+
+
+cdef long thread_signal_others(process_t *proc, area_t *self, uint64_t signo) noexcept nogil:
+    """Send a signal to every thread but the caller: -ESRCH where there is no other."""
+    cdef int linux = linux_signal_number(signo)
+    cdef long result = -ESRCH
+    cdef int i
+    cdef area_t *area
+    if linux < 0:
+        return -EINVAL
+    for i in range(AREA_COUNT):
+        if AREA_MAPPED[i] == 0 and i > 0:
+            break
+        if AREA_STATES[i] == 0:
+            continue
+        area = area_at(i)
+        if area == self or area.proc != proc or area.tid == 0:
+            continue
+        if linux_syscall3(SYS_tgkill, proc.pid, area.tid, linux) == 0:
+            result = 0
+            if linux == 0:
+                break
+    return result
+
+
+cdef public long sys_thr_kill(frame_t *frame, area_t *area) noexcept nogil:
+    if <int64_t> frame.arg[0] == -1:
+        return thread_signal_others(area.proc, area, frame.arg[1])
+    return thread_signal(area.proc, <int64_t> frame.arg[0], frame.arg[1])
+
+
+cdef public long sys_thr_kill2(frame_t *frame, area_t *area) noexcept nogil:
+    """thr_kill in a process that is named. Its threads are Linux's, so a Linux process is as good."""
+    cdef int pid = <int> frame.arg[0]
+    cdef int64_t id_ = <int64_t> frame.arg[1]
+    cdef int linux = linux_signal_number(frame.arg[2])
+    cdef long result
+    if pid == area.proc.pid and id_ == -1:
+        return thread_signal_others(area.proc, area, frame.arg[2])
+    if pid <= 0:
+        return -ESRCH
+    if id_ == -1:
+        result = linux_syscall2(SYS_kill, pid, 0)
+        if result < 0:
+            return result
+        if linux < 0:
+            return -EINVAL
+        return threads_signal(pid, linux)
+    if id_ <= 0 or id_ > INT_MAX:
+        return -ESRCH
+    if linux < 0:
+        result = linux_syscall3(SYS_tgkill, pid, id_, 0)
+        return result if result < 0 else -EINVAL
+    return linux_syscall3(SYS_tgkill, pid, id_, linux)
+
+
+cdef long threads_signal(int pid, int linux) noexcept nogil:
+    """Send a signal to each thread of another process, by its list in /proc; without one, to its first thread."""
+    cdef char path[64]
+    cdef char entries[2048]
+    cdef uint64_t at = append(path, 0, 64, b"/proc/"), offset, tid
+    cdef long fd, size, result = -ESRCH
+    cdef char *name
+    at = append_number(path, at, 64, <uint64_t> pid, 10)
+    append(path, at, 64, b"/task")
+    fd = linux_syscall4(SYS_openat, <uint64_t> AT_FDCWD, <uint64_t> path, 0x90000, 0)     # O_DIRECTORY | O_CLOEXEC
+    if fd < 0:
+        return linux_syscall3(SYS_tgkill, pid, pid, linux)
+    while True:
+        size = linux_syscall3(SYS_getdents64, fd, <uint64_t> entries, sizeof(entries))
+        if size <= 0:
+            break
+        offset = 0
+        while offset < <uint64_t> size:
+            name = &entries[offset + 19]                    # struct linux_dirent64: d_ino, d_off, d_reclen, d_type
+            offset += (<uint16_t *> &entries[offset + 16])[0]
+            tid = 0
+            while 48 <= name[0] <= 57:
+                tid = tid * 10 + <uint64_t> (name[0] - 48)
+                name += 1
+            if tid != 0 and linux_syscall3(SYS_tgkill, pid, tid, linux) == 0:
+                result = 0
+    linux_syscall1(SYS_close, fd)
+    return result
+
+
+cdef public long sys_thr_set_name(frame_t *frame, area_t *area) noexcept nogil:
+    """Name a thread of this process. Linux keeps the first 15 characters. The first thread's Linux name is the
+    command's, which thr_set_name does not change on FreeBSD: its name is kept by the shim alone."""
+    cdef char name[MAXCOMLEN + 1]
+    cdef char path[64]
+    cdef area_t *thread
+    cdef uint64_t at
+    cdef long result = 0, fd
+    memset(name, 0, sizeof(name))
+    if frame.arg[1] != 0:
+        result = copyinstr(frame.arg[1], name, MAXCOMLEN + 1, NULL)
+        if result == -ENAMETOOLONG:
+            name[MAXCOMLEN] = 0
+        elif result < 0:
+            return result
+    thread = thread_find(area.proc, <int64_t> frame.arg[0])
+    if thread == NULL:
+        return -ESRCH
+    memcpy(thread.name, name, MAXCOMLEN + 1)
+    if thread.tid == area.proc.pid:
+        return 0
+    if thread == area:
+        linux_syscall2(SYS_prctl, PR_SET_NAME, <uint64_t> name)
+        return 0
+    at = append(path, 0, 64, b"/proc/self/task/")
+    at = append_number(path, at, 64, <uint64_t> thread.tid, 10)
+    append(path, at, 64, b"/comm")
+    fd = linux_syscall4(SYS_openat, <uint64_t> AT_FDCWD, <uint64_t> path, 0x80001, 0)     # O_WRONLY | O_CLOEXEC
+    if fd >= 0:
+        linux_syscall3(SYS_write, fd, <uint64_t> name, string_length(name))
+        linux_syscall1(SYS_close, fd)
+    return 0
+
+
+cdef public long sys_thr_suspend(frame_t *frame, area_t *area) noexcept nogil:
+    """Sleep until thr_wake names this thread; one that came before counts."""
+    cdef freebsd_timespec timeout
+    cdef deadline_t deadline
+    cdef long result
+    deadline.kind = DEADLINE_NONE
+    if frame.arg[0] != 0:
+        if copyin(frame.arg[0], &timeout, sizeof(timeout)) < 0:
+            return -EFAULT
+        if not timespec_is_interval(&timeout):
+            return -EINVAL
+        deadline_set(area.proc, &deadline, &timeout, FREEBSD_CLOCK_MONOTONIC, False)
+    while atomic_swap32(&area.wakeup, 0) == 0:
+        result = umtx_sleep(area.proc, <uint64_t> &area.wakeup, 0, False, FUTEX_ANY, &deadline)
+        if result < 0 and result != -EAGAIN:
+            if atomic_swap32(&area.wakeup, 0) != 0:
+                return 0
+            return result if deadline.kind != DEADLINE_NONE else restartable(result)
+    return 0
+
+
+cdef public long sys_thr_wake(frame_t *frame, area_t *area) noexcept nogil:
+    cdef area_t *thread = thread_find(area.proc, <int64_t> frame.arg[0])
+    if thread == NULL:
+        return -ESRCH
+    atomic_store32(&thread.wakeup, 1)
+    umtx_wake(<uint64_t> &thread.wakeup, 1, False, FUTEX_ANY)
+    return 0
