@@ -20,8 +20,8 @@ from pathlib import Path
 import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
-from lsf._structs import CONSTANTS, OFFSETS, SIZES, convert
 
+from lsf._structs import CONSTANTS, OFFSETS, SIZES, convert
 from lsf.freebsd import flags, signals
 
 ROOT = Path(__file__).resolve().parent.parent
