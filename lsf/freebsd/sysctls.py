@@ -1,0 +1,418 @@
+"""The tree of sysctl names: numbers, types and where each value comes from.
+
+One row per name in ROWS, in FreeBSD's order of numbers within a node:
+
+    name | number | type | source | description
+
+number  FreeBSD's own (`<sys/sysctl.h>`), or `auto`: one that FreeBSD gives out at boot; programs ask for it by name.
+type    `N` node, `A` string, `I` int, `IU` unsigned, `L` long, `LU` unsigned long, `Q` int64, `QU` uint64, `S,name` a
+        structure; and behind a blank the flags `w` (a privileged user may write it), `W` (anybody may), `s` (not listed).
+source  `= 5`, `= "text"`  a constant
+        `file PATH FIELD DEFAULT`  the FIELDth number (from 0) in a file of Linux's /proc
+        `call FUNCTION [ARGUMENT]`  the shim's sysctl_FUNCTION, with a number of its own; on a node it takes the rest of
+        the name. Nothing: a plain node.
+
+Model: the SYSCTL_ declarations in FreeBSD's sys/kern, sys/vm and sys/amd64.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+#: Numbers that FreeBSD gives out itself start here (CTL_AUTO_START).
+AUTO = 0x100
+
+KIND = {"N": 1, "I": 2, "A": 3, "Q": 4, "S": 5, "IU": 6, "L": 7, "LU": 8, "QU": 9}
+SIZES = {"I": 4, "IU": 4, "L": 8, "LU": 8, "Q": 8, "QU": 8}
+CTLFLAG_RD = 0x80000000
+CTLFLAG_WR = 0x40000000
+CTLFLAG_ANYBODY = 0x10000000
+CTLFLAG_SKIP = 0x01000000
+CTLFLAG_MPSAFE = 0x00040000
+
+ROWS = """
+sysctl | 0 | N | | Sysctl internal magic
+sysctl.name | 1 | N W | call name |
+sysctl.next | 2 | N W | call next |
+sysctl.name2oid | 3 | I W | call name2oid |
+sysctl.oidfmt | 4 | N W | call oidfmt |
+sysctl.oiddescr | 5 | N W | call oiddescr |
+sysctl.oidlabel | 6 | N W | call oidlabel |
+sysctl.nextnoskip | 7 | N W | call next 1 |
+kern | 1 | N | | High kernel, proc, limits &c
+kern.ostype | 1 | A | = "FreeBSD" | Operating system type
+kern.osrelease | 2 | A | call osrelease | Operating system release
+kern.osrevision | 3 | I | = 199506 | Operating system revision
+kern.version | 4 | A | call version | Kernel version
+kern.maxvnodes | 5 | I w | = 100000 | Target for maximum number of vnodes
+kern.maxproc | 6 | I | file /proc/sys/kernel/pid_max 0 99999 | Maximum number of processes
+kern.maxfiles | 7 | I w | file /proc/sys/fs/file-max 0 100000 | Maximum number of files
+kern.argmax | 8 | I | = 524288 | Maximum bytes of argument to execve(2)
+kern.securelevel | 9 | I w | = -1 | Current secure level
+kern.hostname | 10 | A w | call hostname | Hostname
+kern.hostid | 11 | LU w | call hostid | Host ID
+kern.clockrate | 12 | S,clockinfo | call clockrate | Rate and period of various kernel clocks
+kern.posix1version | 17 | I | = 200112 | Version of POSIX attempting to comply to
+kern.ngroups | 18 | I | = 1023 | Maximum number of supplemental groups a user can belong to
+kern.job_control | 19 | I | = 1 | Whether job control is available
+kern.saved_ids | 20 | I | = 0 | Whether saved set-group/user ID is available
+kern.boottime | 21 | S,timeval | call boottime | Estimated system boottime
+kern.domainname | 22 | A w | call domainname | Name of the current YP/NIS domain
+kern.osreldate | 24 | I | call osreldate | Kernel release date
+kern.bootfile | 26 | A w | = "/boot/kernel/kernel" | Name of kernel file booted
+kern.maxfilesperproc | 27 | I w | file /proc/sys/fs/nr_open 0 1048576 | Maximum files allowed open per process
+kern.maxprocperuid | 28 | I w | call limit 7 | Maximum processes allowed per userid
+kern.ipc | 30 | N | | IPC
+kern.ps_strings | 32 | LU | call process 0 | Location of process' ps_strings structure
+kern.usrstack | 33 | LU | call process 1 | Top of process stack
+kern.logsigexit | 34 | I w | = 0 | Log processes quitting on abnormal signals to syslog(3)
+kern.iov_max | 35 | I | = 1024 | Maximum number of elements in an I/O vector; sysconf(_SC_IOV_MAX)
+kern.hostuuid | 36 | A w | call hostuuid | Host UUID
+kern.arandom | 37 | S,random | call arandom | arc4rand
+kern.maxphys | 38 | I | = 1048576 | Maximum block I/O access size
+kern.ident | auto | A | = "LSF" | Kernel identifier
+kern.openfiles | auto | I | file /proc/sys/fs/file-nr 0 0 | System-wide number of open files
+kern.stackprot | auto | I | call process 2 | Stack memory permissions
+kern.ccpu | auto | I | = 1948 | Decay factor used for updating %CPU
+kern.fscale | auto | I | = 2048 | Fixed-point scale factor used for calculating load average values
+kern.cp_time | auto | L | call cp_time | CPU time statistics
+kern.cp_times | auto | L | call cp_times | per-CPU time statistics
+kern.hz | auto | I | = 1000 | Number of clock ticks per second
+kern.maxusers | auto | I | = 384 | Hint for kernel tuning
+kern.nselcoll | auto | I | = 0 |
+kern.pid_max | auto | I | file /proc/sys/kernel/pid_max 0 99999 | Maximum allowed pid
+kern.lastpid | auto | I | file /proc/loadavg 5 0 | Last used PID
+kern.randompid | auto | I w | = 0 | Random PID modulus
+kern.trap_enotcap | auto | I w | = 0 | Deliver SIGTRAP on ECAPMODE and ENOTCAPABLE
+kern.module_path | auto | A w | = "/boot/kernel;/boot/modules" | module load search path
+kern.corefile | auto | A w | = "%N.core" | Process corefile name format string
+kern.coredump | auto | I w | = 1 | Enable/Disable coredumps
+kern.disks | auto | A | = "" | names of available disks
+kern.console | auto | A | = "" | Console device control
+kern.vty | auto | A | = "" | Console vty driver
+kern.vm_guest | auto | A | = "none" | Virtual machine guest detected?
+kern.conftxt | auto | A | = "ident\\tLSF\\nmachine\\tamd64\\n" | Kernel configuration file
+kern.kq_calloutmax | auto | I w | = 4096 | Maximum number of callouts allocated for kqueue
+kern.threads | auto | N | | thread allocation
+kern.threads.max_threads_per_proc | auto | I w | = 1500 | Limit on threads per proc
+kern.sched | auto | N | | Scheduler
+kern.sched.name | auto | A | = "ULE" | Scheduler name
+kern.sched.cpusetsize | auto | I | = 128 | sizeof(cpuset_t)
+kern.sched.cpusetsizemin | auto | I | = 32 | minimal size of a cpuset
+kern.sched.quantum | auto | I w | = 94488 | Quantum for timeshare threads in microseconds
+kern.smp | auto | N | | Kernel SMP
+kern.smp.maxid | auto | I | call ncpu -1 | Max CPU ID.
+kern.smp.maxcpus | auto | I | = 1024 | Max number of CPUs that the system was compiled for.
+kern.smp.active | auto | I | call process 3 | Indicates system is running in SMP mode
+kern.smp.disabled | auto | I | = 0 | SMP has been disabled from the loader
+kern.smp.cpus | auto | I | call ncpu | Number of CPUs online
+kern.smp.cores | auto | I | call ncpu | Number of physical cores online
+kern.smp.threads_per_core | auto | I | = 1 | Number of SMT threads online per core
+kern.features | auto | N | | Kernel Features
+kern.features.compat_freebsd4 | auto | I | = 0 |
+kern.features.compat_freebsd10 | auto | I | = 1 |
+kern.features.compat_freebsd11 | auto | I | = 1 |
+kern.features.compat_freebsd12 | auto | I | = 1 |
+kern.features.inet | auto | I | = 1 | Internet Protocol version 4
+kern.features.inet6 | auto | I | = 1 | Internet Protocol version 6
+kern.features.posix_shm | auto | I | = 1 | POSIX shared memory
+kern.features.evdev_support | auto | I | = 0 | Evdev support in hybrid drivers
+kern.elf64 | auto | N | | ELF sysctls
+kern.elf64.fallback_brand | auto | I w | = -1 | ELF64 brand of last resort
+kern.elf64.nxstack | auto | I w | = 1 | ELF64: support PT_GNU_STACK for non-executable stack control
+kern.elf64.aslr | auto | N | |
+kern.elf64.aslr.enable | auto | I w | = 1 | ELF64: enable address map randomization
+kern.elf64.aslr.pie_enable | auto | I w | = 1 | ELF64: enable address map randomization for PIE binaries
+kern.elf64.aslr.stack | auto | I w | = 1 | ELF64: enable stack address randomization
+kern.elf64.allow_wx | auto | I w | = 1 | ELF64: Allow pages to be mapped simultaneously writable and executable
+kern.timecounter | auto | N | |
+kern.timecounter.hardware | auto | A w | = "TSC" | Timecounter hardware selected
+kern.timecounter.choice | auto | A | = "TSC(1000)" | Timecounter hardware detected
+kern.timecounter.fast_gettime | auto | I w | = 0 | Enable fast time of day
+kern.ipc.maxsockbuf | auto | LU w | file /proc/sys/net/core/rmem_max 0 2097152 | Maximum socket buffer size
+kern.ipc.soacceptqueue | auto | I w | file /proc/sys/net/core/somaxconn 0 128 | Maximum listen socket pending connection accept queue size
+kern.ipc.somaxconn | auto | I w | file /proc/sys/net/core/somaxconn 0 128 | Maximum listen socket pending connection accept queue size (compat)
+kern.ipc.maxsockets | auto | I w | = 100000 | Maximum number of sockets available
+kern.ipc.nmbclusters | auto | I w | = 250000 | Maximum number of mbuf clusters allowed
+kern.ipc.maxpipekva | auto | LU w | = 100000000 | Pipe KVA limit
+kern.ipc.shmmax | auto | LU w | = 536870912 | Maximum shared memory segment size
+kern.ipc.shmmin | auto | LU w | = 1 | Minimum shared memory segment size
+kern.ipc.shmmni | auto | LU | = 192 | Number of shared memory identifiers
+kern.ipc.shmseg | auto | LU | = 128 | Number of segments per process
+kern.ipc.shmall | auto | LU w | = 131072 | Maximum number of pages available for shared memory
+kern.ipc.semmni | auto | I | = 50 | Number of semaphore identifiers
+kern.ipc.semmns | auto | I | = 340 | Maximum number of semaphores in the system
+kern.ipc.semmsl | auto | I w | = 340 | Max semaphores per id
+kern.ipc.semopm | auto | I | = 100 | Max operations per semop call
+kern.ipc.semvmx | auto | I w | = 32767 | Semaphore maximum value
+vm | 2 | N | | Virtual memory
+vm.vmtotal | 1 | S,vmtotal | call vmtotal | System virtual memory statistics
+vm.loadavg | 2 | S,loadavg | call loadavg | Machine loadaverage history
+vm.v_free_min | 3 | IU w | = 25000 | Minimum low-free-pages threshold
+vm.v_free_target | 4 | IU w | = 85000 | Desired free pages
+vm.v_free_reserved | 5 | IU w | = 5000 | Pages reserved for deadlock
+vm.v_inactive_target | 6 | IU w | = 128000 | Pages desired inactive
+vm.swap_enabled | 11 | I w | = 1 | Enable entire process swapout
+vm.overcommit | 12 | I w | = 0 | Configure virtual memory overcommit behavior. See tuning(7) for details.
+vm.swap_total | auto | QU | call memory 10 | Total amount of available swap storage.
+vm.swap_reserved | auto | QU | call memory 11 | Amount of swap storage needed to back all allocated anonymous memory.
+vm.nswapdev | auto | I | call swap_devices | Number of swap devices
+vm.swap_info | auto | N | call swap_info | Swap statistics by device
+vm.kmem_size | auto | LU | call memory 0 | Size of kernel memory
+vm.max_wired | auto | LU | call memory 8 | System-wide limit to user-wired page count
+vm.stats | auto | N | | VM meter stats
+vm.stats.sys | auto | N | | VM meter sys stats
+vm.stats.sys.v_swtch | auto | QU | call vmstat 0 | Context switches
+vm.stats.sys.v_intr | auto | QU | call vmstat 1 | Device interrupts
+vm.stats.sys.v_trap | auto | QU | = 0 | Traps
+vm.stats.sys.v_syscall | auto | QU | = 0 | System calls
+vm.stats.sys.v_soft | auto | QU | = 0 | Software interrupts
+vm.stats.vm | auto | N | | VM meter vm stats
+vm.stats.vm.v_vm_faults | auto | QU | call vmstat 2 | Address memory faults
+vm.stats.vm.v_forks | auto | QU | call vmstat 3 | Number of fork() calls
+vm.stats.vm.v_swapin | auto | QU | = 0 | Swap pager pageins
+vm.stats.vm.v_swapout | auto | QU | = 0 | Swap pager pageouts
+vm.stats.vm.v_swappgsin | auto | QU | = 0 | Swap pages swapped in
+vm.stats.vm.v_swappgsout | auto | QU | = 0 | Swap pages swapped out
+vm.stats.vm.v_page_size | auto | IU | = 4096 | Page size in bytes
+vm.stats.vm.v_page_count | auto | IU | call memory 8 | Total number of pages in system
+vm.stats.vm.v_free_reserved | auto | IU | = 5000 | Pages reserved for deadlock
+vm.stats.vm.v_free_target | auto | IU | = 85000 | Pages desired free
+vm.stats.vm.v_free_min | auto | IU | = 25000 | Minimum low-free-pages threshold
+vm.stats.vm.v_free_count | auto | IU | call memory 1 | Free pages
+vm.stats.vm.v_wire_count | auto | IU | call memory 2 | Wired pages
+vm.stats.vm.v_active_count | auto | IU | call memory 3 | Active pages
+vm.stats.vm.v_inactive_target | auto | IU | = 128000 | Desired inactive pages
+vm.stats.vm.v_inactive_count | auto | IU | call memory 4 | Inactive pages
+vm.stats.vm.v_laundry_count | auto | IU | call memory 5 | Pages eligible for laundering
+vm.stats.vm.v_cache_count | auto | IU | = 0 | Dummy for compatibility
+vm.stats.vm.v_pageout_free_min | auto | IU | = 34 | Min pages reserved for kernel
+vm.stats.vm.v_interrupt_free_min | auto | IU | = 2 | Reserved pages for interrupt code
+vfs | 3 | N | | File system
+vfs.bufspace | auto | L | = 0 | Physical memory used for buffers
+vfs.numvnodes | auto | LU | = 0 | Number of vnodes in existence
+vfs.freevnodes | auto | LU | = 0 | Number of "free" vnodes
+vfs.usermount | auto | I w | = 0 | Unprivileged users may mount and unmount file systems
+vfs.timestamp_precision | auto | I w | = 3 | File timestamp precision
+net | 4 | N | | Network, (see socket.h)
+net.local | 1 | N | | Local domain
+net.local.stream | 1 | N | | SOCK_STREAM
+net.local.stream.sendspace | auto | LU w | = 8192 | Default stream send space.
+net.local.stream.recvspace | auto | LU w | = 8192 | Default stream receive space.
+net.local.dgram | 2 | N | | SOCK_DGRAM
+net.local.dgram.maxdgram | auto | LU w | = 16384 | Maximum datagram size.
+net.local.dgram.recvspace | auto | LU w | = 16384 | Maximum datagram receive space.
+net.inet | 2 | N | | Internet Family
+net.inet.ip | 0 | N | | IP
+net.inet.ip.forwarding | 1 | I w | file /proc/sys/net/ipv4/ip_forward 0 0 | Enable IP forwarding between interfaces
+net.inet.ip.ttl | 3 | I w | file /proc/sys/net/ipv4/ip_default_ttl 0 64 | Maximum TTL on IP packets
+net.inet.ip.portrange | auto | N | | IP Ports
+net.inet.ip.portrange.first | auto | I w | file /proc/sys/net/ipv4/ip_local_port_range 0 49152 |
+net.inet.ip.portrange.last | auto | I w | file /proc/sys/net/ipv4/ip_local_port_range 1 65535 |
+net.inet.ip.portrange.hifirst | auto | I w | file /proc/sys/net/ipv4/ip_local_port_range 0 49152 |
+net.inet.ip.portrange.hilast | auto | I w | file /proc/sys/net/ipv4/ip_local_port_range 1 65535 |
+net.inet.ip.portrange.reservedhigh | auto | I w | file /proc/sys/net/ipv4/ip_unprivileged_port_start 0 1024 |
+net.inet.tcp | 6 | N | | TCP
+net.inet.tcp.sendspace | 8 | LU w | file /proc/sys/net/ipv4/tcp_wmem 1 32768 | Initial send socket buffer size
+net.inet.tcp.recvspace | 9 | LU w | file /proc/sys/net/ipv4/tcp_rmem 1 65536 | Initial receive socket buffer size
+net.inet.tcp.cc | auto | N | | Congestion control related settings
+net.inet.tcp.cc.algorithm | auto | A w | = "cubic" | Default congestion control algorithm
+net.inet.tcp.cc.available | auto | A | = "\\nCCmod           D PCB count\\ncubic           * 0\\n" | List available congestion control algorithms
+net.inet.udp | 17 | N | | UDP
+net.inet.udp.maxdgram | 3 | LU w | = 9216 | Maximum outgoing UDP datagram size
+net.inet.udp.recvspace | 4 | LU w | file /proc/sys/net/core/rmem_default 0 42080 | Maximum space for incoming UDP datagrams
+net.inet6 | 28 | N | | Internet6 Family
+net.inet6.ip6 | 41 | N | | IP6
+net.inet6.ip6.v6only | 24 | I w | = 1 | Restrict AF_INET6 sockets to IPv6 addresses only
+net.my_fibnum | auto | I | = 0 | default FIB of caller
+net.fibs | auto | IU | = 1 | set number of fibs
+debug | 5 | N | | Debugging
+hw | 6 | N | | hardware
+hw.machine | 1 | A | = "amd64" | Machine class
+hw.model | 2 | A | call model | Machine model
+hw.ncpu | 3 | I | call ncpu | Number of active CPUs
+hw.byteorder | 4 | I | = 1234 | System byte order
+hw.physmem | 5 | LU | call memory 0 | Amount of physical memory (in bytes)
+hw.usermem | 6 | LU | call memory 6 | Amount of memory (in bytes) which is not wired
+hw.pagesize | 7 | I | = 4096 | System memory page size
+hw.floatingpoint | 10 | I | = 1 | Floating point instructions executed in hardware
+hw.machine_arch | 11 | A | = "amd64" | System architecture
+hw.realmem | 12 | LU | call memory 0 | Amount of memory (in bytes) reported by the firmware
+hw.availpages | auto | LU | call memory 8 | Amount of physical memory (in pages)
+hw.pagesizes | auto | LU | call pagesizes | Supported page sizes
+hw.clockrate | auto | I | call clock_mhz | CPU instruction clock rate
+hw.instruction_sse | auto | I | = 1 | SIMD/MMX2 instructions available in CPU
+machdep | 7 | N | | machine dependent
+machdep.tsc_freq | auto | QU w | call tsc_freq | Time Stamp Counter frequency
+machdep.wall_cmos_clock | auto | I w | = 0 | Enables application of machdep.adjkerntz
+machdep.disable_rtc_set | auto | I w | = 0 | Disallow adjusting time-of-day clock
+machdep.adjkerntz | auto | I w | = 0 | Local offset from UTC in seconds
+machdep.hyperthreading_allowed | auto | I | = 1 | Use Intel HTT logical CPUs
+user | 8 | N | | user-level
+user.cs_path | 1 | A | = "/usr/bin:/bin:/usr/sbin:/sbin" | PATH that finds all the standard utilities
+user.bc_base_max | 2 | I | = 0 | Max ibase/obase values in bc(1)
+user.bc_dim_max | 3 | I | = 0 | Max array size in bc(1)
+user.bc_scale_max | 4 | I | = 0 | Max scale value in bc(1)
+user.bc_string_max | 5 | I | = 0 | Max string length in bc(1)
+user.coll_weights_max | 6 | I | = 0 | Maximum number of weights assigned to an LC_COLLATE locale entry
+user.expr_nest_max | 7 | I | = 0 |
+user.line_max | 8 | I | = 0 | Max length (bytes) of a text-processing utility's input line
+user.re_dup_max | 9 | I | = 0 | Maximum number of repeats of a regexp permitted
+user.posix2_version | 10 | I | = 0 | The version of POSIX 1003.2 with which the system attempts to comply
+user.posix2_c_bind | 11 | I | = 0 | Whether C development supports the C bindings option
+user.posix2_c_dev | 12 | I | = 0 | Whether system supports the C development utilities option
+user.posix2_char_term | 13 | I | = 0 |
+user.posix2_fort_dev | 14 | I | = 0 | Whether system supports FORTRAN development utilities
+user.posix2_fort_run | 15 | I | = 0 | Whether system supports FORTRAN runtime utilities
+user.posix2_localedef | 16 | I | = 0 | Whether system supports creation of locales
+user.posix2_sw_dev | 17 | I | = 0 | Whether system supports software development utilities
+user.posix2_upe | 18 | I | = 0 | Whether system supports the user portability utilities
+user.stream_max | 19 | I | = 0 | Min Maximum number of streams a process may have open at one time
+user.tzname_max | 20 | I | = 0 | Min Maximum number of types supported for timezone names
+user.localbase | 21 | A w | = "/usr/local" | Prefix used to install and locate add-on packages
+p1003_1b | 9 | N | | p1003_1b, (see p1003_1b.h)
+p1003_1b.asynchronous_io | 1 | I | = 200112 |
+p1003_1b.mapped_files | 2 | I | = 200112 |
+p1003_1b.memlock | 3 | I | = 0 |
+p1003_1b.memlock_range | 4 | I | = 0 |
+p1003_1b.memory_protection | 5 | I | = 0 |
+p1003_1b.message_passing | 6 | I | = 200112 |
+p1003_1b.prioritized_io | 7 | I | = 0 |
+p1003_1b.priority_scheduling | 8 | I | = 200112 |
+p1003_1b.realtime_signals | 9 | I | = 200112 |
+p1003_1b.semaphores | 10 | I | = 200112 |
+p1003_1b.fsync | 11 | I | = 0 |
+p1003_1b.shared_memory_objects | 12 | I | = 200112 |
+p1003_1b.synchronized_io | 13 | I | = 0 |
+p1003_1b.timers | 14 | I | = 200112 |
+p1003_1b.aio_listio_max | 15 | I | = 256 |
+p1003_1b.aio_max | 16 | I | = 1024 |
+p1003_1b.aio_prio_delta_max | 17 | I | = 0 |
+p1003_1b.delaytimer_max | 18 | I | = 2147483647 |
+p1003_1b.mq_open_max | 19 | I | = 0 |
+p1003_1b.pagesize | 20 | I | = 4096 |
+p1003_1b.rtsig_max | 21 | I | = 62 |
+p1003_1b.sem_nsems_max | 22 | I | = 30 |
+p1003_1b.sem_value_max | 23 | I | = 2147483647 |
+p1003_1b.sigqueue_max | 24 | I | = 128 |
+p1003_1b.timer_max | 25 | I | = 32 |
+security | 14 | N | | Security
+security.jail | auto | N | | Jails
+security.jail.jailed | auto | I | = 0 | Process in jail?
+security.jail.vnet | auto | I | = 0 | Jail owns vnet?
+security.bsd | auto | N | | BSD security policy
+security.bsd.see_other_uids | auto | I w | = 1 | Unprivileged processes may see subjects/objects with different real uid
+security.bsd.see_other_gids | auto | I w | = 1 | Unprivileged processes may see subjects/objects with different real gid
+security.bsd.unprivileged_proc_debug | auto | I w | = 1 | Unprivileged processes may use process debugging facilities
+security.bsd.unprivileged_mlock | auto | I w | = 1 | Allow non-root users to call mlock(2)
+security.bsd.unprivileged_idprio | auto | I w | = 0 | Allow non-root users to set an idle priority
+security.bsd.hardlink_check_uid | auto | I w | = 0 | Unprivileged processes cannot create hard links to files owned by other users
+security.bsd.stack_guard_page | auto | I w | = 1 | Specifies the number of guard pages for a stack that grows
+"""
+
+
+class SysctlError(Exception):
+    """A row of the table that cannot be."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """One name. `kind` is FreeBSD's type and flags; `how` is '', '=', 'file' or 'call'."""
+
+    name: str
+    number: int
+    kind: int
+    format: str
+    how: str
+    function: str
+    text: str
+    value: int
+    description: str
+
+    @property
+    def is_node(self) -> bool:
+        """True for a node, with or without a function of its own."""
+        return self.kind & 0xF == KIND["N"]
+
+    @property
+    def parent(self) -> str:
+        """The name of the node above; '' for the root."""
+        return self.name.rpartition(".")[0]
+
+
+def _source(source: str, letter: str) -> tuple[str, str, str, int]:
+    """(how, function, text, value) of a row's source."""
+    words = source.split()
+    if not words:
+        return "", "", "", 0
+    if words[0] == "=":
+        text = source[1:].strip()
+        if letter == "A":
+            if text[:1] != '"' or text[-1:] != '"':
+                raise SysctlError("a string's constant stands in quotes")
+            return "=", "string", text[1:-1], 0
+        return "=", "number", "", int(text, 0)
+    if words[0] == "file" and len(words) == 4:
+        # The field in the highest byte, the default below it.
+        return "file", "file", words[1], int(words[2]) << 56 | int(words[3])
+    if words[0] == "call" and len(words) in (2, 3):
+        return "call", words[1], "", int(words[2]) if len(words) == 3 else 0
+    raise SysctlError(f"unknown source {source!r}")
+
+
+def _parse(text: str) -> tuple[Row, ...]:
+    rows: dict[str, Row] = {}
+    taken: dict[str, set[int]] = {}
+    for line in text.strip().splitlines():
+        columns = [column.strip() for column in line.split("|", 4)]
+        try:
+            name, number_text, type_text, source, description = columns
+            letter, _, flags = type_text.partition(" ")
+            base = letter.partition(",")[0]
+            how, function, constant, value = _source(source, base)
+        except (ValueError, SysctlError) as error:
+            raise SysctlError(f"{line!r}: {error}") from None
+        parent = name.rpartition(".")[0]
+        if parent and not (parent in rows and rows[parent].is_node):
+            raise SysctlError(f"{name}: its node is missing")
+        used = taken.setdefault(parent, set())
+        number = max([AUTO - 1, *used]) + 1 if number_text == "auto" else int(number_text)
+        if number in used or name in rows:
+            raise SysctlError(f"{name}: twice")
+        used.add(number)
+        kind = KIND[base] | CTLFLAG_RD | CTLFLAG_MPSAFE
+        if "w" in flags or "W" in flags:
+            kind |= CTLFLAG_WR
+        if "W" in flags:
+            kind |= CTLFLAG_ANYBODY
+        if "s" in flags:
+            kind |= CTLFLAG_SKIP
+        rows[name] = Row(name, number, kind, letter, how, function, constant, value, description)
+    return tuple(rows.values())
+
+
+TABLE: tuple[Row, ...] = _parse(ROWS)
+BY_NAME: dict[str, Row] = {row.name: row for row in TABLE}
+
+
+def numbers(name: str) -> tuple[int, ...]:
+    """The whole number of a name, from the root."""
+    parts = name.split(".")
+    return tuple(BY_NAME[".".join(parts[: i + 1])].number for i in range(len(parts)))
+
+
+def ordered() -> list[tuple[Row | None, int, int]]:
+    """(row, index of its first child, number of children): the root (None) first, the children of a node together and
+    by number."""
+    children: dict[str, list[Row]] = {}
+    for row in TABLE:
+        children.setdefault(row.parent, []).append(row)
+    result: list[tuple[Row | None, int, int]] = []
+    queue: list[Row | None] = [None]
+    following = 1
+    for row in queue:
+        below = sorted(children.get(row.name if row else "", []), key=lambda child: child.number)
+        result.append((row, following if below else 0, len(below)))
+        queue += below
+        following += len(below)
+    return result

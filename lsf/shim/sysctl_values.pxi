@@ -1,0 +1,470 @@
+# The values of sysctl names that say something of the machine and the system. Data come from Linux's system calls where
+# there is one, so that a root without /proc answers too, else from /proc.
+
+cdef extern from "<sys/syscall.h>" nogil:
+    const long SYS_uname, SYS_sysinfo, SYS_sched_yield
+
+cdef enum:
+    LINUX_CLOCK_BOOTTIME = 7
+    STATHZ = 100                    # Linux's USER_HZ: the unit of kern.cp_time
+    FSCALE = 2048
+
+
+cdef long read_file(const char *path, char *buffer, uint64_t size) noexcept nogil:
+    """A file's beginning, NUL-terminated: its length, or a negative errno."""
+    cdef long fd = linux_syscall3(SYS_open, <uint64_t> path, 0o2000000, 0), got
+    cdef uint64_t at = 0
+    if is_error(fd):
+        return fd
+    while at + 1 < size:
+        got = linux_syscall3(SYS_read, fd, <uint64_t> buffer + at, size - 1 - at)
+        if got <= 0:
+            break
+        at += got
+    linux_syscall1(SYS_close, fd)
+    buffer[at] = 0
+    return at
+
+
+cdef const char *parse_number(const char *text, int64_t *value) noexcept nogil:
+    """Read a decimal number after blanks; where the text goes on."""
+    cdef bint negative = False
+    value[0] = 0
+    while text[0] == 32 or text[0] == 9 or text[0] == 10:
+        text += 1
+    if text[0] == 45:
+        negative = True
+        text += 1
+    while 48 <= text[0] <= 57:
+        value[0] = value[0] * 10 + (text[0] - 48)
+        text += 1
+    if negative:
+        value[0] = -value[0]
+    return text
+
+
+cdef const char *find_text(const char *text, const char *wanted) noexcept nogil:
+    """What follows the first line that starts with `wanted`; NULL when none does."""
+    while text[0] != 0:
+        if string_starts(text, wanted):
+            return text + string_length(wanted)
+        while text[0] != 0 and text[0] != 10:
+            text += 1
+        if text[0] == 10:
+            text += 1
+    return NULL
+
+
+cdef public long sysctl_file(sysctl_request_t *request) noexcept nogil:
+    """A number in a file of /proc: field in the value's highest byte, below it what to say without the file."""
+    cdef char text[256]
+    cdef const char *at = text
+    cdef int64_t value = request.row.value & 0xffffffffffffffUL
+    cdef int i, field = <int> (request.row.value >> 56)
+    if read_file(request.row.text, text, sizeof(text)) > 0:
+        for i in range(field):
+            while at[0] == 32 or at[0] == 9:
+                at += 1
+            while at[0] != 0 and at[0] != 32 and at[0] != 9 and at[0] != 10:
+                at += 1
+        if at[0] != 0:
+            parse_number(at, &value)
+    if request.row.kind & CTLTYPE == CTLTYPE_INT and value > 0x7fffffff:
+        value = 0x7fffffff
+    return sysctl_out_number(request, value)
+
+
+cdef void release_text(uint32_t osreldate, char *text, uint64_t size) noexcept nogil:
+    """uname -r for an osreldate: 1403000 is 14.3-RELEASE; a stable branch counts from x500."""
+    cdef uint64_t at = append_number(text, 0, size, osreldate // 100000, 10)
+    at = append(text, at, size, b".")
+    at = append_number(text, at, size, osreldate // 1000 % 100, 10)
+    if osreldate % 1000 >= 500:
+        append(text, at, size, b"-STABLE")
+    else:
+        append(text, at, size, b"-RELEASE")
+
+
+cdef void version_text(uint32_t osreldate, char *text, uint64_t size) noexcept nogil:
+    cdef char release[32]
+    cdef uint64_t at
+    release_text(osreldate, release, sizeof(release))
+    at = append(text, 0, size, b"FreeBSD ")
+    at = append(text, at, size, release)
+    append(text, at, size, b" LSF\n")
+
+
+cdef public long sysctl_osrelease(sysctl_request_t *request) noexcept nogil:
+    cdef char text[32]
+    release_text(request.area.proc.osreldate, text, sizeof(text))
+    return sysctl_out_string(request, text)
+
+
+cdef public long sysctl_version(sysctl_request_t *request) noexcept nogil:
+    cdef char text[64]
+    version_text(request.area.proc.osreldate, text, sizeof(text))
+    return sysctl_out_string(request, text)
+
+
+cdef public long sysctl_osreldate(sysctl_request_t *request) noexcept nogil:
+    return sysctl_out_number(request, request.area.proc.osreldate)
+
+
+cdef public long sysctl_hostname(sysctl_request_t *request) noexcept nogil:
+    cdef linux_utsname name
+    linux_syscall1(SYS_uname, <uint64_t> &name)
+    return sysctl_out_string(request, name.nodename)
+
+
+cdef public long sysctl_domainname(sysctl_request_t *request) noexcept nogil:
+    cdef linux_utsname name
+    linux_syscall1(SYS_uname, <uint64_t> &name)
+    if string_equal(name.domainname, b"(none)"):
+        name.domainname[0] = 0
+    return sysctl_out_string(request, name.domainname)
+
+
+cdef void host_uuid(char *text) noexcept nogil:
+    """37 bytes: from FreeBSD's /etc/hostid, else from /etc/machine-id, else zero, as a host has it that was given none."""
+    cdef char id_[64]
+    cdef uint64_t i, at = 0
+    if read_file(b"/etc/hostid", text, 37) == 36 and text[8] == 45:
+        return
+    append(text, 0, 37, b"00000000-0000-0000-0000-000000000000")
+    if read_file(b"/etc/machine-id", id_, sizeof(id_)) < 32:
+        return
+    for i in range(32):
+        if not (48 <= id_[i] <= 57 or 97 <= id_[i] <= 102):
+            append(text, 0, 37, b"00000000-0000-0000-0000-000000000000")
+            return
+        if text[at] == 45:
+            at += 1
+        text[at] = id_[i]
+        at += 1
+
+
+cdef public long sysctl_hostuuid(sysctl_request_t *request) noexcept nogil:
+    cdef char text[37]
+    host_uuid(text)
+    return sysctl_out_string(request, text)
+
+
+cdef public long sysctl_hostid(sysctl_request_t *request) noexcept nogil:
+    """The first 32 bits of the UUID."""
+    cdef char text[37]
+    cdef int64_t value = 0
+    cdef int i
+    host_uuid(text)
+    for i in range(8):
+        value = value * 16 + (text[i] - 48 if text[i] <= 57 else text[i] - 87)
+    return sysctl_out_number(request, value)
+
+
+cdef public long sysctl_clockrate(sysctl_request_t *request) noexcept nogil:
+    cdef freebsd_clockinfo info
+    info.hz = HZ
+    info.tick = 1000000 // HZ
+    info.spare = 0
+    info.stathz = STATHZ
+    info.profhz = STATHZ
+    return sysctl_out(request, &info, sizeof(info))
+
+
+cdef public long sysctl_boottime(sysctl_request_t *request) noexcept nogil:
+    cdef linux_timespec now, up
+    cdef freebsd_timeval boot
+    linux_syscall2(SYS_clock_gettime, LINUX_CLOCK_REALTIME, <uint64_t> &now)
+    linux_syscall2(SYS_clock_gettime, LINUX_CLOCK_BOOTTIME, <uint64_t> &up)
+    boot.tv_sec = now.tv_sec - up.tv_sec
+    boot.tv_usec = now.tv_nsec // 1000 - up.tv_nsec // 1000
+    if boot.tv_usec < 0:
+        boot.tv_sec -= 1
+        boot.tv_usec += 1000000
+    return sysctl_out(request, &boot, sizeof(boot))
+
+
+cdef public long sysctl_process(sysctl_request_t *request) noexcept nogil:
+    """What differs from process to process."""
+    cdef process_t *proc = request.area.proc
+    if request.row.value == 0:
+        return sysctl_out_number(request, proc.ps_strings)
+    if request.row.value == 1:
+        return sysctl_out_number(request, proc.stack_top)
+    if request.row.value == 2:
+        return sysctl_out_number(request, 3)
+    return sysctl_out_number(request, 1 if proc.ncpu > 1 else 0)
+
+
+cdef public long sysctl_ncpu(sysctl_request_t *request) noexcept nogil:
+    """The processors that this process may use."""
+    return sysctl_out_number(request, <int64_t> request.area.proc.ncpu + request.row.value)
+
+
+cdef public long sysctl_limit(sysctl_request_t *request) noexcept nogil:
+    cdef linux_rlimit limit
+    limit.rlim_cur = 0
+    linux_syscall4(SYS_prlimit64, 0, freebsd_to_linux_rlimit(<int> request.row.value), 0, <uint64_t> &limit)
+    return sysctl_out_number(request, 0x7fffffff if limit.rlim_cur > 0x7fffffff else <int64_t> limit.rlim_cur)
+
+
+cdef public long sysctl_arandom(sysctl_request_t *request) noexcept nogil:
+    cdef unsigned char buffer[256]
+    cdef uint64_t size = request.old_size if request.old_size < sizeof(buffer) else sizeof(buffer)
+    linux_syscall3(SYS_getrandom, <uint64_t> buffer, size, 0)
+    return sysctl_out(request, buffer, size)
+
+
+cdef public long sysctl_pagesizes(sysctl_request_t *request) noexcept nogil:
+    cdef uint64_t sizes[3]
+    sizes[0] = PAGE_SIZE
+    sizes[1] = SUPERPAGE
+    sizes[2] = 0
+    return sysctl_out(request, sizes, sizeof(sizes))
+
+
+cdef public long sysctl_model(sysctl_request_t *request) noexcept nogil:
+    """The processor's own name."""
+    cdef uint32_t text[13]
+    cdef uint32_t leaf, highest = 0, b = 0, c = 0, d = 0
+    cdef const char *name = <char *> text
+    memset(text, 0, sizeof(text))
+    cpuid(0x80000000UL, 0, &highest, &b, &c, &d)
+    if highest >= 0x80000004UL:
+        for leaf in range(3):
+            cpuid(0x80000002UL + leaf, 0, &text[leaf * 4], &text[leaf * 4 + 1], &text[leaf * 4 + 2], &text[leaf * 4 + 3])
+    while name[0] == 32:
+        name += 1
+    if name[0] == 0:
+        name = b"amd64"
+    return sysctl_out_string(request, name)
+
+
+cdef int64_t tsc_frequency() noexcept nogil:
+    """In Hz: what the processor says, else Linux's measure; 0 when neither is there."""
+    cdef char text[4096]
+    cdef const char *at
+    cdef int64_t mhz = 0, part = 0
+    cdef uint32_t a = 0, b = 0, c = 0, d = 0
+    cpuid(0, 0, &a, &b, &c, &d)
+    if a >= 0x15:
+        cpuid(0x15, 0, &a, &b, &c, &d)
+        if a != 0 and b != 0 and c != 0:
+            return <int64_t> c * b // a
+    if read_file(b"/proc/cpuinfo", text, sizeof(text)) > 0:
+        at = find_text(text, b"cpu MHz\t\t: ")
+        if at != NULL:
+            at = parse_number(at, &mhz)
+            if at[0] == 46:
+                parse_number(at + 1, &part)
+            return mhz * 1000000 + part * 1000
+    return 0
+
+
+cdef public long sysctl_tsc_freq(sysctl_request_t *request) noexcept nogil:
+    return sysctl_out_number(request, tsc_frequency())
+
+
+cdef public long sysctl_clock_mhz(sysctl_request_t *request) noexcept nogil:
+    return sysctl_out_number(request, tsc_frequency() // 1000000)
+
+
+# Memory
+
+cdef struct memory_t:
+    uint64_t total, free, cached, active, inactive, slab, mapped, shared, swap_total, swap_free, committed, anonymous   # bytes
+
+
+cdef uint64_t meminfo_field(const char *text, const char *name) noexcept nogil:
+    cdef const char *at = find_text(text, name)
+    cdef int64_t value = 0
+    if at != NULL:
+        parse_number(at, &value)
+    return <uint64_t> value * 1024
+
+
+cdef void memory_read(memory_t *memory) noexcept nogil:
+    """Linux's memory counters; without /proc those of sysinfo(2)."""
+    cdef char text[3072]
+    cdef linux_sysinfo info
+    memset(memory, 0, sizeof(memory_t))
+    memset(&info, 0, sizeof(info))
+    linux_syscall1(SYS_sysinfo, <uint64_t> &info)
+    memory.total = info.totalram * info.mem_unit
+    memory.free = info.freeram * info.mem_unit
+    memory.shared = info.sharedram * info.mem_unit
+    memory.swap_total = info.totalswap * info.mem_unit
+    memory.swap_free = info.freeswap * info.mem_unit
+    if read_file(b"/proc/meminfo", text, sizeof(text)) > 0:
+        memory.active = meminfo_field(text, b"Active:")
+        memory.inactive = meminfo_field(text, b"Inactive:")
+        memory.cached = meminfo_field(text, b"Cached:")
+        memory.slab = meminfo_field(text, b"Slab:")
+        memory.mapped = meminfo_field(text, b"Mapped:")
+        memory.committed = meminfo_field(text, b"Committed_AS:")
+        memory.anonymous = meminfo_field(text, b"AnonPages:")
+    else:
+        memory.active = memory.total - memory.free
+
+
+cdef uint64_t memory_wired(memory_t *memory) noexcept nogil:
+    cdef uint64_t used = memory.free + memory.active + memory.inactive
+    return memory.total - used if used < memory.total else 0
+
+
+cdef public long sysctl_memory(sysctl_request_t *request) noexcept nogil:
+    cdef memory_t memory
+    cdef int64_t which = request.row.value
+    cdef uint64_t value = 0
+    memory_read(&memory)
+    if which == 0:
+        value = memory.total
+    elif which == 1:
+        value = memory.free // PAGE_SIZE
+    elif which == 2:
+        value = memory_wired(&memory) // PAGE_SIZE
+    elif which == 3:
+        value = memory.active // PAGE_SIZE
+    elif which == 4:
+        value = memory.inactive // PAGE_SIZE
+    elif which == 6:
+        value = memory.total - memory_wired(&memory)
+    elif which == 8:
+        value = memory.total // PAGE_SIZE
+    elif which == 10:
+        value = memory.swap_total
+    elif which == 11:
+        value = memory.committed
+    return sysctl_out_number(request, value)
+
+
+cdef public long sysctl_swap_devices(sysctl_request_t *request) noexcept nogil:
+    """Linux's swap space is shown as one device."""
+    cdef memory_t memory
+    memory_read(&memory)
+    return sysctl_out_number(request, 1 if memory.swap_total else 0)
+
+
+cdef public long sysctl_swap_info(sysctl_request_t *request) noexcept nogil:
+    cdef memory_t memory
+    cdef freebsd_xswdev device
+    if request.nrest != 1:
+        return -EINVAL
+    memory_read(&memory)
+    if request.rest[0] != 0 or memory.swap_total == 0:
+        return -ENOENT
+    memset(&device, 0, sizeof(device))
+    device.xsw_version = 2
+    device.xsw_dev = <uint64_t> -1
+    device.xsw_nblks = <int32_t> (memory.swap_total // PAGE_SIZE)
+    device.xsw_used = <int32_t> ((memory.swap_total - memory.swap_free) // PAGE_SIZE)
+    return sysctl_out(request, &device, sizeof(device))
+
+
+cdef public long sysctl_vmtotal(sysctl_request_t *request) noexcept nogil:
+    """In pages; what Linux does not count is 0."""
+    cdef memory_t memory
+    cdef freebsd_vmtotal total
+    cdef linux_sysinfo info
+    memory_read(&memory)
+    memset(&info, 0, sizeof(info))
+    linux_syscall1(SYS_sysinfo, <uint64_t> &info)
+    memset(&total, 0, sizeof(total))
+    total.t_vm = memory.committed // PAGE_SIZE
+    total.t_avm = total.t_vm
+    total.t_rm = (memory.total - memory.free) // PAGE_SIZE
+    total.t_arm = memory.active // PAGE_SIZE
+    total.t_vmshr = memory.shared // PAGE_SIZE
+    total.t_avmshr = total.t_vmshr
+    total.t_rmshr = total.t_vmshr
+    total.t_armshr = total.t_vmshr
+    total.t_free = memory.free // PAGE_SIZE
+    total.t_rq = 1
+    total.t_sl = <int16_t> (info.procs - 1)
+    return sysctl_out(request, &total, sizeof(total))
+
+
+cdef public long sysctl_loadavg(sysctl_request_t *request) noexcept nogil:
+    cdef linux_sysinfo info
+    cdef freebsd_loadavg load
+    cdef int i
+    memset(&info, 0, sizeof(info))
+    linux_syscall1(SYS_sysinfo, <uint64_t> &info)
+    memset(&load, 0, sizeof(load))
+    for i in range(3):
+        load.ldavg[i] = <uint32_t> (info.loads[i] * FSCALE // 65536)
+    load.fscale = FSCALE
+    return sysctl_out(request, &load, sizeof(load))
+
+
+# Processors
+
+cdef void cp_ticks(const char *at, int64_t *out) noexcept nogil:
+    """FreeBSD's user, nice, system, interrupt and idle of a line of /proc/stat."""
+    cdef int64_t field[8]
+    cdef int i
+    for i in range(8):
+        at = parse_number(at, &field[i])
+    out[0] = field[0]
+    out[1] = field[1]
+    out[2] = field[2] + field[7]
+    out[3] = field[5] + field[6]
+    out[4] = field[3] + field[4]
+
+
+cdef public long sysctl_cp_time(sysctl_request_t *request) noexcept nogil:
+    cdef char text[512]
+    cdef int64_t ticks[5]
+    memset(ticks, 0, sizeof(ticks))
+    if read_file(b"/proc/stat", text, sizeof(text)) > 0 and string_starts(text, b"cpu "):
+        cp_ticks(text + 4, ticks)
+    return sysctl_out(request, ticks, sizeof(ticks))
+
+
+cdef public long sysctl_cp_times(sysctl_request_t *request) noexcept nogil:
+    """Five numbers for each of hw.ncpu processors."""
+    cdef char text[8192]
+    cdef int64_t ticks[5]
+    cdef const char *at = text
+    cdef int64_t number = 0
+    cdef uint32_t i
+    cdef long result
+    if read_file(b"/proc/stat", text, sizeof(text)) < 0:
+        text[0] = 0
+    for i in range(request.area.proc.ncpu):
+        memset(ticks, 0, sizeof(ticks))
+        while at[0] != 0 and at[0] != 10:
+            at += 1
+        if at[0] == 10:
+            at += 1
+        if string_starts(at, b"cpu"):
+            cp_ticks(parse_number(at + 3, &number), ticks)
+        result = sysctl_out(request, ticks, sizeof(ticks))
+        if result < 0:
+            return result
+    return 0
+
+
+cdef public long sysctl_vmstat(sysctl_request_t *request) noexcept nogil:
+    """Counters since boot: context switches, interrupts, faults, forks."""
+    cdef int64_t value = 0
+    cdef int64_t which = request.row.value
+    cdef uint64_t size = 65536, buffer = map_memory(size)
+    cdef const char *at = NULL
+    cdef const char *name = b"/proc/stat"
+    if buffer == 0:
+        return -ENOMEM
+    if which == 2:
+        name = b"/proc/vmstat"
+    if read_file(name, <char *> buffer, size) > 0:
+        if which == 0:
+            at = find_text(<char *> buffer, b"ctxt ")
+        elif which == 1:
+            at = find_text(<char *> buffer, b"intr ")
+        elif which == 2:
+            at = find_text(<char *> buffer, b"pgfault ")
+        else:
+            at = find_text(<char *> buffer, b"processes ")
+    if at != NULL:
+        parse_number(at, &value)
+    linux_syscall2(SYS_munmap, buffer, size)
+    return sysctl_out_number(request, value)
