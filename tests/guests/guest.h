@@ -542,10 +542,10 @@ guest_wait(int pid)
 }
 
 /* Runs the code in a child; the child ends with 0 when the body comes to its end. A failed CHECK in it gives 1. */
-#define IN_CHILD(body) do { \
+#define IN_CHILD(...) do { \
 	int pid_ = guest_fork(); \
 	if (pid_ == 0) { \
-		body; \
+		__VA_ARGS__; \
 		guest_exit(0); \
 	} \
 	CHECK_EQ(guest_wait(pid_), 0); \

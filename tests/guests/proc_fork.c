@@ -1,0 +1,444 @@
+/* fork, vfork, rfork, wait4, wait6, exit, process groups. */
+#include "guest.h"
+
+TEST(fork)
+{
+	int parent = (int)sys(SYS_getpid), ends[2], child_sees[2];
+
+	CHECK_EQ(sys(SYS_pipe2, ends, 0), 0);
+	int pid = guest_fork();
+	if (pid == 0) {
+		int report[2] = { (int)sys(SYS_getpid), (int)sys(SYS_getppid) };
+		CHECK_EQ(sys(SYS_write, ends[1], report, 8), 8);
+		guest_exit(0);
+	}
+	CHECK_NE(pid, parent);
+	CHECK_EQ(sys(SYS_read, ends[0], child_sees, 8), 8);
+	CHECK_EQ(child_sees[0], pid);
+	CHECK_EQ(child_sees[1], parent);
+	CHECK_EQ(guest_wait(pid), 0);
+	CHECK_ERR(sys(SYS_wait4, pid, NULL, 0, NULL), ECHILD);
+}
+
+TEST(memory_is_copied)
+{
+	static int variable = 1;
+	volatile int on_stack = 1;
+
+	IN_CHILD({
+		variable = 2;
+		on_stack = 2;
+	});
+	CHECK_EQ(variable, 1);
+	CHECK_EQ(on_stack, 1);
+}
+
+TEST(descriptors_are_shared)
+{
+	guest_put("file", "0123456789", 10);
+	int fd = (int)CHECK_OK(sys(SYS_open, "file", O_RDONLY, 0));
+
+	IN_CHILD({
+		CHECK_EQ(sys(SYS_lseek, fd, 6, SEEK_SET), 6);
+		CHECK_EQ(sys(SYS_close, 0), 0);
+	});
+	CHECK_EQ(sys(SYS_lseek, fd, 0, SEEK_CUR), 6);
+	CHECK_OK(sys(SYS_fcntl, 0, F_GETFD, 0));
+}
+
+TEST(exit_codes)
+{
+	static const int codes[] = { 0, 1, 2, 42, 127, 128, 255, 256, 511 };
+
+	for (size_t i = 0; i < nitems(codes); i++) {
+		int pid = guest_fork();
+		if (pid == 0)
+			guest_exit(codes[i]);
+		int status = guest_wait(pid);
+		CHECK(WIFEXITED(status));
+		CHECK_EQ(WEXITSTATUS(status), codes[i] & 0xff);
+	}
+}
+
+TEST(many_children)
+{
+	int pids[50];
+	u64 sum = 0, got = 0;
+
+	for (int i = 0; i < 50; i++) {
+		pids[i] = guest_fork();
+		if (pids[i] == 0)
+			guest_exit(i);
+		sum += (u64)pids[i];
+	}
+	for (int i = 0; i < 50; i++) {
+		int status;
+		long pid = CHECK_OK(sys(SYS_wait4, -1, &status, 0, NULL));
+		got += (u64)pid;
+		for (int k = 0; k < 50; k++)
+			if (pids[k] == pid)
+				CHECK_EQ(WEXITSTATUS(status), k);
+	}
+	CHECK_EQ(sum, got);
+	CHECK_ERR(sys(SYS_wait4, -1, NULL, 0, NULL), ECHILD);
+}
+
+TEST(deep)
+{
+	/* Each generation forks the next one and adds to its status. */
+	for (int depth = 0; depth < 10; depth++) {
+		int pid = guest_fork();
+		if (pid != 0) {
+			int status = guest_wait(pid);
+			CHECK(WIFEXITED(status));
+			if (depth == 0) {
+				CHECK_EQ(WEXITSTATUS(status), 10);
+				return;
+			}
+			guest_exit(WEXITSTATUS(status) + 1);
+		}
+	}
+	guest_exit(1);
+}
+
+TEST(wait_options)
+{
+	int ends[2], status = 77;
+	char c;
+
+	CHECK_EQ(sys(SYS_pipe2, ends, 0), 0);
+	int pid = guest_fork();
+	if (pid == 0) {
+		CHECK_EQ(sys(SYS_read, ends[0], &c, 1), 1);
+		guest_exit(5);
+	}
+	CHECK_EQ(sys(SYS_wait4, pid, &status, WNOHANG, NULL), 0);
+	CHECK_EQ(sys(SYS_wait4, -1, &status, WNOHANG, NULL), 0);
+	CHECK_EQ(sys(SYS_wait4, 0, &status, WNOHANG, NULL), 0);
+	CHECK_EQ(sys(SYS_wait4, -sys(SYS_getpgrp), &status, WNOHANG, NULL), 0);
+	CHECK_EQ(status, 77);
+	CHECK_ERR(sys(SYS_wait4, sys(SYS_getpid), &status, WNOHANG, NULL), ECHILD);
+	CHECK_ERR(sys(SYS_wait4, pid, &status, 0x1000, NULL), EINVAL);
+	CHECK_EQ(sys(SYS_write, ends[1], "x", 1), 1);
+	/* WNOWAIT leaves it to be waited for again. */
+	CHECK_EQ(sys(SYS_wait4, pid, &status, WNOWAIT, NULL), pid);
+	CHECK_EQ(WEXITSTATUS(status), 5);
+	CHECK_EQ(sys(SYS_kill, pid, 0), 0);
+	status = 0;
+	CHECK_EQ(sys(SYS_wait4, pid, &status, 0, NULL), pid);
+	CHECK_EQ(WEXITSTATUS(status), 5);
+	CHECK_ERR(sys(SYS_kill, pid, 0), ESRCH);
+	CHECK_ERR(sys(SYS_wait4, -1, &status, WNOHANG, NULL), ECHILD);
+}
+
+TEST(stop_and_continue)
+{
+	int status;
+
+	int pid = guest_fork();
+	if (pid == 0)
+		for (;;)
+			guest_sleep_ms(1000);
+	CHECK_EQ(sys(SYS_kill, pid, SIGSTOP), 0);
+	CHECK_EQ(sys(SYS_wait4, pid, &status, WUNTRACED, NULL), pid);
+	CHECK(WIFSTOPPED(status));
+	CHECK_EQ(WSTOPSIG(status), SIGSTOP);
+	CHECK_EQ(status, (SIGSTOP << 8) | 0177);
+	CHECK_EQ(sys(SYS_wait4, pid, &status, WUNTRACED | WNOHANG, NULL), 0);
+	CHECK_EQ(sys(SYS_kill, pid, SIGCONT), 0);
+	CHECK_EQ(sys(SYS_wait4, pid, &status, WCONTINUED, NULL), pid);
+	CHECK(WIFCONTINUED(status));
+	CHECK_EQ(status, SIGCONT);
+	CHECK_EQ(sys(SYS_kill, pid, SIGKILL), 0);
+	CHECK_EQ(sys(SYS_wait4, pid, &status, 0, NULL), pid);
+	CHECK(WIFSIGNALED(status));
+	CHECK_EQ(WTERMSIG(status), SIGKILL);
+	CHECK(!WCOREDUMP(status));
+}
+
+TEST(resource_usage)
+{
+	struct rusage ru;
+
+	memset(&ru, 0x55, sizeof(ru));
+	int pid = guest_fork();
+	if (pid == 0) {
+		long until = guest_now_ms() + 120;
+		while (guest_now_ms() < until)
+			for (volatile int i = 0; i < 1000; i++)
+				;
+		guest_exit(0);
+	}
+	CHECK_EQ(sys(SYS_wait4, pid, NULL, 0, &ru), pid);
+	long used = (ru.ru_utime.tv_sec + ru.ru_stime.tv_sec) * 1000000 + ru.ru_utime.tv_usec + ru.ru_stime.tv_usec;
+	CHECK_BETWEEN(used, 10000, 5000000);
+	CHECK_BETWEEN(ru.ru_maxrss, 1, 1 << 24);
+	CHECK_BETWEEN(ru.ru_minflt, 1, 1 << 24);
+	CHECK_BETWEEN(ru.ru_nvcsw, 0, 1 << 24);
+	CHECK_EQ(sys(SYS_getrusage, RUSAGE_CHILDREN, &ru), 0);
+	used = (ru.ru_utime.tv_sec + ru.ru_stime.tv_sec) * 1000000 + ru.ru_utime.tv_usec + ru.ru_stime.tv_usec;
+	CHECK(used >= 10000);
+	CHECK_EQ(sys(SYS_getrusage, RUSAGE_SELF, &ru), 0);
+	CHECK_EQ(sys(SYS_getrusage, RUSAGE_THREAD, &ru), 0);
+	CHECK_ERR(sys(SYS_getrusage, 99, &ru), EINVAL);
+}
+
+TEST(wait6)
+{
+	siginfo_t info;
+	struct __wrusage usage;
+	int status;
+
+	int pid = guest_fork();
+	if (pid == 0)
+		guest_exit(9);
+	memset(&info, 0x44, sizeof(info));
+	CHECK_EQ(sys(SYS_wait6, P_PID, pid, &status, WEXITED | WNOWAIT, &usage, &info), pid);
+	CHECK_EQ(WEXITSTATUS(status), 9);
+	CHECK_EQ(info.si_signo, SIGCHLD);
+	CHECK_EQ(info.si_code, CLD_EXITED);
+	CHECK_EQ(info.si_pid, pid);
+	CHECK_EQ(info.si_status, 9);
+	CHECK_EQ(info.si_uid, sys(SYS_getuid));
+	CHECK_EQ(sys(SYS_wait6, P_ALL, 0, &status, WEXITED, NULL, NULL), pid);
+	CHECK_ERR(sys(SYS_wait6, P_PID, pid, &status, WEXITED, NULL, NULL), ECHILD);
+	pid = guest_fork();
+	if (pid == 0) {
+		sys(SYS_kill, sys(SYS_getpid), SIGTERM);
+		guest_sleep_ms(5000);
+	}
+	CHECK_EQ(sys(SYS_wait6, P_PGID, sys(SYS_getpgrp), &status, WEXITED, NULL, &info), pid);
+	CHECK_EQ(info.si_code, CLD_KILLED);
+	CHECK_EQ(info.si_status, SIGTERM);
+	CHECK_EQ(WTERMSIG(status), SIGTERM);
+	/* Nothing to wait for is no question. */
+	CHECK_ERR(sys(SYS_wait6, P_ALL, 0, &status, WNOHANG, NULL, NULL), EINVAL);
+	CHECK_ERR(sys(SYS_wait6, 99, 0, &status, WEXITED, NULL, NULL), EINVAL);
+}
+
+TEST(wait6_nothing_yet)
+{
+	siginfo_t info;
+	int status = 3;
+
+	int pid = guest_fork();
+	if (pid == 0) {
+		guest_sleep_ms(300);
+		guest_exit(0);
+	}
+	memset(&info, 0x44, sizeof(info));
+	CHECK_EQ(sys(SYS_wait6, P_PID, pid, &status, WEXITED | WNOHANG, NULL, &info), 0);
+	CHECK_EQ(info.si_signo, 0);
+	CHECK_EQ(info.si_pid, 0);
+	CHECK_EQ(sys(SYS_kill, pid, SIGKILL), 0);
+	CHECK_EQ(WTERMSIG(guest_wait(pid)), SIGKILL);
+}
+
+/* The child of vfork runs in the parent's memory while the parent waits. */
+static int __attribute__((noinline))
+vforked(volatile int *shared, int code)
+{
+	long pid = sys(SYS_vfork);
+
+	if (pid == 0) {
+		*shared += 1;
+		guest_sleep_ms(20);
+		*shared += 1;
+		guest_exit(code);
+	}
+	return ((int)pid);
+}
+
+TEST(vfork)
+{
+	static volatile int shared;
+
+	for (int i = 0; i < 20; i++) {
+		shared = 0;
+		int pid = vforked(&shared, i);
+		CHECK_EQ(shared, 2);
+		CHECK_NE(pid, sys(SYS_getpid));
+		CHECK_EQ(WEXITSTATUS(guest_wait(pid)), i);
+	}
+}
+
+HELPER(exit_with)
+{
+	guest_exit((int)guest_number(guest_argv[2]));
+}
+
+TEST(vfork_and_exec)
+{
+	char *argv[] = { guest_argv[0], "@exit_with", "33", NULL }, *env[] = { NULL };
+
+	for (int i = 0; i < 20; i++) {
+		volatile long pid = sys(SYS_vfork);
+		if (pid == 0) {
+			sys(SYS_execve, guest_argv[0], argv, env);
+			guest_exit(99);
+		}
+		CHECK_OK(pid);
+		CHECK_EQ(WEXITSTATUS(guest_wait((int)pid)), 33);
+	}
+	/* A failed exec leaves the child able to go on. */
+	volatile long pid = sys(SYS_vfork);
+	if (pid == 0) {
+		guest_exit(sys(SYS_execve, "/missing", argv, env) == -ENOENT ? 21 : 22);
+	}
+	CHECK_EQ(WEXITSTATUS(guest_wait((int)pid)), 21);
+}
+
+static volatile int handled;
+
+static void
+on_signal(int signo, siginfo_t *info, void *context)
+{
+	(void)info, (void)context;
+	handled = signo;
+}
+
+/* What the vfork child does to its signals and descriptors does not happen to the parent. */
+TEST(vfork_child_is_a_process_of_its_own)
+{
+	guest_handle(SIGUSR1, on_signal, 0);
+	volatile long pid = sys(SYS_vfork);
+	if (pid == 0) {
+		struct sigaction act = { .sa_handler = SIG_IGN };
+		sigset_t set = { { 1U << (SIGUSR2 - 1) } };
+		sys(SYS_sigaction, SIGUSR1, &act, NULL);
+		sys(SYS_sigprocmask, SIG_BLOCK, &set, NULL);
+		sys(SYS_close, 0);
+		sys(SYS_chdir, "/");
+		guest_exit(0);
+	}
+	CHECK_EQ(guest_wait((int)pid), 0);
+	CHECK_EQ(sys(SYS_kill, sys(SYS_getpid), SIGUSR1), 0);
+	CHECK_EQ(handled, SIGUSR1);
+	sigset_t mask;
+	CHECK_EQ(sys(SYS_sigprocmask, SIG_BLOCK, NULL, &mask), 0);
+	CHECK_EQ(mask.__bits[0], 0);
+	CHECK_OK(sys(SYS_fcntl, 0, F_GETFD, 0));
+}
+
+TEST(vfork_child_dies)
+{
+	volatile long pid = sys(SYS_vfork);
+	if (pid == 0) {
+		sys(SYS_kill, sys(SYS_getpid), SIGKILL);
+		for (;;)
+			;
+	}
+	CHECK_EQ(WTERMSIG(guest_wait((int)pid)), SIGKILL);
+	CHECK_OK(sys(SYS_getpid));
+}
+
+TEST(rfork)
+{
+	long pid = CHECK_OK(sys(SYS_rfork, RFPROC | RFFDG));
+
+	if (pid == 0)
+		guest_exit(4);
+	CHECK_EQ(WEXITSTATUS(guest_wait((int)pid)), 4);
+	CHECK_ERR(sys(SYS_rfork, RFPROC | RFFDG | RFCFDG), EINVAL);
+	CHECK_ERR(sys(SYS_rfork, 1 << 3), EINVAL);
+}
+
+TEST(orphans)
+{
+	int ends[2], parents[2];
+
+	CHECK_EQ(sys(SYS_pipe2, ends, 0), 0);
+	int pid = guest_fork();
+	if (pid == 0) {
+		int me = (int)sys(SYS_getpid);
+		if (guest_fork() == 0) {
+			while (sys(SYS_getppid) == me)
+				guest_sleep_ms(1);
+			int report[2] = { me, (int)sys(SYS_getppid) };
+			sys(SYS_write, ends[1], report, 8);
+			guest_exit(0);
+		}
+		guest_exit(0);
+	}
+	CHECK_EQ(guest_wait(pid), 0);
+	CHECK_EQ(sys(SYS_read, ends[0], parents, 8), 8);
+	CHECK_EQ(parents[0], pid);
+	CHECK_NE(parents[1], pid);
+	CHECK_NE(parents[1], sys(SYS_getpid));
+}
+
+TEST(process_groups)
+{
+	int me = (int)sys(SYS_getpid);
+
+	CHECK_EQ(sys(SYS_getpgid, 0), sys(SYS_getpgrp));
+	CHECK_EQ(sys(SYS_getpgid, me), sys(SYS_getpgrp));
+	CHECK_EQ(sys(SYS_getsid, 0), sys(SYS_getsid, me));
+	CHECK_ERR(sys(SYS_getpgid, 0x7ffffff0), ESRCH);
+	CHECK_ERR(sys(SYS_getsid, 0x7ffffff0), ESRCH);
+	IN_CHILD({
+		int child = (int)sys(SYS_getpid);
+		CHECK_EQ(sys(SYS_setpgid, 0, 0), 0);
+		CHECK_EQ(sys(SYS_getpgrp), child);
+		CHECK_ERR(sys(SYS_setsid), EPERM);
+		CHECK_ERR(sys(SYS_setpgid, 0, 0x7ffffff0), EPERM);
+	});
+	IN_CHILD({
+		int child = (int)sys(SYS_getpid);
+		CHECK_EQ(sys(SYS_setsid), child);
+		CHECK_EQ(sys(SYS_getsid, 0), child);
+		CHECK_EQ(sys(SYS_getpgrp), child);
+		CHECK_ERR(sys(SYS_setpgid, 0, 0), EPERM);
+	});
+	CHECK_ERR(sys(SYS_setpgid, 0, -1), EINVAL);
+	CHECK_ERR(sys(SYS_setpgid, 0x7ffffff0, 0), ESRCH);
+}
+
+TEST(kill_errors)
+{
+	CHECK_ERR(sys(SYS_kill, 0x7ffffff0, SIGTERM), ESRCH);
+	CHECK_ERR(sys(SYS_kill, sys(SYS_getpid), 128 + 1), EINVAL);
+	CHECK_ERR(sys(SYS_kill, sys(SYS_getpid), -1), EINVAL);
+	CHECK_EQ(sys(SYS_kill, sys(SYS_getpid), 0), 0);
+	CHECK_ERR(sys(SYS_kill, -0x7ffffff0L, SIGTERM), ESRCH);
+}
+
+TEST(no_zombies_where_ignored)
+{
+	struct sigaction act = { .sa_handler = SIG_IGN };
+
+	CHECK_EQ(sys(SYS_sigaction, SIGCHLD, &act, NULL), 0);
+	int pid = guest_fork();
+	if (pid == 0)
+		guest_exit(0);
+	CHECK_ERR(sys(SYS_wait4, pid, NULL, 0, NULL), ECHILD);
+	act.sa_handler = SIG_DFL;
+	act.sa_flags = SA_NOCLDWAIT;
+	CHECK_EQ(sys(SYS_sigaction, SIGCHLD, &act, NULL), 0);
+	pid = guest_fork();
+	if (pid == 0)
+		guest_exit(0);
+	CHECK_ERR(sys(SYS_wait4, pid, NULL, 0, NULL), ECHILD);
+}
+
+TEST(priorities)
+{
+	CHECK_EQ(sys(SYS_getpriority, PRIO_PROCESS, 0), 0);
+	IN_CHILD({
+		CHECK_EQ(sys(SYS_setpriority, PRIO_PROCESS, 0, 5), 0);
+		CHECK_EQ(sys(SYS_getpriority, PRIO_PROCESS, 0), 5);
+		/* A value that looks like an errno is none: the carry flag decides. */
+		if (sys(SYS_setpriority, PRIO_PROCESS, 0, -7) == 0) {
+			struct sysret ret = guest_syscall(SYS_getpriority, PRIO_PROCESS, 0, 0, 0, 0, 0);
+			CHECK(!ret.failed);
+			CHECK_EQ((long)(int)ret.value, -7);
+		}
+	});
+	CHECK_ERR(sys(SYS_getpriority, 99, 0), EINVAL);
+	CHECK_ERR(sys(SYS_getpriority, PRIO_PROCESS, 0x7ffffff0), ESRCH);
+	/* Beyond the ends it is cut, not refused. */
+	IN_CHILD({
+		CHECK_EQ(sys(SYS_setpriority, PRIO_PROCESS, 0, 1000), 0);
+		CHECK_EQ(sys(SYS_getpriority, PRIO_PROCESS, 0), 20);
+	});
+}
