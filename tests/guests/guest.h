@@ -41,6 +41,7 @@ typedef unsigned char u8;
 typedef unsigned short u16;
 typedef unsigned int u32;
 typedef unsigned long u64;
+typedef long i64;
 
 /* ------------------------------------------------------------------ syscalls */
 

@@ -1,0 +1,163 @@
+/* Default actions, as a parent sees them by wait status (sigproptbl in sys/kern/kern_sig.c). */
+#include "guest.h"
+
+/* k: killed, c: killed with a core (if limits allow), i: ignored, s: stopped, 0: none of these */
+static const struct { int signo; char action; } table[] = {
+	{ SIGHUP, 'k' }, { SIGINT, 'k' }, { SIGQUIT, 'c' }, { SIGILL, 'c' }, { SIGTRAP, 'c' }, { SIGABRT, 'c' }, { SIGFPE, 'c' },
+	{ SIGKILL, 'k' }, { SIGBUS, 'c' }, { SIGSEGV, 'c' }, { SIGSYS, 'c' }, { SIGPIPE, 'k' }, { SIGALRM, 'k' }, { SIGTERM, 'k' },
+	{ SIGURG, 'i' }, { SIGSTOP, 's' }, { SIGTSTP, 's' }, { SIGCONT, 'i' }, { SIGCHLD, 'i' }, { SIGTTIN, 's' },
+	{ SIGTTOU, 's' }, { SIGIO, 'i' }, { SIGXCPU, 'k' }, { SIGXFSZ, 'k' }, { SIGVTALRM, 'k' }, { SIGPROF, 'k' },
+	{ SIGWINCH, 'i' }, { SIGUSR1, 'k' }, { SIGUSR2, 'k' },
+};
+
+/* A child in a process group of its own session (not orphaned), which waits; the signal comes from the parent. */
+static int
+status_after(int signo, int from_itself)
+{
+	int ends[2], status;
+	char c;
+	struct rlimit none = { 0, 0 };
+
+	CHECK_EQ(sys(SYS_pipe2, ends, 0), 0);
+	int pid = guest_fork();
+	if (pid == 0) {
+		CHECK_EQ(sys(SYS_setrlimit, RLIMIT_CORE, &none), 0);
+		CHECK_EQ(sys(SYS_setpgid, 0, 0), 0);
+		CHECK_EQ(sys(SYS_write, ends[1], "r", 1), 1);
+		if (from_itself)
+			CHECK_EQ(sys(SYS_kill, sys(SYS_getpid), signo), 0);
+		guest_sleep_ms(150);
+		guest_exit(77);
+	}
+	CHECK_EQ(sys(SYS_read, ends[0], &c, 1), 1);
+	if (!from_itself) {
+		guest_sleep_ms(5);
+		CHECK_EQ(sys(SYS_kill, pid, signo), 0);
+	}
+	CHECK_EQ(sys(SYS_wait4, pid, &status, WUNTRACED, NULL), pid);
+	if (WIFSTOPPED(status)) {
+		int again;
+		CHECK_EQ(sys(SYS_kill, pid, SIGKILL), 0);
+		CHECK_EQ(sys(SYS_wait4, pid, &again, 0, NULL), pid);
+	}
+	CHECK_EQ(sys(SYS_close, ends[0]), 0);
+	CHECK_EQ(sys(SYS_close, ends[1]), 0);
+	return (status);
+}
+
+static void
+check_all(int from_itself)
+{
+	int failures = 0;
+
+	for (size_t i = 0; i < nitems(table); i++) {
+		int s = table[i].signo;
+		int status = status_after(s, from_itself);
+		int right;
+
+		switch (table[i].action) {
+		case 'k':
+		case 'c':
+			right = WIFSIGNALED(status) && WTERMSIG(status) == s && !WCOREDUMP(status);
+			break;
+		case 's':
+			right = WIFSTOPPED(status) && WSTOPSIG(status) == s;
+			break;
+		default:
+			right = WIFEXITED(status) && WEXITSTATUS(status) == 77;
+		}
+		if (!right) {
+			warn_("signal %d (action %c): status %x\n", s, table[i].action, (u64)status);
+			failures++;
+		}
+	}
+	CHECK_EQ(failures, 0);
+}
+
+TEST(sent_by_the_parent)
+{
+	check_all(0);
+}
+
+TEST(sent_by_itself)
+{
+	check_all(1);
+}
+
+TEST(numbers_linux_lacks)
+{
+	static const struct { int signo; char action; } more[] = { { SIGEMT, 'c' }, { SIGINFO, 'i' }, { SIGTHR, 'k' },
+		{ SIGLIBRT, 'k' }, { SIGRTMIN, 'k' }, { 100, 'k' }, { SIGRTMAX, 'k' } };
+	int failures = 0;
+
+	for (size_t i = 0; i < nitems(more); i++) {
+		int status = status_after(more[i].signo, 1);
+		int right = more[i].action == 'i' ? WIFEXITED(status) && WEXITSTATUS(status) == 77
+		    : WIFSIGNALED(status) && WTERMSIG(status) == more[i].signo;
+		if (!right) {
+			warn_("signal %d: status %x\n", more[i].signo, (u64)status);
+			failures++;
+		}
+	}
+	CHECK_EQ(failures, 0);
+}
+
+/* A SIGSEGV that somebody sends is not a fault: it takes a waiting process as any signal does. */
+TEST(segv_sent_to_a_waiting_process)
+{
+	int ends[2];
+	char c;
+
+	CHECK_EQ(sys(SYS_pipe2, ends, 0), 0);
+	int pid = guest_fork();
+	if (pid == 0) {
+		sys(SYS_read, ends[0], &c, 1);
+		guest_exit(77);
+	}
+	guest_sleep_ms(30);
+	CHECK_EQ(sys(SYS_kill, pid, SIGSEGV), 0);
+	int status = guest_wait(pid);
+	CHECK(WIFSIGNALED(status));
+	CHECK_EQ(WTERMSIG(status), SIGSEGV);
+}
+
+TEST(stop_in_an_orphaned_group)
+{
+	/* SIGTSTP by default does nothing where nobody could continue the process. */
+	int pid = guest_fork();
+
+	if (pid == 0) {
+		CHECK_OK(sys(SYS_setsid));
+		CHECK_EQ(sys(SYS_kill, sys(SYS_getpid), SIGTSTP), 0);
+		guest_exit(78);
+	}
+	int status;
+	CHECK_EQ(sys(SYS_wait4, pid, &status, WUNTRACED, NULL), pid);
+	CHECK(WIFEXITED(status));
+	CHECK_EQ(WEXITSTATUS(status), 78);
+}
+
+TEST(abort_of_the_whole_process)
+{
+	/* A signal that kills, kills all threads. */
+	int pid = guest_fork();
+
+	if (pid == 0) {
+		static struct guest_thread t;
+		extern void waiting(void *);
+		guest_thread_start(&t, waiting, NULL);
+		guest_sleep_ms(10);
+		sys(SYS_kill, sys(SYS_getpid), SIGTERM);
+		guest_sleep_ms(1000);
+		guest_exit(1);
+	}
+	CHECK_EQ(WTERMSIG(guest_wait(pid)), SIGTERM);
+}
+
+void
+waiting(void *unused)
+{
+	(void)unused;
+	for (;;)
+		guest_sleep_ms(1000);
+}
