@@ -314,10 +314,6 @@ class Result:
         return self
 
 
-class GuestTimeout(AssertionError):
-    """The guest did not end in time; its whole process group has been killed."""
-
-
 class Runner:
     """Runs FreeBSD programs under one engine; calling it returns a Result."""
 
@@ -423,7 +419,7 @@ def communicate(process: subprocess.Popen, data: bytes | None, timeout: float, c
         except subprocess.TimeoutExpired:
             out = err = b"(a process outside the session still holds the pipe)"
         text = (b"--- stdout\n" + (out or b"")[-4000:] + b"\n--- stderr\n" + (err or b"")[-4000:]).decode(errors="replace")
-        raise GuestTimeout(f"no end within {timeout} s: {shlex.join(command)}\n{state}\n{text}") from None
+        pytest.fail(f"no end within {timeout} s: {shlex.join(command)}\n{state}\n{text}", pytrace=False)
 
 
 def session_members(session: int) -> list[int]:
