@@ -6,6 +6,7 @@ import os
 import pty
 import re
 import select
+import signal
 import time
 from pathlib import Path
 
@@ -29,6 +30,19 @@ def alive(pid: int) -> bool:
         return status_field(pid, "State") not in "ZX"
     except FileNotFoundError:
         return False
+
+
+def supervisor_of(pid: int) -> int:
+    """The process that traces this one; a failure where none does."""
+    tracer = int(status_field(pid, "TracerPid"))
+    assert tracer > 0, f"{pid} has no supervisor"
+    return tracer
+
+
+def kill_process(pid: int) -> None:
+    """End one process. 0 and negative numbers, which would mean whole groups, are refused."""
+    assert pid > 1, f"{pid} is not a process to kill"
+    os.kill(pid, signal.SIGKILL)
 
 
 def wait_until(condition, what: str, timeout: float = 10) -> None:

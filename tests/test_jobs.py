@@ -13,7 +13,7 @@ from pathlib import Path
 
 import harness
 import pytest
-from terminal import Terminal, alive, quoted, status_field, wait_until
+from terminal import Terminal, alive, kill_process, quoted, status_field, supervisor_of, wait_until
 
 
 @pytest.fixture
@@ -125,6 +125,7 @@ def test_command_ends_with_its_first_guest_and_the_others_live_on(start):
     child = int(out)
     time.sleep(0.2)
     assert alive(child)
+    assert os.getsid(child) == process.pid  # so the end of the test finds it
 
 
 @pytest.mark.engines("ptrace")
@@ -132,8 +133,8 @@ def test_no_guest_outlives_a_killed_supervisor(start):
     process = start("family")
     family = [int(process.stdout.readline()) for _ in range(4)]
     assert all(map(alive, family))
-    supervisor = int(status_field(process.pid, "TracerPid"))
+    supervisor = supervisor_of(process.pid)
     assert Path(f"/proc/{supervisor}/comm").read_text() == "lsf-supervisor\n"
-    os.kill(supervisor, signal.SIGKILL)
+    kill_process(supervisor)
     wait_until(lambda: not any(map(alive, family[1:])), "the guests' end")
     assert process.wait(timeout=10) == -signal.SIGKILL
