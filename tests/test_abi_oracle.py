@@ -332,6 +332,107 @@ def test_freebsd_structs(tmp_path):
     compare(zig_cc(), FREEBSD, FREEBSD_TYPES, FREEBSD_MEMBERS, freebsd_structs(), tmp_path)
 
 
+#: Structs that have not changed since FreeBSD 10, and those that the name freebsd11_ keeps as they were.
+UNCHANGED = [
+    "freebsd11_stat",
+    "freebsd11_dirent",
+    "freebsd11_statfs",
+    "freebsd11_kevent",
+    "freebsd_flock",
+    "freebsd_oflock",
+    "freebsd_iovec",
+    "freebsd_timespec",
+    "freebsd_timeval",
+    "freebsd_bintime",
+    "freebsd_itimerval",
+    "freebsd_itimerspec",
+    "freebsd_timezone",
+    "freebsd_clockinfo",
+    "freebsd_rusage",
+    "freebsd_wrusage",
+    "freebsd_rlimit",
+    "freebsd_sigset",
+    "freebsd_sigaction",
+    "freebsd_stack",
+    "freebsd_sigval",
+    "freebsd_siginfo",
+    "freebsd_mcontext",
+    "freebsd_ucontext",
+    "freebsd_sigframe",
+    "freebsd_sigevent",
+    "freebsd_thr_param",
+    "freebsd_ucond",
+    "freebsd_urwlock",
+    "freebsd_usem",
+    "freebsd_umtx_time",
+    "freebsd_rtprio",
+    "freebsd_sched_param",
+    "freebsd_pollfd",
+    "freebsd_aiocb",
+    "freebsd_termios",
+    "freebsd_winsize",
+    "freebsd_sockaddr",
+    "freebsd_sockaddr_in",
+    "freebsd_sockaddr_in6",
+    "freebsd_sockaddr_un",
+    "freebsd_sockaddr_storage",
+    "freebsd_msghdr",
+    "freebsd_cmsghdr",
+    "freebsd_cmsgcred",
+    "freebsd_sockcred",
+    "freebsd_linger",
+    "freebsd_sf_hdtr",
+    "freebsd_accept_filter_arg",
+    "freebsd_ps_strings",
+    "freebsd_auxinfo",
+    "freebsd_loadavg",
+    "freebsd_priority",
+]
+#: Only in FreeBSD 12 and later, or not the same before: <sys/user.h> grew into its spare members.
+UNCHANGED_SINCE_12 = [
+    "freebsd_stat",
+    "freebsd_dirent",
+    "freebsd_kevent",
+    "freebsd_umutex",
+    "freebsd_usem2",
+    "freebsd_umtx_robust_lists_params",
+    "freebsd_vmtotal",
+    "freebsd_xswdev",
+    "freebsd_mmsghdr",
+    "freebsd_cap_rights",
+    "freebsd_vdso_timekeep",
+    "freebsd_procctl_reaper_pids",
+    "freebsd_procctl_reaper_pidinfo",
+    "freebsd_procctl_reaper_status",
+    "freebsd_procctl_reaper_kill",
+    "freebsd_kinfo_vmentry",
+]
+FREEBSD_11_TYPES = {name: "struct " + name.removeprefix("freebsd11_") for name in UNCHANGED if "11_" in name}
+
+
+@pytest.mark.parametrize(("oldest", "newest"), [(10, 11), (12, 13)])
+def test_older_releases(oldest, newest, tmp_path):
+    """The headers in a root of an older release, compiled by clang."""
+    found = {}
+    for root in harness.roots():
+        header = root / "usr/include/sys/param.h"
+        version = header.exists() and re.search(r"define __FreeBSD_version (\d+)\d{5}", header.read_text())
+        if version and oldest <= int(version.group(1)) <= newest:
+            found[root] = int(version.group(1))
+    what = f"layouts of FreeBSD {oldest} to {newest}"
+    if not found:
+        harness.not_covered(what, "no root in LSF_TEST_ROOTS has its headers")
+    if shutil.which("clang") is None:
+        harness.missing_tool(what, "clang is not installed")
+    for root, release in found.items():
+        command = ("clang", f"--target=x86_64-unknown-freebsd{release}", f"--sysroot={root}", "-w")
+        if release >= 12:
+            compare(command, FREEBSD, FREEBSD_TYPES, FREEBSD_MEMBERS, UNCHANGED_SINCE_12, tmp_path)
+            continue
+        preamble = "#include <errno.h>\n" + FREEBSD.replace("#include <sys/caprights.h>", "")
+        compare(command, preamble, FREEBSD_TYPES | FREEBSD_11_TYPES, FREEBSD_MEMBERS, UNCHANGED, tmp_path)
+
+
 def test_freebsd_kernel_structs(tmp_path):
     compare(zig_cc(), FREEBSD_KERNEL, FREEBSD_KERNEL_TYPES, {}, list(FREEBSD_KERNEL_TYPES), tmp_path)
 

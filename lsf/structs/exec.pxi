@@ -19,7 +19,7 @@ cdef struct freebsd_vdso_timehands:
     freebsd_bintime th_offset
     freebsd_bintime th_boottime
     uint32_t th_x86_shift
-    uint32_t th_x86_hpet_idx
+    uint32_t th_x86_hpet_idx        # this and what follows was spare in FreeBSD 10
     uint64_t th_x86_pvc_last_systime
     uint8_t th_x86_pvc_stable_mask
     uint8_t th_res[15]
@@ -31,7 +31,7 @@ cdef struct freebsd_vdso_timekeep:
     uint32_t tk_current
     uint32_t tk_padding
 
-# FreeBSD 14 (AT_FXRNG).
+# FreeBSD 13 (AT_FXRNG).
 cdef struct freebsd_vdso_fxrng_generation:
     uint32_t fx_vdso_version
     uint32_t fx_generation32

@@ -33,7 +33,7 @@ cdef struct freebsd_statfs:
     uint64_t f_asyncwrites
     uint64_t f_syncreads
     uint64_t f_asyncreads
-    uint32_t f_nvnodelistsize       # spare before 15
+    uint32_t f_nvnodelistsize       # spare up to FreeBSD 13, as the next
     uint32_t f_spare0
     uint64_t f_spare[9]
     uint32_t f_namemax

@@ -18,7 +18,7 @@ cdef enum:
     FREEBSD_KI_CRF_GRP_OVERFLOW = 0x80000000
     FREEBSD_NOCPU_OLD = 255
     FREEBSD_PRI_TIMESHARE = 3
-    FREEBSD_PUSER = 88              # 120 before FreeBSD 15
+    FREEBSD_PUSER = 88              # 120 up to FreeBSD 13
 
 cdef struct freebsd_rusage:
     freebsd_timeval ru_utime
@@ -174,7 +174,7 @@ cdef struct freebsd_kinfo_proc:
     uint64_t ki_kstack
     uint64_t ki_udata
     uint64_t ki_tdaddr
-    uint64_t ki_pd                  # FreeBSD 14
+    uint64_t ki_pd                  # FreeBSD 13
     uint64_t ki_spareptrs[5]
     int64_t ki_sparelongs[12]
     int64_t ki_sflag
@@ -247,7 +247,7 @@ cdef struct freebsd_kf_file:
     int32_t kf_file_type
     int32_t kf_spareint[3]
     uint64_t kf_spareint64[29]
-    uint64_t kf_file_nlink          # FreeBSD 15
+    uint64_t kf_file_nlink          # spare in 12
     uint64_t kf_file_fsid
     uint64_t kf_file_rdev
     uint64_t kf_file_fileid

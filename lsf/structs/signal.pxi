@@ -549,6 +549,9 @@ cdef inline int64_t linux_fpstate_from_freebsd(void *to, uint64_t room, const fr
     fpusetxstate, bits of MXCSR that the machine lacks are cleared, features that it lacks are refused, and the rest of
     the XSAVE header is ignored, so that Linux's XRSTOR cannot fault.
 
+    A guest may give less state than the machine has; the caller then pads its copy with zeros to the machine's size, as
+    Linux would read behind it.
+
     Returns the bytes used, or -EINVAL (-22), or -ENOSPC (-28) if `room` is too small. `to` must be 64-byte aligned
     where the frame is.
     """
