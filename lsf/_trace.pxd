@@ -43,6 +43,7 @@ cdef struct supervisor_t:
     uint32_t used
     uint64_t vdso_size        # the same for every 64-bit process of a kernel
     int proc                  # a descriptor on the host's /proc, -1 without
+    uint64_t sites[4096]      # syscall sites that trapped: their keys, and how often in the lowest bit
     bint pinning              # pinning is wanted, and would change something
     uint32_t pinned           # how many tracees are
     bint ticking              # the interval timer runs

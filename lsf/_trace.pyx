@@ -74,6 +74,7 @@ cdef extern from * nogil:
 
     #define WINDOW_START 0x6ffff0000000UL
     #define WINDOW_SIZE 0x100000UL
+    #define PATCH_ENTRY 0x400UL   /* from the window's start: PATCH_ENTRY_OFFSET of shim/layout.h */
 
     /* instruction_pointer of struct seccomp_data, as the two words that a filter can load */
     #define IP_LOW (offsetof(struct seccomp_data, instruction_pointer))
@@ -98,6 +99,7 @@ cdef extern from * nogil:
     """
     const uint64_t WINDOW_START
     const uint64_t WINDOW_SIZE
+    const uint64_t PATCH_ENTRY
 
     enum:
         PTRACE_PEEKDATA, PTRACE_CONT, PTRACE_GETREGS, PTRACE_SETREGS, PTRACE_GETEVENTMSG, PTRACE_SEIZE, PTRACE_LISTEN
@@ -464,6 +466,21 @@ cdef void after_exec(supervisor_t *self, pid_t pid) noexcept nogil:
 
 # ------------------------------------------------------------------ the loop
 
+cdef bint second_trap(supervisor_t *self, const tracee_t *tracee, uint64_t rip) noexcept nogil:
+    """Count a trap of a syscall site; True at the second, when the shim shall make a jump of it.
+
+    The vDSO's address tells images apart well enough. Where a site's place in the table was lost to another's, it is
+    counted anew: the shim finds then that it is patched, or refuses it again."""
+    cdef uint64_t key = ((rip ^ (tracee.vdso << 17)) * 0x9e3779b97f4a7c15UL) | 1
+    cdef uint64_t *slot = &self.sites[key >> 52]
+    if slot[0] == key:
+        slot[0] = key & ~1UL
+        return True
+    if slot[0] != key & ~1UL:
+        slot[0] = key
+    return False
+
+
 cdef void answer(supervisor_t *self, tracee_t *tracee) noexcept nogil:
     """A syscall stop: lead a guest into the shim, and let anything else pass."""
     cdef user_regs_struct regs
@@ -483,7 +500,7 @@ cdef void answer(supervisor_t *self, tracee_t *tracee) noexcept nogil:
     regs.rax = regs.orig_rax
     regs.orig_rax = <unsigned long long>-1
     regs.rcx = regs.rip
-    regs.rip = WINDOW_START
+    regs.rip = WINDOW_START + (PATCH_ENTRY if second_trap(self, tracee, regs.rip) else 0)
     regs.eflags &= ~<unsigned long long>(EFLAGS_DF | EFLAGS_AC)
     ptrace(PTRACE_SETREGS, pid, NULL, &regs)
 

@@ -189,7 +189,8 @@ cdef public long patch_site(frame_t *frame, area_t *area) noexcept nogil:
     cdef uint64_t ret = frame.ret, site, at
     cdef int offset, size = 0
     cdef bint moves_rcx = False
-    if copyin(ret - 12, code, 12) < 0 or may_be_shared(ret - 1):
+    if (area.proc.no_patch or range_is_ours(ret, 1) or copyin(ret - 12, code, 12) < 0
+            or may_be_shared(ret - 1)):
         PATCHES.refused += 1
         return -ERESTARTSYS
     offset = site_pattern(code, frame.nr, &size, &moves_rcx)

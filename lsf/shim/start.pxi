@@ -469,6 +469,9 @@ cdef void launcher_environment(process_t *proc, start_t *start) noexcept nogil:
             proc.engine = ENGINE_AUTO
         else:
             die(EXIT_LSF, b"LSF_ENGINE must be auto, sud or trap here, not ", text)
+    text = environment(start.envp, b"LSF_PATCH")
+    if text != NULL and string_equal(text, b"0"):
+        proc.no_patch = 1
     text = environment(start.envp, b"LSF_DEBUG")
     if text != NULL and text[0] != 0 and not string_equal(text, b"0"):
         proc.debug = 1
