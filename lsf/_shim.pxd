@@ -26,7 +26,7 @@ cdef extern from "shim/runtime.h" nogil:
         int (*vdso_clock_gettime)(int, void *) noexcept nogil
         uint64_t break_start, break_end, stack_top, ps_strings
         uint64_t minsigstksz
-        uint32_t ncpu, traced
+        uint32_t ncpu, traced, truss_pids
         lock_t lock_signal, lock_memory, lock_event, lock_thread, lock_truss
         handler_t handlers[129]
         char execpath[4096]
@@ -60,6 +60,9 @@ cdef extern from "shim/runtime.h" nogil:
         char name[24]
         uint32_t wakeup
         uint64_t robust[3]
+        void *truss_call
+        void *truss_pieces
+        void *truss_starts
 
     ctypedef struct patches_t "struct patches":
         lock_t lock

@@ -185,7 +185,7 @@ def test_what_may_pass(row):
 def test_every_type_has_a_kind():
     kinds = {decode.argument_kind(row, argument) for row in CALLS for argument in row.arguments}
     kinds |= {decode.result_kind(row) for row in CALLS}
-    unused = set(decode.Kind) - kinds
+    unused = set(decode.Kind) - kinds - decode.WITHIN_STRUCTS
     assert not unused
 
 

@@ -495,6 +495,8 @@ extern const struct lsf_flag_name lsf_flag_name[];
 extern const struct lsf_flag_names lsf_flag_names[LSF_NKINDS];	/* by kind */
 extern const uint16_t lsf_errno_names[128], lsf_errno_texts[128];	/* offsets in lsf_strings; 0: no such errno */
 extern const uint16_t lsf_signal_names[{signals.NSIG + 1}];
+/* si_code by signal; signal 0: by whom it was sent. A row of zeros ends it. */
+extern const struct lsf_code_name {{ uint32_t code; uint16_t signal, name; }} lsf_code_name[];
 
 #pragma GCC visibility pop
 
@@ -517,6 +519,16 @@ static inline const char *
 lsf_strerror(unsigned int number)
 {{
 	return (&lsf_strings[number < 128 ? lsf_errno_texts[number] : 0]);
+}}
+
+/* "SEGV_MAPERR"; "" if FreeBSD has no such code. */
+static inline const char *
+lsf_si_code_name(unsigned int signal, unsigned int code)
+{{
+	for (const struct lsf_code_name *row = lsf_code_name; row->name != 0; row++)
+		if (row->code == code && (row->signal == 0 || row->signal == signal))
+			return (&lsf_strings[row->name]);
+	return ("");
 }}
 
 /* "SIGINT"; "" if FreeBSD has no such signal. */
@@ -565,6 +577,13 @@ def decode_c() -> str:
     signal_names = [
         strings[signals.name(number)] if number in signals.BY_NUMBER else 0 for number in range(signals.NSIG + 1)
     ]
+    code_names = [
+        f"\t{{ {code.freebsd}, {number}, {strings[code.name]} }},\t/* {code.name} */\n"
+        for number, codes in signals.CODES.items()
+        for code in codes
+        if _is_freebsd_code(code) and not code.name.startswith("SI_")
+    ]
+    code_names += [f"\t{{ {code:#x}, 0, {strings[name]} }},\t/* {name} */\n" for name, code, _ in signals.SENDER_CODES]
     if strings.length > 0xFFFF:
         raise ValueError("the decoder's strings no longer fit 16-bit offsets")
     return "".join(
@@ -587,6 +606,9 @@ def decode_c() -> str:
             _array("uint16_t lsf_errno_texts[128]", errno_texts),
             "\n",
             _array(f"uint16_t lsf_signal_names[{signals.NSIG + 1}]", signal_names),
+            "\nconst struct lsf_code_name lsf_code_name[] = {\n",
+            *code_names,
+            "\t{ 0, 0, 0 }\n};\n",
         ]
     )
 

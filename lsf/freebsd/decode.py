@@ -84,6 +84,20 @@ class Kind(enum.IntEnum):
     SHUT_HOW = enum.auto()
     RFORK_FLAGS = enum.auto()
     UMTX_OP = enum.auto()
+    # arguments whose meaning another one decides
+    FCNTL_ARG = enum.auto()  # by the command
+    SOCKOPT_NAME = enum.auto()  # by the level
+    WAIT_STATUS = enum.auto()  # points to the status of a child
+    # what stands inside structs (WITHIN_STRUCTS)
+    POLL_EVENTS = enum.auto()
+    SA_FLAGS = enum.auto()
+    SO_OPTION = enum.auto()
+    KEVENT_FILTER = enum.auto()
+    KEVENT_FLAGS = enum.auto()
+
+
+#: Kinds that no argument has as a whole.
+WITHIN_STRUCTS = frozenset([Kind.POLL_EVENTS, Kind.SA_FLAGS, Kind.SO_OPTION, Kind.KEVENT_FILTER, Kind.KEVENT_FLAGS])
 
 
 #: Words and choices that are the same on both systems and so have no table in flags.py: (name, value) by kind.
@@ -98,6 +112,32 @@ _OWN_NAMES: dict[Kind, tuple[tuple[str, int], ...]] = {
         (name, value)
         for name, value in flags.CONSTANTS
         if name.startswith("RF") and name not in ("RFTSIGSHIFT", "RFTSIGMASK")
+    ),
+    # 16 bits, signed.
+    Kind.KEVENT_FILTER: tuple(
+        (f"EVFILT_{name}", -number & 0xFFFF)
+        for number, name in enumerate(
+            (
+                *("READ", "WRITE", "AIO", "VNODE", "PROC", "SIGNAL", "TIMER", "PROCDESC", "FS", "LIO", "USER"),
+                *("SENDFILE", "EMPTY", "JAIL", "JAILDESC"),
+            ),
+            1,
+        )
+    ),
+    Kind.KEVENT_FLAGS: (
+        ("EV_ADD", 0x1),
+        ("EV_DELETE", 0x2),
+        ("EV_ENABLE", 0x4),
+        ("EV_DISABLE", 0x8),
+        ("EV_ONESHOT", 0x10),
+        ("EV_CLEAR", 0x20),
+        ("EV_RECEIPT", 0x40),
+        ("EV_DISPATCH", 0x80),
+        ("EV_FORCEONESHOT", 0x100),
+        ("EV_KEEPUDATA", 0x200),
+        ("EV_FLAG1", 0x2000),
+        ("EV_ERROR", 0x4000),
+        ("EV_EOF", 0x8000),
     ),
     Kind.UMTX_OP: (
         ("UMTX_OP_LOCK", 0),
@@ -132,7 +172,7 @@ _OWN_NAMES: dict[Kind, tuple[tuple[str, int], ...]] = {
     ),
 }
 
-_OWN_BITS = (Kind.ACCESS_MODE, Kind.FLOCK_HOW, Kind.RFORK_FLAGS)
+_OWN_BITS = (Kind.ACCESS_MODE, Kind.FLOCK_HOW, Kind.RFORK_FLAGS, Kind.KEVENT_FLAGS)
 
 #: The word or choice of flags.py that a kind prints by.
 _TABLES: dict[Kind, str] = {
@@ -292,10 +332,10 @@ _BY_CALL: dict[str, dict[str, Kind]] = {
     "kmq_open": {"flags": Kind.OPEN_FLAGS},
     "shm_open2": {"flags": Kind.OPEN_FLAGS},
     "freebsd12_shm_open": {"flags": Kind.OPEN_FLAGS},
-    "fcntl": {"cmd": Kind.FCNTL_CMD, "arg": Kind.HEX},
+    "fcntl": {"cmd": Kind.FCNTL_CMD, "arg": Kind.FCNTL_ARG},
     "ioctl": {"com": Kind.IOCTL, "data": Kind.PTR},
-    "wait4": {"pid": Kind.PID, "options": Kind.WAIT_OPTIONS},
-    "wait6": {"options": Kind.WAIT_OPTIONS},
+    "wait4": {"pid": Kind.PID, "status": Kind.WAIT_STATUS, "options": Kind.WAIT_OPTIONS},
+    "wait6": {"status": Kind.WAIT_STATUS, "options": Kind.WAIT_OPTIONS},
     "mmap": {"flags": Kind.MMAP_FLAGS},
     "freebsd6_mmap": {"flags": Kind.MMAP_FLAGS},
     "msync": {"flags": Kind.MSYNC_FLAGS},
@@ -309,8 +349,8 @@ _BY_CALL: dict[str, dict[str, Kind]] = {
     "socket": {"domain": Kind.ADDRESS_FAMILY, "type": Kind.SOCKET_TYPE},
     "socketpair": {"domain": Kind.ADDRESS_FAMILY, "type": Kind.SOCKET_TYPE},
     "accept4": {"flags": Kind.SOCKET_TYPE},
-    "setsockopt": {"level": Kind.SOCKOPT_LEVEL, "name": Kind.HEX32},
-    "getsockopt": {"level": Kind.SOCKOPT_LEVEL, "name": Kind.HEX32},
+    "setsockopt": {"level": Kind.SOCKOPT_LEVEL, "name": Kind.SOCKOPT_NAME},
+    "getsockopt": {"level": Kind.SOCKOPT_LEVEL, "name": Kind.SOCKOPT_NAME},
     "sendto": {"flags": Kind.MSG_FLAGS},
     "recvfrom": {"flags": Kind.MSG_FLAGS},
     "sendmsg": {"flags": Kind.MSG_FLAGS},

@@ -71,7 +71,15 @@ global translate
     cld
     mov     %gs:AREA_HOOK, %r11
     test    %r11, %r11
-    jnz     translate_args
+    jz      1f
+    mov     %rbx, FRAME_RBX(%rsp)   /* for vfork, which under a hook is called late */
+    mov     %rbp, FRAME_RBP(%rsp)
+    mov     %r12, FRAME_R12(%rsp)
+    mov     %r13, FRAME_R13(%rsp)
+    mov     %r14, FRAME_R14(%rsp)
+    mov     %r15, FRAME_R15(%rsp)
+    jmp     translate_args
+1:
     lea     sys_nosys(%rip), %r11
     cmp     $FREEBSD_NSYSCALLS, %eax
     jae     translate_args
@@ -278,20 +286,25 @@ global clone_thread
     jmp     *%rcx
 
 /* sys_vfork(frame, area): the child shares the parent's memory, so it runs on an area of its own and the parent's
- * frame survives. The guest's callee-saved registers are still in place here; the frame keeps them for the child. */
+ * frame survives. The guest's callee-saved registers are still in place here (under a hook the entry has put them into
+ * the frame); the frame keeps them for the child. */
 global sys_vfork
     mov     $0x4111, %edx           /* CLONE_VM | CLONE_VFORK | SIGCHLD */
 global fork_sharing_memory
+    cmpq    $0, AREA_HOOK(%rsi)
+    jne     1f
     mov     %rbx, FRAME_RBX(%rdi)
     mov     %rbp, FRAME_RBP(%rdi)
     mov     %r12, FRAME_R12(%rdi)
     mov     %r13, FRAME_R13(%rdi)
     mov     %r14, FRAME_R14(%rdi)
     mov     %r15, FRAME_R15(%rdi)
-    sub     $24, %rsp
+1:  sub     $40, %rsp
     mov     %rdi, (%rsp)
     mov     %rsi, 8(%rsp)
     mov     %rdx, 16(%rsp)
+    mov     %r12, 24(%rsp)
+    mov     %r13, 32(%rsp)
     call    vfork_prepare           /* (frame, area) -> the child's area, or a negative error */
     cmp     $-4095, %rax
     jae     3f
@@ -311,10 +324,9 @@ global fork_sharing_memory
     mov     %r12, %rdx
     mov     %rax, %rcx
     call    vfork_parent            /* (frame, area, child's area, clone's result) -> result */
-    mov     (%rsp), %rdi
-    mov     FRAME_R12(%rdi), %r12
-    mov     FRAME_R13(%rdi), %r13
-3:  add     $24, %rsp
+    mov     24(%rsp), %r12
+    mov     32(%rsp), %r13
+3:  add     $40, %rsp
     ret
 2:  wrgsbase %r12                   /* the child */
     mov     %r13, %rdi

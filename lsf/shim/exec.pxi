@@ -92,6 +92,8 @@ cdef void handover_words(process_t *proc, area_t *area, int target, char *words)
     at = append_word(words, at, b",e=", proc.engine)
     if proc.truss_fd >= 0:
         at = append_word(words, at, b",l=", proc.truss_fd)
+        if proc.truss_pids:
+            at = append_word(words, at, b",L=", 1)
     at = append_word(words, at, b",m=", area.sigmask[0])
     at = append_word(words, at, b",M=", area.sigmask[1])
     at = append_word(words, at, b",g=", virtual_ignored(proc))
@@ -190,6 +192,7 @@ cdef long hand_over(area_t *area, int target, const char *execpath, uint64_t *ar
     argv[1] = <uint64_t> words
     argv[2] = <uint64_t> execpath
     keep_over_exec(proc, target, 0)
+    truss_before_exec(area)
     result = restartable(blocking_syscall(SYS_execveat, proc.image_fd, <uint64_t> <const char *> b"", <uint64_t> argv,
                                           envp, 0x1000, 0))
     keep_over_exec(proc, target, 1)
@@ -270,6 +273,7 @@ cdef long execute_linux(area_t *area, const char *path, uint64_t *argv, uaddr en
     virtual_mask = linux_virtual_mask(area)
     if virtual_mask:
         linux_syscall4(SYS_rt_sigprocmask, 0, <uint64_t> &virtual_mask, <uint64_t> &old, 8)
+    truss_before_exec(area)
     result = restartable(blocking_syscall(SYS_execve, <uint64_t> path, <uint64_t> argv, envp, 0, 0, 0))
     if virtual_mask:
         linux_syscall4(SYS_rt_sigprocmask, 1, <uint64_t> &virtual_mask, 0, 8)

@@ -121,6 +121,8 @@ cdef public void vfork_child(frame_t *parent_frame, area_t *area) noexcept nogil
     area.ret = parent_frame.ret
     area.proc.pid = <int> linux_syscall0(SYS_getpid)
     area.tid = area.proc.pid
+    if area.proc.truss_fd >= 0:
+        truss_new_process(area.proc)
     signal_stack(area)
     arm(area.proc)
     set_linux_mask(area)

@@ -63,6 +63,7 @@ struct area {
     char name[24];
     uint32_t wakeup;            /* thr_wake's, for thr_suspend */
     uint64_t robust[3];         /* UMTX_OP_ROBUST_LISTS: shared list, private list, the mutex in between */
+    void *truss_call, *truss_pieces, *truss_starts;     /* the call that truss is at */
 };
 
 struct handler {
@@ -97,6 +98,7 @@ struct process {
     uint64_t minsigstksz;
     uint32_t ncpu;
     uint32_t traced;            /* this process was started with truss */
+    uint32_t truss_pids;        /* truss shows pids: there is more than one process */
     struct lock lock_signal, lock_memory, lock_event, lock_thread, lock_truss;
     struct handler handlers[SIGNALS];
     char execpath[4096];

@@ -452,6 +452,7 @@ cdef void deliver(area_t *area, linux_ucontext *uc, int linux, linux_siginfo *in
     restart: rip stands at the site of an interrupted call, which only SA_RESTART lets happen; ret: after the site."""
     cdef process_t *proc = area.proc
     cdef handler_t handler
+    cdef freebsd_siginfo traced
     cdef int code = 0
     cdef int signo = trap_signal(info, linux, &code)
     cdef bint fault = info.si_code > 0 and (linux == LINUX_SIGSEGV or linux == LINUX_SIGBUS or linux == LINUX_SIGILL
@@ -470,7 +471,8 @@ cdef void deliver(area_t *area, linux_ucontext *uc, int linux, linux_siginfo *in
     if fault and (handler.function <= SIG_IGN or mask_has(area.sigmask, signo)):
         # A fault that cannot be delivered kills; executing the instruction again gives an exact core.
         if proc.truss_fd >= 0:
-            truss_signal(area, signo, code, True)
+            fill_siginfo(&traced, info, linux, signo, code, uc)
+            truss_signal(area, &traced, True)
         if linux == LINUX_SIGTRAP or lsf_signal_to_linux[signo] != linux:
             kill_self(area, lsf_signal_to_linux[signo])
         set_linux_handler(linux, SIG_DFL, 0x04000000)
@@ -483,7 +485,8 @@ cdef void deliver(area_t *area, linux_ucontext *uc, int linux, linux_siginfo *in
         kill_self(area, linux)
         return
     if proc.truss_fd >= 0:
-        truss_signal(area, signo, code, False)
+        fill_siginfo(&traced, info, linux, signo, code, uc)
+        truss_signal(area, &traced, False)
     if restart and not handler.flags & SA_RESTART:
         uc.uc_mcontext.rip = ret
         uc.uc_mcontext.rax = EINTR

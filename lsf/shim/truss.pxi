@@ -1,28 +1,276 @@
-# Tracing from inside: every call of a traced process goes through truss_call, which writes truss's line.
+# Tracing from inside: every call of a traced process goes through truss_call, which writes truss's line. A line is one
+# write(2), so that threads and processes may share a file. Arguments: truss_print.pxi. Model: usr.bin/truss/setup.c.
+
+cdef enum:
+    TRUSS_LINE = 4096
+    SYSCALL_EXIT = 1
+    SYSCALL_FORK = 2
+    SYSCALL_VFORK = 66
+    SYSCALL_RFORK = 251
+    SYSCALL_SIGRETURN = 417
+    SYSCALL_THR_EXIT = 431
+    SYSCALL_PDFORK = 518
 
 
 cdef public long truss_call(frame_t *frame, area_t *area) noexcept nogil:
+    """Run a call and write its line: when it has returned, or before where it does not return."""
+    cdef process_t *proc = area.proc
+    cdef char pieces_text[2048]
+    cdef uint16_t starts[9]
+    cdef char line_text[TRUSS_LINE]
+    cdef text_t pieces, line
+    cdef truss_t call
+    cdef int i, pid = proc.pid
+    cdef long result
+    pieces.start = pieces_text
+    pieces.at = 0
+    pieces.size = sizeof(pieces_text)
+    line.start = line_text
+    line.at = 0
+    line.size = TRUSS_LINE - 2
+    truss_begin(frame, &call)
+    if call.nr == SYSCALL_FORK or call.nr == SYSCALL_VFORK or call.nr == SYSCALL_RFORK or call.nr == SYSCALL_PDFORK:
+        proc.truss_pids = 1
+    truss_unimplemented(proc, &call, &line)
+    # What the call may overwrite is printed first; what it writes, afterwards.
+    for i in range(call.call.narg):
+        starts[i] = pieces.at
+        if not truss_deferred(&call, i):
+            put_argument(&pieces, &call, i)
+    starts[call.call.narg] = pieces.at
+    if call.nr == SYSCALL_EXIT or call.nr == SYSCALL_THR_EXIT or call.nr == SYSCALL_SIGRETURN:
+        truss_head(proc, &call, &line, &pieces, starts)
+        put(&line, b" EJUSTRETURN\n" if call.nr == SYSCALL_SIGRETURN else b"\n")
+        truss_write(proc, &line)
+        if call.nr == SYSCALL_EXIT:
+            truss_exit(proc, call.arg[0] & 0xff, &line)
+        return truss_run(frame, area)
+    area.truss_call = &call
+    area.truss_pieces = &pieces
+    area.truss_starts = starts
+    result = truss_run(frame, area)
+    area.truss_call = NULL
+    if proc.pid != pid:
+        truss_new_process(proc)
+        return result
+    truss_result(area, &call, result)
+    truss_head(proc, &call, &line, &pieces, starts)
+    truss_tail(area, &call, &line, result)
+    truss_write(proc, &line)
+    return result
+
+
+cdef long truss_run(frame_t *frame, area_t *area) noexcept nogil:
+    """What entry.S does where nothing is traced."""
     cdef uint64_t nr = frame.nr
     cdef long result
-    cdef char line[400]
-    cdef uint64_t at
-    if nr < FREEBSD_NSYSCALLS and lsf_pass_nr[nr] >= 0:
-        result = blocking_syscall(lsf_pass_nr[nr], frame.arg[0], frame.arg[1], frame.arg[2], frame.arg[3],
-                                  frame.arg[4], frame.arg[5])
-        if lsf_restart[nr]:
-            result = restartable(result)
-    elif nr < FREEBSD_NSYSCALLS:
-        result = lsf_handler[nr](frame, area)
+    if nr >= FREEBSD_NSYSCALLS:
+        return sys_nosys(frame, area)
+    if lsf_pass_nr[nr] < 0:
+        return lsf_handler[nr](frame, area)
+    result = blocking_syscall(lsf_pass_nr[nr], frame.arg[0], frame.arg[1], frame.arg[2], frame.arg[3], frame.arg[4],
+                              frame.arg[5])
+    return restartable(result) if lsf_restart[nr] else result
+
+
+cdef void truss_begin(frame_t *frame, truss_t *call) noexcept nogil:
+    """Take the number and the arguments, those of the call within for syscall(2) and __syscall(2)."""
+    cdef int i
+    cdef uint64_t shift = 0
+    call.nr = frame.nr
+    for i in range(6):
+        call.arg[i] = frame.arg[i]
+    call.arg[6] = 0
+    call.arg[7] = 0
+    if frame.nr == 0 or frame.nr == 198:
+        call.nr = <uint32_t> frame.arg[0]
+        shift = 8
+        for i in range(5):
+            call.arg[i] = frame.arg[i + 1]
+        fetch_guest64(frame.rsp + 8, &call.arg[5])
+    call.call = &lsf_decode[call.nr if call.nr < FREEBSD_NSYSCALLS else 0]
+    if call.call.narg > 6:
+        fetch_guest64(frame.rsp + 8 + shift, &call.arg[6])
+    call.after = False
+    call.failed = False
+    call.result = 0
+
+
+cdef bint truss_deferred(truss_t *call, int index) noexcept nogil:
+    """True for an argument that is printed when the call is over."""
+    cdef const lsf_decode_arg_t *argument = &lsf_decode_args[call.call.arg + index]
+    cdef int kind = argument.kind
+    if not argument.direction & LSF_OUT:
+        return False
+    if not argument.direction & LSF_IN:
+        return True
+    return (kind == LSF_KIND_INTP or kind == LSF_KIND_LONGP or kind == LSF_KIND_OFFP or kind == LSF_KIND_MSGHDR
+            or kind == LSF_KIND_BUF)
+
+
+cdef void truss_prefix(process_t *proc, text_t *line) noexcept nogil:
+    """`  PID: ` as truss -f writes it, once there is more than one process."""
+    cdef uint64_t pid = <uint64_t> proc.pid
+    line.at = 0
+    if not proc.truss_pids:
+        return
+    while pid < 10000:
+        put_char(line, 32)
+        pid = pid * 10 if pid else 100000
+    put_unsigned(line, <uint64_t> proc.pid)
+    put(line, b": ")
+
+
+cdef void truss_unimplemented(process_t *proc, truss_t *call, text_t *line) noexcept nogil:
+    """Say, once for each call, that LSF does not have it."""
+    cdef bint known = call.nr < FREEBSD_NSYSCALLS and call.call.name != 0
+    cdef uint64_t slot = call.nr if call.nr < 640 else 639
+    if known and (lsf_pass_nr[call.nr] >= 0 or lsf_refuse_errno[call.nr] != FREEBSD_ERRNO + 78
+                  or lsf_handler[call.nr] != sys_refuse):
+        return
+    if proc.unknown_reported[slot >> 6] >> (slot & 63) & 1:
+        return
+    proc.unknown_reported[slot >> 6] |= 1UL << (slot & 63)
+    truss_prefix(proc, line)
+    put(line, b"-- UNIMPLEMENTED FreeBSD SYSCALL " if known else b"-- UNKNOWN FreeBSD SYSCALL ")
+    put_unsigned(line, call.nr)
+    if known:
+        put(line, b" (")
+        put(line, &lsf_strings[call.call.name])
+        put_char(line, 41)
+    put(line, b" --\n")
+    truss_write(proc, line)
+
+
+cdef void truss_head(process_t *proc, truss_t *call, text_t *line, text_t *pieces, uint16_t *starts) noexcept nogil:
+    """`name(arguments)` and the tabs."""
+    cdef int i
+    cdef char keep
+    cdef uint64_t tabs
+    truss_prefix(proc, line)
+    if call.nr >= FREEBSD_NSYSCALLS or call.call.name == 0:
+        put_char(line, 35)
+        put_unsigned(line, call.nr)
+        put_char(line, 40)
+        for i in range(6):
+            if i:
+                put_char(line, 44)
+            put_hex(line, call.arg[i])
     else:
-        result = sys_nosys(frame, area)
-    at = append_number(line, 0, 400, <uint64_t> area.proc.pid, 10)
-    at = append(line, at, 400, b": #")
-    at = append_number(line, at, 400, nr, 10)
-    at = append(line, at, 400, b" = ")
-    at = append_number(line, at, 400, <uint64_t> result, 16)
-    at = append(line, at, 400, b"\n")
-    linux_syscall3(SYS_write, area.proc.truss_fd, <uint64_t> line, at)
-    return result
+        put(line, &lsf_strings[call.call.name])
+        put_char(line, 40)
+        for i in range(call.call.narg):
+            if i:
+                put_char(line, 44)
+            if starts[i] == starts[i + 1]:
+                if call.after and not call.failed:
+                    put_argument(line, call, i)
+                else:
+                    put_hex(line, call.arg[i])
+            else:
+                keep = pieces.start[starts[i + 1]]
+                pieces.start[starts[i + 1]] = 0
+                put(line, pieces.start + starts[i])
+                pieces.start[starts[i + 1]] = keep
+    put_char(line, 41)
+    tabs = line.at // 8
+    while tabs < 6:
+        put_char(line, 9)
+        tabs += 1
+
+
+cdef void truss_result(area_t *area, truss_t *call, long result) noexcept nogil:
+    call.after = True
+    call.failed = is_error(result) and result != -RETURN_IN_AREA
+    call.result = <long> area.retval if result == -RETURN_IN_AREA else result
+
+
+cdef void truss_tail(area_t *area, truss_t *call, text_t *line, long result) noexcept nogil:
+    """The result, or the error: FreeBSD's."""
+    cdef uint32_t error
+    if not call.failed:
+        put(line, b" = ")
+        put_signed(line, call.result)
+        put(line, b" (")
+        put_hex(line, <uint64_t> call.result)
+        put(line, b")\n")
+        return
+    error = lsf_errno_map[-result]
+    if result == -ERESTARTSYS:
+        if not truss_interrupted(area):
+            put(line, b" ERESTART\n")
+            return
+        error = EINTR
+    put(line, b" ERR#")
+    put_unsigned(line, error)
+    put(line, b" '")
+    put(line, lsf_strerror(error))
+    put(line, b"'\n")
+
+
+cdef bint truss_interrupted(area_t *area) noexcept nogil:
+    """True where the signal that waits has a handler without SA_RESTART: the call will give EINTR."""
+    cdef handler_t *handler
+    cdef int signo
+    if area.deferred == 0:
+        return False
+    signo = lsf_signal_from_linux[area.deferred]
+    handler = &area.proc.handlers[signo]
+    return handler.function > SIG_IGN and not handler.flags & SA_RESTART
+
+
+cdef void truss_write(process_t *proc, text_t *line) noexcept nogil:
+    """Write a line and begin anew. A line that was cut still ends."""
+    cdef uint64_t done = 0
+    cdef long result
+    if line.at == 0:
+        return
+    if line.start[line.at - 1] != 10:
+        line.start[line.at] = 10
+        line.at += 1
+    while done < line.at:
+        result = linux_syscall3(SYS_write, proc.truss_fd, <uint64_t> line.start + done, line.at - done)
+        if is_error(result):
+            if result != -EINTR:
+                break
+        else:
+            done += result
+    line.at = 0
+
+
+cdef void truss_before_exec(area_t *area) noexcept nogil:
+    """Called when an execve is about to succeed, which leaves nobody to tell."""
+    cdef char line_text[TRUSS_LINE]
+    cdef text_t line
+    if area.truss_call == NULL:
+        return
+    line.start = line_text
+    line.at = 0
+    line.size = TRUSS_LINE - 2
+    truss_head(area.proc, <truss_t *> area.truss_call, &line, <text_t *> area.truss_pieces,
+               <uint16_t *> area.truss_starts)
+    put(&line, b" EJUSTRETURN\n")
+    truss_write(area.proc, &line)
+
+
+cdef void truss_new_process(process_t *proc) noexcept nogil:
+    """The first line of the child of a fork."""
+    cdef char line_text[64]
+    cdef text_t line
+    line.start = line_text
+    line.at = 0
+    line.size = sizeof(line_text) - 2
+    truss_prefix(proc, &line)
+    put(&line, b"<new process>\n")
+    truss_write(proc, &line)
+
+
+cdef void truss_exit(process_t *proc, uint64_t status, text_t *line) noexcept nogil:
+    truss_prefix(proc, line)
+    put(line, b"process exit, rval = ")
+    put_unsigned(line, status)
+    put_char(line, 10)
+    truss_write(proc, line)
 
 
 cdef void truss_start(process_t *proc, area_t *area) noexcept nogil:
@@ -31,5 +279,25 @@ cdef void truss_start(process_t *proc, area_t *area) noexcept nogil:
     proc.traced = 1
 
 
-cdef void truss_signal(area_t *area, int signo, int code, bint fatal) noexcept nogil:
-    pass
+cdef void truss_signal(area_t *area, const freebsd_siginfo *info, bint fatal) noexcept nogil:
+    """A signal that is being delivered; fatal: the process dies of it."""
+    cdef char line_text[256]
+    cdef text_t line
+    line.start = line_text
+    line.at = 0
+    line.size = sizeof(line_text) - 2
+    truss_prefix(area.proc, &line)
+    put(&line, b"SIGNAL ")
+    put_unsigned(&line, <uint32_t> info.si_signo)
+    put(&line, b" (")
+    put(&line, lsf_signal_name(<uint32_t> info.si_signo))
+    put_char(&line, 41)
+    put_siginfo(&line, info)
+    put_char(&line, 10)
+    truss_write(area.proc, &line)
+    if fatal:
+        truss_prefix(area.proc, &line)
+        put(&line, b"process killed, signal = ")
+        put_unsigned(&line, <uint32_t> info.si_signo)
+        put_char(&line, 10)
+        truss_write(area.proc, &line)
