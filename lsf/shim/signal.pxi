@@ -514,7 +514,7 @@ cdef void fill_siginfo(freebsd_siginfo *to, linux_siginfo *source, int linux, in
     to.si_code = code
     if source.si_code > 0 and source.si_code != SI_KERNEL and linux != LINUX_SIGCHLD:
         to.si_addr = source.fields.fault.addr
-        to.reason.trapno = <int32_t> uc.uc_mcontext.trapno
+        to.reason.trapno = <int32_t> freebsd_trapno(linux, uc.uc_mcontext.trapno)
         return
     if source.si_code == SI_KERNEL:
         return
