@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lsf._build import generate
-from lsf.freebsd import decode, errno, flags, signals, table
+from lsf.freebsd import decode, errno, flags, signals, sysctls, table
 
 N = table.NSYSCALLS
 STRICT_C = ("-Wall", "-Wextra", "-Werror", "-O2")
@@ -139,6 +139,10 @@ def library(compiler, generated, tmp_path_factory):
     stand_ins = "".join(
         f"long {name}(void *frame, void *area) {{ (void)frame; (void)area; return {i}; }}\n"
         for i, name in enumerate(["sys_refuse", *FUNCTIONS])
+    )
+    stand_ins += "".join(
+        f"long {name}(void *request) {{ (void)request; return 0; }}\n"
+        for name in sorted({f"sysctl_{row.function}" for row in sysctls.TABLE if row.function})
     )
     (folder / "handlers.c").write_text(stand_ins)
     run(compiler, "-O1", "-shared", "-fPIC", *sorted(folder.glob("*.c")), "-o", folder / "tables.so")
@@ -317,3 +321,46 @@ def test_the_pxi_declares_what_the_header_has(generated):
     prototypes = set(re.findall(r"(\w+)\((?:unsigned )?int\)", header))
     assert prototypes == set(re.findall(r"(\w+)\((?:unsigned )?int\)", pxi))
     assert len(prototypes) > 50
+
+
+# --- the tree of sysctl names
+
+
+class SysctlRow(ctypes.Structure):
+    _fields_ = (
+        ("name", ctypes.c_char_p),
+        ("format", ctypes.c_char_p),
+        ("description", ctypes.c_char_p),
+        ("function", ctypes.c_void_p),
+        ("text", ctypes.c_char_p),
+        ("value", ctypes.c_int64),
+        ("kind", ctypes.c_uint32),
+        ("number", ctypes.c_int32),
+        ("first", ctypes.c_uint16),
+        ("count", ctypes.c_uint16),
+    )
+
+
+def test_sysctl_tree(library):
+    """Walking the C tree from its root finds every name of the table once, with its number, type and constant."""
+    rows = array(library, SysctlRow, len(sysctls.TABLE) + 1, "sysctl_rows")
+    found = {}
+
+    def walk(index, prefix):
+        numbers = []
+        for child in range(rows[index].first, rows[index].first + rows[index].count):
+            name = prefix + rows[child].name.decode()
+            assert name not in found
+            found[name] = rows[child]
+            numbers.append(rows[child].number)
+            walk(child, name + ".")
+        assert numbers == sorted(set(numbers))
+
+    walk(0, "")
+    assert found.keys() == sysctls.BY_NAME.keys()
+    for name, c in found.items():
+        row = sysctls.BY_NAME[name]
+        assert (c.number, c.kind, c.value, c.format.decode()) == (row.number, row.kind, row.value, row.format), name
+        assert bool(c.function) == bool(row.function), name
+        assert c.text == (row.text.encode().decode("unicode_escape").encode() if row.how in ("=", "file") and (
+            row.text or row.function == "string") else None), name
