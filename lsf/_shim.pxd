@@ -45,12 +45,13 @@ cdef extern from "shim/runtime.h" nogil:
         uint32_t nr, deferred, restart, index
         uint64_t retval
         long (*hook)(frame_t *, area_t *) noexcept nogil
+        uint32_t not_begun, suspended
         process_t *proc
         int32_t tid
         uint32_t virtual_pending
         uint64_t sigmask[2]
         uint64_t suspend_mask[2]
-        uint32_t suspended, in_vfork
+        uint32_t in_vfork
         uint64_t guest_gsbase
         uint64_t altstack_sp, altstack_size
         uint32_t altstack_flags

@@ -189,6 +189,7 @@ global blocking_call
     syscall
     ret
 global blocking_cancel
+    movl    $1, %gs:AREA_NOT_BEGUN
     mov     $-LINUX_EINTR, %rax
     ret
 

@@ -12,7 +12,27 @@ cdef long open_executable(int dirfd, const char *path) noexcept nogil:
         result = linux_syscall3(269, dirfd, <uint64_t> path, 1)                 # faccessat
     if result < 0:
         return result
-    return linux_syscall4(SYS_openat, dirfd, <uint64_t> path, 0o2000000, 0)
+    # NONBLOCK: a FIFO must be refused, not waited for.
+    result = linux_syscall4(SYS_openat, dirfd, <uint64_t> path, 0o2004000, 0)
+    if result == -EMFILE:
+        result = open_above_limit(dirfd, path)
+    return -EACCES if result == -ENXIO or result == -ENODEV else result
+
+
+cdef long open_above_limit(int dirfd, const char *path) noexcept nogil:
+    """FreeBSD's exec takes no descriptor: where the guest has used all, the limit is lifted for this one open."""
+    cdef uint64_t old[2]
+    cdef uint64_t more[2]
+    cdef long result
+    linux_syscall4(SYS_prlimit64, 0, 7, 0, <uint64_t> old)         # RLIMIT_NOFILE
+    more[0] = old[0] + 8
+    more[1] = old[1] if old[1] > more[0] else more[0]
+    result = linux_syscall4(SYS_prlimit64, 0, 7, <uint64_t> more, 0)
+    if is_error(result):
+        return -EMFILE
+    result = linux_syscall4(SYS_openat, dirfd, <uint64_t> path, 0o2004000, 0)
+    linux_syscall4(SYS_prlimit64, 0, 7, <uint64_t> old, 0)
+    return result
 
 
 cdef long script_line(program_t *program, char *interp, char *option) noexcept nogil:
@@ -222,7 +242,7 @@ cdef long execute(area_t *area, int fd, const char *path, uaddr argv, uaddr envv
             fd = result
             result = program_examine(&program, fd)
             if result == 0 and program.kind == PROGRAM_SCRIPT:
-                result = -ENOEXEC
+                result = -ELOOP
         extra = 2 if option[0] else 1
     if result == 0:
         if program.kind == PROGRAM_FREEBSD:

@@ -39,6 +39,7 @@
 #define AREA_RESTART 48
 #define AREA_RETVAL 56
 #define AREA_HOOK 64
+#define AREA_NOT_BEGUN 72
 
 /* struct frame, at the top of the shim stack. */
 #define FRAME_RDI 0

@@ -47,12 +47,13 @@ struct area {
     uint32_t index;
     uint64_t retval;
     long (*hook)(struct frame *, struct area *);    /* called instead of the handler: truss */
+    uint32_t not_begun;         /* a deferred signal came before the wait: a restartable call restarts in any case */
+    uint32_t suspended;         /* sigsuspend or pselect waits with suspend_mask */
     struct process *proc;
     int32_t tid;
     uint32_t virtual_pending;   /* bits of FreeBSD signals among SEGV, BUS and SYS that wait for this thread */
     uint64_t sigmask[2];        /* the guest's mask; bit signo-1 */
     uint64_t suspend_mask[2];   /* sigsuspend's, while one waits */
-    uint32_t suspended;
     uint32_t in_vfork;          /* the child of a vfork that has not executed yet */
     uint64_t guest_gsbase;      /* what the guest set; GS itself is the shim's */
     uint64_t altstack_sp, altstack_size;

@@ -124,6 +124,8 @@ cdef void set_linux_handler(int linux, uint64_t function, uint64_t flags) noexce
     action[1] = flags
     action[2] = <uint64_t> signal_restorer
     action[3] = linux_all_mask()
+    # NODEFER: an accessor may fault within the handler, and that fault must come through.
+    action[1] |= 0x40000000
     linux_syscall4(SYS_rt_sigaction, linux, <uint64_t> action, 0, 8)
 
 
@@ -419,7 +421,11 @@ cdef void deliver_deferred(area_t *area, linux_ucontext *uc) noexcept nogil:
     memcpy(info, area.info, 128)
     area.deferred = 0
     uc.uc_sigmask = linux_mask_from(area.sigmask)
+    # A call that had not begun to wait is begun anew after the handler, as if the signal had come before it.
+    restart = restart and not area.not_begun
+    area.not_begun = 0
     deliver(area, uc, linux, <linux_siginfo *> info, restart, area.frame.ret)
+    area.suspended = 0
     deliver_virtual(area, uc)
 
 
@@ -494,6 +500,11 @@ cdef void deliver(area_t *area, linux_ucontext *uc, int linux, linux_siginfo *in
     if push_frame(area, uc, &handler, signo, code, info, linux) < 0:
         kill_self(area, LINUX_SIGILL)       # as FreeBSD does when the frame cannot be written
         return
+    if area.suspended:
+        # The frame has the mask from before the wait; the handler runs with the one of the wait.
+        area.sigmask[0] = area.suspend_mask[0]
+        area.sigmask[1] = area.suspend_mask[1]
+        area.suspended = 0
     area.sigmask[0] |= handler.mask[0]
     area.sigmask[1] |= handler.mask[1]
     if not handler.flags & SA_NODEFER:
@@ -819,6 +830,20 @@ cdef public long sys_sigpending(frame_t *frame, area_t *area) noexcept nogil:
     return copyout(mask, frame.arg[0], 16)
 
 
+cdef inline void suspend_with(area_t *area, const uint64_t *mask) noexcept nogil:
+    """A wait with another mask begins (Linux gets it with the call): a handler that ends it runs with that mask."""
+    area.suspend_mask[0] = mask[0]
+    area.suspend_mask[1] = mask[1]
+    area.suspended = 1
+
+
+cdef inline long suspend_over(area_t *area, long result) noexcept nogil:
+    """The wait is over; where no signal ended it, its mask is forgotten."""
+    if not area.deferred:
+        area.suspended = 0
+    return result
+
+
 cdef public long sys_sigsuspend(frame_t *frame, area_t *area) noexcept nogil:
     """Wait with another mask for a signal that is handled; always EINTR. The handler's frame holds the old mask."""
     cdef uint64_t mask[2]
@@ -832,9 +857,9 @@ cdef public long sys_sigsuspend(frame_t *frame, area_t *area) noexcept nogil:
         defer_virtual(area)
         return -EINTR
     linux = linux_mask_from(mask)
-    result = -EINTR
+    suspend_with(area, mask)
     while not area.deferred:
-        result = blocking_syscall(SYS_rt_sigsuspend, <uint64_t> &linux, 8, 0, 0, 0, 0)
+        blocking_syscall(SYS_rt_sigsuspend, <uint64_t> &linux, 8, 0, 0, 0, 0)
     return -EINTR
 
 
