@@ -286,3 +286,251 @@ cdef public long sys_posix_fadvise(frame_t *frame, area_t *area) noexcept nogil:
     """POSIX_FADV_ numbers are Linux's."""
     return posix_error(linux_syscall4(SYS_fadvise64, frame.arg[0], frame.arg[1], frame.arg[2],
                                       <uint64_t> <int64_t> <int> frame.arg[3]))
+
+
+# --- between descriptors ---------------------------------------------------------------------------------------------
+
+cdef enum:
+    COPY_BUFFER = 65536
+    COPY_MOST = 1 << 20                 # bytes that one call copies by hand
+    SENDFILE_MOST = 0x7ffff000          # what Linux takes at once
+    SOL_SOCKET_LINUX = 1
+    SO_TYPE_LINUX = 3
+    SOCK_STREAM_NUMBER = 1
+    SPACECTL_DEALLOC = 1
+    FALLOC_FL_KEEP_SIZE = 1
+    FALLOC_FL_PUNCH_HOLE = 2
+
+
+cdef long offset_of(uint64_t fd, uaddr offset, uint64_t *at) noexcept nogil:
+    """Where a copy begins: *offset, or the descriptor's own offset where there is no pointer."""
+    cdef long result
+    if offset != 0:
+        return fetch_guest64(offset, at)
+    result = linux_syscall3(SYS_lseek, fd, 0, SEEK_CUR)
+    at[0] = <uint64_t> result
+    return result if is_error(result) else 0
+
+
+cdef long store_offset(uint64_t fd, uaddr offset, uint64_t at) noexcept nogil:
+    if offset != 0:
+        return store_guest64(offset, at)
+    return linux_syscall3(SYS_lseek, fd, at, SEEK_SET)
+
+
+cdef long copy_by_hand(frame_t *frame) noexcept nogil:
+    """copy_file_range where Linux has no method for the two file systems."""
+    cdef uint64_t from_fd = frame.arg[0], to_fd = frame.arg[2], length = frame.arg[4]
+    cdef uint64_t from_at = 0, to_at = 0, done = 0, memory, chunk
+    cdef long result, got = 0, put = 0
+    if length > COPY_MOST:
+        length = COPY_MOST
+    result = offset_of(from_fd, frame.arg[1], &from_at)
+    if result == 0:
+        result = offset_of(to_fd, frame.arg[3], &to_at)
+    if result < 0:
+        return result
+    memory = map_memory(COPY_BUFFER)
+    if memory == 0:
+        return -ENOMEM
+    while done < length:
+        chunk = length - done if length - done < COPY_BUFFER else COPY_BUFFER
+        got = linux_syscall4(SYS_pread64, from_fd, memory, chunk, from_at + done)
+        if got <= 0:
+            break
+        put = linux_syscall4(SYS_pwrite64, to_fd, memory, <uint64_t> got, to_at + done)
+        if put > 0:
+            done += put
+        if put != got:
+            break
+    linux_syscall2(SYS_munmap, memory, COPY_BUFFER)
+    if done == 0 and (got < 0 or put < 0):
+        return got if got < 0 else put
+    result = store_offset(from_fd, frame.arg[1], from_at + done)
+    if not is_error(result):
+        result = store_offset(to_fd, frame.arg[3], to_at + done)
+    return result if is_error(result) else <long> done
+
+
+cdef public long sys_copy_file_range(frame_t *frame, area_t *area) noexcept nogil:
+    cdef long result
+    if descriptor_is_hidden(area.proc, <int> frame.arg[0]) or descriptor_is_hidden(area.proc, <int> frame.arg[2]):
+        return -EBADF
+    result = blocking_syscall(SYS_copy_file_range, frame.arg[0], frame.arg[1], frame.arg[2], frame.arg[3],
+                              frame.arg[4], <uint32_t> frame.arg[5])
+    if result == -EXDEV or result == -ENOSYS or result == -EOPNOTSUPP:
+        return copy_by_hand(frame)
+    return restartable(result)
+
+
+cdef bint is_stream_socket(int fd, long *error) noexcept nogil:
+    """True for a socket that sendfile(2) takes; else its error."""
+    cdef int kind = 0
+    cdef uint32_t size = 4
+    error[0] = linux_syscall5(SYS_getsockopt, <uint32_t> fd, SOL_SOCKET_LINUX, SO_TYPE_LINUX, <uint64_t> &kind,
+                              <uint64_t> &size)
+    if error[0] == 0 and kind != SOCK_STREAM_NUMBER:
+        error[0] = -EINVAL
+    return error[0] == 0
+
+
+cdef long send_vectors(int to, uaddr vectors, int count, uint64_t *sent) noexcept nogil:
+    """The headers or trailers of sendfile: 0 when all is sent."""
+    cdef freebsd_iovec iov
+    cdef uint64_t total = 0
+    cdef long result
+    cdef int i
+    if vectors == 0 or count <= 0:
+        return 0
+    for i in range(count):
+        if copyin(vectors + <uint64_t> i * sizeof(iov), &iov, sizeof(iov)) < 0:
+            return -EFAULT
+        total += iov.iov_len
+    result = blocking_syscall(SYS_writev, <uint32_t> to, vectors, <uint32_t> count, 0, 0, 0)
+    if is_error(result):
+        return result
+    sent[0] += <uint64_t> result
+    return 0 if <uint64_t> result == total else -EAGAIN
+
+
+cdef long send_file(int source, int to, uint64_t offset, uint64_t count, freebsd_sf_hdtr *around,
+                    uint64_t *sent) noexcept nogil:
+    """Headers, the file from `offset` (to its end where count is 0), trailers."""
+    cdef uint64_t left = count, ask
+    cdef long result = send_vectors(to, around.headers, around.hdr_cnt, sent)
+    while result == 0 and (count == 0 or left > 0):
+        ask = left if count != 0 and left < SENDFILE_MOST else SENDFILE_MOST
+        result = blocking_syscall(SYS_sendfile, <uint32_t> to, <uint32_t> source, <uint64_t> &offset, ask, 0, 0)
+        if result == 0:
+            break
+        if not is_error(result):
+            sent[0] += <uint64_t> result
+            left -= <uint64_t> result
+            result = 0
+    if result == 0:
+        result = send_vectors(to, around.trailers, around.trl_cnt, sent)
+    return result
+
+
+cdef public long sys_sendfile(frame_t *frame, area_t *area) noexcept nogil:
+    """sendfile(2); its seventh argument, flags, is hints about caching and read-ahead."""
+    cdef freebsd_sf_hdtr around
+    cdef int source = <int> frame.arg[0], to = <int> frame.arg[1]
+    cdef uint64_t sent = 0
+    cdef long mode, result = 0
+    if <int64_t> frame.arg[2] < 0:
+        return -EINVAL
+    memset(&around, 0, sizeof(around))
+    if frame.arg[4] != 0 and copyin(frame.arg[4], &around, sizeof(around)) < 0:
+        return -EFAULT
+    if descriptor_is_hidden(area.proc, source) or descriptor_is_hidden(area.proc, to):
+        return -EBADF
+    if source < 0:
+        return -EBADF
+    mode = mode_of(source, <uint64_t> <const char *> b"", LINUX_AT_EMPTY_PATH)
+    if is_error(mode):
+        return mode
+    if mode & S_IFMT != S_IFREG:
+        return -EINVAL
+    if is_stream_socket(to, &result):
+        result = send_file(source, to, frame.arg[2], frame.arg[3], &around, &sent)
+    if frame.arg[5] != 0 and store_guest64(frame.arg[5], sent) < 0:
+        return -EFAULT
+    return result
+
+
+cdef public long sys_fspacectl(frame_t *frame, area_t *area) noexcept nogil:
+    """SPACECTL_DEALLOC: a hole, or zeros where the file system knows no holes."""
+    cdef freebsd_spacectl_range range_
+    cdef linux_stat st
+    cdef uint64_t at, end, memory, chunk
+    cdef long flags, result
+    if descriptor_is_hidden(area.proc, <int> frame.arg[0]):
+        return -EBADF
+    if <int> frame.arg[1] != SPACECTL_DEALLOC or <int> frame.arg[3] != 0:
+        return -EINVAL
+    if copyin(frame.arg[2], &range_, sizeof(range_)) < 0:
+        return -EFAULT
+    if range_.r_offset < 0 or range_.r_len <= 0 or range_.r_len > 0x7fffffffffffffffL - range_.r_offset:
+        return -EINVAL
+    result = linux_syscall2(SYS_fstat, <uint32_t> frame.arg[0], <uint64_t> &st)
+    if is_error(result):
+        return result
+    flags = linux_syscall2(SYS_fcntl, <uint32_t> frame.arg[0], LINUX_F_GETFL)
+    if st.st_mode & S_IFMT == S_IFIFO or st.st_mode & S_IFMT == S_IFSOCK:
+        return -ESPIPE
+    if flags & 3 == 0 or flags & LINUX_O_PATH:
+        return -EBADF
+    if st.st_mode & S_IFMT != S_IFREG:
+        return -ENODEV
+    at = <uint64_t> range_.r_offset
+    end = at + <uint64_t> range_.r_len
+    if end > <uint64_t> st.st_size:
+        end = <uint64_t> st.st_size
+    if at < end:
+        result = blocking_syscall(SYS_fallocate, <uint32_t> frame.arg[0],
+                                  FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE, at, end - at, 0, 0)
+        if result == -EOPNOTSUPP:
+            memory = map_memory(COPY_BUFFER)
+            result = -ENOMEM if memory == 0 else 0
+            while at < end and not is_error(result):
+                chunk = end - at if end - at < COPY_BUFFER else COPY_BUFFER
+                result = linux_syscall4(SYS_pwrite64, frame.arg[0], memory, chunk, at)
+                if not is_error(result):
+                    at += <uint64_t> result
+            if memory != 0:
+                linux_syscall2(SYS_munmap, memory, COPY_BUFFER)
+        if is_error(result):
+            return restartable(result)
+    if frame.arg[4] != 0:
+        # All is done: nothing is left, and the offset is where the range or the file ends.
+        if <uint64_t> range_.r_offset < end:
+            range_.r_offset = <int64_t> end
+        range_.r_len = 0
+        return copyout(&range_, frame.arg[4], sizeof(range_))
+    return 0
+
+
+cdef public long sys___realpathat(frame_t *frame, area_t *area) noexcept nogil:
+    """The path of a file without links. By /proc: where that is missing, libc's own search serves (it always does
+    where this call fails)."""
+    cdef char link[32]
+    cdef char path[PATH_MAX + 16]
+    cdef uint64_t size = frame.arg[3] if frame.arg[3] < PATH_MAX else PATH_MAX
+    cdef linux_stat st
+    cdef long fd, got
+    if <int> frame.arg[4] != 0:
+        return -EINVAL
+    fd = linux_syscall4(SYS_openat, frame.arg[0], frame.arg[1], LINUX_O_PATH | LINUX_O_CLOEXEC, 0)
+    if is_error(fd):
+        return fd
+    descriptor_path(<int> fd, link)
+    got = linux_syscall3(SYS_readlink, <uint64_t> link, <uint64_t> path, PATH_MAX + 8)
+    if is_error(got) or got >= PATH_MAX:
+        got = -EOPNOTSUPP if is_error(got) else -ENAMETOOLONG
+    else:
+        path[got] = 0
+        # "(unreachable)/x", "/x (deleted)": a name is one only if it leads back to the file.
+        if path[0] != 47 or not same_file(<int> fd, path):
+            got = -ENOENT
+        elif <uint64_t> got + 1 > size:
+            got = -ENAMETOOLONG
+        else:
+            got = copyout(path, frame.arg[2], <uint64_t> got + 1)
+    linux_syscall1(SYS_close, fd)
+    return got
+
+
+cdef bint same_file(int fd, const char *path) noexcept nogil:
+    """True where the path leads to the descriptor's file."""
+    cdef freebsd_stat a, b
+    return (stat_descriptor(fd, &a) == 0 and stat_file(AT_FDCWD, <uint64_t> path, FREEBSD_AT_SYMLINK_NOFOLLOW, &b) == 0
+            and a.st_ino == b.st_ino and a.st_dev == b.st_dev)
+
+
+cdef public long sys_revoke(frame_t *frame, area_t *area) noexcept nogil:
+    """Linux cannot take a device from those who have it open."""
+    cdef long mode = mode_of(AT_FDCWD, frame.arg[0], 0)
+    if is_error(mode):
+        return mode
+    return -EPERM if mode & S_IFMT == S_IFCHR else -EINVAL

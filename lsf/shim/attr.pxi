@@ -1,0 +1,386 @@
+# File flags (chflags), extended attributes (extattr_*), and what pathconf tells. Model: FreeBSD sys/kern/vfs_syscalls.c
+# (setfflags), vfs_extattr.c, vfs_default.c (vop_stdpathconf), sys/ufs/ufs/ufs_vnops.c (ufs_pathconf).
+
+cdef extern from "<sys/syscall.h>" nogil:
+    const long SYS_getxattr, SYS_lgetxattr, SYS_fgetxattr, SYS_setxattr, SYS_lsetxattr, SYS_fsetxattr
+    const long SYS_removexattr, SYS_lremovexattr, SYS_fremovexattr, SYS_listxattr, SYS_llistxattr, SYS_flistxattr
+
+cdef enum:
+    FS_IOC_GETFLAGS = 0x80086601UL
+    FS_IOC_SETFLAGS = 0x40086602
+    FS_FLAGS_KNOWN = 0x70               # immutable, append-only, no dump: the ones that FreeBSD has too
+
+
+# --- file flags ------------------------------------------------------------------------------------------------------
+
+
+cdef long set_file_flags(int fd, long linux_flags) noexcept nogil:
+    """Change the attributes of an open file; the ones that FreeBSD does not know stay."""
+    cdef uint64_t attributes = 0
+    cdef long result = linux_syscall3(SYS_ioctl, fd, FS_IOC_GETFLAGS, <uint64_t> &attributes)
+    if not is_error(result):
+        attributes = (attributes & ~<uint64_t> FS_FLAGS_KNOWN & 0xffffffffUL) | <uint64_t> linux_flags
+        result = linux_syscall3(SYS_ioctl, fd, FS_IOC_SETFLAGS, <uint64_t> &attributes)
+    return -EOPNOTSUPP if result == -ENOTTY or result == -ENOSYS or result == -EINVAL else result
+
+
+cdef long change_flags(int fd, uint64_t flags, bint by_path) noexcept nogil:
+    """chflags of a descriptor, which is an O_PATH one of ours if `by_path`. What the file has already is no change."""
+    cdef freebsd_stat st
+    cdef char link[32]
+    cdef long opened, wanted, result = stat_descriptor(fd, &st)
+    if result < 0:
+        return result
+    if flags >> 32:
+        return -EOPNOTSUPP
+    wanted = freebsd_to_linux_file_flags(<uint32_t> flags)
+    if wanted == LSF_UNKNOWN:
+        return -EOPNOTSUPP
+    if wanted == freebsd_to_linux_file_flags(st.st_flags):
+        return 0
+    if st.st_mode & S_IFMT != S_IFREG and st.st_mode & S_IFMT != S_IFDIR:
+        return -EOPNOTSUPP
+    if not by_path:
+        return set_file_flags(fd, wanted)
+    descriptor_path(fd, link)
+    opened = linux_syscall4(SYS_openat, <uint64_t> AT_FDCWD, <uint64_t> link,
+                            LINUX_O_NONBLOCK | LINUX_O_NOCTTY | LINUX_O_CLOEXEC, 0)
+    if is_error(opened):
+        return opened
+    result = set_file_flags(<int> opened, wanted)
+    linux_syscall1(SYS_close, opened)
+    return result
+
+
+cdef long change_flags_at(int dirfd, uaddr path, uint64_t flags, uint32_t at_flags) noexcept nogil:
+    """chflagsat(2)."""
+    cdef long fd, result
+    if at_flags & ~<uint32_t> (FREEBSD_AT_SYMLINK_NOFOLLOW | FREEBSD_AT_RESOLVE_BENEATH | FREEBSD_AT_EMPTY_PATH):
+        return -EINVAL
+    if at_flags & FREEBSD_AT_RESOLVE_BENEATH:
+        fd = path_beneath(dirfd, path, at_flags & FREEBSD_AT_SYMLINK_NOFOLLOW != 0)
+    else:
+        fd = path_descriptor(dirfd, path, at_flags)
+    if fd < 0:
+        return fd
+    result = change_flags(<int> fd, flags, True)
+    linux_syscall1(SYS_close, fd)
+    return result
+
+
+cdef public long sys_chflags(frame_t *frame, area_t *area) noexcept nogil:
+    return change_flags_at(AT_FDCWD, frame.arg[0], frame.arg[1], 0)
+
+
+cdef public long sys_lchflags(frame_t *frame, area_t *area) noexcept nogil:
+    return change_flags_at(AT_FDCWD, frame.arg[0], frame.arg[1], FREEBSD_AT_SYMLINK_NOFOLLOW)
+
+
+cdef public long sys_chflagsat(frame_t *frame, area_t *area) noexcept nogil:
+    return change_flags_at(<int> frame.arg[0], frame.arg[1], frame.arg[2], <uint32_t> frame.arg[3])
+
+
+cdef public long sys_fchflags(frame_t *frame, area_t *area) noexcept nogil:
+    if descriptor_is_hidden(area.proc, <int> frame.arg[0]):
+        return -EBADF
+    return change_flags(<int> frame.arg[0], frame.arg[1], False)
+
+
+# --- extended attributes ---------------------------------------------------------------------------------------------
+#
+# FreeBSD's namespace `user` is Linux's prefix "user."; `system` is not offered. A list is a length byte and a name
+# each, where Linux has names with NULs.
+
+cdef enum:
+    EXTATTR_NAMESPACE_USER = 1
+    EXTATTR_NAMESPACE_SYSTEM = 2
+    EXTATTR_PREFIX = 5                  # "user."
+    EXTATTR_NAME_MAX = 255
+    XATTR_SIZE_MAX = 65536
+
+# Which of Linux's calls serves: of a path, of a link, of a descriptor.
+cdef enum:
+    XATTR_FILE = 0
+    XATTR_LINK = 1
+    XATTR_FD = 2
+
+
+cdef long xattr_name(uint64_t name_space, uaddr name, char *linux_name) noexcept nogil:
+    """Linux's name of an attribute, in 264 bytes."""
+    cdef long result
+    if <int> name_space == EXTATTR_NAMESPACE_SYSTEM:
+        return -EPERM if linux_syscall0(SYS_geteuid) != 0 else -EOPNOTSUPP
+    if <int> name_space != EXTATTR_NAMESPACE_USER:
+        return -EINVAL
+    append(linux_name, 0, 264, b"user.")
+    if name == 0:
+        return 0
+    result = copyinstr(name, linux_name + EXTATTR_PREFIX, EXTATTR_NAME_MAX + 1, NULL)
+    if result < 0:
+        return result
+    return -EINVAL if linux_name[EXTATTR_PREFIX] == 0 else 0
+
+
+cdef uint64_t xattr_file(process_t *proc, uint64_t file, int kind) noexcept nogil:
+    """The first argument of Linux's call: the path, or a descriptor that is none for a hidden one."""
+    if kind == XATTR_FD and descriptor_is_hidden(proc, <int> file):
+        return <uint64_t> -1
+    return file
+
+
+cdef long xattr_get(process_t *proc, frame_t *frame, int kind) noexcept nogil:
+    """extattr_get_*: the value's size without a buffer; what fits into a buffer that is too small."""
+    cdef char name[264]
+    cdef uint64_t file = xattr_file(proc, frame.arg[0], kind), size = frame.arg[4], memory
+    cdef uint64_t data = frame.arg[3]
+    cdef long result = xattr_name(frame.arg[1], frame.arg[2], name)
+    cdef long call = SYS_fgetxattr if kind == XATTR_FD else SYS_lgetxattr if kind == XATTR_LINK else SYS_getxattr
+    if result < 0:
+        return result
+    if data == 0 or size == 0:
+        result = linux_syscall4(call, file, <uint64_t> name, 0, 0)
+        return 0 if data != 0 and not is_error(result) else result
+    result = linux_syscall4(call, file, <uint64_t> name, data, size if size < XATTR_SIZE_MAX else XATTR_SIZE_MAX)
+    if result != -ERANGE:
+        return result
+    memory = map_memory(XATTR_SIZE_MAX)
+    if memory == 0:
+        return -ENOMEM
+    result = linux_syscall4(call, file, <uint64_t> name, memory, XATTR_SIZE_MAX)
+    if not is_error(result):
+        if <uint64_t> result > size:
+            result = <long> size
+        if copyout(<void *> memory, data, <uint64_t> result) < 0:
+            result = -EFAULT
+    linux_syscall2(SYS_munmap, memory, XATTR_SIZE_MAX)
+    return result
+
+
+cdef long xattr_set(process_t *proc, frame_t *frame, int kind) noexcept nogil:
+    cdef char name[264]
+    cdef uint64_t file = xattr_file(proc, frame.arg[0], kind)
+    cdef long result = xattr_name(frame.arg[1], frame.arg[2], name)
+    cdef long call = SYS_fsetxattr if kind == XATTR_FD else SYS_lsetxattr if kind == XATTR_LINK else SYS_setxattr
+    if result < 0:
+        return result
+    result = linux_syscall5(call, file, <uint64_t> name, frame.arg[3], frame.arg[4], 0)
+    return result if is_error(result) else <long> frame.arg[4]
+
+
+cdef long xattr_delete(process_t *proc, frame_t *frame, int kind) noexcept nogil:
+    cdef char name[264]
+    cdef uint64_t file = xattr_file(proc, frame.arg[0], kind)
+    cdef long result = xattr_name(frame.arg[1], frame.arg[2], name)
+    cdef long call = (SYS_fremovexattr if kind == XATTR_FD else SYS_lremovexattr if kind == XATTR_LINK
+                      else SYS_removexattr)
+    if result < 0:
+        return result
+    return linux_syscall2(call, file, <uint64_t> name)
+
+
+cdef long xattr_list(process_t *proc, frame_t *frame, int kind) noexcept nogil:
+    """extattr_list_*: the size of the list without a buffer; what fits into one that is too small."""
+    cdef char name[264]
+    cdef uint64_t file = xattr_file(proc, frame.arg[0], kind), data = frame.arg[2], size = frame.arg[3]
+    cdef uint64_t memory, at = 0, end = 0, length
+    cdef char *text
+    cdef long result = xattr_name(frame.arg[1], 0, name)
+    cdef long call = SYS_flistxattr if kind == XATTR_FD else SYS_llistxattr if kind == XATTR_LINK else SYS_listxattr
+    if result < 0:
+        return result
+    memory = map_memory(XATTR_SIZE_MAX)
+    if memory == 0:
+        return -ENOMEM
+    text = <char *> memory
+    result = linux_syscall3(call, file, memory, XATTR_SIZE_MAX - 1)
+    # In place: a name of Linux's is longer by its prefix than a name of FreeBSD's by its length byte.
+    while not is_error(result) and at < <uint64_t> result:
+        length = string_length(&text[at])
+        if string_starts(&text[at], name) and length > EXTATTR_PREFIX:
+            text[end] = <char> (length - EXTATTR_PREFIX)
+            for at in range(at + EXTATTR_PREFIX, at + length):
+                end += 1
+                text[end] = text[at]
+            end += 1
+            at += 2
+        else:
+            at += length + 1
+    if not is_error(result):
+        result = <long> end
+        if data != 0:
+            if end > size:
+                result = <long> size
+            if copyout(text, data, <uint64_t> result) < 0:
+                result = -EFAULT
+    linux_syscall2(SYS_munmap, memory, XATTR_SIZE_MAX)
+    return result
+
+
+cdef public long sys_extattr_get_file(frame_t *frame, area_t *area) noexcept nogil:
+    return xattr_get(area.proc, frame, XATTR_FILE)
+
+
+cdef public long sys_extattr_get_link(frame_t *frame, area_t *area) noexcept nogil:
+    return xattr_get(area.proc, frame, XATTR_LINK)
+
+
+cdef public long sys_extattr_get_fd(frame_t *frame, area_t *area) noexcept nogil:
+    return xattr_get(area.proc, frame, XATTR_FD)
+
+
+cdef public long sys_extattr_set_file(frame_t *frame, area_t *area) noexcept nogil:
+    return xattr_set(area.proc, frame, XATTR_FILE)
+
+
+cdef public long sys_extattr_set_link(frame_t *frame, area_t *area) noexcept nogil:
+    return xattr_set(area.proc, frame, XATTR_LINK)
+
+
+cdef public long sys_extattr_set_fd(frame_t *frame, area_t *area) noexcept nogil:
+    return xattr_set(area.proc, frame, XATTR_FD)
+
+
+cdef public long sys_extattr_delete_file(frame_t *frame, area_t *area) noexcept nogil:
+    return xattr_delete(area.proc, frame, XATTR_FILE)
+
+
+cdef public long sys_extattr_delete_link(frame_t *frame, area_t *area) noexcept nogil:
+    return xattr_delete(area.proc, frame, XATTR_LINK)
+
+
+cdef public long sys_extattr_delete_fd(frame_t *frame, area_t *area) noexcept nogil:
+    return xattr_delete(area.proc, frame, XATTR_FD)
+
+
+cdef public long sys_extattr_list_file(frame_t *frame, area_t *area) noexcept nogil:
+    return xattr_list(area.proc, frame, XATTR_FILE)
+
+
+cdef public long sys_extattr_list_link(frame_t *frame, area_t *area) noexcept nogil:
+    return xattr_list(area.proc, frame, XATTR_LINK)
+
+
+cdef public long sys_extattr_list_fd(frame_t *frame, area_t *area) noexcept nogil:
+    return xattr_list(area.proc, frame, XATTR_FD)
+
+
+# --- pathconf --------------------------------------------------------------------------------------------------------
+
+cdef enum:
+    PC_LINK_MAX = 1
+    PC_MAX_CANON = 2
+    PC_MAX_INPUT = 3
+    PC_NAME_MAX = 4
+    PC_PATH_MAX = 5
+    PC_PIPE_BUF = 6
+    PC_CHOWN_RESTRICTED = 7
+    PC_NO_TRUNC = 8
+    PC_VDISABLE = 9
+    PC_ALLOC_SIZE_MIN = 10
+    PC_FILESIZEBITS = 12
+    PC_REC_INCR_XFER_SIZE = 14
+    PC_REC_MAX_XFER_SIZE = 15
+    PC_REC_MIN_XFER_SIZE = 16
+    PC_REC_XFER_ALIGN = 17
+    PC_SYMLINK_MAX = 18
+    PC_MIN_HOLE_SIZE = 21
+    PC_ASYNC_IO = 53
+    PC_PRIO_IO = 54
+    PC_SYNC_IO = 55
+    PC_ACL_EXTENDED = 59
+    PC_HAS_HIDDENSYSTEM = 68            # the last of the yes-or-no ones from 59 on (65 to 68: FreeBSD 14 and 15)
+    PC_DEALLOC_PRESENT = 65
+
+cdef enum:
+    PIPE_BUF = 512
+    MAX_CANON = 255
+    POSIX_ASYNCHRONOUS_IO = 200112
+    POSIX_VDISABLE = 0xff
+    EXT_SUPER_MAGIC = 0xef53
+    EXT_LINK_MAX = 65000
+    BTRFS_SUPER_MAGIC = 0x9123683e
+    BTRFS_LINK_MAX = 65535
+    LINK_MAX_OTHER = 0x7fffffff
+    TTY_MAJOR = 4
+    TTYAUX_MAJOR = 5
+    UNIX98_PTY_MASTER_MAJOR = 128
+    UNIX98_PTY_SLAVE_MAJOR = 136
+    UNIX98_PTY_LAST_MAJOR = 143
+
+
+cdef bint is_terminal_device(uint64_t dev) noexcept nogil:
+    cdef uint32_t major = linux_major(dev)
+    return major == TTY_MAJOR or major == TTYAUX_MAJOR or UNIX98_PTY_MASTER_MAJOR <= major <= UNIX98_PTY_LAST_MAJOR
+
+
+cdef long pathconf_value(area_t *area, int name, const linux_stat *st, const linux_statfs *fs) noexcept nogil:
+    cdef uint32_t kind = st.st_mode & S_IFMT
+    if kind == S_IFIFO and fs.f_type == PIPEFS_MAGIC or kind == S_IFSOCK and fs.f_type == SOCKFS_MAGIC:
+        return PIPE_BUF if name == PC_PIPE_BUF else -EINVAL         # no vnode: kern_fpathconf
+    if name == PC_LINK_MAX:
+        if fs.f_type == EXT_SUPER_MAGIC:
+            return EXT_LINK_MAX
+        return BTRFS_LINK_MAX if fs.f_type == BTRFS_SUPER_MAGIC else LINK_MAX_OTHER
+    if name == PC_NAME_MAX:
+        return fs.f_namelen if 0 < fs.f_namelen < FREEBSD_MAXNAMLEN else FREEBSD_MAXNAMLEN
+    if name == PC_PATH_MAX or name == PC_SYMLINK_MAX:
+        return PATH_MAX
+    if name == PC_PIPE_BUF:
+        return PIPE_BUF if kind == S_IFIFO or kind == S_IFDIR else -EINVAL
+    if name == PC_CHOWN_RESTRICTED or name == PC_NO_TRUNC:
+        return 1
+    if name == PC_MAX_CANON or name == PC_MAX_INPUT or name == PC_VDISABLE:
+        if kind != S_IFCHR or not is_terminal_device(st.st_rdev):
+            return -EINVAL
+        return POSIX_VDISABLE if name == PC_VDISABLE else MAX_CANON
+    if name == PC_ALLOC_SIZE_MIN:
+        return fs.f_frsize if fs.f_frsize > 0 else fs.f_bsize
+    if name == PC_FILESIZEBITS:
+        return 64
+    if (name == PC_REC_INCR_XFER_SIZE or name == PC_REC_MIN_XFER_SIZE or name == PC_MIN_HOLE_SIZE):
+        return st.st_blksize
+    if name == PC_REC_MAX_XFER_SIZE:
+        return return_value(area, -1)               # no limit
+    if name == PC_REC_XFER_ALIGN:
+        return PAGE_SIZE
+    if name == PC_ASYNC_IO:
+        return POSIX_ASYNCHRONOUS_IO
+    if name == PC_PRIO_IO or name == PC_SYNC_IO:
+        return 0
+    if name == PC_DEALLOC_PRESENT:
+        return 1
+    if PC_ACL_EXTENDED <= name <= PC_HAS_HIDDENSYSTEM:
+        return 0
+    return -EINVAL
+
+
+cdef public long sys_fpathconf(frame_t *frame, area_t *area) noexcept nogil:
+    cdef linux_stat st
+    cdef linux_statfs fs
+    cdef long result = -EBADF
+    if not descriptor_is_hidden(area.proc, <int> frame.arg[0]):
+        result = linux_syscall2(SYS_fstat, <uint32_t> frame.arg[0], <uint64_t> &st)
+    if not is_error(result):
+        result = linux_syscall2(SYS_fstatfs, <uint32_t> frame.arg[0], <uint64_t> &fs)
+    return result if is_error(result) else pathconf_value(area, <int> frame.arg[1], &st, &fs)
+
+
+cdef long pathconf_path(area_t *area, uaddr path, int name, uint32_t at_flags) noexcept nogil:
+    cdef linux_stat st
+    cdef linux_statfs fs
+    cdef long fd = path_descriptor(AT_FDCWD, path, at_flags), result
+    if is_error(fd):
+        return fd
+    result = linux_syscall2(SYS_fstat, fd, <uint64_t> &st)
+    if not is_error(result):
+        result = linux_syscall2(SYS_fstatfs, fd, <uint64_t> &fs)
+    linux_syscall1(SYS_close, fd)
+    return result if is_error(result) else pathconf_value(area, name, &st, &fs)
+
+
+cdef public long sys_pathconf(frame_t *frame, area_t *area) noexcept nogil:
+    return pathconf_path(area, frame.arg[0], <int> frame.arg[1], 0)
+
+
+cdef public long sys_lpathconf(frame_t *frame, area_t *area) noexcept nogil:
+    return pathconf_path(area, frame.arg[0], <int> frame.arg[1], FREEBSD_AT_SYMLINK_NOFOLLOW)

@@ -1,0 +1,271 @@
+# File systems: statfs, fstatfs, getfsstat and their former layout. What Linux's statfs(2) does not tell (the names) is
+# read from /proc/self/mountinfo; where that is not to be had, the path is on "/".
+# Model: FreeBSD sys/kern/vfs_syscalls.c (kern_statfs, kern_getfsstat).
+
+cdef extern from "<sys/syscall.h>" nogil:
+    const long SYS_statfs
+
+cdef enum:
+    STATX_MNT_ID = 0x1000
+    STATX_MNT_ID_WORD = 18              # of struct statx, in 64-bit words: stx_mnt_id
+    MNT_ROOTFS = 0x4000
+    MNT_IGNORE = 0x800000               # df(1) leaves it out
+    PIPEFS_MAGIC = 0x50495045
+    SOCKFS_MAGIC = 0x534f434b
+    ANON_INODE_FS_MAGIC = 0x09041934
+    PATH_SPACE = 1024                   # the names in struct statfs, with their NUL
+
+# One line of mountinfo; the names point into it.
+cdef struct mount_t:
+    uint64_t id
+    char *on
+    char *type
+    char *source
+
+# /proc/self/mountinfo in memory, and where the next line begins.
+cdef struct mounts_t:
+    char *text
+    uint64_t size, used, at
+
+cdef bint mounts_read(mounts_t *mounts) noexcept nogil:
+    """Read mountinfo; False where there is none. mounts_free gives the memory back either way."""
+    cdef long fd, got
+    mounts.size = 65536
+    mounts.text = NULL
+    mounts.at = 0
+    while mounts.size <= 16 << 20:
+        mounts.used = 0
+        mounts.text = <char *> map_memory(mounts.size)
+        if mounts.text == NULL:
+            return False
+        fd = linux_syscall4(SYS_openat, <uint64_t> AT_FDCWD, <uint64_t> <const char *> b"/proc/self/mountinfo",
+                            LINUX_O_CLOEXEC, 0)
+        if is_error(fd):
+            return False
+        while True:
+            got = linux_syscall3(SYS_read, fd, <uint64_t> (mounts.text + mounts.used), mounts.size - 1 - mounts.used)
+            if got <= 0:
+                break
+            mounts.used += got
+        linux_syscall1(SYS_close, fd)
+        if mounts.used < mounts.size - 1:
+            return mounts.used > 0
+        linux_syscall2(SYS_munmap, <uint64_t> mounts.text, mounts.size)     # a line may be cut: again, with more room
+        mounts.text = NULL
+        mounts.size *= 4
+    return False
+
+
+cdef void mounts_free(mounts_t *mounts) noexcept nogil:
+    if mounts.text != NULL:
+        linux_syscall2(SYS_munmap, <uint64_t> mounts.text, mounts.size)
+
+
+cdef char *next_field(mounts_t *mounts) noexcept nogil:
+    """The next field of the line, NUL-terminated and with \\ooo undone in place, or NULL at the line's end."""
+    cdef char *text = mounts.text
+    cdef uint64_t start, end
+    while text[mounts.at] == 32:
+        mounts.at += 1
+    if text[mounts.at] == 0:
+        return NULL
+    start = mounts.at
+    end = start
+    while text[mounts.at] != 32 and text[mounts.at] != 0:
+        if text[mounts.at] == 92 and 48 <= text[mounts.at + 1] <= 51:
+            text[end] = <char> ((text[mounts.at + 1] - 48) * 64 + (text[mounts.at + 2] - 48) * 8
+                                + text[mounts.at + 3] - 48)
+            mounts.at += 4
+        else:
+            text[end] = text[mounts.at]
+            mounts.at += 1
+        end += 1
+    if text[mounts.at] == 32:
+        mounts.at += 1
+    text[end] = 0
+    return &text[start]
+
+
+cdef bint next_mount(mounts_t *mounts, mount_t *mount) noexcept nogil:
+    """The next line: `id parent major:minor root on options [tag...] - type source superoptions`."""
+    cdef char *field
+    cdef uint64_t line_end
+    cdef int i
+    while mounts.at < mounts.used:
+        memset(mount, 0, sizeof(mount_t))
+        line_end = mounts.at
+        while line_end < mounts.used and mounts.text[line_end] != 10:
+            line_end += 1
+        mounts.text[line_end] = 0
+        field = next_field(mounts)
+        if field != NULL:
+            i = 0
+            while 48 <= field[i] <= 57:
+                mount.id = mount.id * 10 + field[i] - 48
+                i += 1
+            for i in range(4):
+                field = next_field(mounts)
+            mount.on = field
+            while field != NULL and not string_equal(field, b"-"):
+                field = next_field(mounts)
+            if field != NULL:
+                mount.type = next_field(mounts)
+                mount.source = next_field(mounts)
+        mounts.at = line_end + 1
+        if mount.on != NULL and mount.type != NULL and mount.source != NULL:
+            return True
+    return False
+
+
+cdef uint64_t mount_of(int dirfd, uaddr path, uint64_t linux_flags) noexcept nogil:
+    """The number of the mount that a file lies on (Linux 5.8), or 0."""
+    cdef uint64_t sx[32]
+    sx[0] = 0
+    if is_error(linux_syscall5(SYS_statx, <uint64_t> <int64_t> dirfd, path, linux_flags, STATX_MNT_ID,
+                               <uint64_t> sx)) or not sx[0] & STATX_MNT_ID:
+        return 0
+    return sx[STATX_MNT_ID_WORD]
+
+
+cdef void describe(freebsd_statfs *to, const linux_statfs *source, mount_t *mount) noexcept nogil:
+    """FreeBSD's struct from Linux's and the mount, which may be NULL."""
+    if mount == NULL:
+        freebsd_statfs_from_linux(to, source, NULL, b"/")
+        copy_text(to.f_mntfromname, to.f_fstypename, PATH_SPACE)
+    else:
+        freebsd_statfs_from_linux(to, source, mount.source, mount.on)
+        if string_equal(mount.type, b"devtmpfs"):
+            copy_text(to.f_fstypename, b"devfs", 16)
+        elif string_equal(to.f_fstypename, b"unknown"):
+            copy_text(to.f_fstypename, mount.type, 16)
+    if to.f_bsize == 0:
+        to.f_bsize = PAGE_SIZE
+    if to.f_iosize == 0:
+        to.f_iosize = to.f_bsize
+    if to.f_blocks == 0:
+        to.f_flags |= MNT_IGNORE        # /proc and its kin: nothing for df(1) to show
+    if string_equal(to.f_mntonname, b"/"):
+        to.f_flags |= MNT_ROOTFS
+
+
+cdef void describe_mount_of(freebsd_statfs *to, const linux_statfs *source, uint64_t id) noexcept nogil:
+    """describe, with the mount looked up by its number."""
+    cdef mounts_t mounts
+    cdef mount_t mount
+    cdef bint found = False
+    mounts.text = NULL
+    if id != 0 and mounts_read(&mounts):
+        while not found and next_mount(&mounts, &mount):
+            found = mount.id == id
+    if found:
+        describe(to, source, &mount)
+    else:
+        describe(to, source, NULL)
+    mounts_free(&mounts)
+
+
+cdef long statfs_path(uaddr path, freebsd_statfs *to) noexcept nogil:
+    cdef linux_statfs fs
+    cdef long result = linux_syscall2(SYS_statfs, path, <uint64_t> &fs)
+    if not is_error(result):
+        describe_mount_of(to, &fs, mount_of(AT_FDCWD, path, 0))
+    return result
+
+
+cdef long statfs_descriptor(process_t *proc, int fd, freebsd_statfs *to) noexcept nogil:
+    cdef linux_statfs fs
+    cdef long result = -EBADF
+    if not descriptor_is_hidden(proc, fd):
+        result = linux_syscall2(SYS_fstatfs, <uint32_t> fd, <uint64_t> &fs)
+    if is_error(result):
+        return result
+    if fs.f_type == PIPEFS_MAGIC or fs.f_type == SOCKFS_MAGIC or fs.f_type == ANON_INODE_FS_MAGIC:
+        return -EINVAL                  # no vnode
+    describe_mount_of(to, &fs, mount_of(fd, <uint64_t> <const char *> b"", LINUX_AT_EMPTY_PATH))
+    return 0
+
+
+cdef long copyout_statfs(const freebsd_statfs *fs, uaddr to, bint old) noexcept nogil:
+    cdef freebsd11_statfs fs11
+    if not old:
+        return copyout(fs, to, sizeof(freebsd_statfs))
+    freebsd11_statfs_from_freebsd(&fs11, fs)
+    return copyout(&fs11, to, sizeof(fs11))
+
+
+cdef long all_mounts(uaddr buffer, uint64_t size, int mode, bint old) noexcept nogil:
+    """getfsstat(2): fills whole structs and returns their number; without a buffer the number of file systems."""
+    cdef mounts_t mounts
+    cdef mount_t mount
+    cdef linux_statfs fs
+    cdef freebsd_statfs to
+    cdef uint64_t one = sizeof(freebsd11_statfs) if old else sizeof(freebsd_statfs)
+    cdef uint64_t count = 0, id, room = size / one
+    cdef long result = 0
+    cdef bint root = False, have
+    if mode != FREEBSD_MNT_WAIT and mode != FREEBSD_MNT_NOWAIT:
+        return -EINVAL
+    if buffer == 0 or size == 0:
+        buffer = 0
+        room = 0x7fffffff
+    have = mounts_read(&mounts)
+    while count < room and result == 0:
+        if have and next_mount(&mounts, &mount):
+            # What another mount covers has no path any more; to ask autofs would mount.
+            id = mount_of(AT_FDCWD, <uint64_t> mount.on, 0)
+            if (id != 0 and id != mount.id) or string_equal(mount.type, b"autofs"):
+                continue
+            if is_error(linux_syscall2(SYS_statfs, <uint64_t> mount.on, <uint64_t> &fs)):
+                continue
+            if string_equal(mount.on, b"/"):
+                root = True
+            describe(&to, &fs, &mount)
+        elif not root:
+            # In a chroot the root need not be a mount.
+            root = True
+            if is_error(linux_syscall2(SYS_statfs, <uint64_t> <const char *> b"/", <uint64_t> &fs)):
+                continue
+            describe(&to, &fs, NULL)
+        else:
+            break
+        if buffer != 0:
+            result = copyout_statfs(&to, buffer + count * one, old)
+        count += 1
+    mounts_free(&mounts)
+    return result if result < 0 else <long> count
+
+
+cdef public long sys_statfs(frame_t *frame, area_t *area) noexcept nogil:
+    cdef freebsd_statfs fs
+    cdef long result = statfs_path(frame.arg[0], &fs)
+    return result if is_error(result) else copyout_statfs(&fs, frame.arg[1], False)
+
+
+cdef public long sys_fstatfs(frame_t *frame, area_t *area) noexcept nogil:
+    cdef freebsd_statfs fs
+    cdef long result = statfs_descriptor(area.proc, <int> frame.arg[0], &fs)
+    return result if is_error(result) else copyout_statfs(&fs, frame.arg[1], False)
+
+
+cdef public long sys_getfsstat(frame_t *frame, area_t *area) noexcept nogil:
+    if <int64_t> frame.arg[1] < 0:
+        return -EINVAL
+    return all_mounts(frame.arg[0], frame.arg[1], <int> frame.arg[2], False)
+
+
+cdef public long sys_freebsd11_statfs(frame_t *frame, area_t *area) noexcept nogil:
+    cdef freebsd_statfs fs
+    cdef long result = statfs_path(frame.arg[0], &fs)
+    return result if is_error(result) else copyout_statfs(&fs, frame.arg[1], True)
+
+
+cdef public long sys_freebsd11_fstatfs(frame_t *frame, area_t *area) noexcept nogil:
+    cdef freebsd_statfs fs
+    cdef long result = statfs_descriptor(area.proc, <int> frame.arg[0], &fs)
+    return result if is_error(result) else copyout_statfs(&fs, frame.arg[1], True)
+
+
+cdef public long sys_freebsd11_getfsstat(frame_t *frame, area_t *area) noexcept nogil:
+    if <int64_t> frame.arg[1] < 0:
+        return -EINVAL
+    return all_mounts(frame.arg[0], frame.arg[1], <int> frame.arg[2], True)

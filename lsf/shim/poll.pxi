@@ -1,0 +1,169 @@
+# poll, ppoll, select, pselect. None of them is restarted after a signal. Model: FreeBSD sys/kern/sys_generic.c.
+
+cdef extern from "<sys/syscall.h>" nogil:
+    const long SYS_ppoll, SYS_pselect6
+
+cdef enum:
+    POLL_SMALL = 64                     # descriptors that fit the shim stack
+    POLL_MAX = 1 << 20                  # FreeBSD: kern.maxfilesperproc
+    LINUX_POLLIN = 0x1
+    LINUX_POLLOUT = 0x4
+    LINUX_POLLERR = 0x8
+    LINUX_POLLHUP = 0x10
+    LINUX_POLLRDNORM = 0x40
+    POLL_SAME = 0xff                    # the bits that both systems have alike
+
+
+cdef long wait_mask(area_t *area, uaddr set_, uint64_t *linux_mask) noexcept nogil:
+    """Read the signal mask of a wait: 0, -EFAULT, or -EINTR where a signal that it lets through waits already."""
+    cdef uint64_t mask[2]
+    cdef uint32_t ready
+    if copyin(set_, mask, 16) < 0:
+        return -EFAULT
+    mask[0] &= ~(signal_bit(SIGKILL) | signal_bit(SIGSTOP))
+    ready = area.virtual_pending & ~<uint32_t> mask[0]
+    if ready:
+        area.sigmask[0] &= ~<uint64_t> ready
+        defer_virtual(area)
+        return -EINTR
+    linux_mask[0] = linux_mask_from(mask)
+    return 0
+
+
+cdef int16_t poll_events_seen(int fd, int16_t asked, int16_t seen) noexcept nogil:
+    """FreeBSD's revents for Linux's. At the end of a pipe or terminal FreeBSD also says that a read does not block; a
+    pipe without a reader is POLLHUP, where Linux says POLLERR; and POLLHUP goes without POLLOUT."""
+    cdef long mode
+    if seen & (LINUX_POLLHUP | LINUX_POLLERR):
+        mode = mode_of(fd, <uint64_t> <const char *> b"", LINUX_AT_EMPTY_PATH)
+        if not is_error(mode) and mode & S_IFMT != S_IFSOCK:
+            if seen & LINUX_POLLHUP:
+                seen |= asked & (LINUX_POLLIN | LINUX_POLLRDNORM)
+            if seen & LINUX_POLLERR and mode & S_IFMT == S_IFIFO:
+                seen = (seen & ~<int16_t> LINUX_POLLERR) | LINUX_POLLHUP
+        if seen & LINUX_POLLHUP:
+            seen &= ~<int16_t> LINUX_POLLOUT
+    if seen & ~<int16_t> POLL_SAME:
+        return <int16_t> linux_to_freebsd_poll_events(<uint16_t> seen)
+    return seen
+
+
+cdef long poll_all(area_t *area, linux_pollfd *fds, uaddr guest, uint32_t count, uint64_t timeout,
+                   uint64_t mask) noexcept nogil:
+    """Wait, with the guest's array copied to fds, and give the guest its revents."""
+    cdef long result
+    cdef uint32_t i, ready = 0
+    cdef int16_t asked, seen
+    if copyin(guest, fds, <uint64_t> count * sizeof(linux_pollfd)) < 0:
+        return -EFAULT
+    for i in range(count):
+        if descriptor_is_hidden(area.proc, fds[i].fd):
+            fds[i].fd = 0x7fffffff      # POLLNVAL
+        asked = fds[i].events
+        if asked & ~<int16_t> POLL_SAME:
+            fds[i].events = <int16_t> freebsd_to_linux_poll_events(<uint16_t> asked)
+    result = blocking_syscall(SYS_ppoll, <uint64_t> fds, count, timeout, mask, 8, 0)
+    if is_error(result):
+        return result
+    for i in range(count):
+        seen = fds[i].revents
+        if seen:
+            asked = fds[i].events
+            seen = poll_events_seen(fds[i].fd, asked, seen)
+            ready += seen != 0
+        if copyout(&seen, guest + <uint64_t> i * sizeof(linux_pollfd) + 6, 2) < 0:
+            return -EFAULT
+    return ready
+
+
+cdef long poll_files(area_t *area, uaddr guest, uint32_t count, uint64_t timeout, uint64_t mask) noexcept nogil:
+    cdef linux_pollfd small[POLL_SMALL]
+    cdef uint64_t memory
+    cdef long result
+    if count <= POLL_SMALL:
+        return poll_all(area, small, guest, count, timeout, mask)
+    if count > POLL_MAX:
+        return -EINVAL
+    memory = map_memory(page_up(<uint64_t> count * sizeof(linux_pollfd)))
+    if memory == 0:
+        return -ENOMEM
+    result = poll_all(area, <linux_pollfd *> memory, guest, count, timeout, mask)
+    linux_syscall2(SYS_munmap, memory, page_up(<uint64_t> count * sizeof(linux_pollfd)))
+    return result
+
+
+cdef public long sys_poll(frame_t *frame, area_t *area) noexcept nogil:
+    cdef int timeout = <int> frame.arg[2]
+    cdef linux_timespec ts
+    if timeout == -1:                   # INFTIM
+        return poll_files(area, frame.arg[0], <uint32_t> frame.arg[1], 0, 0)
+    if timeout < 0:
+        return -EINVAL
+    ts.tv_sec = timeout / 1000
+    ts.tv_nsec = timeout % 1000 * 1000000
+    return poll_files(area, frame.arg[0], <uint32_t> frame.arg[1], <uint64_t> &ts, 0)
+
+
+cdef long timespec_in(uaddr source, linux_timespec *ts) noexcept nogil:
+    """A timeout: 0, -EFAULT, or -EINVAL where it is negative or has no nanoseconds."""
+    if copyin(source, ts, sizeof(linux_timespec)) < 0:
+        return -EFAULT
+    return 0 if ts.tv_sec >= 0 and 0 <= ts.tv_nsec < 1000000000 else -EINVAL
+
+
+cdef public long sys_ppoll(frame_t *frame, area_t *area) noexcept nogil:
+    cdef linux_timespec ts
+    cdef uint64_t mask = 0, timeout = 0, mask_pointer = 0
+    cdef long result
+    if frame.arg[2] != 0:
+        result = timespec_in(frame.arg[2], &ts)
+        if result < 0:
+            return result
+        timeout = <uint64_t> &ts
+    if frame.arg[3] != 0:
+        result = wait_mask(area, frame.arg[3], &mask)
+        if result < 0:
+            return result
+        mask_pointer = <uint64_t> &mask
+    return poll_files(area, frame.arg[0], <uint32_t> frame.arg[1], timeout, mask_pointer)
+
+
+cdef public long sys_select(frame_t *frame, area_t *area) noexcept nogil:
+    """fd_set is the same array of 64-bit words on both systems. The timeout stays as it is (Linux counts it down)."""
+    cdef freebsd_timeval tv
+    cdef linux_timespec ts
+    cdef uint64_t timeout = 0
+    if <int> frame.arg[0] < 0:
+        return -EINVAL
+    if frame.arg[4] != 0:
+        if copyin(frame.arg[4], &tv, sizeof(tv)) < 0:
+            return -EFAULT
+        if tv.tv_sec < 0 or tv.tv_usec < 0 or tv.tv_usec >= 1000000:
+            return -EINVAL
+        ts.tv_sec = tv.tv_sec
+        ts.tv_nsec = tv.tv_usec * 1000
+        timeout = <uint64_t> &ts
+    return blocking_syscall(SYS_pselect6, frame.arg[0], frame.arg[1], frame.arg[2], frame.arg[3], timeout, 0)
+
+
+cdef public long sys_pselect(frame_t *frame, area_t *area) noexcept nogil:
+    cdef linux_timespec ts
+    cdef uint64_t mask = 0, timeout = 0
+    cdef uint64_t set_[2]
+    cdef long result
+    if <int> frame.arg[0] < 0:
+        return -EINVAL
+    if frame.arg[4] != 0:
+        result = timespec_in(frame.arg[4], &ts)
+        if result < 0:
+            return result
+        timeout = <uint64_t> &ts
+    if frame.arg[5] == 0:
+        return blocking_syscall(SYS_pselect6, frame.arg[0], frame.arg[1], frame.arg[2], frame.arg[3], timeout, 0)
+    result = wait_mask(area, frame.arg[5], &mask)
+    if result < 0:
+        return result
+    set_[0] = <uint64_t> &mask
+    set_[1] = 8
+    return blocking_syscall(SYS_pselect6, frame.arg[0], frame.arg[1], frame.arg[2], frame.arg[3], timeout,
+                            <uint64_t> set_)
