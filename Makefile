@@ -23,7 +23,7 @@ test:
 
 benchmark:
 	$(VENV)/bin/pip install -q ".[test]"
-	cd benchmarks && ../$(VENV)/bin/python -m pytest -q -p no:cacheprovider --benchmark-only --benchmark-json=../benchmark.json .
+	cd benchmarks && ../$(VENV)/bin/python -m pytest -q -p no:cacheprovider --benchmark-only --benchmark-columns=median,stddev,rounds --benchmark-json=../benchmark.json .
 
 docs:
 	$(VENV)/bin/python -m lsf.freebsd.report > docs/syscalls.md

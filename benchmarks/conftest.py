@@ -38,11 +38,11 @@ def shim() -> str:
     return str(SHIM)
 
 
-def engine_command(engine: str) -> list[str]:
+def engine_command(engine: str, patch: bool = True) -> list[str]:
     """What stands before a guest program's name; sud and trap need no Python."""
     if engine == "ptrace":
-        return [sys.executable, "-m", "lsf.cli", "--engine", "ptrace"]
-    return ["env", f"LSF_ENGINE={engine}", str(SHIM)]
+        return [sys.executable, "-m", "lsf.cli", "--engine", "ptrace", *([] if patch else ["--no-patch"])]
+    return ["env", f"LSF_ENGINE={engine}", f"LSF_PATCH={int(patch)}", str(SHIM)]
 
 
 def nanoseconds(command: list[str]) -> int:
@@ -54,13 +54,13 @@ def nanoseconds(command: list[str]) -> int:
 
 @pytest.fixture
 def compare(benchmark, loops):
-    """compare(engine, loop, count, native_count, rounds): measure a loop on an engine beside its native twin."""
+    """compare(engine, loop, count, native_count): measure a loop on an engine beside its native twin."""
 
-    def run(engine: str, loop: str, count: int, native_count: int, rounds: int = 5) -> None:
+    def run(engine: str, loop: str, count: int, native_count: int, rounds: int = 5, patch: bool = True) -> None:
         guest, native = [], []
 
         def once():
-            guest.append(nanoseconds([*engine_command(engine), str(loops["guest"]), loop, str(count)]) / count)
+            guest.append(nanoseconds([*engine_command(engine, patch), str(loops["guest"]), loop, str(count)]) / count)
 
         def native_once():
             native.append(nanoseconds([str(loops["native"]), loop, str(native_count)]) / native_count)
@@ -68,7 +68,7 @@ def compare(benchmark, loops):
         benchmark.pedantic(once, setup=native_once, rounds=rounds, iterations=1, warmup_rounds=0)
         here, there = statistics.median(guest), statistics.median(native)
         benchmark.extra_info.update(
-            engine=engine, loop=loop, ns_per_call=round(here, 1), native_ns_per_call=round(there, 1),
+            engine=engine, loop=loop, patched=patch, ns_per_call=round(here, 1), native_ns_per_call=round(there, 1),
             ratio=round(here / there, 3), syscalls_per_second=round(1e9 / here), load=os.getloadavg()[0])
 
     return run
