@@ -18,7 +18,9 @@ ROUNDS = 3
 
 def command(engine: str, *arguments: str) -> list[str]:
     """The command that runs the demo program on an engine."""
-    return [sys.executable, "-m", "lsf.cli", "--engine", engine, str(PROGRAM), *arguments]
+    # Not -m: it would take a source tree in the current directory for the package.
+    start = f"import sys; sys.path[0] = {str(HERE.parent.parent)!r}; from lsf import cli; sys.exit(cli.main())"
+    return [sys.executable, "-c", start, "--engine", engine, str(PROGRAM), *arguments]
 
 
 def measure(argv: list[str]) -> tuple[float | None, str]:
