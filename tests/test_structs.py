@@ -480,6 +480,24 @@ def test_statfs(data, mounted_from, mounted_on):
     )
 
 
+@given(raw("freebsd_statfs"))
+def test_freebsd11_statfs(data):
+    """Every number is kept; texts end at their NUL or where there is no more room."""
+    members = [key.split(".")[1] for key in OFFSETS if key.startswith("freebsd11_statfs.")]
+    texts = ("f_fstypename", "f_mntfromname", "f_mntonname")
+    numbers = {
+        member: take(data, "freebsd_statfs", member)
+        for member in members
+        if member not in (*texts, "f_version", "f_spare", "f_charspare")
+    }
+    cut_texts = {
+        member: take(data, "freebsd_statfs", member).split(b"\0")[0][: SIZES[f"freebsd11_statfs.{member}"] - 1]
+        for member in texts
+    }
+    expected = pack("freebsd11_statfs", f_version=0x20030518, **numbers, **cut_texts)
+    assert convert.freebsd11_statfs_from_freebsd(data) == expected
+
+
 def test_real_statfs():
     data = ctypes.create_string_buffer(SIZES["linux_statfs"])
     assert libc.statfs(b"/proc", data) == 0
@@ -746,7 +764,7 @@ def facts(**changes) -> dict:
     rusage = struct.pack("<qqqq14q", 3, 600_000, 1, 500_000, *range(14))
     children = struct.pack("<qqqq14q", 1, 700_000, 2, 800_000, *range(14, 28))
     return {
-        "pid": 500, "ppid": 1, "pgid": 500, "sid": 400, "tpgid": 500, "tid": 501, "threads": 2, "processor": 3, "tracer": 0, "nice": 5,
+        "pid": 500, "ppid": 1, "pgid": 500, "sid": 400, "tpgid": 500, "tid": 501, "threads": 2, "processor": 3, "tracer": 9, "nice": 5,
         "uid": 10, "ruid": 11, "svuid": 12, "gid": 20, "rgid": 21, "svgid": 22, "groups": [30, 31], "terminal": 0x8805,
         "size": 2**40, "resident_pages": 9, "text_pages": 1, "data_pages": 2, "stack_pages": 3,
         "start": (1000, 5), "now": (1060, 0), "self": rusage, "children": children, "state": "S",
@@ -768,7 +786,7 @@ def test_kinfo_proc():
         ki_runtime=5_100_000, ki_start=struct.pack("<qq", 1000, 5), ki_swtime=60,
         ki_childtime=struct.pack("<qq", 4, 500_000), ki_stat=3, ki_nice=5,
         ki_pri=bytes([3, 113, 113, 113]), ki_lastcpu=3, ki_lastcpu_old=3, ki_oncpu=-1, ki_oncpu_old=255,
-        ki_numthreads=2, ki_tid=501, ki_tdname=b"worker", ki_wmesg=b"select", ki_login=b"root", ki_comm=b"sh",
+        ki_tracer=9, ki_numthreads=2, ki_tid=501, ki_tdname=b"worker", ki_wmesg=b"select", ki_login=b"root", ki_comm=b"sh",
         ki_emul=b"FreeBSD ELF64", ki_loginclass=b"default",
         ki_rusage=given_facts["self"], ki_rusage_ch=given_facts["children"],
     )  # fmt: skip
@@ -1045,7 +1063,8 @@ CMSG_RECEIVED = {
 @given(st.lists(st.sampled_from(sorted(CMSG_RECEIVED)), max_size=6), uint32)
 def test_cmsgs_received(chosen, word):
     # Linux gives no padding after the last one; what FreeBSD does not have is left out.
-    source = b"".join(linux_cmsg(*CMSG_RECEIVED[name][0]) for name in chosen) + linux_cmsg(1, 37, b"abcd", pad=False)
+    source = linux_cmsg(1, 99, b"") + b"".join(linux_cmsg(*CMSG_RECEIVED[name][0]) for name in chosen)
+    source += linux_cmsg(1, 37, b"abcd", pad=False)
     expected = b"".join(freebsd_cmsg(*CMSG_RECEIVED[name][1]) for name in chosen)
     length, got_word, data = convert.freebsd_cmsgs_from_linux(source, 4096, 0, word)
     assert data[:length] == expected
