@@ -123,6 +123,8 @@ cdef void handover_words(process_t *proc, area_t *area, int target, char *words)
     if proc.debug:
         at = append_word(words, at, b",d=", proc.debug)
     at = append_word(words, at, b",r=", proc.osreldate)
+    if proc.nosigpipe:
+        at = append_word(words, at, b",n=", 1)
     if proc.no_patch:
         at = append_word(words, at, b",x=", proc.no_patch)
 

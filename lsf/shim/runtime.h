@@ -99,6 +99,7 @@ struct process {
     uint64_t minsigstksz;
     uint32_t ncpu;
     uint32_t traced;            /* this process was started with truss */
+    uint32_t nosigpipe;         /* some socket has SO_NOSIGPIPE */
     uint32_t truss_pids;        /* truss shows pids: there is more than one process */
     struct lock lock_signal, lock_memory, lock_event, lock_thread, lock_truss;
     struct handler handlers[SIGNALS];

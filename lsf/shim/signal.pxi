@@ -16,6 +16,7 @@ cdef enum:
     SIGBUS = 10
     SIGSEGV = 11
     SIGSYS = 12
+    SIGPIPE = 13
     SIGSTOP = 17
     SIGCHLD = 20
     SIGIO = 23
@@ -142,7 +143,7 @@ cdef void apply_disposition(process_t *proc, int signo) noexcept nogil:
         flags |= 2
     if function == SIG_DFL and lsf_signal_default[signo] == LSF_SIGNAL_IGNORE and (linux >= 32 or linux == LINUX_SIGIO):
         function = SIG_IGN          # Linux's default for the carrier would kill
-    elif function > SIG_IGN:
+    elif function > SIG_IGN or (signo == SIGPIPE and function == SIG_DFL and proc.nosigpipe):
         function = <uint64_t> on_signal
     set_linux_handler(linux, function, flags)
 
@@ -227,6 +228,9 @@ cdef void signals_start(process_t *proc, area_t *area, start_t *start) noexcept 
     apply_disposition(proc, SIGINFO)
     apply_disposition(proc, SIGTHR)
     apply_disposition(proc, SIGLIBRT)
+    if proc.nosigpipe:
+        know_handler(proc, SIGPIPE)
+        apply_disposition(proc, SIGPIPE)
     arm_first(proc)
     set_linux_mask(area)
 
@@ -394,6 +398,10 @@ cdef public void on_signal(int linux, linux_siginfo *info, linux_ucontext *uc) n
             uc.uc_mcontext.rax = area.nr
         uc.uc_mcontext.rip = uc.uc_mcontext.rcx - 2
     elif <uint64_t> pass_return <= rip < <uint64_t> pass_converted:
+        if (linux == SIGPIPE and area.proc.nosigpipe and <long> uc.uc_mcontext.rax == -EPIPE
+                and socket_option(<int> uc.uc_mcontext.rdi, KEPT_NOSIGPIPE) > 0):
+            finish_call(uc, -EPIPE, area.nr, area.ret, area)
+            return
         if <long> uc.uc_mcontext.rax == -EINTR and lsf_restart[area.nr]:
             restart = finish_call(uc, -ERESTARTSYS, area.nr, area.ret, area)
         else:

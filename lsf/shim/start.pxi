@@ -64,6 +64,8 @@ cdef void parse_words(process_t *proc, start_t *start, const char *text) noexcep
             proc.engine = <uint32_t> value
         elif key == 108:        # l
             proc.truss_fd = <int> value
+        elif key == 110:        # n
+            proc.nosigpipe = <uint32_t> value
         elif key == 76:         # L
             proc.truss_pids = <uint32_t> value
         elif key == 109:        # m

@@ -5,10 +5,13 @@ cdef enum:
     TRUSS_LINE = 4096
     SYSCALL_EXIT = 1
     SYSCALL_FORK = 2
+    SYSCALL_OPEN = 5
     SYSCALL_VFORK = 66
+    SYSCALL_FCNTL = 92
     SYSCALL_RFORK = 251
     SYSCALL_SIGRETURN = 417
     SYSCALL_THR_EXIT = 431
+    SYSCALL_OPENAT = 499
     SYSCALL_PDFORK = 518
 
 
@@ -33,11 +36,11 @@ cdef public long truss_call(frame_t *frame, area_t *area) noexcept nogil:
         proc.truss_pids = 1
     truss_unimplemented(proc, &call, &line)
     # What the call may overwrite is printed first; what it writes, afterwards.
-    for i in range(call.call.narg):
+    for i in range(call.narg):
         starts[i] = pieces.at
         if not truss_deferred(&call, i):
             put_argument(&pieces, &call, i)
-    starts[call.call.narg] = pieces.at
+    starts[call.narg] = pieces.at
     if call.nr == SYSCALL_EXIT or call.nr == SYSCALL_THR_EXIT or call.nr == SYSCALL_SIGRETURN:
         truss_head(proc, &call, &line, &pieces, starts)
         put(&line, b" EJUSTRETURN\n" if call.nr == SYSCALL_SIGRETURN else b"\n")
@@ -91,6 +94,13 @@ cdef void truss_begin(frame_t *frame, truss_t *call) noexcept nogil:
     call.call = &lsf_decode[call.nr if call.nr < FREEBSD_NSYSCALLS else 0]
     if call.call.narg > 6:
         fetch_guest64(frame.rsp + 8 + shift, &call.arg[6])
+    call.narg = call.call.narg
+    # The mode of an open and the argument of a question are not there.
+    if ((call.nr == SYSCALL_OPEN and not call.arg[1] & FREEBSD_O_CREAT)
+            or (call.nr == SYSCALL_OPENAT and not call.arg[2] & FREEBSD_O_CREAT)
+            or (call.nr == SYSCALL_FCNTL and (call.arg[1] == FREEBSD_F_GETFD or call.arg[1] == FREEBSD_F_GETFL
+                                              or call.arg[1] == FREEBSD_F_GETOWN))):
+        call.narg -= 1
     call.after = False
     call.failed = False
     call.result = 0
@@ -159,7 +169,7 @@ cdef void truss_head(process_t *proc, truss_t *call, text_t *line, text_t *piece
     else:
         put(line, &lsf_strings[call.call.name])
         put_char(line, 40)
-        for i in range(call.call.narg):
+        for i in range(call.narg):
             if i:
                 put_char(line, 44)
             if starts[i] == starts[i + 1]:

@@ -51,6 +51,7 @@ cdef struct truss_t:
     uint64_t nr
     const lsf_decode_t *call
     uint64_t arg[8]
+    int narg
     bint after                  # the call is over: what it wrote can be read
     bint failed
     long result
@@ -382,11 +383,18 @@ cdef void put_sockaddr(text_t *text, uaddr address, uint64_t size) noexcept nogi
 
 
 cdef void put_sigset(text_t *text, const uint32_t *bits) noexcept nogil:
-    cdef int signo
+    cdef int signo, count = 0
     cdef bint first = True
+    cdef uint32_t wanted = 1
+    for signo in range(1, 129):
+        count += bits[(signo - 1) >> 5] >> ((signo - 1) & 31) & 1
+    if count > 64:
+        # Nearly all: say which are not.
+        put_char(text, 126)
+        wanted = 0
     put(text, b"{ ")
     for signo in range(1, 129):
-        if bits[(signo - 1) >> 5] >> ((signo - 1) & 31) & 1:
+        if bits[(signo - 1) >> 5] >> ((signo - 1) & 31) & 1 == wanted and (wanted or lsf_signal_to_linux[signo]):
             if not first:
                 put_char(text, 124)
             first = False
