@@ -32,6 +32,7 @@ cdef enum:
     SOCKET_CONTROL_MAX = 2048
     CREDENTIALS_SPACE = 32          # of Linux's SCM_CREDENTIALS
     CMSGCRED_SPACE = 104            # of FreeBSD's SCM_CREDS
+    SOCKCRED_SPACE = 48             # of SCM_CREDS2, which is the larger of what LOCAL_CREDS brings
 
 
 cdef long socket_option(int fd, int name) noexcept nogil:
@@ -354,9 +355,10 @@ cdef int credentials_form(int fd, uint64_t room) noexcept nogil:
     return CREDS_CMSGCRED
 
 
-cdef uint64_t credentials_last(uint8_t *control, uint64_t length, uint64_t room, bint wanted) noexcept nogil:
-    """Linux puts its SCM_CREDENTIALS first: move them behind the rest, or drop those that say nothing or do not fit, so
-    that descriptors keep their place. The new length."""
+cdef uint64_t credentials_last(uint8_t *control, uint64_t length, uint64_t room, int form) noexcept nogil:
+    """Linux puts its SCM_CREDENTIALS first: move them behind the rest, or drop those that nobody asked for, that say
+    nothing or do not fit, so that descriptors keep their place. The new length."""
+    cdef uint64_t size = CMSGCRED_SPACE if form == CREDS_CMSGCRED else SOCKCRED_SPACE
     cdef uint8_t kept[CREDENTIALS_SPACE]
     cdef linux_cmsghdr *header = <linux_cmsghdr *> control
     cdef uint64_t i
@@ -366,7 +368,7 @@ cdef uint64_t credentials_last(uint8_t *control, uint64_t length, uint64_t room,
     length -= CREDENTIALS_SPACE
     for i in range(length):
         control[i] = control[i + CREDENTIALS_SPACE]
-    if not wanted or (<linux_ucred *> &kept[16]).pid == 0 or length + CMSGCRED_SPACE > room:
+    if form < 0 or (<linux_ucred *> &kept[16]).pid == 0 or length + size > room:
         return length
     memcpy(control + length, kept, CREDENTIALS_SPACE)
     return length + CREDENTIALS_SPACE
@@ -418,7 +420,7 @@ cdef public long sys_recvmsg(frame_t *frame, area_t *area) noexcept nogil:
         if room != 0:
             length = header.msg_controllen
             if domain == LINUX_AF_UNIX:
-                length = credentials_last(control, length, room, form >= 0)
+                length = credentials_last(control, length, room, form)
             length = freebsd_cmsgs_from_linux(answer, room, control, length, form if form >= 0 else CREDS_CMSGCRED,
                                               &told)
             if copyout(answer, message.msg_control, length) < 0:

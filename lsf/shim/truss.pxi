@@ -206,7 +206,7 @@ cdef void truss_tail(area_t *area, truss_t *call, text_t *line, long result) noe
         put(line, b")\n")
         return
     error = lsf_errno_map[-result]
-    if result == -ERESTARTSYS:
+    if result == -ERESTARTSYS or (result == -EINTR and area.deferred and area.not_begun):
         if not truss_interrupted(area):
             put(line, b" ERESTART\n")
             return
@@ -222,7 +222,7 @@ cdef bint truss_interrupted(area_t *area) noexcept nogil:
     """True where the signal that waits has a handler without SA_RESTART: the call will give EINTR."""
     cdef handler_t *handler
     cdef int signo
-    if area.deferred == 0:
+    if area.deferred == 0 or area.not_begun:
         return False
     signo = lsf_signal_from_linux[area.deferred]
     handler = &area.proc.handlers[signo]

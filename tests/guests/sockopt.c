@@ -1,0 +1,197 @@
+/* Options of sockets: setsockopt(2), getsockopt(2). */
+#include "guest.h"
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+
+static int
+get(int s, int level, int name)
+{
+	int value[8] = { 0 };
+	socklen_t n = sizeof(value);
+
+	CHECK_EQ(sys(SYS_getsockopt, s, level, name, value, &n), 0);
+	CHECK_EQ(n, 4);
+	return (value[0]);
+}
+
+static void
+set(int s, int level, int name, int value)
+{
+	CHECK_EQ(sys(SYS_setsockopt, s, level, name, &value, sizeof(value)), 0);
+}
+
+/* What FreeBSD keeps as a bit is shown as that bit. */
+TEST(flags)
+{
+	const int names[] = { SO_REUSEADDR, SO_KEEPALIVE, SO_REUSEPORT, SO_OOBINLINE, SO_DONTROUTE, SO_TIMESTAMP };
+	int s = (int)CHECK_OK(sys(SYS_socket, AF_INET, SOCK_STREAM, 0));
+
+	for (int i = 0; i < (int)nitems(names); i++) {
+		CHECK_EQ(get(s, SOL_SOCKET, names[i]), 0);
+		set(s, SOL_SOCKET, names[i], 1);
+		CHECK_EQ(get(s, SOL_SOCKET, names[i]), names[i]);
+		set(s, SOL_SOCKET, names[i], 0);
+		CHECK_EQ(get(s, SOL_SOCKET, names[i]), 0);
+	}
+	int d = (int)CHECK_OK(sys(SYS_socket, AF_INET, SOCK_DGRAM, 0));
+	set(d, SOL_SOCKET, SO_BROADCAST, 7);
+	CHECK_EQ(get(d, SOL_SOCKET, SO_BROADCAST), SO_BROADCAST);
+	CHECK_EQ(get(s, SOL_SOCKET, SO_ACCEPTCONN), 0);
+	struct sockaddr_in a = { .sin_len = 16, .sin_family = AF_INET };
+	CHECK_EQ(sys(SYS_bind, s, &a, sizeof(a)), 0);
+	CHECK_EQ(sys(SYS_listen, s, 1), 0);
+	CHECK_EQ(get(s, SOL_SOCKET, SO_ACCEPTCONN), SO_ACCEPTCONN);
+}
+
+TEST(facts)
+{
+	int s = (int)CHECK_OK(sys(SYS_socket, AF_INET, SOCK_DGRAM, 0));
+	int t = (int)CHECK_OK(sys(SYS_socket, AF_UNIX, SOCK_STREAM, 0));
+
+	CHECK_EQ(get(s, SOL_SOCKET, SO_TYPE), SOCK_DGRAM);
+	CHECK_EQ(get(s, SOL_SOCKET, SO_DOMAIN), AF_INET);
+	CHECK_EQ(get(s, SOL_SOCKET, SO_PROTOCOL), IPPROTO_UDP);
+	CHECK_EQ(get(s, SOL_SOCKET, SO_ERROR), 0);
+	CHECK_EQ(get(t, SOL_SOCKET, SO_TYPE), SOCK_STREAM);
+	CHECK_EQ(get(t, SOL_SOCKET, SO_DOMAIN), AF_UNIX);
+	int value = 1;
+	CHECK_ERR(sys(SYS_setsockopt, s, SOL_SOCKET, SO_TYPE, &value, 4), ENOPROTOOPT);
+}
+
+TEST(buffers)
+{
+	int s = (int)CHECK_OK(sys(SYS_socket, AF_INET, SOCK_STREAM, 0)), value = 0;
+
+	set(s, SOL_SOCKET, SO_SNDBUF, 20000);
+	CHECK_EQ(get(s, SOL_SOCKET, SO_SNDBUF), 20000);
+	set(s, SOL_SOCKET, SO_RCVBUF, 30000);
+	CHECK_EQ(get(s, SOL_SOCKET, SO_RCVBUF), 30000);
+	CHECK_ERR(sys(SYS_setsockopt, s, SOL_SOCKET, SO_SNDBUF, &value, 4), EINVAL);
+	set(s, SOL_SOCKET, SO_RCVLOWAT, 17);
+	CHECK_EQ(get(s, SOL_SOCKET, SO_RCVLOWAT), 17);
+}
+
+TEST(linger_and_timeouts)
+{
+	int s[2];
+	struct linger l = { 1, 5 };
+	struct timeval tv = { 0, 50000 }, back;
+	socklen_t n = sizeof(l);
+	char c;
+
+	int t = (int)CHECK_OK(sys(SYS_socket, AF_INET, SOCK_STREAM, 0));
+	CHECK_EQ(sys(SYS_setsockopt, t, SOL_SOCKET, SO_LINGER, &l, sizeof(l)), 0);
+	memset(&l, 0, sizeof(l));
+	CHECK_EQ(sys(SYS_getsockopt, t, SOL_SOCKET, SO_LINGER, &l, &n), 0);
+	CHECK_EQ(n, sizeof(l));
+	CHECK_EQ(l.l_onoff, SO_LINGER);
+	CHECK_EQ(l.l_linger, 5);
+	CHECK_ERR(sys(SYS_setsockopt, t, SOL_SOCKET, SO_LINGER, &l, 4), EINVAL);
+	CHECK_EQ(sys(SYS_socketpair, AF_UNIX, SOCK_STREAM, 0, s), 0);
+	CHECK_EQ(sys(SYS_setsockopt, s[0], SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv)), 0);
+	n = sizeof(back);
+	CHECK_EQ(sys(SYS_getsockopt, s[0], SOL_SOCKET, SO_RCVTIMEO, &back, &n), 0);
+	CHECK_EQ(n, sizeof(back));
+	CHECK_EQ(back.tv_sec, 0);
+	CHECK_BETWEEN(back.tv_usec, 48000, 56000);
+	long start = guest_now_ms();
+	CHECK_ERR(sys(SYS_recvfrom, s[0], &c, 1, 0, NULL, NULL), EAGAIN);
+	CHECK_BETWEEN(guest_now_ms() - start, 40, 2000);
+}
+
+TEST(tcp)
+{
+	int s = (int)CHECK_OK(sys(SYS_socket, AF_INET, SOCK_STREAM, 0)), value;
+	char name[16] = { 0 };
+	socklen_t n = sizeof(name);
+
+	CHECK_EQ(get(s, IPPROTO_TCP, TCP_NODELAY), 0);
+	set(s, IPPROTO_TCP, TCP_NODELAY, 1);
+	CHECK_NE(get(s, IPPROTO_TCP, TCP_NODELAY), 0);
+	set(s, IPPROTO_TCP, TCP_KEEPIDLE, 100);
+	CHECK_EQ(get(s, IPPROTO_TCP, TCP_KEEPIDLE), 100);
+	set(s, IPPROTO_TCP, TCP_KEEPINTVL, 20);
+	CHECK_EQ(get(s, IPPROTO_TCP, TCP_KEEPINTVL), 20);
+	set(s, IPPROTO_TCP, TCP_KEEPCNT, 3);
+	CHECK_EQ(get(s, IPPROTO_TCP, TCP_KEEPCNT), 3);
+	set(s, IPPROTO_TCP, TCP_NOPUSH, 1);
+	CHECK_NE(get(s, IPPROTO_TCP, TCP_NOPUSH), 0);
+	set(s, IPPROTO_TCP, TCP_MAXUNACKTIME, 30);
+	CHECK_EQ(get(s, IPPROTO_TCP, TCP_MAXUNACKTIME), 30);
+	CHECK_EQ(sys(SYS_getsockopt, s, IPPROTO_TCP, TCP_CONGESTION, name, &n), 0);
+	CHECK_EQ(n, strlen(name) + 1);
+	CHECK(n > 3);
+	value = 1;
+	CHECK_ERR(sys(SYS_setsockopt, s, IPPROTO_TCP, 77, &value, 4), ENOPROTOOPT);
+	CHECK_ERR(sys(SYS_setsockopt, s, IPPROTO_TCP, TCP_NODELAY, &value, 2), EINVAL);
+}
+
+TEST(tcp_state)
+{
+	struct tcp_info info;
+	socklen_t n = sizeof(info);
+	int s = (int)CHECK_OK(sys(SYS_socket, AF_INET, SOCK_STREAM, 0));
+	struct sockaddr_in a = { .sin_len = 16, .sin_family = AF_INET };
+
+	CHECK_EQ(sys(SYS_getsockopt, s, IPPROTO_TCP, TCP_INFO, &info, &n), 0);
+	CHECK_EQ(info.tcpi_state, 0);	/* TCPS_CLOSED */
+	CHECK_EQ(sys(SYS_bind, s, &a, sizeof(a)), 0);
+	CHECK_EQ(sys(SYS_listen, s, 1), 0);
+	n = sizeof(info);
+	CHECK_EQ(sys(SYS_getsockopt, s, IPPROTO_TCP, TCP_INFO, &info, &n), 0);
+	CHECK_EQ(info.tcpi_state, 1);	/* TCPS_LISTEN */
+}
+
+TEST(ip)
+{
+	int s = (int)CHECK_OK(sys(SYS_socket, AF_INET, SOCK_DGRAM, 0));
+	struct ip_mreq group = { { 0x010000e0 | 0x25000000 }, { 0x0100007f } };
+
+	set(s, IPPROTO_IP, IP_TTL, 33);
+	CHECK_EQ(get(s, IPPROTO_IP, IP_TTL), 33);
+	set(s, IPPROTO_IP, IP_TOS, 0x10);
+	CHECK_EQ(get(s, IPPROTO_IP, IP_TOS), 0x10);
+	set(s, IPPROTO_IP, IP_RECVDSTADDR, 1);
+	CHECK_NE(get(s, IPPROTO_IP, IP_RECVDSTADDR), 0);
+	set(s, IPPROTO_IP, IP_DONTFRAG, 1);
+	CHECK_EQ(get(s, IPPROTO_IP, IP_DONTFRAG), 1);
+	set(s, IPPROTO_IP, IP_DONTFRAG, 0);
+	CHECK_EQ(get(s, IPPROTO_IP, IP_DONTFRAG), 0);
+	set(s, IPPROTO_IP, IP_PORTRANGE, IP_PORTRANGE_HIGH);
+	u8 ttl = 4;
+	CHECK_EQ(sys(SYS_setsockopt, s, IPPROTO_IP, IP_MULTICAST_TTL, &ttl, 1), 0);
+	long joined = sys(SYS_setsockopt, s, IPPROTO_IP, IP_ADD_MEMBERSHIP, &group, sizeof(group));
+	CHECK(joined == 0 || joined == -ENODEV);	/* a loopback without multicast */
+	CHECK_ERR(sys(SYS_setsockopt, s, IPPROTO_IP, 250, &ttl, 1), ENOPROTOOPT);
+}
+
+TEST(errors)
+{
+	int s = (int)CHECK_OK(sys(SYS_socket, AF_INET, SOCK_STREAM, 0)), value = 1;
+	int u = (int)CHECK_OK(sys(SYS_socket, AF_UNIX, SOCK_STREAM, 0));
+	socklen_t n = 4;
+
+	CHECK_ERR(sys(SYS_setsockopt, 999, SOL_SOCKET, SO_REUSEADDR, &value, 4), EBADF);
+	CHECK_ERR(sys(SYS_setsockopt, CHECK_OK(sys(SYS_open, "/", O_RDONLY)), SOL_SOCKET, SO_REUSEADDR, &value, 4), ENOTSOCK);
+	CHECK_ERR(sys(SYS_setsockopt, s, SOL_SOCKET, SO_REUSEADDR, 8, 4), EFAULT);
+	CHECK_ERR(sys(SYS_setsockopt, s, SOL_SOCKET, SO_REUSEADDR, NULL, 4), EFAULT);
+	CHECK_ERR(sys(SYS_setsockopt, s, SOL_SOCKET, SO_REUSEADDR, &value, 2), EINVAL);
+	CHECK_ERR(sys(SYS_setsockopt, s, SOL_SOCKET, SO_REUSEADDR, &value, -1), EINVAL);
+	CHECK_ERR(sys(SYS_setsockopt, s, SOL_SOCKET, 0x2345, &value, 4), ENOPROTOOPT);
+	CHECK_ERR(sys(SYS_setsockopt, s, 1 /* Linux's SOL_SOCKET */, 2, &value, 4), ENOPROTOOPT);
+	CHECK_ERR(sys(SYS_setsockopt, u, IPPROTO_TCP, TCP_NODELAY, &value, 4), EINVAL);
+	CHECK_ERR(sys(SYS_getsockopt, s, SOL_SOCKET, SO_REUSEADDR, &value, 8), EFAULT);
+	CHECK_ERR(sys(SYS_getsockopt, s, SOL_SOCKET, SO_REUSEADDR, 8, &n), EFAULT);
+	CHECK_ERR(sys(SYS_getsockopt, s, SOL_SOCKET, 0x2345, &value, &n), ENOPROTOOPT);
+	/* Options that mean nothing to a local socket are taken, and do not come back. */
+	CHECK_EQ(sys(SYS_setsockopt, u, SOL_SOCKET, SO_KEEPALIVE, &value, 4), 0);
+	CHECK_EQ(get(u, SOL_LOCAL, LOCAL_CREDS), 0);
+	/* A short buffer gets what fits. */
+	u8 byte = 0x55;
+	n = 1;
+	CHECK_EQ(sys(SYS_getsockopt, s, SOL_SOCKET, SO_TYPE, &byte, &n), 0);
+	CHECK_EQ(n, 1);
+	CHECK_EQ(byte, SOCK_STREAM);
+}
