@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TextIO
 
+from lsf._roots import command as root_command
 from lsf.freebsd import table
 
 SYSCALL_COLUMNS = ("number", "name", "release", "lane", "state", "prototype", "note")
@@ -94,6 +95,7 @@ def _parser() -> argparse.ArgumentParser:
     syscalls.set_defaults(command=_command_syscalls)
     demo = commands.add_parser("demo", help="run a FreeBSD program that LSF brings, and say whether this machine is fit")
     demo.set_defaults(command=_command_demo)
+    root_command.add_parser(commands)
     return parser
 
 

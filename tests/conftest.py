@@ -47,6 +47,44 @@ def lsf(request, tmp_path):
     return harness.Runner(engine, work)
 
 
+@pytest.fixture
+def root_store(tmp_path, monkeypatch):
+    """An empty store of FreeBSD roots, and no waiting between tries to fetch something."""
+    from lsf._roots import download, manage
+
+    for name in list(os.environ):
+        known = ("LSF_MIRROR", "LSF_REGISTRY", "REGISTRY_AUTH_FILE", "XDG_DATA_HOME")
+        if name in known or name.lower().endswith("_proxy"):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("LSF_ROOTS", str(tmp_path / "store"))
+    monkeypatch.setattr(download, "PAUSE", 0.0)
+    monkeypatch.setattr(manage, "SWEEP_AGE", -1.0)
+    return tmp_path / "store"
+
+
+@pytest.fixture
+def web_server():
+    """A web server on loopback (archives.Server)."""
+    import archives
+
+    served = archives.Server()
+    yield served
+    served.close()
+
+
+@pytest.fixture
+def run_root(capsys):
+    """`run_root("install", ...)` runs `lsfctl root install ...`: its status, output and error output."""
+    from lsf import lsfctl
+
+    def command(*arguments: object) -> tuple[int, str, str]:
+        status = lsfctl.main(["root", *map(str, arguments)])
+        out, err = capsys.readouterr()
+        return status, out, err
+
+    return command
+
+
 def pytest_terminal_summary(terminalreporter):
     if not harness.NOT_COVERED:
         return

@@ -1,0 +1,255 @@
+"""HTTP for roots: files that are checked, resumed after a cut, and shown as they come."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from lsf.roots import RootError
+
+CONNECT_TIMEOUT = 15
+READ_TIMEOUT = 60
+#: how often in a row a transfer may bring nothing before it is given up, and how long to wait in between
+ATTEMPTS = 5
+PAUSE = 1.0
+CHUNK = 1 << 15  # what is lost at a cut: urllib3 gives nothing of a piece that did not come whole
+MAX_TRANSFERS = 200
+
+
+class DownloadError(RootError):
+    """What was asked for did not come."""
+
+    def __init__(self, message: str, status: int = 0) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class ChecksumError(DownloadError):
+    """What came is not what was announced."""
+
+
+def need(name: str) -> Any:
+    """Import a package of the extra `roots`, or say in one sentence that it is missing."""
+    import importlib
+
+    try:
+        return importlib.import_module(name)
+    except ImportError:
+        raise RootError(f"fetching roots needs the Python package {name}: pip install 'lsf[roots]'") from None
+
+
+def digest_of(path: str, algorithm: str) -> str:
+    """The hexadecimal digest of a file."""
+    digest = hashlib.new(algorithm)
+    with open(path, "rb") as file:
+        while piece := file.read(1 << 20):
+            digest.update(piece)
+    return digest.hexdigest()
+
+
+def check_url(url: str, what: str) -> str:
+    """A web address without its last slash. Raises RootError for another thing."""
+    from urllib.parse import urlsplit
+
+    try:
+        parts = urlsplit(url)
+        good = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
+    except ValueError:
+        good = False
+    if not good:
+        raise RootError(f"{what} {url}: not an http or https address")
+    return url.rstrip("/")
+
+
+def _reason(error: Exception) -> str:
+    """What lies beneath the layers of an exception of requests, in words."""
+    inner: BaseException = error
+    for _ in range(8):
+        cause = getattr(inner, "reason", None) or inner.__cause__ or inner.__context__
+        if not isinstance(cause, BaseException):
+            break
+        inner = cause
+    if isinstance(inner, OSError) and inner.strerror:
+        return inner.strerror
+    text = str(inner) or type(inner).__name__
+    return text if len(text) < 300 else text[:300] + "..."
+
+
+class Client:
+    """One session with the servers of a download. Use as a context manager."""
+
+    def __init__(self, quiet: bool = False) -> None:
+        self._requests = need("requests")
+        self._tqdm = need("tqdm").tqdm
+        self._session = self._requests.Session()
+        self._session.headers["User-Agent"] = "lsf"
+        self._quiet = quiet
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._session.close()
+
+    def say(self, line: str) -> None:
+        """Tell what is being done, on standard error."""
+        if not self._quiet:
+            print(line, file=sys.stderr, flush=True)
+
+    def open(self, url: str, headers: Mapping[str, str] | None = None, auth: Any = None) -> Any:
+        """A response whose body has not been read. Raises DownloadError where none comes."""
+        # identity: a length and a range are of the file, not of what a server made of it
+        wanted = {"Accept-Encoding": "identity", **(headers or {})}
+        try:
+            return self._session.get(
+                url, headers=wanted, auth=auth, stream=True, timeout=(CONNECT_TIMEOUT, READ_TIMEOUT)
+            )
+        except (self._requests.RequestException, OSError, ValueError) as error:
+            raise DownloadError(f"{url}: {_reason(error)}") from None
+
+    def get(self, url: str, limit: int, headers: Mapping[str, str] | None = None, auth: Any = None) -> Any:
+        """A small thing: the response, with its whole body in `.body`. The status is the caller's to judge."""
+        last: DownloadError | None = None
+        for attempt in range(ATTEMPTS):
+            if attempt:
+                time.sleep(PAUSE)
+            try:
+                response = self.open(url, headers, auth)
+                with response:
+                    body = b""
+                    for piece in response.iter_content(CHUNK):
+                        body += piece
+                        if len(body) > limit:
+                            raise DownloadError(f"{url}: more than {limit} bytes came, which this cannot be", 1)
+                    if response.status_code >= 500 or response.status_code == 429:
+                        raise DownloadError(f"{url}: the server answers {response.status_code} {response.reason}")
+            except (self._requests.RequestException, OSError) as error:
+                last = DownloadError(f"{url}: {_reason(error)}")
+                continue
+            except DownloadError as error:
+                if error.status:
+                    raise
+                last = error
+                continue
+            response.body = body
+            return response
+        assert last is not None
+        raise last
+
+    def fetch(
+        self,
+        url: str,
+        path: str,
+        digest: str,
+        *,
+        size: int = 0,
+        limit: int = 8 << 30,
+        label: str = "",
+        auth: Any = None,
+    ) -> None:
+        """Bring a file to `path`; what an earlier try left there is continued.
+
+        digest: "ALGORITHM:HEX", which it must have; size: its length, where that is known. Raises DownloadError; what
+        has come by then stays for the next time, unless it is wrong.
+        """
+        algorithm, _, expected = digest.partition(":")
+        resumed = os.path.exists(path)
+        for last in (False, True) if resumed else (True,):
+            self._transfer(url, path, size, limit, label or url, auth)
+            found = digest_of(path, algorithm)
+            if found == expected:
+                return
+            os.unlink(path)
+            if not last:
+                self.say(f"{label or url}: what an earlier try left does not fit; beginning again")
+        raise ChecksumError(
+            f"{url} is not what was announced: its {algorithm} is {found}, not {expected}; it was thrown away"
+        )
+
+    def _transfer(self, url: str, path: str, size: int, limit: int, label: str, auth: Any) -> None:
+        """Append to a file until it is whole, going on after each cut."""
+        fruitless = 0
+        for _ in range(MAX_TRANSFERS):
+            before = os.path.getsize(path) if os.path.exists(path) else 0
+            if size and before >= size:
+                if before > size:
+                    os.truncate(path, 0)
+                    before = 0
+                else:
+                    return
+            try:
+                if self._one_transfer(url, path, before, size, limit, label, auth):
+                    return
+                reason = "the connection was cut"
+            except DownloadError as error:
+                if error.status:
+                    raise
+                reason = str(error)
+            after = os.path.getsize(path) if os.path.exists(path) else 0
+            fruitless = 0 if after > before else fruitless + 1
+            if fruitless >= ATTEMPTS:
+                break
+            time.sleep(PAUSE)
+        have = os.path.getsize(path) if os.path.exists(path) else 0
+        kept = f"; {have} bytes are kept, and the same command goes on from there" if have else ""
+        raise DownloadError(f"{label} did not come whole: {reason}{kept}")
+
+    def _one_transfer(self, url: str, path: str, have: int, size: int, limit: int, label: str, auth: Any) -> bool:
+        """One request. Returns whether the file is whole; what came is in the file either way."""
+        response = self.open(url, {"Range": f"bytes={have}-"} if have else None, auth)
+        with response:
+            status = response.status_code
+            if status == 416 and have:
+                # Nothing after what is there: it is whole, or not the same file any more (the checksum will tell).
+                total = response.headers.get("Content-Range", "").rpartition("/")[2]
+                if total.isdecimal() and int(total) == have:
+                    return True
+                os.truncate(path, 0)
+                return False
+            if status >= 500 or status == 429:
+                raise DownloadError(f"{url}: the server answers {status} {response.reason}")
+            if status not in (200, 206):
+                raise DownloadError(f"{url}: the server answers {status} {response.reason}", status)
+            if status == 206 and not response.headers.get("Content-Range", "").startswith(f"bytes {have}-"):
+                raise DownloadError(f"{url}: the server answers with another range than it was asked for", status)
+            if status == 200:
+                have = 0
+            length = response.headers.get("Content-Length", "")
+            total = have + int(length) if length.isdecimal() else 0
+            if size and total and total != size:
+                raise ChecksumError(f"{url} is not what was announced: it has {total} bytes, not {size}", status)
+            if max(size, total) > limit:
+                raise DownloadError(f"{url}: {max(size, total)} bytes are more than the limit of {limit}", status)
+            return self._receive(response, path, have, size or total, limit, label)
+
+    def _receive(self, response: Any, path: str, have: int, total: int, limit: int, label: str) -> bool:
+        hidden = self._quiet or None  # None: hidden where standard error is no terminal
+        with (
+            open(path, "r+b" if have else "wb") as file,
+            self._tqdm(
+                total=total or None,
+                initial=have,
+                unit="B",
+                unit_scale=True,
+                unit_divisor=1024,
+                desc=label,
+                disable=hidden,
+                leave=True,
+                dynamic_ncols=True,
+            ) as bar,
+        ):
+            file.seek(have)
+            try:
+                for piece in response.iter_content(CHUNK):
+                    file.write(piece)
+                    have += len(piece)
+                    bar.update(len(piece))
+                    if have > (total or limit):
+                        raise DownloadError(f"{response.url}: more came than was announced", response.status_code)
+            except self._requests.RequestException:
+                return False
+        return have == total if total else True
