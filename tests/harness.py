@@ -24,12 +24,15 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
 TESTS = Path(__file__).resolve().parent
 GUESTS = TESTS / "guests"
+#: Where the package under test lies: what was installed, or the tree when it is imported from there.
+PACKAGE_PARENT = Path(find_spec("lsf").origin).resolve().parent.parent
 STRICT = os.environ.get("LSF_TEST_STRICT", "") not in ("", "0")
 CACHE = Path(os.environ.get("LSF_TEST_CACHE") or "~/.cache/lsf-test-programs").expanduser()
 DEFAULT_TIMEOUT = 30.0
@@ -348,7 +351,7 @@ class Runner:
         if not self.by_command or self.mode == "trap":
             base["LSF_ENGINE"] = self.mode
         if self.by_command:
-            base["PYTHONPATH"] = os.pathsep.join(p for p in (str(TESTS.parent), os.environ.get("PYTHONPATH")) if p)
+            base["PYTHONPATH"] = os.pathsep.join(p for p in (str(PACKAGE_PARENT), os.environ.get("PYTHONPATH")) if p)
         base.update(env or {})
         return base
 

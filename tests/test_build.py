@@ -3,6 +3,8 @@ from __future__ import annotations
 
 import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,7 +12,7 @@ import pytest
 pytest.importorskip("Cython", reason="the build checks need Cython, which the installed package does not")
 
 import lsf
-from lsf._build import check_image, generate, shim
+from lsf._build import check_image, shim
 
 SOURCE = Path(__file__).resolve().parent.parent / "lsf"
 
@@ -20,7 +22,10 @@ def package(tmp_path):
     """A copy of the sources that a test may spoil."""
     target = tmp_path / "lsf"
     shutil.copytree(SOURCE, target, ignore=shutil.ignore_patterns("*.so", "*.elf", "*.debug", "__pycache__", "_shim.c"))
-    generate.generate(target / "shim" / "generated")
+    # The copy's own generator, which reads the copy's tables and structs.
+    generate = [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(tmp_path)!r}); from lsf._build import generate; "
+                f"generate.generate({str(target / 'shim' / 'generated')!r})"]
+    subprocess.run(generate, check=True, timeout=60)
     return target
 
 

@@ -202,7 +202,7 @@ sys.exit(cli.run(["/p"]))
 )  # fmt: skip
 def test_python_adds_nothing_to_the_environment(host, want):
     """In the C locale Python sets LC_CTYPE for itself; a guest that was not given it must not see it."""
-    found = subprocess.run([sys.executable, "-c", REPORTER], env={"PYTHONPATH": str(harness.TESTS.parent), **host},
+    found = subprocess.run([sys.executable, "-c", REPORTER], env={"PYTHONPATH": str(harness.PACKAGE_PARENT), **host},
                            capture_output=True, timeout=20, check=True)  # fmt: skip
     lines = dict(os.fsdecode(line).split("=", 1) for line in found.stdout.splitlines())
     lines.pop("PYTHONPATH")
@@ -213,7 +213,7 @@ def test_python_adds_nothing_to_the_environment(host, want):
 
 
 def environment(**more: str) -> dict[str, str]:
-    path = os.pathsep.join(p for p in (str(harness.TESTS.parent), os.environ.get("PYTHONPATH")) if p)
+    path = os.pathsep.join(p for p in (str(harness.PACKAGE_PARENT), os.environ.get("PYTHONPATH")) if p)
     return {"PATH": os.environ["PATH"], "PYTHONPATH": path, **more}
 
 

@@ -66,7 +66,7 @@ def supervised(*command: object, pin: bool = True) -> list[str]:
 
 
 def environment() -> dict[str, str]:
-    path = os.pathsep.join(p for p in (str(harness.TESTS.parent), os.environ.get("PYTHONPATH")) if p)
+    path = os.pathsep.join(p for p in (str(harness.PACKAGE_PARENT), os.environ.get("PYTHONPATH")) if p)
     return {**os.environ, "PYTHONPATH": path}
 
 
