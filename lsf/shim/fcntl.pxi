@@ -41,6 +41,7 @@ cdef enum:
 cdef public long sys_close(frame_t *frame, area_t *area) noexcept nogil:
     if descriptor_is_hidden(area.proc, <int> frame.arg[0]):
         return -EBADF
+    event_descriptor_closing(area.proc, <int> frame.arg[0])
     return linux_syscall1(SYS_close, <uint32_t> frame.arg[0])
 
 
@@ -67,6 +68,8 @@ cdef void close_between(uint32_t low, uint32_t high, uint32_t flags) noexcept no
 cdef void close_visible(process_t *proc, uint32_t low, uint32_t high, uint32_t flags) noexcept nogil:
     """Close, or mark close-on-exec, what the guest sees between two numbers, both included."""
     cdef int hidden
+    if not flags:
+        event_range_closing(proc, low, high)
     while True:
         hidden = next_hidden(proc, low)
         if hidden < 0 or <uint32_t> hidden > high:
@@ -93,9 +96,13 @@ cdef public long sys_freebsd12_closefrom(frame_t *frame, area_t *area) noexcept 
 
 cdef long duplicate(process_t *proc, int fd, uint64_t floor_, bint close_on_exec) noexcept nogil:
     """The lowest free descriptor from `floor_` on becomes a duplicate of fd."""
+    cdef long result
     if descriptor_is_hidden(proc, fd):
         return -EBADF
-    return linux_syscall3(SYS_fcntl, <uint32_t> fd, LINUX_F_DUPFD_CLOEXEC if close_on_exec else LINUX_F_DUPFD, floor_)
+    result = linux_syscall3(SYS_fcntl, <uint32_t> fd, LINUX_F_DUPFD_CLOEXEC if close_on_exec else LINUX_F_DUPFD,
+                            floor_)
+    event_descriptor_duplicated(proc, fd, result)
+    return result
 
 
 cdef long duplicate_onto(process_t *proc, int fd, int to, bint close_on_exec) noexcept nogil:
@@ -114,16 +121,22 @@ cdef long duplicate_onto(process_t *proc, int fd, int to, bint close_on_exec) no
         if is_error(linux_syscall2(SYS_fcntl, <uint32_t> fd, LINUX_F_GETFD)):
             return -EBADF
         move_hidden(proc, to)
+    if event_watches(proc, to) and not is_error(linux_syscall2(SYS_fcntl, <uint32_t> fd, LINUX_F_GETFD)):
+        event_descriptor_closing(proc, to)
     while True:
         result = linux_syscall3(SYS_dup3, <uint32_t> fd, <uint32_t> to, LINUX_O_CLOEXEC if close_on_exec else 0)
         if result != -EBUSY:        # another thread's open has the number and not yet the file
+            event_descriptor_duplicated(proc, fd, result)
             return result
 
 
 cdef public long sys_dup(frame_t *frame, area_t *area) noexcept nogil:
+    cdef long result
     if descriptor_is_hidden(area.proc, <int> frame.arg[0]):
         return -EBADF
-    return linux_syscall1(SYS_dup, <uint32_t> frame.arg[0])
+    result = linux_syscall1(SYS_dup, <uint32_t> frame.arg[0])
+    event_descriptor_duplicated(area.proc, <int> frame.arg[0], result)
+    return result
 
 
 cdef public long sys_dup2(frame_t *frame, area_t *area) noexcept nogil:

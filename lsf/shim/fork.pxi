@@ -101,6 +101,7 @@ cdef public long vfork_prepare(frame_t *frame, area_t *area) noexcept nogil:
     copy.lock_memory.word = 0
     copy.lock_event.word = 0
     copy.lock_thread.word = 0
+    copy.events = NULL              # the child has no kqueues, and what it closes is not closed here
     child.proc = copy
     child.in_vfork = 1
     child.lanes = area.lanes

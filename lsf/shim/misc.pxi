@@ -43,13 +43,13 @@ cdef public long sys_syscall(frame_t *frame, area_t *area) noexcept nogil:
 
 cdef bint descriptor_is_hidden(process_t *proc, int fd) noexcept nogil:
     """True for a descriptor of the shim's own, which the guest must not see."""
-    return fd >= 0 and (fd == proc.image_fd or fd == proc.truss_fd)
+    return fd >= 0 and (fd == proc.image_fd or fd == proc.truss_fd or event_hides(proc, fd))
 
 
 cdef int next_hidden(process_t *proc, uint32_t fd) noexcept nogil:
     """The lowest hidden descriptor from `fd` on, or -1."""
-    cdef int found = -1
-    if proc.image_fd >= 0 and <uint32_t> proc.image_fd >= fd:
+    cdef int found = event_next_hidden(proc, fd)
+    if proc.image_fd >= 0 and <uint32_t> proc.image_fd >= fd and (found < 0 or proc.image_fd < found):
         found = proc.image_fd
     if proc.truss_fd >= 0 and <uint32_t> proc.truss_fd >= fd and (found < 0 or proc.truss_fd < found):
         found = proc.truss_fd
@@ -59,7 +59,11 @@ cdef int next_hidden(process_t *proc, uint32_t fd) noexcept nogil:
 cdef void move_hidden(process_t *proc, int fd) noexcept nogil:
     """Give the guest the number of a hidden descriptor: it goes on under another, or is given up where there is none
     (the image is rebuilt when it is needed, truss falls silent)."""
-    cdef long moved = linux_syscall3(SYS_fcntl, fd, 1030, fd + 1)       # F_DUPFD_CLOEXEC
+    cdef long moved
+    if event_hides(proc, fd):
+        event_move_hidden(proc, fd)
+        return
+    moved = linux_syscall3(SYS_fcntl, fd, 1030, fd + 1)       # F_DUPFD_CLOEXEC
     if is_error(moved):
         moved = linux_syscall3(SYS_fcntl, fd, 1030, 3)
     if is_error(moved):
@@ -72,4 +76,5 @@ cdef void move_hidden(process_t *proc, int fd) noexcept nogil:
 
 cdef void after_fork(process_t *proc) noexcept nogil:
     """What each domain has to do in the child of a fork."""
-    pass
+    proc.umtx_shared_waiters = 0
+    event_after_fork(proc)

@@ -143,6 +143,8 @@ cdef void apply_disposition(process_t *proc, int signo) noexcept nogil:
         flags |= 2
     if function == SIG_DFL and lsf_signal_default[signo] == LSF_SIGNAL_IGNORE and (linux >= 32 or linux == LINUX_SIGIO):
         function = SIG_IGN          # Linux's default for the carrier would kill
+    if event_wants_signal(proc, signo) and (function == SIG_IGN or lsf_signal_default[signo] == LSF_SIGNAL_IGNORE):
+        function = <uint64_t> on_signal
     elif function > SIG_IGN or (signo == SIGPIPE and function == SIG_DFL and proc.nosigpipe):
         function = <uint64_t> on_signal
     set_linux_handler(linux, function, flags)
@@ -476,6 +478,7 @@ cdef void deliver(area_t *area, linux_ucontext *uc, int linux, linux_siginfo *in
     if is_virtual(signo) and not fault and mask_has(area.sigmask, signo):
         atomic_or32(&area.virtual_pending, <uint32_t> signal_bit(signo))
         return
+    event_signal(proc, signo)
     lock_acquire(&proc.lock_signal)
     handler = proc.handlers[signo]
     if handler.function > SIG_IGN and handler.flags & SA_RESETHAND:

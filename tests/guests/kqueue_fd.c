@@ -1,0 +1,346 @@
+/* kevent(2) on descriptors: EVFILT_READ and EVFILT_WRITE on pipes and files, and what closing does. */
+#include "guest.h"
+#include <sys/event.h>
+
+static int kq, fds[2];
+static struct kevent got[32];
+static const struct timespec now = { 0, 0 };
+static char data[1 << 20];
+
+static void
+open_all(void)
+{
+	kq = (int)CHECK_OK(sys(SYS_kqueue));
+	CHECK_EQ(sys(SYS_pipe2, fds, O_NONBLOCK), 0);
+}
+
+static long
+change(uintptr_t ident, int filter, int flags, u32 fflags, long data_, void *udata)
+{
+	struct kevent kev;
+
+	EV_SET(&kev, ident, filter, flags, fflags, data_, udata);
+	return (sys(SYS_kevent, kq, &kev, 1, NULL, 0, NULL));
+}
+
+static long
+poll_events(int n)
+{
+	memset(got, 0x55, sizeof(got));
+	return (sys(SYS_kevent, kq, NULL, 0, got, n, &now));
+}
+
+static long
+wait_events(int n, long ms)
+{
+	struct timespec t = { ms / 1000, ms % 1000 * 1000000 };
+
+	memset(got, 0x55, sizeof(got));
+	return (sys(SYS_kevent, kq, NULL, 0, got, n, &t));
+}
+
+TEST(read_level)
+{
+	open_all();
+	CHECK_EQ(change(fds[0], EVFILT_READ, EV_ADD, 0, 0, (void *)5), 0);
+	CHECK_EQ(poll_events(8), 0);
+	CHECK_EQ(sys(SYS_write, fds[1], data, 10), 10);
+	for (int i = 0; i < 3; i++) {
+		CHECK_EQ(poll_events(8), 1);
+		CHECK_EQ(got[0].ident, fds[0]);
+		CHECK_EQ(got[0].filter, EVFILT_READ);
+		CHECK_EQ(got[0].flags, 0);
+		CHECK_EQ(got[0].data, 10);
+		CHECK_EQ(got[0].udata, (void *)5);
+	}
+	CHECK_EQ(sys(SYS_read, fds[0], data, 4), 4);
+	CHECK_EQ(poll_events(8), 1);
+	CHECK_EQ(got[0].data, 6);
+	CHECK_EQ(sys(SYS_read, fds[0], data, 10), 6);
+	CHECK_EQ(poll_events(8), 0);
+	/* The end: with what is left, and then without. */
+	CHECK_EQ(sys(SYS_write, fds[1], data, 3), 3);
+	CHECK_EQ(sys(SYS_close, fds[1]), 0);
+	CHECK_EQ(poll_events(8), 1);
+	CHECK_EQ(got[0].flags, EV_EOF);
+	CHECK_EQ(got[0].data, 3);
+	CHECK_EQ(sys(SYS_read, fds[0], data, 10), 3);
+	CHECK_EQ(poll_events(8), 1);
+	CHECK_EQ(got[0].flags, EV_EOF);
+	CHECK_EQ(got[0].data, 0);
+}
+
+TEST(read_edge)
+{
+	open_all();
+	CHECK_EQ(sys(SYS_write, fds[1], data, 10), 10);
+	CHECK_EQ(change(fds[0], EVFILT_READ, EV_ADD | EV_CLEAR, 0, 0, NULL), 0);
+	CHECK_EQ(poll_events(8), 1);
+	CHECK_EQ(got[0].flags, EV_CLEAR);
+	CHECK_EQ(got[0].data, 10);
+	CHECK_EQ(poll_events(8), 0);
+	CHECK_EQ(sys(SYS_write, fds[1], data, 5), 5);
+	CHECK_EQ(poll_events(8), 1);
+	CHECK_EQ(got[0].data, 15);
+	CHECK_EQ(poll_events(8), 0);
+	/* Adding again looks again. */
+	CHECK_EQ(change(fds[0], EVFILT_READ, EV_ADD | EV_CLEAR, 0, 0, NULL), 0);
+	CHECK_EQ(poll_events(8), 1);
+	CHECK_EQ(poll_events(8), 0);
+	CHECK_EQ(sys(SYS_close, fds[1]), 0);
+	CHECK_EQ(poll_events(8), 1);
+	CHECK_EQ(got[0].flags, EV_CLEAR | EV_EOF);
+	CHECK_EQ(poll_events(8), 0);
+}
+
+TEST(flags)
+{
+	open_all();
+	CHECK_EQ(sys(SYS_write, fds[1], data, 10), 10);
+	CHECK_EQ(change(fds[0], EVFILT_READ, EV_ADD | EV_ONESHOT, 0, 0, NULL), 0);
+	CHECK_EQ(poll_events(8), 1);
+	CHECK_EQ(got[0].data, 10);
+	CHECK_EQ(poll_events(8), 0);
+	CHECK_ERR(change(fds[0], EVFILT_READ, EV_DELETE, 0, 0, NULL), ENOENT);
+
+	CHECK_EQ(change(fds[0], EVFILT_READ, EV_ADD | EV_DISPATCH, 0, 0, NULL), 0);
+	CHECK_EQ(poll_events(8), 1);
+	CHECK_EQ(poll_events(8), 0);
+	CHECK_EQ(sys(SYS_write, fds[1], data, 10), 10);
+	CHECK_EQ(poll_events(8), 0);
+	CHECK_EQ(change(fds[0], EVFILT_READ, EV_ENABLE, 0, 0, NULL), 0);
+	CHECK_EQ(poll_events(8), 1);
+	CHECK_EQ(got[0].data, 20);
+	CHECK_EQ(change(fds[0], EVFILT_READ, EV_DELETE, 0, 0, NULL), 0);
+
+	CHECK_EQ(change(fds[0], EVFILT_READ, EV_ADD | EV_DISABLE, 0, 0, NULL), 0);
+	CHECK_EQ(poll_events(8), 0);
+	CHECK_EQ(change(fds[0], EVFILT_READ, EV_ENABLE, 0, 0, NULL), 0);
+	CHECK_EQ(poll_events(8), 1);
+	CHECK_EQ(change(fds[0], EVFILT_READ, EV_DISABLE, 0, 0, NULL), 0);
+	CHECK_EQ(poll_events(8), 0);
+	CHECK_EQ(sys(SYS_close, fds[1]), 0);
+	CHECK_EQ(poll_events(8), 0);	/* the end of a disabled one is not seen either */
+	CHECK_EQ(change(fds[0], EVFILT_READ, EV_ENABLE, 0, 0, NULL), 0);
+	CHECK_EQ(poll_events(8), 1);
+}
+
+/* The low-water mark: below it there is no event, and waiting for it does not spin. */
+TEST(lowat)
+{
+	struct rusage before, after;
+
+	open_all();
+	CHECK_EQ(change(fds[0], EVFILT_READ, EV_ADD, NOTE_LOWAT, 10, NULL), 0);
+	CHECK_EQ(sys(SYS_write, fds[1], data, 9), 9);
+	CHECK_EQ(poll_events(8), 0);
+	CHECK_EQ(sys(SYS_getrusage, RUSAGE_SELF, &before), 0);
+	CHECK_EQ(wait_events(8, 300), 0);
+	CHECK_EQ(sys(SYS_getrusage, RUSAGE_SELF, &after), 0);
+	CHECK((after.ru_utime.tv_sec + after.ru_stime.tv_sec - before.ru_utime.tv_sec - before.ru_stime.tv_sec) * 1000000 +
+	    after.ru_utime.tv_usec + after.ru_stime.tv_usec - before.ru_utime.tv_usec - before.ru_stime.tv_usec < 150000);
+	CHECK_EQ(sys(SYS_write, fds[1], data, 1), 1);
+	for (int i = 0; i < 3; i++) {
+		CHECK_EQ(wait_events(8, 1000), 1);
+		CHECK_EQ(got[0].data, 10);
+	}
+	CHECK_EQ(sys(SYS_read, fds[0], data, 5), 5);
+	CHECK_EQ(poll_events(8), 0);
+	CHECK_EQ(sys(SYS_write, fds[1], data, 20), 20);
+	CHECK_EQ(poll_events(8), 1);
+	CHECK_EQ(got[0].data, 25);
+}
+
+TEST(write_filter)
+{
+	open_all();
+	CHECK_EQ(change(fds[1], EVFILT_WRITE, EV_ADD, 0, 0, NULL), 0);
+	CHECK_EQ(poll_events(8), 1);
+	CHECK_EQ(got[0].filter, EVFILT_WRITE);
+	long room = got[0].data;
+	CHECK(room >= PIPE_BUF);
+	CHECK_EQ(sys(SYS_write, fds[1], data, 1000), 1000);
+	CHECK_EQ(poll_events(8), 1);
+	CHECK(got[0].data < room);
+	while (sys(SYS_write, fds[1], data, sizeof(data)) > 0)
+		;
+	CHECK_EQ(poll_events(8), 0);
+	while (sys(SYS_read, fds[0], data, sizeof(data)) > 0)
+		;
+	CHECK_EQ(poll_events(8), 1);
+	CHECK_EQ(sys(SYS_close, fds[0]), 0);
+	CHECK_EQ(poll_events(8), 1);
+	CHECK_EQ(got[0].flags, EV_EOF);
+}
+
+TEST(write_edge)
+{
+	open_all();
+	CHECK_EQ(change(fds[1], EVFILT_WRITE, EV_ADD | EV_CLEAR, 0, 0, NULL), 0);
+	CHECK_EQ(poll_events(8), 1);
+	CHECK_EQ(poll_events(8), 0);
+	while (sys(SYS_write, fds[1], data, sizeof(data)) > 0)
+		;
+	CHECK_EQ(poll_events(8), 0);
+	while (sys(SYS_read, fds[0], data, sizeof(data)) > 0)
+		;
+	CHECK_EQ(poll_events(8), 1);
+	CHECK_EQ(poll_events(8), 0);
+}
+
+static volatile int done;
+
+static void
+writer(void *argument)
+{
+	for (long i = 0; i < (long)argument; i++) {
+		long n;
+		do
+			n = sys(SYS_write, fds[1], data, 100);
+		while (n == -EAGAIN);
+		CHECK(n > 0);
+	}
+	done = 1;
+	CHECK_EQ(sys(SYS_close, fds[1]), 0);
+}
+
+/* Edges while another thread writes: all that was written is seen. */
+TEST(stream)
+{
+	struct guest_thread thread;
+	long total = 0;
+
+	open_all();
+	CHECK_EQ(change(fds[0], EVFILT_READ, EV_ADD | EV_CLEAR, 0, 0, NULL), 0);
+	guest_thread_start(&thread, writer, (void *)20000);
+	for (int end = 0; !end;) {
+		CHECK_EQ(sys(SYS_kevent, kq, NULL, 0, got, 8, NULL), 1);
+		end = got[0].flags & EV_EOF;
+		for (;;) {
+			long n = sys(SYS_read, fds[0], data, 4096);
+			if (n == -EAGAIN)
+				break;
+			CHECK(n >= 0);
+			total += n;
+			if (n == 0)
+				break;
+		}
+	}
+	guest_thread_join(&thread);
+	CHECK(done);
+	CHECK_EQ(total, 2000000);
+}
+
+TEST(files)
+{
+	guest_put("file", "0123456789", 10);
+	int fd = (int)CHECK_OK(sys(SYS_open, "file", O_RDWR));
+
+	open_all();
+	CHECK_EQ(change(fd, EVFILT_READ, EV_ADD, 0, 0, NULL), 0);
+	CHECK_EQ(change(fd, EVFILT_WRITE, EV_ADD, 0, 0, NULL), 0);
+	CHECK_EQ(poll_events(8), 2);
+	CHECK_EQ(got[0].filter == EVFILT_READ ? got[0].data : got[1].data, 10);
+	CHECK_EQ(change(fd, EVFILT_WRITE, EV_DELETE, 0, 0, NULL), 0);
+	CHECK_EQ(sys(SYS_read, fd, data, 4), 4);
+	CHECK_EQ(poll_events(8), 1);
+	CHECK_EQ(got[0].data, 6);
+	CHECK_EQ(got[0].flags, 0);
+	CHECK_EQ(sys(SYS_read, fd, data, 10), 6);
+	CHECK_EQ(poll_events(8), 0);
+	/* It grows: tail -f. */
+	int other = (int)CHECK_OK(sys(SYS_open, "file", O_WRONLY | O_APPEND));
+	CHECK_EQ(sys(SYS_write, other, "abc", 3), 3);
+	CHECK_EQ(wait_events(8, 2000), 1);
+	CHECK_EQ(got[0].data, 3);
+	CHECK_EQ(sys(SYS_read, fd, data, 10), 3);
+	CHECK_EQ(poll_events(8), 0);
+	/* Beyond the end the difference is negative. */
+	CHECK_EQ(sys(SYS_lseek, fd, 20, SEEK_SET), 20);
+	CHECK_EQ(sys(SYS_write, other, "d", 1), 1);
+	CHECK_EQ(wait_events(8, 2000), 1);
+	CHECK_EQ(got[0].data, -6);
+}
+
+TEST(null)
+{
+	int null = (int)CHECK_OK(sys(SYS_open, "/dev/null", O_RDWR));
+
+	open_all();
+	CHECK_EQ(change(null, EVFILT_WRITE, EV_ADD, 0, 0, NULL), 0);
+	CHECK_EQ(poll_events(8), 1);
+	CHECK_EQ(got[0].data, 0);
+}
+
+/* A descriptor that is closed takes its events with it, though a duplicate keeps the pipe alive. */
+TEST(closed)
+{
+	open_all();
+	int copy = (int)CHECK_OK(sys(SYS_dup, fds[0]));
+
+	CHECK_EQ(sys(SYS_write, fds[1], data, 10), 10);
+	CHECK_EQ(change(fds[0], EVFILT_READ, EV_ADD, 0, 0, NULL), 0);
+	CHECK_EQ(poll_events(8), 1);
+	CHECK_EQ(sys(SYS_close, fds[0]), 0);
+	CHECK_EQ(poll_events(8), 0);
+	CHECK_EQ(change(copy, EVFILT_READ, EV_ADD, 0, 0, NULL), 0);
+	CHECK_EQ(poll_events(8), 1);
+	CHECK_EQ(got[0].ident, copy);
+	/* dup2 onto it does the same. */
+	int again = (int)CHECK_OK(sys(SYS_dup, copy));
+	CHECK_EQ(sys(SYS_dup2, 2, copy), copy);
+	CHECK_EQ(poll_events(8), 0);
+	CHECK_ERR(change(copy, EVFILT_READ, EV_DELETE, 0, 0, NULL), ENOENT);
+	/* And closefrom. */
+	CHECK_EQ(change(again, EVFILT_READ, EV_ADD, 0, 0, NULL), 0);
+	CHECK_EQ(poll_events(8), 1);
+	CHECK_EQ(sys(SYS_dup2, again, 50), 50);
+	CHECK_EQ(sys(SYS_close_range, again, again, 0), 0);
+	CHECK_EQ(poll_events(8), 0);
+}
+
+/* A number that is used anew is a new descriptor. */
+TEST(reused)
+{
+	open_all();
+	CHECK_EQ(change(fds[0], EVFILT_READ, EV_ADD, 0, 0, (void *)1), 0);
+	CHECK_EQ(sys(SYS_close, fds[0]), 0);
+	int other[2];
+	CHECK_EQ(sys(SYS_pipe2, other, 0), 0);
+	CHECK_EQ(other[0], fds[0]);
+	CHECK_EQ(sys(SYS_write, other[1], data, 10), 10);
+	CHECK_EQ(poll_events(8), 0);
+	CHECK_EQ(change(other[0], EVFILT_READ, EV_ADD, 0, 0, (void *)2), 0);
+	CHECK_EQ(poll_events(8), 1);
+	CHECK_EQ(got[0].udata, (void *)2);
+}
+
+/* What the child of a fork closes is still open in its parent. */
+TEST(fork_closes)
+{
+	open_all();
+	CHECK_EQ(change(fds[0], EVFILT_READ, EV_ADD, 0, 0, NULL), 0);
+	IN_CHILD({
+		CHECK_EQ(sys(SYS_close, fds[0]), 0);
+		CHECK_EQ(sys(SYS_freebsd12_closefrom, 3), 0);
+	});
+	CHECK_EQ(sys(SYS_write, fds[1], data, 10), 10);
+	CHECK_EQ(poll_events(8), 1);
+}
+
+/* Both filters and two kqueues on one descriptor are apart. */
+TEST(apart)
+{
+	open_all();
+	int first = kq, second = (int)CHECK_OK(sys(SYS_kqueue));
+
+	CHECK_EQ(change(fds[0], EVFILT_READ, EV_ADD | EV_CLEAR, 0, 0, NULL), 0);
+	kq = second;
+	CHECK_EQ(change(fds[0], EVFILT_READ, EV_ADD | EV_CLEAR, 0, 0, NULL), 0);
+	CHECK_EQ(sys(SYS_write, fds[1], data, 10), 10);
+	CHECK_EQ(poll_events(8), 1);
+	CHECK_EQ(poll_events(8), 0);
+	kq = first;
+	CHECK_EQ(poll_events(8), 1);
+	CHECK_EQ(poll_events(8), 0);
+}
