@@ -71,7 +71,8 @@ cdef enum:
     ECONNREFUSED = 111
     EOWNERDEAD = 130
     ENOTRECOVERABLE = 131
-    ERESTARTSYS = 512
+    ERESTARTSYS = 512       # begin the call anew after a handler with SA_RESTART; EINTR after another one
+    ERESTARTNOINTR = 513    # begin the call anew after any handler
 
 cdef enum:
     AT_FDCWD = -100

@@ -110,6 +110,8 @@ global translate_commit
 translate_error:
     cmp     $-LINUX_ERESTARTSYS, %rax
     je      translate_again
+    cmp     $-LINUX_ERESTARTNOINTR, %rax
+    je      translate_again
     cmp     $-RETURN_IN_AREA, %rax
     je      translate_value
     lea     lsf_errno_map(%rip), %r11

@@ -440,6 +440,7 @@ cdef bint signal_swallow(area_t *area) noexcept nogil:
         return False
     event_signal(proc, signo)
     area.deferred = 0
+    area.not_begun = 0
     set_linux_mask(area)
     return True
 

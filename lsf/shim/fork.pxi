@@ -52,7 +52,7 @@ cdef long fork_with(frame_t *frame, area_t *area, uint64_t flags) noexcept nogil
     cdef long result
     block_all(NULL)
     if area.deferred:
-        return -ERESTARTSYS         # a signal came before the fork: it is delivered first
+        return -ERESTARTNOINTR         # a signal came before the fork: it is delivered first
     locks_acquire(proc)
     result = linux_syscall5(SYS_clone, flags, 0, 0, 0, 0)
     if result == 0:
@@ -84,7 +84,7 @@ cdef public long vfork_prepare(frame_t *frame, area_t *area) noexcept nogil:
     cdef process_t *copy
     block_all(NULL)
     if area.deferred:
-        return -ERESTARTSYS
+        return -ERESTARTNOINTR
     child = area_take(proc)
     if child == NULL:
         set_linux_mask(area)
@@ -159,7 +159,7 @@ cdef public long sys_thr_new(frame_t *frame, area_t *area) noexcept nogil:
         return -EINVAL
     block_all(NULL)
     if area.deferred:
-        return -ERESTARTSYS
+        return -ERESTARTNOINTR
     child = area_take(proc)
     if child == NULL:
         set_linux_mask(area)

@@ -192,12 +192,12 @@ cdef public long patch_site(frame_t *frame, area_t *area) noexcept nogil:
     if (area.proc.no_patch or range_is_ours(ret, 1) or copyin(ret - 12, code, 12) < 0
             or may_be_shared(ret - 1)):
         PATCHES.refused += 1
-        return -ERESTARTSYS
+        return -ERESTARTNOINTR
     offset = site_pattern(code, frame.nr, &size, &moves_rcx)
     site = ret - 12 + <uint64_t> offset
     if offset < 0 or site % CACHE_LINE > CACHE_LINE - JUMP_SIZE:
         PATCHES.refused += 1
-        return -ERESTARTSYS
+        return -ERESTARTNOINTR
     at = site
     if at % CACHE_LINE > CACHE_LINE - 8:
         at = (site | (CACHE_LINE - 1)) - 7
@@ -214,4 +214,4 @@ cdef public long patch_site(frame_t *frame, area_t *area) noexcept nogil:
         else:
             PATCHES.refused += 1
     lock_release(&PATCHES.lock)
-    return -ERESTARTSYS
+    return -ERESTARTNOINTR

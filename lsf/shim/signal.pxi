@@ -306,10 +306,10 @@ cdef bint finish_call(linux_ucontext *uc, long raw, uint64_t nr, uint64_t ret, a
     """Leave a call on the guest's behalf, as entry.S would. True: the call will be restarted (rip at the site)."""
     uc.uc_mcontext.rcx = ret
     uc.uc_mcontext.rip = ret
-    if raw == -ERESTARTSYS:
+    if raw == -ERESTARTSYS or raw == -ERESTARTNOINTR:
         uc.uc_mcontext.rip = ret - 2
         uc.uc_mcontext.rax = nr
-        return True
+        return raw == -ERESTARTSYS
     if raw == -RETURN_IN_AREA:
         uc.uc_mcontext.rax = area.retval
         uc.uc_mcontext.eflags &= ~<uint64_t> PSL_C

@@ -206,8 +206,9 @@ cdef void truss_tail(area_t *area, truss_t *call, text_t *line, long result) noe
         put(line, b")\n")
         return
     error = lsf_errno_map[-result]
-    if result == -ERESTARTSYS or (result == -EINTR and area.deferred and area.not_begun):
-        if not truss_interrupted(area):
+    if (result == -ERESTARTSYS or result == -ERESTARTNOINTR
+            or (result == -EINTR and area.deferred and area.not_begun)):
+        if result == -ERESTARTNOINTR or not truss_interrupted(area):
             put(line, b" ERESTART\n")
             return
         error = EINTR
