@@ -211,7 +211,7 @@ TEST(context_can_be_changed)
 
 	guest_handle(SIGUSR1, edit, 0);
 	__asm__ volatile("movups (%5), %%xmm0\n\tmov $37, %%eax\n\tsyscall\n\tmov %%rbx, %0\n\tmov %%r12, %1\n\tmov %%rdx, %2\n\tmovups %%xmm0, (%5)"
-	    : "=&r"(rbx), "=&r"(r12), "=&r"(rdx), "=a"(ret), "+m"(xmm)
+	    : "=&r"(rbx), "=&r"(r12), "=&r"(rdx), "=&a"(ret), "+m"(xmm)
 	    : "r"(xmm), "D"(sys(SYS_getpid)), "S"((long)SIGUSR1)
 	    : "rbx", "rcx", "rdx", "r8", "r9", "r10", "r11", "r12", "xmm0", "memory", "cc");
 	CHECK_EQ(rbx, 0x1111);
