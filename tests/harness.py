@@ -19,6 +19,7 @@ import re
 import shlex
 import shutil
 import signal
+import stat
 import subprocess
 import sys
 import tempfile
@@ -476,20 +477,42 @@ def roots() -> list[Path]:
     return [Path(part).expanduser() for part in listed.split(":") if part]
 
 
-def root_with(*needed: str, covers: str) -> Path:
-    """The first root that has all these files; else skip, saying what would have been covered."""
+def root_with(*needed: str, covers: str, releases: Sequence[int] | None = None) -> Path:
+    """The first root (of one of these releases) that has all these files; else skip, saying what it would have covered."""
     for root in roots():
+        if releases is not None and root_release(root) not in releases:
+            continue
         if all((root / path).exists() or (root / path).is_symlink() for path in needed):
             return root
-    reason = f"no root with {', '.join(needed)} in LSF_TEST_ROOTS"
+    which = f" of FreeBSD {' or '.join(map(str, releases))}" if releases else ""
+    reason = f"no root{which} with {', '.join(needed)} in LSF_TEST_ROOTS"
     not_covered(covers, reason)
     raise AssertionError("not reached")
 
 
-def copy_root(root: Path, target: Path, parts: Sequence[str] | None = None) -> Path:
+def root_release(root: Path) -> int | None:
+    """The major FreeBSD release of a root, told by the newest symbol version in its libc (None: it has no libc)."""
+    libc = root / "lib/libc.so.7"
+    if not libc.is_file():
+        return None
+    data = libc.read_bytes()
+    known = (("FBSD_1.8", 15), ("FBSD_1.7", 14), ("FBSD_1.6", 13), ("FBSD_1.5", 12), ("FBSD_1.4", 11), ("FBSD_1.3", 10))
+    return next((release for version, release in known if version.encode() + b"\0" in data), None)
+
+
+def _hard_link_tree(source: Path, destination: Path, replace: bool) -> None:
+    flags = ["--remove-destination"] if replace else []
+    linked = subprocess.run(["cp", "-aT", "--link", *flags, str(source), str(destination)], capture_output=True,
+                            timeout=600, check=False)  # fmt: skip
+    if linked.returncode != 0:
+        # Another file system, or one without hard links.
+        subprocess.run(["cp", "-aT", *flags, str(source), str(destination)], check=True, timeout=600)
+
+
+def copy_root(root: Path, target: Path, parts: Sequence[str] | None = None, replace: bool = False) -> Path:
     """A root of a test's own: hard links to the files, so that tests may add files and never change the original.
 
-    parts: the sub-folders to take (all where None).
+    parts: the sub-folders to take (all where None). replace: what is there already gives way.
     """
     target.mkdir(parents=True, exist_ok=True)
     for part in parts if parts is not None else [entry.name for entry in root.iterdir()]:
@@ -498,7 +521,15 @@ def copy_root(root: Path, target: Path, parts: Sequence[str] | None = None) -> P
             continue
         destination = target / part
         destination.parent.mkdir(parents=True, exist_ok=True)
-        subprocess.run(["cp", "-a", "--link", str(source), str(destination)], check=True, timeout=300)
-    for folder in ("tmp", "dev", "work", "proc"):
+        _hard_link_tree(source, destination, replace)
+    for folder in ("tmp", "dev", "work", "proc", "root"):
         (target / folder).mkdir(exist_ok=True)
+    for name, major, minor in (("null", 1, 3), ("zero", 1, 5), ("random", 1, 8), ("urandom", 1, 9), ("tty", 5, 0)):
+        device = target / "dev" / name
+        if not device.exists():
+            try:
+                os.mknod(device, 0o666 | stat.S_IFCHR, os.makedev(major, minor))
+            except PermissionError:
+                break
+            device.chmod(0o666)
     return target

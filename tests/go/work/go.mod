@@ -1,3 +1,3 @@
-module work
+module worker
 
 go 1.21
