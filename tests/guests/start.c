@@ -272,8 +272,11 @@ TEST(signal_state_at_start)
 
 HELPER(arguments)
 {
-	for (int i = 2; i < guest_argc; i++)
-		say("[%s]\n", guest_argv[i]);
+	for (int i = 2; i < guest_argc; i++) {
+		guest_write(1, "[", 1);
+		guest_write(1, guest_argv[i], strlen(guest_argv[i]));
+		guest_write(1, "]\n", 2);
+	}
 }
 
 HELPER(environment)
@@ -330,4 +333,123 @@ HELPER(unknown_syscall)
 	CHECK_ERR(sys(1580), ENOSYS);
 	CHECK_ERR(sys(1580), ENOSYS);
 	say("still here\n");
+}
+
+HELPER(full_disk)
+{
+	static char block[65536];
+	int fd = (int)CHECK_OK(sys(SYS_open, guest_argv[2], O_WRONLY | O_CREAT, 0644));
+	long ret, total = 0;
+
+	while ((ret = sys(SYS_write, fd, block, sizeof(block))) > 0)
+		total += ret;
+	CHECK_EQ(ret, -ENOSPC);
+	CHECK_ERR(sys(SYS_write, fd, block, sizeof(block)), ENOSPC);
+	say("full after %l\n", total);
+}
+
+HELPER(read_only)
+{
+	struct stat st;
+
+	CHECK_ERR(sys(SYS_open, "/new", O_WRONLY | O_CREAT, 0644), EROFS);
+	CHECK_ERR(sys(SYS_mkdir, "/new", 0755), EROFS);
+	CHECK_ERR(sys(SYS_unlink, guest_argv[0]), EROFS);
+	CHECK_ERR(sys(SYS_open, guest_argv[0], O_RDWR, 0), EROFS);
+	CHECK_EQ(guest_stat("/", &st), 0);
+	say("read-only\n");
+}
+
+/* What a parent can do to a process before it starts. */
+HELPER(inherited_signals)
+{
+	sigset_t mask;
+	struct sigaction act;
+
+	CHECK_EQ(sys(SYS_sigprocmask, SIG_BLOCK, NULL, &mask), 0);
+	say("blocked");
+	for (int s = 1; s <= 31; s++)
+		if (mask.__bits[0] & (1U << (s - 1)))
+			say(" %d", s);
+	say("\nignored");
+	for (int s = 1; s <= 31; s++) {
+		CHECK_EQ(sys(SYS_sigaction, s, NULL, &act), 0);
+		if (act.sa_handler == SIG_IGN)
+			say(" %d", s);
+	}
+	say("\n");
+	CHECK_ERR(sys(SYS_open, 8, O_RDONLY, 0), EFAULT);
+	IN_CHILD(CHECK_OK(sys(SYS_getppid)));
+}
+
+/* A family that does not end by itself: says who it is, then sleeps. */
+HELPER(family)
+{
+	for (int i = 0; i < 3; i++) {
+		int pid = guest_fork();
+		if (pid == 0) {
+			if (i == 1)
+				CHECK_OK(sys(SYS_setsid));
+			for (;;)
+				guest_sleep_ms(1000);
+		}
+		say("%d\n", pid);
+	}
+	say("%l\nready\n", sys(SYS_getpid));
+	for (;;)
+		guest_sleep_ms(1000);
+}
+
+static volatile int interrupts;
+
+static void
+on_interrupt(int signo, siginfo_t *info, void *context)
+{
+	(void)signo, (void)info, (void)context;
+	interrupts++;
+}
+
+HELPER(catch_interrupt)
+{
+	guest_handle(SIGINT, on_interrupt, 0);
+	say("ready\n");
+	while (interrupts == 0)
+		guest_sleep_ms(20);
+	say("caught\n");
+	guest_exit(3);
+}
+
+/* execve of a file that is damaged: an errno, or the death of the new image; this process sees which. */
+HELPER(try_exec)
+{
+	char *argv[] = { guest_argv[2], NULL }, *env[] = { NULL };
+	int pid = guest_fork();
+
+	if (pid == 0) {
+		struct rlimit none = { 0, 0 };
+		CHECK_EQ(sys(SYS_setrlimit, RLIMIT_CORE, &none), 0);
+		long ret = sys(SYS_execve, guest_argv[2], argv, env);
+		guest_exit(ret < 0 && ret > -97 ? 40 : 41);
+	}
+	int status = guest_wait(pid);
+	/* It ran well, gave an errno, or was refused by LSF after the point of no return. */
+	if (WIFEXITED(status))
+		CHECK(WEXITSTATUS(status) == 0 || WEXITSTATUS(status) == 40 || WEXITSTATUS(status) == 126);
+	else
+		CHECK(WTERMSIG(status) == SIGABRT || WTERMSIG(status) == SIGSEGV || WTERMSIG(status) == SIGKILL);
+}
+
+HELPER(argument_length)
+{
+	guest_exit(strlen(guest_argv[2]) == guest_number(guest_argv[3]) ? 0 : 1);
+}
+
+HELPER(exec_with_argument)
+{
+	u64 length = guest_number(guest_argv[2]);
+	char *big = guest_map(length + 1), *env[] = { NULL };
+	char *argv[] = { guest_argv[0], "@argument_length", big, guest_argv[2], NULL };
+
+	memset(big, 'a', length);
+	guest_exit((int)-sys(SYS_execve, guest_argv[0], argv, env));
 }
