@@ -393,18 +393,40 @@ def read_until(process, line: str) -> list[str]:
         lines.append(got.strip())
 
 
+def gone(pid: int) -> bool:
+    """Whether a process has ended (a zombie has)."""
+    try:
+        with open(f"/proc/{pid}/stat") as stat:
+            return stat.read().rpartition(")")[2].split()[0] in "ZX"
+    except FileNotFoundError:
+        return True
+
+
+def finish(process, pids) -> None:
+    """Leave nothing behind: the session, and what has left it."""
+    harness.kill_session(process.pid)
+    for pid in pids:
+        if not gone(pid):
+            os.kill(pid, signal.SIGKILL)
+    process.wait(timeout=10)
+    process.stdout.close()
+    process.stderr.close()
+
+
 @EITHER_WAY
 def test_interrupt(lsf, start):
     """Ctrl-C: SIGINT to the whole foreground group ends the guest, and who waits sees SIGINT."""
     process = start_guest(lsf, start, "@family")
+    pids = []
     try:
-        read_until(process, "ready")
+        pids = [int(line) for line in read_until(process, "ready")]
         time.sleep(0.05)
         os.killpg(process.pid, signal.SIGINT)
         assert process.wait(timeout=10) == -signal.SIGINT
+        # Of the three children one has left the group for a session of its own.
+        assert [not gone(pid) for pid in pids] == [False, True, False, False]
     finally:
-        harness.kill_session(process.pid)
-        process.communicate()
+        finish(process, pids)
 
 
 @EITHER_WAY
@@ -417,16 +439,7 @@ def test_interrupt_is_caught(lsf, start):
         assert process.stdout.read() == "caught\n"
         assert process.stderr.read() == ""
     finally:
-        harness.kill_session(process.pid)
-        process.communicate()
-
-
-def gone(pid: int) -> bool:
-    try:
-        with open(f"/proc/{pid}/stat") as stat:
-            return stat.read().rpartition(")")[2].split()[0] in "ZX"
-    except FileNotFoundError:
-        return True
+        finish(process, [])
 
 
 @pytest.mark.engines("ptrace")
@@ -446,8 +459,4 @@ def test_supervisor_is_killed(lsf, start):
             time.sleep(0.02)
         assert [pid for pid in pids if not gone(pid)] == []
     finally:
-        for pid in pids:
-            if not gone(pid):
-                os.kill(pid, signal.SIGKILL)
-        harness.kill_session(process.pid)
-        process.communicate()
+        finish(process, pids)

@@ -87,10 +87,7 @@ def test_standard_output_is_closed(lsf, start):
 
 
 def test_no_other_descriptors(lsf, start):
-    result = lsf(start, "@open_descriptors")
-    assert result.returncode == 0, result.explain()
-    assert result.stderr == ""
-    assert result.stdout == ""
+    lsf(start, "@open_descriptors").check("0\n1\n2\n")
 
 
 def test_inherited_descriptors(lsf, start):
