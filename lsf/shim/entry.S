@@ -351,19 +351,7 @@ global fork_sharing_memory
 global accessors
 global copy_guest                   /* (to, from, bytes) -> 0 or -EFAULT */
     mov     %rdx, %rcx
-    cmp     $512, %rdx
-    ja      3f
-    shr     $3, %rcx                /* small: rep movsb takes longer to begin than this loop to end */
-    jz      2f
-1:  mov     (%rsi), %rax
-    mov     %rax, (%rdi)
-    add     $8, %rsi
-    add     $8, %rdi
-    dec     %rcx
-    jnz     1b
-2:  mov     %rdx, %rcx
-    and     $7, %ecx
-3:  rep movsb
+    rep movsb
     xor     %eax, %eax
     ret
 global copy_guest_string            /* (to, from, max) -> length with the NUL, -EFAULT, or 0 when max is too short */
