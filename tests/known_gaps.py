@@ -6,7 +6,4 @@ Key: `GUEST.CASE`, or `GUEST.CASE@ENGINE` for one engine. Value: the reason. A g
 
 KNOWN_GAPS: dict[str, str] = {
     "files_open.executable_is_busy": "Linux denies writes to the text that it executes itself, not to what the shim maps",
-    "files_copy.sendfile": "socketpair is missing",
-    "files_copy.sendfile_nonblocking": "socketpair is missing",
-    "poll.socket_pair": "socketpair is missing",
 }

@@ -131,3 +131,28 @@ def test_killed(truss):
     fatal = next(number for number, text in enumerate(lines) if "SIGNAL" in text)
     assert re.search(r": SIGNAL 11 \(SIGSEGV\) code=SEGV_MAPERR trapno=12 addr=0x10$", lines[fatal])
     assert lines[fatal + 1].endswith(": process killed, signal = 11")
+
+
+def test_terminated(truss):
+    """A signal that is left to its default, sent by another process."""
+    lines, _ = truss("terminated")
+    fatal = next(number for number, text in enumerate(lines) if "SIGNAL" in text)
+    assert re.search(r": SIGNAL 15 \(SIGTERM\) code=SI_USER pid=\d+ uid=\d+$", lines[fatal])
+    assert lines[fatal + 1].endswith(": process killed, signal = 15")
+
+
+def test_interrupted(truss):
+    """The signal's line comes after that of the call that it interrupts."""
+    lines, _ = truss("interrupted")
+    reads = [(number, text) for number, text in enumerate(lines) if text.startswith("read(")]
+    assert reads[0][1].endswith(" ERR#4 'Interrupted system call'")
+    assert lines[reads[0][0] + 1].startswith("SIGNAL 14 (SIGALRM)")
+    assert reads[1][1].endswith(" ERESTART")
+    assert lines[reads[1][0] + 1].startswith("SIGNAL 14 (SIGALRM)")
+    assert reads[2][1] == line('read(3,"x",1)', "= 1 (0x1)")
+
+
+def test_no_sigpipe(lsf, tmp_path):
+    """What SO_NOSIGPIPE promises holds under truss."""
+    result = lsf(harness.compile_guest("socket"), "no_broken_pipe", env={"LSF_TRUSS": str(tmp_path / "out")})
+    result.check(stdout="ok socket.no_broken_pipe\n")

@@ -29,6 +29,7 @@ cdef public long sys_syscall(frame_t *frame, area_t *area) noexcept nogil:
     if lsf_pass_nr[nr] >= 0:
         result = blocking_syscall(lsf_pass_nr[nr], frame.arg[0], frame.arg[1], frame.arg[2], frame.arg[3],
                                   frame.arg[4], frame.arg[5])
+        drop_sigpipe(area, frame.arg[0], result)
         if lsf_restart[nr]:
             result = restartable(result)
     else:

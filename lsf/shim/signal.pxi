@@ -130,6 +130,15 @@ cdef void set_linux_handler(int linux, uint64_t function, uint64_t flags) noexce
     linux_syscall4(SYS_rt_sigaction, linux, <uint64_t> action, 0, 8)
 
 
+cdef bint is_watched(process_t *proc, int signo) noexcept nogil:
+    """True for a signal that the shim wants to see although the guest leaves it to its default, the end: truss shows
+    it, and SIGPIPE may be one that SO_NOSIGPIPE prevents."""
+    if signo == SIGPIPE and proc.nosigpipe:
+        return True
+    return proc.traced and signo != SIGKILL and (lsf_signal_default[signo] == LSF_SIGNAL_TERMINATE
+                                                 or lsf_signal_default[signo] == LSF_SIGNAL_CORE)
+
+
 cdef void apply_disposition(process_t *proc, int signo) noexcept nogil:
     """Make Linux's disposition follow the guest's."""
     cdef int linux = lsf_signal_to_linux[signo]
@@ -145,7 +154,7 @@ cdef void apply_disposition(process_t *proc, int signo) noexcept nogil:
         function = SIG_IGN          # Linux's default for the carrier would kill
     if event_wants_signal(proc, signo) and (function == SIG_IGN or lsf_signal_default[signo] == LSF_SIGNAL_IGNORE):
         function = <uint64_t> on_signal
-    elif function > SIG_IGN or (signo == SIGPIPE and function == SIG_DFL and proc.nosigpipe):
+    elif function > SIG_IGN or (function == SIG_DFL and is_watched(proc, signo)):
         function = <uint64_t> on_signal
     set_linux_handler(linux, function, flags)
 
@@ -400,8 +409,7 @@ cdef public void on_signal(int linux, linux_siginfo *info, linux_ucontext *uc) n
             uc.uc_mcontext.rax = area.nr
         uc.uc_mcontext.rip = uc.uc_mcontext.rcx - 2
     elif <uint64_t> pass_return <= rip < <uint64_t> pass_converted:
-        if (linux == SIGPIPE and area.proc.nosigpipe and <long> uc.uc_mcontext.rax == -EPIPE
-                and socket_option(<int> uc.uc_mcontext.rdi, KEPT_NOSIGPIPE) > 0):
+        if linux == SIGPIPE and is_sigpipe_unwanted(area, uc.uc_mcontext.rdi, <long> uc.uc_mcontext.rax):
             finish_call(uc, -EPIPE, area.nr, area.ret, area)
             return
         if <long> uc.uc_mcontext.rax == -EINTR and lsf_restart[area.nr]:
@@ -499,6 +507,9 @@ cdef void deliver(area_t *area, linux_ucontext *uc, int linux, linux_siginfo *in
     if handler.function == SIG_DFL:
         if lsf_signal_default[signo] == LSF_SIGNAL_IGNORE or lsf_signal_default[signo] == LSF_SIGNAL_CONTINUE:
             return
+        if proc.truss_fd >= 0:
+            fill_siginfo(&traced, info, linux, signo, code, uc)
+            truss_signal(area, &traced, True)
         kill_self(area, linux)
         return
     if proc.truss_fd >= 0:

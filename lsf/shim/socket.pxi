@@ -71,6 +71,18 @@ cdef long sockaddr_out(const uint8_t *address, uint32_t length, uaddr name, uadd
     return store_guest32(length_at, <uint32_t> whole)
 
 
+cdef bint is_sigpipe_unwanted(area_t *area, uint64_t fd, long result) noexcept nogil:
+    """True where a call that gave EPIPE was on a socket with SO_NOSIGPIPE."""
+    return result == -EPIPE and area.proc.nosigpipe and socket_option(<int> fd, KEPT_NOSIGPIPE) > 0
+
+
+cdef void drop_sigpipe(area_t *area, uint64_t fd, long result) noexcept nogil:
+    """Forget the SIGPIPE of a write(2) that was made on the guest's behalf."""
+    if area.deferred == SIGPIPE and is_sigpipe_unwanted(area, fd, result):
+        area.deferred = 0
+        set_linux_mask(area)
+
+
 cdef uint64_t send_flags(area_t *area, int fd, uint64_t flags) noexcept nogil:
     cdef uint64_t result = <uint64_t> freebsd_to_linux_msg_flags(<uint32_t> flags)
     if area.proc.nosigpipe and socket_option(fd, KEPT_NOSIGPIPE) > 0:

@@ -73,6 +73,7 @@ cdef long truss_run(frame_t *frame, area_t *area) noexcept nogil:
         return lsf_handler[nr](frame, area)
     result = blocking_syscall(lsf_pass_nr[nr], frame.arg[0], frame.arg[1], frame.arg[2], frame.arg[3], frame.arg[4],
                               frame.arg[5])
+    drop_sigpipe(area, frame.arg[0], result)
     return restartable(result) if lsf_restart[nr] else result
 
 
@@ -285,9 +286,14 @@ cdef void truss_exit(process_t *proc, uint64_t status, text_t *line) noexcept no
 
 
 cdef void truss_start(process_t *proc, area_t *area) noexcept nogil:
+    cdef int signo
     area.lanes = lsf_lane_none
     area.hook = truss_call
     proc.traced = 1
+    for signo in range(1, SIGNAL_MAX + 1):
+        if is_watched(proc, signo):
+            know_handler(proc, signo)
+            apply_disposition(proc, signo)
 
 
 cdef void truss_signal(area_t *area, const freebsd_siginfo *info, bint fatal) noexcept nogil:

@@ -122,3 +122,41 @@ TEST(killed)
 	}
 	CHECK_EQ(guest_wait(pid) & 0x7f, SIGSEGV);
 }
+
+TEST(terminated)
+{
+	int pid = guest_fork();
+
+	if (pid == 0) {
+		guest_sleep_ms(10000);
+		guest_exit(0);
+	}
+	CHECK_EQ(sys(SYS_kill, pid, SIGTERM), 0);
+	CHECK_EQ(guest_wait(pid), SIGTERM);
+}
+
+static int ends[2];
+
+static void
+on_alarm(int signo __attribute__((unused)), siginfo_t *info __attribute__((unused)), void *uc __attribute__((unused)))
+{
+	static int times;
+
+	if (++times == 2)
+		sys(SYS_write, ends[1], "x", 1);
+}
+
+/* Once EINTR, once restarted: the handler brings what is waited for. */
+TEST(interrupted)
+{
+	struct itimerval t = { { 0, 0 }, { 0, 30000 } };
+	char c;
+
+	CHECK_EQ(sys(SYS_pipe2, ends, 0), 0);
+	guest_handle(SIGALRM, on_alarm, 0);
+	CHECK_EQ(sys(SYS_setitimer, ITIMER_REAL, &t, NULL), 0);
+	CHECK_ERR(sys(SYS_read, ends[0], &c, 1), EINTR);
+	guest_handle(SIGALRM, on_alarm, SA_RESTART);
+	CHECK_EQ(sys(SYS_setitimer, ITIMER_REAL, &t, NULL), 0);
+	CHECK_EQ(sys(SYS_read, ends[0], &c, 1), 1);
+}
