@@ -206,7 +206,8 @@ cdef long hand_over(area_t *area, int target, const char *execpath, uint64_t *ar
     if proc.image_fd >= 0 and linux_syscall2(SYS_fcntl, proc.image_fd, 1) == -EBADF:
         proc.image_fd = -1
     if proc.image_fd < 0:
-        proc.image_fd = image_rebuild()
+        result = linux_syscall4(SYS_openat, <uint64_t> AT_FDCWD, <uint64_t> <const char *> b"/proc/self/exe", 0o2000000, 0)
+        proc.image_fd = image_rebuild() if is_error(result) else hide_descriptor(<int> result)
         if proc.image_fd < 0:
             return -ENOEXEC
     handover_words(proc, area, target, words)
