@@ -80,6 +80,12 @@ def _command_demo(arguments: argparse.Namespace) -> int:
     return demo.run()
 
 
+def _command_info(arguments: argparse.Namespace) -> int:
+    from lsf import info
+
+    return info.run(arguments)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="lsfctl", description="Tells about LSF, the Linux Subsystem for FreeBSD.")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
@@ -96,6 +102,17 @@ def _parser() -> argparse.ArgumentParser:
     demo = commands.add_parser("demo", help="run a FreeBSD program that LSF brings, and say whether this machine is fit")
     demo.set_defaults(command=_command_demo)
     root_command.add_parser(commands)
+    info = commands.add_parser(
+        "info", help="tell what a FreeBSD program is and needs, and why it does not start",
+        description="Tells whose program it is, for which release, where its libraries are, and which syscalls it names."
+        " The exit status is 0 where it should start, 1 where not.",
+    )  # fmt: skip
+    info.add_argument("program", metavar="PROGRAM", help="a path, or a name in FreeBSD's usual PATH")
+    info.add_argument("--root", metavar="NAME|DIR", help="the root it runs in (LSF_ROOT; default: the default root; '': none)")
+    info.add_argument("--isolated", action="store_true", help="look at nothing but the root")
+    info.add_argument("--library-path", metavar="DIRS", default="", help="the program's LD_LIBRARY_PATH")
+    info.add_argument("--json", action="store_true", help="for programs")
+    info.set_defaults(command=_command_info)
     return parser
 
 
