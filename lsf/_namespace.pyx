@@ -1,6 +1,6 @@
-"""Linux namespaces and mounts, for `lsf --root`: what the os module has only from Python 3.12 on, or not at all."""
+"""Linux namespaces and mounts, for the views: what the os module has only from Python 3.12 on, or not at all."""
 
-from libc.errno cimport errno
+from libc.errno cimport ENOSYS, errno
 
 import os
 
@@ -10,13 +10,31 @@ cdef extern from * nogil:
     #ifndef _GNU_SOURCE
     #define _GNU_SOURCE
     #endif
+    #include <fcntl.h>
     #include <sched.h>
     #include <sys/mount.h>
+    #include <sys/syscall.h>
+    #include <unistd.h>
+
+    #ifndef AT_RECURSIVE
+    #define AT_RECURSIVE 0x8000
+    #endif
+    #ifndef SYS_mount_setattr
+    #define SYS_mount_setattr 442
+    #endif
+
+    /* struct mount_attr of Linux 5.12, which older headers lack. */
+    static long set_read_only(const char *target) {
+        struct { unsigned long long set, clear, propagation, userns; } attributes = {1 /* MOUNT_ATTR_RDONLY */, 0, 0, 0};
+        return syscall(SYS_mount_setattr, AT_FDCWD, target, AT_RECURSIVE, &attributes, sizeof(attributes));
+    }
     """
     int c_unshare "unshare" (int)
     int c_mount "mount" (const char *, const char *, const char *, unsigned long, const void *)
+    long set_read_only(const char *)
     enum:
-        CLONE_NEWNS, CLONE_NEWUSER, MS_BIND, MS_PRIVATE, MS_RDONLY, MS_REC, MS_REMOUNT
+        CLONE_NEWNS, CLONE_NEWUSER
+        MS_BIND, MS_RDONLY, MS_REC, MS_REMOUNT, MS_SLAVE, MS_UNBINDABLE
 
 
 cdef object failed(object path=None):
@@ -24,10 +42,13 @@ cdef object failed(object path=None):
 
 
 def unshare_mounts():
-    """Give this process a mount tree of its own; what it mounts, no other process sees. Raises OSError."""
+    """Give this process a mount tree of its own; what it mounts, no other process sees. Raises OSError.
+
+    What the host mounts later still appears in it.
+    """
     if c_unshare(CLONE_NEWNS) < 0:
         raise failed()
-    if c_mount(NULL, b"/", NULL, MS_REC | MS_PRIVATE, NULL) < 0:
+    if c_mount(NULL, b"/", NULL, MS_REC | MS_SLAVE, NULL) < 0:
         raise failed("/")
 
 
@@ -53,13 +74,47 @@ def bind(source, target):
         raise failed(target)
 
 
-def mount_tmpfs(target):
-    """Put a new empty folder, kept in memory, over a folder. Raises OSError."""
-    if c_mount(b"lsf", os.fsencode(target), b"tmpfs", 0, b"mode=755") < 0:
+def protect(target):
+    """Let nothing be written through what `bind` made at this place. Raises OSError."""
+    if set_read_only(os.fsencode(target)) == 0:
+        return
+    if errno != ENOSYS:
+        raise failed(target)
+    # Before Linux 5.12: this place alone, and in a user namespace only where the flags that are locked are named.
+    flags = os.statvfs(target).f_flag & (os.ST_NOSUID | os.ST_NODEV | os.ST_NOEXEC | os.ST_NOATIME | os.ST_NODIRATIME)
+    if c_mount(NULL, os.fsencode(target), NULL, MS_REMOUNT | MS_BIND | MS_RDONLY | <unsigned long> flags, NULL) < 0:
+        raise failed(target)
+
+
+def mount_tmpfs(target, mode=0o755, bindable=False):
+    """Put a new empty folder, kept in memory, over a folder. Raises OSError.
+
+    Unless it is bindable, no later `bind` takes it along with a tree around it, nor can it be a layer.
+    """
+    cdef bytes path = os.fsencode(target), options = f"mode={mode:o}".encode()
+    if c_mount(b"lsf", path, b"tmpfs", 0, <const char *> options) < 0:
+        raise failed(target)
+    if not bindable and c_mount(NULL, path, NULL, MS_UNBINDABLE, NULL) < 0:
         raise failed(target)
 
 
 def make_read_only(target):
     """Let nothing be written any more into what mount_tmpfs made. Raises OSError."""
     if c_mount(NULL, os.fsencode(target), NULL, MS_REMOUNT | MS_RDONLY, NULL) < 0:
+        raise failed(target)
+
+
+def mount_layers(upper, lower, target):
+    """Show a folder with another one's entries laid over it, to be read only. Raises OSError.
+
+    The names must contain neither colons nor commas.
+    """
+    cdef bytes options = os.fsencode(f"lowerdir={upper}:{lower}")
+    if c_mount(b"lsf", os.fsencode(target), b"overlay", MS_RDONLY, <const char *> options) < 0:
+        raise failed(target)
+
+
+def mount_binfmt(target):
+    """Mount this user namespace's own binfmt_misc (Linux 6.7), empty at first. Raises OSError."""
+    if c_mount(b"lsf", os.fsencode(target), b"binfmt_misc", 0, NULL) < 0:
         raise failed(target)

@@ -14,6 +14,8 @@ from lsf import launch
 #: option: (attribute or None where it is handled by name, environment twin, argument: "no", "needs", "may have")
 OPTIONS = {
     "--root": ("root", "LSF_ROOT", "needs"),
+    "--isolated": ("isolated", "LSF_ISOLATED", "no"),
+    "--bind": ("binds", "LSF_BIND", "needs"),
     "--engine": ("engine", "LSF_ENGINE", "needs"),
     "--truss": ("truss", "LSF_TRUSS", "may have"),
     "--osrelease": ("osrelease", "LSF_OSRELEASE", "needs"),
@@ -86,7 +88,9 @@ def options_from_environment(host, options: launch.Options, env: dict[str, str])
                 env.pop(name, None)
         elif variable == "LSF_TRUSS":
             options.truss = None if value in _OFF else "" if value == "1" else value
-        elif variable in ("LSF_DEBUG", "LSF_PATCH"):
+        elif variable == "LSF_BIND":
+            options.binds += value.split(",")
+        elif variable in ("LSF_DEBUG", "LSF_PATCH", "LSF_ISOLATED"):
             setattr(options, attribute, value not in _OFF)
         else:
             setattr(options, attribute, value)
@@ -127,6 +131,8 @@ def scan(arguments: list[str], options: launch.Options, env: dict[str, str]) -> 
             _set_variable(env, value, "-E")
         elif name == "-U":
             env.pop(value, None)
+        elif name == "--bind":
+            options.binds.append(value)
         elif takes == "no":
             setattr(options, attribute, name != "--no-patch")
         else:

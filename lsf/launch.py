@@ -27,7 +27,9 @@ class Options:
     """What a start can be told; the defaults start a program on the host's own tree."""
 
     def __init__(self) -> None:
-        self.root: str | None = None
+        self.root: str | None = None  # a folder, or a root's name
+        self.isolated = False
+        self.binds: list[str] = []
         self.engine = "auto"
         self.truss: str | None = None  # a file's name; "" is standard error
         self.osrelease: str | None = None
@@ -78,63 +80,32 @@ def find_program(program: str, path: str | None) -> str:
     raise LaunchError(f"{program}: not found in PATH", STATUS_NOT_FOUND)
 
 
-def _mount_view(root: str, namespace) -> None:
-    """Show the host's /dev and /proc in a root, and its /tmp where the root has none. Raises OSError.
-
-    A root is not written to: where it lacks the folders to mount on, a folder in memory with all that the root has
-    takes its place. In that one nothing can be made at the top.
-    """
-    parts = ["dev", "proc"] + ([] if os.path.isdir(os.path.join(root, "tmp")) else ["tmp"])
-    if not all(os.path.isdir(os.path.join(root, part)) for part in parts):
-        original = os.open(root, os.O_RDONLY)
-        namespace.mount_tmpfs(root)
-        for name in os.listdir(original):
-            if name in parts:
-                continue
-            source, target = f"/proc/self/fd/{original}/{name}", os.path.join(root, name)
-            mode = os.stat(name, dir_fd=original, follow_symlinks=False).st_mode
-            if stat.S_ISLNK(mode):
-                os.symlink(os.readlink(name, dir_fd=original), target)
-                continue
-            if stat.S_ISDIR(mode):
-                os.mkdir(target)
-            else:
-                os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL))
-            namespace.bind(source, target)
-        for part in parts:
-            os.mkdir(os.path.join(root, part))
-        namespace.make_read_only(root)
-        os.close(original)
-    for part in parts:
-        namespace.bind("/" + part, os.path.join(root, part))
-
-
-def enter_root(root: str) -> None:
-    """Make a folder this process's root: in a mount tree of its own where that is allowed, else by chroot alone."""
+def find_root(name: str) -> str:
+    """The folder of a root that is given by name or by path."""
+    if "/" in name or name in (".", ".."):
+        return name
     try:
-        if not stat.S_ISDIR(os.stat(root).st_mode):
-            raise LaunchError(f"--root {root}: Not a directory")
-    except OSError as error:
-        raise LaunchError(f"--root {root}: {error.strerror}") from None
-    root = os.path.abspath(root)
-    why = ""
+        from lsf import roots
+    except ImportError:
+        return name
     try:
-        from lsf import _namespace
+        return roots.resolve(name)
+    except roots.RootError as error:
+        raise LaunchError(f"--root {error}") from None
 
-        if os.geteuid() != 0:
-            _namespace.unshare_user()
-        _namespace.unshare_mounts()
-        _mount_view(root, _namespace)
-    except (ImportError, OSError) as error:
-        why = str(error)  # the root goes without /dev and /proc, if chroot is allowed
-    try:
-        os.chroot(root)
-        os.chdir("/")
-    except OSError as error:
-        raise LaunchError(
-            f"--root {root}: {error.strerror}: this needs root, or user namespaces, which are not to be had here"
-            f" ({why or error.strerror})"
-        ) from None
+
+def enter_view(options: Options) -> None:
+    """See the files that the options say: the host's own where they say nothing."""
+    if options.root:
+        from lsf import view
+
+        view.enter(find_root(options.root), options.isolated, tuple(options.binds), options.debug)
+    elif options.isolated:
+        raise LaunchError("--isolated needs --root")
+    elif options.binds:
+        from lsf import view
+
+        view.bind_on_host([view.Bind(text) for text in options.binds])
 
 
 def _open_truss(name: str) -> int:
@@ -192,8 +163,7 @@ def launch(options: Options, program: str, arguments: list[str], env: dict[str, 
 
     # The supervisor stays outside the root; the filter comes after it, or every mount would be a stop.
     arm = _supervise(pin=True) if options.engine == "ptrace" else None
-    if options.root:
-        enter_root(options.root)
+    enter_view(options)
     if options.chdir is not None:
         try:
             os.chdir(options.chdir)

@@ -5,11 +5,13 @@ usage: lsf [options] [--] PROGRAM [ARG...]
 
 Runs a FreeBSD program. Options end at the program.
 
-  --root DIR         run in this FreeBSD root: PROGRAM and all it opens are looked for there   LSF_ROOT
+  --root DIR|NAME    run in this FreeBSD root: its system folders, the host's files           LSF_ROOT
+  --isolated         show the root alone, and what --bind adds                             LSF_ISOLATED=1
+  --bind SRC[:DST][:ro]   show SRC of the host as DST in the view               LSF_BIND=A:/x,B:/y:ro
   --engine NAME      how system calls reach LSF: auto, sud, trap or ptrace (default: auto)     LSF_ENGINE
   -E NAME=VALUE      set an environment variable                              LSF_SET_ENV=A=1,B=2
   -U NAME            unset an environment variable                            LSF_UNSET_ENV=A,B
-  --chdir DIR        the directory to start in, inside the root                                LSF_CHDIR
+  --chdir DIR        the directory to start in, in the view                                    LSF_CHDIR
   --argv0 NAME       the program's argv[0]                                                     LSF_ARGV0
   --truss[=FILE]     write system calls to FILE, or to standard error         LSF_TRUSS=FILE, LSF_TRUSS=1
   --osrelease R      the FreeBSD release to show: 14.1-RELEASE, 14.1 or 1401000                LSF_OSRELEASE

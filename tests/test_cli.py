@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -135,7 +136,10 @@ def test_argv0_and_chdir(handover, tmp_path):
         [], ["--"], ["--frob", "/p"], ["-x", "/p"], ["--engine"], ["--engine", "vm", "/p"], ["-E"], ["-E", "NAME", "/p"],
         ["-E", "=v", "/p"], ["--debug=1", "/p"], ["--osrelease", "Linux", "/p"], ["--osrelease", "", "--root"],
         ["--chdir", "/nonexistent", "/p"], ["--truss=/nonexistent/x", "/p"], ["--root", "/nonexistent", "/p"],
-        ["--root", "/dev/null", "/p"],
+        ["--root", "/dev/null", "/p"], ["--root", "/var/empty/lsf", "/p"], ["--isolated", "/p"], ["--isolated=1", "/p"],
+        ["--root", "/proc/sys", "/p"], ["--bind", "", "/p"], ["--bind", "a:b:c", "/p"], ["--bind", "/etc:etc", "/p"],
+        ["--bind", "/tmp:/dev", "/p"], ["--bind", "/tmp:/", "/p"], ["--bind", "/tmp:/proc/", "/p"],
+        ["--bind", "/nonexistent", "/p"], ["--root", "/", "--bind", "/tmp:/nosuchtop", "/p"],
     ],
     ids=" ".join,
 )  # fmt: skip
@@ -254,12 +258,21 @@ ALLOWED = {"lsf", "lsf.cli", "lsf.launch"}
         (["/p"], set()),
         (["-E", "A=1", "--truss", "--osrelease", "13.5", "env"], set()),
         (["--engine", "ptrace", "/p"], {"lsf._trace"}),
-        (["--root", "/", "/p"], {"lsf._namespace"}),
+        (["--root", "/", "/p"], {"lsf.view"}),
+        (["--root", "/tmp/lsf-import-test", "--isolated", "/p"], {"lsf._namespace", "lsf.view"}),
+        (["--root", "/tmp/lsf-import-test", "/p"], {"lsf._namespace", "lsf.view", "lsf.hostetc"}),
         (["--frob"], set()),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
-def test_a_start_imports_nothing_slow(arguments, more):
+def test_a_start_imports_nothing_slow(arguments, more, request, tmp_path):
+    env = environment(XDG_CACHE_HOME=str(tmp_path))
+    if "/tmp/lsf-import-test" in arguments:
+        os.makedirs("/tmp/lsf-import-test/etc", exist_ok=True)
+        request.addfinalizer(lambda: shutil.rmtree("/tmp/lsf-import-test"))
+        # The layer over /etc is made at the first start, with one module more, and kept.
+        subprocess.run([sys.executable, "-m", "lsf.cli", *arguments], env=env, timeout=20, check=False,
+                       capture_output=True)  # fmt: skip
     program = f"""
         import sys
         before = set(sys.modules)
@@ -275,7 +288,7 @@ def test_a_start_imports_nothing_slow(arguments, more):
     """
     if more:
         pytest.importorskip(min(more), reason="an extension is not built")
-    done = subprocess.run([sys.executable, "-c", textwrap.dedent(program)], env=environment(), timeout=20, check=True,
+    done = subprocess.run([sys.executable, "-c", textwrap.dedent(program)], env=env, timeout=20, check=True,
                           capture_output=True, text=True)  # fmt: skip
     # What Cython's modules register for their own use costs nothing.
     found = {name for name in done.stdout.split() if "cython_" not in name}
