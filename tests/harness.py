@@ -333,7 +333,7 @@ class Runner:
         guest = [str(program), *map(str, arguments)]
         if not self.by_command:
             return [str(self.image()), *options, "--", *guest]
-        rooted = ["--root", str(root)] if root else []
+        rooted = ["--root", str(root), "--isolated"] if root else []
         # LSF_ENGINE=trap is not an --engine of its own: it is sud's fallback, forced by the environment.
         engine = [] if self.mode == "trap" else ["--engine", self.mode]
         return [sys.executable, "-m", "lsf.cli", *engine, *rooted, *options, "--", *guest]

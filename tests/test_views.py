@@ -569,7 +569,7 @@ def test_freebsd_knows_the_hosts_people(lsf, place, tmp_path):
     root = freebsd_root()
     name, uid = next(((r[0], r[2]) for r in hostetc._rows("/etc/passwd", 7) if 1000 <= int(r[2]) < NOBODY), ("root", "0"))
     done = lsf("/bin/sh", "-c", f"cd /; getent passwd {uid}; id -un; cat /etc/hosts; cd {tmp_path}; echo here > file",
-               root=root, env={"XDG_CACHE_HOME": str(place / "cache")}).check(stderr="")  # fmt: skip
+               options=["--root", str(root)], env={"XDG_CACHE_HOME": str(place / "cache")}).check(stderr="")  # fmt: skip
     lines = done.stdout.splitlines()
     assert lines[0].startswith(f"{name}:*:{uid}:")
     assert (tmp_path / "file").read_text() == "here\n"
