@@ -25,6 +25,8 @@ DIRECTIVES = {
 CFLAGS = (
     "-O2 -std=gnu11 -Ulinux -Uunix -ffreestanding -fno-stack-protector -mgeneral-regs-only -mfsgsbase -fpie -fvisibility=hidden "
     "-ffunction-sections -fdata-sections -fno-asynchronous-unwind-tables -fno-unwind-tables -fno-strict-aliasing -fcf-protection=none "
+    # The shim stack has 56 KiB.
+    "-Werror=frame-larger-than=20480 "
     "-Wno-unused-function -Wno-unused-variable -Wno-unused-but-set-variable"
 ).split()
 
