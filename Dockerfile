@@ -7,10 +7,10 @@
 # No --security-opt is needed: Syscall User Dispatch acts before seccomp.
 FROM debian:12 AS build
 RUN apt-get update -q && apt-get install -y -q --no-install-recommends \
-        gcc libc6-dev binutils python3-dev python3-venv make ca-certificates
+        gcc libc6-dev binutils python3-dev python3-venv ca-certificates
 COPY . /src
 WORKDIR /src
-RUN make install VENV=/opt/lsf
+RUN python3 -m venv /opt/lsf && /opt/lsf/bin/pip install -q .
 
 FROM build AS root
 ARG RELEASE=14.3-RELEASE

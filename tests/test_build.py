@@ -1,6 +1,7 @@
 """The rules of the shim are enforced by its build: each broken rule fails, and names what broke it."""
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -82,3 +83,26 @@ def test_a_missing_noexcept_is_an_error_with_file_and_line(package):
     plant(package, "\ncdef long planted(long n) nogil:\n    return n\n")
     with pytest.raises(shim.BuildError, match=r"misc\.pxi:\d+:\d+"):
         build(package)
+
+
+SETUP = SOURCE.parent / "setup.py"
+RUN_SETUP = "import runpy, sys, sysconfig; {0}; sys.argv = ['setup.py', '-q', 'build_ext', '-b', {1!r}, '-t', {1!r}]; runpy.run_path({2!r}, run_name='__main__')"
+
+
+def setup_says(tmp_path, before: str, env: dict[str, str]) -> str:
+    code = RUN_SETUP.format(before, str(tmp_path), str(SETUP))
+    done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, timeout=60)
+    assert done.returncode != 0
+    return done.stderr.strip().splitlines()[-1]
+
+
+def test_a_missing_compiler_is_one_clear_sentence(tmp_path):
+    """The last line names what is missing and how to get it."""
+    assert setup_says(tmp_path, "pass", {"PATH": str(tmp_path)}) == (
+        "LSF cannot be built: there is no C compiler; install gcc (Debian: apt install gcc libc6-dev).")
+
+
+def test_missing_headers_are_one_clear_sentence(tmp_path):
+    before = "sysconfig.get_path = lambda *a, **k: '/nonexistent'"
+    last = setup_says(tmp_path, before, dict(os.environ))
+    assert last.startswith("LSF cannot be built: Python's headers are missing (/nonexistent/Python.h); install them")
