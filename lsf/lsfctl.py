@@ -80,6 +80,12 @@ def _command_demo(arguments: argparse.Namespace) -> int:
     return demo.run()
 
 
+def _command_doctor(arguments: argparse.Namespace) -> int:
+    from lsf import doctor
+
+    return doctor.run(arguments)
+
+
 def _command_info(arguments: argparse.Namespace) -> int:
     from lsf import info
 
@@ -102,6 +108,12 @@ def _parser() -> argparse.ArgumentParser:
     demo = commands.add_parser("demo", help="run a FreeBSD program that LSF brings, and say whether this machine is fit")
     demo.set_defaults(command=_command_demo)
     root_command.add_parser(commands)
+    doctor = commands.add_parser(
+        "doctor", help="tell what this machine allows, what follows for LSF, and the remedies",
+        description="Tries everything that LSF needs. The exit status is 0 where FreeBSD programs run here, 1 where not.",
+    )  # fmt: skip
+    doctor.add_argument("--json", action="store_true", help="for programs")
+    doctor.set_defaults(command=_command_doctor)
     info = commands.add_parser(
         "info", help="tell what a FreeBSD program is and needs, and why it does not start",
         description="Tells whose program it is, for which release, where its libraries are, and which syscalls it names."
