@@ -204,21 +204,21 @@ edit(int signo, siginfo_t *info, void *context)
 }
 
 /* What a handler writes into its context is so afterwards. */
+static u64 changed[3] __attribute__((used));
+static u32 changed_vector[4] __attribute__((used)) = { 1, 2, 3, 4 };
+
 TEST(context_can_be_changed)
 {
-	u64 rbx, r12, rdx, ret;
-	u32 xmm[4] = { 1, 2, 3, 4 };
-
 	guest_handle(SIGUSR1, edit, 0);
-	__asm__ volatile("movups (%5), %%xmm0\n\tmov $37, %%eax\n\tsyscall\n\tmov %%rbx, %0\n\tmov %%r12, %1\n\tmov %%rdx, %2\n\tmovups %%xmm0, (%5)"
-	    : "=&r"(rbx), "=&r"(r12), "=&r"(rdx), "=&a"(ret), "+m"(xmm)
-	    : "r"(xmm), "D"(sys(SYS_getpid)), "S"((long)SIGUSR1)
-	    : "rbx", "rcx", "rdx", "r8", "r9", "r10", "r11", "r12", "xmm0", "memory", "cc");
-	CHECK_EQ(rbx, 0x1111);
-	CHECK_EQ(r12, 0x2222);
-	CHECK_EQ(rdx, 0x3333);
-	CHECK_EQ(xmm[0], 0xabcdef01);
-	CHECK_EQ(xmm[1], 2);
+	__asm__ volatile("movups changed_vector(%%rip), %%xmm0\n\tmov $37, %%eax\n\tsyscall\n\tmov %%rbx, changed(%%rip)\n\t"
+	    "mov %%r12, changed+8(%%rip)\n\tmov %%rdx, changed+16(%%rip)\n\tmovups %%xmm0, changed_vector(%%rip)"
+	    : : "D"(sys(SYS_getpid)), "S"((long)SIGUSR1)
+	    : "rax", "rbx", "rcx", "rdx", "r8", "r9", "r10", "r11", "r12", "xmm0", "memory", "cc");
+	CHECK_EQ(changed[0], 0x1111);
+	CHECK_EQ(changed[1], 0x2222);
+	CHECK_EQ(changed[2], 0x3333);
+	CHECK_EQ(changed_vector[0], 0xabcdef01);
+	CHECK_EQ(changed_vector[1], 2);
 	CHECK_EQ(mask_now(), BIT(SIGWINCH));
 }
 

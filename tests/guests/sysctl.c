@@ -202,7 +202,7 @@ TEST(errors)
 	CHECK_ERR(by_number(99, 99, room, &n), ENOENT);
 	CHECK_ERR(by_number(CTL_KERN, 9999, room, &n), ENOENT);
 	CHECK_ERR(by_name("no.such.name", room, &n), ENOENT);
-	CHECK_ERR(by_name("", room, &n), ENOENT);
+	CHECK_ERR(by_name("", room, &n), EINVAL);
 	CHECK_ERR(sys(SYS___sysctl, none, 1, room, &n, NULL, 0), EINVAL);
 	CHECK_ERR(sys(SYS___sysctl, none, 25, room, &n, NULL, 0), EINVAL);
 	/* A node is no value, and read-only stays so. */
