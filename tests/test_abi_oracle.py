@@ -46,6 +46,8 @@ FREEBSD = """
 #include <sys/un.h>
 #include <sys/ucred.h>
 #include <netinet/in.h>
+#include <net/if.h>
+#include <net/if_dl.h>
 #include <sys/user.h>
 #include <sys/exec.h>
 #include <sys/vdso.h>
@@ -87,6 +89,7 @@ LINUX_LIBC = """
 #include <sys/un.h>
 #include <sys/utsname.h>
 #include <netinet/in.h>
+#include <linux/rtnetlink.h>
 #include <time.h>
 #include <elf.h>
 #include <signal.h>

@@ -51,7 +51,7 @@ def _wr(group: str, number: int, size: int) -> int:
     return _io(group, number, size, IOC_IN | IOC_OUT)
 
 
-_TERMIOS, _WINSIZE, _INT = 44, 8, 4
+_TERMIOS, _WINSIZE, _INT, _IFREQ = 44, 8, 4, 32
 
 TABLE: tuple[Ioctl, ...] = (
     # sys/filio.h
@@ -109,6 +109,16 @@ TABLE: tuple[Ioctl, ...] = (
     Ioctl("SIOCATMARK", _r("s", 7, _INT), PASS, 0x8905),
     Ioctl("SIOCSPGRP", _w("s", 8, _INT), TRANSLATE, note="as FIOSETOWN"),
     Ioctl("SIOCGPGRP", _r("s", 9, _INT), TRANSLATE, note="as FIOGETOWN"),
+    # of network interfaces; the larger struct ifreq is Linux's
+    Ioctl("SIOCGIFINDEX", _wr("i", 32, _IFREQ), TRANSLATE, 0x8933),
+    Ioctl("SIOCGIFADDR", _wr("i", 33, _IFREQ), TRANSLATE, 0x8915, note="the IPv4 address"),
+    Ioctl("SIOCGIFDSTADDR", _wr("i", 34, _IFREQ), TRANSLATE, 0x8917),
+    Ioctl("SIOCGIFBRDADDR", _wr("i", 35, _IFREQ), TRANSLATE, 0x8919),
+    Ioctl("SIOCGIFCONF", _wr("i", 36, 16), TRANSLATE, 0x8912, note="IPv4 addresses only"),
+    Ioctl("SIOCGIFFLAGS", _wr("i", 17, _IFREQ), TRANSLATE, 0x8913),
+    Ioctl("SIOCGIFNETMASK", _wr("i", 37, _IFREQ), TRANSLATE, 0x891B),
+    Ioctl("SIOCGIFMETRIC", _wr("i", 23, _IFREQ), TRANSLATE, 0x891D),
+    Ioctl("SIOCGIFMTU", _wr("i", 51, _IFREQ), TRANSLATE, 0x8921),
     # sys/disk.h
     Ioctl("DIOCGSECTORSIZE", _r("d", 128, _INT), TRANSLATE, 0x1268),
     Ioctl("DIOCGMEDIASIZE", _r("d", 129, 8), TRANSLATE, 0x80081272),

@@ -221,6 +221,7 @@ net.inet.tcp.cc.available | auto | A | = "\\nCCmod           D PCB count\\ncubic
 net.inet.udp | 17 | N | | UDP
 net.inet.udp.maxdgram | 3 | LU w | = 9216 | Maximum outgoing UDP datagram size
 net.inet.udp.recvspace | 4 | LU w | file /proc/sys/net/core/rmem_default 0 42080 | Maximum space for incoming UDP datagrams
+net.route | 17 | N s | call route | Network interfaces; the table of routes is not there
 net.inet6 | 28 | N | | Internet6 Family
 net.inet6.ip6 | 41 | N | | IP6
 net.inet6.ip6.v6only | 24 | I w | = 1 | Restrict AF_INET6 sockets to IPv6 addresses only

@@ -75,6 +75,8 @@ cdef public long sys_ioctl(frame_t *frame, area_t *area) noexcept nogil:
         result = linux_ioctl(fd, row.linux_command, row.value)
     elif (command >> 8) & 0xff == 116:          # 't'
         result = ioctl_tty(area, fd, row, data)
+    elif (command >> 8) & 0xff == 105:          # 'i'
+        result = ioctl_interface(area, fd, row, data)
     else:
         result = ioctl_file(area, fd, row, data)
     # Linux's drivers say EINVAL, too, for a request that is not theirs.

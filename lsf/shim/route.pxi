@@ -1,0 +1,413 @@
+# The sysctl net.route: the list of network interfaces and their addresses, for getifaddrs(3) and its kin. Linux tells
+# them by netlink. Model: FreeBSD sys/net/rtsock.c (sysctl_rtsock, sysctl_iflist), net/if.c.
+
+cdef enum:
+    NET_RT_IFLIST = 3
+    NET_RT_IFLISTL = 5
+    RTM_VERSION = 5
+    RTM_NEWADDR = 0xc
+    RTM_IFINFO = 0xe
+    RTA_NETMASK = 0x4
+    RTA_IFP = 0x10
+    RTA_IFA = 0x20
+    RTA_BRD = 0x80
+    AF_LINK = 18
+    IFT_OTHER = 0x1
+    IFT_ETHER = 0x6
+    IFT_PPP = 0x17
+    IFT_LOOP = 0x18
+    IFT_TUNNEL = 0x83
+    IFF_BROADCAST = 0x2
+    IFF_SIMPLEX = 0x800
+    IFF_MULTICAST = 0x8000
+    IFF_COMMON = 0x3df              # the bits that are the same on both sides
+    LINK_STATE_DOWN = 1
+    LINK_STATE_UP = 2
+
+cdef enum:
+    LINUX_IFF_MULTICAST = 0x1000
+    LINUX_IFF_LOWER_UP = 0x10000
+    LINUX_AF_NETLINK_ROUTE = 0
+    LINUX_SOCK_RAW_CLOEXEC = 0x80003
+    LINUX_NLM_F_REQUEST_DUMP = 0x301
+    LINUX_NLMSG_ERROR = 2
+    LINUX_NLMSG_DONE = 3
+    LINUX_RTM_NEWLINK = 16
+    LINUX_RTM_GETLINK = 18
+    LINUX_RTM_NEWADDR = 20
+    LINUX_RTM_GETADDR = 22
+    LINUX_IFLA_ADDRESS = 1
+    LINUX_IFLA_IFNAME = 3
+    LINUX_IFLA_MTU = 4
+    LINUX_IFLA_STATS64 = 23
+    LINUX_IFA_ADDRESS = 1
+    LINUX_IFA_LOCAL = 2
+    LINUX_IFA_BROADCAST = 4
+    LINUX_ARPHRD_ETHER = 1
+    LINUX_ARPHRD_PPP = 512
+    LINUX_ARPHRD_TUNNEL = 768
+    LINUX_ARPHRD_LOOPBACK = 772
+    LINUX_ARPHRD_SIT = 776
+    LINUX_ARPHRD_NONE = 0xfffe
+
+cdef enum:
+    DUMP_SIZE = 1 << 20             # for the answers of one request
+
+
+cdef long netlink_dump(int fd, int request, uint8_t *buffer, uint64_t size) noexcept nogil:
+    """Ask netlink for all links or addresses: the length of the messages in `buffer`, or an error."""
+    cdef uint32_t question[8]
+    cdef uint64_t at = 0, seen
+    cdef long result
+    cdef linux_nlmsghdr *header = <linux_nlmsghdr *> question
+    memset(question, 0, sizeof(question))
+    header.nlmsg_len = sizeof(question)
+    header.nlmsg_type = request
+    header.nlmsg_flags = LINUX_NLM_F_REQUEST_DUMP
+    result = linux_syscall6(SYS_sendto, fd, <uint64_t> question, sizeof(question), 0, 0, 0)
+    while not is_error(result):
+        result = linux_syscall6(SYS_recvfrom, fd, <uint64_t> (buffer + at), size - at, 0, 0, 0)
+        if result == -EINTR:
+            result = 0
+            continue
+        if is_error(result) or result == 0:
+            break
+        seen = at
+        at += result
+        while seen + sizeof(linux_nlmsghdr) <= at:
+            header = <linux_nlmsghdr *> (buffer + seen)
+            if header.nlmsg_len < sizeof(linux_nlmsghdr) or header.nlmsg_type == LINUX_NLMSG_DONE:
+                return seen
+            if header.nlmsg_type == LINUX_NLMSG_ERROR:
+                return -EPERM
+            seen += (header.nlmsg_len + 3) & ~3U
+        if at + 65536 > size:
+            return at
+    return result if is_error(result) else at
+
+
+cdef linux_nlmsghdr *netlink_message(uint8_t *buffer, uint64_t length, uint64_t *at) noexcept nogil:
+    """The message at *at, which is moved on; NULL at the end."""
+    cdef linux_nlmsghdr *header = <linux_nlmsghdr *> (buffer + at[0])
+    if at[0] + sizeof(linux_nlmsghdr) > length or at[0] + header.nlmsg_len > length:
+        return NULL
+    at[0] += (header.nlmsg_len + 3) & ~3U
+    return header
+
+
+cdef uint8_t *netlink_attribute(linux_nlmsghdr *header, uint64_t body, uint32_t type_, uint32_t *size) noexcept nogil:
+    """The data of an attribute behind a body of `body` bytes, or NULL."""
+    cdef uint8_t *start = <uint8_t *> header
+    cdef uint64_t at = sizeof(linux_nlmsghdr) + body
+    cdef linux_rtattr *attribute
+    while at + 4 <= header.nlmsg_len:
+        attribute = <linux_rtattr *> (start + at)
+        if attribute.rta_len < 4 or at + attribute.rta_len > header.nlmsg_len:
+            return NULL
+        if attribute.rta_type & 0x3fff == type_:
+            size[0] = attribute.rta_len - 4
+            return start + at + 4
+        at += (attribute.rta_len + 3) & ~3U
+    return NULL
+
+
+cdef uint8_t interface_type(uint16_t linux) noexcept nogil:
+    if linux == LINUX_ARPHRD_ETHER:
+        return IFT_ETHER
+    if linux == LINUX_ARPHRD_LOOPBACK:
+        return IFT_LOOP
+    if linux == LINUX_ARPHRD_PPP or linux == LINUX_ARPHRD_NONE:
+        return IFT_PPP              # what tun(4) is on FreeBSD
+    if LINUX_ARPHRD_TUNNEL <= linux <= LINUX_ARPHRD_SIT:
+        return IFT_TUNNEL
+    return IFT_OTHER
+
+
+cdef uint32_t interface_flags(uint32_t linux) noexcept nogil:
+    cdef uint32_t flags = linux & IFF_COMMON
+    if linux & LINUX_IFF_MULTICAST:
+        flags |= IFF_MULTICAST
+    if linux & IFF_BROADCAST:
+        flags |= IFF_SIMPLEX
+    return flags
+
+
+cdef void interface_data(freebsd_if_data *data, linux_nlmsghdr *link) noexcept nogil:
+    cdef linux_ifinfomsg *info = <linux_ifinfomsg *> (<uint8_t *> link + sizeof(linux_nlmsghdr))
+    cdef uint32_t size = 0
+    cdef uint64_t stats[24]
+    cdef uint8_t *found
+    memset(data, 0, sizeof(freebsd_if_data))
+    data.ifi_type = interface_type(info.ifi_type)
+    data.ifi_datalen = sizeof(freebsd_if_data)
+    data.ifi_link_state = LINK_STATE_UP if info.ifi_flags & LINUX_IFF_LOWER_UP else LINK_STATE_DOWN
+    if data.ifi_type == IFT_ETHER:
+        data.ifi_hdrlen = 14
+    if netlink_attribute(link, sizeof(linux_ifinfomsg), LINUX_IFLA_ADDRESS, &size) != NULL \
+            and data.ifi_type == IFT_ETHER:
+        data.ifi_addrlen = <uint8_t> size
+    found = netlink_attribute(link, sizeof(linux_ifinfomsg), LINUX_IFLA_MTU, &size)
+    if found != NULL and size >= 4:
+        data.ifi_mtu = (<uint32_t *> found)[0]
+    found = netlink_attribute(link, sizeof(linux_ifinfomsg), LINUX_IFLA_STATS64, &size)
+    if found != NULL:
+        memset(stats, 0, sizeof(stats))
+        memcpy(stats, found, size if size < sizeof(stats) else sizeof(stats))
+        # struct rtnl_link_stats64: packets, bytes, errors, dropped (received, sent each), multicast, collisions.
+        data.ifi_ipackets = stats[0]
+        data.ifi_opackets = stats[1]
+        data.ifi_ibytes = stats[2]
+        data.ifi_obytes = stats[3]
+        data.ifi_ierrors = stats[4]
+        data.ifi_oerrors = stats[5]
+        data.ifi_iqdrops = stats[6]
+        data.ifi_oqdrops = stats[7]
+        data.ifi_imcasts = stats[8]
+        data.ifi_collisions = stats[9]
+
+
+cdef uint64_t link_address(uint8_t *to, linux_nlmsghdr *link, uint8_t type_) noexcept nogil:
+    """A sockaddr_dl with the interface's name and hardware address: its length, padded as in a message."""
+    cdef linux_ifinfomsg *info = <linux_ifinfomsg *> (<uint8_t *> link + sizeof(linux_nlmsghdr))
+    cdef freebsd_sockaddr_dl *address = <freebsd_sockaddr_dl *> to
+    cdef uint32_t size = 0
+    cdef uint8_t *found
+    memset(to, 0, 56)
+    address.sdl_len = 56
+    address.sdl_family = AF_LINK
+    address.sdl_index = <uint16_t> info.ifi_index
+    address.sdl_type = type_
+    found = netlink_attribute(link, sizeof(linux_ifinfomsg), LINUX_IFLA_IFNAME, &size)
+    if found != NULL:
+        address.sdl_nlen = <uint8_t> copy_text(address.sdl_data, <char *> found, 16)
+    found = netlink_attribute(link, sizeof(linux_ifinfomsg), LINUX_IFLA_ADDRESS, &size)
+    if found != NULL and type_ == IFT_ETHER and size <= 20:
+        memcpy(&address.sdl_data[address.sdl_nlen], found, size)
+        address.sdl_alen = <uint8_t> size
+    return 56
+
+
+cdef uint64_t inet_address(uint8_t *to, uint8_t family, const uint8_t *bytes_, uint32_t index) noexcept nogil:
+    """A sockaddr_in or sockaddr_in6: its length, padded as in a message."""
+    cdef freebsd_sockaddr_in *four = <freebsd_sockaddr_in *> to
+    cdef freebsd_sockaddr_in6 *six = <freebsd_sockaddr_in6 *> to
+    if family == LINUX_AF_INET:
+        memset(to, 0, 16)
+        four.sin_len = 16
+        four.sin_family = FREEBSD_AF_INET
+        memcpy(&four.sin_addr, bytes_, 4)
+        return 16
+    memset(to, 0, 32)
+    six.sin6_len = sizeof(freebsd_sockaddr_in6)
+    six.sin6_family = FREEBSD_AF_INET6
+    memcpy(six.sin6_addr, bytes_, 16)
+    # Addresses of the link, and multicast ones of the link or the interface, say which.
+    if (bytes_[0] == 0xfe and bytes_[1] & 0xc0 == 0x80) or (bytes_[0] == 0xff and 1 <= bytes_[1] & 0xf <= 2):
+        six.sin6_scope_id = index
+    return 32
+
+
+cdef uint64_t netmask(uint8_t *to, uint8_t family, uint32_t bits) noexcept nogil:
+    cdef uint8_t mask[16]
+    cdef uint32_t i
+    memset(mask, 0, sizeof(mask))
+    for i in range(bits if bits <= 128 else 128):
+        mask[i >> 3] |= 0x80 >> (i & 7)
+    i = inet_address(to, family, mask, 0)
+    if family != LINUX_AF_INET:
+        (<freebsd_sockaddr_in6 *> to).sin6_scope_id = 0
+    return i
+
+
+cdef long out_link(sysctl_request_t *request, linux_nlmsghdr *link, bint long_form) noexcept nogil:
+    """RTM_IFINFO."""
+    cdef uint8_t message[256]
+    cdef linux_ifinfomsg *info = <linux_ifinfomsg *> (<uint8_t *> link + sizeof(linux_nlmsghdr))
+    cdef freebsd_if_msghdr *header = <freebsd_if_msghdr *> message
+    cdef freebsd_if_msghdrl *header_l = <freebsd_if_msghdrl *> message
+    cdef uint64_t at
+    memset(message, 0, sizeof(message))
+    # The two forms begin alike.
+    header.ifm_version = RTM_VERSION
+    header.ifm_type = RTM_IFINFO
+    header.ifm_addrs = RTA_IFP
+    header.ifm_flags = <int32_t> interface_flags(info.ifi_flags)
+    header.ifm_index = <uint16_t> info.ifi_index
+    if long_form:
+        header_l.ifm_len = sizeof(freebsd_if_msghdrl)
+        header_l.ifm_data_off = sizeof(freebsd_if_msghdrl) - sizeof(freebsd_if_data)
+        interface_data(&header_l.ifm_data, link)
+        at = sizeof(freebsd_if_msghdrl)
+    else:
+        interface_data(&header.ifm_data, link)
+        at = sizeof(freebsd_if_msghdr)
+    at += link_address(message + at, link, interface_type(info.ifi_type))
+    header.ifm_msglen = <uint16_t> at
+    return sysctl_out(request, message, at)
+
+
+cdef long out_address(sysctl_request_t *request, linux_nlmsghdr *entry, bint long_form) noexcept nogil:
+    """RTM_NEWADDR."""
+    cdef uint8_t message[320]
+    cdef linux_ifaddrmsg *info = <linux_ifaddrmsg *> (<uint8_t *> entry + sizeof(linux_nlmsghdr))
+    cdef freebsd_ifa_msghdr *header = <freebsd_ifa_msghdr *> message
+    cdef freebsd_ifa_msghdrl *header_l = <freebsd_ifa_msghdrl *> message
+    cdef uint32_t size = 0, wanted = 4 if info.ifa_family == LINUX_AF_INET else 16
+    cdef uint8_t *own
+    cdef uint8_t *peer
+    cdef uint8_t *broadcast
+    cdef uint64_t at = sizeof(freebsd_ifa_msghdrl) if long_form else sizeof(freebsd_ifa_msghdr)
+    peer = netlink_attribute(entry, sizeof(linux_ifaddrmsg), LINUX_IFA_ADDRESS, &size)
+    own = netlink_attribute(entry, sizeof(linux_ifaddrmsg), LINUX_IFA_LOCAL, &size)
+    if own == NULL:
+        own = peer
+    if own == NULL or size < wanted:
+        return 0
+    broadcast = netlink_attribute(entry, sizeof(linux_ifaddrmsg), LINUX_IFA_BROADCAST, &size)
+    memset(message, 0, sizeof(message))
+    header.ifam_version = RTM_VERSION
+    header.ifam_type = RTM_NEWADDR
+    header.ifam_addrs = RTA_NETMASK | RTA_IFA
+    header.ifam_index = <uint16_t> info.ifa_index
+    if long_form:
+        header_l.ifam_len = sizeof(freebsd_ifa_msghdrl)
+        header_l.ifam_data_off = sizeof(freebsd_ifa_msghdrl) - sizeof(freebsd_if_data)
+        header_l.ifam_data.ifi_datalen = sizeof(freebsd_if_data)
+    at += netmask(message + at, info.ifa_family, info.ifa_prefixlen)
+    at += inet_address(message + at, info.ifa_family, own, info.ifa_index)
+    if broadcast == NULL and info.ifa_family == LINUX_AF_INET:
+        broadcast = peer            # the other end; on a loopback, itself
+    if broadcast != NULL:
+        header.ifam_addrs |= RTA_BRD
+        at += inet_address(message + at, info.ifa_family, broadcast, info.ifa_index)
+    header.ifam_msglen = <uint16_t> at
+    return sysctl_out(request, message, at)
+
+
+cdef long out_interfaces(sysctl_request_t *request, uint8_t *links, uint64_t links_length, uint8_t *addresses,
+                         uint64_t addresses_length, int family, uint32_t index, bint long_form) noexcept nogil:
+    cdef uint64_t at = 0, inner
+    cdef linux_nlmsghdr *link
+    cdef linux_nlmsghdr *entry
+    cdef linux_ifinfomsg *info
+    cdef linux_ifaddrmsg *address
+    cdef long result = 0
+    while True:
+        link = netlink_message(links, links_length, &at)
+        if link == NULL:
+            return result
+        info = <linux_ifinfomsg *> (<uint8_t *> link + sizeof(linux_nlmsghdr))
+        if link.nlmsg_type != LINUX_RTM_NEWLINK or (index != 0 and <uint32_t> info.ifi_index != index):
+            continue
+        result = out_link(request, link, long_form)
+        inner = 0
+        while result >= 0 or result == -ENOMEM:
+            entry = netlink_message(addresses, addresses_length, &inner)
+            if entry == NULL:
+                break
+            address = <linux_ifaddrmsg *> (<uint8_t *> entry + sizeof(linux_nlmsghdr))
+            if (entry.nlmsg_type != LINUX_RTM_NEWADDR or address.ifa_index != <uint32_t> info.ifi_index
+                    or (address.ifa_family != LINUX_AF_INET and address.ifa_family != LINUX_AF_INET6)
+                    or (family != 0 and family != freebsd_family_from_linux(address.ifa_family))):
+                continue
+            result = out_address(request, entry, long_form)
+        if result < 0 and result != -ENOMEM:
+            return result
+
+
+cdef public long sysctl_route(sysctl_request_t *request) noexcept nogil:
+    """net.route.0.FAMILY.OPERATION.ARGUMENT: the lists of interfaces."""
+    cdef uint8_t *links
+    cdef uint8_t *addresses
+    cdef uint64_t memory
+    cdef long fd, links_length, addresses_length = 0, result
+    if request.nrest != 4:
+        return -EISDIR if request.nrest < 3 else -ENOTDIR
+    if request.rest[2] != NET_RT_IFLIST and request.rest[2] != NET_RT_IFLISTL:
+        return -EINVAL              # the routes themselves, and multicast groups
+    memory = map_memory(2 * DUMP_SIZE)
+    if memory == 0:
+        return -ENOMEM
+    links = <uint8_t *> memory
+    addresses = <uint8_t *> memory + DUMP_SIZE
+    fd = linux_syscall3(SYS_socket, LINUX_AF_NETLINK, LINUX_SOCK_RAW_CLOEXEC, LINUX_AF_NETLINK_ROUTE)
+    links_length = fd
+    if not is_error(fd):
+        links_length = netlink_dump(<int> fd, LINUX_RTM_GETLINK, links, DUMP_SIZE)
+        if links_length >= 0:
+            addresses_length = netlink_dump(<int> fd, LINUX_RTM_GETADDR, addresses, DUMP_SIZE)
+        linux_syscall1(SYS_close, fd)
+    if links_length < 0 or addresses_length < 0:
+        result = links_length if links_length < 0 else addresses_length
+    else:
+        result = out_interfaces(request, links, links_length, addresses, addresses_length, request.rest[1],
+                                <uint32_t> request.rest[3], request.rest[2] == NET_RT_IFLISTL)
+    linux_syscall2(SYS_munmap, memory, 2 * DUMP_SIZE)
+    return result
+
+
+# The requests of ioctl(2) about one interface: a name of 16 bytes, then what is asked for.
+cdef struct freebsd_ifreq:
+    char name[16]
+    uint8_t value[16]
+
+cdef struct linux_ifreq:
+    char name[16]
+    uint8_t value[24]
+
+
+cdef long ioctl_interface(area_t *area, int fd, const lsf_ioctl_t *row, uaddr data) noexcept nogil:
+    cdef freebsd_ifreq asked
+    cdef linux_ifreq answer
+    cdef uint8_t address[SOCKET_ADDRESS]
+    cdef uint32_t flags
+    cdef long result
+    if row.command == FREEBSD_SIOCGIFCONF:
+        return interface_list(area, fd, row.linux_command, data)
+    if copyin(data, &asked, sizeof(asked)) < 0:
+        return -EFAULT
+    memset(&answer, 0, sizeof(answer))
+    memcpy(answer.name, asked.name, 15)
+    result = linux_syscall3(SYS_ioctl, fd, row.linux_command, <uint64_t> &answer)
+    if is_error(result):
+        return -ENXIO if result == -ENODEV else result
+    memcpy(asked.value, answer.value, 16)
+    if row.command == FREEBSD_SIOCGIFFLAGS:
+        # The low half, then the high half.
+        flags = interface_flags((<uint16_t *> answer.value)[0])
+        memcpy(asked.value, &flags, 4)
+    elif (row.command == FREEBSD_SIOCGIFADDR or row.command == FREEBSD_SIOCGIFDSTADDR
+          or row.command == FREEBSD_SIOCGIFBRDADDR or row.command == FREEBSD_SIOCGIFNETMASK):
+        freebsd_sockaddr_from_linux(address, sizeof(address), answer.value, 16)
+        memcpy(asked.value, address, 16)
+    return copyout(&asked, data, sizeof(asked))
+
+
+cdef long interface_list(area_t *area, int fd, uint32_t linux_command, uaddr data) noexcept nogil:
+    """SIOCGIFCONF: a length and a buffer, which gets as many entries as fit."""
+    cdef uint64_t conf[2]
+    cdef linux_ifreq entries[64]
+    cdef freebsd_ifreq entry
+    cdef uint8_t address[SOCKET_ADDRESS]
+    cdef uint64_t linux_conf[2]
+    cdef uint32_t room, written = 0
+    cdef uint64_t i
+    cdef long result
+    if copyin(data, conf, 16) < 0:
+        return -EFAULT
+    room = <uint32_t> conf[0]
+    linux_conf[0] = sizeof(entries)
+    linux_conf[1] = <uint64_t> entries
+    result = linux_syscall3(SYS_ioctl, fd, linux_command, <uint64_t> linux_conf)
+    if is_error(result):
+        return result
+    for i in range(<uint32_t> linux_conf[0] // sizeof(linux_ifreq)):
+        if written + sizeof(entry) > room:
+            break
+        memcpy(entry.name, entries[i].name, 16)
+        freebsd_sockaddr_from_linux(address, sizeof(address), entries[i].value, 16)
+        memcpy(entry.value, address, 16)
+        if copyout(&entry, conf[1] + written, sizeof(entry)) < 0:
+            return -EFAULT
+        written += sizeof(entry)
+    return store_guest32(data, written)
