@@ -1,0 +1,3 @@
+from lsf.process import Popen as Popen
+from lsf.process import command as command
+from lsf.process import run as run
