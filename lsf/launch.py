@@ -94,12 +94,22 @@ def find_root(name: str) -> str:
         raise LaunchError(f"--root {error}") from None
 
 
+def root_osreldate(root: str) -> int | None:
+    """FreeBSD's number for the release of a root, or None where the root does not tell it."""
+    try:
+        from lsf import roots
+
+        return osreldate(roots.release_of(root))
+    except (ImportError, LaunchError, OSError):
+        return None
+
+
 def enter_view(options: Options) -> None:
     """See the files that the options say: the host's own where they say nothing."""
     if options.root:
         from lsf import view
 
-        view.enter(find_root(options.root), options.isolated, tuple(options.binds), options.debug)
+        view.enter(options.root, options.isolated, tuple(options.binds), options.debug)
     elif options.isolated:
         raise LaunchError("--isolated needs --root")
     elif options.binds:
@@ -154,8 +164,12 @@ def launch(options: Options, program: str, arguments: list[str], env: dict[str, 
         output = _open_truss(options.truss)
         os.set_inheritable(output, True)
         words.append(f"l={output:x}")
+    if options.root:
+        options.root = find_root(options.root)
     if options.osrelease:
         words.append(f"r={osreldate(options.osrelease):x}")
+    elif options.root and (number := root_osreldate(options.root)):
+        words.append(f"r={number:x}")
     if options.debug:
         words.append("d=1")
     if not options.patch:

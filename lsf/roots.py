@@ -4,10 +4,8 @@ A root is a folder that holds FreeBSD's userland. The store is a folder of roots
 $XDG_DATA_HOME/lsf/roots, else ~/.local/share/lsf/roots. In it, NAME/root is the root itself and NAME/root.conf says
 what it is (`key=value` lines). Names that begin with a dot are not roots: what is being made or removed lies there.
 
-`lsf PROGRAM` comes through here, so nothing but os is imported. lsf/_roots makes, fetches and removes roots.
+`lsf --root` comes through here, so nothing but os is imported, not even __future__. lsf/_roots makes, fetches and removes roots.
 """
-
-from __future__ import annotations
 
 import os
 

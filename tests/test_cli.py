@@ -235,6 +235,34 @@ def test_signals_that_python_ignores_are_given_back():
     assert done.returncode == -signal.SIGPIPE
 
 
+@pytest.mark.parametrize(
+    ("options", "number"),
+    [([], 1402000), (["--osrelease", "13.5"], 1305000)],
+    ids=["the root's", "the option's"],
+)
+def test_release_follows_the_root(handover, monkeypatch, tmp_path, options, number):
+    (tmp_path / "root" / "bin").mkdir(parents=True)
+    (tmp_path / "root" / "bin" / "freebsd-version").write_text('#!/bin/sh\nUSERLAND_VERSION="14.2-RELEASE-p1"\n')
+    monkeypatch.setattr(launch, "enter_view", lambda options: None)
+    assert handover("--root", tmp_path / "root", *options, "/p")["words"]["r"] == f"{number:x}"
+
+
+def test_root_by_name(handover, monkeypatch, tmp_path):
+    root = tmp_path / "store" / "mine" / "root"
+    (root / "bin").mkdir(parents=True)
+    (root.parent / "root.conf").write_text("release=14.1-RELEASE\nosreldate=1401000\n")
+    entered = []
+    monkeypatch.setattr(launch, "enter_view", lambda options: entered.append(options.root))
+    given = handover("--root", "mine", "/p", LSF_ROOTS=str(tmp_path / "store"))
+    assert entered == [str(root)]
+    assert given["words"]["r"] == f"{1401000:x}"
+
+
+def test_root_by_a_name_that_is_none(handover, capfd, tmp_path):
+    assert handover("--root", "nosuch", "/p", LSF_ROOTS=str(tmp_path)) == {"status": launch.STATUS_FAILED}
+    assert "nosuch" in capfd.readouterr().err
+
+
 def test_a_missing_image_is_said():
     program = """
         import sys
@@ -258,9 +286,9 @@ ALLOWED = {"lsf", "lsf.cli", "lsf.launch"}
         (["/p"], set()),
         (["-E", "A=1", "--truss", "--osrelease", "13.5", "env"], set()),
         (["--engine", "ptrace", "/p"], {"lsf._trace"}),
-        (["--root", "/", "/p"], {"lsf.view"}),
-        (["--root", "/tmp/lsf-import-test", "--isolated", "/p"], {"lsf._namespace", "lsf.view"}),
-        (["--root", "/tmp/lsf-import-test", "/p"], {"lsf._namespace", "lsf.view", "lsf.hostetc"}),
+        (["--root", "/", "/p"], {"lsf.roots", "lsf.view"}),
+        (["--root", "/tmp/lsf-import-test", "--isolated", "/p"], {"lsf._namespace", "lsf.roots", "lsf.view"}),
+        (["--root", "/tmp/lsf-import-test", "/p"], {"lsf._namespace", "lsf.roots", "lsf.view", "lsf.hostetc"}),
         (["--frob"], set()),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
