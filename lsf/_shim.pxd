@@ -36,6 +36,10 @@ cdef extern from "shim/runtime.h" nogil:
         uint32_t umtx_shared_waiters
         int64_t umtx_min_timeout
         uint32_t sugid
+        char login[36]
+        uint32_t nice_beyond, cpuset
+        uint32_t ctl[8]
+        uint32_t osrel
 
     ctypedef struct area_t "struct area":
         area_t *self

@@ -46,15 +46,16 @@ cdef void free_other_areas(area_t *area) noexcept nogil:
             return              # areas are mapped in order
 
 
-cdef long fork_with(frame_t *frame, area_t *area, uint64_t flags) noexcept nogil:
-    """clone without CLONE_VM: the parent gets the child's pid, the child 0 (and 1 in rdx)."""
+cdef long fork_with(frame_t *frame, area_t *area, uint64_t flags, int *pidfd) noexcept nogil:
+    """clone without CLONE_VM: the parent gets the child's pid, the child 0 (and 1 in rdx). With CLONE_PIDFD the parent
+    finds the descriptor in *pidfd."""
     cdef process_t *proc = area.proc
     cdef long result
     block_all(NULL)
     if area.deferred:
         return -ERESTARTNOINTR         # a signal came before the fork: it is delivered first
     locks_acquire(proc)
-    result = linux_syscall5(SYS_clone, flags, 0, 0, 0, 0)
+    result = linux_syscall5(SYS_clone, flags, 0, <uint64_t> pidfd, 0, 0)
     if result == 0:
         locks_release(proc)
         proc.pid = <int> linux_syscall0(SYS_getpid)
@@ -74,7 +75,7 @@ cdef long fork_with(frame_t *frame, area_t *area, uint64_t flags) noexcept nogil
 
 
 cdef public long sys_fork(frame_t *frame, area_t *area) noexcept nogil:
-    return fork_with(frame, area, LINUX_SIGCHLD_EXIT)
+    return fork_with(frame, area, LINUX_SIGCHLD_EXIT, NULL)
 
 
 cdef public long vfork_prepare(frame_t *frame, area_t *area) noexcept nogil:

@@ -21,6 +21,8 @@ cdef enum:
     CPUSET_BYTES_MIN = 32
     RLIM_INFINITY = 0x7fffffffffffffff
     LINUX_RLIM_INFINITY = 0xffffffffffffffffUL
+    DOMAINSET_BYTES = 32
+    DOMAINSET_BYTES_MAX = 128
 
 
 cdef inline int64_t limit_from_linux(uint64_t limit) noexcept nogil:
@@ -136,4 +138,123 @@ cdef public long sys_cpuset_getaffinity(frame_t *frame, area_t *area) noexcept n
         return -EFAULT
     if size > CPUSET_BYTES:
         return zero_guest(out + CPUSET_BYTES, size - CPUSET_BYTES)
+    return 0
+
+
+cdef long affinity_apply(area_t *area, uint32_t which, int64_t id_, const unsigned char *mask, uint64_t size) noexcept nogil:
+    """Bind a thread, or every thread of a process."""
+    cdef proc_walk_t walk
+    cdef char path[32]
+    cdef int pid, tid
+    cdef long result
+    if which == CPU_WHICH_TID or which == CPU_WHICH_TIDPID:
+        return linux_syscall3(SYS_sched_setaffinity, 0 if id_ == -1 else <uint64_t> id_, size, <uint64_t> mask)
+    pid = area.proc.pid if id_ == -1 else <int> id_
+    result = linux_syscall3(SYS_sched_setaffinity, pid, size, <uint64_t> mask)
+    if is_error(result):
+        return result
+    proc_path(path, sizeof(path), pid, b"task")
+    if walk_begin(&walk, path) == 0:
+        while True:
+            tid = walk_next(&walk)
+            if tid < 0:
+                break
+            linux_syscall3(SYS_sched_setaffinity, tid, size, <uint64_t> mask)
+    return 0
+
+
+cdef public long sys_cpuset_setaffinity(frame_t *frame, area_t *area) noexcept nogil:
+    cdef unsigned char mask[CPUSET_BYTES]
+    cdef unsigned char byte
+    cdef uint32_t level = <uint32_t> frame.arg[0], which = <uint32_t> frame.arg[1]
+    cdef uint64_t size = frame.arg[3], i
+    cdef bint empty = True
+    cdef long result
+    if size == 0 or size > 4096:
+        return -ERANGE
+    memset(mask, 0, sizeof(mask))
+    if copyin(frame.arg[4], mask, size if size < CPUSET_BYTES else CPUSET_BYTES) < 0:
+        return -EFAULT
+    for i in range(CPUSET_BYTES, size):
+        if copyin(frame.arg[4] + i, &byte, 1) < 0:
+            return -EFAULT
+        if byte != 0:
+            return -EINVAL
+    for i in range(CPUSET_BYTES):
+        if mask[i] != 0:
+            empty = False
+    if level < CPU_LEVEL_ROOT or level > CPU_LEVEL_WHICH or which < CPU_WHICH_TID or which > CPU_WHICH_TIDPID:
+        return -EINVAL
+    if empty:
+        return -EDEADLK
+    if level == CPU_LEVEL_ROOT:
+        return -EPERM
+    if which == CPU_WHICH_CPUSET or which == CPU_WHICH_DOMAIN:
+        which = CPU_WHICH_PID
+    elif which != CPU_WHICH_TID and which != CPU_WHICH_PID and which != CPU_WHICH_TIDPID:
+        return -EPERM if which == CPU_WHICH_JAIL else -ESRCH
+    result = affinity_apply(area, which, -1 if frame.arg[1] == CPU_WHICH_CPUSET else <int64_t> frame.arg[2], mask, CPUSET_BYTES)
+    return -EDEADLK if result == -EINVAL else result
+
+
+# Sets are numbers only: 0 for all processors, 1 for the first set, and one that cpuset(2) makes, named after its process.
+
+cdef public long sys_cpuset(frame_t *frame, area_t *area) noexcept nogil:
+    area.proc.cpuset = area.proc.pid
+    return store_guest32(frame.arg[0], area.proc.cpuset)
+
+
+cdef public long sys_cpuset_getid(frame_t *frame, area_t *area) noexcept nogil:
+    cdef uint32_t level = <uint32_t> frame.arg[0], which = <uint32_t> frame.arg[1]
+    if level == CPU_LEVEL_WHICH and which != CPU_WHICH_CPUSET:
+        return -EINVAL
+    if level < CPU_LEVEL_ROOT or level > CPU_LEVEL_WHICH:
+        return -EINVAL
+    if which < CPU_WHICH_TID or which > CPU_WHICH_TIDPID or which == CPU_WHICH_IRQ \
+            or which == CPU_WHICH_INTRHANDLER or which == CPU_WHICH_ITHREAD:
+        return -EINVAL
+    if level == CPU_LEVEL_ROOT:
+        return store_guest32(frame.arg[3], 0)
+    return store_guest32(frame.arg[3], area.proc.cpuset if area.proc.cpuset else 1)
+
+
+cdef public long sys_cpuset_setid(frame_t *frame, area_t *area) noexcept nogil:
+    cdef uint32_t set_ = <uint32_t> frame.arg[2]
+    if <uint32_t> frame.arg[0] != CPU_WHICH_PID:
+        return -EINVAL
+    if set_ > 1 and set_ != area.proc.cpuset:
+        return -ESRCH
+    if <int64_t> frame.arg[1] == -1 or <int64_t> frame.arg[1] == area.proc.pid:
+        area.proc.cpuset = 0 if set_ <= 1 else set_
+    return 0
+
+
+cdef public long sys_cpuset_getdomain(frame_t *frame, area_t *area) noexcept nogil:
+    """One memory domain, number 0, taken from first (DOMAINSET_POLICY_FIRSTTOUCH)."""
+    cdef uint64_t size = frame.arg[3]
+    cdef uint32_t level = <uint32_t> frame.arg[0], which = <uint32_t> frame.arg[1]
+    cdef uint64_t one = 1
+    if level < CPU_LEVEL_ROOT or level > CPU_LEVEL_WHICH or which < CPU_WHICH_TID or which > CPU_WHICH_TIDPID:
+        return -EINVAL
+    if size < DOMAINSET_BYTES or size > DOMAINSET_BYTES_MAX:
+        return -ERANGE
+    if copyout(&one, frame.arg[4], 8) < 0 or zero_guest(frame.arg[4] + 8, size - 8) < 0:
+        return -EFAULT
+    return store_guest32(frame.arg[5], 2)
+
+
+cdef public long sys_cpuset_setdomain(frame_t *frame, area_t *area) noexcept nogil:
+    """Any policy over the one domain is the same."""
+    cdef uint64_t word = 0
+    cdef uint64_t size = frame.arg[3], i
+    cdef int policy = <int> frame.arg[5]
+    if size < DOMAINSET_BYTES or size > DOMAINSET_BYTES_MAX:
+        return -ERANGE
+    if policy < 1 or policy > 4:
+        return -EINVAL
+    for i in range(size // 8):
+        if fetch_guest64(frame.arg[4] + i * 8, &word) < 0:
+            return -EFAULT
+        if word != (1 if i == 0 else 0):
+            return -EINVAL
     return 0

@@ -18,6 +18,7 @@ cdef enum:
     MINCORE_CHUNK = 1024
     MAP_ALIGNMENT_MASK = 0xff000000UL
     MAP_ALIGNED_SUPER = 1 << 24
+    MAP_OLD_FLAGS = 0x60            # MAP_RENAME and MAP_NORESERVE, which never did anything
     SUPERPAGE = 2 << 20
 
 cdef enum:
@@ -109,6 +110,7 @@ cdef long map_guest(process_t *proc, uint64_t addr, uint64_t len_, uint64_t prot
     cdef int prot = word & PROT_ALL, max_prot = (word >> 16) & PROT_ALL
     cdef uint64_t align = flags & MAP_ALIGNMENT_MASK, offset, size
     cdef long linux, result
+    flags &= ~<uint32_t> MAP_OLD_FLAGS
     if word & ~<uint32_t> (PROT_ALL | PROT_ALL << 16):
         return -EINVAL
     if max_prot != 0 and prot & ~max_prot:

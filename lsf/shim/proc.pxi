@@ -1,8 +1,8 @@
-# Processes: waiting, priorities, scheduling.
-# Model: FreeBSD sys/kern/kern_exit.c (kern_wait6), kern_resource.c, p1003_1b.c.
+# Processes: waiting, process descriptors, rfork, and what a process says of itself.
+# Model: FreeBSD sys/kern/kern_exit.c (kern_wait6), kern_fork.c (sys_rfork, fork1), sys_procdesc.c, kern_uuid.c.
 
 cdef extern from "<sys/syscall.h>" nogil:
-    const long SYS_waitid, SYS_getpgid
+    const long SYS_waitid, SYS_getpgid, SYS_unshare, SYS_pidfd_send_signal, SYS_kcmp, SYS_getcpu
 
 cdef enum:
     LINUX_P_ALL = 0
@@ -15,6 +15,19 @@ cdef enum:
     CLD_TRAPPED = 4
     CLD_STOPPED = 5
     CLD_CONTINUED = 6
+    SIGCONT = 19
+    FREEBSD_P_PPID = 1
+    FREEBSD_P_SID = 3
+    PD_DAEMON = 1
+    PD_CLOEXEC = 2
+    CLONE_PIDFD = 0x1000
+    KERN_KCMP_FILE = 100
+    UUIDS_MAX = 2048
+
+cdef enum:
+    RFSPAWN = 0x80000000UL
+    RFKNOWN = 0x1ff97074UL          # RFFLAGS and the signal's number
+    RFKERNELONLY = 0x10060000UL
 
 # What waitid says of a child.
 cdef struct child_t:
@@ -25,12 +38,16 @@ cdef struct child_t:
 
 
 cdef long wait_child(int idtype, int64_t id_, long options, child_t *child) noexcept nogil:
-    """waitid(2) of Linux; child.pid is 0 where WNOHANG found none. 0 or a negative errno."""
+    """waitid(2) of Linux; child.pid is 0 where WNOHANG found none. 0 or a negative errno.
+
+    As on FreeBSD, a child that does not end with SIGCHLD (pdfork) is found only when it is asked for."""
     cdef linux_siginfo info
     cdef long result
     memset(&info, 0, sizeof(info))
     memset(child, 0, sizeof(child_t))
-    result = blocking_syscall(SYS_waitid, idtype, <uint64_t> id_, <uint64_t> &info, options | LINUX_WALL,
+    if idtype == LINUX_P_PID:
+        options |= LINUX_WALL
+    result = blocking_syscall(SYS_waitid, idtype, <uint64_t> id_, <uint64_t> &info, options,
                               <uint64_t> &child.usage, 0)
     if is_error(result):
         return result
@@ -41,17 +58,22 @@ cdef long wait_child(int idtype, int64_t id_, long options, child_t *child) noex
     return 0
 
 
+cdef int child_signal(child_t *child) noexcept nogil:
+    """FreeBSD's number of the signal that killed, stopped or continued a child."""
+    if child.code == CLD_CONTINUED:
+        return SIGCONT
+    return lsf_signal_from_linux[child.status & 0x7f] if child.status & 0x7f <= 64 else 0
+
+
 cdef int wait_status(child_t *child) noexcept nogil:
     """FreeBSD's status word."""
-    cdef int signo
     if child.code == CLD_EXITED:
         return (child.status & 0xff) << 8
     if child.code == CLD_CONTINUED:
-        return 19                               # SIGCONT
-    signo = lsf_signal_from_linux[child.status & 0x7f] if child.status & 0x7f <= 64 else 0
+        return SIGCONT
     if child.code == CLD_STOPPED or child.code == CLD_TRAPPED:
-        return signo << 8 | 0x7f
-    return signo | (0x80 if child.code == CLD_DUMPED else 0)
+        return child_signal(child) << 8 | 0x7f
+    return child_signal(child) | (0x80 if child.code == CLD_DUMPED else 0)
 
 
 cdef public long sys_wait4(frame_t *frame, area_t *area) noexcept nogil:
@@ -77,3 +99,241 @@ cdef public long sys_wait4(frame_t *frame, area_t *area) noexcept nogil:
     if frame.arg[3] != 0 and copyout(&child.usage, frame.arg[3], sizeof(freebsd_rusage)) < 0:
         return -EFAULT
     return child.pid
+
+
+cdef public long sys_wait6(frame_t *frame, area_t *area) noexcept nogil:
+    cdef child_t child
+    cdef freebsd_wrusage usage
+    cdef freebsd_siginfo info
+    cdef int idtype = freebsd_to_linux_idtype(<int> frame.arg[0])
+    cdef int64_t id_ = <int64_t> frame.arg[1]
+    cdef uint32_t word = <uint32_t> frame.arg[3]
+    cdef long options = freebsd_to_linux_wait_options(word)
+    cdef long result
+    if options < 0 or word & (FREEBSD_WEXITED | FREEBSD_WUNTRACED | FREEBSD_WCONTINUED | FREEBSD_WTRAPPED) == 0:
+        return -EINVAL
+    if idtype < 0:
+        return -ECHILD                  # by session, user, group: Linux cannot; FreeBSD finds none by the rest
+    if options & (FREEBSD_WUNTRACED | 4 | 8) == 0:
+        options |= FREEBSD_WUNTRACED    # WTRAPPED alone
+    if <int> id_ == 0 and (idtype == LINUX_P_PID or idtype == LINUX_P_PGID):
+        idtype = LINUX_P_PGID
+        id_ = linux_syscall1(SYS_getpgid, 0)
+    result = wait_child(idtype, id_, options, &child)
+    if result < 0:
+        return restartable(result)
+    if child.pid != 0:
+        if frame.arg[2] != 0 and store_guest32(frame.arg[2], wait_status(&child)) < 0:
+            return -EFAULT
+        if frame.arg[4] != 0:
+            memset(&usage, 0, sizeof(usage))
+            memcpy(&usage.wru_self, &child.usage, sizeof(freebsd_rusage))
+            if copyout(&usage, frame.arg[4], sizeof(usage)) < 0:
+                return -EFAULT
+    if frame.arg[5] != 0:
+        memset(&info, 0, sizeof(info))
+        if child.pid != 0:
+            info.si_signo = SIGCHLD
+            info.si_code = child.code
+            info.si_pid = child.pid
+            info.si_uid = child.uid
+            info.si_status = child.status if child.code == CLD_EXITED else child_signal(&child)
+        if copyout(&info, frame.arg[5], sizeof(info)) < 0:
+            return -EFAULT
+    return child.pid
+
+
+cdef public long sys_rfork(frame_t *frame, area_t *area) noexcept nogil:
+    """fork with a choice of what is shared. Sharing memory or signal handlers is refused: see the table."""
+    cdef uint32_t flags = <uint32_t> frame.arg[0], signo = flags >> 20 & 0xff
+    cdef uint64_t clone_flags = LINUX_SIGCHLD_EXIT
+    cdef long result
+    if flags & ~<uint32_t> RFKNOWN or flags & RFSPAWN:
+        return -EINVAL                  # libc takes vfork then
+    if signo != 0 and not flags & FREEBSD_RFTSIGZMB:
+        return -EINVAL
+    if flags & (FREEBSD_RFFDG | FREEBSD_RFCFDG) == FREEBSD_RFFDG | FREEBSD_RFCFDG:
+        return -EINVAL
+    if flags & FREEBSD_RFTSIGZMB and signo > SIGNAL_MAX:
+        return -EINVAL
+    if flags & (FREEBSD_RFMEM | FREEBSD_RFSIGSHARE | FREEBSD_RFTHREAD | FREEBSD_RFNOWAIT | FREEBSD_RFLINUXTHPN):
+        return -EINVAL
+    if not flags & FREEBSD_RFPROC:
+        if flags & (FREEBSD_RFFDG | FREEBSD_RFCFDG):
+            result = linux_syscall1(SYS_unshare, CLONE_FILES)
+            if is_error(result):
+                return result
+            if flags & FREEBSD_RFCFDG:
+                close_visible(area.proc, 0, 0xffffffffUL, 0)
+        return 0
+    if flags & FREEBSD_RFTSIGZMB:
+        clone_flags = lsf_signal_to_linux[signo]
+    if not flags & (FREEBSD_RFFDG | FREEBSD_RFCFDG):
+        clone_flags |= CLONE_FILES
+    result = fork_with(frame, area, clone_flags, NULL)
+    if result == 0 and flags & FREEBSD_RFCFDG:
+        close_visible(area.proc, 0, 0xffffffffUL, 0)
+    return result
+
+
+cdef public long sys_pdfork(frame_t *frame, area_t *area) noexcept nogil:
+    """fork that also gives a process descriptor, which is a Linux pidfd."""
+    cdef uint32_t flags = <uint32_t> frame.arg[1]
+    cdef int pidfd = -1
+    cdef uaddr out = frame.arg[0]
+    cdef long result
+    if flags & ~<uint32_t> (PD_DAEMON | PD_CLOEXEC):
+        return -EINVAL
+    result = fork_with(frame, area, CLONE_PIDFD, &pidfd)
+    if is_error(result) or result == 0:
+        return result
+    if not flags & PD_CLOEXEC:
+        linux_syscall3(SYS_fcntl, pidfd, 2, 0)
+    store_guest32(out, pidfd)
+    return result
+
+
+cdef long pidfd_process(process_t *proc, int fd) noexcept nogil:
+    """The process that a process descriptor stands for: its pid, or -EBADF, or -EINVAL for another descriptor."""
+    cdef char path[48]
+    cdef char text[512]
+    cdef const char *at
+    cdef int64_t pid = 0
+    cdef uint64_t end
+    if descriptor_is_hidden(proc, fd) or is_error(linux_syscall2(SYS_fcntl, fd, 1)):
+        return -EBADF
+    end = append(path, 0, sizeof(path), b"/proc/self/fdinfo/")
+    append_number(path, end, sizeof(path), <uint32_t> fd, 10)
+    if read_file(path, text, sizeof(text)) < 0:
+        return -EINVAL
+    at = find_text(text, b"Pid:")
+    if at == NULL:
+        return -EINVAL
+    parse_number(at, &pid)
+    return pid if pid > 0 else -ESRCH
+
+
+cdef public long sys_pdgetpid(frame_t *frame, area_t *area) noexcept nogil:
+    cdef long pid = pidfd_process(area.proc, <int> frame.arg[0])
+    return pid if pid < 0 else store_guest32(frame.arg[1], <uint32_t> pid)
+
+
+cdef public long sys_pdkill(frame_t *frame, area_t *area) noexcept nogil:
+    cdef int linux = linux_signal_number(frame.arg[1])
+    cdef long result
+    if linux < 0:
+        return -EINVAL
+    if descriptor_is_hidden(area.proc, <int> frame.arg[0]):
+        return -EBADF
+    return linux_syscall4(SYS_pidfd_send_signal, frame.arg[0], linux, 0, 0)
+
+
+cdef public long sys_abort2(frame_t *frame, area_t *area) noexcept nogil:
+    """Die by SIGABRT with a reason for the log; by SIGKILL when the arguments are wrong."""
+    cdef char reason[256]
+    cdef bint good = 0 <= <int> frame.arg[1] <= 16 and copyinstr(frame.arg[0], reason, sizeof(reason), NULL) == 0
+    if good:
+        complain(b"abort2: ", reason, NULL, NULL)
+    kill_self(area, LINUX_SIGABRT if good else 9)
+    return 0
+
+
+cdef public long sys_uuidgen(frame_t *frame, area_t *area) noexcept nogil:
+    """UUIDs of version 1: the time, a random clock sequence and a random multicast node."""
+    cdef unsigned char uuid[16]
+    cdef unsigned char random[8]
+    cdef linux_timespec now
+    cdef uint64_t time
+    cdef int count = <int> frame.arg[1], i
+    if count < 1 or count > UUIDS_MAX:
+        return -EINVAL
+    linux_syscall3(SYS_getrandom, <uint64_t> random, sizeof(random), 0)
+    linux_syscall2(SYS_clock_gettime, LINUX_CLOCK_REALTIME, <uint64_t> &now)
+    # 100 ns since the Gregorian calendar began (15 October 1582)
+    time = (<uint64_t> now.tv_sec + 12219292800UL) * 10000000 + <uint64_t> now.tv_nsec // 100
+    for i in range(count):
+        (<uint32_t *> uuid)[0] = <uint32_t> time
+        (<uint16_t *> uuid)[2] = <uint16_t> (time >> 32)
+        (<uint16_t *> uuid)[3] = <uint16_t> ((time >> 48 & 0xfff) | 0x1000)
+        uuid[8] = (random[0] & 0x3f) | 0x80
+        uuid[9] = random[1]
+        memcpy(&uuid[10], &random[2], 6)
+        uuid[10] |= 1
+        if copyout(uuid, frame.arg[0] + <uint64_t> i * 16, 16) < 0:
+            return -EFAULT
+        time += 1
+    return 0
+
+
+cdef public long sys_sched_getcpu(frame_t *frame, area_t *area) noexcept nogil:
+    cdef uint32_t cpu = 0
+    cdef long result = linux_syscall3(SYS_getcpu, <uint64_t> &cpu, 0, 0)
+    return result if is_error(result) else cpu
+
+
+cdef public long sys_kcmp(frame_t *frame, area_t *area) noexcept nogil:
+    """Compare what two processes share; Linux counts the kinds otherwise."""
+    cdef int kind = <int> frame.arg[2], linux
+    if kind == 100 or kind == 101:      # KCMP_FILE, KCMP_FILEOBJ
+        linux = 0
+    elif kind == 102:                   # KCMP_FILES
+        linux = 2
+    elif kind == 103:                   # KCMP_SIGHAND
+        linux = 4
+    elif kind == 104:                   # KCMP_VM
+        linux = 1
+    else:
+        return -EINVAL
+    return linux_syscall5(SYS_kcmp, frame.arg[0], frame.arg[1], linux, frame.arg[3], frame.arg[4])
+
+
+cdef public long sys_setfib(frame_t *frame, area_t *area) noexcept nogil:
+    """There is one routing table (net.fibs)."""
+    return 0 if <int> frame.arg[0] == 0 else -EINVAL
+
+
+cdef public long sys_kldnext(frame_t *frame, area_t *area) noexcept nogil:
+    """No module is loaded: after the start (0) comes nothing."""
+    return 0 if <int> frame.arg[0] == 0 else -ENOENT
+
+
+cdef public long sys_modnext(frame_t *frame, area_t *area) noexcept nogil:
+    return 0 if <int> frame.arg[0] == 0 else -ENOENT
+
+
+cdef public long sys_kenv(frame_t *frame, area_t *area) noexcept nogil:
+    """An empty kernel environment."""
+    cdef uint32_t what = <uint32_t> frame.arg[0]
+    if 3 <= what <= 5:                  # KENV_DUMP and its kin
+        return 0
+    if what == 0:                       # KENV_GET
+        return -ENOENT
+    return -EPERM if what <= 2 else -EINVAL
+
+
+cdef public long sys_freebsd4_getdomainname(frame_t *frame, area_t *area) noexcept nogil:
+    cdef linux_utsname name
+    cdef uint64_t size
+    linux_syscall1(SYS_uname, <uint64_t> &name)
+    if string_equal(name.domainname, b"(none)"):
+        name.domainname[0] = 0
+    size = string_length(name.domainname) + 1
+    if <int> frame.arg[1] < 0:
+        return -EINVAL
+    return copyout(name.domainname, frame.arg[0], size if size < frame.arg[1] else frame.arg[1])
+
+
+cdef public long sys_freebsd4_uname(frame_t *frame, area_t *area) noexcept nogil:
+    """Five names of 32 bytes."""
+    cdef char names[5][32]
+    cdef linux_utsname name
+    cdef char version[64]
+    memset(names, 0, sizeof(names))
+    linux_syscall1(SYS_uname, <uint64_t> &name)
+    append(names[0], 0, 32, b"FreeBSD")
+    append(names[1], 0, 32, name.nodename)
+    release_text(area.proc.osreldate, names[2], 32)
+    version_text(area.proc.osreldate, version, sizeof(version))
+    append(names[3], 0, 32, version)
+    append(names[4], 0, 32, b"amd64")
+    return copyout(names, frame.arg[0], sizeof(names))

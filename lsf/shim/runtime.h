@@ -108,6 +108,11 @@ struct process {
     void *events;               /* event.pxi's */
     void *threads;              /* thread.pxi's */
     uint32_t sugid;             /* cred.pxi's: user or group ids changed since the program was executed */
+    char login[36];             /* cred.pxi's: the session's login name, empty until somebody asks */
+    uint32_t nice_beyond;       /* sched.pxi's: the priority was set to 20, which Linux has not */
+    uint32_t cpuset;            /* limit.pxi's: the number of the processor set, 0 for the first */
+    uint32_t ctl[8];            /* procctl.pxi's: what was set, by kind */
+    uint32_t osrel;             /* the release that the program was built for, from its note */
     uint32_t umtx_shared_waiters;   /* threads in a WAIT that is not _PRIVATE */
     int64_t umtx_min_timeout;   /* nanoseconds */
     uint64_t spare[32];

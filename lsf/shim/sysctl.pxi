@@ -193,8 +193,8 @@ cdef public long sys___sysctlbyname(frame_t *frame, area_t *area) noexcept nogil
     cdef uint32_t length = 0
     cdef uint64_t size = frame.arg[1]
     cdef long result
-    if size >= SYSCTL_NAME_MAX or size == 0:
-        return -ENAMETOOLONG
+    if size > SYSCTL_NAME_MAX or size == 0:
+        return -EINVAL
     if copyin(frame.arg[0], text, size) < 0:
         return -EFAULT
     result = sysctl_by_name(text, size, name, &length)

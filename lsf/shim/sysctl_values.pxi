@@ -10,51 +10,6 @@ cdef enum:
     FSCALE = 2048
 
 
-cdef long read_file(const char *path, char *buffer, uint64_t size) noexcept nogil:
-    """A file's beginning, NUL-terminated: its length, or a negative errno."""
-    cdef long fd = linux_syscall3(SYS_open, <uint64_t> path, 0o2000000, 0), got
-    cdef uint64_t at = 0
-    if is_error(fd):
-        return fd
-    while at + 1 < size:
-        got = linux_syscall3(SYS_read, fd, <uint64_t> buffer + at, size - 1 - at)
-        if got <= 0:
-            break
-        at += got
-    linux_syscall1(SYS_close, fd)
-    buffer[at] = 0
-    return at
-
-
-cdef const char *parse_number(const char *text, int64_t *value) noexcept nogil:
-    """Read a decimal number after blanks; where the text goes on."""
-    cdef bint negative = False
-    value[0] = 0
-    while text[0] == 32 or text[0] == 9 or text[0] == 10:
-        text += 1
-    if text[0] == 45:
-        negative = True
-        text += 1
-    while 48 <= text[0] <= 57:
-        value[0] = value[0] * 10 + (text[0] - 48)
-        text += 1
-    if negative:
-        value[0] = -value[0]
-    return text
-
-
-cdef const char *find_text(const char *text, const char *wanted) noexcept nogil:
-    """What follows the first line that starts with `wanted`; NULL when none does."""
-    while text[0] != 0:
-        if string_starts(text, wanted):
-            return text + string_length(wanted)
-        while text[0] != 0 and text[0] != 10:
-            text += 1
-        if text[0] == 10:
-            text += 1
-    return NULL
-
-
 cdef public long sysctl_file(sysctl_request_t *request) noexcept nogil:
     """A number in a file of /proc: field in the value's highest byte, below it what to say without the file."""
     cdef char text[256]

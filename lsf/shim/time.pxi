@@ -3,6 +3,7 @@
 
 cdef extern from "<sys/syscall.h>" nogil:
     const long SYS_clock_gettime, SYS_clock_getres, SYS_clock_nanosleep, SYS_getrusage, SYS_setitimer, SYS_getitimer
+    const long SYS_timer_create, SYS_timer_delete, SYS_adjtimex
 
 cdef enum:
     NANOSECONDS = 1000000000
@@ -25,6 +26,8 @@ cdef int linux_clock(uint32_t clock_id) noexcept nogil:
     cdef int32_t id_
     if clock_id & CPUCLOCK_BIT:
         id_ = <int32_t> (clock_id & CPUCLOCK_ID_MASK)
+        if id_ >= 1 << 28:
+            return LSF_UNKNOWN      # no Linux process has such a number
         return (~id_ << 3) | (2 if clock_id & CPUCLOCK_PROCESS_BIT else 6)
     return freebsd_to_linux_clock(<int> clock_id)
 
@@ -175,3 +178,85 @@ cdef public long sys_setitimer(frame_t *frame, area_t *area) noexcept nogil:
     if frame.arg[1] == 0:
         return linux_syscall2(SYS_getitimer, frame.arg[0], frame.arg[2])
     return linux_syscall3(SYS_setitimer, frame.arg[0], frame.arg[1], frame.arg[2])
+
+
+# POSIX timers are Linux's own; what differs is struct sigevent.
+
+cdef public long sys_ktimer_create(frame_t *frame, area_t *area) noexcept nogil:
+    cdef freebsd_sigevent event
+    cdef uint64_t linux_event[8]
+    cdef int linux = 0, timer = 0, notify
+    cdef uint32_t clock_id = <uint32_t> frame.arg[0]
+    cdef long result
+    if clock_id != FREEBSD_CLOCK_REALTIME and clock_id != FREEBSD_CLOCK_MONOTONIC:
+        return -EINVAL
+    memset(linux_event, 0, sizeof(linux_event))
+    if frame.arg[1] != 0:
+        if copyin(frame.arg[1], &event, sizeof(event)) < 0:
+            return -EFAULT
+        notify = event.sigev_notify
+        if notify != FREEBSD_SIGEV_NONE and notify != FREEBSD_SIGEV_SIGNAL and notify != FREEBSD_SIGEV_THREAD_ID:
+            return -EINVAL
+        if notify != FREEBSD_SIGEV_NONE:
+            linux = linux_signal_number(event.sigev_signo)
+            if linux <= 0:
+                return -EINVAL
+        # union sigval, signo, notify (SIGNAL 0, NONE 1, THREAD_ID 4), thread
+        linux_event[0] = event.sigev_value
+        (<int *> linux_event)[2] = linux
+        (<int *> linux_event)[3] = (1 if notify == FREEBSD_SIGEV_NONE else 0 if notify == FREEBSD_SIGEV_SIGNAL else 4)
+        if notify == FREEBSD_SIGEV_THREAD_ID:
+            (<int *> linux_event)[4] = <int> event.sigev_un[0]
+    result = linux_syscall3(SYS_timer_create, freebsd_to_linux_clock(<int> clock_id),
+                            <uint64_t> linux_event if frame.arg[1] != 0 else 0, <uint64_t> &timer)
+    if is_error(result):
+        return result
+    if store_guest32(frame.arg[2], <uint32_t> timer) < 0:
+        linux_syscall1(SYS_timer_delete, timer)
+        return -EFAULT
+    return 0
+
+
+cdef public long sys_adjtime(frame_t *frame, area_t *area) noexcept nogil:
+    """What is left of the last adjustment may be read; to adjust is refused."""
+    cdef int64_t timex[32]
+    cdef freebsd_timeval left
+    cdef long result
+    if frame.arg[0] != 0:
+        return -EPERM
+    if frame.arg[1] == 0:
+        return 0
+    memset(timex, 0, sizeof(timex))
+    (<uint32_t *> timex)[0] = 0xa001        # ADJ_OFFSET_SS_READ
+    result = linux_syscall1(SYS_adjtimex, <uint64_t> timex)
+    if is_error(result):
+        return result
+    left.tv_sec = timex[1] // 1000000
+    left.tv_usec = timex[1] - left.tv_sec * 1000000
+    return copyout(&left, frame.arg[1], sizeof(left))
+
+
+cdef struct freebsd_ntptimeval:
+    freebsd_timespec time
+    int64_t maxerror, esterror, tai
+    int32_t time_state, pad
+
+
+cdef public long sys_ntp_gettime(frame_t *frame, area_t *area) noexcept nogil:
+    """Linux's clock discipline, read only."""
+    cdef int64_t timex[32]
+    cdef freebsd_ntptimeval out
+    cdef long state
+    memset(timex, 0, sizeof(timex))
+    memset(&out, 0, sizeof(out))
+    state = linux_syscall1(SYS_adjtimex, <uint64_t> timex)
+    if is_error(state):
+        return state
+    read_clock(area.proc, FREEBSD_CLOCK_REALTIME, &out.time)
+    out.maxerror = timex[3]
+    out.esterror = timex[4]
+    out.tai = (<int32_t *> timex)[40]
+    out.time_state = <int32_t> state
+    if copyout(&out, frame.arg[0], sizeof(out)) < 0:
+        return -EFAULT
+    return state

@@ -213,7 +213,7 @@ TEST(wait6)
 	CHECK_EQ(WTERMSIG(status), SIGTERM);
 	/* Nothing to wait for is no question. */
 	CHECK_ERR(sys(SYS_wait6, P_ALL, 0, &status, WNOHANG, NULL, NULL), EINVAL);
-	CHECK_ERR(sys(SYS_wait6, 99, 0, &status, WEXITED, NULL, NULL), EINVAL);
+	CHECK_ERR(sys(SYS_wait6, 99, 0, &status, WEXITED, NULL, NULL), ECHILD);
 }
 
 TEST(wait6_nothing_yet)
