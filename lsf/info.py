@@ -13,7 +13,7 @@ from typing import Any
 from lsf import roots
 from lsf._info import elf as elf_module
 from lsf._info.elf import BadFile, Elf
-from lsf._info.rtld import STANDARD_PATH, Library, Loader, Version, View
+from lsf._info.rtld import STANDARD_PATH, Library, Loader, Version, View, absolute
 from lsf.roots import INSTALL_HINT, RootError
 
 SEARCH_PATH = "/sbin:/bin:/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin"
@@ -138,11 +138,11 @@ def _explain_elf(info: Info, view: View) -> str:
 def _locate(program: str, view: View) -> str:
     """A program's path as its world names it: a bare name is looked for as execvp(3) does."""
     if "/" in program:
-        return os.path.normpath(os.path.join(os.getcwd(), program))
+        return absolute(program)
     for folder in SEARCH_PATH.split(":"):
         if view.find(f"{folder}/{program}"):
             return f"{folder}/{program}"
-    here = os.path.abspath(program)
+    here = absolute(program)
     return here if os.path.exists(here) else program
 
 

@@ -43,7 +43,10 @@ def store() -> str:
     """The folder of roots, whether or not it is there. Raises RootError where no variable says where it would be."""
     place = os.environ.get("LSF_ROOTS")
     if place:
-        return os.path.abspath(place)
+        try:
+            return os.path.abspath(place)
+        except OSError as error:
+            raise RootError(f"LSF_ROOTS={place}: {error.strerror}: the current directory") from None
     data = os.environ.get("XDG_DATA_HOME", "")
     if not data.startswith("/"):  # the XDG specification: a relative path is to be ignored
         home = os.path.expanduser("~")
@@ -100,12 +103,13 @@ def installed() -> list[Root]:
 
 
 def find(name: str) -> Root | None:
-    """The root of this name; else the newest whose release begins so: 14 and 14.1 find 14.1-RELEASE."""
+    """The root of this name; else the newest whose release or name begins so: 14 and 14.1 find 14.1-RELEASE."""
     root = load(name)
-    if root is None and name:
+    if root is None and name[:1].isdigit():
         for candidate in installed():
-            if candidate.release.startswith(name) and candidate.release[len(name) : len(name) + 1] in (".", "-"):
-                return candidate
+            for known in (candidate.release, candidate.name):
+                if known.startswith(name) and known[len(name) : len(name) + 1] in ("", ".", "-"):
+                    return candidate
     return root
 
 
@@ -127,10 +131,10 @@ def resolve(name: str = "") -> str:
         if not os.path.isdir(name):
             known = ", ".join(root.name for root in installed()) or "none"
             raise RootError(f"{name}: neither a FreeBSD root ({known} in {store()}) nor a folder here")
-    path = os.path.abspath(name)
     try:
+        path = os.path.abspath(name)
         os.stat(path + "/.")
-    except OSError as error:
+    except OSError as error:  # of the current directory, too: it may have been removed
         raise RootError(f"{name}: {error.strerror}") from None
     return path
 

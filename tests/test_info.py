@@ -74,13 +74,13 @@ def world(compile, tmp_path_factory):
     library("lib/libc.so.7", source="int write(void) { return 0; }")
     library("usr/lib/libstd.so.1")
     library("usr/local/lib/liblocal.so.2")
-    library("opt/hinted/libhinted.so.1")
-    library("usr/lib/libdeep.so.1", str(root / "opt/hinted/libhinted.so.1"))
+    library("compat/hinted/libhinted.so.1")
+    library("usr/lib/libdeep.so.1", str(root / "compat/hinted/libhinted.so.1"))
     library("app/lib/liborigin.so.1", str(root / "usr/local/lib/liblocal.so.2"))
     library("lib/libssl.so.111")
     compile(root / "libexec/ld-elf.so.1", "void _start(void) {}", "-shared", "-fPIC")
     (root / "etc").mkdir()
-    (root / "etc/ld-elf.so.conf").write_text("/opt/hinted\n")
+    (root / "etc/ld-elf.so.conf").write_text("/compat/hinted\n")
     hints.write(str(root))
     libraries = [root / p for p in ("lib/libc.so.7", "usr/lib/libdeep.so.1", "app/lib/liborigin.so.1")]
     source = "int write(void); void _start(void) { write(); }"
@@ -102,7 +102,7 @@ def test_a_dynamic_program_and_where_its_libraries_are(world):
         "libc.so.7": "/lib/libc.so.7",
         "libdeep.so.1": "/usr/lib/libdeep.so.1",
         "liborigin.so.1": "/app/lib/liborigin.so.1",
-        "libhinted.so.1": "/opt/hinted/libhinted.so.1",
+        "libhinted.so.1": "/compat/hinted/libhinted.so.1",
         "liblocal.so.2": "/usr/local/lib/liblocal.so.2",
     }
     assert [(item.name, item.needed_by) for item in known.libraries][3] == ("libhinted.so.1", "/usr/lib/libdeep.so.1")
@@ -152,6 +152,20 @@ def test_a_program_outside_the_root_finds_its_own_libraries(world, compile, tmp_
     monkeypatch.chdir(program.parent)
     assert info.inspect("./test", str(world / "root")).libraries[0].path == str(own)
     assert "is not there" in info.inspect(str(program), str(world / "root"), isolated=True).problem
+
+
+def test_the_views_rules_hold(compile, tmp_path):
+    """What docs/views.md gives to the host is not looked for in the root, and the other way round."""
+    root = tmp_path / "root"
+    for place in ("opt", "lib64", "dev"):
+        compile(root / place / "libx.so.1", "int x;", "-shared", "-fPIC", "-Wl,-soname,libx.so.1")
+    merged, isolated = rtld.View(str(root)), rtld.View(str(root), isolated=True)
+    assert merged.find("/opt/libx.so.1") == "" and isolated.find("/opt/libx.so.1") == str(root / "opt/libx.so.1")
+    assert merged.find("/lib64/libx.so.1") == isolated.find("/lib64/libx.so.1") == str(root / "lib64/libx.so.1")
+    assert merged.find("/dev/libx.so.1") == isolated.find("/dev/libx.so.1") == ""
+    assert merged.find("/dev/null") == isolated.find("/dev/null") == "/dev/null"
+    assert merged.find(str(root / "opt/libx.so.1")) and not isolated.find(str(root / "opt/libx.so.1"))
+    assert rtld.View().find("/bin") == os.path.realpath("/bin")
 
 
 @pytest.mark.parametrize(
@@ -322,7 +336,7 @@ def test_output_for_people_and_programs(world, capsys, monkeypatch, tmp_path):
     assert lsfctl.main(["info", "--root", root, "/app/bin/prog"]) == 0
     out = capsys.readouterr().out
     for words in ("FreeBSD, by its note", "FreeBSD 14.1 (1401000)", "dynamic PIE", "runpath      $ORIGIN/../lib",
-                  "libhinted.so.1  /opt/hinted/libhinted.so.1  for /usr/lib/libdeep.so.1", "Nothing is seen"):  # fmt: skip
+                  "libhinted.so.1  /compat/hinted/libhinted.so.1  for /usr/lib/libdeep.so.1", "Nothing is seen"):  # fmt: skip
         assert words in out, out
     assert lsfctl.main(["info", "--json", "--root", root, "/app/bin/prog"]) == 0
     item = json.loads(capsys.readouterr().out)

@@ -108,6 +108,29 @@ def test_release_of_a_root(root_store, tmp_path):
     assert roots.release_of(str(plain)) == roots.release_of(f"{plain}/") == "13.2-RELEASE-p4"
 
 
+def test_a_release_without_a_script(root_store, web_server, run_root):
+    """Where bin/freebsd-version is not there, the mirror's name counts as far as libc's note agrees."""
+    plain = [item for item in archives.base(number=1305000) if "freebsd-version" not in item.name]
+    for release, found in (("13.5-RELEASE", "13.5-RELEASE"), ("14.1-RELEASE", "13.5")):
+        serve_release(web_server, release, archives.txz(plain))
+        assert run_root("install", release, "--mirror", web_server.url)[0] == 0
+        assert (roots.load(release).release, roots.load(release).osreldate) == (found, 1305000)
+    assert roots.resolve("13.5") == str(root_store / "13.5-RELEASE/root")
+    assert roots.resolve("14.1") == str(root_store / "14.1-RELEASE/root")
+
+
+def test_a_current_directory_that_was_removed(root_store, run_root, tmp_path, monkeypatch):
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    fails(run_root("path", "./x"), "./x", "No such file")
+    monkeypatch.setenv("LSF_ROOTS", "relative")
+    fails(run_root("path"), "LSF_ROOTS=relative", "current directory")
+    fails(run_root("list"), "LSF_ROOTS=relative")
+    monkeypatch.chdir("/")
+
+
 @pytest.mark.parametrize("name", ["a", "14.1-RELEASE", "x_y+z", "0"])
 def test_good_names(name):
     assert roots.name_is_valid(name)
@@ -973,4 +996,4 @@ def test_progress_is_shown_on_a_terminal(root_store, web_server, tmp_path):
     shown = os.read(master, 1 << 16)
     os.close(master)
     assert (done.returncode, done.stdout) == (0, b"14.1-RELEASE\n")
-    assert b"14.1-RELEASE base.txz: 100%" in shown
+    assert b"14.1-RELEASE base.txz: 100%" in shown and b"unpacking: 3" in shown

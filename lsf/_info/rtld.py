@@ -6,6 +6,7 @@ import os
 import re
 from dataclasses import dataclass, field
 
+from lsf import view
 from lsf._info import elf as elf_module
 from lsf._info.elf import BadFile, Elf
 from lsf._roots import hints
@@ -13,46 +14,53 @@ from lsf._roots.tree import resolve_inside
 
 #: since FreeBSD 12; before, without the first
 STANDARD_PATH = ("/lib/casper", "/lib", "/usr/lib")
-#: What a root hides of the host's tree in the merged view.
-ROOT_WINS = ("bin", "sbin", "lib", "libexec", "usr", "etc", "boot", "rescue")
 MAX_OBJECTS = 2000
 
 
+def absolute(path: str) -> str:
+    """A path without dots, from the current directory; that may have been removed, and is then / here."""
+    try:
+        return os.path.abspath(path)
+    except OSError:
+        return os.path.normpath("/" + path)
+
+
 class View:
-    """The tree that a program sees: the root's, and the host's where the root's has nothing to say.
+    """The tree that a program sees, on paper (lsf/view.py makes it): the root's folders and the host's.
 
     root: the folder of a root, "" for the host's own tree; isolated: nothing of the host.
     """
 
     def __init__(self, root: str = "", isolated: bool = False) -> None:
-        self.root = os.path.abspath(root) if root else ""
+        self.root = absolute(root) if root else ""
         self.isolated = isolated
+        self._owners: dict[str, bool] = {}
 
-    def _host_shows(self, path: str) -> bool:
+    def _is_hosts(self, path: str) -> bool:
+        """Whether the view shows the host at a path; else it shows the root."""
         if not self.root:
             return True
+        top = path.split("/")[1]
         if self.isolated:
-            return False
-        top = path.lstrip("/").partition("/")[0]
-        try:
-            here = os.getcwd()
-        except OSError:
-            here = ""
-        return top not in ROOT_WINS or bool(here.strip("/")) and (path + "/").startswith(here + "/")
+            return top in view.SYSTEM
+        here = absolute(".")
+        if here != "/" and (path + "/").startswith(here + "/"):
+            return True
+        if top not in self._owners:
+            names = [{top} if os.path.lexists(f"{tree}/{top}") else set() for tree in (self.root, "")]
+            self._owners[top] = view.owners(*names).get(top, False)
+        return not self._owners[top]
 
     def find(self, path: str) -> str:
         """Where a file that a program names so lies on the host; "" where it sees none."""
-        path = os.path.normpath("/" + path)
-        if self.root:
-            try:
-                place = resolve_inside(self.root, path)
-                if os.path.exists(place):
-                    return place
-            except OSError:
-                pass
-        if self._host_shows(path) and os.path.exists(path):
-            return os.path.realpath(path)
-        return ""
+        path = os.path.normpath("/" + path.lstrip("/"))
+        if self._is_hosts(path):
+            return os.path.realpath(path) if os.path.exists(path) else ""
+        try:
+            place = resolve_inside(self.root, path)
+        except OSError:
+            return ""
+        return place if os.path.exists(place) else ""
 
     def seen(self, place: str) -> str:
         """How a program names a file of the host: the inverse of find()."""
@@ -107,9 +115,9 @@ def _folders(text: str, owner: _Object, release: str) -> list[str]:
     return [word for word in re.split("[:;]", _substitute(text, owner.path, release)) if word]
 
 
-def _libmap(view: View) -> dict[str, str]:
+def _libmap(seen: View) -> dict[str, str]:
     """The unconditional lines of etc/libmap.conf: another library for a name."""
-    place = view.find("/etc/libmap.conf") if view.root else ""
+    place = seen.find("/etc/libmap.conf") if seen.root else ""
     found: dict[str, str] = {}
     if place:
         try:
@@ -128,11 +136,11 @@ def _libmap(view: View) -> dict[str, str]:
 class Loader:
     """Loads a program's libraries as rtld would, on paper. `libraries` and `versions` say what came of it."""
 
-    def __init__(self, view: View, release: str = "", library_path: str = "") -> None:
-        self._view, self._release = view, release
+    def __init__(self, seen: View, release: str = "", library_path: str = "") -> None:
+        self._view, self._release = seen, release
         self._library_path = [word for word in re.split("[:;]", library_path) if word]
-        self._hints = view.hints()
-        self._map = _libmap(view)
+        self._hints = seen.hints()
+        self._map = _libmap(seen)
         self.libraries: list[Library] = []
         self.versions: list[Version] = []
 
@@ -207,10 +215,9 @@ class Loader:
             library.searched = self._paths(owner, main)
             paths = [f"{folder}/{wanted}" for folder in library.searched]
         for path in paths:
-            absolute = path if path.startswith("/") else os.path.join(os.getcwd(), path)
-            place = self._view.find(absolute)
+            place = self._view.find(absolute(path))
             if place:
-                library.path, library.file = os.path.normpath(absolute), place
+                library.path, library.file = absolute(path), place
                 if not os.path.isfile(place):
                     library.why = "it is not a file"
                 return library

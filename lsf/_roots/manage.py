@@ -138,16 +138,28 @@ def _write_conf(path: str, fields: dict[str, str]) -> None:
         os.fsync(file.fileno())
 
 
-def _unpack(tree: str, entries: Iterable[Entry], limits: Limits, label: str) -> Report:
+def _unpack(tree: str, entries: Iterable[Entry], options: Options, label: str) -> Report:
     """Write files into a new folder. `label` is what messages call the archive."""
     os.mkdir(tree)
-    with Writer(tree, limits) as writer, archive.blamed(label):
-        writer.add_all(entries)
+    with Writer(tree, options.limits) as writer, archive.blamed(label):
+        writer.add_all(_counted(entries, options.quiet))
         return writer.finish()
 
 
-def _make(name: str, options: Options, source: str, fill: Callable[[str], Report]) -> Root:
-    """Make a root. `fill(work)` makes the folder `root` in work; what else it leaves there vanishes."""
+def _counted(entries: Iterable[Entry], quiet: bool) -> Iterable[Entry]:
+    """Count the files as they are unpacked, on a terminal."""
+    try:
+        from tqdm import tqdm
+    except ImportError:  # of the extra `roots`; unpacking goes without
+        return entries
+    return tqdm(entries, desc="unpacking", unit=" files", disable=quiet or None, dynamic_ncols=True, mininterval=0.2)
+
+
+def _make(name: str, options: Options, source: str, fill: Callable[[str], Report], announced: str = "") -> Root:
+    """Make a root. `fill(work)` makes the folder `root` in work; what else it leaves there vanishes.
+
+    announced: the release it should be, which counts where the root itself says no more than 14.1, or nothing.
+    """
     folder = _store()
     _sweep(folder)
     work = tempfile.mkdtemp(prefix=".unpack-", dir=folder)
@@ -155,6 +167,8 @@ def _make(name: str, options: Options, source: str, fill: Callable[[str], Report
         with _held(work):
             report = fill(work)
             release, number = _complete(os.path.join(work, roots.TREE), options)
+            if not release or announced.startswith(release + "-"):
+                release, number = announced, number or identify.number_of_release(announced)
             for left in os.listdir(work):
                 if left != roots.TREE:
                     remove_path(os.path.join(work, left))
@@ -282,9 +296,10 @@ def install(release: str, options: Options, mirror: str, sha256: str = "") -> Ro
                 lambda work: _unpack(
                     os.path.join(work, roots.TREE),
                     archive.tar_entries(path, options.limits),
-                    options.limits,
+                    options,
                     f"{url}/{ARCHIVE}",
                 ),
+                announced=release,
             )
     if root.release and identify.number_of_release(root.release) != identify.number_of_release(release):
         options.say(f"note: what the mirror calls {release} says of itself that it is {root.release}")
@@ -350,9 +365,7 @@ def import_root(source: str, options: Options, tag: str = "") -> Root:
             name,
             options,
             source,
-            lambda work: _unpack(
-                os.path.join(work, roots.TREE), archive.folder_entries(source), options.limits, source
-            ),
+            lambda work: _unpack(os.path.join(work, roots.TREE), archive.folder_entries(source), options, source),
         )
     if not stat.S_ISREG(status.st_mode):
         raise RootError(f"{source}: neither a file nor a folder")
@@ -387,7 +400,7 @@ def _unpack_image(source: oci.Source, manifest: dict[str, Any], work: str, optio
 def _unpack_archive(path: str, tag: str, work: str, options: Options) -> Report:
     """Fill from a tar archive: of a root, of a folder that is one, or of an image layout."""
     beside = os.path.join(work, "beside")
-    report = _unpack(beside, archive.tar_entries(path, options.limits), options.limits, path)
+    report = _unpack(beside, archive.tar_entries(path, options.limits), options, path)
     if oci.is_layout(beside):
         return _unpack_layout(beside, tag, work, options)
     _no_tag(path, tag)
