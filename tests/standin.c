@@ -64,6 +64,9 @@ __asm__(
 	"	.long 487, 204\n"	/* cpuset_getaffinity: sched_getaffinity */
 	"	.long 488, 203\n"	/* cpuset_setaffinity: sched_setaffinity */
 	"	.long 0, 0\n"
+	/* The second trap of a site comes here; nothing is patched. */
+	"	.org entry + 0x400\n"
+	"	jmp entry\n"
 	".popsection\n"
 );
 
