@@ -164,7 +164,7 @@ def test_the_way_of_lsf_imports_nothing(tmp_path):
         env={"LSF_ROOTS": str(tmp_path)},
         check=True,
     )
-    assert done.stdout == "['__future__', 'lsf', 'lsf.roots']\n"
+    assert done.stdout == "['lsf', 'lsf.roots']\n"
 
 
 # ---------------------------------------------------------------- install
