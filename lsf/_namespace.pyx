@@ -52,15 +52,17 @@ def unshare_mounts():
         raise failed("/")
 
 
-def unshare_user():
-    """Enter a user namespace in which this process may mount and chroot, with its own user and group ids.
+def unshare_user(uid=None, gid=None):
+    """Enter a user namespace in which this process may mount and chroot, with its own user and group ids, or those given.
 
     Other ids have no name in there: setgroups is gone, and files of others belong to the overflow id. Raises OSError.
     """
-    uid, gid = os.geteuid(), os.getegid()
+    outer_uid, outer_gid = os.geteuid(), os.getegid()
+    uid = outer_uid if uid is None else uid
+    gid = outer_gid if gid is None else gid
     if c_unshare(CLONE_NEWUSER) < 0:
         raise failed()
-    for name, line in (("setgroups", "deny"), ("uid_map", f"{uid} {uid} 1"), ("gid_map", f"{gid} {gid} 1")):
+    for name, line in (("setgroups", "deny"), ("uid_map", f"{uid} {outer_uid} 1"), ("gid_map", f"{gid} {outer_gid} 1")):
         fd = os.open(f"/proc/self/{name}", os.O_WRONLY)
         try:
             os.write(fd, line.encode())

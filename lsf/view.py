@@ -16,6 +16,7 @@ from lsf import launch
 SYSTEM = ("dev", "proc")
 #: The host's in the merged view. All that is not listed is the root's where the root has it, else the host's.
 HOST = frozenset(("home", "tmp", "root", "mnt", "media", "srv", "opt"))
+BINFMT = "/proc/sys/fs/binfmt_misc"
 #: A folder without one of these is no FreeBSD root.
 EXPECTED = ("libexec", "lib", "bin", "usr", "rescue", "etc")
 
@@ -211,8 +212,41 @@ def _own_namespaces(namespace) -> None:
             return
         except PermissionError:
             pass  # a container's root without CAP_SYS_ADMIN is as a user
-    namespace.unshare_user()
+    uid, gid = os.geteuid(), os.getegid()
+    if not _can_have_binfmt():
+        namespace.unshare_user()
+        namespace.unshare_mounts()
+        return
+    # Only the root of the namespace that mounts binfmt_misc may write to it, so the user's own ids come back in another
+    # namespace inside, which looks a program's interpreter up in the outer one.
+    namespace.unshare_user(0, 0)
     namespace.unshare_mounts()
+    _register(namespace)
+    namespace.unshare_user(uid, gid)
+    namespace.unshare_mounts()
+
+
+def _can_have_binfmt() -> bool:
+    """Whether a user namespace can have a binfmt_misc of its own, and the machine's does not know LSF already."""
+    version = os.uname().release.split(".")
+    try:
+        new = (int(version[0]), int(version[1])) >= (6, 7)
+    except (IndexError, ValueError):
+        return False
+    return new and os.path.isdir(BINFMT) and not os.path.exists(BINFMT + "/lsf")
+
+
+def _register(namespace) -> None:
+    """Let Linux programs in this user namespace start FreeBSD programs. Where that fails, they do not."""
+    from lsf import binfmt_rule
+
+    try:
+        namespace.mount_binfmt(BINFMT)
+        register = os.open(BINFMT + "/register", os.O_WRONLY)
+        os.write(register, binfmt_rule.line(launch.shim_path()).encode())
+        os.close(register)
+    except (OSError, binfmt_rule.BinfmtError):
+        pass
 
 
 def _remedy() -> str:

@@ -16,13 +16,15 @@ from pathlib import Path
 import harness
 import pytest
 
-from lsf import hostetc, launch, view
+from lsf import binfmt_rule, hostetc, launch, view
+from lsf.demo import PROGRAM
 from lsf.freebsd import pwdb
 
 _namespace = pytest.importorskip("lsf._namespace", reason="the extensions are not built")
 
 NOBODY = 65534
 NULL = os.stat("/dev/null").st_rdev
+assert binfmt_rule.NAME  # loaded here: a child that is another user may not be able to read the package
 
 
 def in_child(function, user: bool = False):
@@ -362,6 +364,53 @@ def test_bind_is_read(text, source, target, read_only):
 def test_wrong_binds(text):
     with pytest.raises(launch.LaunchError, match="--bind"):
         view.Bind(text)
+
+
+# ---------------------------------------------------------------- binfmt_misc of a view's own
+
+
+@pytest.mark.parametrize("isolated", [False, True], ids=["merged", "isolated"])
+def test_a_linux_program_in_a_users_view_starts_freebsd_programs(root, place, isolated):
+    """This Python is the Linux program. The ids are still the user's, two user namespaces deep."""
+    if not namespaces_allowed(True):
+        harness.not_covered("binfmt_misc in a view", "user namespaces are not allowed here")
+    if not view._can_have_binfmt() or not PROGRAM.is_file() or harness.engine_missing("sud"):
+        harness.not_covered("binfmt_misc in a view", "Linux before 6.7, or nothing to run")
+    shutil.copy(PROGRAM, root / "bin" / "demo")
+
+    def entered():
+        view.enter(str(root), isolated)
+        reading, writing = os.pipe()
+        child = os.fork()
+        if child == 0:
+            os.dup2(writing, 1)
+            os.execv("/bin/demo", ["demo", "time", "1"])
+        os.close(writing)
+        with os.fdopen(reading) as pipe:
+            output = pipe.read()
+        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), output.strip().isdigit(), os.getuid(), os.getgid()
+
+    ids = (NOBODY, NOBODY) if os.getuid() == 0 else (os.getuid(), os.getgid())
+    assert in_child(entered, user=True) == (True, (0, True, *ids))
+
+
+@pytest.mark.parametrize(("release", "can"), [("6.6.1", False), ("5.15.0-generic", False), ("odd", False), ("6.7.0", None)])
+def test_only_linux_that_can_is_asked(monkeypatch, release, can):
+    monkeypatch.setattr(view.os, "uname", lambda: type("uname", (), {"release": release}))
+    assert view._can_have_binfmt() is (os.path.isdir(view.BINFMT) and not os.path.exists(view.BINFMT + "/lsf")
+                                       if can is None else can)  # fmt: skip
+
+
+def test_a_view_is_entered_where_binfmt_is_refused(root, monkeypatch):
+    if not namespaces_allowed(True):
+        harness.not_covered("views in a user namespace", "they are not allowed here")
+    monkeypatch.setattr(_namespace, "mount_binfmt", refuse)
+
+    def entered():
+        view.enter(str(root))
+        return Path("/usr/share/mark").read_text()
+
+    assert in_child(entered, user=True) == (True, "mine\n")
 
 
 # ---------------------------------------------------------------- where mounts are not allowed
