@@ -1,5 +1,6 @@
 /* __sysctl(2), sysctl by name, and what programs ask at their start. */
 #include "guest.h"
+#include <sys/mount.h>
 #include <sys/sysctl.h>
 #include <sys/user.h>
 #include <sys/vmmeter.h>
@@ -228,4 +229,20 @@ TEST(asked_at_start)
 		}
 	}
 	CHECK_EQ(failures, 0);
+}
+
+/* getvfsbyname(3): the kind of file system that statfs names is in the list. tar asks it. */
+TEST(file_system_types)
+{
+	static struct xvfsconf all[64];
+	struct statfs fs;
+	size_t n = sizeof(all);
+	int found = 0;
+
+	CHECK_EQ(sys(SYS_statfs, ".", &fs), 0);
+	CHECK_EQ(by_name("vfs.conflist", all, &n), 0);
+	CHECK(n > 0 && n % sizeof(all[0]) == 0);
+	for (size_t i = 0; i < n / sizeof(all[0]); i++)
+		found += guest_strcmp(all[i].vfc_name, fs.f_fstypename) == 0;
+	CHECK_EQ(found, 1);
 }

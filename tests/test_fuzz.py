@@ -1,0 +1,39 @@
+"""Random syscalls with random arguments: nothing that a program asks may be a bug of the shim's."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+
+import harness
+import pytest
+
+from lsf.freebsd import table
+
+
+def numbers() -> str:
+    """All that LSF has, and a few that it has not."""
+    there = {row.number for row in table.load() if row.state in ("full", "partial")}
+    return ",".join(map(str, sorted(there | {0, 198, 599, 1000})))
+
+
+@pytest.mark.engines("sud", "trap")
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_random_syscalls(lsf, seed):
+    program = harness.compile_guest(harness.GUESTS / "fuzz/fuzz.c", name="fuzz")
+    unshare = shutil.which("unshare")
+    if os.geteuid() != 0 or unshare is None:
+        harness.not_covered("random syscalls", "this needs root and unshare(1): they run as nobody in a namespace")
+    local = shutil.copy(program, lsf.cwd / "fuzz")
+    # Nobody must be able to come to the program and the image.
+    image = shutil.copy(lsf.image(), lsf.cwd / "shim.elf")
+    command = [unshare, "--pid", "--fork", "--kill-child", image, "--", local, "@run", str(seed), "150", numbers()]
+    done = subprocess.run(command, cwd=lsf.cwd, env=lsf.environment(None), capture_output=True, timeout=200, check=False,
+                          stdin=subprocess.DEVNULL, start_new_session=True)  # fmt: skip
+    out, error = done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace")
+    bugs = [line for line in error.splitlines() if "bug" in line]
+    lines = [line for line in out.splitlines() if line.startswith("batch")]
+    assert not bugs, "\n".join(bugs + lines)
+    assert not lines, "\n".join(lines)
+    assert done.returncode == 0, out[-2000:] + error[-2000:]
