@@ -354,3 +354,10 @@ def test_lsfctl_ends_quietly_when_its_reader_does():
     done = subprocess.run(["sh", "-c", f"{sys.executable} -m lsf.lsfctl syscalls --format json | head -1"],
                           env=environment(), capture_output=True, text=True, timeout=20, check=True)  # fmt: skip
     assert (done.stdout, done.stderr) == ("[\n", "")
+
+
+def test_the_man_page_names_every_option_and_its_twin():
+    page = (harness.TESTS.parent / "docs" / "lsf.1").read_text()
+    for option, (_, variable, _) in cli.OPTIONS.items():
+        assert "Fl " + option[1:] in page or f", {option[1:]}\n" in page, option
+        assert variable is None or f"Ev {variable}" in page
