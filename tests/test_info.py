@@ -123,6 +123,16 @@ def test_the_order_of_the_search(compile, tmp_path, monkeypatch):
     compile(root / "plain", source, needs)
     compile(root / "nodef", source, needs, "-Wl,-z,nodefaultlib")
 
+    # What a library of the program needs is looked for in the program's RPATH too, unless it has a RUNPATH of its own.
+    compile(root / "r/liby.so.1", "int y;", "-shared", "-fPIC", "-Wl,-soname,liby.so.1")
+    for name, flags in (("libwith.so.1", ["-Wl,-rpath,/nowhere", "-Wl,--enable-new-dtags"]), ("libsans.so.1", [])):
+        compile(root / "usr/lib" / name, "extern int y; int *z = &y;", "-shared", "-fPIC", f"-Wl,-soname,{name}",
+                str(root / "r/liby.so.1"), *flags)  # fmt: skip
+        compile(root / f"main-{name}", "void _start(void) {}", str(root / "usr/lib" / name), "-Wl,--no-as-needed",
+                "-Wl,-rpath,/r", "-Wl,--disable-new-dtags")  # fmt: skip
+    assert found(info.inspect("/main-libsans.so.1", str(root)).libraries)["liby.so.1"] == "/r/liby.so.1"
+    assert found(info.inspect("/main-libwith.so.1", str(root)).libraries)["liby.so.1"] == ""
+
     def where(program: str, library_path: str = "") -> str:
         known = info.inspect(f"/{program}", str(root), library_path=library_path)
         return known.libraries[0].path

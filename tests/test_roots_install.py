@@ -260,7 +260,8 @@ def test_a_release_that_is_not_there(root_store, web_server, run_root):
 
 
 def test_no_server(root_store, run_root):
-    fails(run_root("install", "14.1", "--mirror", "http://127.0.0.1:9"), "127.0.0.1:9", "Connection refused")
+    for release in (["14.1"], ["14"], []):
+        fails(run_root("install", *release, "--mirror", "http://127.0.0.1:9"), "127.0.0.1:9", "Connection refused")
 
 
 def test_a_name_that_is_taken(root_store, web_server, run_root):

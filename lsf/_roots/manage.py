@@ -222,11 +222,8 @@ def remove(names: list[str]) -> None:
 
 
 def _releases_of(client: Client, mirror: str) -> list[str]:
-    """The releases that a mirror's listing names, the newest first; empty where there is no listing."""
-    try:
-        response = client.get(mirror + "/", 4 << 20)
-    except RootError:
-        return []
+    """The releases that a mirror's listing names, the newest first; empty where it has no listing."""
+    response = client.get(mirror + "/", 4 << 20)
     if response.status_code != 200:
         return []
     text = response.body.decode("utf-8", "replace")
