@@ -250,6 +250,23 @@ cdef void show_command(start_t *start, process_t *proc) noexcept nogil:
     linux_syscall5(SYS_prctl, 35, 14, <uint64_t> map_, sizeof(map_), 0)     # PR_SET_MM, PR_SET_MM_MAP
 
 
+cdef void tell_start(process_t *proc, image_t *image, const char *interp_path) noexcept nogil:
+    """LSF_DEBUG=1: one line for each program that starts."""
+    cdef char text[400]
+    cdef uint64_t at = append(text, 0, 400, b": pid ")
+    at = append_number(text, at, 400, proc.pid, 10)
+    at = append(text, at, 400, b", engine ")
+    at = append(text, at, 400, b"sud" if proc.engine == ENGINE_SUD else b"trap" if proc.engine == ENGINE_TRAP else b"ptrace")
+    at = append(text, at, 400, b", osreldate ")
+    at = append_number(text, at, 400, proc.osreldate, 10)
+    at = append(text, at, 400, b", at 0x")
+    at = append_number(text, at, 400, image.low, 16)
+    if interp_path != NULL:
+        at = append(text, at, 400, b", interpreter ")
+        at = append(text, at, 400, interp_path)
+    complain(proc.execpath, text, NULL, NULL)
+
+
 cdef long load_program(process_t *proc, start_t *start, program_t *program) noexcept nogil:
     """Map the program and its interpreter and build the stack; enters the guest, or returns a negative errno."""
     cdef program_t interp_program
@@ -298,6 +315,8 @@ cdef long load_program(process_t *proc, start_t *start, program_t *program) noex
     signals_start(proc, current_area(), start)
     if proc.truss_fd >= 0:
         truss_start(proc, current_area())
+    if proc.debug:
+        tell_start(proc, &image, interp_path if has_interp else NULL)
     enter_guest(interp.entry if has_interp else image.entry, stack)
     return 0
 
