@@ -63,7 +63,7 @@ cdef extern from "shim/runtime.h" nogil:
         uint64_t scratch, scratch_size
         uint64_t thread_start, thread_arg, thread_stack, thread_child_tid
         char name[24]
-        uint32_t wakeup
+        uint32_t wakeup, exiting
         uint64_t robust[3]
         void *truss_call
         void *truss_pieces

@@ -216,6 +216,7 @@ cdef long hand_over(area_t *area, int target, const char *execpath, uint64_t *ar
     argv[2] = <uint64_t> execpath
     keep_over_exec(proc, target, 0)
     truss_before_exec(area)
+    umtx_thread_exit(area)
     result = restartable(blocking_syscall(SYS_execveat, proc.image_fd, <uint64_t> <const char *> b"", <uint64_t> argv,
                                           envp, 0x1000, 0))
     keep_over_exec(proc, target, 1)
@@ -297,6 +298,7 @@ cdef long execute_linux(area_t *area, const char *path, uint64_t *argv, uaddr en
     if virtual_mask:
         linux_syscall4(SYS_rt_sigprocmask, 0, <uint64_t> &virtual_mask, <uint64_t> &old, 8)
     truss_before_exec(area)
+    umtx_thread_exit(area)
     result = restartable(blocking_syscall(SYS_execve, <uint64_t> path, <uint64_t> argv, envp, 0, 0, 0))
     if virtual_mask:
         linux_syscall4(SYS_rt_sigprocmask, 1, <uint64_t> &virtual_mask, 0, 8)

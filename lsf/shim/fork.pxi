@@ -212,14 +212,25 @@ cdef public long sys_thr_self(frame_t *frame, area_t *area) noexcept nogil:
 
 
 cdef public long sys_thr_exit(frame_t *frame, area_t *area) noexcept nogil:
-    """End this thread; the kernel clears the area's state word when it is gone."""
+    """End this thread; the kernel clears the area's state word when it is gone. The last thread of a process returns, as
+    in kern_thr_exit: libthr's trampoline then ends the process."""
+    cdef bint last
     block_all(NULL)
+    umtx_thread_exit(area)
+    if frame.arg[0] != 0:
+        store_guest64(frame.arg[0], 1)
+        umtx_wake_shared(frame.arg[0], INT_MAX)
+    lock_acquire(&area.proc.lock_thread)
+    last = thread_is_last(area)
+    area.exiting = 1
+    lock_release(&area.proc.lock_thread)
+    if last:
+        area.exiting = 0
+        set_linux_mask(area)
+        return 0
     if area.deferred and (<linux_siginfo *> area.info).si_code != LINUX_SI_TKILL:
         # It was sent to the process, and came to this thread by chance: another one shall have it.
         linux_syscall3(SYS_rt_sigqueueinfo, area.proc.pid, area.deferred, <uint64_t> area.info)
-    if frame.arg[0] != 0:
-        store_guest64(frame.arg[0], 1)
-        linux_syscall3(SYS_futex, frame.arg[0], FUTEX_WAKE, 0x7fffffff)
     if area.scratch != 0:
         linux_syscall2(SYS_munmap, area.scratch, area.scratch_size)
         area.scratch = 0
@@ -228,6 +239,7 @@ cdef public long sys_thr_exit(frame_t *frame, area_t *area) noexcept nogil:
 
 
 cdef public long sys_exit(frame_t *frame, area_t *area) noexcept nogil:
+    umtx_thread_exit(area)
     linux_syscall1(SYS_exit_group, frame.arg[0] & 0xff)
     return 0
 

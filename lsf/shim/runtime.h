@@ -63,6 +63,7 @@ struct area {
     uint64_t thread_start, thread_arg, thread_stack, thread_child_tid;
     char name[24];
     uint32_t wakeup;            /* thr_wake's, for thr_suspend */
+    uint32_t exiting;           /* it ends: thr_exit of another thread does not count it */
     uint64_t robust[3];         /* UMTX_OP_ROBUST_LISTS: shared list, private list, the mutex in between */
     void *truss_call, *truss_pieces, *truss_starts;     /* the call that truss is at */
 };

@@ -3,6 +3,7 @@
 
 cdef extern from "<sys/syscall.h>" nogil:
     const long SYS_getpriority, SYS_setpriority, SYS_sched_setscheduler, SYS_sched_rr_get_interval
+    const long SYS_sched_getscheduler, SYS_sched_getparam
 
 cdef enum:
     PRIO_PROCESS = 0

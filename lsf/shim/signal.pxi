@@ -289,6 +289,7 @@ cdef void defer_virtual(area_t *area) noexcept nogil:
 cdef void kill_self(area_t *area, int linux) noexcept nogil:
     """Die by a signal's default action."""
     cdef uint64_t mask
+    umtx_thread_exit(area)
     set_linux_handler(linux, SIG_DFL, 0x04000000)
     linux_syscall3(SYS_tgkill, area.proc.pid, area.tid, linux)
     mask = linux_all_mask() & ~signal_bit(linux)

@@ -20,12 +20,12 @@ cdef area_t *thread_find(process_t *proc, int64_t id_) noexcept nogil:
 
 
 cdef bint thread_is_last(area_t *self) noexcept nogil:
-    """True where no other thread of this process lives."""
+    """True where every other thread of this process is gone or on its way out. Under lock_thread."""
     cdef int i
     for i in range(AREA_COUNT):
         if AREA_MAPPED[i] == 0 and i > 0:
             return True
-        if AREA_STATES[i] != 0 and i != <int> self.index and area_at(i).proc == self.proc:
+        if AREA_STATES[i] != 0 and i != <int> self.index and area_at(i).proc == self.proc and not area_at(i).exiting:
             return False
     return True
 
