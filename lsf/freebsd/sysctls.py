@@ -194,6 +194,7 @@ vfs.numvnodes | auto | LU | = 0 | Number of vnodes in existence
 vfs.freevnodes | auto | LU | = 0 | Number of "free" vnodes
 vfs.usermount | auto | I w | = 0 | Unprivileged users may mount and unmount file systems
 vfs.timestamp_precision | auto | I w | = 3 | File timestamp precision
+vfs.conflist | auto | S,xvfsconf | call vfs_conflist | List of all configured filesystems
 net | 4 | N | | Network, (see socket.h)
 net.local | 1 | N | | Local domain
 net.local.stream | 1 | N | | SOCK_STREAM

@@ -269,3 +269,47 @@ cdef public long sys_freebsd11_getfsstat(frame_t *frame, area_t *area) noexcept 
     if <int64_t> frame.arg[1] < 0:
         return -EINVAL
     return all_mounts(frame.arg[0], frame.arg[1], <int> frame.arg[2], True)
+
+
+# --- the kinds of file systems: getvfsbyname(3) ----------------------------------------------------------------------
+
+cdef enum:
+    VFCF_STATIC = 0x10000
+    VFCF_NETWORK = 0x20000
+
+
+cdef long add_vfsconf(sysctl_request_t *request, const char *name, uint32_t magic, int flags) noexcept nogil:
+    cdef freebsd_xvfsconf conf
+    memset(&conf, 0, sizeof(conf))
+    copy_text(conf.vfc_name, name, sizeof(conf.vfc_name))
+    conf.vfc_typenum = <int32_t> magic
+    conf.vfc_flags = VFCF_STATIC | flags
+    return sysctl_out(request, &conf, sizeof(conf))
+
+
+cdef public long sysctl_vfs_conflist(sysctl_request_t *request) noexcept nogil:
+    """Every name that f_fstypename can have: the table's, and what is mounted and is in no table."""
+    cdef mounts_t mounts
+    cdef mount_t mount
+    cdef linux_statfs fs
+    cdef freebsd_statfs described
+    cdef lsf_fstype *row = lsf_fstypes
+    cdef lsf_fstype *before
+    cdef long result = 0
+    while row.magic != 0 and result == 0:
+        before = lsf_fstypes
+        while before != row and not string_equal(before.name, row.name):
+            before += 1
+        if before == row:
+            result = add_vfsconf(request, row.name, row.magic, 0 if row.local else VFCF_NETWORK)
+        row += 1
+    mounts.text = NULL
+    if result == 0 and mounts_read(&mounts):
+        while result == 0 and next_mount(&mounts, &mount):
+            if is_error(linux_syscall2(SYS_statfs, <uint64_t> mount.on, <uint64_t> &fs)):
+                continue
+            if fstype_from_linux(<uint32_t> fs.f_type).magic == 0:
+                describe(&described, &fs, &mount)
+                result = add_vfsconf(request, described.f_fstypename, described.f_type, 0)
+    mounts_free(&mounts)
+    return result

@@ -69,6 +69,15 @@ cdef struct freebsd11_statfs:
     char f_mntfromname[88]
     char f_mntonname[88]
 
+# An element of the sysctl vfs.conflist, which getvfsbyname(3) reads.
+cdef struct freebsd_xvfsconf:
+    uint64_t vfc_vfsops
+    char vfc_name[16]
+    int32_t vfc_typenum
+    int32_t vfc_refcount
+    int32_t vfc_flags
+    uint64_t vfc_next
+
 cdef extern from "<sys/statfs.h>" nogil:
     ctypedef struct linux_fsid "fsid_t":
         int32_t val "__val"[2]
