@@ -35,6 +35,7 @@ cdef extern from "shim/runtime.h" nogil:
         void *threads
         uint32_t umtx_shared_waiters
         int64_t umtx_min_timeout
+        uint32_t directory_changes
         uint32_t sugid
         char login[36]
         uint32_t nice_beyond, cpuset
@@ -65,6 +66,9 @@ cdef extern from "shim/runtime.h" nogil:
         char name[24]
         uint32_t wakeup, exiting
         uint64_t robust[3]
+        int64_t directory_next
+        int32_t directory_fd
+        uint32_t directory_changes
         void *truss_call
         void *truss_pieces
         void *truss_starts

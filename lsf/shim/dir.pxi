@@ -26,21 +26,39 @@ cdef bint entry_is_hidden(process_t *proc, int fd, const linux_dirent64 *entry) 
             and fs.f_type == PROC_SUPER_MAGIC)
 
 
+cdef long directory_offset(area_t *area, int fd) noexcept nogil:
+    """Where a directory is being read. lseek tells, but ext4 then throws away what it has read ahead, and a loop over
+    getdirentries, which asks each time, takes twice as long: so a thread remembers where it stands, as long as nothing
+    in the process can have moved the offset."""
+    cdef long result
+    if area.directory_fd == fd and area.directory_changes == area.proc.directory_changes and area.directory_changes:
+        return area.directory_next
+    result = linux_syscall3(SYS_lseek, <uint32_t> fd, 0, SEEK_CUR)
+    return -EINVAL if result == -ESPIPE else result
+
+
+cdef void directory_moved(area_t *area, int fd, long next_) noexcept nogil:
+    """This thread has read a directory up to `next_`; other threads' knowledge of it is stale."""
+    area.proc.directory_changes += 1
+    area.directory_fd = fd
+    area.directory_next = next_
+    area.directory_changes = area.proc.directory_changes
+
+
 cdef long read_directory(area_t *area, int fd, uaddr buffer, uint64_t count, uaddr base, bint old) noexcept nogil:
     """getdirentries(2): entries in FreeBSD's layout, or in that of FreeBSD 11 (`old`)."""
     cdef char source[DIRECTORY_BUFFER]
     cdef char record[DIRENT_MAX]
     cdef linux_dirent64 *entry
     cdef uint64_t room = count, ask, size
-    cdef long start = 0, got, at = 0, result
+    cdef long start, got, at = 0
     cdef int64_t place = -1
     cdef char zero = 0
     if <int64_t> count < 0:
         return -EINVAL
-    if base != 0 or count < 1024:
-        start = linux_syscall3(SYS_lseek, <uint32_t> fd, 0, SEEK_CUR)
-        if is_error(start):
-            return -EINVAL if start == -ESPIPE else start
+    start = directory_offset(area, fd)
+    if is_error(start):
+        return start
     # A record of FreeBSD's is at most 8 bytes longer than Linux's, which has 24 at least: three quarters fit for sure.
     ask = DIRECTORY_BUFFER if count > DIRECTORY_BUFFER else count
     if not old and count >= 1024 and ask > count / 4 * 3:
@@ -69,12 +87,16 @@ cdef long read_directory(area_t *area, int fd, uaddr buffer, uint64_t count, uad
         if size > room or copyout(record, buffer + (count - room), size) < 0:
             if room == count and place < 0:
                 place = start
-            result = linux_syscall3(SYS_lseek, <uint32_t> fd, <uint64_t> place, SEEK_SET)
+            area.proc.directory_changes += 1
+            linux_syscall3(SYS_lseek, <uint32_t> fd, <uint64_t> place, SEEK_SET)
             if room == count:
                 return -EINVAL if size > room else -EFAULT
             break
         place = entry.d_off
         room -= size
+    if place < 0:
+        place = start                   # nothing was read: the end
+    directory_moved(area, fd, place)
     if base != 0 and store_guest64(base, <uint64_t> start) < 0:
         return -EFAULT
     return <long> (count - room)

@@ -351,8 +351,21 @@ global fork_sharing_memory
 global accessors
 global copy_guest                   /* (to, from, bytes) -> 0 or -EFAULT */
     mov     %rdx, %rcx
-    rep movsb
-    xor     %eax, %eax
+    cmp     $256, %rdx              /* a struct: word by word, as memcpy (runtime.c) and for its reasons */
+    ja      2f
+    shr     $3, %rcx
+    jz      1f
+0:  mov     (%rsi), %rax
+    mov     %rax, (%rdi)
+    add     $8, %rsi
+    add     $8, %rdi
+    dec     %rcx
+    jnz     0b
+1:  mov     %edx, %ecx
+    and     $7, %ecx
+    jz      3f
+2:  rep movsb
+3:  xor     %eax, %eax
     ret
 global copy_guest_string            /* (to, from, max) -> length with the NUL, -EFAULT, or 0 when max is too short */
     xor     %eax, %eax

@@ -42,6 +42,7 @@ cdef public long sys_close(frame_t *frame, area_t *area) noexcept nogil:
     if descriptor_is_hidden(area.proc, <int> frame.arg[0]):
         return -EBADF
     event_descriptor_closing(area.proc, <int> frame.arg[0])
+    area.proc.directory_changes += 1
     return linux_syscall1(SYS_close, <uint32_t> frame.arg[0])
 
 
@@ -70,6 +71,7 @@ cdef void close_visible(process_t *proc, uint32_t low, uint32_t high, uint32_t f
     cdef int hidden
     if not flags:
         event_range_closing(proc, low, high)
+    proc.directory_changes += 1
     while True:
         hidden = next_hidden(proc, low)
         if hidden < 0 or <uint32_t> hidden > high:
@@ -117,6 +119,7 @@ cdef long duplicate_onto(process_t *proc, int fd, int to, bint close_on_exec) no
         if close_on_exec:
             linux_syscall3(SYS_fcntl, <uint32_t> fd, LINUX_F_SETFD, 1)
         return to
+    proc.directory_changes += 1
     if descriptor_is_hidden(proc, to):
         if is_error(linux_syscall2(SYS_fcntl, <uint32_t> fd, LINUX_F_GETFD)):
             return -EBADF

@@ -256,10 +256,12 @@ cdef long seek(uint64_t fd, uint64_t offset, uint64_t whence) noexcept nogil:
 
 
 cdef public long sys_lseek(frame_t *frame, area_t *area) noexcept nogil:
+    area.proc.directory_changes += 1
     return seek(frame.arg[0], frame.arg[1], frame.arg[2])
 
 
 cdef public long sys_freebsd6_lseek(frame_t *frame, area_t *area) noexcept nogil:
+    area.proc.directory_changes += 1
     return seek(frame.arg[0], frame.arg[2], frame.arg[3])
 
 

@@ -66,6 +66,9 @@ struct area {
     uint32_t exiting;           /* it ends: thr_exit of another thread does not count it */
     uint64_t robust[3];         /* UMTX_OP_ROBUST_LISTS: shared list, private list, the mutex in between */
     void *truss_call, *truss_pieces, *truss_starts;     /* the call that truss is at */
+    int64_t directory_next;     /* dir.pxi's: where the directory that this thread read last goes on, */
+    int32_t directory_fd;       /* its descriptor, */
+    uint32_t directory_changes; /* and proc->directory_changes then */
 };
 
 struct handler {
@@ -116,6 +119,7 @@ struct process {
     uint32_t osrel;             /* the release that the program was built for, from its note */
     uint32_t umtx_shared_waiters;   /* threads in a WAIT that is not _PRIVATE */
     int64_t umtx_min_timeout;   /* nanoseconds */
+    uint32_t directory_changes; /* counts what may move a descriptor's offset or make it another file's */
     uint64_t spare[32];
 };
 

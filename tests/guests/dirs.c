@@ -140,6 +140,41 @@ TEST(base_of_a_block)
 	}
 }
 
+/* The same while nothing but getdirentries moves the offset, and while a duplicate and another directory are read. */
+TEST(base_of_every_block)
+{
+	static char blocks[8][1024], again[1024];
+	static long lengths[8];
+	static off_t bases[8];
+	off_t base;
+
+	make_directory(150);
+	CHECK_EQ(sys(SYS_mkdir, "other", 0755), 0);
+	int fd = (int)CHECK_OK(sys(SYS_open, "dir", O_RDONLY, 0)), copy = (int)CHECK_OK(sys(SYS_dup, fd));
+	int other = (int)CHECK_OK(sys(SYS_open, "other", O_RDONLY, 0));
+	for (int i = 0; i < 5; i++) {
+		lengths[i] = CHECK_OK(sys(SYS_getdirentries, i == 3 ? copy : fd, blocks[i], 1024, &bases[i]));
+		CHECK(lengths[i] > 0);
+		if (i == 1)
+			CHECK_OK(sys(SYS_getdirentries, other, again, sizeof(again), &base));
+	}
+	/* A new file under the number of a closed one begins at its own start. */
+	CHECK_EQ(sys(SYS_close, fd), 0);
+	CHECK_EQ(sys(SYS_open, "other", O_RDONLY, 0), fd);
+	CHECK_OK(sys(SYS_getdirentries, fd, again, sizeof(again), &base));
+	CHECK_EQ(base, 0);
+	CHECK_EQ(sys(SYS_dup2, copy, fd), fd);
+	off_t here = sys(SYS_lseek, copy, 0, SEEK_CUR);
+	CHECK_OK(sys(SYS_getdirentries, fd, again, sizeof(again), &base));
+	CHECK_EQ(base, here);
+	for (int i = 0; i < 5; i++) {
+		CHECK_EQ(sys(SYS_lseek, fd, bases[i], SEEK_SET), bases[i]);
+		CHECK_EQ(sys(SYS_getdirentries, fd, again, 1024, &base), lengths[i]);
+		CHECK_EQ(base, bases[i]);
+		CHECK(memcmp(blocks[i], again, (size_t)lengths[i]) == 0);
+	}
+}
+
 TEST(long_names)
 {
 	char name[256];
