@@ -189,7 +189,6 @@ vm.stats.vm.v_cache_count | auto | IU | = 0 | Dummy for compatibility
 vm.stats.vm.v_pageout_free_min | auto | IU | = 34 | Min pages reserved for kernel
 vm.stats.vm.v_interrupt_free_min | auto | IU | = 2 | Reserved pages for interrupt code
 vfs | 3 | N | | File system
-vfs.conflist | auto | S,xvfsconf | call conflist | List of all configured filesystems
 vfs.bufspace | auto | L | = 0 | Physical memory used for buffers
 vfs.numvnodes | auto | LU | = 0 | Number of vnodes in existence
 vfs.freevnodes | auto | LU | = 0 | Number of "free" vnodes
