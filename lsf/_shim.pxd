@@ -41,6 +41,7 @@ cdef extern from "shim/runtime.h" nogil:
         uint32_t nice_beyond, cpuset
         uint32_t ctl[8]
         uint32_t osrel
+        uint64_t auxv, args, args_size
 
     ctypedef struct area_t "struct area":
         area_t *self

@@ -52,6 +52,42 @@ kern.securelevel | 9 | I w | = -1 | Current secure level
 kern.hostname | 10 | A w | call hostname | Hostname
 kern.hostid | 11 | LU w | call hostid | Host ID
 kern.clockrate | 12 | S,clockinfo | call clockrate | Rate and period of various kernel clocks
+kern.proc | 14 | N | | Process table
+kern.proc.all | 0 | S,proc | call proc 0 | Return entire process table
+kern.proc.pid | 1 | N | call proc 1 | Process table
+kern.proc.pgrp | 2 | N | call proc 2 | Process table
+kern.proc.sid | 3 | N | call proc 3 | Process table
+kern.proc.tty | 4 | N | call proc 4 | Process table
+kern.proc.uid | 5 | N | call proc 5 | Process table
+kern.proc.ruid | 6 | N | call proc 6 | Process table
+kern.proc.args | 7 | N W | call args | Process argument list
+kern.proc.proc | 8 | N | call proc 8 | Return process table, no threads
+kern.proc.sv_name | 9 | N | call sv_name | Process syscall vector name (ABI type)
+kern.proc.rgid | 10 | N | call proc 10 | Process table
+kern.proc.gid | 11 | N | call proc 11 | Process table
+kern.proc.pathname | 12 | N | call pathname | Process executable path
+kern.proc.pid_td | 17 | N | call proc 17 | Process table, including threads
+kern.proc.pgrp_td | 18 | N | call proc 18 | Process table, including threads
+kern.proc.sid_td | 19 | N | call proc 19 | Process table, including threads
+kern.proc.tty_td | 20 | N | call proc 20 | Process table, including threads
+kern.proc.uid_td | 21 | N | call proc 21 | Process table, including threads
+kern.proc.ruid_td | 22 | N | call proc 22 | Process table, including threads
+kern.proc.proc_td | 24 | N | call proc 24 | Return process table, including threads
+kern.proc.rgid_td | 26 | N | call proc 26 | Process table, including threads
+kern.proc.gid_td | 27 | N | call proc 27 | Process table, including threads
+kern.proc.vmmap | 32 | N | call vmmap | Process vm map entries
+kern.proc.filedesc | 33 | N | call filedesc 0 | Process filedesc entries
+kern.proc.groups | 34 | N | call proc_groups | Process groups
+kern.proc.env | 35 | N | call env | Process environment
+kern.proc.auxv | 36 | N | call auxv | Process ELF auxiliary vector
+kern.proc.rlimit | 37 | N | call proc_rlimit | Process resource limits
+kern.proc.ps_strings | 38 | N | call of_guest 0 | Process ps_strings location
+kern.proc.umask | 39 | N | call proc_umask | Process umask
+kern.proc.osrel | 40 | N | call of_guest 1 | Process binary osreldate
+kern.proc.sigtramp | 41 | N | call of_guest 2 | Process signal trampoline location
+kern.proc.cwd | 42 | N | call cwd | Process current working directory
+kern.proc.nfds | 43 | N | call filedesc 1 | Number of open file descriptors
+kern.proc.vm_layout | 45 | N | call vm_layout | Process virtual address space layout info
 kern.posix1version | 17 | I | = 200112 | Version of POSIX attempting to comply to
 kern.ngroups | 18 | I | = 1023 | Maximum number of supplemental groups a user can belong to
 kern.job_control | 19 | I | = 1 | Whether job control is available
@@ -87,6 +123,7 @@ kern.trap_enotcap | auto | I w | = 0 | Deliver SIGTRAP on ECAPMODE and ENOTCAPAB
 kern.module_path | auto | A w | = "/boot/kernel;/boot/modules" | module load search path
 kern.corefile | auto | A w | = "%N.core" | Process corefile name format string
 kern.coredump | auto | I w | = 1 | Enable/Disable coredumps
+kern.devname | auto | A Ws | call devname | devname(3) handler
 kern.disks | auto | A | = "" | names of available disks
 kern.console | auto | A | = "" | Console device control
 kern.vty | auto | A | = "" | Console vty driver

@@ -352,6 +352,7 @@ cdef uint64_t build_stack(process_t *proc, uint64_t below, uint64_t argc, char *
     limit[0] = 8 << 20
     limit[1] = 8 << 20
     linux_syscall4(SYS_prlimit64, 0, 3, 0, <uint64_t> limit)       # RLIMIT_STACK
+    proc.auxv = <uint64_t> at
     aux(&at, AUX_PHDR, image.phdr)
     aux(&at, AUX_PHENT, sizeof(Elf64_Phdr))
     aux(&at, AUX_PHNUM, image.phnum)

@@ -4,6 +4,7 @@
 # The fields of /proc/PID/stat that FreeBSD asks for.
 cdef struct proc_stat_t:
     int pid, ppid, pgrp, session, tty, tpgid, threads, cpu
+    uint32_t flags
     char state
     char comm[20]
     int64_t minflt, cminflt, majflt, cmajflt
@@ -122,6 +123,7 @@ cdef long proc_stat_parse(char *text, proc_stat_t *out) noexcept nogil:
     out.session = <int> field[5]
     out.tty = <int> field[6]
     out.tpgid = <int> field[7]
+    out.flags = <uint32_t> field[8]
     out.minflt = field[9]
     out.cminflt = field[10]
     out.majflt = field[11]

@@ -1,0 +1,533 @@
+# The names under kern.proc that answer one thing of one process: its path, arguments, files, mappings.
+# Model: FreeBSD sys/kern/kern_proc.c, kern_descrip.c.
+
+cdef enum:
+    KF_FD_TYPE_CWD = -1
+    KF_FD_TYPE_ROOT = -2
+    KF_FD_TYPE_TEXT = -5
+    KVME_TYPE_VNODE = 2
+    KVME_TYPE_SWAP = 3
+    KVME_TYPE_GUARD = 9
+    KVME_FLAG_COW = 1
+    KVME_FLAG_GROWS_DOWN = 0x20
+
+
+cdef public long sysctl_pathname(sysctl_request_t *request) noexcept nogil:
+    """The path of the program: a guest's as it was executed, a Linux program's from /proc."""
+    cdef char path[PATH_MAX]
+    cdef process_t *guest
+    cdef int pid = 0
+    cdef long result = sysctl_pid(request, &pid)
+    if result < 0:
+        return result
+    guest = guest_process(request.area, pid)
+    if guest != NULL:
+        result = sysctl_out_string(request, guest.execpath)
+        release_guest(request.area, guest)
+        return result
+    result = proc_link(pid, b"exe", path, sizeof(path))
+    if result < 0:
+        return 0 if result == -ESRCH or result == -EACCES else result
+    return sysctl_out_string(request, path)
+
+
+cdef long out_strings(sysctl_request_t *request, int pid, uaddr vector, uint32_t count) noexcept nogil:
+    """Append the strings of an argument or environment vector, each with its NUL."""
+    cdef char text[256]
+    cdef uint64_t address = 0, length
+    cdef uint32_t i
+    cdef long result
+    for i in range(count):
+        if read_memory(request.area, pid, vector + i * 8, &address, 8) < 0:
+            return -EFAULT
+        if address == 0:
+            break
+        while True:
+            length = sizeof(text)
+            # A string may end close to the end of what is mapped.
+            if length > PAGE_SIZE - (address & (PAGE_SIZE - 1)):
+                length = PAGE_SIZE - (address & (PAGE_SIZE - 1))
+            if read_memory(request.area, pid, address, text, length) < 0:
+                return -EFAULT
+            address += length
+            result = 0
+            while result < <long> length and text[result] != 0:
+                result += 1
+            if result < <long> length:
+                length = result + 1
+                result = sysctl_out(request, text, length)
+                if result < 0:
+                    return result
+                break
+            result = sysctl_out(request, text, length)
+            if result < 0:
+                return result
+    return 0
+
+
+cdef long set_arguments(sysctl_request_t *request) noexcept nogil:
+    """setproctitle(3): what kern.proc.args answers from now on."""
+    cdef process_t *proc = request.area.proc
+    cdef uint64_t size = request.new_size, memory = 0
+    if size > 524288:
+        return -EINVAL
+    if size > 0:
+        memory = map_memory(page_up(size))
+        if memory == 0:
+            return -ENOMEM
+        if copyin(request.new_, <void *> memory, size) < 0:
+            linux_syscall2(SYS_munmap, memory, page_up(size))
+            return -EFAULT
+    if proc.args != 0:
+        linux_syscall2(SYS_munmap, proc.args, page_up(proc.args_size))
+    proc.args = memory
+    proc.args_size = size
+    return 0
+
+
+cdef public long sysctl_args(sysctl_request_t *request) noexcept nogil:
+    cdef process_t *guest
+    cdef uint64_t args = 0, size = 0
+    cdef int pid = 0
+    cdef long result = sysctl_pid(request, &pid)
+    if result < 0:
+        return result
+    if request.new_ != 0 and pid != request.area.proc.pid:
+        return -EPERM
+    guest = guest_process(request.area, pid)
+    if guest != NULL:
+        args = guest.args
+        size = guest.args_size
+        release_guest(request.area, guest)
+    if args != 0:
+        # What setproctitle gave, in memory of the shim.
+        if pid == request.area.proc.pid:
+            result = sysctl_out(request, <void *> args, size)
+        else:
+            result = sysctl_out_memory(request, pid, args, size)
+    else:
+        result = sysctl_out_file(request, pid, b"cmdline")
+        if result == -ESRCH and pid == request.area.proc.pid:
+            result = out_arguments(request)
+    if result == 0 and request.new_ != 0:
+        return set_arguments(request)
+    return result
+
+
+cdef long out_arguments(sysctl_request_t *request) noexcept nogil:
+    """This process's arguments, where there is no /proc."""
+    cdef uint64_t strings[4]
+    if copyin(request.area.proc.ps_strings, strings, sizeof(strings)) < 0:
+        return -EFAULT
+    return out_strings(request, request.area.proc.pid, strings[0], <uint32_t> strings[1])
+
+
+cdef public long sysctl_env(sysctl_request_t *request) noexcept nogil:
+    """The environment as ps_strings has it; a Linux program's from /proc."""
+    cdef uint64_t strings[4]
+    cdef uaddr address = 0
+    cdef process_t *guest
+    cdef int pid = 0
+    cdef long result = sysctl_pid(request, &pid)
+    if result < 0:
+        return result
+    guest = guest_process(request.area, pid)
+    if guest == NULL:
+        return sysctl_out_file(request, pid, b"environ")
+    address = guest.ps_strings
+    release_guest(request.area, guest)
+    if read_memory(request.area, pid, address, strings, sizeof(strings)) < 0:
+        return -EFAULT
+    return out_strings(request, pid, strings[2], <uint32_t> strings[3])
+
+
+cdef public long sysctl_auxv(sysctl_request_t *request) noexcept nogil:
+    cdef process_t *guest
+    cdef uaddr address
+    cdef uint64_t pair[2]
+    cdef int pid = 0
+    cdef long result = sysctl_pid(request, &pid)
+    if result < 0:
+        return result
+    guest = guest_process(request.area, pid)
+    if guest == NULL:
+        return sysctl_out_file(request, pid, b"auxv")
+    address = guest.auxv
+    release_guest(request.area, guest)
+    while True:
+        if read_memory(request.area, pid, address, pair, sizeof(pair)) < 0:
+            return -EFAULT
+        result = sysctl_out(request, pair, sizeof(pair))
+        if result < 0 or pair[0] == 0:
+            return result
+        address += sizeof(pair)
+
+
+cdef public long sysctl_of_guest(sysctl_request_t *request) noexcept nogil:
+    """Numbers that a guest's struct process has: by the row's argument."""
+    cdef freebsd_kinfo_sigtramp trampoline
+    cdef process_t *guest
+    cdef int pid = 0
+    cdef long result = sysctl_pid(request, &pid)
+    if result < 0:
+        return result
+    guest = guest_process(request.area, pid)
+    if guest == NULL:
+        return -EPERM
+    if request.row.value == 0:
+        result = sysctl_out(request, &guest.ps_strings, 8)
+    elif request.row.value == 1:
+        result = sysctl_out(request, &guest.osrel, 4)
+    else:
+        memset(&trampoline, 0, sizeof(trampoline))
+        trampoline.ksigtramp_start = SIGCODE_BASE
+        trampoline.ksigtramp_end = SIGCODE_BASE + <uint64_t> (sigcode_end - sigcode)
+        result = sysctl_out(request, &trampoline, sizeof(trampoline))
+    release_guest(request.area, guest)
+    return result
+
+
+cdef public long sysctl_sv_name(sysctl_request_t *request) noexcept nogil:
+    cdef process_t *guest
+    cdef int pid = 0
+    cdef long result = sysctl_pid(request, &pid)
+    if result < 0:
+        return result
+    guest = guest_process(request.area, pid)
+    if guest == NULL:
+        return sysctl_out_string(request, b"Linux ELF64")
+    release_guest(request.area, guest)
+    return sysctl_out_string(request, b"FreeBSD ELF64")
+
+
+cdef public long sysctl_proc_groups(sysctl_request_t *request) noexcept nogil:
+    cdef freebsd_kinfo_proc info
+    cdef uint32_t groups[NGROUPS_MAX + 1]
+    cdef int pid = 0
+    cdef long result = sysctl_pid(request, &pid)
+    if result < 0:
+        return result
+    if pid == request.area.proc.pid:
+        return sysctl_out(request, groups, group_list(groups) * 4)
+    result = fill_kinfo_proc(request.area, pid, &info)
+    return result if result < 0 else sysctl_out(request, info.ki_groups, info.ki_ngroups * 4)
+
+
+cdef public long sysctl_proc_rlimit(sysctl_request_t *request) noexcept nogil:
+    """kern.proc.rlimit.PID.WHICH"""
+    cdef linux_rlimit limit
+    cdef freebsd_rlimit out
+    cdef int pid, linux
+    cdef long result
+    if request.nrest != 2 or <uint32_t> request.rest[1] >= FREEBSD_RLIM_NLIMITS:
+        return -EINVAL
+    pid = request.rest[0]
+    linux = freebsd_to_linux_rlimit(request.rest[1])
+    out.rlim_cur = RLIM_INFINITY
+    out.rlim_max = RLIM_INFINITY
+    if linux >= 0:
+        result = linux_syscall4(SYS_prlimit64, 0 if pid == -1 else pid, linux, 0, <uint64_t> &limit)
+        if is_error(result):
+            return result
+        out.rlim_cur = limit_from_linux(limit.rlim_cur)
+        out.rlim_max = limit_from_linux(limit.rlim_max)
+    return sysctl_out(request, &out, sizeof(out))
+
+
+cdef public long sysctl_proc_umask(sysctl_request_t *request) noexcept nogil:
+    cdef char status[1024]
+    cdef const char *at
+    cdef uint16_t mask = 0
+    cdef int pid = 0
+    cdef long result = sysctl_pid(request, &pid)
+    if result < 0:
+        return result
+    result = proc_read(pid, b"status", status, sizeof(status))
+    if result < 0:
+        return result
+    at = find_text(status, b"Umask:")
+    if at != NULL:
+        while at[0] == 9 or at[0] == 32:
+            at += 1
+        while 48 <= at[0] <= 55:
+            mask = mask * 8 + (at[0] - 48)
+            at += 1
+    return sysctl_out(request, &mask, 2)
+
+
+# Files and mappings
+
+cdef long out_kinfo_file(sysctl_request_t *request, freebsd_kinfo_file *info) noexcept nogil:
+    """Append a record without the unused end of its path."""
+    cdef uint64_t size = <uint64_t> info.kf_path - <uint64_t> info + string_length(info.kf_path) + 1
+    info.kf_structsize = <int32_t> ((size + 7) & ~7UL)
+    return sysctl_out(request, info, info.kf_structsize)
+
+
+cdef void kinfo_of_path(const char *link, int kind, freebsd_kinfo_file *info) noexcept nogil:
+    """A record of what a link in /proc leads to (the current folder, the root, the program)."""
+    cdef linux_stat st
+    cdef long got
+    memset(info, 0, sizeof(freebsd_kinfo_file))
+    info.kf_type = KF_TYPE_VNODE
+    info.kf_fd = kind
+    info.kf_ref_count = -1
+    info.kf_offset = -1
+    info.kf_structsize = sizeof(freebsd_kinfo_file)
+    got = linux_syscall3(SYS_readlink, <uint64_t> link, <uint64_t> info.kf_path, sizeof(info.kf_path) - 1)
+    if is_error(got):
+        info.kf_path[0] = 0
+    if is_error(linux_syscall2(SYS_stat, <uint64_t> link, <uint64_t> &st)):
+        return
+    info.kf_flags = KF_FLAG_READ
+    info.kf_status = KF_ATTR_VALID
+    info.kf_un.kf_file.kf_file_type = kinfo_vnode_type(st.st_mode)
+    info.kf_un.kf_file.kf_file_fsid = freebsd_dev_from_linux(st.st_dev)
+    info.kf_un.kf_file.kf_file_fileid = st.st_ino
+    info.kf_un.kf_file.kf_file_size = <uint64_t> st.st_size
+    info.kf_un.kf_file.kf_file_mode = <uint16_t> st.st_mode
+
+
+cdef public long sysctl_cwd(sysctl_request_t *request) noexcept nogil:
+    cdef freebsd_kinfo_file info
+    cdef char path[48]
+    cdef int pid = 0
+    cdef long result = sysctl_pid(request, &pid)
+    if result < 0:
+        return result
+    proc_path(path, sizeof(path), pid, b"cwd")
+    kinfo_of_path(path, KF_FD_TYPE_CWD, &info)
+    if pid == request.area.proc.pid and info.kf_path[0] == 0:
+        linux_syscall2(SYS_getcwd, <uint64_t> info.kf_path, sizeof(info.kf_path))
+    if info.kf_path[0] == 0:
+        return -EPERM
+    return out_kinfo_file(request, &info)
+
+
+cdef long kinfo_of_descriptor(area_t *area, int pid, int fd, freebsd_kinfo_file *info) noexcept nogil:
+    """A descriptor of this process, or what /proc tells of another's: 0, or a negative errno where it is hidden or gone."""
+    cdef char path[64]
+    cdef char text[256]
+    cdef const char *at
+    cdef int64_t position = 0
+    cdef uint64_t end, flags
+    if pid == area.proc.pid:
+        return -EBADF if descriptor_is_hidden(area.proc, fd) else fill_kinfo_file(fd, info)
+    end = append(text, 0, sizeof(text), b"fd/")
+    append_number(text, end, sizeof(text), <uint32_t> fd, 10)
+    proc_path(path, sizeof(path), pid, text)
+    kinfo_of_path(path, fd, info)
+    info.kf_ref_count = 1
+    info.kf_type = kinfo_type(info.kf_path, info.kf_un.kf_file.kf_file_mode)
+    if info.kf_path[0] != 47 or info.kf_type == KF_TYPE_SHM:
+        memset(info.kf_path, 0, sizeof(info.kf_path))
+    end = append(text, 0, sizeof(text), b"fdinfo/")
+    append_number(text, end, sizeof(text), <uint32_t> fd, 10)
+    if proc_read(pid, text, text, sizeof(text)) > 0:
+        at = find_text(text, b"pos:")
+        if at != NULL:
+            while at[0] == 9:
+                at += 1
+            parse_number(at, &position)
+            info.kf_offset = position
+        at = find_text(text, b"flags:")
+        flags = 0
+        if at != NULL:
+            while at[0] == 9:
+                at += 1
+            while 48 <= at[0] <= 55:
+                flags = flags * 8 + (at[0] - 48)
+                at += 1
+        end = linux_to_freebsd_open_flags(<unsigned> flags & 0o17777777)
+        info.kf_flags = kinfo_flags(<uint32_t> end)
+    return 0
+
+
+cdef public long sysctl_filedesc(sysctl_request_t *request) noexcept nogil:
+    """Program, current folder, root, and the descriptors; with the argument 1 only their number."""
+    cdef freebsd_kinfo_file info
+    cdef proc_walk_t walk
+    cdef process_t *guest
+    cdef char path[48]
+    cdef int pid = 0, fd, hidden1 = -1, hidden2 = -1, count = 0
+    cdef long result = sysctl_pid(request, &pid)
+    if result < 0:
+        return result
+    guest = guest_process(request.area, pid)
+    if guest != NULL:
+        hidden1 = guest.image_fd
+        hidden2 = guest.truss_fd
+        if request.row.value == 0:
+            proc_path(path, sizeof(path), pid, b"exe")
+            kinfo_of_path(path, KF_FD_TYPE_TEXT, &info)
+            append(info.kf_path, 0, sizeof(info.kf_path), guest.execpath)
+            result = out_kinfo_file(request, &info)
+        release_guest(request.area, guest)
+    if request.row.value == 0 and result == 0:
+        proc_path(path, sizeof(path), pid, b"cwd")
+        kinfo_of_path(path, KF_FD_TYPE_CWD, &info)
+        result = out_kinfo_file(request, &info)
+    if request.row.value == 0 and result == 0:
+        proc_path(path, sizeof(path), pid, b"root")
+        kinfo_of_path(path, KF_FD_TYPE_ROOT, &info)
+        result = out_kinfo_file(request, &info)
+    if result < 0:
+        return result
+    proc_path(path, sizeof(path), pid, b"fd")
+    result = walk_begin(&walk, path)
+    if result < 0:
+        return -EPERM if result == -EACCES else -ESRCH
+    result = 0
+    while True:
+        fd = walk_next(&walk)
+        if fd < 0:
+            break
+        if fd == hidden1 or fd == hidden2 or (pid == request.area.proc.pid and fd == walk.fd):
+            continue
+        count += 1
+        if request.row.value == 0 and result == 0 and kinfo_of_descriptor(request.area, pid, fd, &info) == 0:
+            result = out_kinfo_file(request, &info)
+    return result if request.row.value == 0 else sysctl_out(request, &count, 4)
+
+
+cdef const char *hex_field(const char *text, uint64_t *value) noexcept nogil:
+    value[0] = 0
+    while True:
+        if 48 <= text[0] <= 57:
+            value[0] = value[0] * 16 + (text[0] - 48)
+        elif 97 <= text[0] <= 102:
+            value[0] = value[0] * 16 + (text[0] - 87)
+        else:
+            return text
+        text += 1
+
+
+cdef const char *parse_mapping(const char *line, freebsd_kinfo_vmentry *entry) noexcept nogil:
+    """One line of /proc/PID/maps: `start-end rwxp offset major:minor inode path`. Returns where the next begins."""
+    cdef uint64_t major = 0, minor = 0, length = 0
+    cdef int64_t inode = 0
+    cdef bint shared
+    memset(entry, 0, sizeof(freebsd_kinfo_vmentry))
+    line = hex_field(line, &entry.kve_start)
+    line = hex_field(line + 1, &entry.kve_end) + 1
+    entry.kve_protection = (1 if line[0] == 114 else 0) | (2 if line[1] == 119 else 0) | (4 if line[2] == 120 else 0)
+    shared = line[3] == 115
+    line = hex_field(line + 5, &entry.kve_offset)
+    line = hex_field(line + 1, &major)
+    line = hex_field(line + 1, &minor)
+    line = parse_number(line, &inode)
+    while line[0] == 32:
+        line += 1
+    while line[length] != 10 and line[length] != 0:
+        length += 1
+    if line[0] == 47 and length < sizeof(entry.kve_path):
+        memcpy(entry.kve_path, line, length)
+    entry.kve_ref_count = 1
+    if inode != 0:
+        entry.kve_type = KVME_TYPE_VNODE
+        entry.kve_vn_type = 1                   # KF_VTYPE_VREG
+        entry.kve_vn_fileid = <uint64_t> inode
+        entry.kve_vn_fsid = freebsd_makedev(<uint32_t> major, <uint32_t> minor)
+        entry.kve_vn_fsid_freebsd11 = <uint32_t> entry.kve_vn_fsid
+        entry.kve_status = KF_ATTR_VALID
+        if not shared:
+            entry.kve_flags |= KVME_FLAG_COW
+    else:
+        entry.kve_type = KVME_TYPE_SWAP if entry.kve_protection else KVME_TYPE_GUARD
+        entry.kve_offset = 0
+    if string_starts(line, b"[stack]"):
+        entry.kve_flags |= KVME_FLAG_GROWS_DOWN
+    return line + length + (1 if line[length] == 10 else 0)
+
+
+cdef public long sysctl_vmmap(sysctl_request_t *request) noexcept nogil:
+    """The mappings of a process, but for the shim's own."""
+    cdef freebsd_kinfo_vmentry entry
+    cdef uint64_t room = 1 << 20, memory
+    cdef const char *line
+    cdef int pid = 0
+    cdef long got, result = sysctl_pid(request, &pid)
+    if result < 0:
+        return result
+    memory = map_memory(room)
+    if memory == 0:
+        return -ENOMEM
+    got = proc_read(pid, b"maps", <char *> memory, room)
+    while got == <long> room - 1 and room < 1 << 28:
+        # Many mappings: begin again with more room.
+        linux_syscall2(SYS_munmap, memory, room)
+        room = room * 4
+        memory = map_memory(room)
+        if memory == 0:
+            return -ENOMEM
+        got = proc_read(pid, b"maps", <char *> memory, room)
+    if got < 0:
+        result = -EPERM if got == -EACCES else got
+    line = <const char *> memory
+    while result == 0 and got > 0 and line[0] != 0:
+        line = parse_mapping(line, &entry)
+        if range_is_ours(entry.kve_start, entry.kve_end - entry.kve_start) or entry.kve_start >= GUEST_ADDRESS_END:
+            continue
+        entry.kve_structsize = <int32_t> ((<uint64_t> entry.kve_path - <uint64_t> &entry
+                                           + string_length(entry.kve_path) + 1 + 7) & ~7UL)
+        result = sysctl_out(request, &entry, entry.kve_structsize)
+    linux_syscall2(SYS_munmap, memory, room)
+    return result
+
+
+cdef public long sysctl_vm_layout(sysctl_request_t *request) noexcept nogil:
+    cdef freebsd_kinfo_vm_layout layout
+    cdef linux_rlimit limit
+    cdef process_t *guest
+    cdef int pid = 0
+    cdef long result = sysctl_pid(request, &pid)
+    if result < 0:
+        return result
+    guest = guest_process(request.area, pid)
+    if guest == NULL:
+        return -EPERM
+    memset(&layout, 0, sizeof(layout))
+    limit.rlim_cur = 8 << 20
+    linux_syscall4(SYS_prlimit64, pid, 3, 0, <uint64_t> &limit)
+    layout.kvm_min_user_addr = PAGE_SIZE
+    layout.kvm_max_user_addr = GUEST_ADDRESS_END
+    layout.kvm_data_addr = guest.break_start
+    layout.kvm_data_size = guest.break_end - guest.break_start
+    layout.kvm_stack_addr = guest.stack_top - limit.rlim_cur
+    layout.kvm_stack_size = limit.rlim_cur
+    release_guest(request.area, guest)
+    return sysctl_out(request, &layout, sizeof(layout))
+
+
+cdef public long sysctl_devname(sysctl_request_t *request) noexcept nogil:
+    """The name of the device with a number, which comes as the new value."""
+    cdef char name[64]
+    cdef uint64_t dev = 0, at, linux
+    cdef uint32_t major, minor
+    if request.new_ == 0:
+        return -EINVAL
+    if request.new_size != 8 and request.new_size != 4:
+        return -EINVAL
+    if copyin(request.new_, &dev, request.new_size) < 0:
+        return -EFAULT
+    linux = linux_dev_from_freebsd(dev)
+    major = linux_major(linux)
+    minor = linux_minor(linux)
+    name[0] = 0
+    if 136 <= major <= 143:
+        at = append(name, 0, sizeof(name), b"pts/")
+        append_number(name, at, sizeof(name), (major - 136) * 256 + minor, 10)
+    elif major == 5 and minor == 0:
+        append(name, 0, sizeof(name), b"tty")
+    elif major == 5 and minor == 1:
+        append(name, 0, sizeof(name), b"console")
+    elif major == 4 and minor < 64:
+        at = append(name, 0, sizeof(name), b"ttyv")
+        append_number(name, at, sizeof(name), minor, 16)
+    elif major == 1 and minor == 3:
+        append(name, 0, sizeof(name), b"null")
+    elif major == 1 and minor == 5:
+        append(name, 0, sizeof(name), b"zero")
+    if name[0] == 0:
+        return -ENOENT
+    return sysctl_out_string(request, name)

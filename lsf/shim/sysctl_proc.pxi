@@ -1,0 +1,469 @@
+# kern.proc: what sysctl tells of processes. Linux's /proc has most of it; what only a FreeBSD kernel knows stands in the
+# shim's struct process, which lies at the same address in every guest and is read from there.
+# Model: FreeBSD sys/kern/kern_proc.c and kern_descrip.c.
+
+cdef extern from "<sys/syscall.h>" nogil:
+    const long SYS_process_vm_readv, SYS_getppid, SYS_getsid, SYS_getpgrp, SYS_stat
+
+cdef enum:
+    KERN_PROC_ALL = 0
+    KERN_PROC_PID = 1
+    KERN_PROC_PGRP = 2
+    KERN_PROC_SESSION = 3
+    KERN_PROC_TTY = 4
+    KERN_PROC_UID = 5
+    KERN_PROC_RUID = 6
+    KERN_PROC_PROC = 8
+    KERN_PROC_RGID = 10
+    KERN_PROC_GID = 11
+    KERN_PROC_INC_THREAD = 16
+    SIDL = 1
+    SRUN = 2
+    SSLEEP = 3
+    SSTOP = 4
+    SZOMB = 5
+    P_CONTROLT = 0x2
+    P_KPROC = 0x4
+    P_HADTHREADS = 0x80
+    P_SYSTEM = 0x200
+    P_TRACED = 0x800
+    P_INMEM = 0x10000000
+    KI_CTTY = 1
+    KI_SLEADER = 2
+    TDF_INMEM = 4
+    TDF_SINTR = 8
+    PRI_TIMESHARE = 3
+    PUSER_NICE0 = 120               # the priority of an ordinary process: PRI_MIN_TIMESHARE + TIMESHARE_NOW
+    LINUX_PF_KTHREAD = 0x200000
+
+cdef enum:
+    FREEBSD_NODEV = 0xffffffffffffffffUL
+
+
+# Which process.
+
+cdef long sysctl_pid(sysctl_request_t *request, int *pid) noexcept nogil:
+    """The one number behind a node: a process that is there, -1 for this one. 0 or a negative errno."""
+    cdef long result
+    if request.nrest != 1:
+        return -EINVAL
+    pid[0] = request.rest[0]
+    if pid[0] == -1 or pid[0] == request.area.proc.pid:
+        pid[0] = request.area.proc.pid
+        return 0
+    if pid[0] < 1:
+        return -ESRCH
+    result = linux_syscall2(SYS_kill, pid[0], 0)
+    return -ESRCH if result == -ESRCH else 0
+
+
+cdef process_t *other_guest(area_t *area, int pid) noexcept nogil:
+    """A copy of another guest's struct process, to be given to release_guest; NULL where there is none, or Linux does not
+    let us read it."""
+    cdef uint64_t local[2]
+    cdef uint64_t remote[2]
+    cdef uint64_t size = page_up(sizeof(process_t)), memory = map_memory(size)
+    cdef long got
+    if memory == 0:
+        return NULL
+    local[0] = memory
+    local[1] = sizeof(process_t)
+    remote[0] = <uint64_t> SHIM
+    remote[1] = sizeof(process_t)
+    got = linux_syscall6(SYS_process_vm_readv, pid, <uint64_t> local, 1, <uint64_t> remote, 1, 0)
+    if got == <long> sizeof(process_t) and (<process_t *> memory).pid == pid:
+        return <process_t *> memory
+    linux_syscall2(SYS_munmap, memory, size)
+    return NULL
+
+
+cdef process_t *guest_process(area_t *area, int pid) noexcept nogil:
+    """A guest's struct process: our own, or a copy of another's (see release_guest), or NULL."""
+    return area.proc if pid == area.proc.pid else other_guest(area, pid)
+
+
+cdef void release_guest(area_t *area, process_t *guest) noexcept nogil:
+    if guest != NULL and guest != area.proc:
+        linux_syscall2(SYS_munmap, <uint64_t> guest, page_up(sizeof(process_t)))
+
+
+cdef long read_memory(area_t *area, int pid, uaddr source, void *target, uint64_t size) noexcept nogil:
+    """Copy from the memory of this or another process: 0 or -EFAULT."""
+    cdef uint64_t local[2]
+    cdef uint64_t remote[2]
+    if pid == area.proc.pid:
+        return copyin(source, target, size)
+    local[0] = <uint64_t> target
+    local[1] = size
+    remote[0] = source
+    remote[1] = size
+    return 0 if linux_syscall6(SYS_process_vm_readv, pid, <uint64_t> local, 1, <uint64_t> remote, 1,
+                               0) == <long> size else -EFAULT
+
+
+cdef long sysctl_out_memory(sysctl_request_t *request, int pid, uaddr source, uint64_t size) noexcept nogil:
+    """Append a piece of a process's memory."""
+    cdef char buffer[1024]
+    cdef uint64_t part
+    cdef long result
+    while size > 0:
+        part = size if size < sizeof(buffer) else sizeof(buffer)
+        if read_memory(request.area, pid, source, buffer, part) < 0:
+            return -EFAULT
+        result = sysctl_out(request, buffer, part)
+        if result < 0:
+            return result
+        source += part
+        size -= part
+    return 0
+
+
+cdef long sysctl_out_file(sysctl_request_t *request, int pid, const char *name) noexcept nogil:
+    """Append the contents of a file of /proc/PID."""
+    cdef char buffer[2048]
+    cdef long fd, got, result = 0
+    proc_path(buffer, sizeof(buffer), pid, name)
+    fd = linux_syscall3(SYS_open, <uint64_t> buffer, 0o2000000, 0)
+    if is_error(fd):
+        return -ESRCH if fd == -ENOENT else -EPERM if fd == -EACCES else fd
+    while result == 0:
+        got = linux_syscall3(SYS_read, fd, <uint64_t> buffer, sizeof(buffer))
+        if got <= 0:
+            result = -EPERM if got == -EACCES else got
+            break
+        result = sysctl_out(request, buffer, got)
+    linux_syscall1(SYS_close, fd)
+    return result
+
+
+# struct kinfo_proc
+
+cdef uint64_t status_number(const char *status, const char *name, int index, int base) noexcept nogil:
+    """A number in a line of /proc/PID/status: the index-th (from 0), decimal or hexadecimal."""
+    cdef const char *at = find_text(status, name)
+    cdef uint64_t value = 0
+    cdef int i
+    if at == NULL:
+        return 0
+    for i in range(index + 1):
+        while at[0] == 32 or at[0] == 9:
+            at += 1
+        value = 0
+        while True:
+            if 48 <= at[0] <= 57:
+                value = value * base + (at[0] - 48)
+            elif base == 16 and 97 <= at[0] <= 102:
+                value = value * 16 + (at[0] - 87)
+            else:
+                break
+            at += 1
+    return value
+
+
+cdef void ticks_to_timeval(int64_t ticks, freebsd_timeval *to) noexcept nogil:
+    to.tv_sec = ticks // STATHZ
+    to.tv_usec = ticks % STATHZ * (1000000 // STATHZ)
+
+
+cdef void signals_to_kinfo(uint64_t linux_mask, freebsd_sigset *to) noexcept nogil:
+    freebsd_sigset_from_linux(to, linux_mask, lsf_signal_from_linux, lsf_signal_to_linux)
+
+
+cdef int kinfo_state(char state) noexcept nogil:
+    if state == 82:                 # R
+        return SRUN
+    if state == 84 or state == 116: # T t
+        return SSTOP
+    if state == 90 or state == 88:  # Z X
+        return SZOMB
+    return SSLEEP
+
+
+cdef void kinfo_from_stat(freebsd_kinfo_proc *info, proc_stat_t *stat) noexcept nogil:
+    """What /proc/PID/stat knows."""
+    cdef linux_timespec now, up
+    cdef int64_t elapsed
+    info.ki_pid = stat.pid
+    info.ki_ppid = stat.ppid
+    info.ki_pgid = stat.pgrp
+    info.ki_sid = stat.session
+    info.ki_tpgid = stat.tpgid
+    info.ki_stat = kinfo_state(stat.state)
+    info.ki_flag = P_INMEM
+    info.ki_tdflags = TDF_INMEM | (0 if stat.state == 68 else TDF_SINTR)        # D sleeps uninterruptibly
+    if stat.flags & LINUX_PF_KTHREAD:
+        info.ki_flag |= P_SYSTEM | P_KPROC
+    info.ki_tdev = FREEBSD_NODEV
+    info.ki_tdev_freebsd11 = 0xffffffffU
+    if stat.tty != 0:
+        info.ki_tdev = freebsd_dev_from_linux(<uint32_t> stat.tty)
+        info.ki_tdev_freebsd11 = <uint32_t> info.ki_tdev
+        info.ki_flag |= P_CONTROLT
+        info.ki_kiflag |= KI_CTTY
+        info.ki_tsid = stat.session
+    if stat.session == stat.pid:
+        info.ki_kiflag |= KI_SLEADER
+    if stat.threads > 1:
+        info.ki_flag |= P_HADTHREADS
+    info.ki_nice = <int8_t> stat.nice
+    info.ki_numthreads = stat.threads
+    info.ki_size = stat.vsize
+    info.ki_rssize = <int64_t> stat.rss
+    info.ki_runtime = <uint64_t> ((stat.utime + stat.stime) * (1000000 // STATHZ))
+    info.ki_lastcpu = stat.cpu
+    info.ki_lastcpu_old = <uint8_t> (stat.cpu if stat.cpu < 255 else 254)
+    info.ki_oncpu = -1
+    info.ki_oncpu_old = 255
+    linux_syscall2(SYS_clock_gettime, LINUX_CLOCK_REALTIME, <uint64_t> &now)
+    linux_syscall2(SYS_clock_gettime, LINUX_CLOCK_BOOTTIME, <uint64_t> &up)
+    ticks_to_timeval(stat.start, &info.ki_start)
+    info.ki_start.tv_sec += now.tv_sec - up.tv_sec
+    info.ki_start.tv_usec += (now.tv_nsec - up.tv_nsec) // 1000
+    if info.ki_start.tv_usec < 0:
+        info.ki_start.tv_usec += 1000000
+        info.ki_start.tv_sec -= 1
+    elif info.ki_start.tv_usec >= 1000000:
+        info.ki_start.tv_usec -= 1000000
+        info.ki_start.tv_sec += 1
+    elapsed = up.tv_sec * STATHZ + up.tv_nsec // (NANOSECONDS // STATHZ) - stat.start
+    if elapsed > 0:
+        info.ki_pctcpu = <uint32_t> ((stat.utime + stat.stime) * FSCALE // elapsed)
+        info.ki_swtime = <uint32_t> (elapsed // STATHZ)
+    ticks_to_timeval(stat.utime, &info.ki_rusage.ru_utime)
+    ticks_to_timeval(stat.stime, &info.ki_rusage.ru_stime)
+    info.ki_rusage.ru_minflt = stat.minflt
+    info.ki_rusage.ru_majflt = stat.majflt
+    ticks_to_timeval(stat.cutime, &info.ki_rusage_ch.ru_utime)
+    ticks_to_timeval(stat.cstime, &info.ki_rusage_ch.ru_stime)
+    ticks_to_timeval(stat.cutime + stat.cstime, &info.ki_childtime)
+    info.ki_rusage_ch.ru_minflt = stat.cminflt
+    info.ki_rusage_ch.ru_majflt = stat.cmajflt
+    memcpy(info.ki_comm, stat.comm, sizeof(info.ki_comm))
+    info.ki_comm[19] = 0
+
+
+cdef void kinfo_from_status(freebsd_kinfo_proc *info, const char *status) noexcept nogil:
+    """What /proc/PID/status knows: ids, memory, signals."""
+    cdef const char *at = find_text(status, b"Groups:")
+    cdef int64_t group = 0
+    info.ki_ruid = <uint32_t> status_number(status, b"Uid:", 0, 10)
+    info.ki_uid = <uint32_t> status_number(status, b"Uid:", 1, 10)
+    info.ki_svuid = <uint32_t> status_number(status, b"Uid:", 2, 10)
+    info.ki_rgid = <uint32_t> status_number(status, b"Gid:", 0, 10)
+    info.ki_svgid = <uint32_t> status_number(status, b"Gid:", 2, 10)
+    info.ki_groups[0] = <uint32_t> status_number(status, b"Gid:", 1, 10)
+    info.ki_ngroups = 1
+    while at != NULL:
+        while at[0] == 32 or at[0] == 9:
+            at += 1
+        if not 48 <= at[0] <= 57:
+            break
+        at = parse_number(at, &group)
+        if <uint32_t> group == info.ki_groups[0]:
+            continue
+        if info.ki_ngroups == FREEBSD_KI_NGROUPS:
+            info.ki_cr_flags |= 0x80000000UL        # KI_CRF_GRP_OVERFLOW
+            break
+        info.ki_groups[info.ki_ngroups] = <uint32_t> group
+        info.ki_ngroups += 1
+    info.ki_tsize = <int64_t> (status_number(status, b"VmExe:", 0, 10) // 4)
+    info.ki_dsize = <int64_t> (status_number(status, b"VmData:", 0, 10) // 4)
+    info.ki_ssize = <int64_t> (status_number(status, b"VmStk:", 0, 10) // 4)
+    info.ki_rusage.ru_maxrss = <int64_t> status_number(status, b"VmHWM:", 0, 10)
+    info.ki_rusage.ru_nvcsw = <int64_t> status_number(status, b"voluntary_ctxt_switches:", 0, 10)
+    info.ki_rusage.ru_nivcsw = <int64_t> status_number(status, b"nonvoluntary_ctxt_switches:", 0, 10)
+    info.ki_tracer = <int32_t> status_number(status, b"TracerPid:", 0, 10)
+    if info.ki_tracer:
+        info.ki_flag |= P_TRACED
+    signals_to_kinfo(status_number(status, b"ShdPnd:", 0, 16) | status_number(status, b"SigPnd:", 0, 16), &info.ki_siglist)
+    signals_to_kinfo(status_number(status, b"SigBlk:", 0, 16), &info.ki_sigmask)
+    signals_to_kinfo(status_number(status, b"SigIgn:", 0, 16), &info.ki_sigignore)
+    signals_to_kinfo(status_number(status, b"SigCgt:", 0, 16), &info.ki_sigcatch)
+
+
+cdef void kinfo_of_guest(freebsd_kinfo_proc *info, process_t *guest) noexcept nogil:
+    """What only the guest itself knows: its handlers, and its name in full."""
+    cdef const char *name = guest.execpath
+    cdef const char *at = name
+    cdef int signo
+    cdef uint32_t bit
+    memset(&info.ki_sigcatch, 0, sizeof(freebsd_sigset))
+    memset(&info.ki_sigignore, 0, sizeof(freebsd_sigset))
+    for signo in range(1, SIGNAL_MAX + 1):
+        bit = 1U << ((signo - 1) & 31)
+        if guest.handlers[signo].function == SIG_IGN:
+            info.ki_sigignore.bits[(signo - 1) >> 5] |= bit
+        elif guest.handlers[signo].function != SIG_DFL:
+            info.ki_sigcatch.bits[(signo - 1) >> 5] |= bit
+    while at[0] != 0:
+        if at[0] == 47 and at[1] != 0:
+            name = at + 1
+        at += 1
+    if name[0] != 0 and string_starts(name, info.ki_comm):
+        append(info.ki_comm, 0, sizeof(info.ki_comm), name)     # Linux cuts at 15
+
+
+cdef long fill_kinfo_proc(area_t *area, int pid, freebsd_kinfo_proc *info) noexcept nogil:
+    """The record of a process: 0, or -ESRCH."""
+    cdef char status[3072]
+    cdef proc_stat_t stat
+    cdef ids_t ids
+    cdef bint own = pid == area.proc.pid
+    cdef process_t *guest
+    cdef long result = proc_stat(pid, &stat)
+    memset(info, 0, sizeof(freebsd_kinfo_proc))
+    info.ki_structsize = sizeof(freebsd_kinfo_proc)
+    if result < 0:
+        if not own:
+            return -ESRCH
+        # No /proc here; of itself a process can still tell.
+        memset(&stat, 0, sizeof(stat))
+        stat.pid = pid
+        stat.ppid = <int> linux_syscall0(SYS_getppid)
+        stat.pgrp = <int> linux_syscall0(SYS_getpgrp)
+        stat.session = <int> linux_syscall1(SYS_getsid, 0)
+        stat.state = 82
+        stat.threads = 1
+    kinfo_from_stat(info, &stat)
+    if proc_read(pid, b"status", status, sizeof(status)) > 0:
+        kinfo_from_status(info, status)
+    elif own:
+        user_ids(&ids)
+        info.ki_ruid = ids.real
+        info.ki_uid = ids.effective
+        info.ki_svuid = ids.saved
+        group_ids(&ids)
+        info.ki_rgid = ids.real
+        info.ki_svgid = ids.saved
+        info.ki_groups[0] = ids.effective
+        info.ki_ngroups = 1
+    info.ki_tid = pid
+    info.ki_pri.pri_class = PRI_TIMESHARE
+    info.ki_pri.pri_level = PUSER_NICE0
+    info.ki_pri.pri_native = PUSER_NICE0
+    info.ki_pri.pri_user = PUSER_NICE0
+    append(info.ki_loginclass, 0, sizeof(info.ki_loginclass), b"default")
+    guest = guest_process(area, pid)
+    if guest != NULL:
+        append(info.ki_emul, 0, sizeof(info.ki_emul), b"FreeBSD ELF64")
+        kinfo_of_guest(info, guest)
+        release_guest(area, guest)
+    else:
+        append(info.ki_emul, 0, sizeof(info.ki_emul), b"Linux ELF64")
+    return 0
+
+
+cdef long kinfo_of_thread(int pid, int tid, freebsd_kinfo_proc *info) noexcept nogil:
+    """Turn the record of a process into that of one of its threads."""
+    cdef char name[64]
+    cdef proc_stat_t stat
+    cdef uint64_t at = append(name, 0, sizeof(name), b"task/")
+    cdef char text[1024]
+    at = append_number(name, at, sizeof(name), <uint32_t> tid, 10)
+    append(name, at, sizeof(name), b"/stat")
+    if proc_read(pid, name, text, sizeof(text)) < 0 or proc_stat_parse(text, &stat) < 0:
+        return -ESRCH
+    info.ki_tid = tid
+    info.ki_stat = kinfo_state(stat.state)
+    info.ki_runtime = <uint64_t> ((stat.utime + stat.stime) * (1000000 // STATHZ))
+    info.ki_lastcpu = stat.cpu
+    ticks_to_timeval(stat.utime, &info.ki_rusage.ru_utime)
+    ticks_to_timeval(stat.stime, &info.ki_rusage.ru_stime)
+    append(info.ki_tdname, 0, sizeof(info.ki_tdname), stat.comm)
+    return 0
+
+
+cdef long out_kinfo_proc(sysctl_request_t *request, freebsd_kinfo_proc *info, bint threads) noexcept nogil:
+    """Append the record of a process, or one for each of its threads."""
+    cdef proc_walk_t walk
+    cdef char path[32]
+    cdef int tid
+    cdef long result = 0
+    if not threads or info.ki_stat == SZOMB:
+        return sysctl_out(request, info, sizeof(freebsd_kinfo_proc))
+    proc_path(path, sizeof(path), info.ki_pid, b"task")
+    if walk_begin(&walk, path) < 0:
+        return sysctl_out(request, info, sizeof(freebsd_kinfo_proc))
+    while True:
+        tid = walk_next(&walk)
+        if tid < 0:
+            return result
+        if result == 0 and kinfo_of_thread(info.ki_pid, tid, info) == 0:
+            result = sysctl_out(request, info, sizeof(freebsd_kinfo_proc))
+
+
+cdef bint kinfo_matches(freebsd_kinfo_proc *info, int64_t which, int value) noexcept nogil:
+    cdef int i
+    if which == KERN_PROC_PGRP:
+        return info.ki_pgid == value
+    if which == KERN_PROC_SESSION:
+        return info.ki_sid == value
+    if which == KERN_PROC_TTY:
+        return info.ki_tdev != FREEBSD_NODEV and <int> info.ki_tdev == value
+    if which == KERN_PROC_UID:
+        return info.ki_uid == <uint32_t> value
+    if which == KERN_PROC_RUID:
+        return info.ki_ruid == <uint32_t> value
+    if which == KERN_PROC_RGID:
+        return info.ki_rgid == <uint32_t> value
+    if which == KERN_PROC_GID:
+        for i in range(info.ki_ngroups):
+            if info.ki_groups[i] == <uint32_t> value:
+                return True
+        return False
+    return True
+
+
+cdef void kinfo_login(area_t *area, freebsd_kinfo_proc *info, uint32_t *cached, char *name) noexcept nogil:
+    """The login name: the user's, remembered from one record to the next."""
+    cdef char login[MAXLOGNAME]
+    if info.ki_pid == area.proc.pid:
+        login_name(area.proc, login)
+        append(info.ki_login, 0, sizeof(info.ki_login), login)
+        return
+    if cached[0] != info.ki_ruid + 1:
+        user_name(info.ki_ruid, name, 18)
+        cached[0] = info.ki_ruid + 1
+    append(info.ki_login, 0, sizeof(info.ki_login), name)
+
+
+cdef public long sysctl_proc(sysctl_request_t *request) noexcept nogil:
+    """Records of processes: all of them, or those that the row's kind and the number behind the name choose."""
+    cdef freebsd_kinfo_proc info
+    cdef proc_walk_t walk
+    cdef char name[18]
+    cdef uint32_t cached = 0
+    cdef int64_t which = request.row.value & ~<int64_t> KERN_PROC_INC_THREAD
+    cdef bint threads = request.row.value & KERN_PROC_INC_THREAD or request.row.value == KERN_PROC_ALL
+    cdef int pid = 0
+    cdef long result
+    if which == KERN_PROC_PID:
+        result = sysctl_pid(request, &pid)
+        if result == 0:
+            result = fill_kinfo_proc(request.area, pid, &info)
+        if result < 0:
+            return result
+        kinfo_login(request.area, &info, &cached, name)
+        return out_kinfo_proc(request, &info, threads)
+    if which == KERN_PROC_ALL and request.nrest != 0 or which == KERN_PROC_PROC and request.nrest > 1 \
+            or which != KERN_PROC_ALL and which != KERN_PROC_PROC and request.nrest != 1:
+        return -EINVAL
+    if request.old == 0:
+        # Room for five that come before the second call.
+        request.old_at += 5 * sizeof(info)
+    result = walk_begin(&walk, b"/proc")
+    if result < 0:
+        # Only this one is known.
+        fill_kinfo_proc(request.area, request.area.proc.pid, &info)
+        return out_kinfo_proc(request, &info, False)
+    result = 0
+    while True:
+        pid = walk_next(&walk)
+        if pid < 0:
+            return result
+        if result < 0 or fill_kinfo_proc(request.area, pid, &info) < 0:
+            continue
+        if not kinfo_matches(&info, which, request.rest[0] if request.nrest else 0):
+            continue
+        kinfo_login(request.area, &info, &cached, name)
+        result = out_kinfo_proc(request, &info, threads)
