@@ -117,7 +117,7 @@ kern.hz | auto | I | = 1000 | Number of clock ticks per second
 kern.maxusers | auto | I | = 384 | Hint for kernel tuning
 kern.nselcoll | auto | I | = 0 |
 kern.pid_max | auto | I | file /proc/sys/kernel/pid_max 0 99999 | Maximum allowed pid
-kern.lastpid | auto | I | file /proc/loadavg 5 0 | Last used PID
+kern.lastpid | auto | I | file /proc/loadavg 4 0 | Last used PID
 kern.randompid | auto | I w | = 0 | Random PID modulus
 kern.trap_enotcap | auto | I w | = 0 | Deliver SIGTRAP on ECAPMODE and ENOTCAPABLE
 kern.module_path | auto | A w | = "/boot/kernel;/boot/modules" | module load search path
@@ -162,6 +162,11 @@ kern.elf64.aslr.enable | auto | I w | = 1 | ELF64: enable address map randomizat
 kern.elf64.aslr.pie_enable | auto | I w | = 1 | ELF64: enable address map randomization for PIE binaries
 kern.elf64.aslr.stack | auto | I w | = 1 | ELF64: enable stack address randomization
 kern.elf64.allow_wx | auto | I w | = 1 | ELF64: Allow pages to be mapped simultaneously writable and executable
+kern.devstat | auto | N | | Device Statistics
+kern.devstat.numdevs | auto | I | = 0 | Number of devices in the devstat list
+kern.devstat.generation | auto | L | = 1 | Devstat list generation
+kern.devstat.version | auto | I | = 6 | Devstat list version number
+kern.devstat.all | auto | S,devstat | call no_devices | All devices in the devstat list
 kern.timecounter | auto | N | |
 kern.timecounter.hardware | auto | A w | = "TSC" | Timecounter hardware selected
 kern.timecounter.choice | auto | A | = "TSC(1000)" | Timecounter hardware detected
@@ -201,16 +206,41 @@ vm.stats | auto | N | | VM meter stats
 vm.stats.sys | auto | N | | VM meter sys stats
 vm.stats.sys.v_swtch | auto | QU | call vmstat 0 | Context switches
 vm.stats.sys.v_intr | auto | QU | call vmstat 1 | Device interrupts
-vm.stats.sys.v_trap | auto | QU | = 0 | Traps
-vm.stats.sys.v_syscall | auto | QU | = 0 | System calls
-vm.stats.sys.v_soft | auto | QU | = 0 | Software interrupts
+vm.stats.sys.v_trap | auto | QU | call counter | Traps
+vm.stats.sys.v_syscall | auto | QU | call counter | System calls
+vm.stats.sys.v_soft | auto | QU | call counter | Software interrupts
 vm.stats.vm | auto | N | | VM meter vm stats
 vm.stats.vm.v_vm_faults | auto | QU | call vmstat 2 | Address memory faults
 vm.stats.vm.v_forks | auto | QU | call vmstat 3 | Number of fork() calls
-vm.stats.vm.v_swapin | auto | QU | = 0 | Swap pager pageins
-vm.stats.vm.v_swapout | auto | QU | = 0 | Swap pager pageouts
-vm.stats.vm.v_swappgsin | auto | QU | = 0 | Swap pages swapped in
-vm.stats.vm.v_swappgsout | auto | QU | = 0 | Swap pages swapped out
+vm.stats.vm.v_io_faults | auto | QU | call counter | Page faults requiring I/O
+vm.stats.vm.v_cow_faults | auto | QU | call counter | Copy-on-write faults
+vm.stats.vm.v_cow_optim | auto | QU | call counter | Optimized COW faults
+vm.stats.vm.v_zfod | auto | QU | call counter | Pages zero-filled on demand
+vm.stats.vm.v_ozfod | auto | QU | call counter | Optimized zero fill pages
+vm.stats.vm.v_vnodein | auto | QU | call counter | Vnode pager pageins
+vm.stats.vm.v_vnodeout | auto | QU | call counter | Vnode pager pageouts
+vm.stats.vm.v_vnodepgsin | auto | QU | call counter | Vnode pages paged in
+vm.stats.vm.v_vnodepgsout | auto | QU | call counter | Vnode pages paged out
+vm.stats.vm.v_intrans | auto | QU | call counter | In transit page faults
+vm.stats.vm.v_reactivated | auto | QU | call counter | Pages reactivated by pagedaemon
+vm.stats.vm.v_pdwakeups | auto | QU | call counter | Pagedaemon wakeups
+vm.stats.vm.v_pdpages | auto | QU | call counter | Pages analyzed by pagedaemon
+vm.stats.vm.v_pdshortfalls | auto | QU | call counter | Page reclamation shortfalls
+vm.stats.vm.v_tfree | auto | QU | call counter | Total pages freed
+vm.stats.vm.v_dfree | auto | QU | call counter | Pages freed by pagedaemon
+vm.stats.vm.v_pfree | auto | QU | call counter | Pages freed by exiting processes
+vm.stats.vm.v_tcached | auto | QU | call counter | Total pages cached
+vm.stats.vm.v_vforks | auto | QU | call counter | Number of vfork() calls
+vm.stats.vm.v_rforks | auto | QU | call counter | Number of rfork() calls
+vm.stats.vm.v_kthreads | auto | QU | call counter | Number of fork() calls by kernel
+vm.stats.vm.v_forkpages | auto | QU | call counter | VM pages affected by fork()
+vm.stats.vm.v_vforkpages | auto | QU | call counter | VM pages affected by vfork()
+vm.stats.vm.v_rforkpages | auto | QU | call counter | VM pages affected by rfork()
+vm.stats.vm.v_kthreadpages | auto | QU | call counter | VM pages affected by fork() by kernel
+vm.stats.vm.v_swapin | auto | QU | call counter | Swap pager pageins
+vm.stats.vm.v_swapout | auto | QU | call counter | Swap pager pageouts
+vm.stats.vm.v_swappgsin | auto | QU | call counter | Swap pages swapped in
+vm.stats.vm.v_swappgsout | auto | QU | call counter | Swap pages swapped out
 vm.stats.vm.v_page_size | auto | IU | = 4096 | Page size in bytes
 vm.stats.vm.v_page_count | auto | IU | call memory 8 | Total number of pages in system
 vm.stats.vm.v_free_reserved | auto | IU | = 5000 | Pages reserved for deadlock
@@ -223,6 +253,8 @@ vm.stats.vm.v_inactive_target | auto | IU | = 128000 | Desired inactive pages
 vm.stats.vm.v_inactive_count | auto | IU | call memory 4 | Inactive pages
 vm.stats.vm.v_laundry_count | auto | IU | call memory 5 | Pages eligible for laundering
 vm.stats.vm.v_cache_count | auto | IU | = 0 | Dummy for compatibility
+vm.stats.vm.v_cache_min | auto | IU | = 0 | Dummy for compatibility
+vm.stats.vm.v_cache_max | auto | IU | = 0 | Dummy for compatibility
 vm.stats.vm.v_pageout_free_min | auto | IU | = 34 | Min pages reserved for kernel
 vm.stats.vm.v_interrupt_free_min | auto | IU | = 2 | Reserved pages for interrupt code
 vfs | 3 | N | | File system

@@ -37,6 +37,7 @@ cdef enum:
     LINUX_PF_KTHREAD = 0x200000
 
 cdef enum:
+    KERNEL_BASE = 0xfffff80000000000UL
     FREEBSD_NODEV = 0xffffffffffffffffUL
 
 
@@ -188,6 +189,11 @@ cdef void kinfo_from_stat(freebsd_kinfo_proc *info, proc_stat_t *stat) noexcept 
     info.ki_pgid = stat.pgrp
     info.ki_sid = stat.session
     info.ki_tpgid = stat.tpgid
+    # Where the kernel keeps its structs: programs take 0 for none, and compare.
+    info.ki_paddr = KERNEL_BASE + <uint64_t> stat.pid * PAGE_SIZE
+    info.ki_fd = info.ki_paddr + 0x400
+    info.ki_vmspace = info.ki_paddr + 0x800
+    info.ki_tdaddr = info.ki_paddr + 0xc00
     info.ki_stat = kinfo_state(stat.state)
     info.ki_flag = P_INMEM
     info.ki_tdflags = TDF_INMEM | (0 if stat.state == 68 else TDF_SINTR)        # D sleeps uninterruptibly

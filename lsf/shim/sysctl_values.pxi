@@ -8,6 +8,7 @@ cdef enum:
     LINUX_CLOCK_BOOTTIME = 7
     STATHZ = 100                    # Linux's USER_HZ: the unit of kern.cp_time
     FSCALE = 2048
+    OSREL_VMTOTAL64 = 1200054
 
 
 cdef public long sysctl_file(sysctl_request_t *request) noexcept nogil:
@@ -315,8 +316,19 @@ cdef public long sysctl_swap_info(sysctl_request_t *request) noexcept nogil:
     return sysctl_out(request, &device, sizeof(device))
 
 
+# Before FreeBSD 12 the counters had 32 bits.
+cdef struct freebsd11_vmtotal:
+    int16_t t_rq, t_dw, t_pw, t_sl, t_sw
+    int32_t t_vm, t_avm, t_rm, t_arm, t_vmshr, t_avmshr, t_rmshr, t_armshr, t_free
+
+
+cdef inline int32_t cut32(uint64_t value) noexcept nogil:
+    return <int32_t> (value if value < 0x7fffffff else 0x7fffffff)
+
+
 cdef public long sysctl_vmtotal(sysctl_request_t *request) noexcept nogil:
     """In pages; what Linux does not count is 0."""
+    cdef freebsd11_vmtotal old
     cdef memory_t memory
     cdef freebsd_vmtotal total
     cdef linux_sysinfo info
@@ -335,7 +347,21 @@ cdef public long sysctl_vmtotal(sysctl_request_t *request) noexcept nogil:
     total.t_free = memory.free // PAGE_SIZE
     total.t_rq = 1
     total.t_sl = <int16_t> (info.procs - 1)
-    return sysctl_out(request, &total, sizeof(total))
+    if request.area.proc.osrel >= OSREL_VMTOTAL64:
+        return sysctl_out(request, &total, sizeof(total))
+    memset(&old, 0, sizeof(old))
+    old.t_rq = total.t_rq
+    old.t_sl = total.t_sl
+    old.t_vm = cut32(total.t_vm)
+    old.t_avm = cut32(total.t_avm)
+    old.t_rm = cut32(total.t_rm)
+    old.t_arm = cut32(total.t_arm)
+    old.t_vmshr = cut32(total.t_vmshr)
+    old.t_avmshr = cut32(total.t_avmshr)
+    old.t_rmshr = cut32(total.t_rmshr)
+    old.t_armshr = cut32(total.t_armshr)
+    old.t_free = cut32(total.t_free)
+    return sysctl_out(request, &old, sizeof(old))
 
 
 cdef public long sysctl_loadavg(sysctl_request_t *request) noexcept nogil:
@@ -399,6 +425,18 @@ cdef public long sysctl_cp_times(sysctl_request_t *request) noexcept nogil:
     return 0
 
 
+cdef public long sysctl_counter(sysctl_request_t *request) noexcept nogil:
+    """A counter that Linux does not have."""
+    return out_counter(request, 0)
+
+
+cdef long out_counter(sysctl_request_t *request, int64_t value) noexcept nogil:
+    """64 bits; 32 for who asks for no more, as programs of before FreeBSD 12 do."""
+    if request.old != 0 and request.old_size == 4:
+        return sysctl_out(request, &value, 4)
+    return sysctl_out_number(request, value)
+
+
 cdef public long sysctl_vmstat(sysctl_request_t *request) noexcept nogil:
     """Counters since boot: context switches, interrupts, faults, forks."""
     cdef int64_t value = 0
@@ -422,4 +460,10 @@ cdef public long sysctl_vmstat(sysctl_request_t *request) noexcept nogil:
     if at != NULL:
         parse_number(at, &value)
     linux_syscall2(SYS_munmap, buffer, size)
-    return sysctl_out_number(request, value)
+    return out_counter(request, value)
+
+
+cdef public long sysctl_no_devices(sysctl_request_t *request) noexcept nogil:
+    """kern.devstat.all: the generation, and no device."""
+    cdef int64_t generation = 1
+    return sysctl_out(request, &generation, 8)
