@@ -14,6 +14,14 @@ cdef extern from "shim/runtime.h" nogil:
         uint64_t mask[2]
         uint32_t flags
 
+    const uint32_t KEPT_SIGNALS
+
+    ctypedef struct kept_t "struct kept":
+        uint32_t word
+        int32_t tid, pid
+        uint32_t uid
+        uint64_t value
+
     ctypedef struct lock_t "struct lock":
         uint32_t word
 
@@ -42,6 +50,9 @@ cdef extern from "shim/runtime.h" nogil:
         uint32_t ctl[8]
         uint32_t osrel
         uint64_t auxv, args, args_size
+        uint64_t kept_bits[2]
+        uint32_t kept_count
+        kept_t kept[128]
 
     ctypedef struct area_t "struct area":
         area_t *self

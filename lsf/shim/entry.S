@@ -345,6 +345,29 @@ global fork_sharing_memory
     xor     %eax, %eax
     jmp     translate_return
 
+/* sys_getcontext, sys_swapcontext(frame, area): the callee-saved registers and the FXSAVE image are the guest's still. */
+    .p2align 4
+global sys_getcontext
+    lea     getcontext_with(%rip), %r11
+    jmp     context_call
+global sys_swapcontext
+    lea     swapcontext_with(%rip), %r11
+context_call:
+    cmpq    $0, AREA_HOOK(%rsi)
+    jne     1f
+    mov     %rbx, FRAME_RBX(%rdi)
+    mov     %rbp, FRAME_RBP(%rdi)
+    mov     %r12, FRAME_R12(%rdi)
+    mov     %r13, FRAME_R13(%rdi)
+    mov     %r14, FRAME_R14(%rdi)
+    mov     %r15, FRAME_R15(%rdi)
+1:  sub     $520, %rsp
+    fxsave64 (%rsp)
+    mov     %rsp, %rdx
+    call    *%r11
+    add     $520, %rsp
+    ret
+
 /* Guest memory. These are the only instructions that touch it; a fault in them (the kernel's, and rip between the
  * labels) makes them return -EFAULT. rdi, rsi, rdx as in memcpy. */
     .p2align 4

@@ -106,6 +106,7 @@ cdef uint64_t append_word(char *words, uint64_t at, const char *key, uint64_t va
 cdef void handover_words(process_t *proc, area_t *area, int target, char *words) noexcept nogil:
     """The words of a handover (1024 bytes); see start.pxi's parse_words."""
     cdef uint64_t at = append(words, 0, 1024, b"v=1")
+    cdef uint64_t ignored[2]
     at = append_word(words, at, b",t=", target)
     if proc.image_fd >= 0:
         at = append_word(words, at, b",i=", proc.image_fd)
@@ -116,7 +117,11 @@ cdef void handover_words(process_t *proc, area_t *area, int target, char *words)
             at = append_word(words, at, b",L=", 1)
     at = append_word(words, at, b",m=", area.sigmask[0])
     at = append_word(words, at, b",M=", area.sigmask[1])
-    at = append_word(words, at, b",g=", virtual_ignored(proc))
+    ignored[0] = virtual_ignored(proc)
+    ignored[1] = 0
+    carried_ignored(proc, ignored)
+    at = append_word(words, at, b",g=", ignored[0])
+    at = append_word(words, at, b",G=", ignored[1])
     at = append_word(words, at, b",p=", area.virtual_pending)
     if proc.filter_installed:
         at = append_word(words, at, b",f=", 1)
@@ -217,9 +222,11 @@ cdef long hand_over(area_t *area, int target, const char *execpath, uint64_t *ar
     keep_over_exec(proc, target, 0)
     truss_before_exec(area)
     umtx_thread_exit(area)
+    kept_before_exec(area)
     result = restartable(blocking_syscall(SYS_execveat, proc.image_fd, <uint64_t> <const char *> b"", <uint64_t> argv,
                                           envp, 0x1000, 0))
     keep_over_exec(proc, target, 1)
+    set_linux_mask(area)
     return result
 
 

@@ -63,6 +63,7 @@ cdef long fork_with(frame_t *frame, area_t *area, uint64_t flags, int *pidfd) no
         area.in_vfork = 0
         free_other_areas(area)
         area.virtual_pending = 0
+        kept_clear(proc)
         after_fork(proc)
         arm(proc)
         frame.arg[2] = 1
@@ -98,6 +99,7 @@ cdef public long vfork_prepare(frame_t *frame, area_t *area) noexcept nogil:
     lock_acquire(&proc.lock_signal)
     memcpy(copy, proc, sizeof(process_t))
     copy.lock_signal.word = 0
+    kept_clear(copy)
     lock_release(&proc.lock_signal)
     copy.lock_memory.word = 0
     copy.lock_event.word = 0
@@ -229,6 +231,9 @@ cdef public long sys_thr_exit(frame_t *frame, area_t *area) noexcept nogil:
         set_linux_mask(area)
         return 0
     if area.deferred and (<linux_siginfo *> area.info).si_code != LINUX_SI_TKILL:
+    kept_thread_ends(area)
+    if area.deferred and (<linux_siginfo *> area.info).si_code != LINUX_SI_TKILL \
+            and not (area.deferred == LINUX_CARRIER and (<linux_siginfo *> area.info).si_errno & CARRIER_THREAD):
         # It was sent to the process, and came to this thread by chance: another one shall have it.
         linux_syscall3(SYS_rt_sigqueueinfo, area.proc.pid, area.deferred, <uint64_t> area.info)
     if area.scratch != 0:

@@ -47,8 +47,7 @@ cdef long wait_child(int idtype, int64_t id_, long options, child_t *child) noex
     memset(child, 0, sizeof(child_t))
     if idtype == LINUX_P_PID:
         options |= LINUX_WALL
-    result = blocking_syscall(SYS_waitid, idtype, <uint64_t> id_, <uint64_t> &info, options,
-                              <uint64_t> &child.usage, 0)
+    result = waitid_carried(idtype, id_, &info, options, &child.usage)
     if is_error(result):
         return result
     child.pid = info.fields.child.pid
@@ -62,6 +61,8 @@ cdef int child_signal(child_t *child) noexcept nogil:
     """FreeBSD's number of the signal that killed, stopped or continued a child."""
     if child.code == CLD_CONTINUED:
         return SIGCONT
+    if child.status & STATUS_CARRIED:
+        return child.status & 0xff
     return lsf_signal_from_linux[child.status & 0x7f] if child.status & 0x7f <= 64 else 0
 
 
@@ -219,12 +220,16 @@ cdef public long sys_pdgetpid(frame_t *frame, area_t *area) noexcept nogil:
 
 
 cdef public long sys_pdkill(frame_t *frame, area_t *area) noexcept nogil:
-    cdef int linux = linux_signal_number(frame.arg[1])
+    cdef linux_siginfo info
+    cdef int linux = LINUX_CARRIER if is_carried(<int> frame.arg[1]) else linux_signal_number(frame.arg[1])
     cdef long result
     if linux < 0:
         return -EINVAL
     if descriptor_is_hidden(area.proc, <int> frame.arg[0]):
         return -EBADF
+    if linux == LINUX_CARRIER:
+        carrier_info(area, &info, <int> frame.arg[1], FREEBSD_SI_USER, 0)
+        return linux_syscall4(SYS_pidfd_send_signal, frame.arg[0], linux, <uint64_t> &info, 0)
     return linux_syscall4(SYS_pidfd_send_signal, frame.arg[0], linux, 0, 0)
 
 

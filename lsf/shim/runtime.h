@@ -81,6 +81,16 @@ struct handler {
 enum engine { ENGINE_AUTO, ENGINE_SUD, ENGINE_TRAP, ENGINE_PTRACE };
 
 #define SIGNALS 129
+
+/* A blocked signal that Linux has no number for (carrier.pxi). */
+#define KEPT_SIGNALS 128
+struct kept {
+    uint32_t word;          /* as si_errno of the carrier: code and number */
+    int32_t tid;            /* the thread it was sent to; 0: the process */
+    int32_t pid;
+    uint32_t uid;
+    uint64_t value;
+};
 #define KQUEUES 64
 
 /* A lock that fork takes, so that none is held in the child. */
@@ -122,6 +132,9 @@ struct process {
     uint32_t umtx_shared_waiters;   /* threads in a WAIT that is not _PRIVATE */
     int64_t umtx_min_timeout;   /* nanoseconds */
     uint32_t directory_changes; /* counts what may move a descriptor's offset or make it another file's */
+    uint64_t kept_bits[2];      /* FreeBSD signals among `kept` */
+    uint32_t kept_count;
+    struct kept kept[KEPT_SIGNALS];
     uint64_t spare[32];
 };
 

@@ -67,9 +67,16 @@ cdef inline bint mask_has(const uint64_t *mask, int signo) noexcept nogil:
     return (mask[(signo - 1) >> 6] >> ((signo - 1) & 63)) & 1
 
 
+cdef inline bint is_blocked(area_t *area, int signo) noexcept nogil:
+    """Blocked now: by the mask of a wait, while one is under way."""
+    if area.suspended:
+        return mask_has(area.suspend_mask, signo)
+    return mask_has(area.sigmask, signo)
+
+
 cdef uint64_t linux_mask_from(const uint64_t *mask) noexcept nogil:
     """Linux's mask for a FreeBSD one, without the three virtual signals."""
-    cdef uint64_t result = 0, bits
+    cdef uint64_t result = carrier_mask(mask), bits
     cdef int word, bit, linux
     for word in range(2):
         bits = mask[word]
@@ -91,6 +98,14 @@ cdef void mask_from_linux(uint64_t linux_mask, uint64_t *mask) noexcept nogil:
             mask[(lsf_signal_from_linux[signo] - 1) >> 6] |= signal_bit(lsf_signal_from_linux[signo])
 
 
+cdef inline void mask_inherited(uint64_t linux_mask, uint64_t *mask) noexcept nogil:
+    """The guest's mask where only Linux's is known."""
+    mask_from_linux(linux_mask, mask)
+    if linux_mask & signal_bit(LINUX_CARRIER):
+        mask[0] |= CARRIED_LOW
+        mask[1] |= CARRIED_HIGH
+
+
 cdef inline bint is_virtual(int signo) noexcept nogil:
     return signo == SIGSEGV or signo == SIGBUS or signo == SIGSYS
 
@@ -105,6 +120,14 @@ cdef uint64_t virtual_ignored(process_t *proc) noexcept nogil:
     if proc.handlers[SIGSYS].function == SIG_IGN:
         bits |= signal_bit(SIGSYS)
     return bits
+
+
+cdef void carried_ignored(process_t *proc, uint64_t *bits) noexcept nogil:
+    """The same for signals without a Linux number, added to two words."""
+    cdef int signo
+    for signo in range(34, SIGNAL_MAX + 1):
+        if is_carried(signo) and proc.handlers[signo].function == SIG_IGN:
+            bits[(signo - 1) >> 6] |= signal_bit(signo)
 
 
 cdef uint64_t linux_virtual_mask(area_t *area) noexcept nogil:
@@ -214,12 +237,13 @@ cdef void arm_first(process_t *proc) noexcept nogil:
 cdef void signals_start(process_t *proc, area_t *area, start_t *start) noexcept nogil:
     """Save the inherited mask, install the shim's handlers, unblock the virtual signals, arm."""
     cdef uint64_t old = 0, all_ = linux_all_mask(), flags = 0x04000000 | 0x08000000 | 4
+    cdef int signo
     linux_syscall4(SYS_rt_sigprocmask, 2, <uint64_t> &all_, <uint64_t> &old, 8)
     if start.has_mask:
         area.sigmask[0] = start.mask[0]
         area.sigmask[1] = start.mask[1]
     else:
-        mask_from_linux(old, area.sigmask)
+        mask_inherited(old, area.sigmask)
         know_virtual(proc, SIGSEGV, LINUX_SIGSEGV)
         know_virtual(proc, SIGBUS, LINUX_SIGBUS)
         know_virtual(proc, SIGSYS, LINUX_SIGSYS)
@@ -229,12 +253,16 @@ cdef void signals_start(process_t *proc, area_t *area, start_t *start) noexcept 
         proc.handlers[SIGBUS].function = SIG_IGN
     if start.ignored & signal_bit(SIGSYS):
         proc.handlers[SIGSYS].function = SIG_IGN
+    for signo in range(34, SIGNAL_MAX + 1):
+        if is_carried(signo) and ((start.ignored if signo <= 64 else start.ignored_high) & signal_bit(signo)) != 0:
+            proc.handlers[signo].function = SIG_IGN
     area.virtual_pending = <uint32_t> start.pending
     area.altstack_flags = FREEBSD_SS_DISABLE
     signal_stack(area)
     set_linux_handler(LINUX_SIGSYS, <uint64_t> on_signal, flags)
     set_linux_handler(LINUX_SIGSEGV, <uint64_t> on_signal, flags)
     set_linux_handler(LINUX_SIGBUS, <uint64_t> on_signal, flags)
+    set_linux_handler(LINUX_CARRIER, <uint64_t> on_signal, flags)
     apply_disposition(proc, SIGIO)
     apply_disposition(proc, SIGINFO)
     apply_disposition(proc, SIGTHR)
@@ -262,6 +290,8 @@ cdef void set_linux_mask(area_t *area) noexcept nogil:
     if area.virtual_pending & ~<uint32_t> area.sigmask[0]:
         defer_virtual(area)
         return
+    if defer_kept(area, area.sigmask):
+        return
     mask = linux_mask_from(area.sigmask)
     linux_syscall4(SYS_rt_sigprocmask, 2, <uint64_t> &mask, 0, 8)
 
@@ -269,6 +299,20 @@ cdef void set_linux_mask(area_t *area) noexcept nogil:
 cdef void block_all(uint64_t *old) noexcept nogil:
     cdef uint64_t mask = linux_all_mask()
     linux_syscall4(SYS_rt_sigprocmask, 2, <uint64_t> &mask, <uint64_t> old, 8)
+
+
+cdef bint defer_kept(area_t *area, const uint64_t *mask) noexcept nogil:
+    """Deliver a kept signal that `mask` does not block at the end of the call. True: done, and all are blocked."""
+    cdef process_t *proc = area.proc
+    if (atomic_or64(&proc.kept_bits[0], 0) & ~mask[0]) == 0 and (atomic_or64(&proc.kept_bits[1], 0) & ~mask[1]) == 0:
+        return False
+    block_all(NULL)
+    if area.deferred:
+        return True
+    if not kept_take(area, mask, <linux_siginfo *> area.info):
+        return False
+    area.deferred = LINUX_CARRIER
+    return True
 
 
 cdef void defer_virtual(area_t *area) noexcept nogil:
@@ -378,6 +422,7 @@ cdef public void on_signal(int linux, linux_siginfo *info, linux_ucontext *uc) n
     cdef uint64_t rip = uc.uc_mcontext.rip
     cdef bint from_kernel = info.si_code > 0 and info.si_code != 0x10000
     cdef bint restart = False
+    cdef bint quiet = linux == LINUX_CARRIER and not carrier_wanted(area, info)
     if linux == LINUX_SIGSYS and (info.si_code == SYS_USER_DISPATCH or info.si_code == SYS_SECCOMP):
         if area.proc.vdso <= rip < area.proc.vdso_end:
             # The vDSO fell back to its syscall: a Linux one.
@@ -401,6 +446,9 @@ cdef public void on_signal(int linux, linux_siginfo *info, linux_ucontext *uc) n
     if rip - WINDOW_BASE >= WINDOW_SIZE and not is_shim_stack(uc.uc_mcontext.rsp):
         deliver(area, uc, linux, info, False, 0)
         return
+    if linux == LINUX_SIGTRAP and info.si_code > 0 and uc.uc_mcontext.eflags & PSL_T:
+        uc.uc_mcontext.eflags &= ~<uint64_t> PSL_T       # the guest single-steps itself: that ends at a syscall
+        return
     if from_kernel and (linux == LINUX_SIGSEGV or linux == LINUX_SIGBUS or linux == LINUX_SIGILL
                         or linux == LINUX_SIGFPE or linux == LINUX_SIGTRAP):
         shim_bug(linux, uc, info)
@@ -413,7 +461,9 @@ cdef public void on_signal(int linux, linux_siginfo *info, linux_ucontext *uc) n
         if linux == SIGPIPE and is_sigpipe_unwanted(area, uc.uc_mcontext.rdi, <long> uc.uc_mcontext.rax):
             finish_call(uc, -EPIPE, area.nr, area.ret, area)
             return
-        if <long> uc.uc_mcontext.rax == -EINTR and lsf_restart[area.nr]:
+        if <long> uc.uc_mcontext.rax == -EINTR and quiet:
+            finish_call(uc, -ERESTARTNOINTR, area.nr, area.ret, area)
+        elif <long> uc.uc_mcontext.rax == -EINTR and lsf_restart[area.nr]:
             restart = finish_call(uc, -ERESTARTSYS, area.nr, area.ret, area)
         else:
             finish_call(uc, <long> uc.uc_mcontext.rax, area.nr, area.ret, area)
@@ -436,7 +486,11 @@ cdef void deliver_deferred(area_t *area, linux_ucontext *uc) noexcept nogil:
     """At the sigpoint: the call is over, its frame is complete, and a signal waits."""
     cdef uint64_t info[16]
     cdef int linux = area.deferred
-    cdef bint restart = finish_translated(uc, area)
+    cdef bint restart
+    if linux == LINUX_CARRIER and area.frame.result == <uint64_t> -EINTR \
+            and not carrier_wanted(area, <linux_siginfo *> area.info):
+        area.frame.result = <uint64_t> -ERESTARTNOINTR       # nothing that the guest shall see ended the call
+    restart = finish_translated(uc, area)
     memcpy(info, area.info, 128)
     area.deferred = 0
     uc.uc_sigmask = linux_mask_from(area.sigmask)
@@ -449,23 +503,27 @@ cdef void deliver_deferred(area_t *area, linux_ucontext *uc) noexcept nogil:
 
 
 cdef void deliver_virtual(area_t *area, linux_ucontext *uc) noexcept nogil:
-    """Deliver what waited among the virtual signals and is not blocked any more."""
+    """Deliver what waited among the virtual signals, and those that the shim keeps, and is not blocked any more."""
     cdef uint64_t info[16]
     cdef uint32_t ready
     cdef int signo
     while True:
         ready = area.virtual_pending & ~<uint32_t> area.sigmask[0]
         if ready == 0:
-            return
+            break
         signo = count_trailing_zeros(ready) + 1
         atomic_and32(&area.virtual_pending, ~<uint32_t> signal_bit(signo))
         memset(info, 0, sizeof(info))
         deliver(area, uc, lsf_signal_to_linux[signo], <linux_siginfo *> info, False, 0)
+    while kept_take(area, area.sigmask, <linux_siginfo *> info):
+        deliver(area, uc, LINUX_CARRIER, <linux_siginfo *> info, False, 0)
 
 
 cdef int trap_signal(linux_siginfo *info, int linux, int *code) noexcept nogil:
     """FreeBSD's signal and si_code for a Linux one."""
     cdef int signo = lsf_signal_from_linux[linux]
+    if linux == LINUX_CARRIER:
+        return carried_signal(info, code)
     code[0] = linux_to_freebsd_si_code(linux, info.si_code, &signo)
     return signo
 
@@ -487,7 +545,15 @@ cdef void deliver(area_t *area, linux_ucontext *uc, int linux, linux_siginfo *in
     if is_virtual(signo) and not fault and mask_has(area.sigmask, signo):
         atomic_or32(&area.virtual_pending, <uint32_t> signal_bit(signo))
         return
-    event_signal(proc, signo)
+    if linux == LINUX_CARRIER:
+        if not info.si_errno & CARRIER_SEEN or info.si_code != -1:
+            event_signal(proc, signo)
+        if is_blocked(area, signo):
+            info.si_errno |= CARRIER_SEEN
+            keep_carried(area, info)
+            return
+    else:
+        event_signal(proc, signo)
     lock_acquire(&proc.lock_signal)
     handler = proc.handlers[signo]
     if handler.function > SIG_IGN and handler.flags & SA_RESETHAND:
@@ -511,6 +577,8 @@ cdef void deliver(area_t *area, linux_ucontext *uc, int linux, linux_siginfo *in
         if proc.truss_fd >= 0:
             fill_siginfo(&traced, info, linux, signo, code, uc)
             truss_signal(area, &traced, True)
+        if linux == LINUX_CARRIER:
+            carrier_last_words(signo)
         kill_self(area, linux)
         return
     if proc.truss_fd >= 0:
@@ -599,7 +667,6 @@ cdef long push_frame(area_t *area, linux_ucontext *uc, handler_t *handler, int s
     cdef freebsd_sigframe frame
     cdef freebsd_mcontext *mc = &frame.sf_uc.uc_mcontext
     cdef linux_sigcontext *regs = &uc.uc_mcontext
-    cdef linux_fpx_sw_bytes *sw
     cdef uint64_t sp, at, extended = 0
     cdef bint onstack = on_altstack(area, regs.rsp)
     memset(&frame, 0, sizeof(frame))
@@ -608,34 +675,12 @@ cdef long push_frame(area_t *area, linux_ucontext *uc, handler_t *handler, int s
     frame.sf_uc.uc_stack.ss_size = area.altstack_size
     frame.sf_uc.uc_stack.ss_flags = (FREEBSD_SS_DISABLE if area.altstack_flags & FREEBSD_SS_DISABLE
                                      else FREEBSD_SS_ONSTACK if onstack else 0)
+    freebsd_mcontext_from_linux(mc, regs, <void *> regs.fpstate, read_fsbase(), area.guest_gsbase)
     mc.mc_onstack = 1 if onstack else 0
-    mc.mc_rdi = regs.rdi
-    mc.mc_rsi = regs.rsi
-    mc.mc_rdx = regs.rdx
-    mc.mc_rcx = regs.rcx
-    mc.mc_r8 = regs.r8
-    mc.mc_r9 = regs.r9
-    mc.mc_rax = regs.rax
-    mc.mc_rbx = regs.rbx
-    mc.mc_rbp = regs.rbp
-    mc.mc_r10 = regs.r10
-    mc.mc_r11 = regs.r11
-    mc.mc_r12 = regs.r12
-    mc.mc_r13 = regs.r13
-    mc.mc_r14 = regs.r14
-    mc.mc_r15 = regs.r15
-    mc.mc_rip = regs.rip
-    mc.mc_rsp = regs.rsp
-    mc.mc_rflags = regs.eflags
-    mc.mc_cs = 0x43             # FreeBSD's user selectors
-    mc.mc_ss = 0x3b
-    mc.mc_ds = 0x3b
-    mc.mc_es = 0x3b
-    mc.mc_fs = 0x13
-    mc.mc_gs = 0x1b
-    mc.mc_len = sizeof(freebsd_mcontext)
-    mc.mc_flags = FREEBSD_MC_HASSEGS | FREEBSD_MC_HASBASES
-    mc.mc_fsbase = read_fsbase()
+    mc.mc_flags |= FREEBSD_MC_HASBASES
+    mc.mc_trapno = 0
+    mc.mc_err = 0
+    mc.mc_addr = 0
     fill_siginfo(&frame.sf_si, info, linux, signo, code, uc)
     if info.si_code > 0 and (linux == LINUX_SIGSEGV or linux == LINUX_SIGBUS or linux == LINUX_SIGILL
                              or linux == LINUX_SIGFPE or linux == LINUX_SIGTRAP):
@@ -643,15 +688,8 @@ cdef long push_frame(area_t *area, linux_ucontext *uc, handler_t *handler, int s
         mc.mc_err = regs.err
         mc.mc_addr = frame.sf_si.si_addr
         frame.sf_si.reason.trapno = mc.mc_trapno
-    mc.mc_fpformat = FREEBSD_MC_FPFMT_XMM
-    mc.mc_ownedfp = FREEBSD_MC_FPOWNED_FPU
     if regs.fpstate != 0:
-        memcpy(mc.mc_fpstate, <void *> regs.fpstate, SW_BYTES)
-        sw = <linux_fpx_sw_bytes *> (regs.fpstate + SW_BYTES)
-        if sw.magic1 == FP_XSTATE_MAGIC1:
-            extended = sw.xstate_size - FXSAVE_SIZE
-    else:
-        mc.mc_ownedfp = FREEBSD_MC_FPOWNED_NONE
+        extended = linux_xstate_size(<void *> regs.fpstate) - FXSAVE_SIZE
     if handler.flags & SA_ONSTACK and not area.altstack_flags & FREEBSD_SS_DISABLE and not onstack:
         sp = area.altstack_sp + area.altstack_size
     else:
@@ -683,76 +721,60 @@ cdef long push_frame(area_t *area, linux_ucontext *uc, handler_t *handler, int s
 cdef public long sys_sigreturn(frame_t *frame, area_t *area) noexcept nogil:
     """Take back a context: registers, vector state and mask change at once, through Linux's rt_sigreturn."""
     cdef freebsd_ucontext context
+    cdef freebsd_mcontext *mc = &context.uc_mcontext
+    if copyin(frame.arg[0], &context, sizeof(context)) < 0:
+        return -EFAULT
+    if (mc.mc_rflags ^ 0x202) & ~<uint64_t> (PSL_USERCHANGE | 0x10000 | 0x200000) != 0 or mc.mc_cs & 3 != 3:
+        return -EINVAL
+    return context_resume(area, &context)
+
+
+cdef long context_resume(area_t *area, freebsd_ucontext *context) noexcept nogil:
+    """Go on with a context of the guest's; returns only errors. mc_rflags is checked by the caller."""
     # A Linux signal frame: ucontext, siginfo, and the vector state (at most AREA_STACK's worth of it).
     cdef linux_ucontext uc
     cdef unsigned char fpstate[12288 + 64]
     cdef uint64_t info[16]
     cdef freebsd_mcontext *mc = &context.uc_mcontext
-    cdef linux_fpx_sw_bytes *sw
-    cdef uint64_t at, extended = 0
-    cdef uint64_t *header
+    cdef uint64_t at, extended = 0, features = xstate_features()
+    cdef int64_t size
     cdef int linux
-    if copyin(frame.arg[0], &context, sizeof(context)) < 0:
-        return -EFAULT
     if mc.mc_flags & ~<uint32_t> (FREEBSD_MC_HASSEGS | FREEBSD_MC_HASBASES | FREEBSD_MC_HASFPXSTATE):
         return -EINVAL
-    if (mc.mc_rflags ^ 0x202) & ~<uint64_t> (PSL_USERCHANGE | 0x10000 | 0x200000) != 0 or mc.mc_cs & 3 != 3:
+    if range_is_ours(mc.mc_rip, 1) or range_is_ours(mc.mc_rsp, 1):
         return -EINVAL
-    if range_is_ours(mc.mc_rip, 1):
+    if mc.mc_flags & FREEBSD_MC_HASBASES and (mc.mc_fsbase | mc.mc_gsbase) >> GUEST_ADDRESS_MAX_LOG:
         return -EINVAL
     at = (<uint64_t> fpstate + 63) & ~63UL
     memset(&uc, 0, sizeof(uc))
-    if mc.mc_ownedfp != FREEBSD_MC_FPOWNED_NONE:
-        if mc.mc_ownedfp != FREEBSD_MC_FPOWNED_FPU and mc.mc_ownedfp != FREEBSD_MC_FPOWNED_PCB:
+    linux_sigcontext_from_freebsd(&uc.uc_mcontext, mc)
+    if mc.mc_fpformat != FREEBSD_MC_FPFMT_NODEV and mc.mc_ownedfp != FREEBSD_MC_FPOWNED_NONE:
+        if mc.mc_fpformat != FREEBSD_MC_FPFMT_XMM or (mc.mc_ownedfp != FREEBSD_MC_FPOWNED_FPU
+                                                      and mc.mc_ownedfp != FREEBSD_MC_FPOWNED_PCB):
             return -EINVAL
-        memcpy(<void *> at, mc.mc_fpstate, FXSAVE_SIZE)
-        (<uint32_t *> (at + 24))[0] &= 0xffbf           # MXCSR: reserved bits would fault
-        memset(<void *> (at + SW_BYTES), 0, FXSAVE_SIZE - SW_BYTES)
         if mc.mc_flags & FREEBSD_MC_HASFPXSTATE:
-            extended = mc.mc_xfpustate_len
-            if extended < 64 or extended > 12288 - FXSAVE_SIZE - 8 or extended > xstate_limit() - FXSAVE_SIZE:
+            extended = xstate_limit() - FXSAVE_SIZE
+            if mc.mc_xfpustate_len > extended or extended > 12288 - FXSAVE_SIZE - 8 or mc.mc_xfpustate_len < 64:
                 return -EINVAL
-            if copyin(mc.mc_xfpustate, <void *> (at + FXSAVE_SIZE), extended) < 0:
+            memset(<void *> (at + FXSAVE_SIZE), 0, extended)
+            if copyin(mc.mc_xfpustate, <void *> (at + FXSAVE_SIZE), mc.mc_xfpustate_len) < 0:
                 return -EFAULT
-            header = <uint64_t *> (at + FXSAVE_SIZE)
-            header[0] &= xstate_features()
-            memset(&header[1], 0, 56)
-            sw = <linux_fpx_sw_bytes *> (at + SW_BYTES)
-            sw.magic1 = FP_XSTATE_MAGIC1
-            sw.xfeatures = xstate_features()
-            sw.xstate_size = <uint32_t> (FXSAVE_SIZE + extended)
-            sw.extended_size = sw.xstate_size + 4
-            (<uint32_t *> (at + FXSAVE_SIZE + extended))[0] = FP_XSTATE_MAGIC2
+            size = linux_fpstate_from_freebsd(<void *> at, 12288, mc, <void *> (at + FXSAVE_SIZE), extended, features, 0)
+        else:
+            size = linux_fpstate_from_freebsd(<void *> at, 12288, mc, NULL, 0, features, 0)
+        if size < 0:
+            return -EINVAL
         uc.uc_mcontext.fpstate = at
     uc.uc_flags = 7 if extended else 6          # UC_FP_XSTATE, UC_SIGCONTEXT_SS, UC_STRICT_RESTORE_SS
     uc.uc_stack.ss_sp = <uint64_t> area - AREA_STRUCT + AREA_SIGSTACK
     uc.uc_stack.ss_size = AREA_SIGSTACK_SIZE
-    uc.uc_mcontext.r8 = mc.mc_r8
-    uc.uc_mcontext.r9 = mc.mc_r9
-    uc.uc_mcontext.r10 = mc.mc_r10
-    uc.uc_mcontext.r11 = mc.mc_r11
-    uc.uc_mcontext.r12 = mc.mc_r12
-    uc.uc_mcontext.r13 = mc.mc_r13
-    uc.uc_mcontext.r14 = mc.mc_r14
-    uc.uc_mcontext.r15 = mc.mc_r15
-    uc.uc_mcontext.rdi = mc.mc_rdi
-    uc.uc_mcontext.rsi = mc.mc_rsi
-    uc.uc_mcontext.rbp = mc.mc_rbp
-    uc.uc_mcontext.rbx = mc.mc_rbx
-    uc.uc_mcontext.rdx = mc.mc_rdx
-    uc.uc_mcontext.rax = mc.mc_rax
-    uc.uc_mcontext.rcx = mc.mc_rcx
-    uc.uc_mcontext.rsp = mc.mc_rsp
-    uc.uc_mcontext.rip = mc.mc_rip
-    uc.uc_mcontext.eflags = mc.mc_rflags
-    uc.uc_mcontext.cs = 0x33                    # Linux's user selectors
-    uc.uc_mcontext.ss = 0x2b
     block_all(NULL)
     memcpy(area.sigmask, &context.uc_sigmask, 16)
     area.sigmask[0] &= ~(signal_bit(SIGKILL) | signal_bit(SIGSTOP))
     uc.uc_sigmask = linux_mask_from(area.sigmask)
     if mc.mc_flags & FREEBSD_MC_HASBASES:
         write_fsbase(mc.mc_fsbase)
+        area.guest_gsbase = mc.mc_gsbase
     if area.deferred:
         # It came while this call was under way: deliver it on top of the context, or leave it to the kernel.
         linux = area.deferred
@@ -765,6 +787,72 @@ cdef public long sys_sigreturn(frame_t *frame, area_t *area) noexcept nogil:
     deliver_virtual(area, &uc)
     resume_from(&uc)
     return 0
+
+
+cdef long context_store(frame_t *frame, area_t *area, uaddr to, const void *fxsave) noexcept nogil:
+    """The context of a thread that is in getcontext: it goes on after the call, which then returns 0."""
+    cdef freebsd_ucontext context
+    cdef linux_sigcontext regs
+    memset(&context, 0, sizeof(context))
+    memset(&regs, 0, sizeof(regs))
+    regs.rdi = frame.arg[0]
+    regs.rsi = frame.arg[1]
+    regs.r10 = frame.arg[3]
+    regs.r8 = frame.arg[4]
+    regs.r9 = frame.arg[5]
+    regs.rbx = frame.rbx
+    regs.rbp = frame.rbp
+    regs.r12 = frame.r12
+    regs.r13 = frame.r13
+    regs.r14 = frame.r14
+    regs.r15 = frame.r15
+    regs.rcx = frame.ret
+    regs.rip = frame.ret
+    regs.rsp = frame.rsp
+    regs.r11 = 0x202
+    regs.eflags = 0x202
+    freebsd_mcontext_from_linux(&context.uc_mcontext, &regs, fxsave, read_fsbase(), area.guest_gsbase)
+    context.uc_mcontext.mc_trapno = 0
+    context.uc_mcontext.mc_onstack = 1 if on_altstack(area, frame.rsp) else 0
+    memcpy(&context.uc_sigmask, area.sigmask, 16)
+    # uc_link and what follows it are the caller's.
+    return copyout(&context, to, <uint64_t> &context.uc_link - <uint64_t> &context)
+
+
+cdef long context_load(area_t *area, uaddr source) noexcept nogil:
+    cdef freebsd_ucontext context
+    memset(&context, 0, sizeof(context))
+    if copyin(source, &context, <uint64_t> &context.uc_link - <uint64_t> &context) < 0:
+        return -EFAULT
+    if context.uc_mcontext.mc_len != sizeof(freebsd_mcontext):
+        return -EINVAL
+    context.uc_mcontext.mc_rflags = (context.uc_mcontext.mc_rflags & PSL_USERCHANGE) | 0x202
+    return context_resume(area, &context)
+
+
+# entry.S calls these with the guest's FXSAVE image; the frame has the callee-saved registers too.
+# Model: FreeBSD sys/kern/kern_context.c.
+
+cdef public long getcontext_with(frame_t *frame, area_t *area, const void *fxsave) noexcept nogil:
+    if frame.arg[0] == 0:
+        return -EINVAL
+    return context_store(frame, area, frame.arg[0], fxsave)
+
+
+cdef public long swapcontext_with(frame_t *frame, area_t *area, const void *fxsave) noexcept nogil:
+    cdef long result
+    if frame.arg[0] == 0 or frame.arg[1] == 0:
+        return -EINVAL
+    result = context_store(frame, area, frame.arg[0], fxsave)
+    if result < 0:
+        return result
+    return context_load(area, frame.arg[1])
+
+
+cdef public long sys_setcontext(frame_t *frame, area_t *area) noexcept nogil:
+    if frame.arg[0] == 0:
+        return -EINVAL
+    return context_load(area, frame.arg[0])
 
 
 cdef uint64_t xstate_features() noexcept nogil:
@@ -810,6 +898,8 @@ cdef public long sys_sigaction(frame_t *frame, area_t *area) noexcept nogil:
                                             and lsf_signal_default[signo] == LSF_SIGNAL_IGNORE):
             if is_virtual(signo):
                 atomic_and32(&area.virtual_pending, ~<uint32_t> signal_bit(signo))
+            elif is_carried(signo):
+                kept_discard(proc, signo)
     lock_release(&proc.lock_signal)
     if frame.arg[2] != 0:
         return copyout(&old, frame.arg[2], sizeof(old))
@@ -846,10 +936,13 @@ cdef public long sys_sigpending(frame_t *frame, area_t *area) noexcept nogil:
     cdef uint64_t linux = 0
     cdef uint64_t mask[2]
     linux_syscall2(SYS_rt_sigpending, <uint64_t> &linux, 8)
+    if linux & signal_bit(LINUX_CARRIER):
+        carrier_drain(area)
     if area.deferred:
         linux |= signal_bit(area.deferred)
     mask_from_linux(linux, mask)
     mask[0] |= area.virtual_pending
+    kept_pending(area, mask)
     return copyout(mask, frame.arg[0], 16)
 
 
@@ -858,6 +951,8 @@ cdef inline void suspend_with(area_t *area, const uint64_t *mask) noexcept nogil
     area.suspend_mask[0] = mask[0]
     area.suspend_mask[1] = mask[1]
     area.suspended = 1
+    if not area.deferred:
+        defer_kept(area, mask)          # the wait then does not begin
 
 
 cdef inline long suspend_over(area_t *area, long result) noexcept nogil:
@@ -925,6 +1020,8 @@ cdef int linux_signal_number(uint64_t signo) noexcept nogil:
 
 cdef public long sys_kill(frame_t *frame, area_t *area) noexcept nogil:
     cdef int linux = linux_signal_number(frame.arg[1])
+    if is_carried(<int> frame.arg[1]):
+        return signal_carried(area, <int> frame.arg[0], <int> frame.arg[1], FREEBSD_SI_USER, 0)
     if linux < 0:
         return -EINVAL
     return linux_syscall2(SYS_kill, <uint64_t> <int64_t> <int> frame.arg[0], linux)

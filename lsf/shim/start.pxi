@@ -27,7 +27,7 @@ cdef struct start_t:
     uint64_t vdso
     bint has_mask
     uint64_t mask[2]
-    uint64_t ignored, pending
+    uint64_t ignored, ignored_high, pending
     uint64_t *linux_stack
 
 
@@ -76,6 +76,8 @@ cdef void parse_words(process_t *proc, start_t *start, const char *text) noexcep
             start.has_mask = True
         elif key == 103:        # g
             start.ignored = value
+        elif key == 71:         # G
+            start.ignored_high = value
         elif key == 112:        # p
             start.pending = value
         elif key == 100:        # d

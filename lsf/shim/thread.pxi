@@ -30,25 +30,28 @@ cdef bint thread_is_last(area_t *self) noexcept nogil:
     return True
 
 
-cdef long thread_signal(process_t *proc, int64_t id_, uint64_t signo) noexcept nogil:
+cdef inline bint is_signal_argument(uint64_t signo) noexcept nogil:
+    """0 or a signal."""
+    return 0 <= <int> signo <= SIGNAL_MAX
+
+
+cdef long thread_signal(area_t *area, int64_t id_, uint64_t signo) noexcept nogil:
     """Send a signal to a thread of this process, by number: 0, -ESRCH, or -EINVAL for no signal."""
-    cdef int linux = linux_signal_number(signo)
-    cdef area_t *area
+    cdef process_t *proc = area.proc
     if id_ <= 0 or id_ > INT_MAX:
         return -ESRCH
     # sig 0 asks Linux whether the thread lives; that comes before the check of the signal, as in FreeBSD.
-    if linux < 0:
+    if not is_signal_argument(signo):
         return -ESRCH if linux_syscall3(SYS_tgkill, proc.pid, id_, 0) == -ESRCH else -EINVAL
-    return linux_syscall3(SYS_tgkill, proc.pid, id_, linux)
+    return signal_thread(area, proc.pid, <int> id_, <int> signo)
 
 
 cdef long thread_signal_others(process_t *proc, area_t *self, uint64_t signo) noexcept nogil:
     """Send a signal to every thread but the caller: -ESRCH where there is no other."""
-    cdef int linux = linux_signal_number(signo)
     cdef long result = -ESRCH
     cdef int i
     cdef area_t *area
-    if linux < 0:
+    if not is_signal_argument(signo):
         return -EINVAL
     for i in range(AREA_COUNT):
         if AREA_MAPPED[i] == 0 and i > 0:
@@ -58,9 +61,9 @@ cdef long thread_signal_others(process_t *proc, area_t *self, uint64_t signo) no
         area = area_at(i)
         if area == self or area.proc != proc or area.tid == 0:
             continue
-        if linux_syscall3(SYS_tgkill, proc.pid, area.tid, linux) == 0:
+        if signal_thread(self, proc.pid, area.tid, <int> signo) == 0:
             result = 0
-            if linux == 0:
+            if <int> signo == 0:
                 break
     return result
 
@@ -68,14 +71,13 @@ cdef long thread_signal_others(process_t *proc, area_t *self, uint64_t signo) no
 cdef public long sys_thr_kill(frame_t *frame, area_t *area) noexcept nogil:
     if <int64_t> frame.arg[0] == -1:
         return thread_signal_others(area.proc, area, frame.arg[1])
-    return thread_signal(area.proc, <int64_t> frame.arg[0], frame.arg[1])
+    return thread_signal(area, <int64_t> frame.arg[0], frame.arg[1])
 
 
 cdef public long sys_thr_kill2(frame_t *frame, area_t *area) noexcept nogil:
     """thr_kill in a process that is named. Its threads are Linux's, so a Linux process is as good."""
     cdef int pid = <int> frame.arg[0]
     cdef int64_t id_ = <int64_t> frame.arg[1]
-    cdef int linux = linux_signal_number(frame.arg[2])
     cdef long result
     if pid == area.proc.pid and id_ == -1:
         return thread_signal_others(area.proc, area, frame.arg[2])
@@ -85,18 +87,18 @@ cdef public long sys_thr_kill2(frame_t *frame, area_t *area) noexcept nogil:
         result = linux_syscall2(SYS_kill, pid, 0)
         if result < 0:
             return result
-        if linux < 0:
+        if not is_signal_argument(frame.arg[2]):
             return -EINVAL
-        return threads_signal(pid, linux)
+        return threads_signal(area, pid, <int> frame.arg[2])
     if id_ <= 0 or id_ > INT_MAX:
         return -ESRCH
-    if linux < 0:
+    if not is_signal_argument(frame.arg[2]):
         result = linux_syscall3(SYS_tgkill, pid, id_, 0)
         return result if result < 0 else -EINVAL
-    return linux_syscall3(SYS_tgkill, pid, id_, linux)
+    return signal_thread(area, pid, <int> id_, <int> frame.arg[2])
 
 
-cdef long threads_signal(int pid, int linux) noexcept nogil:
+cdef long threads_signal(area_t *area, int pid, int signo) noexcept nogil:
     """Send a signal to each thread of another process, by its list in /proc; without one, to its first thread."""
     cdef char path[64]
     cdef char entries[2048]
@@ -107,7 +109,7 @@ cdef long threads_signal(int pid, int linux) noexcept nogil:
     append(path, at, 64, b"/task")
     fd = linux_syscall4(SYS_openat, <uint64_t> AT_FDCWD, <uint64_t> path, 0x90000, 0)     # O_DIRECTORY | O_CLOEXEC
     if fd < 0:
-        return linux_syscall3(SYS_tgkill, pid, pid, linux)
+        return signal_thread(area, pid, pid, signo)
     while True:
         size = linux_syscall3(SYS_getdents64, fd, <uint64_t> entries, sizeof(entries))
         if size <= 0:
@@ -120,7 +122,7 @@ cdef long threads_signal(int pid, int linux) noexcept nogil:
             while 48 <= name[0] <= 57:
                 tid = tid * 10 + <uint64_t> (name[0] - 48)
                 name += 1
-            if tid != 0 and linux_syscall3(SYS_tgkill, pid, tid, linux) == 0:
+            if tid != 0 and signal_thread(area, pid, <int> tid, signo) == 0:
                 result = 0
     linux_syscall1(SYS_close, fd)
     return result

@@ -1,0 +1,337 @@
+# FreeBSD signals that have no Linux number of their own: 34 to 64, which have no name, and 92 to 128. One Linux signal
+# carries them all; its siginfo says which one it is. Model: FreeBSD sys/kern/kern_sig.c (sigqueue_*, sigtd, tdsendsignal).
+#
+# Linux's mask has the carrier only when the guest blocks every one of them. Else a blocked one that arrives is kept
+# here until it is unblocked. What is kept lives in struct process, under lock_signal, with the thread it is meant for.
+# Linux queues the carrier as it does real-time signals, and keeps it across exec, to which the kept ones return.
+
+cdef extern from "<sys/syscall.h>" nogil:
+    const long SYS_getpgrp
+
+cdef enum:
+    LINUX_CARRIER = 63
+    CARRIER_MAGIC = 0x4c530000      # in si_errno, above the code (8 bits) and the number (8 bits)
+    CARRIER_THREAD = 0x8000         # in the code's byte: sent to a thread, not to the process
+    CARRIER_SEEN = 0x4000           # in the code's byte: EVFILT_SIGNAL has counted it
+    CARRIER_FOREIGN = 126           # SIGRTMAX: what a bare carrier that a Linux program sends is taken for
+
+cdef enum:
+    CARRIED_LOW = 0xfffffffe00000000UL      # 34 to 64
+    CARRIED_HIGH = 0xfffffffff8000000UL     # 92 to 128
+
+
+cdef inline bint is_carried(int signo) noexcept nogil:
+    """A valid FreeBSD signal without a Linux number."""
+    return 0 < signo <= SIGNAL_MAX and lsf_signal_to_linux[signo] == 0
+
+
+cdef inline uint64_t carrier_mask(const uint64_t *mask) noexcept nogil:
+    """The carrier's bit of Linux's mask, when all that it carries is blocked."""
+    if mask[0] & CARRIED_LOW == CARRIED_LOW and mask[1] & CARRIED_HIGH == CARRIED_HIGH:
+        return signal_bit(LINUX_CARRIER)
+    return 0
+
+
+cdef int carried_signal(linux_siginfo *info, int *code) noexcept nogil:
+    """The FreeBSD signal and si_code in the carrier's siginfo."""
+    cdef uint32_t word = <uint32_t> info.si_errno
+    if info.si_code != -1 or word & 0xffff0000UL != CARRIER_MAGIC or not is_carried(<int> (word & 0xff)):
+        code[0] = FREEBSD_SI_USER
+        return CARRIER_FOREIGN
+    code[0] = <int> (0x10000 | (word >> 8 & 0x3f))
+    return <int> (word & 0xff)
+
+
+cdef void carrier_info(area_t *area, linux_siginfo *info, int signo, int code, uint64_t value) noexcept nogil:
+    """The siginfo to send; code is FreeBSD's SI_ one. A kernel lets others' processes only have codes below zero."""
+    memset(info, 0, 128)
+    info.si_signo = LINUX_CARRIER
+    info.si_errno = CARRIER_MAGIC | (code & 0x3f) << 8 | signo
+    info.si_code = -1
+    info.fields.kill.pid = area.proc.pid
+    info.fields.kill.uid = <uint32_t> linux_syscall0(SYS_getuid)
+    info.fields.kill.value = value
+
+
+cdef long signal_thread(area_t *area, int pid, int tid, int signo) noexcept nogil:
+    """Send a FreeBSD signal (or 0) to a thread, as thr_kill does."""
+    cdef linux_siginfo info
+    if signo == 0 or lsf_signal_to_linux[signo]:
+        return linux_syscall3(SYS_tgkill, pid, tid, lsf_signal_to_linux[signo] if signo else 0)
+    carrier_info(area, &info, signo, FREEBSD_SI_LWP, 0)
+    info.si_errno |= CARRIER_THREAD
+    return linux_syscall4(SYS_rt_tgsigqueueinfo, pid, tid, LINUX_CARRIER, <uint64_t> &info)
+
+
+cdef long signal_carried(area_t *area, int pid, int signo, int code, uint64_t value) noexcept nogil:
+    """Send a carried signal as kill(2) does: to a process, a group (0 or negative), or all (-1)."""
+    cdef linux_siginfo info
+    cdef char entries[2048]
+    cdef char *name
+    cdef uint64_t offset
+    cdef int64_t group, other
+    cdef long fd, size, sent, result = -ESRCH
+    carrier_info(area, &info, signo, code, value)
+    if pid > 0:
+        return linux_syscall3(SYS_rt_sigqueueinfo, pid, LINUX_CARRIER, <uint64_t> &info)
+    # Linux sends no siginfo to a group: its members are found in /proc.
+    group = -<int64_t> pid if pid != 0 else linux_syscall0(SYS_getpgrp)
+    fd = linux_syscall4(SYS_openat, <uint64_t> AT_FDCWD, <uint64_t> <const char *> b"/proc", 0x90000, 0)
+    if is_error(fd):
+        return -ESRCH
+    while True:
+        size = linux_syscall3(SYS_getdents64, fd, <uint64_t> entries, sizeof(entries))
+        if size <= 0:
+            break
+        offset = 0
+        while offset < <uint64_t> size:
+            name = &entries[offset + 19]                    # struct linux_dirent64: d_ino, d_off, d_reclen, d_type
+            offset += (<uint16_t *> &entries[offset + 16])[0]
+            other = 0
+            while 48 <= name[0] <= 57:
+                other = other * 10 + (name[0] - 48)
+                name += 1
+            if other == 0 or (pid == -1 and (other == 1 or other == area.proc.pid)):
+                continue
+            if pid != -1 and linux_syscall1(SYS_getpgid, other) != group:
+                continue
+            sent = linux_syscall3(SYS_rt_sigqueueinfo, other, LINUX_CARRIER, <uint64_t> &info)
+            if sent == 0 or result == -ESRCH:
+                result = sent
+    linux_syscall1(SYS_close, fd)
+    return result
+
+
+cdef bint carrier_wanted(area_t *area, linux_siginfo *info) noexcept nogil:
+    """Does this carrier's signal do anything to this thread now? A blocked or an ignored one must not end a call."""
+    cdef int code = 0
+    cdef int signo = carried_signal(info, &code)
+    if is_blocked(area, signo):
+        return False
+    return area.proc.handlers[signo].function != SIG_IGN
+
+
+cdef void kept_bits_update(process_t *proc) noexcept nogil:
+    """Under lock_signal."""
+    cdef uint32_t i
+    cdef int code = 0, signo
+    cdef uint64_t bits[2]
+    bits[0] = 0
+    bits[1] = 0
+    for i in range(proc.kept_count):
+        signo = <int> (proc.kept[i].word & 0xff)
+        bits[(signo - 1) >> 6] |= signal_bit(signo)
+    proc.kept_bits[0] = bits[0]
+    proc.kept_bits[1] = bits[1]
+
+
+cdef void kept_remove(process_t *proc, uint32_t at) noexcept nogil:
+    cdef uint32_t i
+    for i in range(at + 1, proc.kept_count):
+        proc.kept[i - 1] = proc.kept[i]
+    proc.kept_count -= 1
+
+
+cdef void kept_to_info(kept_t *kept, linux_siginfo *info) noexcept nogil:
+    memset(info, 0, 128)
+    info.si_signo = LINUX_CARRIER
+    info.si_errno = <int32_t> kept.word
+    info.si_code = -1
+    info.fields.kill.pid = kept.pid
+    info.fields.kill.uid = kept.uid
+    info.fields.kill.value = kept.value
+
+
+cdef void keep_carried(area_t *area, linux_siginfo *info) noexcept nogil:
+    """A blocked one arrived: another thread takes it, or it is kept. A queue that is full forgets it, unless it is the
+    first of its number, as FreeBSD's sigqueue_add does."""
+    cdef process_t *proc = area.proc
+    cdef int code = 0, i
+    cdef int signo = carried_signal(info, &code)
+    cdef uint32_t word = CARRIER_MAGIC | <uint32_t> (code & 0x3f) << 8 | <uint32_t> signo, at
+    cdef area_t *other
+    word |= <uint32_t> info.si_errno & (CARRIER_THREAD | CARRIER_SEEN)
+    lock_acquire(&proc.lock_signal)
+    if proc.kept_count < KEPT_SIGNALS:
+        at = proc.kept_count
+        proc.kept[at].word = word
+        proc.kept[at].tid = area.tid if word & CARRIER_THREAD else 0
+        proc.kept[at].pid = info.fields.kill.pid
+        proc.kept[at].uid = info.fields.kill.uid
+        proc.kept[at].value = info.fields.kill.value
+        proc.kept_count += 1
+        atomic_or64(&proc.kept_bits[(signo - 1) >> 6], signal_bit(signo))
+        if not word & CARRIER_THREAD:
+            # Another thread may have it unblocked. One that unblocks it now looks at kept_bits after its mask.
+            for i in range(AREA_COUNT):
+                if AREA_MAPPED[i] == 0 and i > 0:
+                    break
+                if AREA_STATES[i] == 0:
+                    continue
+                other = area_at(i)
+                if other != area and other.proc == proc and other.tid > 0 and not mask_has(other.sigmask, signo):
+                    info.si_errno = <int32_t> word
+                    info.si_code = -1
+                    if linux_syscall4(SYS_rt_tgsigqueueinfo, proc.pid, other.tid, LINUX_CARRIER, <uint64_t> info) == 0:
+                        proc.kept_count -= 1
+                        kept_bits_update(proc)
+                        break
+    lock_release(&proc.lock_signal)
+
+
+cdef bint kept_take(area_t *area, const uint64_t *blocked, linux_siginfo *info) noexcept nogil:
+    """Take out the first of the lowest number that is not in `blocked` and is this thread's to have."""
+    cdef process_t *proc = area.proc
+    cdef uint32_t i, best = KEPT_SIGNALS
+    cdef bint found = False
+    # A locked operation: the caller's mask must be visible before this looks (see keep_carried).
+    if (atomic_or64(&proc.kept_bits[0], 0) & ~blocked[0]) == 0 and (atomic_or64(&proc.kept_bits[1], 0) & ~blocked[1]) == 0:
+        return False
+    lock_acquire(&proc.lock_signal)
+    for i in range(proc.kept_count):
+        if proc.kept[i].tid != 0 and proc.kept[i].tid != area.tid:
+            continue
+        if mask_has(blocked, <int> (proc.kept[i].word & 0xff)):
+            continue
+        if best == KEPT_SIGNALS or proc.kept[i].word & 0xff < proc.kept[best].word & 0xff:
+            best = i
+    if best < KEPT_SIGNALS:
+        kept_to_info(&proc.kept[best], info)
+        kept_remove(proc, best)
+        kept_bits_update(proc)
+        found = True
+    lock_release(&proc.lock_signal)
+    return found
+
+
+cdef void kept_pending(area_t *area, uint64_t *mask) noexcept nogil:
+    """Add what is kept for this thread and its process to a set of pending signals."""
+    cdef process_t *proc = area.proc
+    cdef uint32_t i
+    cdef int signo
+    if proc.kept_bits[0] == 0 and proc.kept_bits[1] == 0:
+        return
+    lock_acquire(&proc.lock_signal)
+    for i in range(proc.kept_count):
+        signo = <int> (proc.kept[i].word & 0xff)
+        if proc.kept[i].tid == 0 or proc.kept[i].tid == area.tid:
+            mask[(signo - 1) >> 6] |= signal_bit(signo)
+    lock_release(&proc.lock_signal)
+
+
+cdef void kept_discard(process_t *proc, int signo) noexcept nogil:
+    """It is ignored now: what waits is forgotten. Under lock_signal."""
+    cdef uint32_t i = 0
+    while i < proc.kept_count:
+        if <int> (proc.kept[i].word & 0xff) == signo:
+            kept_remove(proc, i)
+        else:
+            i += 1
+    kept_bits_update(proc)
+
+
+cdef void kept_clear(process_t *proc) noexcept nogil:
+    """A new process has no pending signals."""
+    proc.kept_count = 0
+    proc.kept_bits[0] = 0
+    proc.kept_bits[1] = 0
+
+
+cdef void kept_thread_ends(area_t *area) noexcept nogil:
+    """What was sent to this thread dies with it."""
+    cdef process_t *proc = area.proc
+    cdef uint32_t i = 0
+    if proc.kept_count == 0:
+        return
+    lock_acquire(&proc.lock_signal)
+    while i < proc.kept_count:
+        if proc.kept[i].tid == area.tid:
+            kept_remove(proc, i)
+        else:
+            i += 1
+    kept_bits_update(proc)
+    lock_release(&proc.lock_signal)
+
+
+cdef void carrier_drain(area_t *area) noexcept nogil:
+    """The carrier is blocked and pending in Linux: bring all to where their numbers show."""
+    cdef linux_siginfo info
+    cdef uint64_t set_ = signal_bit(LINUX_CARRIER)
+    cdef uint64_t zero[2]
+    zero[0] = 0
+    zero[1] = 0
+    while linux_syscall4(SYS_rt_sigtimedwait, <uint64_t> &set_, <uint64_t> &info, <uint64_t> zero, 8) == LINUX_CARRIER:
+        keep_carried(area, &info)
+
+
+cdef void kept_before_exec(area_t *area) noexcept nogil:
+    """Linux keeps a blocked pending signal across exec: give it what is kept. set_linux_mask undoes this."""
+    cdef process_t *proc = area.proc
+    cdef linux_siginfo info
+    cdef uint64_t none[2]
+    cdef uint64_t mask = signal_bit(LINUX_CARRIER)
+    if proc.kept_count == 0:
+        return
+    none[0] = 0
+    none[1] = 0
+    linux_syscall4(SYS_rt_sigprocmask, 0, <uint64_t> &mask, 0, 8)
+    while kept_take(area, none, &info):
+        if info.si_errno & CARRIER_THREAD:
+            linux_syscall4(SYS_rt_tgsigqueueinfo, proc.pid, area.tid, LINUX_CARRIER, <uint64_t> &info)
+        else:
+            linux_syscall3(SYS_rt_sigqueueinfo, proc.pid, LINUX_CARRIER, <uint64_t> &info)
+
+
+# Linux's wait status of a process that a carried signal killed says 63. Its name, which a zombie keeps, says the rest.
+
+cdef void carrier_last_words(int signo) noexcept nogil:
+    cdef char name[16]
+    cdef uint64_t at = append(name, 0, 16, b"lsf:SIG ")
+    append_number(name, at, 16, <uint64_t> signo, 10)
+    linux_syscall2(SYS_prctl, 15, <uint64_t> name)             # PR_SET_NAME
+
+
+cdef int carrier_killed_by(int pid) noexcept nogil:
+    """The FreeBSD signal that killed a zombie whose status says the carrier; SIGRTMAX if it left no word."""
+    cdef char path[64]
+    cdef char text[32]
+    cdef int64_t signo = 0
+    cdef uint64_t at = append(path, 0, 64, b"/proc/")
+    at = append_number(path, at, 64, <uint64_t> pid, 10)
+    append(path, at, 64, b"/comm")
+    memset(text, 0, sizeof(text))
+    if read_file(path, text, sizeof(text) - 1) > 8 and string_starts(text, b"lsf:SIG "):
+        parse_number(&text[8], &signo)
+    return <int> signo if is_carried(<int> signo) else CARRIER_FOREIGN
+
+
+cdef enum:
+    LINUX_WNOHANG = 1
+    LINUX_WNOWAIT = 0x01000000
+    STATUS_CARRIED = 0x100          # in a child's status: the low byte is a FreeBSD signal
+
+
+cdef long waitid_carried(int idtype, int64_t id_, linux_siginfo *info, long options, void *usage) noexcept nogil:
+    """waitid(2) of Linux. Where a carried signal killed the child, info's status is STATUS_CARRIED and its number: so a
+    child is looked at before it is taken."""
+    cdef long result
+    cdef int signo = 0, pid
+    while True:
+        result = blocking_syscall(SYS_waitid, idtype, <uint64_t> id_, <uint64_t> info, options | LINUX_WNOWAIT,
+                                  <uint64_t> usage, 0)
+        if is_error(result) or info.fields.child.pid == 0:
+            return result
+        pid = info.fields.child.pid
+        if info.si_code == CLD_KILLED and info.fields.child.status == LINUX_CARRIER:
+            signo = carrier_killed_by(pid)
+        if options & LINUX_WNOWAIT:
+            break
+        memset(info, 0, 128)
+        result = linux_syscall6(SYS_waitid, LINUX_P_PID, pid, <uint64_t> info, options | LINUX_WNOHANG | LINUX_WALL,
+                                <uint64_t> usage, 0)
+        if result == -ECHILD or (result == 0 and info.fields.child.pid == 0):
+            continue                    # another thread took it
+        break
+    if not is_error(result) and info.si_code == CLD_KILLED and info.fields.child.status == LINUX_CARRIER:
+        info.fields.child.status = STATUS_CARRIED | (signo if signo else CARRIER_FOREIGN)
+    return result
