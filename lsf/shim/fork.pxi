@@ -230,7 +230,6 @@ cdef public long sys_thr_exit(frame_t *frame, area_t *area) noexcept nogil:
         area.exiting = 0
         set_linux_mask(area)
         return 0
-    if area.deferred and (<linux_siginfo *> area.info).si_code != LINUX_SI_TKILL:
     kept_thread_ends(area)
     if area.deferred and (<linux_siginfo *> area.info).si_code != LINUX_SI_TKILL \
             and not (area.deferred == LINUX_CARRIER and (<linux_siginfo *> area.info).si_errno & CARRIER_THREAD):
