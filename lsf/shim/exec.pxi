@@ -297,10 +297,12 @@ cdef long execute(area_t *area, int fd, const char *path, uaddr argv, uaddr envv
 
 cdef long execute_linux(area_t *area, const char *path, uint64_t *argv, uaddr envv) noexcept nogil:
     """A Linux program runs natively: Linux's exec ends the dispatch. The mask and the ignored signals that the shim
-    keeps virtual become real for it."""
+    keeps virtual become real for it. The engine `trap` cannot do it: its filter outlives exec and would kill."""
     cdef uint64_t none = 0, virtual_mask, old = 0
     cdef uint64_t envp = envv if envv != 0 else <uint64_t> &none
     cdef long result
+    if area.proc.engine == ENGINE_TRAP:
+        return -ENOEXEC
     virtual_mask = linux_virtual_mask(area)
     if virtual_mask:
         linux_syscall4(SYS_rt_sigprocmask, 0, <uint64_t> &virtual_mask, <uint64_t> &old, 8)

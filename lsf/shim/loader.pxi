@@ -302,6 +302,8 @@ cdef long image_map(program_t *program, image_t *image, uint64_t hint) noexcept 
         if phdr[i].p_type == PT_PHDR:
             image.phdr = image.base + phdr[i].p_vaddr
     image.entry = image.base + header.e_entry
+    if image.entry >= 1UL << GUEST_ADDRESS_MAX_LOG:
+        return -ENOEXEC
     image.phnum = header.e_phnum
     image.low = image.base + low
     image.high = image.base + high
@@ -376,6 +378,7 @@ cdef uint64_t build_stack(process_t *proc, uint64_t below, uint64_t argc, char *
     aux(&at, AUX_ENVV, guest_envv)
     aux(&at, AUX_PS_STRINGS, ps_strings)
     aux(&at, AUX_USRSTACKBASE, proc.stack_top)
-    aux(&at, AUX_USRSTACKLIM, limit[0])
+    # RLIM_INFINITY is 2^63 - 1 on FreeBSD.
+    aux(&at, AUX_USRSTACKLIM, limit[0] if limit[0] >> 63 == 0 else 0x7fffffffffffffffUL)
     aux(&at, AUX_NULL, 0)
     return stack

@@ -344,6 +344,8 @@ cdef long start_program(process_t *proc, start_t *start) noexcept nogil:
         result = start_script(proc, start, &program)
         return result
     if program.kind == PROGRAM_FOREIGN:
+        if program.page[4] == 1:            # ELFCLASS32
+            die(EXIT_NOT_RUNNABLE, start.path, b"a 32-bit FreeBSD program (i386); LSF runs amd64 programs only")
         die(EXIT_NOT_RUNNABLE, start.path, b"a FreeBSD program for another processor than amd64, which LSF does not run")
     if program.kind == PROGRAM_LINUX:
         die(EXIT_NOT_RUNNABLE, start.path, b"not a FreeBSD program (a Linux program runs without lsf)")
@@ -384,7 +386,8 @@ cdef long start_script(process_t *proc, start_t *start, program_t *program) noex
     start.search = False
     result = start_program(proc, start)
     if result == -ENOENT:
-        die(EXIT_NOT_FOUND, script, b"its #! interpreter is not there")
+        complain(script, b": its #! interpreter ", interp, b" is not there")
+        linux_syscall1(SYS_exit_group, EXIT_NOT_FOUND)
     return result
 
 
@@ -477,7 +480,7 @@ cdef public void shim_start(uint64_t *linux_stack) noexcept nogil:
     start.argv = argv + skip
     hidden_descriptors(proc)
     result = start_program(proc, &start)
-    if result == -ENOENT or result == -ENOTDIR:
+    if result == -ENOENT:
         die(EXIT_NOT_FOUND, start.path, error_text(result))
     die(EXIT_NOT_RUNNABLE, start.path, error_text(result))
 
