@@ -5,9 +5,6 @@
 # here until it is unblocked. What is kept lives in struct process, under lock_signal, with the thread it is meant for.
 # Linux queues the carrier as it does real-time signals, and keeps it across exec, to which the kept ones return.
 
-cdef extern from "<sys/syscall.h>" nogil:
-    const long SYS_getpgrp
-
 cdef enum:
     LINUX_CARRIER = 63
     CARRIER_MAGIC = 0x4c530000      # in si_errno, above the code (8 bits) and the number (8 bits)
