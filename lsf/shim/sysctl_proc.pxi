@@ -3,7 +3,7 @@
 # Model: FreeBSD sys/kern/kern_proc.c and kern_descrip.c.
 
 cdef extern from "<sys/syscall.h>" nogil:
-    const long SYS_process_vm_readv, SYS_getppid, SYS_getsid, SYS_getpgrp, SYS_stat
+    const long SYS_process_vm_readv, SYS_getppid, SYS_getsid, SYS_stat
 
 cdef enum:
     KERN_PROC_ALL = 0
