@@ -10,8 +10,3 @@ KNOWN_GAPS: dict[str, str] = {
     "proc_exec.linux_script@trap": "as proc_exec.linux_program",
     "files_open.executable_is_busy": "Linux denies writes to the text that it executes itself, not to what the shim maps",
 }
-
-#: Tests of Go's standard library that fail under LSF: package -> {test: reason}. One that passes is taken off the list.
-GO_STANDARD_LIBRARY: dict[str, dict[str, str]] = {
-    "os/signal": {"TestNohup": "runs nohup, a Linux program, which then executes a FreeBSD one: that needs binfmt_misc"},
-}
