@@ -21,6 +21,7 @@ GAPS: dict[str, dict[str, str]] = {
         "TestRootMultiRename": f"{SOMETIMES}{_SLASH} (not in the quick part)",
     },
     "os/signal": {"TestDetectNohup": _NOHUP, "TestNohup": _NOHUP},
+    "runtime": {"TestUsingVDSO": "no AT_TIMEKEEP: the time is a syscall, and not read from a page that the kernel shares"},
     "syscall": {
         "TestExecPtrace": "ptrace(2) is not there",
         "TestJailAttach": "jail(2) is not there: EPERM",
