@@ -24,6 +24,5 @@ GAPS: dict[str, dict[str, str]] = {
     "runtime": {"TestUsingVDSO": "no AT_TIMEKEEP: the time is a syscall, and not read from a page that the kernel shares"},
     "syscall": {
         "TestExecPtrace": "ptrace(2) is not there",
-        "TestJailAttach": "jail(2) is not there: EPERM",
     },
 }
