@@ -9,7 +9,7 @@ cdef extern from "<sys/syscall.h>" nogil:
     const long SYS_prlimit64, SYS_read, SYS_readlink, SYS_rt_sigaction, SYS_rt_sigpending, SYS_rt_sigprocmask
     const long SYS_rt_sigreturn, SYS_rt_sigsuspend, SYS_rt_sigtimedwait, SYS_seccomp, SYS_sigaltstack, SYS_tgkill
     const long SYS_tkill, SYS_kill, SYS_write, SYS_getuid, SYS_geteuid, SYS_getgid, SYS_getegid, SYS_sched_getaffinity
-    const long SYS_getcwd, SYS_set_tid_address, SYS_rt_sigqueueinfo, SYS_rt_tgsigqueueinfo, SYS_wait4, SYS_madvise
+    const long SYS_getpgrp, SYS_getcwd, SYS_set_tid_address, SYS_rt_sigqueueinfo, SYS_rt_tgsigqueueinfo, SYS_wait4, SYS_madvise
 
 # Linux's errno values that handlers name themselves; entry.S maps them to FreeBSD's at the exit.
 cdef enum:
