@@ -46,7 +46,7 @@ cdef long change_flags(int fd, uint64_t flags, bint by_path) noexcept nogil:
     opened = linux_syscall4(SYS_openat, <uint64_t> AT_FDCWD, <uint64_t> link,
                             LINUX_O_NONBLOCK | LINUX_O_NOCTTY | LINUX_O_CLOEXEC, 0)
     if is_error(opened):
-        return opened
+        return -EOPNOTSUPP if opened == -ENOENT else opened     # no /proc here
     result = set_file_flags(<int> opened, wanted)
     linux_syscall1(SYS_close, opened)
     return result

@@ -268,6 +268,7 @@ cdef public long sys_fcntl(frame_t *frame, area_t *area) noexcept nogil:
 cdef public long sys_flock(frame_t *frame, area_t *area) noexcept nogil:
     """FreeBSD looks at LOCK_UN, LOCK_EX and LOCK_SH in this order, where Linux wants exactly one."""
     cdef uint32_t how = <uint32_t> frame.arg[1], linux
+    cdef long mode
     if descriptor_is_hidden(area.proc, <int> frame.arg[0]):
         return -EBADF
     if how & FREEBSD_LOCK_UN:
@@ -278,6 +279,9 @@ cdef public long sys_flock(frame_t *frame, area_t *area) noexcept nogil:
         linux = FREEBSD_LOCK_SH | how & FREEBSD_LOCK_NB
     else:
         return -EBADF
+    mode = mode_of(<int> frame.arg[0], <uint64_t> <const char *> b"", LINUX_AT_EMPTY_PATH)
+    if not is_error(mode) and (mode & 0o170000 == 0o010000 or mode & 0o170000 == 0o140000):
+        return -EOPNOTSUPP              # FreeBSD locks files alone
     return restartable(blocking_syscall(SYS_flock, <uint32_t> frame.arg[0], linux, 0, 0, 0, 0))
 
 

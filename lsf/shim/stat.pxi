@@ -53,9 +53,16 @@ cdef long stat_descriptor(int fd, freebsd_stat *st) noexcept nogil:
     return 0
 
 
+cdef inline long stat_visible(area_t *area, uint64_t fd, freebsd_stat *st) noexcept nogil:
+    """fstat(2) for the guest, which does not see the shim's descriptors."""
+    if descriptor_is_hidden(area.proc, <int> fd):
+        return -EBADF
+    return stat_descriptor(<int> fd, st)
+
+
 cdef public long sys_fstat(frame_t *frame, area_t *area) noexcept nogil:
     cdef freebsd_stat st
-    cdef long result = stat_descriptor(<int> frame.arg[0], &st)
+    cdef long result = stat_visible(area, frame.arg[0], &st)
     if result < 0:
         return result
     return copyout(&st, frame.arg[1], sizeof(st))
@@ -95,7 +102,7 @@ cdef public long sys_freebsd11_stat(frame_t *frame, area_t *area) noexcept nogil
 
 cdef public long sys_freebsd11_fstat(frame_t *frame, area_t *area) noexcept nogil:
     cdef freebsd_stat st
-    return copyout_stat11(stat_descriptor(<int> frame.arg[0], &st), &st, frame.arg[1])
+    return copyout_stat11(stat_visible(area, frame.arg[0], &st), &st, frame.arg[1])
 
 
 cdef public long sys_freebsd11_lstat(frame_t *frame, area_t *area) noexcept nogil:
@@ -116,7 +123,7 @@ cdef public long sys_freebsd11_nstat(frame_t *frame, area_t *area) noexcept nogi
 
 cdef public long sys_freebsd11_nfstat(frame_t *frame, area_t *area) noexcept nogil:
     cdef freebsd_stat st
-    return copyout_nstat(stat_descriptor(<int> frame.arg[0], &st), &st, frame.arg[1])
+    return copyout_nstat(stat_visible(area, frame.arg[0], &st), &st, frame.arg[1])
 
 
 cdef public long sys_freebsd11_nlstat(frame_t *frame, area_t *area) noexcept nogil:

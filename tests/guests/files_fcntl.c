@@ -152,6 +152,9 @@ TEST(whole_file_locks)
 	CHECK_EQ(sys(SYS_flock, a, LOCK_UN), 0);
 	CHECK_EQ(sys(SYS_flock, b, LOCK_EX | LOCK_NB), 0);
 	CHECK_ERR(sys(SYS_flock, 999, LOCK_SH), EBADF);
+	int ends[2];	/* FIFOs and sockets have no locks */
+	CHECK_EQ(sys(SYS_pipe2, ends, 0), 0);
+	CHECK_ERR(sys(SYS_flock, ends[0], LOCK_SH), EOPNOTSUPP);
 	CHECK_ERR(sys(SYS_flock, a, 77 & ~(LOCK_SH | LOCK_EX | LOCK_UN)), EBADF);
 }
 
