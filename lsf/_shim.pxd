@@ -44,6 +44,7 @@ cdef extern from "shim/runtime.h" nogil:
         uint32_t umtx_shared_waiters
         int64_t umtx_min_timeout
         uint32_t directory_changes
+        uint64_t mount_cache
         uint32_t sugid
         char login[36]
         uint32_t nice_beyond, cpuset

@@ -3,10 +3,11 @@
 # Model: FreeBSD sys/kern/vfs_syscalls.c (kern_statfs, kern_getfsstat).
 
 cdef extern from "<sys/syscall.h>" nogil:
-    const long SYS_statfs
+    const long SYS_statfs, SYS_chroot
 
 cdef enum:
     STATX_MNT_ID = 0x1000
+    STATX_MNT_ID_UNIQUE = 0x4000        # Linux 6.8: a number that is never given twice
     STATX_MNT_ID_WORD = 18              # of struct statx, in 64-bit words: stx_mnt_id
     MNT_ROOTFS = 0x4000
     MNT_IGNORE = 0x800000               # df(1) leaves it out
@@ -21,6 +22,14 @@ cdef struct mount_t:
     char *on
     char *type
     char *source
+
+# The mount that was described last: up to FreeBSD 12 opendir(3) asks for the file system of each directory.
+cdef struct mount_cache_t:
+    uint32_t busy
+    uint64_t id                 # STATX_MNT_ID_UNIQUE
+    char on[PATH_SPACE]
+    char type[64]
+    char source[PATH_SPACE]
 
 # /proc/self/mountinfo in memory, and where the next line begins.
 cdef struct mounts_t:
@@ -117,14 +126,13 @@ cdef bint next_mount(mounts_t *mounts, mount_t *mount) noexcept nogil:
     return False
 
 
-cdef uint64_t mount_of(int dirfd, uaddr path, uint64_t linux_flags) noexcept nogil:
-    """The number of the mount that a file lies on (Linux 5.8), or 0."""
+cdef uint64_t mount_number(int dirfd, uaddr path, uint64_t linux_flags, uint32_t which) noexcept nogil:
+    """The number of the mount that a file lies on (Linux 5.8), as mountinfo has it or a unique one; 0: not known."""
     cdef uint64_t sx[32]
     sx[0] = 0
-    if is_error(linux_syscall5(SYS_statx, <uint64_t> <int64_t> dirfd, path, linux_flags, STATX_MNT_ID,
-                               <uint64_t> sx)) or not sx[0] & STATX_MNT_ID:
+    if is_error(linux_syscall5(SYS_statx, <uint64_t> <int64_t> dirfd, path, linux_flags, which, <uint64_t> sx)):
         return 0
-    return sx[STATX_MNT_ID_WORD]
+    return sx[STATX_MNT_ID_WORD] if sx[0] & which else 0
 
 
 cdef void describe(freebsd_statfs *to, const linux_statfs *source, mount_t *mount) noexcept nogil:
@@ -148,27 +156,74 @@ cdef void describe(freebsd_statfs *to, const linux_statfs *source, mount_t *moun
         to.f_flags |= MNT_ROOTFS
 
 
-cdef void describe_mount_of(freebsd_statfs *to, const linux_statfs *source, uint64_t id) noexcept nogil:
-    """describe, with the mount looked up by its number."""
+cdef mount_cache_t *mount_cache_take(process_t *proc) noexcept nogil:
+    """The cache, for this thread alone until mount_cache_give; NULL where another has it or memory is short."""
+    cdef mount_cache_t *cache
+    if proc.mount_cache == 0:
+        proc.mount_cache = map_memory(page_up(sizeof(mount_cache_t)))
+    cache = <mount_cache_t *> proc.mount_cache
+    if cache == NULL or atomic_cas32(&cache.busy, 0, 1) != 0:
+        return NULL
+    return cache
+
+
+cdef void mount_cache_give(mount_cache_t *cache) noexcept nogil:
+    if cache != NULL:
+        atomic_store32(&cache.busy, 0)
+
+
+cdef void describe_file(process_t *proc, freebsd_statfs *to, const linux_statfs *source, int dirfd, uaddr path,
+                        uint64_t linux_flags) noexcept nogil:
+    """describe, with the mount looked up that a file lies on."""
     cdef mounts_t mounts
     cdef mount_t mount
+    cdef mount_cache_t *cache = NULL
+    cdef uint64_t id, unique = mount_number(dirfd, path, linux_flags, STATX_MNT_ID_UNIQUE)
     cdef bint found = False
     mounts.text = NULL
+    if unique != 0:
+        cache = mount_cache_take(proc)
+        if cache != NULL and cache.id == unique:
+            mount.on = cache.on
+            mount.type = cache.type
+            mount.source = cache.source
+            describe(to, source, &mount)
+            mount_cache_give(cache)
+            return
+    id = mount_number(dirfd, path, linux_flags, STATX_MNT_ID)
     if id != 0 and mounts_read(&mounts):
         while not found and next_mount(&mounts, &mount):
             found = mount.id == id
     if found:
         describe(to, source, &mount)
+        if cache != NULL:
+            copy_text(cache.on, mount.on, PATH_SPACE)
+            copy_text(cache.type, mount.type, sizeof(cache.type))
+            copy_text(cache.source, mount.source, PATH_SPACE)
+            cache.id = unique
     else:
         describe(to, source, NULL)
     mounts_free(&mounts)
+    mount_cache_give(cache)
 
 
-cdef long statfs_path(uaddr path, freebsd_statfs *to) noexcept nogil:
+cdef public long sys_chroot(frame_t *frame, area_t *area) noexcept nogil:
+    """Mounts have other paths afterwards."""
+    cdef mount_cache_t *cache
+    cdef long result = linux_syscall1(SYS_chroot, frame.arg[0])
+    if result == 0 and area.proc.mount_cache != 0:
+        cache = mount_cache_take(area.proc)
+        if cache != NULL:
+            cache.id = 0
+        mount_cache_give(cache)
+    return result
+
+
+cdef long statfs_path(process_t *proc, uaddr path, freebsd_statfs *to) noexcept nogil:
     cdef linux_statfs fs
     cdef long result = linux_syscall2(SYS_statfs, path, <uint64_t> &fs)
     if not is_error(result):
-        describe_mount_of(to, &fs, mount_of(AT_FDCWD, path, 0))
+        describe_file(proc, to, &fs, AT_FDCWD, path, 0)
     return result
 
 
@@ -181,7 +236,7 @@ cdef long statfs_descriptor(process_t *proc, int fd, freebsd_statfs *to) noexcep
         return result
     if fs.f_type == PIPEFS_MAGIC or fs.f_type == SOCKFS_MAGIC or fs.f_type == ANON_INODE_FS_MAGIC:
         return -EINVAL                  # no vnode
-    describe_mount_of(to, &fs, mount_of(fd, <uint64_t> <const char *> b"", LINUX_AT_EMPTY_PATH))
+    describe_file(proc, to, &fs, fd, <uint64_t> <const char *> b"", LINUX_AT_EMPTY_PATH)
     return 0
 
 
@@ -212,7 +267,7 @@ cdef long all_mounts(uaddr buffer, uint64_t size, int mode, bint old) noexcept n
     while count < room and result == 0:
         if have and next_mount(&mounts, &mount):
             # What another mount covers has no path any more; to ask autofs would mount.
-            id = mount_of(AT_FDCWD, <uint64_t> mount.on, 0)
+            id = mount_number(AT_FDCWD, <uint64_t> mount.on, 0, STATX_MNT_ID)
             if (id != 0 and id != mount.id) or string_equal(mount.type, b"autofs"):
                 continue
             if is_error(linux_syscall2(SYS_statfs, <uint64_t> mount.on, <uint64_t> &fs)):
@@ -237,7 +292,7 @@ cdef long all_mounts(uaddr buffer, uint64_t size, int mode, bint old) noexcept n
 
 cdef public long sys_statfs(frame_t *frame, area_t *area) noexcept nogil:
     cdef freebsd_statfs fs
-    cdef long result = statfs_path(frame.arg[0], &fs)
+    cdef long result = statfs_path(area.proc, frame.arg[0], &fs)
     return result if is_error(result) else copyout_statfs(&fs, frame.arg[1], False)
 
 
@@ -255,7 +310,7 @@ cdef public long sys_getfsstat(frame_t *frame, area_t *area) noexcept nogil:
 
 cdef public long sys_freebsd11_statfs(frame_t *frame, area_t *area) noexcept nogil:
     cdef freebsd_statfs fs
-    cdef long result = statfs_path(frame.arg[0], &fs)
+    cdef long result = statfs_path(area.proc, frame.arg[0], &fs)
     return result if is_error(result) else copyout_statfs(&fs, frame.arg[1], True)
 
 

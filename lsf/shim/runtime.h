@@ -135,6 +135,7 @@ struct process {
     uint64_t kept_bits[2];      /* FreeBSD signals among `kept` */
     uint32_t kept_count;
     struct kept kept[KEPT_SIGNALS];
+    uint64_t mount_cache;       /* mount.pxi's, a mapping of its own; 0: none yet */
     uint64_t spare[32];
 };
 
