@@ -436,6 +436,8 @@ cdef public long sys_sendfile(frame_t *frame, area_t *area) noexcept nogil:
         return -EINVAL
     if is_stream_socket(to, &result):
         result = send_file(source, to, frame.arg[2], frame.arg[3], &around, &sent)
+    if result == -EINTR and sent == 0 and area.not_begun:
+        return -ERESTARTNOINTR          # the signal came before: then anew
     if frame.arg[5] != 0 and store_guest64(frame.arg[5], sent) < 0:
         return -EFAULT
     return result

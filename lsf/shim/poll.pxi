@@ -27,7 +27,17 @@ cdef long wait_mask(area_t *area, uaddr set_, uint64_t *linux_mask) noexcept nog
         defer_virtual(area)
         return -EINTR
     linux_mask[0] = linux_mask_from(mask)
+    suspend_with(area, mask)
     return 0
+
+
+cdef inline long wait_over(area_t *area, long result) noexcept nogil:
+    """The result of a wait that is not restarted. A signal that came before it began is delivered first, and then it
+    begins anew."""
+    if result == -EINTR and area.not_begun:
+        area.suspended = 0
+        return -ERESTARTNOINTR
+    return suspend_over(area, result)
 
 
 cdef int16_t poll_events_seen(int fd, int16_t asked, int16_t seen) noexcept nogil:
@@ -55,14 +65,14 @@ cdef long poll_all(area_t *area, linux_pollfd *fds, uaddr guest, uint32_t count,
     cdef uint32_t i, ready = 0
     cdef int16_t asked, seen
     if copyin(guest, fds, <uint64_t> count * sizeof(linux_pollfd)) < 0:
-        return -EFAULT
+        return suspend_over(area, -EFAULT)
     for i in range(count):
         if descriptor_is_hidden(area.proc, fds[i].fd):
             fds[i].fd = 0x7fffffff      # POLLNVAL
         asked = fds[i].events
         if asked & ~<int16_t> POLL_SAME:
             fds[i].events = <int16_t> freebsd_to_linux_poll_events(<uint16_t> asked)
-    result = blocking_syscall(SYS_ppoll, <uint64_t> fds, count, timeout, mask, 8, 0)
+    result = wait_over(area, blocking_syscall(SYS_ppoll, <uint64_t> fds, count, timeout, mask, 8, 0))
     if is_error(result):
         return result
     for i in range(count):
@@ -83,10 +93,10 @@ cdef long poll_files(area_t *area, uaddr guest, uint32_t count, uint64_t timeout
     if count <= POLL_SMALL:
         return poll_all(area, small, guest, count, timeout, mask)
     if count > POLL_MAX:
-        return -EINVAL
+        return suspend_over(area, -EINVAL)
     memory = map_memory(page_up(<uint64_t> count * sizeof(linux_pollfd)))
     if memory == 0:
-        return -ENOMEM
+        return suspend_over(area, -ENOMEM)
     result = poll_all(area, <linux_pollfd *> memory, guest, count, timeout, mask)
     linux_syscall2(SYS_munmap, memory, page_up(<uint64_t> count * sizeof(linux_pollfd)))
     return result
@@ -143,7 +153,8 @@ cdef public long sys_select(frame_t *frame, area_t *area) noexcept nogil:
         ts.tv_sec = tv.tv_sec
         ts.tv_nsec = tv.tv_usec * 1000
         timeout = <uint64_t> &ts
-    return blocking_syscall(SYS_pselect6, frame.arg[0], frame.arg[1], frame.arg[2], frame.arg[3], timeout, 0)
+    return wait_over(area, blocking_syscall(SYS_pselect6, frame.arg[0], frame.arg[1], frame.arg[2], frame.arg[3],
+                                            timeout, 0))
 
 
 cdef public long sys_pselect(frame_t *frame, area_t *area) noexcept nogil:
@@ -159,11 +170,12 @@ cdef public long sys_pselect(frame_t *frame, area_t *area) noexcept nogil:
             return result
         timeout = <uint64_t> &ts
     if frame.arg[5] == 0:
-        return blocking_syscall(SYS_pselect6, frame.arg[0], frame.arg[1], frame.arg[2], frame.arg[3], timeout, 0)
+        return wait_over(area, blocking_syscall(SYS_pselect6, frame.arg[0], frame.arg[1], frame.arg[2],
+                                                frame.arg[3], timeout, 0))
     result = wait_mask(area, frame.arg[5], &mask)
     if result < 0:
         return result
     set_[0] = <uint64_t> &mask
     set_[1] = 8
-    return blocking_syscall(SYS_pselect6, frame.arg[0], frame.arg[1], frame.arg[2], frame.arg[3], timeout,
-                            <uint64_t> set_)
+    return wait_over(area, blocking_syscall(SYS_pselect6, frame.arg[0], frame.arg[1], frame.arg[2], frame.arg[3],
+                                            timeout, <uint64_t> set_))
