@@ -259,7 +259,7 @@ cdef public long sys_faccessat(frame_t *frame, area_t *area) noexcept nogil:
 
 
 cdef long change_mode_of(int fd, uint64_t mode) noexcept nogil:
-    """chmod of an O_PATH descriptor's file. Linux keeps no mode for a symbolic link: only the one it has is accepted."""
+    """chmod of an O_PATH descriptor's file. Linux keeps no mode for a symbolic link: only its own is accepted."""
     cdef char link[32]
     cdef long result = mode_of(fd, <uint64_t> <const char *> b"", LINUX_AT_EMPTY_PATH)
     if is_error(result):
