@@ -2,7 +2,7 @@
 # Model: FreeBSD sys/vm/vm_mmap.c (kern_mmap and below) and sys/vm/vm_unix.c (kern_break).
 
 cdef extern from "<sys/syscall.h>" nogil:
-    const long SYS_mincore, SYS_msync, SYS_mlockall
+    const long SYS_mincore, SYS_msync, SYS_mlockall, SYS_mremap
 
 cdef enum:
     PROT_ALL = 7
@@ -183,6 +183,7 @@ cdef long map_guest(process_t *proc, uint64_t addr, uint64_t len_, uint64_t prot
         note_shared_mapping(result, size)
     if flags & FREEBSD_MAP_NOCORE:
         linux_syscall3(SYS_madvise, result, size, LINUX_MADV_DONTDUMP)
+    limits_set(proc, result, size, LIMIT_GUARD if flags & FREEBSD_MAP_GUARD else max_prot if max_prot != 0 else PROT_ALL)
     return result + <long> offset
 
 
@@ -213,6 +214,7 @@ cdef public long sys_mprotect(frame_t *frame, area_t *area) noexcept nogil:
     cdef uint64_t start = page_down(frame.arg[0]), size = page_up(frame.arg[1] + frame.arg[0] - start)
     cdef uint32_t word = <uint32_t> frame.arg[2]
     cdef int prot = word & PROT_ALL, max_prot = (word >> 16) & PROT_ALL
+    cdef long result
     if word & ~<uint32_t> (PROT_ALL | PROT_ALL << 16):
         return -EINVAL
     if max_prot != 0 and prot & ~max_prot:
@@ -223,7 +225,16 @@ cdef public long sys_mprotect(frame_t *frame, area_t *area) noexcept nogil:
         return 0
     if range_is_kept(area.proc, start, size) or start + size > GUEST_ADDRESS_END:
         return -EINVAL
-    return protect_range(start, size, prot)
+    result = limits_refuse(area.proc, start, start + size, prot, max_prot)
+    if result < 0:
+        return result
+    if area.proc.limits == 0:
+        result = protect_range(start, size, prot)
+    else:
+        result = protect_between_guards(area.proc, start, start + size, prot)
+    if result == 0 and max_prot != 0:
+        limits_set(area.proc, start, size, max_prot)
+    return result
 
 
 cdef public long sys_madvise(frame_t *frame, area_t *area) noexcept nogil:
@@ -246,6 +257,53 @@ cdef public long sys_madvise(frame_t *frame, area_t *area) noexcept nogil:
     return 0
 
 
+cdef long share_piece(uint64_t start, uint64_t size, int prot) noexcept nogil:
+    """Put a shared mapping with the same contents in the place of a private one: 0 or a negative errno."""
+    cdef long shared = linux_syscall6(SYS_mmap, 0, size, 3, LINUX_MAP_SHARED | LINUX_MAP_ANONYMOUS, <uint64_t> -1, 0)
+    cdef long result
+    if is_error(shared):
+        return shared
+    if prot & 1:
+        result = copy_guest(<void *> shared, <void *> start, size)
+    else:
+        linux_syscall3(SYS_mprotect, start, size, 1)
+        result = copy_guest(<void *> shared, <void *> start, size)
+    if result == 0:
+        linux_syscall3(SYS_mprotect, shared, size, prot)
+        result = linux_syscall5(SYS_mremap, shared, size, size, 3, start)      # MAYMOVE | FIXED
+    if is_error(result):
+        linux_syscall2(SYS_munmap, shared, size)
+        return result
+    return 0
+
+
+cdef long share_range(uint64_t start, uint64_t end) noexcept nogil:
+    """INHERIT_SHARE: every private mapping in a range becomes shared. Linux cannot do that in place, so they are replaced,
+    piece by piece as /proc lists them; other threads must not write to them meanwhile."""
+    cdef freebsd_kinfo_vmentry entry
+    cdef uint64_t room = 1 << 20, memory = map_memory(room), low, high
+    cdef const char *line = <const char *> memory
+    cdef bint private
+    cdef uint64_t i
+    cdef long result = 0
+    if memory == 0:
+        return -ENOMEM
+    if read_file(b"/proc/self/maps", <char *> memory, room) < 0:
+        result = -EINVAL
+    while result == 0 and line[0] != 0:
+        i = 0
+        while line[i] != 32 and line[i] != 0:
+            i += 1
+        private = line[i] != 0 and line[i + 4] == 112           # p
+        line = parse_mapping(line, &entry)
+        low = entry.kve_start if entry.kve_start > start else start
+        high = entry.kve_end if entry.kve_end < end else end
+        if low < high and private:
+            result = share_piece(low, high - low, entry.kve_protection)
+    linux_syscall2(SYS_munmap, memory, room)
+    return result
+
+
 cdef public long sys_minherit(frame_t *frame, area_t *area) noexcept nogil:
     cdef uint64_t start = page_down(frame.arg[0]), size = page_up(frame.arg[1] + frame.arg[0] - start)
     cdef int inherit = <int> frame.arg[2]
@@ -257,12 +315,15 @@ cdef public long sys_minherit(frame_t *frame, area_t *area) noexcept nogil:
         return 0
     if range_is_kept(area.proc, start, size) or start + size > GUEST_ADDRESS_END:
         return -EINVAL
-    if linux == LSF_NO_TWIN:
-        return -EINVAL
-    if inherit != FREEBSD_INHERIT_ZERO:
-        linux_syscall3(SYS_madvise, start, size, LINUX_MADV_KEEPONFORK)
+    if inherit == FREEBSD_INHERIT_SHARE:
+        result = share_range(start, start + size)
+        if result < 0:
+            return result
+        linux = freebsd_to_linux_inherit(FREEBSD_INHERIT_COPY)
     if inherit == FREEBSD_INHERIT_ZERO:
         linux_syscall3(SYS_madvise, start, size, freebsd_to_linux_inherit(FREEBSD_INHERIT_COPY))
+    else:
+        linux_syscall3(SYS_madvise, start, size, LINUX_MADV_KEEPONFORK)
     result = linux_syscall3(SYS_madvise, start, size, linux)
     return 0 if result == -ENOMEM else result       # gaps are passed over
 
