@@ -50,7 +50,7 @@ cdef extern from "shim/runtime.h" nogil:
         uint32_t nice_beyond, cpuset
         uint32_t ctl[8]
         uint32_t osrel
-        uint64_t limits, auxv, args, args_size
+        uint64_t magic, limits, auxv, args, args_size
         uint64_t kept_bits[2]
         uint32_t kept_count
         kept_t kept[128]

@@ -127,6 +127,7 @@ struct process {
     uint32_t cpuset;            /* limit.pxi's: the number of the processor set, 0 for the first */
     uint32_t ctl[8];            /* procctl.pxi's: what was set, by kind */
     uint32_t osrel;             /* the release that the program was built for, from its note */
+    uint64_t magic;             /* by which one guest knows another's struct process */
     uint64_t limits;            /* memmax.pxi's: what mprotect may not give, 0 for nothing noted */
     uint64_t auxv;              /* where the guest's auxiliary vector lies */
     uint64_t args, args_size;   /* sysctl_proc.pxi's: what setproctitle gave */

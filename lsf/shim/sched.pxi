@@ -150,7 +150,11 @@ cdef public long sys_sched_get_priority_min(frame_t *frame, area_t *area) noexce
 cdef public long sys_sched_rr_get_interval(frame_t *frame, area_t *area) noexcept nogil:
     cdef freebsd_timespec interval
     cdef long result = linux_syscall2(SYS_sched_rr_get_interval, frame.arg[0], <uint64_t> &interval)
-    return result if is_error(result) else copyout(&interval, frame.arg[1], sizeof(interval))
+    if is_error(result):
+        return result
+    if interval.tv_sec == 0 and interval.tv_nsec == 0:
+        interval.tv_nsec = 94488000     # kern.sched.quantum; Linux has none for some threads
+    return copyout(&interval, frame.arg[1], sizeof(interval))
 
 
 # rtprio: 0 is the highest priority.

@@ -308,6 +308,7 @@ cdef long load_program(process_t *proc, start_t *start, program_t *program) noex
     proc.break_start = image.high
     proc.break_end = image.high
     proc.osrel = program.osrel
+    proc.magic = PROCESS_MAGIC
     if image.stack_executable:
         # PROT_READ | WRITE | EXEC | GROWSDOWN
         linux_syscall3(SYS_mprotect, page_down(<uint64_t> start.linux_stack), PAGE_SIZE, 0x01000007)

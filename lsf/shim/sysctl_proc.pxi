@@ -37,6 +37,7 @@ cdef enum:
     LINUX_PF_KTHREAD = 0x200000
 
 cdef enum:
+    PROCESS_MAGIC = 0x4c53462070726f63UL
     KERNEL_BASE = 0xfffff80000000000UL
     FREEBSD_NODEV = 0xffffffffffffffffUL
 
@@ -72,7 +73,7 @@ cdef process_t *other_guest(area_t *area, int pid) noexcept nogil:
     remote[0] = <uint64_t> SHIM
     remote[1] = sizeof(process_t)
     got = linux_syscall6(SYS_process_vm_readv, pid, <uint64_t> local, 1, <uint64_t> remote, 1, 0)
-    if got == <long> sizeof(process_t) and (<process_t *> memory).pid == pid:
+    if got == <long> sizeof(process_t) and (<process_t *> memory).magic == PROCESS_MAGIC:
         return <process_t *> memory
     linux_syscall2(SYS_munmap, memory, size)
     return NULL

@@ -1,0 +1,372 @@
+/* kern.proc, and the calls about the tree of names itself. */
+#include "guest.h"
+#include <sys/exec.h>
+#include <sys/sysctl.h>
+#include <sys/user.h>
+
+static long
+of_process(int what, int pid, void *out, size_t *n)
+{
+	int name[4] = { CTL_KERN, KERN_PROC, what, pid };
+
+	return (sys(SYS___sysctl, name, 4, out, n, NULL, 0));
+}
+
+/* Follows {0, 2} from the first name to the last, and asks each for its text, number and type. */
+TEST(whole_tree)
+{
+	int query[2 + CTL_MAXNAME] = { 0, 2, 1 }, next[CTL_MAXNAME], back[CTL_MAXNAME];
+	char text[256], format_[64];
+	size_t length = 1, n;
+	int names = 0, last = -1;
+
+	for (;;) {
+		query[1] = 2;
+		n = sizeof(next);
+		long ret = sys(SYS___sysctl, query, 2 + length, next, &n, NULL, 0);
+		if (ret == -ENOENT)
+			break;
+		CHECK_EQ(ret, 0);
+		length = n / sizeof(int);
+		CHECK_BETWEEN(length, 2, CTL_MAXNAME);
+		CHECK(next[0] >= last);
+		last = next[0];
+		memcpy(query + 2, next, n);
+		query[1] = 1;
+		n = sizeof(text);
+		CHECK_EQ(sys(SYS___sysctl, query, 2 + length, text, &n, NULL, 0), 0);
+		CHECK_EQ(n, strlen(text) + 1);
+		query[1] = 4;
+		n = sizeof(format_);
+		CHECK_EQ(sys(SYS___sysctl, query, 2 + length, format_, &n, NULL, 0), 0);
+		CHECK(n > 4);
+		int kind = *(int *)format_;
+		CHECK_BETWEEN(kind & CTLTYPE, 1, CTLTYPE);
+		/* And back from the text to the number. */
+		int to_number[2] = { 0, 3 };
+		n = sizeof(back);
+		CHECK_EQ(sys(SYS___sysctl, to_number, 2, back, &n, text, strlen(text)), 0);
+		CHECK_EQ(n / sizeof(int), length);
+		CHECK(memcmp(back, next, n) == 0);
+		/* What is no node has a value, of the size that was announced. */
+		if ((kind & CTLTYPE) != CTLTYPE_NODE && (kind & CTLFLAG_ANYBODY) == 0) {
+			static char value[1 << 20];
+			size_t size = 0, got = sizeof(value);
+			ret = sys(SYS___sysctl, next, length, NULL, &size, NULL, 0);
+			if (ret != 0)
+				warn_("%s: %l\n", text, ret);
+			CHECK_EQ(ret, 0);
+			CHECK_EQ(sys(SYS___sysctl, next, length, value, &got, NULL, 0), 0);
+			switch (kind & CTLTYPE) {
+			case CTLTYPE_INT:
+			case CTLTYPE_UINT:
+				CHECK_EQ(got, 4);
+				break;
+			case CTLTYPE_STRING:
+				CHECK_EQ(got, strlen(value) + 1);
+				break;
+			}
+		}
+		names++;
+	}
+	CHECK_BETWEEN(names, 200, 5000);
+}
+
+TEST(numbers_without_a_name)
+{
+	int query[5] = { 0, 1, CTL_KERN, 12345, 6 }, next[5] = { 0, 2, 99999 };
+	char text[64];
+	size_t n = sizeof(text);
+
+	CHECK_EQ(sys(SYS___sysctl, query, 5, text, &n, NULL, 0), 0);
+	CHECK_STR(text, "kern.12345.6");
+	n = sizeof(text);
+	CHECK_ERR(sys(SYS___sysctl, next, 3, text, &n, NULL, 0), ENOENT);
+	int node[1] = { CTL_KERN }, leaf[3] = { CTL_KERN, KERN_OSTYPE, 1 };
+	(void)node;
+	int proc[2] = { CTL_KERN, KERN_PROC };
+	CHECK_ERR(sys(SYS___sysctl, proc, 2, text, &n, NULL, 0), EISDIR);
+	CHECK_ERR(sys(SYS___sysctl, leaf, 3, text, &n, NULL, 0), ENOTDIR);
+}
+
+TEST(every_process)
+{
+	static struct kinfo_proc all[4096];
+	int name[3] = { CTL_KERN, KERN_PROC, KERN_PROC_PROC }, me = (int)sys(SYS_getpid), child, found = 0;
+	size_t n = 0;
+
+	if ((child = guest_fork()) == 0)
+		for (;;)
+			guest_sleep_ms(1000);
+	CHECK_EQ(sys(SYS___sysctl, name, 3, NULL, &n, NULL, 0), 0);
+	CHECK(n >= 7 * sizeof(all[0]) && n % sizeof(all[0]) == 0);
+	n = sizeof(all);
+	CHECK_EQ(sys(SYS___sysctl, name, 3, all, &n, NULL, 0), 0);
+	for (size_t i = 0; i < n / sizeof(all[0]); i++) {
+		CHECK_EQ(all[i].ki_structsize, sizeof(all[0]));
+		if (all[i].ki_pid == me)
+			found |= 1;
+		if (all[i].ki_pid == child) {
+			found |= 2;
+			CHECK_EQ(all[i].ki_ppid, me);
+			CHECK_EQ(all[i].ki_pgid, sys(SYS_getpgrp));
+			CHECK_EQ(all[i].ki_sid, sys(SYS_getsid, 0));
+			CHECK_BETWEEN(all[i].ki_stat, SRUN, SSLEEP);
+			CHECK_STR(all[i].ki_emul, "FreeBSD ELF64");
+			CHECK(all[i].ki_rssize > 0 && all[i].ki_size > 0);
+		}
+	}
+	CHECK_EQ(found, 3);
+	/* By group, by user; and one that is cut: ENOMEM. */
+	n = sizeof(all);
+	CHECK_EQ(of_process(KERN_PROC_PGRP, (int)sys(SYS_getpgrp), all, &n), 0);
+	CHECK(n >= 2 * sizeof(all[0]));
+	for (size_t i = 0; i < n / sizeof(all[0]); i++)
+		CHECK_EQ(all[i].ki_pgid, sys(SYS_getpgrp));
+	n = sizeof(all);
+	CHECK_EQ(of_process(KERN_PROC_RUID, (int)sys(SYS_getuid), all, &n), 0);
+	for (size_t i = 0; i < n / sizeof(all[0]); i++)
+		CHECK_EQ(all[i].ki_ruid, sys(SYS_getuid));
+	n = sizeof(all[0]);
+	CHECK_ERR(sys(SYS___sysctl, name, 3, all, &n, NULL, 0), ENOMEM);
+	CHECK_EQ(n, sizeof(all[0]));
+	n = sizeof(all);
+	CHECK_ERR(of_process(KERN_PROC_PID, 0x7ffffff0, all, &n), ESRCH);
+	int short_name[3] = { CTL_KERN, KERN_PROC, KERN_PROC_PID };
+	CHECK_ERR(sys(SYS___sysctl, short_name, 3, all, &n, NULL, 0), EINVAL);
+	CHECK_EQ(sys(SYS_kill, child, SIGKILL), 0);
+	/* A zombie is one. */
+	for (int i = 0; i < 200; i++) {
+		n = sizeof(all);
+		CHECK_EQ(of_process(KERN_PROC_PID, child, all, &n), 0);
+		if (all[0].ki_stat == SZOMB)
+			break;
+		guest_sleep_ms(5);
+	}
+	CHECK_EQ(all[0].ki_stat, SZOMB);
+	guest_wait(child);
+}
+
+static void
+nothing(int signo, siginfo_t *info, void *context)
+{
+	(void)signo, (void)info, (void)context;
+}
+
+TEST(record_of_this_process)
+{
+	static struct kinfo_proc kp;
+	struct sigaction ignore = { .sa_handler = SIG_IGN };
+	struct timespec now;
+	size_t n = sizeof(kp);
+
+	guest_handle(SIGSEGV, nothing, 0);
+	guest_handle(SIGUSR1, nothing, 0);
+	CHECK_EQ(sys(SYS_sigaction, SIGUSR2, &ignore, NULL), 0);
+	CHECK_EQ(of_process(KERN_PROC_PID, (int)sys(SYS_getpid), &kp, &n), 0);
+	CHECK_EQ(n, sizeof(kp));
+	CHECK_EQ(sys(SYS_clock_gettime, CLOCK_REALTIME, &now), 0);
+	CHECK_BETWEEN(now.tv_sec - kp.ki_start.tv_sec, -2, 60);
+	CHECK(kp.ki_fd != NULL && kp.ki_paddr != NULL);
+	CHECK_EQ(kp.ki_numthreads, 1);
+	CHECK_EQ(kp.ki_jid, 0);
+#define HAS(set, signo) (((set).__bits[((signo) - 1) / 32] >> ((signo) - 1) % 32) & 1)
+	CHECK(HAS(kp.ki_sigcatch, SIGSEGV) && HAS(kp.ki_sigcatch, SIGUSR1) && !HAS(kp.ki_sigcatch, SIGBUS));
+	CHECK(!HAS(kp.ki_sigcatch, SIGSYS) && HAS(kp.ki_sigignore, SIGUSR2));
+	/* The whole name, though Linux keeps 15 characters of it. */
+	const char *base = guest_argv[0];
+	for (const char *c = base; *c != '\0'; c++)
+		if (*c == '/')
+			base = c + 1;
+	char want[COMMLEN + 1];
+	format(want, sizeof(want), "%s", base);
+	CHECK_STR(kp.ki_comm, want);
+}
+
+TEST(arguments)
+{
+	int name[4] = { CTL_KERN, KERN_PROC, KERN_PROC_ARGS, (int)sys(SYS_getpid) }, child;
+	char text[4096];
+	size_t n = sizeof(text);
+
+	/* setproctitle(3) */
+	CHECK_EQ(sys(SYS___sysctl, name, 4, NULL, NULL, "title: of mine", 15), 0);
+	CHECK_EQ(sys(SYS___sysctl, name, 4, text, &n, NULL, 0), 0);
+	CHECK_EQ(n, 15);
+	CHECK_STR(text, "title: of mine");
+	/* Another process reads it, but may not set it. */
+	if ((child = guest_fork()) == 0) {
+		n = sizeof(text);
+		if (sys(SYS___sysctl, name, 4, text, &n, NULL, 0) != 0 || guest_strcmp(text, "title: of mine") != 0)
+			guest_exit(1);
+		guest_exit(sys(SYS___sysctl, name, 4, NULL, NULL, "x", 2) == -EPERM ? 0 : 2);
+	}
+	CHECK_EQ(guest_wait(child), 0);
+	/* A child's own. */
+	if ((child = guest_fork()) == 0)
+		for (;;)
+			guest_sleep_ms(1000);
+	name[3] = child;
+	n = sizeof(text);
+	CHECK_EQ(sys(SYS___sysctl, name, 4, text, &n, NULL, 0), 0);
+	CHECK_STR(text, "title: of mine");
+	name[2] = KERN_PROC_PATHNAME;
+	n = sizeof(text);
+	CHECK_EQ(sys(SYS___sysctl, name, 4, text, &n, NULL, 0), 0);
+	CHECK_STR(text, guest_argv[0]);
+	CHECK_EQ(sys(SYS_kill, child, SIGKILL), 0);
+	guest_wait(child);
+}
+
+TEST(environment_and_vector)
+{
+	static char text[65536];
+	static Elf_Auxinfo vector[64];
+	size_t n = sizeof(text), at = 0;
+
+	CHECK_EQ(of_process(KERN_PROC_ENV, (int)sys(SYS_getpid), text, &n), 0);
+	for (char **e = guest_envp; *e != NULL; e++) {
+		CHECK(at < n);
+		CHECK_STR(text + at, *e);
+		at += strlen(*e) + 1;
+	}
+	CHECK_EQ(at, n);
+	n = sizeof(vector);
+	CHECK_EQ(of_process(KERN_PROC_AUXV, (int)sys(SYS_getpid), vector, &n), 0);
+	CHECK(n >= 10 * sizeof(vector[0]) && n % sizeof(vector[0]) == 0);
+	CHECK_EQ(vector[n / sizeof(vector[0]) - 1].a_type, AT_NULL);
+	int found = 0;
+	for (size_t i = 0; i < n / sizeof(vector[0]); i++)
+		if (vector[i].a_type == AT_EXECPATH) {
+			CHECK_STR((const char *)vector[i].a_un.a_val, guest_argv[0]);
+			found = 1;
+		}
+	CHECK(found);
+	struct ps_strings *ps = NULL;
+	n = sizeof(ps);
+	CHECK_EQ(of_process(KERN_PROC_PS_STRINGS, (int)sys(SYS_getpid), &ps, &n), 0);
+	CHECK_EQ(ps->ps_argvstr, guest_argv);
+	int osrel = 0;
+	n = sizeof(osrel);
+	CHECK_EQ(of_process(KERN_PROC_OSREL, (int)sys(SYS_getpid), &osrel, &n), 0);
+	CHECK_EQ(osrel, 1400097);
+	struct kinfo_sigtramp tramp;
+	n = sizeof(tramp);
+	CHECK_EQ(of_process(KERN_PROC_SIGTRAMP, (int)sys(SYS_getpid), &tramp, &n), 0);
+	CHECK((u64)tramp.ksigtramp_end > (u64)tramp.ksigtramp_start);
+	char abi[32];
+	n = sizeof(abi);
+	CHECK_EQ(of_process(KERN_PROC_SV_NAME, (int)sys(SYS_getpid), abi, &n), 0);
+	CHECK_STR(abi, "FreeBSD ELF64");
+	u16 mask = 0, before = (u16)sys(SYS_umask, 037);
+	n = sizeof(mask);
+	CHECK_EQ(of_process(KERN_PROC_UMASK, (int)sys(SYS_getpid), &mask, &n), 0);
+	CHECK_EQ(mask, 037);
+	sys(SYS_umask, before);
+	int limit[5] = { CTL_KERN, KERN_PROC, KERN_PROC_RLIMIT, (int)sys(SYS_getpid), RLIMIT_NOFILE };
+	struct rlimit one, two;
+	n = sizeof(one);
+	CHECK_EQ(sys(SYS___sysctl, limit, 5, &one, &n, NULL, 0), 0);
+	CHECK_EQ(sys(SYS_getrlimit, RLIMIT_NOFILE, &two), 0);
+	CHECK(one.rlim_cur == two.rlim_cur && one.rlim_max == two.rlim_max);
+	limit[4] = 99;
+	CHECK_ERR(sys(SYS___sysctl, limit, 5, &one, &n, NULL, 0), EINVAL);
+	gid_t groups[1024], list[1024];
+	n = sizeof(groups);
+	CHECK_EQ(of_process(KERN_PROC_GROUPS, -1, groups, &n), 0);
+	CHECK_EQ(n / sizeof(gid_t), sys(SYS_getgroups, 1024, list));
+	CHECK(memcmp(groups, list, n) == 0);
+}
+
+TEST(mappings)
+{
+	static char buffer[1 << 18];
+	size_t n = sizeof(buffer);
+	char *mine = guest_map(3 * PAGE_SIZE);
+	u64 last = 0;
+	int found = 0;
+
+	CHECK_EQ(sys(SYS_mprotect, mine + PAGE_SIZE, PAGE_SIZE, PROT_READ), 0);
+	CHECK_EQ(of_process(KERN_PROC_VMMAP, (int)sys(SYS_getpid), buffer, &n), 0);
+	for (size_t at = 0; at < n;) {
+		struct kinfo_vmentry *e = (struct kinfo_vmentry *)(void *)(buffer + at);
+		CHECK(e->kve_structsize >= (int)__builtin_offsetof(struct kinfo_vmentry, kve_path) + 1);
+		CHECK(e->kve_start >= last && e->kve_end > e->kve_start);
+		last = e->kve_end;
+		/* The shim is not the program's. */
+		CHECK(e->kve_end <= 0x6ffff0000000 || e->kve_start >= 0x700030800000);
+		if (e->kve_start == (u64)mine + PAGE_SIZE) {
+			found |= 1;
+			CHECK_EQ(e->kve_end, (u64)mine + 2 * PAGE_SIZE);
+			CHECK_EQ(e->kve_protection, KVME_PROT_READ);
+			CHECK_EQ(e->kve_type, KVME_TYPE_SWAP);
+		}
+		if (e->kve_start <= (u64)of_process && (u64)of_process < e->kve_end) {
+			found |= 2;
+			CHECK_STR(e->kve_path, guest_argv[0]);
+			CHECK_EQ(e->kve_type, KVME_TYPE_VNODE);
+			CHECK((e->kve_protection & KVME_PROT_EXEC) != 0);
+		}
+		at += e->kve_structsize;
+	}
+	CHECK_EQ(found, 3);
+	n = sizeof(buffer);
+	CHECK_ERR(of_process(KERN_PROC_VMMAP, 0x7ffffff0, buffer, &n), ESRCH);
+}
+
+TEST(descriptors)
+{
+	static char buffer[1 << 18];
+	size_t n = sizeof(buffer);
+	int found = 0, fds = 0, count = 0;
+
+	int fd = (int)CHECK_OK(sys(SYS_open, "file", O_RDWR | O_CREAT | O_APPEND, 0644));
+	CHECK_EQ(sys(SYS_write, fd, "12345", 5), 5);
+	CHECK_EQ(of_process(KERN_PROC_FILEDESC, (int)sys(SYS_getpid), buffer, &n), 0);
+	for (size_t at = 0; at < n;) {
+		struct kinfo_file *f = (struct kinfo_file *)(void *)(buffer + at);
+		CHECK(f->kf_structsize >= (int)__builtin_offsetof(struct kinfo_file, kf_path) + 1);
+		if (f->kf_fd == fd) {
+			found |= 1;
+			CHECK_EQ(f->kf_type, KF_TYPE_VNODE);
+			CHECK_EQ(f->kf_offset, 5);
+			CHECK_EQ(f->kf_flags, KF_FLAG_READ | KF_FLAG_WRITE | KF_FLAG_APPEND);
+			CHECK_EQ(f->kf_un.kf_file.kf_file_size, 5);
+		}
+		if (f->kf_fd == KF_FD_TYPE_CWD)
+			found |= 2;
+		if (f->kf_fd == KF_FD_TYPE_TEXT) {
+			found |= 4;
+			CHECK_STR(f->kf_path, guest_argv[0]);
+		}
+		if (f->kf_fd >= 0) {
+			count++;
+			CHECK_OK(sys(SYS_fcntl, f->kf_fd, F_GETFD, 0));
+		}
+		at += f->kf_structsize;
+	}
+	CHECK_EQ(found, 7);
+	n = sizeof(fds);
+	CHECK_EQ(of_process(KERN_PROC_NFDS, (int)sys(SYS_getpid), &fds, &n), 0);
+	CHECK_EQ(fds, count);
+	static struct kinfo_file cwd;
+	char path[1024];
+	n = sizeof(cwd);
+	CHECK_EQ(of_process(KERN_PROC_CWD, (int)sys(SYS_getpid), &cwd, &n), 0);
+	CHECK_EQ(sys(SYS___getcwd, path, sizeof(path)), 0);
+	CHECK_STR(cwd.kf_path, path);
+}
+
+TEST(devices)
+{
+	struct stat st;
+	char name[64];
+	size_t n = sizeof(name);
+
+	CHECK_EQ(guest_stat("/dev/null", &st), 0);
+	CHECK_EQ(sys(SYS___sysctlbyname, "kern.devname", 12, name, &n, &st.st_rdev, sizeof(st.st_rdev)), 0);
+	CHECK_STR(name, "null");
+	dev_t none = (dev_t)-1;
+	CHECK_ERR(sys(SYS___sysctlbyname, "kern.devname", 12, name, &n, &none, sizeof(none)), ENOENT);
+	CHECK_ERR(sys(SYS___sysctlbyname, "kern.devname", 12, name, &n, &none, 3), EINVAL);
+}
