@@ -159,7 +159,8 @@ cdef public long sys_thr_new(frame_t *frame, area_t *area) noexcept nogil:
     memset(&param, 0, sizeof(param))
     if copyin(frame.arg[0], &param, size) < 0:
         return -EFAULT
-    if param.tls_base >= 1UL << GUEST_ADDRESS_MAX_LOG:
+    # FreeBSD lets a thread with such a start die at once; ours would do it inside the window.
+    if param.tls_base >= 1UL << GUEST_ADDRESS_MAX_LOG or param.start_func >= 1UL << GUEST_ADDRESS_MAX_LOG:
         return -EINVAL
     block_all(NULL)
     if area.deferred:

@@ -189,6 +189,16 @@ TEST(refused)
 	p.tls_base = (void *)0xffff800000000000;
 	CHECK_ERR(sys(SYS_thr_new, &p, sizeof(p)), EINVAL);
 	CHECK_OK(sys(SYS_getpid));
+	/* A start that is no address: on FreeBSD the thread takes the process with it; an errno is as good. */
+	p.tls_base = NULL;
+	p.start_func = (void (*)(void *))0x4f4e4500656c6966;
+	int pid = guest_fork();
+	if (pid == 0) {
+		CHECK_ERR(sys(SYS_thr_new, &p, sizeof(p)), EINVAL);
+		guest_exit(0);
+	}
+	int status = guest_wait(pid);
+	CHECK(status == 0 || (WIFSIGNALED(status) && (WTERMSIG(status) == SIGBUS || WTERMSIG(status) == SIGSEGV)));
 	/* Only one thread: the last one cannot leave by thr_exit without ending the process. */
 	IN_CHILD(sys(SYS_thr_exit, NULL));
 }

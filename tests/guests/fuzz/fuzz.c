@@ -155,7 +155,7 @@ HELPER(run)
 			sys(SYS_setpgid, 0, 0);
 			batch(report);
 		}
-		long until = guest_now_ms() + 3000;
+		long until = guest_now_ms() + 1000;
 		while (sys(SYS_wait4, pid, &status, WNOHANG, NULL) == 0 && guest_now_ms() < until)
 			guest_sleep_ms(1);
 		if (status == -1) {
