@@ -200,12 +200,36 @@ cdef void find_vdso(process_t *proc, uint64_t base) noexcept nogil:
                 proc.vdso_clock_gettime = <int (*)(int, void *) noexcept nogil> (load + symbol[j].st_value)
 
 
-cdef uint32_t count_cpus() noexcept nogil:
+cdef uint32_t count_online_cpus() noexcept nogil:
+    """The processors of the machine, from a list like 0-3,6; 0 where Linux does not show it."""
+    cdef char text[256]
+    cdef const char *at = text
+    cdef int64_t first = 0, last
+    cdef uint32_t count = 0
+    if read_file(b"/sys/devices/system/cpu/online", text, sizeof(text)) < 0:
+        return 0
+    while 48 <= at[0] <= 57:
+        at = parse_number(at, &first)
+        last = first
+        if at[0] == 45:
+            at = parse_number(at + 1, &last)
+        count += <uint32_t> (last - first + 1)
+        if at[0] == 44:
+            at += 1
+    return count
+
+
+cdef uint32_t count_cpus(uint32_t engine) noexcept nogil:
+    """The processors that this process may use. A supervisor may have bound it to one for a while."""
     cdef uint64_t mask[128]
     cdef long got
     cdef uint64_t word
     cdef uint32_t count = 0
     cdef int i
+    if engine == ENGINE_PTRACE:
+        count = count_online_cpus()
+        if count != 0:
+            return count
     memset(mask, 0, sizeof(mask))
     got = linux_syscall3(SYS_sched_getaffinity, 0, sizeof(mask), <uint64_t> mask)
     if is_error(got):
@@ -454,7 +478,6 @@ cdef public void shim_start(uint64_t *linux_stack) noexcept nogil:
     area.proc = proc
     proc.pid = <int> linux_syscall0(SYS_getpid)
     area.tid = proc.pid
-    proc.ncpu = count_cpus()
     find_vdso(proc, start.vdso)
     if argc > 0 and string_equal(argv[0], b"lsf-handover"):
         if argc < 3:
@@ -479,6 +502,7 @@ cdef public void shim_start(uint64_t *linux_stack) noexcept nogil:
         launcher_environment(proc, &start)
     start.argc = argc - skip
     start.argv = argv + skip
+    proc.ncpu = count_cpus(proc.engine)
     hidden_descriptors(proc)
     result = start_program(proc, &start)
     if result == -ENOENT:
