@@ -420,6 +420,46 @@ class convert:
         return _bytes(&target, sizeof(target))
 
     @staticmethod
+    def freebsd_ipc_perm_from_linux(bytes data):
+        cdef linux_ipc_perm source
+        cdef freebsd_ipc_perm target
+        _start(&source, sizeof(source), data, &target, sizeof(target))
+        freebsd_ipc_perm_from_linux(&target, &source)
+        return _bytes(&target, sizeof(target))
+
+    @staticmethod
+    def linux_ipc_perm_from_freebsd(bytes data):
+        cdef freebsd_ipc_perm source
+        cdef linux_ipc_perm target
+        _start(&source, sizeof(source), data, &target, sizeof(target))
+        linux_ipc_perm_from_freebsd(&target, &source)
+        return _bytes(&target, sizeof(target))
+
+    @staticmethod
+    def freebsd_shmid_ds_from_linux(bytes data):
+        cdef linux_shmid_ds source
+        cdef freebsd_shmid_ds target
+        _start(&source, sizeof(source), data, &target, sizeof(target))
+        freebsd_shmid_ds_from_linux(&target, &source)
+        return _bytes(&target, sizeof(target))
+
+    @staticmethod
+    def freebsd_semid_ds_from_linux(bytes data):
+        cdef linux_semid_ds source
+        cdef freebsd_semid_ds target
+        _start(&source, sizeof(source), data, &target, sizeof(target))
+        freebsd_semid_ds_from_linux(&target, &source)
+        return _bytes(&target, sizeof(target))
+
+    @staticmethod
+    def freebsd_msqid_ds_from_linux(bytes data, uint64_t held):
+        cdef linux_msqid_ds source
+        cdef freebsd_msqid_ds target
+        _start(&source, sizeof(source), data, &target, sizeof(target))
+        freebsd_msqid_ds_from_linux(&target, &source, held)
+        return _bytes(&target, sizeof(target))
+
+    @staticmethod
     def freebsd_kinfo_proc_from_facts(dict facts):
         """The facts by their names in lsf_process_facts; texts are bytes or None, times (seconds, microseconds), rusages
         and signal sets bytes, groups a list."""

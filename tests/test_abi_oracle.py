@@ -58,6 +58,10 @@ FREEBSD = """
 #include <vm/vm_param.h>
 #include <sys/termios.h>
 #include <sys/wait.h>
+#include <sys/ipc.h>
+#include <sys/shm.h>
+#include <sys/sem.h>
+#include <sys/msg.h>
 #include <sys/elf.h>
 #include <machine/segments.h>
 #include <machine/trap.h>
@@ -81,6 +85,10 @@ LINUX_LIBC = """
 #include <poll.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
+#include <sys/ipc.h>
+#include <sys/shm.h>
+#include <sys/sem.h>
+#include <sys/msg.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/sysinfo.h>
@@ -173,6 +181,10 @@ FREEBSD_MEMBERS = {
     "freebsd_sockaddr_storage.ss_pad2": "__ss_pad2",
     "freebsd_xucred.cr_padding0": None,
     "freebsd_xucred.cr_padding1": None,
+    "freebsd_semid_ds.sem_base": "__sem_base",
+    "freebsd_msqid_ds.msg_first": "__msg_first",
+    "freebsd_msqid_ds.msg_last": "__msg_last",
+    "freebsd_msqid_ds.msg_cbytes": "msg_cbytes",
     "freebsd_aiocb.spare": "__spare__",
     "freebsd_aiocb.spare2": "__spare2__",
     "freebsd_aiocb.aiocb_private": "_aiocb_private",
@@ -253,7 +265,7 @@ LINUX_LIBC_TYPES = {
     "Elf64_Phdr": "Elf64_Phdr",
     "Elf64_Nhdr": "Elf64_Nhdr",
 }
-LINUX_LIBC_MEMBERS = {"linux_fsid.val": "__val"}
+LINUX_LIBC_MEMBERS = {"linux_fsid.val": "__val", "linux_ipc_perm.key": "__key", "linux_ipc_perm.seq": "__seq"}
 
 
 def structs() -> list[str]:

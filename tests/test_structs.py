@@ -738,6 +738,48 @@ def test_rusage(data):
     assert convert.freebsd_rusage_from_linux(data) == data
 
 
+def expected_perm(data: bytes) -> bytes:
+    """freebsd_ipc_perm for a linux_ipc_perm: mode and seq have 16 bits, the key 64 with its sign."""
+    members = {name: number(data, "linux_ipc_perm", name) for name in ("uid", "gid", "cuid", "cgid", "mode", "seq")}
+    return pack("freebsd_ipc_perm", key=number(data, "linux_ipc_perm", "key", True), **members)
+
+
+@given(raw("linux_ipc_perm"))
+def test_ipc_perm(data):
+    assert convert.freebsd_ipc_perm_from_linux(data) == expected_perm(data)
+
+
+@given(raw("freebsd_ipc_perm"))
+def test_ipc_perm_to_set(data):
+    """IPC_SET takes owner, group and mode, and nothing else is passed on."""
+    members = {name: number(data, "freebsd_ipc_perm", name) for name in ("uid", "gid", "mode")}
+    assert convert.linux_ipc_perm_from_freebsd(data) == pack("linux_ipc_perm", **members)
+
+
+@given(raw("linux_shmid_ds"))
+def test_shmid_ds(data):
+    names = ("segsz", "lpid", "cpid", "nattch", "atime", "dtime", "ctime")
+    members = {f"shm_{name}": number(data, "linux_shmid_ds", f"shm_{name}") for name in names}
+    perm = expected_perm(take(data, "linux_shmid_ds", "shm_perm"))
+    assert convert.freebsd_shmid_ds_from_linux(data) == pack("freebsd_shmid_ds", shm_perm=perm, **members)
+
+
+@given(raw("linux_semid_ds"))
+def test_semid_ds(data):
+    members = {f"sem_{name}": number(data, "linux_semid_ds", f"sem_{name}") for name in ("nsems", "otime", "ctime")}
+    perm = expected_perm(take(data, "linux_semid_ds", "sem_perm"))
+    assert convert.freebsd_semid_ds_from_linux(data) == pack("freebsd_semid_ds", sem_perm=perm, **members)
+
+
+@given(raw("linux_msqid_ds"), uint64)
+def test_msqid_ds(data, held):
+    names = ("qnum", "qbytes", "lspid", "lrpid", "stime", "rtime", "ctime")
+    members = {f"msg_{name}": number(data, "linux_msqid_ds", f"msg_{name}") for name in names}
+    perm = expected_perm(take(data, "linux_msqid_ds", "msg_perm"))
+    wanted = pack("freebsd_msqid_ds", msg_perm=perm, msg_cbytes=held, **members)
+    assert convert.freebsd_msqid_ds_from_linux(data, held) == wanted
+
+
 INFINITY, LINUX_INFINITY = 2**63 - 1, 2**64 - 1
 
 

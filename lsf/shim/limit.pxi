@@ -20,18 +20,8 @@ cdef enum:
     CPUSET_BYTES = 128              # FreeBSD's 1024 processors; 256 before FreeBSD 14
     CPUSET_BYTES_MIN = 32
     RLIM_INFINITY = 0x7fffffffffffffff
-    LINUX_RLIM_INFINITY = 0xffffffffffffffffUL
     DOMAINSET_BYTES = 32
     DOMAINSET_BYTES_MAX = 128
-
-
-cdef inline int64_t limit_from_linux(uint64_t limit) noexcept nogil:
-    return RLIM_INFINITY if limit >= RLIM_INFINITY else <int64_t> limit
-
-
-cdef inline uint64_t limit_to_linux(int64_t limit) noexcept nogil:
-    """A negative limit means none, as kern_proc_setrlimit reads it."""
-    return LINUX_RLIM_INFINITY if limit < 0 or limit == RLIM_INFINITY else <uint64_t> limit
 
 
 cdef public long sys_getrlimit(frame_t *frame, area_t *area) noexcept nogil:
@@ -50,8 +40,7 @@ cdef public long sys_getrlimit(frame_t *frame, area_t *area) noexcept nogil:
         result = linux_syscall4(SYS_prlimit64, 0, linux, 0, <uint64_t> &limit)
         if is_error(result):
             return result
-        out.rlim_cur = limit_from_linux(limit.rlim_cur)
-        out.rlim_max = limit_from_linux(limit.rlim_max)
+        freebsd_rlimit_from_linux(&out, &limit)
     return copyout(&out, frame.arg[1], sizeof(out))
 
 
@@ -66,8 +55,7 @@ cdef public long sys_setrlimit(frame_t *frame, area_t *area) noexcept nogil:
     if which >= FREEBSD_RLIM_NLIMITS:
         return -EINVAL
     linux = freebsd_to_linux_rlimit(which)
-    wanted.rlim_cur = limit_to_linux(limit.rlim_cur)
-    wanted.rlim_max = limit_to_linux(limit.rlim_max)
+    linux_rlimit_from_freebsd(&wanted, &limit)
     if linux < 0:
         return 0                    # see the table's note
     if wanted.rlim_cur > wanted.rlim_max:

@@ -229,8 +229,7 @@ cdef public long sysctl_proc_rlimit(sysctl_request_t *request) noexcept nogil:
         result = linux_syscall4(SYS_prlimit64, 0 if pid == -1 else pid, linux, 0, <uint64_t> &limit)
         if is_error(result):
             return result
-        out.rlim_cur = limit_from_linux(limit.rlim_cur)
-        out.rlim_max = limit_from_linux(limit.rlim_max)
+        freebsd_rlimit_from_linux(&out, &limit)
     return sysctl_out(request, &out, sizeof(out))
 
 
@@ -259,8 +258,8 @@ cdef public long sysctl_proc_umask(sysctl_request_t *request) noexcept nogil:
 
 cdef long out_kinfo_file(sysctl_request_t *request, freebsd_kinfo_file *info) noexcept nogil:
     """Append a record without the unused end of its path."""
-    cdef uint64_t size = <uint64_t> info.kf_path - <uint64_t> info + string_length(info.kf_path) + 1
-    info.kf_structsize = <int32_t> ((size + 7) & ~7UL)
+    info.kf_structsize = <int32_t> packed_kinfo_size(<uint64_t> info.kf_path - <uint64_t> info,
+                                                     string_length(info.kf_path))
     return sysctl_out(request, info, info.kf_structsize)
 
 
@@ -468,8 +467,8 @@ cdef public long sysctl_vmmap(sysctl_request_t *request) noexcept nogil:
         line = parse_mapping(line, &entry)
         if range_is_ours(entry.kve_start, entry.kve_end - entry.kve_start) or entry.kve_start >= GUEST_ADDRESS_END:
             continue
-        entry.kve_structsize = <int32_t> ((<uint64_t> entry.kve_path - <uint64_t> &entry
-                                           + string_length(entry.kve_path) + 1 + 7) & ~7UL)
+        entry.kve_structsize = <int32_t> packed_kinfo_size(<uint64_t> entry.kve_path - <uint64_t> &entry,
+                                                           string_length(entry.kve_path))
         result = sysctl_out(request, &entry, entry.kve_structsize)
     linux_syscall2(SYS_munmap, memory, room)
     return result

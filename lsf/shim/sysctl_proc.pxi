@@ -17,23 +17,11 @@ cdef enum:
     KERN_PROC_RGID = 10
     KERN_PROC_GID = 11
     KERN_PROC_INC_THREAD = 16
-    SIDL = 1
-    SRUN = 2
-    SSLEEP = 3
-    SSTOP = 4
-    SZOMB = 5
-    P_CONTROLT = 0x2
     P_KPROC = 0x4
-    P_HADTHREADS = 0x80
     P_SYSTEM = 0x200
     P_TRACED = 0x800
-    P_INMEM = 0x10000000
-    KI_CTTY = 1
-    KI_SLEADER = 2
     TDF_INMEM = 4
     TDF_SINTR = 8
-    PRI_TIMESHARE = 3
-    PUSER_NICE0 = 120               # the priority of an ordinary process: PRI_MIN_TIMESHARE + TIMESHARE_NOW
     LINUX_PF_KTHREAD = 0x200000
 
 cdef enum:
@@ -171,121 +159,98 @@ cdef void signals_to_kinfo(uint64_t linux_mask, freebsd_sigset *to) noexcept nog
     freebsd_sigset_from_linux(to, linux_mask, lsf_signal_from_linux, lsf_signal_to_linux)
 
 
-cdef int kinfo_state(char state) noexcept nogil:
-    if state == 82:                 # R
-        return SRUN
-    if state == 84 or state == 116: # T t
-        return SSTOP
-    if state == 90 or state == 88:  # Z X
-        return SZOMB
-    return SSLEEP
-
-
-cdef void kinfo_from_stat(freebsd_kinfo_proc *info, proc_stat_t *stat) noexcept nogil:
+cdef void facts_from_stat(lsf_process_facts *facts, proc_stat_t *stat) noexcept nogil:
     """What /proc/PID/stat knows."""
     cdef linux_timespec now, up
-    cdef int64_t elapsed
-    info.ki_pid = stat.pid
-    info.ki_ppid = stat.ppid
-    info.ki_pgid = stat.pgrp
-    info.ki_sid = stat.session
-    info.ki_tpgid = stat.tpgid
-    # Where the kernel keeps its structs: programs take 0 for none, and compare.
-    info.ki_paddr = KERNEL_BASE + <uint64_t> stat.pid * PAGE_SIZE
-    info.ki_fd = info.ki_paddr + 0x400
-    info.ki_vmspace = info.ki_paddr + 0x800
-    info.ki_tdaddr = info.ki_paddr + 0xc00
-    info.ki_stat = kinfo_state(stat.state)
-    info.ki_flag = P_INMEM
-    info.ki_tdflags = TDF_INMEM | (0 if stat.state == 68 else TDF_SINTR)        # D sleeps uninterruptibly
-    if stat.flags & LINUX_PF_KTHREAD:
-        info.ki_flag |= P_SYSTEM | P_KPROC
-    info.ki_tdev = FREEBSD_NODEV
-    info.ki_tdev_freebsd11 = 0xffffffffU
-    if stat.tty != 0:
-        info.ki_tdev = freebsd_dev_from_linux(<uint32_t> stat.tty)
-        info.ki_tdev_freebsd11 = <uint32_t> info.ki_tdev
-        info.ki_flag |= P_CONTROLT
-        info.ki_kiflag |= KI_CTTY
-        info.ki_tsid = stat.session
-    if stat.session == stat.pid:
-        info.ki_kiflag |= KI_SLEADER
-    if stat.threads > 1:
-        info.ki_flag |= P_HADTHREADS
-    info.ki_nice = <int8_t> stat.nice
-    info.ki_numthreads = stat.threads
-    info.ki_size = stat.vsize
-    info.ki_rssize = <int64_t> stat.rss
-    info.ki_runtime = <uint64_t> ((stat.utime + stat.stime) * (1000000 // STATHZ))
-    info.ki_lastcpu = stat.cpu
-    info.ki_lastcpu_old = <uint8_t> (stat.cpu if stat.cpu < 255 else 254)
-    info.ki_oncpu = -1
-    info.ki_oncpu_old = 255
+    facts.pid = stat.pid
+    facts.tid = stat.pid
+    facts.ppid = stat.ppid
+    facts.pgid = stat.pgrp
+    facts.sid = stat.session
+    facts.tpgid = stat.tpgid if stat.tty != 0 else -1
+    facts.terminal = freebsd_dev_from_linux(<uint32_t> stat.tty)
+    facts.threads = stat.threads
+    facts.processor = stat.cpu
+    facts.nice = <int32_t> stat.nice
+    facts.size = stat.vsize
+    facts.resident_pages = <int64_t> stat.rss
+    facts.state = stat.state
+    facts.comm = stat.comm
+    ticks_to_timeval(stat.utime, &facts.self.ru_utime)
+    ticks_to_timeval(stat.stime, &facts.self.ru_stime)
+    facts.self.ru_minflt = stat.minflt
+    facts.self.ru_majflt = stat.majflt
+    ticks_to_timeval(stat.cutime, &facts.children.ru_utime)
+    ticks_to_timeval(stat.cstime, &facts.children.ru_stime)
+    facts.children.ru_minflt = stat.cminflt
+    facts.children.ru_majflt = stat.cmajflt
     linux_syscall2(SYS_clock_gettime, LINUX_CLOCK_REALTIME, <uint64_t> &now)
     linux_syscall2(SYS_clock_gettime, LINUX_CLOCK_BOOTTIME, <uint64_t> &up)
-    ticks_to_timeval(stat.start, &info.ki_start)
-    info.ki_start.tv_sec += now.tv_sec - up.tv_sec
-    info.ki_start.tv_usec += (now.tv_nsec - up.tv_nsec) // 1000
-    if info.ki_start.tv_usec < 0:
-        info.ki_start.tv_usec += 1000000
-        info.ki_start.tv_sec -= 1
-    elif info.ki_start.tv_usec >= 1000000:
-        info.ki_start.tv_usec -= 1000000
-        info.ki_start.tv_sec += 1
-    elapsed = up.tv_sec * STATHZ + up.tv_nsec // (NANOSECONDS // STATHZ) - stat.start
-    if elapsed > 0:
-        info.ki_pctcpu = <uint32_t> ((stat.utime + stat.stime) * FSCALE // elapsed)
-        info.ki_swtime = <uint32_t> (elapsed // STATHZ)
-    ticks_to_timeval(stat.utime, &info.ki_rusage.ru_utime)
-    ticks_to_timeval(stat.stime, &info.ki_rusage.ru_stime)
-    info.ki_rusage.ru_minflt = stat.minflt
-    info.ki_rusage.ru_majflt = stat.majflt
-    ticks_to_timeval(stat.cutime, &info.ki_rusage_ch.ru_utime)
-    ticks_to_timeval(stat.cstime, &info.ki_rusage_ch.ru_stime)
-    ticks_to_timeval(stat.cutime + stat.cstime, &info.ki_childtime)
-    info.ki_rusage_ch.ru_minflt = stat.cminflt
-    info.ki_rusage_ch.ru_majflt = stat.cmajflt
-    memcpy(info.ki_comm, stat.comm, sizeof(info.ki_comm))
-    info.ki_comm[19] = 0
+    facts.now.tv_sec = now.tv_sec
+    facts.now.tv_usec = now.tv_nsec // 1000
+    ticks_to_timeval(stat.start, &facts.start)
+    facts.start.tv_sec += now.tv_sec - up.tv_sec
+    facts.start.tv_usec += (now.tv_nsec - up.tv_nsec) // 1000
+    if facts.start.tv_usec < 0:
+        facts.start.tv_usec += 1000000
+        facts.start.tv_sec -= 1
+    elif facts.start.tv_usec >= 1000000:
+        facts.start.tv_usec -= 1000000
+        facts.start.tv_sec += 1
 
 
-cdef void kinfo_from_status(freebsd_kinfo_proc *info, const char *status) noexcept nogil:
-    """What /proc/PID/status knows: ids, memory, signals."""
+cdef void facts_from_status(lsf_process_facts *facts, const char *status, uint32_t *groups) noexcept nogil:
+    """What /proc/PID/status knows: ids, memory, signals. `groups` has room for FREEBSD_KI_NGROUPS."""
     cdef const char *at = find_text(status, b"Groups:")
     cdef int64_t group = 0
-    info.ki_ruid = <uint32_t> status_number(status, b"Uid:", 0, 10)
-    info.ki_uid = <uint32_t> status_number(status, b"Uid:", 1, 10)
-    info.ki_svuid = <uint32_t> status_number(status, b"Uid:", 2, 10)
-    info.ki_rgid = <uint32_t> status_number(status, b"Gid:", 0, 10)
-    info.ki_svgid = <uint32_t> status_number(status, b"Gid:", 2, 10)
-    info.ki_groups[0] = <uint32_t> status_number(status, b"Gid:", 1, 10)
-    info.ki_ngroups = 1
-    while at != NULL:
+    facts.ruid = <uint32_t> status_number(status, b"Uid:", 0, 10)
+    facts.uid = <uint32_t> status_number(status, b"Uid:", 1, 10)
+    facts.svuid = <uint32_t> status_number(status, b"Uid:", 2, 10)
+    facts.rgid = <uint32_t> status_number(status, b"Gid:", 0, 10)
+    facts.gid = <uint32_t> status_number(status, b"Gid:", 1, 10)
+    facts.svgid = <uint32_t> status_number(status, b"Gid:", 2, 10)
+    facts.groups = groups
+    while at != NULL and facts.group_count < FREEBSD_KI_NGROUPS:
         while at[0] == 32 or at[0] == 9:
             at += 1
         if not 48 <= at[0] <= 57:
             break
         at = parse_number(at, &group)
-        if <uint32_t> group == info.ki_groups[0]:
-            continue
-        if info.ki_ngroups == FREEBSD_KI_NGROUPS:
-            info.ki_cr_flags |= 0x80000000UL        # KI_CRF_GRP_OVERFLOW
-            break
-        info.ki_groups[info.ki_ngroups] = <uint32_t> group
-        info.ki_ngroups += 1
-    info.ki_tsize = <int64_t> (status_number(status, b"VmExe:", 0, 10) // 4)
-    info.ki_dsize = <int64_t> (status_number(status, b"VmData:", 0, 10) // 4)
-    info.ki_ssize = <int64_t> (status_number(status, b"VmStk:", 0, 10) // 4)
-    info.ki_rusage.ru_maxrss = <int64_t> status_number(status, b"VmHWM:", 0, 10)
-    info.ki_rusage.ru_nvcsw = <int64_t> status_number(status, b"voluntary_ctxt_switches:", 0, 10)
-    info.ki_rusage.ru_nivcsw = <int64_t> status_number(status, b"nonvoluntary_ctxt_switches:", 0, 10)
-    info.ki_tracer = <int32_t> status_number(status, b"TracerPid:", 0, 10)
-    if info.ki_tracer:
-        info.ki_flag |= P_TRACED
-    signals_to_kinfo(status_number(status, b"ShdPnd:", 0, 16) | status_number(status, b"SigPnd:", 0, 16), &info.ki_siglist)
-    signals_to_kinfo(status_number(status, b"SigBlk:", 0, 16), &info.ki_sigmask)
-    signals_to_kinfo(status_number(status, b"SigIgn:", 0, 16), &info.ki_sigignore)
-    signals_to_kinfo(status_number(status, b"SigCgt:", 0, 16), &info.ki_sigcatch)
+        if <uint32_t> group != facts.gid:
+            groups[facts.group_count] = <uint32_t> group
+            facts.group_count += 1
+    facts.text_pages = <int64_t> (status_number(status, b"VmExe:", 0, 10) // 4)
+    facts.data_pages = <int64_t> (status_number(status, b"VmData:", 0, 10) // 4)
+    facts.stack_pages = <int64_t> (status_number(status, b"VmStk:", 0, 10) // 4)
+    facts.self.ru_maxrss = <int64_t> status_number(status, b"VmHWM:", 0, 10)
+    facts.self.ru_nvcsw = <int64_t> status_number(status, b"voluntary_ctxt_switches:", 0, 10)
+    facts.self.ru_nivcsw = <int64_t> status_number(status, b"nonvoluntary_ctxt_switches:", 0, 10)
+    facts.tracer = <int32_t> status_number(status, b"TracerPid:", 0, 10)
+    signals_to_kinfo(status_number(status, b"ShdPnd:", 0, 16) | status_number(status, b"SigPnd:", 0, 16), &facts.pending)
+    signals_to_kinfo(status_number(status, b"SigBlk:", 0, 16), &facts.mask)
+    signals_to_kinfo(status_number(status, b"SigIgn:", 0, 16), &facts.ignored)
+    signals_to_kinfo(status_number(status, b"SigCgt:", 0, 16), &facts.caught)
+
+
+cdef void facts_of_self(lsf_process_facts *facts, proc_stat_t *stat, area_t *area) noexcept nogil:
+    """What a process can tell of itself where there is no /proc."""
+    cdef ids_t ids
+    memset(stat, 0, sizeof(proc_stat_t))
+    stat.pid = area.proc.pid
+    stat.ppid = <int> linux_syscall0(SYS_getppid)
+    stat.pgrp = <int> linux_syscall0(SYS_getpgrp)
+    stat.session = <int> linux_syscall1(SYS_getsid, 0)
+    stat.state = 82                 # R
+    stat.threads = 1
+    facts_from_stat(facts, stat)
+    user_ids(&ids)
+    facts.ruid = ids.real
+    facts.uid = ids.effective
+    facts.svuid = ids.saved
+    group_ids(&ids)
+    facts.rgid = ids.real
+    facts.gid = ids.effective
+    facts.svgid = ids.saved
 
 
 cdef void kinfo_of_guest(freebsd_kinfo_proc *info, process_t *guest) noexcept nogil:
@@ -313,49 +278,40 @@ cdef void kinfo_of_guest(freebsd_kinfo_proc *info, process_t *guest) noexcept no
 cdef long fill_kinfo_proc(area_t *area, int pid, freebsd_kinfo_proc *info) noexcept nogil:
     """The record of a process: 0, or -ESRCH."""
     cdef char status[3072]
+    cdef uint32_t groups[FREEBSD_KI_NGROUPS]
+    cdef lsf_process_facts facts
     cdef proc_stat_t stat
-    cdef ids_t ids
-    cdef bint own = pid == area.proc.pid
     cdef process_t *guest
-    cdef long result = proc_stat(pid, &stat)
-    memset(info, 0, sizeof(freebsd_kinfo_proc))
-    info.ki_structsize = sizeof(freebsd_kinfo_proc)
-    if result < 0:
-        if not own:
-            return -ESRCH
-        # No /proc here; of itself a process can still tell.
-        memset(&stat, 0, sizeof(stat))
-        stat.pid = pid
-        stat.ppid = <int> linux_syscall0(SYS_getppid)
-        stat.pgrp = <int> linux_syscall0(SYS_getpgrp)
-        stat.session = <int> linux_syscall1(SYS_getsid, 0)
-        stat.state = 82
-        stat.threads = 1
-    kinfo_from_stat(info, &stat)
-    if proc_read(pid, b"status", status, sizeof(status)) > 0:
-        kinfo_from_status(info, status)
-    elif own:
-        user_ids(&ids)
-        info.ki_ruid = ids.real
-        info.ki_uid = ids.effective
-        info.ki_svuid = ids.saved
-        group_ids(&ids)
-        info.ki_rgid = ids.real
-        info.ki_svgid = ids.saved
-        info.ki_groups[0] = ids.effective
-        info.ki_ngroups = 1
-    info.ki_tid = pid
-    info.ki_pri.pri_class = PRI_TIMESHARE
-    info.ki_pri.pri_level = PUSER_NICE0
-    info.ki_pri.pri_native = PUSER_NICE0
-    info.ki_pri.pri_user = PUSER_NICE0
-    append(info.ki_loginclass, 0, sizeof(info.ki_loginclass), b"default")
+    cdef int64_t elapsed
+    memset(&facts, 0, sizeof(facts))
+    if proc_stat(pid, &stat) == 0:
+        facts_from_stat(&facts, &stat)
+        if proc_read(pid, b"status", status, sizeof(status)) > 0:
+            facts_from_status(&facts, status, groups)
+    elif pid == area.proc.pid:
+        facts_of_self(&facts, &stat, area)
+    else:
+        return -ESRCH
+    freebsd_kinfo_proc_from_facts(info, &facts)
+    # Where the kernel keeps its structs: programs take 0 for none, and compare.
+    info.ki_paddr = KERNEL_BASE + <uint64_t> pid * PAGE_SIZE
+    info.ki_fd = info.ki_paddr + 0x400
+    info.ki_vmspace = info.ki_paddr + 0x800
+    info.ki_tdaddr = info.ki_paddr + 0xc00
+    info.ki_tdflags = TDF_INMEM | (0 if stat.state == 68 else TDF_SINTR)        # D sleeps uninterruptibly
+    if stat.flags & LINUX_PF_KTHREAD:
+        info.ki_flag |= P_SYSTEM | P_KPROC
+    if info.ki_tracer:
+        info.ki_flag |= P_TRACED
+    elapsed = (facts.now.tv_sec - facts.start.tv_sec) * STATHZ
+    if elapsed > 0:
+        info.ki_pctcpu = <uint32_t> ((stat.utime + stat.stime) * FREEBSD_FSCALE // elapsed)
     guest = guest_process(area, pid)
     if guest != NULL:
-        append(info.ki_emul, 0, sizeof(info.ki_emul), b"FreeBSD ELF64")
         kinfo_of_guest(info, guest)
         release_guest(area, guest)
     else:
+        memset(info.ki_emul, 0, sizeof(info.ki_emul))
         append(info.ki_emul, 0, sizeof(info.ki_emul), b"Linux ELF64")
     return 0
 
@@ -371,7 +327,7 @@ cdef long kinfo_of_thread(int pid, int tid, freebsd_kinfo_proc *info) noexcept n
     if proc_read(pid, name, text, sizeof(text)) < 0 or proc_stat_parse(text, &stat) < 0:
         return -ESRCH
     info.ki_tid = tid
-    info.ki_stat = kinfo_state(stat.state)
+    info.ki_stat = freebsd_process_state_from_linux(stat.state)
     info.ki_runtime = <uint64_t> ((stat.utime + stat.stime) * (1000000 // STATHZ))
     info.ki_lastcpu = stat.cpu
     ticks_to_timeval(stat.utime, &info.ki_rusage.ru_utime)
@@ -386,7 +342,7 @@ cdef long out_kinfo_proc(sysctl_request_t *request, freebsd_kinfo_proc *info, bi
     cdef char path[32]
     cdef int tid
     cdef long result = 0
-    if not threads or info.ki_stat == SZOMB:
+    if not threads or info.ki_stat == FREEBSD_SZOMB:
         return sysctl_out(request, info, sizeof(freebsd_kinfo_proc))
     proc_path(path, sizeof(path), info.ki_pid, b"task")
     if walk_begin(&walk, path) < 0:

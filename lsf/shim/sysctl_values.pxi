@@ -7,7 +7,6 @@ cdef extern from "<sys/syscall.h>" nogil:
 cdef enum:
     LINUX_CLOCK_BOOTTIME = 7
     STATHZ = 100                    # Linux's USER_HZ: the unit of kern.cp_time
-    FSCALE = 2048
     OSREL_VMTOTAL64 = 1200054
 
 
@@ -367,13 +366,9 @@ cdef public long sysctl_vmtotal(sysctl_request_t *request) noexcept nogil:
 cdef public long sysctl_loadavg(sysctl_request_t *request) noexcept nogil:
     cdef linux_sysinfo info
     cdef freebsd_loadavg load
-    cdef int i
     memset(&info, 0, sizeof(info))
     linux_syscall1(SYS_sysinfo, <uint64_t> &info)
-    memset(&load, 0, sizeof(load))
-    for i in range(3):
-        load.ldavg[i] = <uint32_t> (info.loads[i] * FSCALE // 65536)
-    load.fscale = FSCALE
+    freebsd_loadavg_from_linux(&load, &info)
     return sysctl_out(request, &load, sizeof(load))
 
 

@@ -1,0 +1,160 @@
+# System V shared memory, semaphores and message queues: Linux's own. Commands and structs are numbered and laid out
+# otherwise; keys are 64 bits wide on FreeBSD, of which ftok(3) uses the lower half.
+# Model: FreeBSD sys/kern/sysv_shm.c, sysv_sem.c, sysv_msg.c.
+
+cdef extern from "<sys/syscall.h>" nogil:
+    const long SYS_shmget, SYS_shmat, SYS_shmdt, SYS_shmctl, SYS_semget, SYS_semctl, SYS_msgget, SYS_msgctl
+
+cdef enum:
+    IPC_RMID = 0
+    IPC_SET = 1
+    IPC_STAT = 2
+    SHM_LOCK = 11
+    SHM_UNLOCK = 12
+    SHM_RND = 0o20000
+    SHM_REMAP = 0o30000
+    SHM_RDONLY = 0o10000
+    SEM_GETNCNT = 3
+    SEM_GETPID = 4
+    SEM_GETVAL = 5
+    SEM_GETALL = 6
+    SEM_GETZCNT = 7
+    SEM_SETVAL = 8
+    SEM_SETALL = 9
+
+
+cdef public long sys_shmget(frame_t *frame, area_t *area) noexcept nogil:
+    return linux_syscall3(SYS_shmget, <uint32_t> frame.arg[0], frame.arg[1], <uint32_t> frame.arg[2])
+
+
+cdef public long sys_shmat(frame_t *frame, area_t *area) noexcept nogil:
+    """FreeBSD's SHM_REMAP is what Linux does at an address anyway: but it refuses without, and so do we."""
+    cdef linux_shmid_ds info
+    cdef uaddr address = frame.arg[1]
+    cdef uint32_t flags = <uint32_t> frame.arg[2]
+    cdef uint64_t linux_flags = flags & SHM_RDONLY
+    cdef long result = linux_syscall3(SYS_shmctl, frame.arg[0], IPC_STAT, <uint64_t> &info)
+    if address == 0:
+        return linux_syscall3(SYS_shmat, frame.arg[0], 0, linux_flags)
+    if flags & SHM_RND:
+        address = page_down(address)
+    elif address & (PAGE_SIZE - 1):
+        return -EINVAL
+    if not is_error(result):
+        if not range_is_valid(address, address + page_up(info.shm_segsz)) \
+                or range_is_kept(area.proc, address, page_up(info.shm_segsz)):
+            return -EINVAL
+    if flags & SHM_REMAP == SHM_REMAP:
+        linux_flags |= 0o40000          # Linux's SHM_REMAP
+    if is_error(result):
+        return result
+    result = linux_syscall3(SYS_shmat, frame.arg[0], address, linux_flags)
+    return -ENOMEM if result == -EINVAL else result         # something is mapped there
+
+
+cdef public long sys_shmdt(frame_t *frame, area_t *area) noexcept nogil:
+    return linux_syscall1(SYS_shmdt, frame.arg[0])
+
+
+cdef public long sys_shmctl(frame_t *frame, area_t *area) noexcept nogil:
+    cdef freebsd_shmid_ds out
+    cdef linux_shmid_ds info
+    cdef int command = <int> frame.arg[1]
+    cdef long result
+    if command == IPC_STAT:
+        result = linux_syscall3(SYS_shmctl, frame.arg[0], IPC_STAT, <uint64_t> &info)
+        if is_error(result):
+            return result
+        freebsd_shmid_ds_from_linux(&out, &info)
+        return copyout(&out, frame.arg[2], sizeof(out))
+    if command == IPC_SET:
+        if copyin(frame.arg[2], &out, sizeof(out)) < 0:
+            return -EFAULT
+        memset(&info, 0, sizeof(info))
+        linux_ipc_perm_from_freebsd(&info.shm_perm, &out.shm_perm)
+        return linux_syscall3(SYS_shmctl, frame.arg[0], IPC_SET, <uint64_t> &info)
+    if command == IPC_RMID or command == SHM_LOCK or command == SHM_UNLOCK:
+        return linux_syscall3(SYS_shmctl, frame.arg[0], command, 0)
+    return -EINVAL
+
+
+cdef public long sys_semget(frame_t *frame, area_t *area) noexcept nogil:
+    return linux_syscall3(SYS_semget, <uint32_t> frame.arg[0], <uint32_t> frame.arg[1], <uint32_t> frame.arg[2])
+
+
+cdef long semctl_struct(int semid, int command, uaddr target) noexcept nogil:
+    """IPC_STAT and IPC_SET."""
+    cdef freebsd_semid_ds out
+    cdef linux_semid_ds info
+    cdef long result
+    if command == IPC_SET:
+        if copyin(target, &out, sizeof(out)) < 0:
+            return -EFAULT
+        memset(&info, 0, sizeof(info))
+        linux_ipc_perm_from_freebsd(&info.sem_perm, &out.sem_perm)
+        return linux_syscall4(SYS_semctl, semid, 0, IPC_SET, <uint64_t> &info)
+    result = linux_syscall4(SYS_semctl, semid, 0, IPC_STAT, <uint64_t> &info)
+    if is_error(result):
+        return result
+    freebsd_semid_ds_from_linux(&out, &info)
+    return copyout(&out, target, sizeof(out))
+
+
+cdef public long sys___semctl(frame_t *frame, area_t *area) noexcept nogil:
+    """The fourth argument is the address of the union."""
+    cdef uint64_t value = 0
+    cdef int semid = <int> frame.arg[0], number = <int> frame.arg[1], command = <int> frame.arg[2], linux
+    if command == IPC_STAT or command == IPC_SET or command == SEM_GETALL or command == SEM_SETALL \
+            or command == SEM_SETVAL:
+        if fetch_guest64(frame.arg[3], &value) < 0:
+            return -EFAULT
+    if command == IPC_STAT or command == IPC_SET:
+        return semctl_struct(semid, command, value)
+    if command == IPC_RMID:
+        linux = IPC_RMID
+    elif command == SEM_GETPID:
+        linux = 11
+    elif command == SEM_GETVAL:
+        linux = 12
+    elif command == SEM_GETALL:
+        linux = 13
+    elif command == SEM_GETNCNT:
+        linux = 14
+    elif command == SEM_GETZCNT:
+        linux = 15
+    elif command == SEM_SETVAL:
+        linux = 16
+        value = <uint64_t> <int64_t> <int32_t> value
+    elif command == SEM_SETALL:
+        linux = 17
+    else:
+        return -EINVAL
+    return linux_syscall4(SYS_semctl, semid, number, linux, value)
+
+
+cdef public long sys_msgget(frame_t *frame, area_t *area) noexcept nogil:
+    return linux_syscall2(SYS_msgget, <uint32_t> frame.arg[0], <uint32_t> frame.arg[1])
+
+
+cdef public long sys_msgctl(frame_t *frame, area_t *area) noexcept nogil:
+    cdef freebsd_msqid_ds out
+    cdef linux_msqid_ds info
+    cdef int command = <int> frame.arg[1]
+    cdef long result
+    if command == IPC_RMID:
+        return linux_syscall3(SYS_msgctl, frame.arg[0], IPC_RMID, 0)
+    if command == IPC_SET:
+        if copyin(frame.arg[2], &out, sizeof(out)) < 0:
+            return -EFAULT
+        memset(&info, 0, sizeof(info))
+        linux_ipc_perm_from_freebsd(&info.msg_perm, &out.msg_perm)
+        info.msg_qbytes = out.msg_qbytes
+        return linux_syscall3(SYS_msgctl, frame.arg[0], IPC_SET, <uint64_t> &info)
+    if command != IPC_STAT:
+        return -EINVAL
+    result = linux_syscall3(SYS_msgctl, frame.arg[0], IPC_STAT, <uint64_t> &info)
+    if is_error(result):
+        return result
+    # The bytes in the queue stand between the last time and the number of messages.
+    freebsd_msqid_ds_from_linux(&out, &info, (<uint64_t *> &info.msg_qnum - 1)[0])
+    return copyout(&out, frame.arg[2], sizeof(out))

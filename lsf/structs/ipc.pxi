@@ -1,0 +1,133 @@
+# System V IPC: <sys/ipc.h>, <sys/shm.h>, <sys/sem.h>, <sys/msg.h>. struct sembuf and the messages have the same layout.
+
+cdef struct freebsd_ipc_perm:
+    uint32_t cuid
+    uint32_t cgid
+    uint32_t uid
+    uint32_t gid
+    uint16_t mode
+    uint16_t seq
+    int64_t key
+
+cdef struct freebsd_shmid_ds:
+    freebsd_ipc_perm shm_perm
+    uint64_t shm_segsz
+    int32_t shm_lpid
+    int32_t shm_cpid
+    uint32_t shm_nattch
+    int64_t shm_atime
+    int64_t shm_dtime
+    int64_t shm_ctime
+
+cdef struct freebsd_semid_ds:
+    freebsd_ipc_perm sem_perm
+    uint64_t sem_base
+    uint16_t sem_nsems
+    int64_t sem_otime
+    int64_t sem_ctime
+
+cdef struct freebsd_msqid_ds:
+    freebsd_ipc_perm msg_perm
+    uint64_t msg_first
+    uint64_t msg_last
+    uint64_t msg_cbytes
+    uint64_t msg_qnum
+    uint64_t msg_qbytes
+    int32_t msg_lspid
+    int32_t msg_lrpid
+    int64_t msg_stime
+    int64_t msg_rtime
+    int64_t msg_ctime
+
+cdef extern from "<sys/ipc.h>" nogil:
+    ctypedef struct linux_ipc_perm "struct ipc_perm":
+        int32_t key "__key"
+        uint32_t uid
+        uint32_t gid
+        uint32_t cuid
+        uint32_t cgid
+        uint32_t mode
+        uint16_t seq "__seq"
+
+cdef extern from "<sys/shm.h>" nogil:
+    ctypedef struct linux_shmid_ds "struct shmid_ds":
+        linux_ipc_perm shm_perm
+        uint64_t shm_segsz
+        int64_t shm_atime
+        int64_t shm_dtime
+        int64_t shm_ctime
+        int32_t shm_cpid
+        int32_t shm_lpid
+        uint64_t shm_nattch
+
+cdef extern from "<sys/sem.h>" nogil:
+    ctypedef struct linux_semid_ds "struct semid_ds":
+        linux_ipc_perm sem_perm
+        int64_t sem_otime
+        int64_t sem_ctime
+        uint64_t sem_nsems
+
+cdef extern from "<sys/msg.h>" nogil:
+    ctypedef struct linux_msqid_ds "struct msqid_ds":
+        linux_ipc_perm msg_perm
+        int64_t msg_stime
+        int64_t msg_rtime
+        int64_t msg_ctime
+        uint64_t msg_qnum
+        uint64_t msg_qbytes
+        int32_t msg_lspid
+        int32_t msg_lrpid
+
+
+cdef inline void freebsd_ipc_perm_from_linux(freebsd_ipc_perm *to, const linux_ipc_perm *source) noexcept nogil:
+    memset(to, 0, sizeof(freebsd_ipc_perm))
+    to.cuid = source.cuid
+    to.cgid = source.cgid
+    to.uid = source.uid
+    to.gid = source.gid
+    to.mode = <uint16_t>source.mode
+    to.seq = source.seq
+    to.key = source.key
+
+
+cdef inline void linux_ipc_perm_from_freebsd(linux_ipc_perm *to, const freebsd_ipc_perm *source) noexcept nogil:
+    """For IPC_SET, which takes the owner and the mode."""
+    memset(to, 0, sizeof(linux_ipc_perm))
+    to.uid = source.uid
+    to.gid = source.gid
+    to.mode = source.mode
+
+
+cdef inline void freebsd_shmid_ds_from_linux(freebsd_shmid_ds *to, const linux_shmid_ds *source) noexcept nogil:
+    memset(to, 0, sizeof(freebsd_shmid_ds))
+    freebsd_ipc_perm_from_linux(&to.shm_perm, &source.shm_perm)
+    to.shm_segsz = source.shm_segsz
+    to.shm_lpid = source.shm_lpid
+    to.shm_cpid = source.shm_cpid
+    to.shm_nattch = <uint32_t>source.shm_nattch
+    to.shm_atime = source.shm_atime
+    to.shm_dtime = source.shm_dtime
+    to.shm_ctime = source.shm_ctime
+
+
+cdef inline void freebsd_semid_ds_from_linux(freebsd_semid_ds *to, const linux_semid_ds *source) noexcept nogil:
+    memset(to, 0, sizeof(freebsd_semid_ds))
+    freebsd_ipc_perm_from_linux(&to.sem_perm, &source.sem_perm)
+    to.sem_nsems = <uint16_t>source.sem_nsems
+    to.sem_otime = source.sem_otime
+    to.sem_ctime = source.sem_ctime
+
+
+cdef inline void freebsd_msqid_ds_from_linux(freebsd_msqid_ds *to, const linux_msqid_ds *source,
+                                             uint64_t bytes) noexcept nogil:
+    """`bytes`: what the queue holds, a member whose name differs from one libc to another."""
+    memset(to, 0, sizeof(freebsd_msqid_ds))
+    freebsd_ipc_perm_from_linux(&to.msg_perm, &source.msg_perm)
+    to.msg_cbytes = bytes
+    to.msg_qnum = source.msg_qnum
+    to.msg_qbytes = source.msg_qbytes
+    to.msg_lspid = source.msg_lspid
+    to.msg_lrpid = source.msg_lrpid
+    to.msg_stime = source.msg_stime
+    to.msg_rtime = source.msg_rtime
+    to.msg_ctime = source.msg_ctime
