@@ -32,28 +32,9 @@ _Static_assert(AREAS_BASE + (uint64_t) AREA_COUNT * AREA_STRIDE <= SHIM_END, "ar
 LSF_HIDDEN const uint32_t lsf_lane_none[FREEBSD_NSYSCALLS] = {[0 ... FREEBSD_NSYSCALLS - 1] = LSF_NOT_PASSED};
 
 #ifndef LSF_HOSTED
-/* Structs are small: `rep` takes longer to start than a loop over their words takes, and a load of its reads several
- * stores that were just made, which must then reach the cache first. The barrier keeps gcc from making calls to these very
- * functions of the loops. */
-#define SMALL 256
-#define BARRIER __asm__ volatile("" : : : "memory")
-
 LSF_HIDDEN void *memcpy(void *to, const void *from, size_t n)
 {
     void *start = to;
-    if (n <= SMALL) {
-        char *d = to;
-        const char *s = from;
-        for (; n >= 8; n -= 8, d += 8, s += 8) {
-            *(uint64_t *) d = *(const uint64_t *) s;
-            BARRIER;
-        }
-        while (n--) {
-            *d++ = *s++;
-            BARRIER;
-        }
-        return start;
-    }
     __asm__ volatile("rep movsb" : "+D"(to), "+S"(from), "+c"(n) : : "memory");
     return start;
 }
@@ -61,19 +42,6 @@ LSF_HIDDEN void *memcpy(void *to, const void *from, size_t n)
 LSF_HIDDEN void *memset(void *to, int byte, size_t n)
 {
     void *start = to;
-    if (n <= SMALL) {
-        char *d = to;
-        uint64_t word = (unsigned char) byte * 0x0101010101010101UL;
-        for (; n >= 8; n -= 8, d += 8) {
-            *(uint64_t *) d = word;
-            BARRIER;
-        }
-        while (n--) {
-            *d++ = (char) byte;
-            BARRIER;
-        }
-        return start;
-    }
     __asm__ volatile("rep stosb" : "+D"(to), "+c"(n) : "a"(byte) : "memory");
     return start;
 }
