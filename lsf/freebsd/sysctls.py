@@ -177,16 +177,19 @@ kern.ipc.somaxconn | auto | I w | file /proc/sys/net/core/somaxconn 0 128 | Maxi
 kern.ipc.maxsockets | auto | I w | = 100000 | Maximum number of sockets available
 kern.ipc.nmbclusters | auto | I w | = 250000 | Maximum number of mbuf clusters allowed
 kern.ipc.maxpipekva | auto | LU w | = 100000000 | Pipe KVA limit
-kern.ipc.shmmax | auto | LU w | = 536870912 | Maximum shared memory segment size
+kern.ipc.shmmax | auto | LU w | file /proc/sys/kernel/shmmax 0 536870912 | Maximum shared memory segment size
 kern.ipc.shmmin | auto | LU w | = 1 | Minimum shared memory segment size
-kern.ipc.shmmni | auto | LU | = 192 | Number of shared memory identifiers
-kern.ipc.shmseg | auto | LU | = 128 | Number of segments per process
-kern.ipc.shmall | auto | LU w | = 131072 | Maximum number of pages available for shared memory
-kern.ipc.semmni | auto | I | = 50 | Number of semaphore identifiers
-kern.ipc.semmns | auto | I | = 340 | Maximum number of semaphores in the system
-kern.ipc.semmsl | auto | I w | = 340 | Max semaphores per id
-kern.ipc.semopm | auto | I | = 100 | Max operations per semop call
+kern.ipc.shmmni | auto | LU | file /proc/sys/kernel/shmmni 0 192 | Number of shared memory identifiers
+kern.ipc.shmseg | auto | LU | file /proc/sys/kernel/shmmni 0 128 | Number of segments per process
+kern.ipc.shmall | auto | LU w | file /proc/sys/kernel/shmall 0 131072 | Maximum number of pages available for shared memory
+kern.ipc.semmni | auto | I | file /proc/sys/kernel/sem 3 50 | Number of semaphore identifiers
+kern.ipc.semmns | auto | I | file /proc/sys/kernel/sem 1 340 | Maximum number of semaphores in the system
+kern.ipc.semmsl | auto | I w | file /proc/sys/kernel/sem 0 340 | Max semaphores per id
+kern.ipc.semopm | auto | I | file /proc/sys/kernel/sem 2 100 | Max operations per semop call
 kern.ipc.semvmx | auto | I w | = 32767 | Semaphore maximum value
+kern.ipc.msgmax | auto | I | file /proc/sys/kernel/msgmax 0 16384 | Maximum message size
+kern.ipc.msgmni | auto | I | file /proc/sys/kernel/msgmni 0 40 | Number of message queue identifiers
+kern.ipc.msgmnb | auto | I w | file /proc/sys/kernel/msgmnb 0 2048 | Maximum number of bytes in a queue
 vm | 2 | N | | Virtual memory
 vm.vmtotal | 1 | S,vmtotal | call vmtotal | System virtual memory statistics
 vm.loadavg | 2 | S,loadavg | call loadavg | Machine loadaverage history
