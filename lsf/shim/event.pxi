@@ -439,6 +439,14 @@ cdef inline bint event_watches(process_t *proc, int fd) noexcept nogil:
     return proc.events != NULL and fd >= 0 and bit_test((<events_t *> proc.events).watched, fd)
 
 
+cdef bint descriptor_is_kqueue(process_t *proc, int fd) noexcept nogil:
+    cdef kqueue_t *kq
+    lock_acquire(&proc.lock_event)
+    kq = kqueue_find(<events_t *> proc.events, fd)
+    lock_release(&proc.lock_event)
+    return kq != NULL
+
+
 cdef void event_descriptor_closing(process_t *proc, int fd) noexcept nogil:
     """To be called before a descriptor is closed or replaced: its knotes go, and a kqueue's last name takes the kqueue
     with it. (After the close, Linux would not let us take the registration of a duplicated file away.)"""

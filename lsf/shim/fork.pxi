@@ -61,6 +61,7 @@ cdef long fork_with(frame_t *frame, area_t *area, uint64_t flags, int *pidfd) no
         proc.pid = <int> linux_syscall0(SYS_getpid)
         area.tid = proc.pid
         area.in_vfork = 0
+        linux_syscall1(SYS_set_tid_address, <uint64_t> &AREA_STATES[area.index])
         free_other_areas(area)
         area.virtual_pending = 0
         kept_clear(proc)
@@ -194,6 +195,9 @@ cdef public long sys_thr_new(frame_t *frame, area_t *area) noexcept nogil:
     result = clone_thread(flags, stack, parent_tid, &AREA_STATES[child.index], param.tls_base)
     if is_error(result):
         atomic_store32(&AREA_STATES[child.index], 0)
+    else:
+        # thr_kill finds it from now on, even if it has not run yet.
+        atomic_cas32(<uint32_t *> &child.tid, 0, <uint32_t> result)
     set_linux_mask(area)
     return result if is_error(result) else 0
 

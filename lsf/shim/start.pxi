@@ -473,6 +473,7 @@ cdef public void shim_start(uint64_t *linux_stack) noexcept nogil:
     # Linux puts the name of the executed file last, just below the top of the stack.
     proc.stack_top = page_up(<uint64_t> (execfn if execfn != NULL else <const char *> auxv))
     AREA_STATES[0] = 1
+    linux_syscall1(SYS_set_tid_address, <uint64_t> &AREA_STATES[0])     # cleared when the first thread ends
     area_map(0, True)
     area_reset(area, 0)
     area.proc = proc

@@ -57,6 +57,10 @@ cdef inline long stat_visible(area_t *area, uint64_t fd, freebsd_stat *st) noexc
     """fstat(2) for the guest, which does not see the shim's descriptors."""
     if descriptor_is_hidden(area.proc, <int> fd):
         return -EBADF
+    if event_watches(area.proc, <int> fd) and descriptor_is_kqueue(area.proc, <int> fd):
+        memset(st, 0, sizeof(freebsd_stat))
+        st.st_mode = S_IFIFO                # kqueue_stat
+        return 0
     return stat_descriptor(<int> fd, st)
 
 
