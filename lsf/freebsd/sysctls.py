@@ -377,7 +377,7 @@ security.jail.vnet | auto | I | = 0 | Jail owns vnet?
 security.bsd | auto | N | | BSD security policy
 security.bsd.see_other_uids | auto | I w | = 1 | Unprivileged processes may see subjects/objects with different real uid
 security.bsd.see_other_gids | auto | I w | = 1 | Unprivileged processes may see subjects/objects with different real gid
-security.bsd.unprivileged_proc_debug | auto | I w | = 1 | Unprivileged processes may use process debugging facilities
+security.bsd.unprivileged_proc_debug | auto | I w | = 0 | Unprivileged processes may use process debugging facilities
 security.bsd.unprivileged_mlock | auto | I w | = 1 | Allow non-root users to call mlock(2)
 security.bsd.unprivileged_idprio | auto | I w | = 0 | Allow non-root users to set an idle priority
 security.bsd.hardlink_check_uid | auto | I w | = 0 | Unprivileged processes cannot create hard links to files owned by other users

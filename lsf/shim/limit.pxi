@@ -246,3 +246,46 @@ cdef public long sys_cpuset_setdomain(frame_t *frame, area_t *area) noexcept nog
         if word != (1 if i == 0 else 0):
             return -EINVAL
     return 0
+
+
+cdef public long sys_getrlimitusage(frame_t *frame, area_t *area) noexcept nogil:
+    """How much of a limit is used; ENXIO where that is not accounted for."""
+    cdef char text[2048]
+    cdef linux_rusage usage
+    cdef proc_walk_t walk
+    cdef uint32_t which = <uint32_t> frame.arg[0]
+    cdef uint64_t value = 0
+    cdef int fd
+    cdef long result
+    if which >= FREEBSD_RLIM_NLIMITS or <uint32_t> frame.arg[1] > 1:
+        return -EINVAL
+    if which == FREEBSD_RLIMIT_CPU:
+        linux_syscall2(SYS_getrusage, 0, <uint64_t> &usage)
+        value = <uint64_t> (usage.ru_utime.tv_sec + usage.ru_stime.tv_sec)
+    elif which == FREEBSD_RLIMIT_DATA:
+        value = area.proc.break_end - area.proc.break_start
+    elif which == FREEBSD_RLIMIT_NOFILE:
+        result = walk_begin(&walk, b"/proc/self/fd")
+        if result < 0:
+            return -ENXIO
+        while True:
+            fd = walk_next(&walk)
+            if fd < 0:
+                break
+            if fd != walk.fd and not descriptor_is_hidden(area.proc, fd):
+                value += 1
+    elif which == FREEBSD_RLIMIT_STACK or which == FREEBSD_RLIMIT_RSS or which == FREEBSD_RLIMIT_MEMLOCK \
+            or which == FREEBSD_RLIMIT_VMEM:
+        if read_file(b"/proc/self/status", text, sizeof(text)) < 0:
+            return -ENXIO
+        if which == FREEBSD_RLIMIT_STACK:
+            value = status_number(text, b"VmStk:", 0, 10) * 1024
+        elif which == FREEBSD_RLIMIT_RSS:
+            value = status_number(text, b"VmRSS:", 0, 10) * 1024
+        elif which == FREEBSD_RLIMIT_MEMLOCK:
+            value = status_number(text, b"VmLck:", 0, 10) * 1024
+        else:
+            value = status_number(text, b"VmSize:", 0, 10) * 1024
+    else:
+        return -ENXIO
+    return store_guest64(frame.arg[2], value)

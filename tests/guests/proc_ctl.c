@@ -439,6 +439,28 @@ TEST(small_answers)
 	CHECK_ERR(sys(SYS_kenv, 1, "a", "b", 2), EPERM);
 }
 
+TEST(usage_of_limits)
+{
+	rlim_t before = 0, after = 0;
+
+	CHECK_EQ(sys(589, RLIMIT_NOFILE, 0, &before), 0);
+	CHECK(before >= 3);
+	CHECK_OK(sys(SYS_open, "/dev/null", O_RDONLY, 0));
+	CHECK_EQ(sys(589, RLIMIT_NOFILE, 0, &after), 0);
+	CHECK_EQ(after, before + 1);
+	CHECK_EQ(sys(589, RLIMIT_VMEM, 0, &before), 0);
+	guest_map(64 * PAGE_SIZE);
+	CHECK_EQ(sys(589, RLIMIT_VMEM, 0, &after), 0);
+	CHECK(after >= before + 64 * PAGE_SIZE);
+	CHECK_EQ(sys(589, RLIMIT_DATA, 0, &before), 0);
+	CHECK_EQ(before, 0);
+	CHECK_EQ(sys(589, RLIMIT_CPU, 0, &before), 0);
+	CHECK_ERR(sys(589, RLIMIT_FSIZE, 0, &before), ENXIO);
+	CHECK_ERR(sys(589, 16, 0, &before), EINVAL);
+	CHECK_ERR(sys(589, RLIMIT_NOFILE, 9, &before), EINVAL);
+	CHECK_ERR(sys(SYS_ptrace, 0, 0, 0, 0), EPERM);
+}
+
 TEST(login_name_is_kept)
 {
 	char name[64];
