@@ -5,12 +5,6 @@ Key: `GUEST.CASE`, or `GUEST.CASE@ENGINE` for one engine. Value: the reason. A g
 """
 
 KNOWN_GAPS: dict[str, str] = {
-    "signals.wait_for_signals": "sigwait and its kin are missing",
-    "signals.queued_value": "sigqueue is missing",
-    "memory.inherit_share": "Linux cannot share private memory afterwards",
-    "memory.maximum_protection": "PROT_MAX is not enforced after mmap",
-    "memory.guard": "mprotect makes a MAP_GUARD range accessible",
-    "kqueue.not_inherited": "the child of a fork still sees the parent's kqueue descriptor",
     "hostile.every_descriptor_in_use": "execve opens the program, and so needs one free descriptor below RLIMIT_NOFILE",
     "proc_exec.busy": "Linux does not tell whether a file is open for writing somewhere",
     "proc_exec.linux_program@trap": "the seccomp filter stays over exec, and a Linux program has no handler for its traps",
