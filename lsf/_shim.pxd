@@ -45,6 +45,7 @@ cdef extern from "shim/runtime.h" nogil:
         int64_t umtx_min_timeout
         uint32_t directory_changes
         uint64_t mount_cache
+        uint64_t xstate_size, xstate_features
         uint32_t sugid
         char login[36]
         uint32_t nice_beyond, cpuset
@@ -64,6 +65,7 @@ cdef extern from "shim/runtime.h" nogil:
         uint64_t retval
         long (*hook)(frame_t *, area_t *) noexcept nogil
         uint32_t not_begun, suspended
+        uint64_t tail[5]
         process_t *proc
         int32_t tid
         uint32_t virtual_pending
@@ -115,6 +117,9 @@ cdef extern from "shim/runtime.h" nogil:
     long linux_syscall4(long nr, uint64_t a, uint64_t b, uint64_t c, uint64_t d)
     long linux_syscall5(long nr, uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e)
     long linux_syscall6(long nr, uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e, uint64_t f)
+    long tail_syscall2(area_t *area, long nr, uint64_t a, uint64_t b)
+    long tail_syscall3(area_t *area, long nr, uint64_t a, uint64_t b, uint64_t c)
+    long tail_syscall4(area_t *area, long nr, uint64_t a, uint64_t b, uint64_t c, uint64_t d)
     long blocking_syscall(long nr, uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e, uint64_t f)
 
     long copy_guest(void *to, const void *from_, uint64_t size)
@@ -148,7 +153,8 @@ cdef extern from "shim/runtime.h" nogil:
     char patch_entry[1]
     char patch_args[1]
     char patch_call[1]
-    char sigpoint[1]
+    char tail_return[1]
+    char tail_end[1]
     char blocking_check[1]
     char blocking_call[1]
     char blocking_cancel[1]
@@ -176,6 +182,7 @@ cdef extern from "shim/runtime.h" nogil:
     uint64_t atomic_cas64(uint64_t *at, uint64_t expected, uint64_t value)
     int count_trailing_zeros(uint64_t bits)
     uint64_t read_xcr0()
+    void xsave(void *to, uint64_t components)
     long seccomp_trap_outside_window()
     void cpuid(uint32_t leaf, uint32_t subleaf, uint32_t *a, uint32_t *b, uint32_t *c, uint32_t *d)
 

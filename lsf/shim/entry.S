@@ -12,6 +12,7 @@
  *   translate .. translate_args      rax, rcx and all arguments but rsp intact: rewind
  *   translate_args .. translate_call as before, rdi and rsi are in the frame: rewind
  *   patch_entry .. patch_call        as translate .. translate_call
+ *   tail_return .. tail_end          rax is the call's result, the frame says the rest: finish, unless one is deferred
  *   translate_commit .. translate_end  the frame alone says how the guest goes on: finish
  *   anything else in the window      defer
  */
@@ -91,6 +92,9 @@ global translate_args
 global translate_call
     call    *%r11
 global translate_return
+    cmp     $-RETURN_SYSCALL, %rax
+    je      translate_tail
+translate_result:
     mov     %rax, FRAME_RESULT(%rsp)
     cmpl    $0, %gs:AREA_DEFERRED
 global translate_commit
@@ -132,19 +136,32 @@ translate_again:                    /* interrupted, yet no signal waits (a stop 
     jmp     *%rcx
 global translate_end
 
-/* A signal was deferred while the call was under way, and all others are blocked. Give the guest its registers and
- * fault: the handler of that fault delivers the signal with the guest's complete state before it. */
+/* A Linux call that a handler left to the exit (runtime.h, tail_syscall): the callee-saved registers are the guest's
+ * again, so that a signal which arrives with the call's end is delivered at once. */
+translate_tail:
+    mov     %gs:AREA_TAIL, %rax
+    mov     %gs:AREA_TAIL + 8, %rdi
+    mov     %gs:AREA_TAIL + 16, %rsi
+    mov     %gs:AREA_TAIL + 24, %rdx
+    mov     %gs:AREA_TAIL + 32, %r10
+    syscall
+global tail_return
+    jmp     translate_result
+global tail_end
+
+/* A signal was deferred while the call was under way, and all others are blocked. With the callee-saved registers the
+ * frame has the guest's whole state but for the vector registers, which no code of the shim touches. */
 translate_deferred:
-    mov     FRAME_RDI(%rsp), %rdi
-    mov     FRAME_RSI(%rsp), %rsi
-    mov     FRAME_RDX(%rsp), %rdx
-    mov     FRAME_R10(%rsp), %r10
-    mov     FRAME_R8(%rsp), %r8
-    mov     FRAME_R9(%rsp), %r9
-    mov     FRAME_RET(%rsp), %rcx
-    mov     FRAME_RSP(%rsp), %rsp
-global sigpoint
-    hlt
+    mov     %rbx, FRAME_RBX(%rsp)
+    mov     %rbp, FRAME_RBP(%rsp)
+    mov     %r12, FRAME_R12(%rsp)
+    mov     %r13, FRAME_R13(%rsp)
+    mov     %r14, FRAME_R14(%rsp)
+    mov     %r15, FRAME_R15(%rsp)
+    mov     %rsp, %rdi
+    mov     %gs:AREA_SELF, %rsi
+    call    deliver_at_exit         /* (frame, area): leaves through rt_sigreturn */
+    ud2
 
 /* Where an engine leads the second trap of a site: patch_site(frame, area) makes a jump of the site if it can, and the
  * call is executed again. At a fixed place, for the supervisor of the ptrace engine. */

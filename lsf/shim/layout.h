@@ -40,6 +40,7 @@
 #define AREA_RETVAL 56
 #define AREA_HOOK 64
 #define AREA_NOT_BEGUN 72
+#define AREA_TAIL 80
 
 /* struct frame, at the top of the shim stack. */
 #define FRAME_RDI 0
@@ -68,6 +69,8 @@
 #define FREEBSD_ERRNO 3000
 /* "Not an error: the value is in area->retval", for results that look like errors. */
 #define RETURN_IN_AREA 2999
+/* "The Linux call in area->tail is still to be made, and its result is the handler's." */
+#define RETURN_SYSCALL 2998
 #define LINUX_EINTR 4
 #define LINUX_ERESTARTSYS 512
 #define LINUX_ERESTARTNOINTR 513

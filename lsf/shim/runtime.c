@@ -15,6 +15,7 @@ AT(area, restart, AREA_RESTART);
 AT(area, retval, AREA_RETVAL);
 AT(area, hook, AREA_HOOK);
 AT(area, not_begun, AREA_NOT_BEGUN);
+AT(area, tail, AREA_TAIL);
 AT(frame, arg, FRAME_RDI);
 AT(frame, nr, FRAME_NR);
 AT(frame, ret, FRAME_RET);
