@@ -39,6 +39,8 @@ cdef extern from "shim/runtime.h" nogil:
         handler_t handlers[129]
         char execpath[4096]
         uint64_t unknown_reported[10]
+        uint32_t files_shared
+        uint64_t vfork_spare
         void *events
         void *threads
         uint32_t umtx_shared_waiters
@@ -66,6 +68,7 @@ cdef extern from "shim/runtime.h" nogil:
         long (*hook)(frame_t *, area_t *) noexcept nogil
         uint32_t not_begun, suspended
         uint64_t tail[5]
+        slot_t *slot
         process_t *proc
         int32_t tid
         uint32_t virtual_pending
@@ -88,10 +91,12 @@ cdef extern from "shim/runtime.h" nogil:
         void *truss_pieces
         void *truss_starts
 
+    ctypedef struct slot_t "struct slot":
+        uint32_t state, mapped
+
     ctypedef struct patches_t "struct patches":
         lock_t lock
         uint32_t pools, shared, shared_overflow, patched, refused
-        uint64_t sites[4096]
         uint64_t pool_start[16]
         uint64_t pool_used[16]
         uint64_t shared_start[32]
@@ -105,10 +110,11 @@ cdef extern from "shim/runtime.h" nogil:
     const uint64_t WINDOW_BASE, WINDOW_SIZE, SIGCODE_BASE, SHIM_END, AREAS_BASE, AREA_STRIDE, AREA_STRUCT
     const uint64_t AREA_SIGSTACK, AREA_SIGSTACK_SIZE, AREA_STACK
     const int AREA_COUNT, FRAME_SIZE, FREEBSD_ERRNO, RETURN_IN_AREA
-    uint32_t *AREA_STATES
-    uint8_t *AREA_MAPPED
+    slot_t *slot_at(int index)
     process_t *SHIM
     patches_t *PATCHES
+    uint64_t *PATCH_TABLE
+    const uint64_t PROCESS_COPIED, DATA_SIZE, DATA_BASE
 
     long linux_syscall0(long nr)
     long linux_syscall1(long nr, uint64_t a)

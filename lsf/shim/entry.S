@@ -226,27 +226,12 @@ global resume_from
 
 /* Where the image starts. The Linux stack becomes the guest's, so C code runs on the first area's shim stack. */
 global _start
-    mov     %rsp, %r12
-    mov     $9, %eax                /* mmap the first area */
-    movabs  $AREAS_BASE, %rdi
-    mov     $AREA_STRIDE, %esi
-    mov     $3, %edx                /* PROT_READ | PROT_WRITE */
-    mov     $0x104022, %r10d        /* MAP_PRIVATE | ANONYMOUS | NORESERVE | FIXED_NOREPLACE */
-    mov     $-1, %r8
-    xor     %r9d, %r9d
-    syscall
+    mov     %rsp, %rdi
     movabs  $(AREAS_BASE + AREA_STRUCT), %rsi
     lea     -FRAME_SIZE(%rsi), %rsp
-    mov     %r12, %rdi
-    cmp     $-4095, %rax
-    jae     start_failed
     wrgsbase %rsi
     xor     %ebp, %ebp
     call    shim_start              /* returns only through enter_guest */
-start_failed:
-    mov     $231, %eax              /* exit_group */
-    mov     $125, %edi
-    syscall
     ud2
 
 /* void enter_guest(entry, stack): FreeBSD's registers at the start of a program (exec_setregs). */
@@ -309,7 +294,7 @@ global clone_thread
  * frame survives. The guest's callee-saved registers are still in place here (under a hook the entry has put them into
  * the frame); the frame keeps them for the child. */
 global sys_vfork
-    mov     $0x4111, %edx           /* CLONE_VM | CLONE_VFORK | SIGCHLD */
+    mov     $0x1004111, %edx        /* CLONE_VM | CLONE_VFORK | CLONE_CHILD_SETTID | SIGCHLD */
 global fork_sharing_memory
     cmpq    $0, AREA_HOOK(%rsi)
     jne     1f
@@ -333,7 +318,7 @@ global fork_sharing_memory
     mov     16(%rsp), %rdi
     mov     AREA_FRAME(%r12), %rsi
     xor     %edx, %edx
-    xor     %r10d, %r10d
+    mov     AREA_SLOT(%r12), %r10   /* CLONE_CHILD_SETTID: the child finds its number there */
     xor     %r8d, %r8d
     mov     $56, %eax               /* clone */
     syscall

@@ -265,10 +265,11 @@ cdef void signals_start(process_t *proc, area_t *area, start_t *start) noexcept 
     set_linux_handler(LINUX_SIGSEGV, <uint64_t> on_signal, flags)
     set_linux_handler(LINUX_SIGBUS, <uint64_t> on_signal, flags)
     set_linux_handler(LINUX_CARRIER, <uint64_t> on_signal, flags)
-    apply_disposition(proc, SIGIO)
-    apply_disposition(proc, SIGINFO)
-    apply_disposition(proc, SIGTHR)
-    apply_disposition(proc, SIGLIBRT)
+    if not start.ordinary:
+        apply_disposition(proc, SIGIO)
+        apply_disposition(proc, SIGINFO)
+        apply_disposition(proc, SIGTHR)
+        apply_disposition(proc, SIGLIBRT)
     if proc.nosigpipe:
         know_handler(proc, SIGPIPE)
         apply_disposition(proc, SIGPIPE)
@@ -435,7 +436,7 @@ cdef public void on_signal(int linux, linux_siginfo *info, linux_ucontext *uc) n
             return
         uc.uc_mcontext.rcx = rip
         uc.uc_mcontext.rip = <uint64_t> entry
-        if second_trap(area.proc, rip):
+        if trapped_enough(area.proc, rip):
             uc.uc_mcontext.rip = <uint64_t> patch_entry
         uc.uc_mcontext.eflags &= ~<uint64_t> (PSL_AC | PSL_D)
         return
