@@ -378,13 +378,29 @@ global copy_guest                   /* (to, from, bytes) -> 0 or -EFAULT */
     mov     %rdx, %rcx
     cmp     $256, %rdx              /* a struct: word by word, as memcpy (runtime.c) and for its reasons */
     ja      2f
-    shr     $3, %rcx
+    shr     $5, %rcx
+    jz      5f
+4:  mov     (%rsi), %rax
+    mov     8(%rsi), %r8
+    mov     16(%rsi), %r9
+    mov     24(%rsi), %r10
+    mov     %rax, (%rdi)
+    mov     %r8, 8(%rdi)
+    mov     %r9, 16(%rdi)
+    mov     %r10, 24(%rdi)
+    add     $32, %rsi
+    add     $32, %rdi
+    dec     %rcx
+    jnz     4b
+5:  mov     %edx, %ecx
+    and     $31, %ecx
+    shr     $3, %ecx
     jz      1f
 0:  mov     (%rsi), %rax
     mov     %rax, (%rdi)
     add     $8, %rsi
     add     $8, %rdi
-    dec     %rcx
+    dec     %ecx
     jnz     0b
 1:  mov     %edx, %ecx
     and     $7, %ecx
