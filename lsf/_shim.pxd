@@ -96,13 +96,13 @@ cdef extern from "shim/runtime.h" nogil:
 
     ctypedef struct patches_t "struct patches":
         lock_t lock
-        uint32_t pools, shared, shared_overflow, patched, refused
+        uint32_t pools, left, patched, refused
         uint64_t pool_start[16]
         uint64_t pool_used[16]
-        uint64_t shared_start[32]
-        uint64_t shared_end[32]
+        uint64_t left_start[32]
+        uint64_t left_end[32]
 
-    const int PATCH_SITES, PATCH_POOLS, PATCH_SHARED
+    const int PATCH_SITES, PATCH_POOLS, PATCH_LEFT
 
     enum:
         ENGINE_AUTO, ENGINE_SUD, ENGINE_TRAP, ENGINE_PTRACE

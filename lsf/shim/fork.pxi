@@ -19,21 +19,21 @@ cdef enum:
 
 cdef void locks_acquire(process_t *proc) noexcept nogil:
     """Every lock of the shim, in one order: a fork takes them so that none is held in the child."""
+    lock_acquire(&PATCHES.lock)
     lock_acquire(&proc.lock_thread)
     lock_acquire(&proc.lock_event)
     lock_acquire(&proc.lock_memory)
     lock_acquire(&proc.lock_signal)
     lock_acquire(&proc.lock_truss)
-    lock_acquire(&PATCHES.lock)
 
 
 cdef void locks_release(process_t *proc) noexcept nogil:
-    lock_release(&PATCHES.lock)
     lock_release(&proc.lock_truss)
     lock_release(&proc.lock_signal)
     lock_release(&proc.lock_memory)
     lock_release(&proc.lock_event)
     lock_release(&proc.lock_thread)
+    lock_release(&PATCHES.lock)
 
 
 cdef void free_other_areas(area_t *area) noexcept nogil:
@@ -77,6 +77,8 @@ cdef long fork_with(frame_t *frame, area_t *area, uint64_t flags, int *pidfd) no
     if result == 0:
         proc.pid = <int> area.slot.state
         area.tid = proc.pid
+        if area.in_vfork:
+            signal_stack(area)      # it had its parent's, whose area is free now
         area.in_vfork = 0
         if not alone:
             free_other_areas(area)

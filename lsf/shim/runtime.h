@@ -150,13 +150,13 @@ struct process {
 /* Site patching. Outside struct process: a vfork child patches the text that it shares with its parent. */
 #define PATCH_SITES 4096
 #define PATCH_POOLS 16
-#define PATCH_SHARED 32
+#define PATCH_LEFT 32
 struct patches {
     struct lock lock;
-    uint32_t pools, shared, shared_overflow;
+    uint32_t pools, left;
     uint32_t patched, refused;
     uint64_t pool_start[PATCH_POOLS], pool_used[PATCH_POOLS];
-    uint64_t shared_start[PATCH_SHARED], shared_end[PATCH_SHARED];  /* the guest's MAP_SHARED mappings */
+    uint64_t left_start[PATCH_LEFT], left_end[PATCH_LEFT];  /* ranges in which nothing is patched */
 };
 
 #define LSF_HIDDEN __attribute__((visibility("hidden")))

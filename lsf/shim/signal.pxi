@@ -420,13 +420,29 @@ cdef void defer(area_t *area, linux_ucontext *uc, int linux, linux_siginfo *info
         uc.uc_mcontext.rip = <uint64_t> blocking_cancel
 
 
+cdef void check_gs(area_t *area, uint64_t frame) noexcept nogil:
+    """The signal stack, on which `frame` lies, tells the area too (but in the child of a vfork, which has its parent's).
+    A program that loads the GS base itself, with wrgsbase, loses the shim: say so while it can be said."""
+    cdef uint64_t at = (frame - AREAS_BASE) & ~(AREA_STRIDE - 1)
+    cdef area_t *owner = <area_t *> (AREAS_BASE + at + AREA_STRUCT)
+    cdef uint64_t other = <uint64_t> area - AREAS_BASE - AREA_STRUCT
+    if other < AREA_STRIDE * AREA_COUNT and other & (AREA_STRIDE - 1) == 0 and slot_at(<int> (other // AREA_STRIDE)).state \
+            and area.in_vfork:
+        return
+    write_gsbase(<uint64_t> owner)
+    complain(owner.proc.execpath, b" changed the GS base, which LSF uses itself", NULL, NULL)
+    kill_self(owner, LINUX_SIGABRT)
+
+
 cdef public void on_signal(int linux, linux_siginfo *info, linux_ucontext *uc) noexcept nogil:
     """Every Linux signal that the shim handles comes here, on the thread's Linux signal stack, all others blocked."""
     cdef area_t *area = current_area()
     cdef uint64_t rip = uc.uc_mcontext.rip
     cdef bint from_kernel = info.si_code > 0 and info.si_code != 0x10000
-    cdef bint restart = False
-    cdef bint quiet = linux == LINUX_CARRIER and not carrier_wanted(area, info)
+    cdef bint restart = False, quiet
+    if <uint64_t> area - <uint64_t> uc >= AREA_STRUCT:
+        check_gs(area, <uint64_t> uc)
+    quiet = linux == LINUX_CARRIER and not carrier_wanted(area, info)
     if linux == LINUX_SIGSYS and (info.si_code == SYS_USER_DISPATCH or info.si_code == SYS_SECCOMP):
         if area.proc.vdso <= rip < area.proc.vdso_end:
             # The vDSO fell back to its syscall: a Linux one.
@@ -445,6 +461,7 @@ cdef public void on_signal(int linux, linux_siginfo *info, linux_ucontext *uc) n
             uc.uc_mcontext.rip = <uint64_t> accessor_fault
             return
     if rip - WINDOW_BASE >= WINDOW_SIZE and not is_shim_stack(uc.uc_mcontext.rsp):
+        uc.uc_mcontext.rip = outside_trampolines(rip)
         deliver(area, uc, linux, info, False, 0)
         return
     if linux == LINUX_SIGTRAP and info.si_code > 0 and uc.uc_mcontext.eflags & PSL_T:

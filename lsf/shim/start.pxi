@@ -13,6 +13,7 @@ cdef enum:
     EXIT_NOT_RUNNABLE = 126
     EXIT_NOT_FOUND = 127
     OSRELDATE_DEFAULT = 1403000
+    STACK_RANGE = 512 << 20     # FreeBSD's maxssiz
 
 # What the start learns from argv, the words of a handover and the auxiliary vector.
 cdef struct start_t:
@@ -338,6 +339,7 @@ cdef long load_program(process_t *proc, start_t *start, program_t *program) noex
     proc.osrel = program.osrel
     proc.magic = PROCESS_MAGIC
     if image.stack_executable:
+        leave_alone(proc.stack_top - STACK_RANGE, STACK_RANGE)
         # PROT_READ | WRITE | EXEC | GROWSDOWN
         linux_syscall3(SYS_mprotect, page_down(<uint64_t> start.linux_stack), PAGE_SIZE, 0x01000007)
     show_command(start, proc)
