@@ -368,11 +368,14 @@ cdef void step_over(supervisor_t *self, pid_t pid, uint64_t address) noexcept no
     masked = ptrace(PTRACE_GETSIGMASK, pid, <void *>8, &mask) == 0
     if masked:
         ptrace(PTRACE_SETSIGMASK, pid, <void *>8, &others)
-    if ptrace(PTRACE_SINGLESTEP, pid, NULL, NULL) < 0:
-        return                # killed meanwhile
-    while waitpid(pid, &status, __WALL) < 0:
-        if errno != EINTR:
-            return
+    while True:
+        if ptrace(PTRACE_SINGLESTEP, pid, NULL, NULL) < 0:
+            return            # killed meanwhile
+        while waitpid(pid, &status, __WALL) < 0:
+            if errno != EINTR:
+                return
+        if not WIFSTOPPED(status) or status >> 8 != (PTRACE_EVENT_STOP << 8 | SIGTRAP):
+            break             # else it was told to stop while it met the breakpoint, and stops for that now
     if not WIFSTOPPED(status):
         queue_stop(self, pid, status)
         return

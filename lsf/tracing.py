@@ -268,7 +268,10 @@ class Syscall(Event):
         return self._arguments
 
     def __str__(self) -> str:
-        return f"{self.name}({','.join(values.text(value) for value in self.arguments.values())})"
+        shown = dict(self.arguments)
+        if self.name in ("execve", "fexecve"):
+            shown["envv"] = values.Address(self.args[2])  # as truss: it is long, and has secrets
+        return f"{self.name}({','.join(map(values.text, shown.values()))})"
 
     @property
     def arguments(self) -> dict[str, Any]:
@@ -442,7 +445,9 @@ class Exec(Event):
 
     @property
     def argv(self) -> list[str]:
-        """The program's arguments."""
+        """The program's arguments; none for a Linux program."""
+        if self.linux:
+            return []
         count = int.from_bytes(self._read(self.stack, 8), "little")
         block = self._read(self.stack + 8, 8 * min(count, values.ELEMENTS_MAX))
         return [str(values.string(self._read, word)) for (word,) in struct.iter_unpack("=Q", block[: len(block) // 8 * 8])]
@@ -729,8 +734,9 @@ class Trace(Iterator[Event]):
         if self._session.detached:
             return
         self._session.ended = True
-        self._wait(None)
         self._finalizer()
+        # Whoever was not followed may live on, and hold the streams that are captured.
+        self._wait(None if self._deadline is None else max(0.0, self._deadline - time.monotonic()))
         if not self._begun:
             program = self.args if isinstance(self.args, (str, bytes, os.PathLike)) else next(iter(self.args))
             stderr = self._output[0][1] if self._reader is not None and self._output else None
@@ -741,7 +747,7 @@ class Trace(Iterator[Event]):
             return self._session.popen.wait(timeout)
         self._reader.join(timeout)
         if self._reader.is_alive():
-            raise subprocess.TimeoutExpired(self.args, timeout or 0.0)
+            raise subprocess.TimeoutExpired(self.args, self._timeout or timeout or 0.0)
         return self._session.popen.returncode
 
     def wait(self, timeout: float | None = None) -> int:

@@ -109,7 +109,9 @@ _ARRAYS = (Kind.POLLFD, Kind.IOVEC, Kind.KEVENT, Kind.KEVENT11)
 _NUMBERS = {Kind.INTP: "i", Kind.LONGP: "q", Kind.OFFP: "q", Kind.OID: "i"}
 _TIMES = {Kind.TIMESPEC: 2, Kind.TIMEVAL: 2, Kind.ITIMERVAL: 4, Kind.ITIMERSPEC: 4, Kind.RLIMITP: 2}
 _WORDS_WITHIN = {"mode": Kind.OCT, "handler": Kind.PTR, "filter": Kind.KEVENT_FILTER, "events": Kind.POLL_EVENTS,
-                 "revents": Kind.POLL_EVENTS, "base": Kind.PTR, "signo": Kind.SIGNAL}  # fmt: skip
+                 "revents": Kind.POLL_EVENTS, "base": Kind.PTR, "signo": Kind.SIGNAL, "addr": Kind.PTR,
+                 "start_func": Kind.PTR, "arg": Kind.PTR, "stack_base": Kind.PTR, "tls_base": Kind.PTR,
+                 "udata": Kind.PTR, "name": Kind.PTR, "iov": Kind.PTR, "control": Kind.PTR}  # fmt: skip
 _FLAGS_WITHIN = {Kind.SIGACTION: Kind.SA_FLAGS, Kind.KEVENT: Kind.KEVENT_FLAGS, Kind.KEVENT11: Kind.KEVENT_FLAGS,
                  Kind.MSGHDR: Kind.MSG_FLAGS, Kind.STAT: Kind.FILE_FLAGS, Kind.STAT11: Kind.FILE_FLAGS}  # fmt: skip
 
