@@ -427,7 +427,7 @@ def test_the_child_of_vfork_has_the_parents_registers(trace):
 @pytest.mark.parametrize(
     ("program", "case"),
     [
-        ("contexts", "switch_many"), ("registers", None), ("signals_carried", None), ("threads", None), ("signals", None),
+        ("contexts", "swap"), ("contexts", "registers"), ("registers", None), ("signals_carried", None), ("threads", None), ("signals", None),
         ("proc_fork", "fork"), ("tls", None), ("efault", None),
     ],
 )  # fmt: skip
