@@ -647,7 +647,7 @@ cdef void supervisor_main(pid_t first, int report, bint pinning, int control, in
         error = ENOMEM
     elif control >= 0:
         error = start_observing(&self)
-        options |= PTRACE_O_TRACEEXIT
+        options |= PTRACE_O_TRACEEXIT | PTRACE_O_TRACEVFORKDONE
     if error == 0 and ptrace(PTRACE_SEIZE, first, NULL, <void *>options) < 0:
         error = errno
     write(report, &error, sizeof(error))

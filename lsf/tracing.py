@@ -591,13 +591,15 @@ class _Session:
         """The next event, None at the end of the stream. Raises TimeoutError at the deadline."""
         while True:
             wait = None if deadline is None else max(0.0, deadline - time.monotonic())
+            if self.ended:
+                return None  # closed by another thread
             poll = select.poll()
             poll.register(self.control, select.POLLIN)
             if not poll.poll(None if wait is None else wait * 1000):
                 raise TimeoutError
             try:
                 data = self.control.recv(_EVENT.size + 1)
-            except ConnectionResetError:
+            except OSError:
                 return None
             if not data:
                 return None

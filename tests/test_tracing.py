@@ -793,6 +793,29 @@ def test_two_at_a_time_and_a_child_of_another_kind(trace):
     assert (one.wait(), two.wait(), other.wait(TIMEOUT)) == (0, 0, 3)
 
 
+def test_close_by_another_thread(trace):
+    running = trace("@busy")
+    pids = processes_of(running)
+    closer = threading.Timer(0.3, running.close)
+    closer.start()
+    assert all(event.pid in pids for event in running)
+    closer.join(TIMEOUT)
+    assert running.returncode == -signal.SIGKILL
+    assert_gone(*pids)
+
+
+def test_with_truss(trace, tmp_path):
+    """Both at once: the program writes its own lines, with what the tracer made of its calls."""
+    running = trace("@results", truss=tmp_path / "truss", syscalls=["pwrite", "lseek"])
+    for event in running:
+        if event.kind == "entry" and event.name == "pwrite":
+            event.set_argument("nbyte", 4)
+    assert reported(running)["pwrite"] == 4
+    lines = (tmp_path / "truss").read_text()
+    assert re.search(r'^pwrite\(3,"hell",4,3\)\s+= 4 \(0x4\)$', lines, re.MULTILINE)
+    assert re.search(r"^close\(3\)\s+= 0 \(0x0\)$", lines, re.MULTILINE)
+
+
 def test_streams_are_popens(guest):
     root = harness.root_with("bin/cat", covers="the streams of lsf.trace")
     with lsf.trace(["/bin/cat"], root=str(root), stdin=subprocess.PIPE, stdout=subprocess.PIPE, syscalls=["read"],
