@@ -136,3 +136,13 @@ def test_text_of_bytes():
     assert values.text('a "quoted"\n') == '"a "quoted"\\n"'
     assert values.text({"a": 1, "b": (2, 3)}) == "{ a=1,b={ 2,3 } }"
     assert values.text(None) == "NULL"
+
+
+def test_text_of_signal_sets():
+    def text(bits: int) -> str:
+        mask = memory(bits.to_bytes(16, "little"))
+        return values.text(arguments("sigprocmask", 1, BASE, 0, read=mask)["set"])
+
+    assert text(1 | 1 << 29) == "{ SIGHUP|SIGUSR1 }"
+    assert text((1 << 128) - 1) == "~{ }"
+    assert text((1 << 128) - 1 - (1 << 8)) == "~{ SIGKILL }"

@@ -381,7 +381,10 @@ def text(value: Any, most: int = 32) -> str:
         return _quoted(value, most)
     if isinstance(value, dict):
         return "{ " + ",".join(f"{name}={text(one, most)}" for name, one in value.items()) + " }"
-    if isinstance(value, (frozenset, set)):
+    if isinstance(value, frozenset):
+        if len(value) > 64 and all(isinstance(one, Word) for one in value):
+            missing = [row.name for row in signals.TABLE if row.number not in value]
+            return "~{ " + "|".join(missing) + (" }" if missing else "}")
         return "{ " + "|".join(text(one, most) for one in sorted(value)) + " }"
     if isinstance(value, list):
         return "[ " + ", ".join(text(one, most) for one in value) + " ]"
