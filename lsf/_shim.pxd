@@ -34,7 +34,7 @@ cdef extern from "shim/runtime.h" nogil:
         int (*vdso_clock_gettime)(int, void *) noexcept nogil
         uint64_t break_start, break_end, stack_top, ps_strings
         uint64_t minsigstksz
-        uint32_t ncpu, traced, truss_pids, nosigpipe
+        uint32_t ncpu, traced, tracer, truss_pids, nosigpipe
         lock_t lock_signal, lock_memory, lock_event, lock_thread, lock_truss
         handler_t handlers[129]
         char execpath[4096]
@@ -109,7 +109,7 @@ cdef extern from "shim/runtime.h" nogil:
 
     const uint64_t WINDOW_BASE, WINDOW_SIZE, SIGCODE_BASE, SHIM_END, AREAS_BASE, AREA_STRIDE, AREA_STRUCT
     const uint64_t AREA_SIGSTACK, AREA_SIGSTACK_SIZE, AREA_STACK
-    const int AREA_COUNT, FRAME_SIZE, FREEBSD_ERRNO, RETURN_IN_AREA
+    const int AREA_COUNT, FRAME_SIZE, FREEBSD_ERRNO, RETURN_IN_AREA, TRACE_CALL
     slot_t *slot_at(int index)
     process_t *SHIM
     patches_t *PATCHES
@@ -166,6 +166,7 @@ cdef extern from "shim/runtime.h" nogil:
     char blocking_cancel[1]
     char signal_restorer[1]
     char sigcode[1]
+    char sigcode_traced[1]
     char sigcode_end[1]
     void resume_from(void *linux_frame)
     void enter_guest(uint64_t start, uint64_t stack)

@@ -14,6 +14,9 @@ STATUS_FAILED = 125
 STATUS_NOT_RUNNABLE = 126
 STATUS_NOT_FOUND = 127
 
+#: The sockets of lsf.trace (lsf/tracing.py), which it hands to this process; they make the engine ptrace.
+observer: tuple[int, int] | None = None
+
 
 class LaunchError(Exception):
     """The program was not started. `status` is the exit status that says so."""
@@ -133,14 +136,19 @@ def _supervise(pin: bool) -> object:
         from lsf import _trace
     except ImportError as error:
         raise LaunchError(f"the ptrace engine is not built: {error}") from None
+    control, life = observer or (-1, -1)
     try:
-        _trace.start(pin=pin)
+        _trace.start(pin=pin, control=control, life=life)
     except OSError as error:
         raise LaunchError(f"the ptrace engine cannot trace this process: {error.strerror}") from None
 
+    if observer:
+        os.close(control)
+        os.close(life)
+
     def arm() -> None:
         try:
-            _trace.install_filter()
+            _trace.install_filter(observed=observer is not None)
         except OSError as error:
             raise LaunchError(f"the ptrace engine cannot install its seccomp filter: {error.strerror}") from None
 
@@ -172,7 +180,9 @@ def launch(options: Options, program: str, arguments: list[str], env: dict[str, 
         words.append(f"r={number:x}")
     if options.debug:
         words.append("d=1")
-    if not options.patch:
+    if observer:
+        words.append("T=1")
+    if observer or not options.patch:
         words.append("x=1")
 
     # The supervisor stays outside the root; the filter comes after it, or every mount would be a stop.

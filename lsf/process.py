@@ -84,8 +84,11 @@ class Popen(subprocess.Popen):
             linker = {name: value for name, value in names.items() if name.startswith("LD_")}
             view["setenv"] = {**linker, **(view.get("setenv") or {})}
             options["env"] = {name: value for name, value in names.items() if name not in linker}
-        super().__init__(command(args, **view), **options)
+        super().__init__(self._command(args, view), **options)
         self.args = args
+
+    def _command(self, args: _Argument | Sequence[_Argument], view: dict[str, Any]) -> list[str]:
+        return command(args, **view)
 
 
 def run(

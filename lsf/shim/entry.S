@@ -189,6 +189,34 @@ global patch_call
     call    *%r11
     jmp     translate_return
 
+/* Where a tracer leads a call that it has shown: trace_call(frame, area). It lies outside the regions that rewind, so
+ * that a call is shown once: a signal that comes here is deferred, and the call then waits for nothing. */
+    .org    entry + TRACE_ENTRY_OFFSET
+    mov     %rsp, %gs:AREA_GUEST_RSP
+    mov     %gs:AREA_FRAME, %rsp
+    mov     %rdi, FRAME_RDI(%rsp)
+    mov     %rsi, FRAME_RSI(%rsp)
+    mov     %rdx, FRAME_RDX(%rsp)
+    mov     %r10, FRAME_R10(%rsp)
+    mov     %r8, FRAME_R8(%rsp)
+    mov     %r9, FRAME_R9(%rsp)
+    mov     %eax, %eax
+    mov     %rax, FRAME_NR(%rsp)
+    mov     %rcx, FRAME_RET(%rsp)
+    mov     %gs:AREA_GUEST_RSP, %r11
+    mov     %r11, FRAME_RSP(%rsp)
+    mov     %rbx, FRAME_RBX(%rsp)   /* as under a hook */
+    mov     %rbp, FRAME_RBP(%rsp)
+    mov     %r12, FRAME_R12(%rsp)
+    mov     %r13, FRAME_R13(%rsp)
+    mov     %r14, FRAME_R14(%rsp)
+    mov     %r15, FRAME_R15(%rsp)
+    cld
+    mov     %rsp, %rdi
+    mov     %gs:AREA_SELF, %rsi
+    call    trace_call
+    jmp     translate_return
+
 /* long blocking_syscall(long nr, a, b, c, d, e, f): a Linux call that may block. A signal that arrives before the
  * syscall instruction sends it to blocking_cancel, so that none is lost between the check and the wait. */
     .text
@@ -470,6 +498,13 @@ global sigcode
     jmp     entry
     syscall
 1:  hlt
+/* The same for a traced program: its sigreturn is a call that stops. */
+global sigcode_traced
+    call    *SIGFRAME_HANDLER(%rsp)
+    lea     SIGFRAME_UC(%rsp), %rdi
+    mov     $417, %eax
+    syscall
+    hlt
 global sigcode_end
 
     .section .note.GNU-stack, "", @progbits

@@ -116,6 +116,8 @@ cdef void handover_words(process_t *proc, area_t *area, int target, char *words)
         at = append_word(words, at, b",l=", proc.truss_fd)
         if proc.truss_pids:
             at = append_word(words, at, b",L=", 1)
+    if proc.tracer:
+        at = append_word(words, at, b",T=", proc.tracer)
     at = append_word(words, at, b",m=", area.sigmask[0])
     at = append_word(words, at, b",M=", area.sigmask[1])
     ignored[0] = virtual_ignored(proc)

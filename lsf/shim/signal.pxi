@@ -181,6 +181,8 @@ cdef void apply_disposition(process_t *proc, int signo) noexcept nogil:
         function = <uint64_t> on_signal
     elif function > SIG_IGN or (function == SIG_DFL and is_watched(proc, signo)):
         function = <uint64_t> on_signal
+    elif signo == SIGTRAP and proc.tracer:
+        function = <uint64_t> on_signal     # a single step of a tracer would make Linux forget that it is ignored
     set_linux_handler(linux, function, flags)
 
 
@@ -771,7 +773,7 @@ cdef long push_frame(area_t *area, linux_ucontext *uc, handler_t *handler, int s
     regs.rdx = at + <uint64_t> (<char *> &frame.sf_uc - <char *> &frame)
     regs.rcx = frame.sf_si.si_addr
     regs.rsp = at
-    regs.rip = SIGCODE_BASE
+    regs.rip = <uint64_t> sigcode_traced if area.proc.tracer else <uint64_t> sigcode
     regs.eflags &= ~<uint64_t> (PSL_T | PSL_D)
     return 0
 

@@ -72,6 +72,8 @@ cdef void parse_words(process_t *proc, start_t *start, const char *text) noexcep
             proc.truss_fd = <int> value
         elif key == 110:        # n
             proc.nosigpipe = <uint32_t> value
+        elif key == 84:         # T
+            proc.tracer = <uint32_t> value
         elif key == 76:         # L
             proc.truss_pids = <uint32_t> value
         elif key == 109:        # m
@@ -350,6 +352,8 @@ cdef long load_program(process_t *proc, start_t *start, program_t *program) noex
         truss_start(proc, current_area())
     if proc.debug:
         tell_start(proc, &image, interp_path if has_interp else NULL)
+    if proc.tracer:
+        trace_start(current_area(), &image, &interp, has_interp, stack)
     enter_guest(interp.entry if has_interp else image.entry, stack)
     return 0
 
