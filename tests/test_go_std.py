@@ -17,8 +17,12 @@ import pytest
 from go_std_gaps import GAPS, SOMETIMES
 
 QUICK = ("bufio", "context", "io", "os", "os/exec", "os/signal", "sync", "sync/atomic", "time")
-SLOW = ("bytes", "internal/poll", "io/fs", "net", "net/http", "os/user", "path/filepath", "runtime", "sort", "strings",
-        "syscall", "testing")  # fmt: skip
+SLOW = ("archive/tar", "archive/zip", "bytes", "compress/gzip", "crypto/ecdsa", "crypto/rand", "crypto/sha256", "crypto/tls",
+        "encoding/gob", "encoding/json", "flag", "fmt", "internal/poll", "internal/routebsd", "internal/runtime/atomic",
+        "internal/sync", "internal/synctest", "internal/syscall/unix", "io/fs", "log", "log/slog", "log/syslog", "math/big",
+        "mime/multipart", "net", "net/http", "net/netip", "net/rpc", "net/smtp", "os/user", "path/filepath", "reflect",
+        "regexp", "runtime", "runtime/debug", "runtime/metrics", "runtime/pprof", "runtime/trace", "sort", "strconv",
+        "strings", "syscall", "testing", "testing/fstest", "testing/synctest", "text/template", "unique", "weak")  # fmt: skip
 ON_PTRACE = ("context", "sync")
 FULL = os.environ.get("LSF_TEST_GO_STD", "") == "full"
 TIMEOUT = 280 if FULL else 120
