@@ -34,6 +34,11 @@ cdef long stat_file(int dirfd, uaddr path, uint32_t flags, freebsd_stat *st) noe
     if is_error(result):
         return result
     freebsd_stat_from_statx(st, &sx)
+    if st.st_flags & (FREEBSD_SF_IMMUTABLE | FREEBSD_SF_APPEND):
+        fd = path_descriptor(dirfd, path, flags)
+        if fd >= 0:
+            show_user_flags(<int> fd, st)
+            linux_syscall1(SYS_close, fd)
     return 0
 
 
@@ -50,6 +55,8 @@ cdef long stat_descriptor(int fd, freebsd_stat *st) noexcept nogil:
     if is_error(result):
         return result
     freebsd_stat_from_statx(st, &sx)
+    if st.st_flags & (FREEBSD_SF_IMMUTABLE | FREEBSD_SF_APPEND):
+        show_user_flags(fd, st)
     return 0
 
 
