@@ -115,6 +115,9 @@ cdef void handover_words(process_t *proc, area_t *area, int target, char *words)
         at = append_word(words, at, b",l=", proc.truss_fd)
         if proc.truss_pids:
             at = append_word(words, at, b",L=", 1)
+    if proc.stats_fd >= 0:
+        at = append_word(words, at, b",s=", proc.stats_fd)
+        at = append_word(words, at, b",S=", proc.stats_counted)
     at = append_word(words, at, b",m=", area.sigmask[0])
     at = append_word(words, at, b",M=", area.sigmask[1])
     ignored[0] = virtual_ignored(proc)
@@ -190,6 +193,8 @@ cdef void keep_over_exec(process_t *proc, int target, uint64_t flag) noexcept no
     linux_syscall3(SYS_fcntl, target, 2, flag)
     if proc.truss_fd >= 0:
         linux_syscall3(SYS_fcntl, proc.truss_fd, 2, flag)
+    if proc.stats_fd >= 0:
+        linux_syscall3(SYS_fcntl, proc.stats_fd, 2, flag)
 
 
 cdef uint64_t area_scratch(area_t *area, uint64_t size) noexcept nogil:
@@ -308,7 +313,9 @@ cdef long execute_linux(area_t *area, const char *path, uint64_t *argv, uaddr en
         linux_syscall4(SYS_rt_sigprocmask, 0, <uint64_t> &virtual_mask, <uint64_t> &old, 8)
     truss_before_exec(area)
     umtx_thread_exit(area)
+    stats_uncount(area.proc)
     result = restartable(blocking_syscall(SYS_execve, <uint64_t> path, <uint64_t> argv, envp, 0, 0, 0))
+    stats_count(area.proc)
     if virtual_mask:
         linux_syscall4(SYS_rt_sigprocmask, 1, <uint64_t> &virtual_mask, 0, 8)
     return result

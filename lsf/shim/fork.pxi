@@ -55,6 +55,7 @@ cdef long fork_with(frame_t *frame, area_t *area, uint64_t flags, int *pidfd) no
     if area.deferred:
         return -ERESTARTNOINTR         # a signal came before the fork: it is delivered first
     locks_acquire(proc)
+    stats_expect(proc, 1)
     result = linux_syscall5(SYS_clone, flags, 0, <uint64_t> pidfd, 0, 0)
     if result == 0:
         locks_release(proc)
@@ -72,6 +73,8 @@ cdef long fork_with(frame_t *frame, area_t *area, uint64_t flags, int *pidfd) no
         locks_release(proc)
         if not is_error(result):
             frame.arg[2] = 0
+        else:
+            stats_expect(proc, -1)
     set_linux_mask(area)
     return result
 
@@ -116,6 +119,7 @@ cdef public long vfork_prepare(frame_t *frame, area_t *area) noexcept nogil:
     child.altstack_sp = area.altstack_sp
     child.altstack_size = area.altstack_size
     child.altstack_flags = area.altstack_flags
+    stats_expect(proc, 1)
     return <long> child
 
 
@@ -129,6 +133,7 @@ cdef public void vfork_child(frame_t *parent_frame, area_t *area) noexcept nogil
     area.tid = area.proc.pid
     if area.proc.truss_fd >= 0:
         truss_new_process(area.proc)
+    stats_after_fork(area.proc)
     signal_stack(area)
     arm(area.proc)
     set_linux_mask(area)
@@ -142,6 +147,8 @@ cdef public long vfork_parent(frame_t *frame, area_t *area, area_t *child, long 
     linux_syscall2(SYS_munmap, <uint64_t> child.proc, page_up(sizeof(process_t)))
     atomic_store32(&AREA_STATES[child.index], 0)
     frame.arg[2] = 0
+    if is_error(result):
+        stats_expect(area.proc, -1)
     set_linux_mask(area)
     return result
 
@@ -249,6 +256,7 @@ cdef public long sys_thr_exit(frame_t *frame, area_t *area) noexcept nogil:
 
 cdef public long sys_exit(frame_t *frame, area_t *area) noexcept nogil:
     umtx_thread_exit(area)
+    stats_leave(area)
     linux_syscall1(SYS_exit_group, frame.arg[0] & 0xff)
     return 0
 

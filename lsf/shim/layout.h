@@ -16,6 +16,13 @@
 #define SIGCODE_SIZE 0x1000
 /* The shim's writable data (struct process). */
 #define DATA_BASE 0x6ffff0200000
+/* What --stats counts, shared by all guests of one `lsf` (struct stats); lsf/stats.py reads it. */
+#define STATS_BASE 0x6ffff0400000
+#define STATS_SIZE 0x28000
+#define STATS_PROCESSES 1024
+#define STATS_ROWS 1024
+#define STATS_SITES 1024
+#define STATS_REASONS 8
 /* Per-thread areas, mapped when a thread needs one. */
 #define AREAS_BASE 0x6ffff0800000
 #define AREA_STRIDE 0x20000
@@ -59,6 +66,17 @@
 #define FRAME_R14 112
 #define FRAME_R15 120
 #define FRAME_SIZE 128
+
+/* struct stats. */
+#define STATS_STARTED 8
+#define STATS_OWNER 16
+#define STATS_ENGINE 32
+#define STATS_PATCHED 40
+#define STATS_REFUSED 48
+#define STATS_JUMPED 80
+#define STATS_LIVE 128
+#define STATS_ROW 8192
+#define STATS_SITE 32768
 
 /* struct sigframe of FreeBSD. */
 #define SIGFRAME_HANDLER 0

@@ -15,6 +15,17 @@ cdef enum:
     JUMP_SIZE = 5
     CACHE_LINE = 64
 
+# What became of a site; lsf/stats.py has the words.
+cdef enum:
+    SITE_PATCHED = 0
+    SITE_LEFT = 1               # by wish, or it was patched already
+    SITE_UNKNOWN_PATTERN = 2
+    SITE_SHARED = 3             # its text may be mapped shared
+    SITE_ACROSS_LINES = 4       # the jump would lie across two cache lines
+    SITE_NO_ROOM = 5            # for a trampoline, as near as a jump reaches
+    SITE_NOT_WRITABLE = 6       # or it changed meanwhile
+    SITE_UNREADABLE = 7
+
 
 cdef bint second_trap(process_t *proc, uint64_t rip) noexcept nogil:
     """Count a trap of the site that ends at rip; True once, at the second."""
@@ -181,37 +192,60 @@ cdef bint store_in_text(uint64_t at, uint64_t value) noexcept nogil:
     return seen == was
 
 
-cdef public long patch_site(frame_t *frame, area_t *area) noexcept nogil:
-    """Patch the site of the call in frame if it is one of the known patterns. The call itself is executed again."""
+cdef bint site_is_patched(uint64_t ret) noexcept nogil:
+    """True where the syscall that ends at ret has a jump to a trampoline before it already."""
+    cdef unsigned char code[12]
+    cdef int offset = 0
+    if copyin(ret - 12, code, 12) < 0 or code[10] != 0x0f or code[11] != 0x05:
+        return False
+    if code[7] != 0x49 or code[8] != 0x89 or code[9] != 0xca:
+        offset = 5
+    elif code[0] != 0xe9:
+        offset = 2
+    return code[offset] == 0xe9 and range_is_ours(
+        ret - 12 + <uint64_t> (offset + JUMP_SIZE) + <uint64_t> <int64_t> (<int32_t *> &code[offset + 1])[0], 1)
+
+
+cdef int patch_text(frame_t *frame, area_t *area) noexcept nogil:
+    """Make a jump of the site of the call in frame: SITE_PATCHED, or why it cannot be done."""
     cdef unsigned char code[12]
     cdef unsigned char word[8]
     cdef unsigned char *trampoline
     cdef uint64_t ret = frame.ret, site, at
-    cdef int offset, size = 0
+    cdef int offset, size = 0, outcome = SITE_UNREADABLE
     cdef bint moves_rcx = False
-    if (area.proc.no_patch or range_is_ours(ret, 1) or copyin(ret - 12, code, 12) < 0
-            or may_be_shared(ret - 1)):
-        PATCHES.refused += 1
-        return -ERESTARTNOINTR
+    if area.proc.no_patch or range_is_ours(ret, 1):
+        return SITE_LEFT
+    if copyin(ret - 12, code, 12) < 0:
+        return SITE_UNREADABLE
+    if may_be_shared(ret - 1):
+        return SITE_SHARED
     offset = site_pattern(code, frame.nr, &size, &moves_rcx)
+    if offset < 0:
+        return SITE_LEFT if site_is_patched(ret) else SITE_UNKNOWN_PATTERN
     site = ret - 12 + <uint64_t> offset
-    if offset < 0 or site % CACHE_LINE > CACHE_LINE - JUMP_SIZE:
-        PATCHES.refused += 1
-        return -ERESTARTNOINTR
+    if site % CACHE_LINE > CACHE_LINE - JUMP_SIZE:
+        return SITE_ACROSS_LINES
     at = site
     if at % CACHE_LINE > CACHE_LINE - 8:
         at = (site | (CACHE_LINE - 1)) - 7
     lock_acquire(&PATCHES.lock)
     trampoline = trampoline_near(site)
-    if trampoline == NULL or copyin(at, word, 8) < 0:
-        PATCHES.refused += 1
-    else:
+    if trampoline == NULL:
+        outcome = SITE_NO_ROOM
+    elif copyin(at, word, 8) == 0:
         write_trampoline(trampoline, &code[offset], size, moves_rcx, ret)
         word[site - at] = 0xe9
         (<int32_t *> &word[site - at + 1])[0] = <int32_t> (<int64_t> <uint64_t> trampoline - <int64_t> (site + JUMP_SIZE))
-        if store_in_text(at, (<uint64_t *> word)[0]):
-            PATCHES.patched += 1
-        else:
-            PATCHES.refused += 1
+        outcome = SITE_PATCHED if store_in_text(at, (<uint64_t *> word)[0]) else SITE_NOT_WRITABLE
     lock_release(&PATCHES.lock)
+    return outcome
+
+
+cdef public long patch_site(frame_t *frame, area_t *area) noexcept nogil:
+    """Patch the site of the call in frame if it is one of the known patterns. The call itself is executed again."""
+    cdef int outcome = patch_text(frame, area)
+    atomic_add32(&PATCHES.patched if outcome == SITE_PATCHED else &PATCHES.refused, 1)
+    if area.proc.stats != NULL:
+        stats_site(area, frame.ret, outcome)
     return -ERESTARTNOINTR

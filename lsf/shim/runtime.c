@@ -22,6 +22,17 @@ AT(frame, rsp, FRAME_RSP);
 AT(frame, result, FRAME_RESULT);
 AT(frame, rbx, FRAME_RBX);
 AT(frame, r15, FRAME_R15);
+AT(stats, started, STATS_STARTED);
+AT(stats, owner, STATS_OWNER);
+AT(stats, engine, STATS_ENGINE);
+AT(stats, patched, STATS_PATCHED);
+AT(stats, refused, STATS_REFUSED);
+AT(stats, jumped, STATS_JUMPED);
+AT(stats, live, STATS_LIVE);
+AT(stats, rows, STATS_ROW);
+AT(stats, sites, STATS_SITE);
+_Static_assert(sizeof(struct stats) <= STATS_SIZE && STATS_BASE + STATS_SIZE <= AREAS_BASE, "struct stats");
+_Static_assert(FREEBSD_NSYSCALLS < STATS_ROWS, "struct stats");
 _Static_assert(sizeof(struct frame) == FRAME_SIZE, "struct frame");
 _Static_assert(sizeof(struct area) <= AREA_STRIDE - AREA_STRUCT, "struct area");
 _Static_assert(sizeof(struct process) <= 0x10000, "struct process");
@@ -93,6 +104,7 @@ struct area *hosted_area(void)
         area->altstack_flags = 4;
         hosted_process.image_fd = -1;
         hosted_process.truss_fd = -1;
+        hosted_process.stats_fd = -1;
         hosted_process.osreldate = 1403000;
         hosted_process.ncpu = 1;
     }

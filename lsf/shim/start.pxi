@@ -68,6 +68,10 @@ cdef void parse_words(process_t *proc, start_t *start, const char *text) noexcep
             proc.nosigpipe = <uint32_t> value
         elif key == 76:         # L
             proc.truss_pids = <uint32_t> value
+        elif key == 115:        # s
+            proc.stats_fd = <int> value
+        elif key == 83:         # S
+            proc.stats_counted = <uint32_t> value
         elif key == 109:        # m
             start.mask[0] = value
             start.has_mask = True
@@ -342,6 +346,8 @@ cdef long load_program(process_t *proc, start_t *start, program_t *program) noex
     signals_start(proc, current_area(), start)
     if proc.truss_fd >= 0:
         truss_start(proc, current_area())
+    if proc.stats_fd >= 0:
+        stats_start(proc, current_area())
     if proc.debug:
         tell_start(proc, &image, interp_path if has_interp else NULL)
     enter_guest(interp.entry if has_interp else image.entry, stack)
@@ -452,6 +458,7 @@ cdef public void shim_start(uint64_t *linux_stack) noexcept nogil:
         start.envc += 1
     proc.image_fd = -1
     proc.truss_fd = -1
+    proc.stats_fd = -1
     proc.osreldate = OSRELDATE_DEFAULT
     proc.minsigstksz = 2048
     auxv = <uint64_t *> (start.envp + start.envc + 1)
@@ -548,6 +555,8 @@ cdef void hidden_descriptors(process_t *proc) noexcept nogil:
         proc.image_fd = hide_descriptor(proc.image_fd)
     if proc.truss_fd >= 0:
         proc.truss_fd = hide_descriptor(proc.truss_fd)
+    if proc.stats_fd >= 0:
+        proc.stats_fd = hide_descriptor(proc.stats_fd)
 
 
 cdef int hide_descriptor(int fd) noexcept nogil:
