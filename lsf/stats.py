@@ -9,7 +9,6 @@ from __future__ import annotations
 import fcntl
 import mmap
 import os
-import signal
 import time
 
 from lsf import launch
@@ -96,6 +95,8 @@ def start(text: str) -> int:
 
 def _own(waiting: int, output: int, tell: int, form: str) -> None:
     """The owner's life; returns when it is over, whatever happens."""
+    import signal  # not on the guest's way
+
     signal.pthread_sigmask(signal.SIG_SETMASK, signal.valid_signals())
     kept = sorted((waiting, output, tell))
     for low, high in zip((-1, *kept), (*kept, os.sysconf("SC_OPEN_MAX"))):
