@@ -14,6 +14,7 @@ import pytest
 import lsf as package
 from lsf import launch, process, stats
 
+SHIM = harness.TESTS.parent / "lsf/shim"  # the sources: what is installed has none
 COMMANDS = pytest.mark.engines("sud-cli", "trap-cli", "ptrace")
 
 
@@ -288,7 +289,7 @@ def test_python_options():
 
 
 def test_layout_is_the_shims():
-    text = (Path(package.__file__).parent / "shim/layout.h").read_text()
+    text = (SHIM / "layout.h").read_text()
     numbers = {name: int(value, 0) for name, value in re.findall(r"#define (STATS_\w+) (\w+)", text)}
     ours = {name: value for name, value in vars(stats).items() if name in numbers}
     assert ours == {name: numbers[name] for name in ours}
@@ -296,7 +297,7 @@ def test_layout_is_the_shims():
 
 
 def test_reasons_are_the_shims():
-    text = (Path(package.__file__).parent / "shim/patch.pxi").read_text()
+    text = (SHIM / "patch.pxi").read_text()
     named = {int(value) for value in re.findall(r"^    SITE_[A-Z_]+ = ([2-7])\b", text, re.MULTILINE)}
     assert named == set(stats.REASONS)
 
