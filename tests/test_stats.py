@@ -33,9 +33,9 @@ def spent(summary):
 def counted(lsf, tmp_path):
     """Run a case of tests/guests/stats.c: its summary, which must be there when the guest has ended, and the result."""
 
-    def run(case, *arguments, guest="stats", status=0, env=None, **more):
+    def run(case, *arguments, status=0, env=None, **more):
         output = tmp_path / "stats.json"
-        result = lsf(harness.compile_guest(guest), case, *arguments, env={"LSF_STATS": f"json:{output}", **(env or {})},
+        result = lsf(harness.compile_guest("stats"), case, *arguments, env={"LSF_STATS": f"json:{output}", **(env or {})},
                      **more)  # fmt: skip
         result.check(status=status)
         text = output.read_text()
@@ -109,10 +109,10 @@ def test_threads(counted):
 
 @COMMANDS
 def test_a_call_that_is_made_again_counts_once(counted):
-    """The case reads three times: EINTR, restarted, done."""
-    summary, _ = counted("interrupted", guest="truss")
+    """One read fails with EINTR, one is restarted several times."""
+    summary, _ = counted("interrupted")
     assert row(summary, "read") == (2, 1)
-    assert summary["restarts"] == 1
+    assert summary["restarts"] >= 1
 
 
 @COMMANDS

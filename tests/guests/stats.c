@@ -100,17 +100,47 @@ TEST(orphan)
 /* A child that is killed does not keep the last guest from being the last. */
 TEST(killed)
 {
-	int pid = guest_fork();
+	int ends[2], pid;
+	char c;
 
+	CHECK_EQ(sys(SYS_pipe2, ends, 0), 0);
+	pid = guest_fork();
 	if (pid == 0) {
 		for (int i = 0; i < 20; i++)
 			sys(SYS_getpgrp);
+		sys(SYS_write, ends[1], "x", 1);
 		guest_sleep_ms(60000);
 		guest_exit(0);
 	}
-	guest_sleep_ms(200);
+	CHECK_EQ(sys(SYS_read, ends[0], &c, 1), 1);
 	CHECK_EQ(sys(SYS_kill, pid, SIGKILL), 0);
 	CHECK_EQ(guest_wait(pid), SIGKILL);
+}
+
+static int ends[2];
+static volatile int alarms;
+
+static void
+on_alarm(int signo __attribute__((unused)), siginfo_t *info __attribute__((unused)), void *uc __attribute__((unused)))
+{
+	if (++alarms == 10)
+		sys(SYS_write, ends[1], "x", 1);
+}
+
+/* One read that fails with EINTR, and one that is restarted until the handler brings what is waited for. */
+TEST(interrupted)
+{
+	struct itimerval t = { { 0, 20000 }, { 0, 20000 } };
+	char c;
+
+	CHECK_EQ(sys(SYS_pipe2, ends, 0), 0);
+	alarms = 10;
+	guest_handle(SIGALRM, on_alarm, 0);
+	CHECK_EQ(sys(SYS_setitimer, ITIMER_REAL, &t, NULL), 0);
+	CHECK_ERR(sys(SYS_read, ends[0], &c, 1), EINTR);
+	guest_handle(SIGALRM, on_alarm, SA_RESTART);
+	alarms = 0;
+	CHECK_EQ(sys(SYS_read, ends[0], &c, 1), 1);
 }
 
 HELPER(killed_last)
