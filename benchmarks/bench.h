@@ -1,7 +1,9 @@
 /* What the loops share. Each file of loops is compiled twice: as a FreeBSD program (-DGUEST) and as a Linux one.
  *
- *   PROGRAM NAME COUNT    runs the loop COUNT times and prints the nanoseconds that passed, by CLOCK_MONOTONIC
- *   PROGRAM exit          ends at once: what the loops over exec execute
+ *   PROGRAM NAME CHUNK SAMPLES    runs the loop CHUNK times, SAMPLES times over, and prints the nanoseconds that the median
+ *                                 sample took, by CLOCK_MONOTONIC: a sample is shorter than the time for which a busy machine
+ *                                 lets a process run, so that other load is in few of them
+ *   PROGRAM exit                  ends at once: what the loops over exec execute
  *
  * Freestanding: no libc on either side, so that both run the same instructions around the syscall.
  */
@@ -75,19 +77,38 @@ static inline i64 require(i64 result)
     return result;
 }
 
+enum { SAMPLES_MAX = 4096 };
+static u64 samples[SAMPLES_MAX], samples_wanted;
+
+/* Time samples of what the body does. */
+#define SAMPLE(body)                                                                                                   \
+    for (u64 sample = 0; sample < samples_wanted; sample++) {                                                          \
+        u64 begin = now();                                                                                             \
+        body;                                                                                                          \
+        samples[sample] = now() - begin;                                                                               \
+    }
+
 /* The first call is checked, so that a loop over failing calls is not taken for a fast one. */
 #define LOOP(text, first, body)                                                                                        \
     if (same(name, text)) {                                                                                            \
-        u64 start;                                                                                                     \
         first;                                                                                                         \
-        start = now();                                                                                                 \
-        for (u64 i = 0; i < count; i++)                                                                                \
-            body;                                                                                                      \
-        return now() - start;                                                                                          \
+        SAMPLE(for (u64 i = 0; i < chunk; i++) body)                                                                   \
+        return;                                                                                                        \
     }
 
-/* The loops of the file that includes this: the nanoseconds of the one with this name. */
-static u64 run(const char *name, u64 count);
+/* The loops of the file that includes this: fills `samples` by the one with this name. */
+static void run(const char *name, u64 chunk);
+
+static u64 median(void)
+{
+    for (u64 i = 1; i < samples_wanted; i++) {
+        u64 value = samples[i], at = i;
+        for (; at > 0 && samples[at - 1] > value; at--)
+            samples[at] = samples[at - 1];
+        samples[at] = value;
+    }
+    return samples[samples_wanted / 2];
+}
 
 __attribute__((used)) static void start(i64 *stack)
 {
@@ -98,9 +119,13 @@ __attribute__((used)) static void start(i64 *stack)
     environment = arguments + stack[0] + 1;
     if (stack[0] == 2 && same(arguments[1], "exit"))
         sys_exit(0, 0, 0, 0, 0, 0);
-    if (stack[0] < 3)
+    if (stack[0] < 4)
         sys_exit(2, 0, 0, 0, 0, 0);
-    time = run(arguments[1], parse(arguments[2]));
+    samples_wanted = parse(arguments[3]);
+    if (samples_wanted == 0 || samples_wanted > SAMPLES_MAX)
+        sys_exit(2, 0, 0, 0, 0, 0);
+    run(arguments[1], parse(arguments[2]));
+    time = median();
     digits[at] = '\n';
     do
         digits[--at] = (char) ('0' + time % 10);

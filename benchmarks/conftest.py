@@ -134,16 +134,19 @@ def side_by_side(benchmark):
 
 @pytest.fixture
 def compare(side_by_side, loops, engine_command):
-    """compare(engine, file, loop, count, ...): a loop of loops_FILE.c on an engine beside its native twin."""
+    """compare(engine, file, loop, chunk, samples, ...): a loop of loops_FILE.c on an engine beside its native twin.
 
-    def run(engine: str, file: str, loop: str, count: int, *arguments: str, native_count: int | None = None,
+    The time of a call is that of the median sample, of `chunk` calls each.
+    """
+
+    def run(engine: str, file: str, loop: str, chunk: int, samples: int, *arguments: str, native_chunk: int | None = None,
             patch: bool = True, pinned: bool = False, native_is: str = "the same loop", **info) -> None:  # fmt: skip
-        native_count = native_count or count
         prefix = one_cpu() if pinned else []
-        guest = [*prefix, *engine_command(engine, patch), loops(file, "guest"), loop, str(count), *arguments]
-        native = [*prefix, loops(file, "native"), loop, str(native_count), *arguments]
-        side_by_side(lambda: printed_nanoseconds(guest), lambda: printed_nanoseconds(native), count, engine=engine,
-                     native_is=native_is, native_count=native_count, patched=patch, pinned=pinned, **info)  # fmt: skip
+        words = [str(samples), *arguments]
+        guest = [*prefix, *engine_command(engine, patch), loops(file, "guest"), loop, str(chunk), *words]
+        native = [*prefix, loops(file, "native"), loop, str(native_chunk or chunk), *words]
+        side_by_side(lambda: printed_nanoseconds(guest), lambda: printed_nanoseconds(native), chunk, engine=engine,
+                     native_is=native_is, native_count=native_chunk, patched=patch, pinned=pinned, **info)  # fmt: skip
 
     return run
 

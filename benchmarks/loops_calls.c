@@ -61,12 +61,12 @@ static void handle(void)
         sys_exit(5, 0, 0, 0, 0, 0);
 }
 
-/* The entries of the directory that the third argument names, all of them. */
+/* The entries of the directory that the fourth argument names, all of them. */
 static u64 read_directory(void)
 {
     u64 entries = 0;
     i64 base, got;
-    i64 fd = require(sys_open((i64) arguments[3], DIRECTORY, 0, 0, 0, 0));
+    i64 fd = require(sys_open((i64) arguments[4], DIRECTORY, 0, 0, 0, 0));
     while ((got = require(sys_getdirentries(fd, (i64) buffer, 4096, (i64) &base, 0, 0))) > 0)
         for (i64 at = 0; at < got; entries++)
             at += *(u16 *) ((u8 *) buffer + at + 16);       /* d_reclen, in both systems' entries */
@@ -114,7 +114,7 @@ static void find_vdso(void)
 }
 #endif
 
-static u64 run(const char *name, u64 count)
+static void run(const char *name, u64 chunk)
 {
     i64 zero = require(sys_open((i64) "/dev/zero", 0, 0, 0, 0, 0)), null = require(sys_open((i64) "/dev/null", 1, 0, 0, 0, 0));
 #ifndef GUEST
@@ -138,5 +138,4 @@ static u64 run(const char *name, u64 count)
     LOOP("clock_gettime", require(CLOCK((i64) buffer)), CLOCK((i64) buffer))
     LOOP("refused", , sys_refused(0, 0, 0, 0, 0, 0))
     sys_exit(2, 0, 0, 0, 0, 0);
-    return 0;
 }

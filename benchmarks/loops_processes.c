@@ -155,24 +155,32 @@ static u32 self_number(void)
 }
 #endif
 
+static volatile int enough;
+
 /* On one CPU the yield lets the other thread run into the lock. */
+static void contend_once(u32 self)
+{
+    lock(self);
+    sys_sched_yield(0, 0, 0, 0, 0, 0);
+    unlock(self);
+}
+
 static void contend(void *argument)
 {
     u32 self = self_number();
-    for (u64 i = 0; i < *(u64 *) argument; i++) {
-        lock(self);
-        sys_sched_yield(0, 0, 0, 0, 0, 0);
-        unlock(self);
-    }
+    (void) argument;
+    while (!enough)
+        contend_once(self);
 }
 
-static u64 mutex_contended(u64 count)
+/* The threads take turns, so half of the chunk is the other one's. */
+static void mutex_contended(u64 chunk)
 {
-    u64 start = now(), each = count / 2;
-    thread_start(&one, contend, &each);
-    contend(&each);
+    u32 self = self_number();
+    thread_start(&one, contend, 0);
+    SAMPLE(for (u64 i = 0; i < chunk / 2; i++) contend_once(self))
+    enough = 1;
     thread_join(&one);
-    return now() - start;
 }
 
 /* --- one byte there and one back --- */
@@ -204,10 +212,9 @@ static void reap(void)
         sys_exit(4, 0, 0, 0, 0, 0);
 }
 
-static u64 ping_pong(u64 count, int processes)
+static void ping_pong(u64 chunk, int processes)
 {
     u8 end = 0;
-    u64 start;
     require(sys_pipe2((i64) there, 0, 0, 0, 0, 0));
     require(sys_pipe2((i64) back, 0, 0, 0, 0, 0));
     if (!processes)
@@ -217,16 +224,12 @@ static u64 ping_pong(u64 count, int processes)
         sys_exit(0, 0, 0, 0, 0, 0);
     }
     ping();
-    start = now();
-    for (u64 i = 0; i < count; i++)
-        ping();
-    start = now() - start;
+    SAMPLE(for (u64 i = 0; i < chunk; i++) ping())
     require(sys_write(there[1], (i64) &end, 1, 0, 0, 0));
     if (processes)
         reap();
     else
         thread_join(&one);
-    return start;
 }
 
 /* --- processes --- */
@@ -257,7 +260,7 @@ static void vfork_exec_wait(void)
     reap();
 }
 
-static u64 run(const char *name, u64 count)
+static void run(const char *name, u64 chunk)
 {
     executable = arguments[0];
     LOOP("thread_create_join", thread_create_join(), thread_create_join())
@@ -265,11 +268,11 @@ static u64 run(const char *name, u64 count)
     LOOP("fork_exec_wait", fork_wait(1), fork_wait(1))
     LOOP("vfork_exec_wait", vfork_exec_wait(), vfork_exec_wait())
     if (same(name, "mutex_contended"))
-        return mutex_contended(count);
-    if (same(name, "pipe_threads"))
-        return ping_pong(count, 0);
-    if (same(name, "pipe_processes"))
-        return ping_pong(count, 1);
-    sys_exit(2, 0, 0, 0, 0, 0);
-    return 0;
+        mutex_contended(chunk);
+    else if (same(name, "pipe_threads"))
+        ping_pong(chunk, 0);
+    else if (same(name, "pipe_processes"))
+        ping_pong(chunk, 1);
+    else
+        sys_exit(2, 0, 0, 0, 0, 0);
 }

@@ -40,7 +40,7 @@ def tool(side_by_side, engine, root, tmp_path):
             result.check(stderr=None)
             return taken
 
-        side_by_side(guest, lambda: wall_nanoseconds(native, cwd=root), count, rounds=3, engine=engine, **info)
+        side_by_side(guest, lambda: wall_nanoseconds(native, cwd=root), count, rounds=5, engine=engine, **info)
 
     return measure
 
