@@ -114,9 +114,8 @@ def bars(pyplot, labels: dict[str, list[Row]], title: str) -> str:
 
 def history(pyplot, runs: list[Run], labels: dict[str, list[Row]], title: str) -> str:
     """The ratios of one part over the runs: a small chart for each label."""
-    across = min(_ACROSS, len(labels))
-    down = math.ceil(len(labels) / across)
-    figure, axes = pyplot.subplots(down, across, figsize=(_CHART[0] * across, _CHART[1] * down), layout="constrained",
+    down = math.ceil(len(labels) / _ACROSS)
+    figure, axes = pyplot.subplots(down, _ACROSS, figsize=(_CHART[0] * _ACROSS, _CHART[1] * down), layout="constrained",
                                    squeeze=False)  # fmt: skip
     for axis in axes.flat[len(labels) :]:
         axis.set_axis_off()
@@ -126,8 +125,8 @@ def history(pyplot, runs: list[Run], labels: dict[str, list[Row]], title: str) -
             points = [(n, run.rows[row.name].ratio) for n, run in enumerate(runs) if row.name in run.rows]
             axis.plot(*zip(*points), color=COLOURS.get(row.engine, COLOURS[""]), marker="o", markersize=3, linewidth=1.4)
         axis.set_title(label, fontsize=9, loc="left")
-        axis.set_ylim(bottom=0)
-        axis.margins(y=0.15)
+        axis.set_ylim(0, 1.15 * max(run.rows[row.name].ratio for run in runs for row in rows if row.name in run.rows))
+        axis.locator_params(axis="y", nbins=4)
         shown = sorted({0, len(runs) - 1})
         axis.set_xticks(shown, [names[n] for n in shown], fontsize=7)
         axis.set_xlim(-0.3, len(runs) - 0.7)

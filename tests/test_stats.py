@@ -116,6 +116,18 @@ def test_a_call_that_is_made_again_counts_once(counted):
 
 
 @COMMANDS
+def test_signals_at_full_rate(lsf, tmp_path):
+    """A signal that comes before a call does not end it, counted or not."""
+    output = tmp_path / "stats.json"
+    env = {"LSF_STATS": f"json:{output}"}
+    lsf(harness.compile_guest("signal_storm"), "pass", env=env, timeout=120).check(stdout="ok signal_storm.pass\n")
+    summary = spent(json.loads(output.read_text()))
+    calls, errors = row(summary, "getpid")
+    assert (calls % 50, errors) == (2, 0)
+    assert row(summary, "sigreturn")[0] >= 20000
+
+
+@COMMANDS
 def test_together_with_truss(counted, tmp_path):
     calls = tmp_path / "calls"
     summary, _ = counted("processes", env={"LSF_TRUSS": str(calls)})
