@@ -209,7 +209,8 @@ cdef void stats_site(area_t *area, uint64_t ret, int outcome) noexcept nogil:
     elif site.reason != 0:
         return
     else:
-        site.traps = 1          # the one before this, which is counted when it is executed again
+        # Those before this one, which is counted when it is executed again.
+        site.traps = 1 if area.proc.engine == ENGINE_PTRACE else PATCH_AFTER - 1
         site_name(site, ret)
         site.reason = outcome
     atomic_add32(&stats.refused[outcome], 1)
