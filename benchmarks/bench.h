@@ -3,6 +3,7 @@
  *   PROGRAM NAME CHUNK SAMPLES    runs the loop CHUNK times, SAMPLES times over, and prints the nanoseconds that the median
  *                                 sample took, by CLOCK_MONOTONIC: a sample is shorter than the time for which a busy machine
  *                                 lets a process run, so that other load is in few of them
+ *                                 (further arguments are the loop's: a folder to read, a command to execute)
  *   PROGRAM exit                  ends at once: what the loops over exec execute
  *
  * Freestanding: no libc on either side, so that both run the same instructions around the syscall.
