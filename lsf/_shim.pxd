@@ -25,6 +25,23 @@ cdef extern from "shim/runtime.h" nogil:
     ctypedef struct lock_t "struct lock":
         uint32_t word
 
+    ctypedef struct stats_row_t "struct stats_row":
+        uint64_t calls, errors, nanoseconds
+
+    ctypedef struct stats_site_t "struct stats_site":
+        uint64_t key, traps, offset
+        uint32_t reason
+        char name[96]
+
+    ctypedef struct stats_t "struct stats":
+        uint64_t version, started
+        uint32_t owner, alive, processes, images, engine, no_patch, patched, sites_lost
+        uint32_t refused[8]
+        uint64_t jumped, trapped, restarts
+        uint32_t live[1024]
+        stats_row_t rows[1024]
+        stats_site_t sites[1024]
+
     ctypedef struct process_t "struct process":
         int32_t pid
         uint32_t engine, debug, no_patch, osreldate
@@ -56,6 +73,9 @@ cdef extern from "shim/runtime.h" nogil:
         uint64_t magic, limits, auxv, args, args_size
         uint64_t kept_bits[2]
         uint32_t kept_count
+        stats_t *stats
+        int32_t stats_fd
+        uint32_t stats_counted, stats_image
         kept_t kept[128]
 
     ctypedef struct area_t "struct area":
@@ -90,6 +110,7 @@ cdef extern from "shim/runtime.h" nogil:
         void *truss_call
         void *truss_pieces
         void *truss_starts
+        uint32_t trapped_again
 
     ctypedef struct slot_t "struct slot":
         uint32_t state, mapped
@@ -102,6 +123,8 @@ cdef extern from "shim/runtime.h" nogil:
         uint64_t left_start[32]
         uint64_t left_end[32]
 
+    const uint64_t STATS_BASE, STATS_SIZE
+    const int STATS_PROCESSES, STATS_ROWS, STATS_SITES, STATS_REASONS
     const int PATCH_SITES, PATCH_POOLS, PATCH_LEFT
 
     enum:
@@ -183,6 +206,7 @@ cdef extern from "shim/runtime.h" nogil:
     uint32_t atomic_or32(uint32_t *at, uint32_t bits)
     uint32_t atomic_and32(uint32_t *at, uint32_t bits)
     uint32_t atomic_add32(uint32_t *at, uint32_t value)
+    uint64_t atomic_add64(uint64_t *at, uint64_t value)
     uint64_t atomic_or64(uint64_t *at, uint64_t bits)
     void lock_acquire(lock_t *lock)
     void lock_release(lock_t *lock)

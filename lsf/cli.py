@@ -18,6 +18,7 @@ OPTIONS = {
     "--bind": ("binds", "LSF_BIND", "needs"),
     "--engine": ("engine", "LSF_ENGINE", "needs"),
     "--truss": ("truss", "LSF_TRUSS", "may have"),
+    "--stats": ("stats", "LSF_STATS", "may have"),
     "--osrelease": ("osrelease", "LSF_OSRELEASE", "needs"),
     "--argv0": ("argv0", "LSF_ARGV0", "needs"),
     "--chdir": ("chdir", "LSF_CHDIR", "needs"),
@@ -88,6 +89,8 @@ def options_from_environment(host, options: launch.Options, env: dict[str, str])
                 env.pop(name, None)
         elif variable == "LSF_TRUSS":
             options.truss = None if value in _OFF else "" if value == "1" else value
+        elif variable == "LSF_STATS":
+            options.stats = None if value in _OFF else "" if value == "1" else value
         elif variable == "LSF_BIND":
             options.binds += value.split(",")
         elif variable in ("LSF_DEBUG", "LSF_PATCH", "LSF_ISOLATED"):

@@ -35,6 +35,7 @@ class Options:
         self.binds: list[str] = []
         self.engine = "auto"
         self.truss: str | None = None  # a file's name; "" is standard error
+        self.stats: str | None = None  # [text|json][:file], see lsf/stats.py
         self.osrelease: str | None = None
         self.argv0: str | None = None
         self.chdir: str | None = None
@@ -172,6 +173,13 @@ def launch(options: Options, program: str, arguments: list[str], env: dict[str, 
         output = _open_truss(options.truss)
         os.set_inheritable(output, True)
         words.append(f"l={output:x}")
+    if options.stats is not None:
+        from lsf import stats
+
+        # Before the supervisor, which must not have it as a tracee, and before the view.
+        counters = stats.start(options.stats)
+        os.set_inheritable(counters, True)
+        words.append(f"s={counters:x}")
     if options.root:
         options.root = find_root(options.root)
     if options.osrelease:

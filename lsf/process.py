@@ -14,7 +14,7 @@ _Argument = str | bytes | os.PathLike
 _PARENT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 # -I and -S: the guest's environment says nothing to this Python, and no site-packages are needed.
 _START = f"import sys; sys.path.insert(0, {_PARENT!r}); from lsf import cli; sys.exit(cli.main())"
-_VIEW_OPTIONS = ("root", "isolated", "binds", "engine", "truss", "osrelease", "argv0", "chdir", "patch", "debug", "setenv")
+_VIEW_OPTIONS = ("root", "isolated", "binds", "engine", "truss", "stats", "osrelease", "argv0", "chdir", "patch", "debug", "setenv")
 
 
 def command(
@@ -25,6 +25,7 @@ def command(
     binds: Iterable[str] = (),
     engine: str | None = None,
     truss: bool | _Argument = False,
+    stats: bool | str = False,
     osrelease: str | None = None,
     argv0: str | None = None,
     chdir: _Argument | None = None,
@@ -38,6 +39,7 @@ def command(
     root: the FreeBSD root, a folder or the name of an installed one; None is the host's tree (and LSF_ROOT is honoured).
     isolated: see the root alone. binds: `SRC[:DST][:ro]`, parts of the host to show besides.
     engine: auto, sud, trap or ptrace. truss: write the calls to this file, or True for standard error.
+    stats: count the calls and write a summary at the end: True for text on standard error, or what --stats takes.
     osrelease: the FreeBSD release to show. argv0: the program's argv[0]. chdir: the directory to start in, in the view.
     patch: False leaves the program's text as it is. debug: say more about what LSF does.
     setenv: variables for the program alone, those too whose names begin with LD_.
@@ -56,6 +58,8 @@ def command(
         options.append(f"--engine={engine}")
     if truss is not False:
         options.append("--truss" if truss is True else f"--truss={os.fsdecode(truss)}")
+    if stats is not False:
+        options.append("--stats" if stats is True else f"--stats={stats}")
     options += [name for name, wanted in (("--isolated", isolated), ("--no-patch", not patch), ("--debug", debug)) if wanted]
     for bind in binds:
         options += ["--bind", os.fsdecode(bind)]

@@ -285,6 +285,7 @@ ALLOWED = {"lsf", "lsf.cli", "lsf.launch"}
     [
         (["/p"], set()),
         (["-E", "A=1", "--truss", "--osrelease", "13.5", "env"], set()),
+        (["--stats=json", "/p"], {"lsf.stats", "__future__", "fcntl", "mmap"}),
         (["--engine", "ptrace", "/p"], {"lsf._trace"}),
         (["--root", "/", "/p"], {"lsf.roots", "lsf.view"}),
         (["--root", "/tmp/lsf-import-test", "--isolated", "/p"], {"lsf._namespace", "lsf.roots", "lsf.view"}),

@@ -118,6 +118,9 @@ cdef void handover_words(process_t *proc, area_t *area, int target, char *words)
             at = append_word(words, at, b",L=", 1)
     if proc.tracer:
         at = append_word(words, at, b",T=", proc.tracer)
+    if proc.stats_fd >= 0:
+        at = append_word(words, at, b",s=", proc.stats_fd)
+        at = append_word(words, at, b",S=", proc.stats_counted)
     at = append_word(words, at, b",m=", area.sigmask[0])
     at = append_word(words, at, b",M=", area.sigmask[1])
     ignored[0] = virtual_ignored(proc)
@@ -208,6 +211,8 @@ cdef void keep_over_exec(process_t *proc, int target, uint64_t flag) noexcept no
     linux_syscall3(SYS_fcntl, target, 2, flag)
     if proc.truss_fd >= 0:
         linux_syscall3(SYS_fcntl, proc.truss_fd, 2, flag)
+    if proc.stats_fd >= 0:
+        linux_syscall3(SYS_fcntl, proc.stats_fd, 2, flag)
 
 
 cdef uint64_t area_scratch(area_t *area, uint64_t size) noexcept nogil:
@@ -334,7 +339,9 @@ cdef long execute_linux(area_t *area, const char *path, uint64_t *argv, uaddr en
         linux_syscall3(SYS_fcntl, area.proc.image_fd, 2, 1)         # F_SETFD, FD_CLOEXEC
     truss_before_exec(area)
     umtx_thread_exit(area)
+    stats_uncount(area.proc)
     result = restartable(blocking_syscall(SYS_execve, <uint64_t> path, <uint64_t> argv, envp, 0, 0, 0))
+    stats_count(area.proc)
     if area.proc.image_fd >= 0:
         linux_syscall3(SYS_fcntl, area.proc.image_fd, 2, 0)
     if virtual_mask:

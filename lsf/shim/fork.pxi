@@ -70,6 +70,7 @@ cdef long fork_with(frame_t *frame, area_t *area, uint64_t flags, int *pidfd) no
     alone = is_alone(area)
     if not alone:
         locks_acquire(proc)
+    stats_expect(proc, 1)
     result = linux_syscall5(SYS_clone, flags | CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID, 0, <uint64_t> pidfd,
                             <uint64_t> &area.slot.state, 0)
     if not alone:
@@ -87,7 +88,9 @@ cdef long fork_with(frame_t *frame, area_t *area, uint64_t flags, int *pidfd) no
         after_fork(proc)
         arm(proc)
         frame.arg[2] = 1
-    elif not is_error(result):
+    elif is_error(result):
+        stats_expect(proc, -1)
+    else:
         frame.arg[2] = 0
     set_linux_mask(area)
     return result
@@ -139,6 +142,7 @@ cdef public long vfork_prepare(frame_t *frame, area_t *area) noexcept nogil:
     child.altstack_sp = area.altstack_sp
     child.altstack_size = area.altstack_size
     child.altstack_flags = area.altstack_flags
+    stats_expect(proc, 1)
     return <long> child
 
 
@@ -152,6 +156,7 @@ cdef public void vfork_child(frame_t *parent_frame, area_t *area) noexcept nogil
     area.tid = area.proc.pid
     if area.proc.truss_fd >= 0:
         truss_new_process(area.proc)
+    stats_after_fork(area.proc)
     # The Linux signal stack stays the parent's, which waits and has nothing on it.
     arm(area.proc)
     set_linux_mask(area)
@@ -166,6 +171,8 @@ cdef public long vfork_parent(frame_t *frame, area_t *area, area_t *child, long 
         linux_syscall2(SYS_munmap, <uint64_t> child.proc, page_up(sizeof(process_t)))
     atomic_store32(&child.slot.state, 0)
     frame.arg[2] = 0
+    if is_error(result):
+        stats_expect(area.proc, -1)
     set_linux_mask(area)
     return result
 
@@ -273,6 +280,7 @@ cdef public long sys_thr_exit(frame_t *frame, area_t *area) noexcept nogil:
 
 cdef public long sys_exit(frame_t *frame, area_t *area) noexcept nogil:
     umtx_thread_exit(area)
+    stats_leave(area)
     linux_syscall1(SYS_exit_group, frame.arg[0] & 0xff)
     return 0
 

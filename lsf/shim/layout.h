@@ -32,6 +32,13 @@
 #define AREA_STRIDE 0x20000
 #define AREA_COUNT 8192
 #define AREA_SLOTS_FIRST 64
+/* What --stats counts, shared by all guests of one `lsf` (struct stats); lsf/stats.py reads it. */
+#define STATS_BASE 0x700030400000
+#define STATS_SIZE 0x28000
+#define STATS_PROCESSES 1024
+#define STATS_ROWS 1024
+#define STATS_SITES 1024
+#define STATS_REASONS 8
 #define SHIM_END 0x700030800000
 
 /* An area, from low to high: guard page, Linux signal stack, guard page, shim stack, struct area. Nothing is mapped at a
@@ -74,6 +81,17 @@
 #define FRAME_R14 112
 #define FRAME_R15 120
 #define FRAME_SIZE 128
+
+/* struct stats. */
+#define STATS_STARTED 8
+#define STATS_OWNER 16
+#define STATS_ENGINE 32
+#define STATS_PATCHED 40
+#define STATS_REFUSED 48
+#define STATS_JUMPED 80
+#define STATS_LIVE 128
+#define STATS_ROW 8192
+#define STATS_SITE 32768
 
 /* struct sigframe of FreeBSD. */
 #define SIGFRAME_HANDLER 0

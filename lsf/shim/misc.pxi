@@ -44,7 +44,7 @@ cdef public long sys_syscall(frame_t *frame, area_t *area) noexcept nogil:
 
 cdef bint descriptor_is_hidden(process_t *proc, int fd) noexcept nogil:
     """True for a descriptor of the shim's own, which the guest must not see."""
-    return fd >= 0 and (fd == proc.image_fd or fd == proc.truss_fd or event_hides(proc, fd))
+    return fd >= 0 and (fd == proc.image_fd or fd == proc.truss_fd or fd == proc.stats_fd or event_hides(proc, fd))
 
 
 cdef int next_hidden(process_t *proc, uint32_t fd) noexcept nogil:
@@ -54,12 +54,14 @@ cdef int next_hidden(process_t *proc, uint32_t fd) noexcept nogil:
         found = proc.image_fd
     if proc.truss_fd >= 0 and <uint32_t> proc.truss_fd >= fd and (found < 0 or proc.truss_fd < found):
         found = proc.truss_fd
+    if proc.stats_fd >= 0 and <uint32_t> proc.stats_fd >= fd and (found < 0 or proc.stats_fd < found):
+        found = proc.stats_fd
     return found
 
 
 cdef void move_hidden(process_t *proc, int fd) noexcept nogil:
     """Give the guest the number of a hidden descriptor: it goes on under another, or is given up where there is none
-    (the image is rebuilt when it is needed, truss falls silent)."""
+    (the image is rebuilt when it is needed, truss falls silent, the next program is not counted)."""
     cdef long moved
     if event_hides(proc, fd):
         event_move_hidden(proc, fd)
@@ -74,9 +76,12 @@ cdef void move_hidden(process_t *proc, int fd) noexcept nogil:
         proc.image_fd = <int> moved
     elif fd == proc.truss_fd:
         proc.truss_fd = <int> moved
+    elif fd == proc.stats_fd:
+        proc.stats_fd = <int> moved
 
 
 cdef void after_fork(process_t *proc) noexcept nogil:
     """What each domain has to do in the child of a fork."""
     proc.umtx_shared_waiters = 0
     event_after_fork(proc)
+    stats_after_fork(proc)

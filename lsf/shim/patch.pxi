@@ -24,6 +24,17 @@ cdef enum:
     JUMP_SIZE = 5
     CACHE_LINE = 64
 
+# What became of a site that trapped often enough; lsf/stats.py has the words.
+cdef enum:
+    OUTCOME_PATCHED = 0
+    OUTCOME_NONE = 1            # by wish, or it was patched already
+    OUTCOME_UNKNOWN_PATTERN = 2
+    OUTCOME_LEFT_ALONE = 3      # its text may be mapped shared, or the program writes it
+    OUTCOME_ACROSS_LINES = 4    # the jump would lie across two cache lines
+    OUTCOME_NO_ROOM = 5         # for a trampoline, as near as a jump reaches, or in the table of sites
+    OUTCOME_NOT_WRITABLE = 6    # or it changed meanwhile
+    OUTCOME_UNREADABLE = 7
+
 
 cdef uint64_t *site_entry(uint64_t rip) noexcept nogil:
     """The place in PATCH_TABLE of the site that ends at rip, taken if it had none; NULL where the table is full."""
@@ -36,12 +47,6 @@ cdef uint64_t *site_entry(uint64_t rip) noexcept nogil:
             return &PATCH_TABLE[at]
         at = (at + 1) & (PATCH_SITES - 1)
     return NULL
-
-
-cdef bint site_has_jump(uint64_t rip) noexcept nogil:
-    """True where a jump of ours may stand before the syscall that ends at rip."""
-    cdef unsigned char code[12]
-    return copyin(rip - 12, code, 12) == 0 and (code[0] == 0xe9 or code[2] == 0xe9 or code[5] == 0xe9)
 
 
 cdef bint trapped_enough(process_t *proc, uint64_t rip) noexcept nogil:
@@ -58,7 +63,7 @@ cdef bint trapped_enough(process_t *proc, uint64_t rip) noexcept nogil:
     if count == SITE_REFUSED:
         return False
     if count == SITE_PATCHED:
-        if site_has_jump(rip):
+        if site_is_patched(rip):
             return False            # a call was restarted, or a thread stood between the load and the syscall
         count = 0                   # other code is mapped here now
     count = count + 1 if count + 1 < PATCH_AFTER else <uint64_t> SITE_REFUSED
@@ -289,34 +294,67 @@ cdef bint store_in_text(uint64_t at, uint64_t value) noexcept nogil:
     return seen == was
 
 
-cdef public long patch_site(frame_t *frame, area_t *area) noexcept nogil:
-    """Patch the site of the call in frame if it is one of the known patterns. The call itself is executed again."""
+cdef bint site_is_patched(uint64_t ret) noexcept nogil:
+    """True where the syscall that ends at ret has a jump to a trampoline before it already."""
+    cdef unsigned char code[12]
+    cdef int offset = 0
+    if copyin(ret - 12, code, 12) < 0 or code[10] != 0x0f or code[11] != 0x05:
+        return False
+    if code[7] != 0x49 or code[8] != 0x89 or code[9] != 0xca:
+        offset = 5
+    elif code[0] != 0xe9:
+        offset = 2
+    return code[offset] == 0xe9 and range_is_ours(
+        ret - 12 + <uint64_t> (offset + JUMP_SIZE) + <uint64_t> <int64_t> (<int32_t *> &code[offset + 1])[0], 1)
+
+
+cdef int patch_text(frame_t *frame, area_t *area) noexcept nogil:
+    """Make a jump of the site of the call in frame: OUTCOME_PATCHED, or why it cannot be done. PATCHES.lock is held."""
     cdef unsigned char code[12]
     cdef unsigned char word[8]
-    cdef unsigned char *trampoline = NULL
+    cdef unsigned char *trampoline
     cdef uint64_t *entry
     cdef uint64_t ret = frame.ret, site, at
     cdef int offset, size = 0
     cdef bint moves_rcx = False
     if area.proc.no_patch or range_is_ours(ret, 1):
-        return -ERESTARTNOINTR
+        return OUTCOME_NONE
+    if copyin(ret - 12, code, 12) < 0:
+        return OUTCOME_UNREADABLE
+    if is_left_alone(ret - 12) or is_left_alone(ret - 1):
+        return OUTCOME_LEFT_ALONE
+    offset = site_pattern(code, frame.nr, &size, &moves_rcx)
+    if offset < 0:
+        return OUTCOME_NONE if site_is_patched(ret) else OUTCOME_UNKNOWN_PATTERN
+    site = ret - 12 + <uint64_t> offset
+    if site % CACHE_LINE > CACHE_LINE - JUMP_SIZE:
+        return OUTCOME_ACROSS_LINES
+    at = word_of_site(site)
+    if copyin(at, word, 8) < 0:
+        return OUTCOME_UNREADABLE
+    entry = site_entry(ret)         # a site that has none could not be found again by unpatch_range
+    trampoline = trampoline_near(site) if entry != NULL else NULL
+    if trampoline == NULL:
+        return OUTCOME_NO_ROOM
+    write_trampoline(trampoline, &code[offset], size, moves_rcx, ret)
+    word[site - at] = 0xe9
+    (<int32_t *> &word[site - at + 1])[0] = <int32_t> (<int64_t> <uint64_t> trampoline - <int64_t> (site + JUMP_SIZE))
+    if not store_in_text(at, (<uint64_t *> word)[0]):
+        return OUTCOME_NOT_WRITABLE
+    entry[0] = ret | (<uint64_t> SITE_PATCHED << SITE_STATE_SHIFT)
+    return OUTCOME_PATCHED
+
+
+cdef public long patch_site(frame_t *frame, area_t *area) noexcept nogil:
+    """Patch the site of the call in frame if it is one of the known patterns. The call itself is executed again."""
+    cdef int outcome
     lock_acquire(&PATCHES.lock)
-    PATCHES.refused += 1
-    if copyin(ret - 12, code, 12) == 0 and not is_left_alone(ret - 12) and not is_left_alone(ret - 1):
-        offset = site_pattern(code, frame.nr, &size, &moves_rcx)
-        site = ret - 12 + <uint64_t> offset
-        entry = site_entry(ret)     # a site that has none could not be found again by unpatch_range
-        at = word_of_site(site)
-        if offset >= 0 and site % CACHE_LINE <= CACHE_LINE - JUMP_SIZE and entry != NULL and copyin(at, word, 8) == 0:
-            trampoline = trampoline_near(site)
-        if trampoline != NULL:
-            write_trampoline(trampoline, &code[offset], size, moves_rcx, ret)
-            word[site - at] = 0xe9
-            (<int32_t *> &word[site - at + 1])[0] = <int32_t> (<int64_t> <uint64_t> trampoline
-                                                               - <int64_t> (site + JUMP_SIZE))
-            if store_in_text(at, (<uint64_t *> word)[0]):
-                entry[0] = ret | (<uint64_t> SITE_PATCHED << SITE_STATE_SHIFT)
-                PATCHES.refused -= 1
-                PATCHES.patched += 1
+    outcome = patch_text(frame, area)
+    if outcome == OUTCOME_PATCHED:
+        PATCHES.patched += 1
+    elif outcome != OUTCOME_NONE:
+        PATCHES.refused += 1
     lock_release(&PATCHES.lock)
+    if area.proc.stats != NULL:
+        stats_site(area, frame.ret, outcome)
     return -ERESTARTNOINTR

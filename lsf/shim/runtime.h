@@ -72,6 +72,7 @@ struct area {
     int64_t directory_next;     /* dir.pxi's: where the directory that this thread read last goes on, */
     int32_t directory_fd;       /* its descriptor, */
     uint32_t directory_changes; /* and proc->directory_changes then */
+    uint32_t trapped_again;     /* stats.pxi's: the call that comes next trapped already, and then its site was patched */
 };
 
 struct handler {
@@ -140,6 +141,10 @@ struct process {
     uint32_t files_shared;      /* rfork: another process has the same descriptors */
     uint64_t vfork_spare;       /* memory for the copy that a vfork makes; 0: none kept */
     uint64_t mount_cache;       /* mount.pxi's, a mapping of its own; 0: none yet */
+    struct stats *stats;        /* stats.pxi's: NULL where nothing is counted */
+    int32_t stats_fd;           /* hidden: the memory of stats, -1 when there is none */
+    uint32_t stats_counted;     /* this process is among stats->alive */
+    uint32_t stats_image;       /* the number of this image among all that were executed */
     uint64_t xstate_size, xstate_features;  /* of the vector state in a signal frame; 0: not known yet */
     uint64_t unknown_reported[10];
     char execpath[4096];
@@ -158,6 +163,35 @@ struct patches {
     uint32_t patched, refused;
     uint64_t pool_start[PATCH_POOLS], pool_used[PATCH_POOLS];
     uint64_t left_start[PATCH_LEFT], left_end[PATCH_LEFT];  /* ranges in which nothing is patched */
+};
+
+/* What --stats counts. The guests of one `lsf` share it; only grows, by atomic additions. */
+struct stats_row {
+    uint64_t calls, errors, nanoseconds;
+};
+struct stats_site {             /* a syscall site that could not be patched */
+    uint64_t key;               /* the address after its syscall, and the image's number in the upper 16 bits; 0: free */
+    uint64_t traps;
+    uint64_t offset;            /* of the instruction in the file */
+    uint32_t reason, pad;
+    char name[96];              /* the file's path, its end where it is longer */
+};
+struct stats {
+    uint64_t version;
+    uint64_t started;           /* nanoseconds of CLOCK_MONOTONIC, as all times here */
+    uint32_t owner;             /* the process that waits to print */
+    uint32_t alive;             /* processes that are guests now; those killed count until somebody looks */
+    uint32_t processes, images;
+    uint32_t engine, no_patch;
+    uint32_t patched, sites_lost;
+    uint32_t refused[STATS_REASONS];
+    uint64_t jumped, trapped;   /* calls by the way that they came */
+    uint64_t restarts;
+    uint8_t pad[STATS_LIVE - 104];
+    uint32_t live[STATS_PROCESSES];     /* their process ids */
+    uint8_t pad1[STATS_ROW - STATS_LIVE - 4 * STATS_PROCESSES];
+    struct stats_row rows[STATS_ROWS];  /* by number; the last is for numbers that no FreeBSD has */
+    struct stats_site sites[STATS_SITES];
 };
 
 #define LSF_HIDDEN __attribute__((visibility("hidden")))
@@ -289,6 +323,7 @@ static inline void atomic_store32(uint32_t *at, uint32_t value) { __atomic_store
 static inline uint32_t atomic_or32(uint32_t *at, uint32_t bits) { return __atomic_fetch_or(at, bits, __ATOMIC_SEQ_CST); }
 static inline uint32_t atomic_and32(uint32_t *at, uint32_t bits) { return __atomic_fetch_and(at, bits, __ATOMIC_SEQ_CST); }
 static inline uint32_t atomic_add32(uint32_t *at, uint32_t value) { return __atomic_fetch_add(at, value, __ATOMIC_SEQ_CST); }
+static inline uint64_t atomic_add64(uint64_t *at, uint64_t value) { return __atomic_fetch_add(at, value, __ATOMIC_SEQ_CST); }
 static inline uint64_t atomic_or64(uint64_t *at, uint64_t bits) { return __atomic_fetch_or(at, bits, __ATOMIC_SEQ_CST); }
 
 /* A futex mutex (0 free, 1 taken, 2 taken and waited for). */

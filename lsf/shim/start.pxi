@@ -76,6 +76,10 @@ cdef void parse_words(process_t *proc, start_t *start, const char *text) noexcep
             proc.tracer = <uint32_t> value
         elif key == 76:         # L
             proc.truss_pids = <uint32_t> value
+        elif key == 115:        # s
+            proc.stats_fd = <int> value
+        elif key == 83:         # S
+            proc.stats_counted = <uint32_t> value
         elif key == 109:        # m
             start.mask[0] = value
             start.has_mask = True
@@ -350,6 +354,8 @@ cdef long load_program(process_t *proc, start_t *start, program_t *program) noex
     signals_start(proc, current_area(), start)
     if proc.truss_fd >= 0:
         truss_start(proc, current_area())
+    if proc.stats_fd >= 0:
+        stats_start(proc, current_area())
     if proc.debug:
         tell_start(proc, &image, interp_path if has_interp else NULL)
     if proc.tracer:
@@ -461,6 +467,7 @@ cdef public void shim_start(uint64_t *linux_stack) noexcept nogil:
         start.envc += 1
     proc.image_fd = IMAGE_UNKNOWN
     proc.truss_fd = -1
+    proc.stats_fd = -1
     proc.osreldate = OSRELDATE_DEFAULT
     proc.minsigstksz = 2048
     auxv = <uint64_t *> (start.envp + start.envc + 1)
@@ -555,6 +562,8 @@ cdef void hidden_descriptors(process_t *proc) noexcept nogil:
     """Move the output of truss out of the guest's way."""
     if proc.truss_fd >= 0:
         proc.truss_fd = hide_descriptor(proc.truss_fd, True)
+    if proc.stats_fd >= 0:
+        proc.stats_fd = hide_descriptor(proc.stats_fd, True)
 
 
 cdef int hide_descriptor(int fd, bint close_on_exec) noexcept nogil:
