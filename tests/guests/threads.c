@@ -294,12 +294,15 @@ suspended(void *argument)
 TEST(suspend_and_wake)
 {
 	struct guest_thread t;
-	static volatile long result[3];
+	static volatile long result[3] = { 1, 1, 1 };
 
 	guest_thread_start(&t, suspended, (void *)result);
-	guest_sleep_ms(60);
-	CHECK_EQ(sys(SYS_thr_wake, t.id), 0);
+	while (result[0] == 1)
+		guest_sleep_ms(5);
 	guest_sleep_ms(20);
+	CHECK_EQ(sys(SYS_thr_wake, t.id), 0);
+	while (result[1] == 1)
+		guest_sleep_ms(5);
 	CHECK_EQ(sys(SYS_thr_wake, t.id), 0);
 	gate = 1;
 	guest_thread_join(&t);
