@@ -43,7 +43,7 @@ def test_fixture_of_the_documentation(tmp_path):
     (tmp_path / "test_example.py").write_text(
         block.replace('"./build/freebsd/prog", "--version").stdout == "prog 1.0\\n"', f'"{PROGRAM}", "time", "1").stdout')
     )
-    env = {**os.environ, "PYTHONPATH": str(harness.TESTS.parent)}
+    env = {**os.environ, "PYTHONPATH": str(harness.PACKAGE_PARENT)}
     for root, outcome in (("", "1 skipped"), ("/", "1 passed")):
         done = subprocess.run([sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(tmp_path)],
                               env={**env, "LSF_ROOT": root}, capture_output=True, text=True, timeout=60, check=False)  # fmt: skip
@@ -53,7 +53,7 @@ def test_fixture_of_the_documentation(tmp_path):
 def test_import_is_cheap():
     """The start of every `lsf` imports the package; the API comes when it is asked for."""
     code = "import sys, lsf; assert 'subprocess' not in sys.modules; lsf.run; assert 'subprocess' in sys.modules"
-    subprocess.run([sys.executable, "-S", "-c", code], env={"PYTHONPATH": str(harness.TESTS.parent)}, check=True, timeout=20)
+    subprocess.run([sys.executable, "-S", "-c", code], env={"PYTHONPATH": str(harness.PACKAGE_PARENT)}, check=True, timeout=20)
     assert {"run", "Popen", "command"} <= set(dir(lsf))
     with pytest.raises(AttributeError):
         _ = lsf.nonsense
