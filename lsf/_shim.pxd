@@ -41,6 +41,7 @@ cdef extern from "shim/runtime.h" nogil:
         uint64_t unknown_reported[10]
         void *events
         void *threads
+        void *lookup
         uint32_t umtx_shared_waiters
         int64_t umtx_min_timeout
         uint32_t directory_changes

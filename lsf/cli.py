@@ -15,6 +15,7 @@ from lsf import launch
 OPTIONS = {
     "--root": ("root", "LSF_ROOT", "needs"),
     "--isolated": ("isolated", "LSF_ISOLATED", "no"),
+    "--view": ("view", "LSF_VIEW", "needs"),
     "--bind": ("binds", "LSF_BIND", "needs"),
     "--engine": ("engine", "LSF_ENGINE", "needs"),
     "--truss": ("truss", "LSF_TRUSS", "may have"),
@@ -165,6 +166,8 @@ def run(arguments: list[str]) -> int:
             return 0
         if options.engine not in launch.ENGINES:
             raise UsageError(f"--engine {options.engine}: not one of {', '.join(launch.ENGINES)}")
+        if options.view not in launch.VIEWS:
+            raise UsageError(f"--view {options.view}: not one of {', '.join(launch.VIEWS)}")
         _restore_signals()
         launch.launch(options, program, rest, env)
         raise AssertionError("not reached")

@@ -8,6 +8,7 @@ import os
 import stat
 
 ENGINES = {"auto": 0, "sud": 1, "trap": 2, "ptrace": 3}
+VIEWS = ("auto", "namespace", "chroot", "lookup")
 DEFAULT_PATH = "/sbin:/bin:/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin"
 
 STATUS_FAILED = 125
@@ -29,6 +30,7 @@ class Options:
     def __init__(self) -> None:
         self.root: str | None = None  # a folder, or a root's name
         self.isolated = False
+        self.view = "auto"  # one of VIEWS: by what means a root is shown
         self.binds: list[str] = []
         self.engine = "auto"
         self.truss: str | None = None  # a file's name; "" is standard error
@@ -104,18 +106,22 @@ def root_osreldate(root: str) -> int | None:
         return None
 
 
-def enter_view(options: Options) -> None:
-    """See the files that the options say: the host's own where they say nothing."""
+def enter_view(options: Options) -> list[tuple[str, str]] | None:
+    """See the files that the options say: the host's own where they say nothing.
+
+    Returns None where this process sees them now, or the rules of a view by look-up (lsf/lookup.py).
+    """
     if options.root:
         from lsf import view
 
-        view.enter(options.root, options.isolated, tuple(options.binds), options.debug)
-    elif options.isolated:
+        return view.enter(options.root, options.isolated, tuple(options.binds), options.debug, options.view)
+    if options.isolated:
         raise LaunchError("--isolated needs --root")
-    elif options.binds:
+    if options.binds:
         from lsf import view
 
-        view.bind_on_host([view.Bind(text) for text in options.binds])
+        return view.bind_on_host([view.Bind(text) for text in options.binds], options.debug, options.view)
+    return None
 
 
 def _open_truss(name: str) -> int:
@@ -177,17 +183,27 @@ def launch(options: Options, program: str, arguments: list[str], env: dict[str, 
 
     # The supervisor stays outside the root; the filter comes after it, or every mount would be a stop.
     arm = _supervise(pin=True) if options.engine == "ptrace" else None
-    enter_view(options)
-    if options.chdir is not None:
-        try:
-            os.chdir(options.chdir)
-        except OSError as error:
-            raise LaunchError(f"--chdir {options.chdir}: {error.strerror}") from None
-    path = find_program(program, env.get("PATH"))
+    rules = enter_view(options)
+    front = []
+    if rules is not None:
+        # The shim knows what the paths mean: it finds the directory and the program.
+        path = program
+        words += [f"V={len(rules):x}", "s=1"]
+        front = [text for rule in rules for text in rule]
+        if options.chdir is not None:
+            words.append("c=1")
+            front.append(options.chdir)
+    else:
+        if options.chdir is not None:
+            try:
+                os.chdir(options.chdir)
+            except OSError as error:
+                raise LaunchError(f"--chdir {options.chdir}: {error.strerror}") from None
+        path = find_program(program, env.get("PATH"))
     argv0 = program if options.argv0 is None else options.argv0
     if arm is not None:
         arm()
     try:
-        os.execve(image, ["lsf-handover", ",".join(words), path, argv0, *arguments], env)
+        os.execve(image, ["lsf-handover", ",".join(words), path, *front, argv0, *arguments], env)
     except OSError as error:
         raise LaunchError(f"{program}: {error.strerror}", STATUS_NOT_RUNNABLE) from None

@@ -23,6 +23,8 @@ cdef struct start_t:
     char *path                  # the program as the caller named it
     int target_fd               # opened already, or -1
     bint search                 # look the program up in PATH
+    bint has_directory          # the last of the rules is followed by the directory to start in
+    uint64_t rules              # how many rules of a view by look-up there are
     uint64_t random
     uint64_t vdso
     bint has_mask
@@ -86,6 +88,12 @@ cdef void parse_words(process_t *proc, start_t *start, const char *text) noexcep
             proc.filter_installed = <uint32_t> value
         elif key == 114:        # r
             proc.osreldate = <uint32_t> value
+        elif key == 86:         # V
+            start.rules = value
+        elif key == 115:        # s
+            start.search = value != 0
+        elif key == 99:         # c
+            start.has_directory = value != 0
         elif key == 120:        # x
             proc.no_patch = <uint32_t> value
         if text[0] == 44:
@@ -340,6 +348,7 @@ cdef long load_program(process_t *proc, start_t *start, program_t *program) noex
     stack = build_stack(proc, <uint64_t> start.linux_stack, start.argc, start.argv, start.envc, start.envp,
                         program, &image, &interp, has_interp)
     signals_start(proc, current_area(), start)
+    lookup_arm(proc, current_area())
     if proc.truss_fd >= 0:
         truss_start(proc, current_area())
     if proc.debug:
@@ -486,6 +495,8 @@ cdef public void shim_start(uint64_t *linux_stack) noexcept nogil:
         parse_words(proc, &start, argv[1])
         start.path = argv[2]
         skip = 3
+        if start.rules:
+            skip += take_view(proc, &start, argv + 3, argc - 3)
     elif binfmt:
         # [interpreter, path, argv0 (with flag P), arguments]; without P the path is argv[0] too.
         if argc < 2:
@@ -509,6 +520,30 @@ cdef public void shim_start(uint64_t *linux_stack) noexcept nogil:
     if result == -ENOENT:
         die(EXIT_NOT_FOUND, start.path, error_text(result))
     die(EXIT_NOT_RUNNABLE, start.path, error_text(result))
+
+
+cdef uint64_t take_view(process_t *proc, start_t *start, char **argv, uint64_t argc) noexcept nogil:
+    """The rules of a view by look-up, and the directory to start in if one is given: how many arguments they are."""
+    cdef uint64_t count = 2 * start.rules
+    cdef char host[LOOKUP_PATH]
+    cdef const char *directory
+    cdef const char *place
+    cdef long result
+    if start.rules > LOOKUP_RULES or count + start.has_directory > argc or not lookup_begin(proc, argv, start.rules):
+        die(EXIT_LSF, b"the rules of the view are damaged, or there is no memory for them", NULL)
+    if not start.has_directory:
+        return count
+    directory = argv[count]
+    place = directory
+    result = lookup_path(proc, AT_FDCWD, <uint64_t> directory, True, host)
+    if result > 0:
+        place = host
+    if result >= 0:
+        result = linux_syscall1(SYS_chdir, <uint64_t> place)
+    if is_error(result):
+        complain(b"--chdir ", directory, b": ", error_text(result))
+        linux_syscall1(SYS_exit_group, EXIT_LSF)
+    return count + 1
 
 
 cdef void launcher_environment(process_t *proc, start_t *start) noexcept nogil:
