@@ -170,6 +170,15 @@ cdef void lookup_up(lookup_walk_t *walk) noexcept nogil:
     walk.guest[walk.length] = 0
 
 
+cdef bint lookup_leads_on(lookup_t *view, lookup_walk_t *walk) noexcept nogil:
+    """True where a rule names something below what is found."""
+    cdef uint64_t i
+    for i in range(view.count):
+        if is_under(view.rules[i].guest, walk.guest, walk.length):
+            return True
+    return False
+
+
 cdef long lookup_walk(lookup_t *view, lookup_walk_t *walk, bint follow, char *host) noexcept nogil:
     """Walk what is left: 1 with Linux's path in `host`, 2 where a link or a .. was met on the way, or a negative errno.
 
@@ -223,6 +232,8 @@ cdef long lookup_walk(lookup_t *view, lookup_walk_t *walk, bint follow, char *ho
         got = linux_syscall3(SYS_readlink, <uint64_t> host, <uint64_t> walk.link, LOOKUP_PATH - 1)
         if got == -EINVAL:
             continue                            # it is there, and no link
+        if got == -ENOENT and not last and lookup_leads_on(view, walk):
+            continue                            # on the way to a bind that has no place in the root
         if is_error(got):
             as_it_is = True
             break
