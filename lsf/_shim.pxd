@@ -42,6 +42,7 @@ cdef extern from "shim/runtime.h" nogil:
         void *events
         void *threads
         void *lookup
+        uint32_t fakeroot
         uint32_t umtx_shared_waiters
         int64_t umtx_min_timeout
         uint32_t directory_changes

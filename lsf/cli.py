@@ -15,6 +15,7 @@ from lsf import launch
 OPTIONS = {
     "--root": ("root", "LSF_ROOT", "needs"),
     "--isolated": ("isolated", "LSF_ISOLATED", "no"),
+    "--fakeroot": ("fakeroot", "LSF_FAKEROOT", "no"),
     "--view": ("view", "LSF_VIEW", "needs"),
     "--bind": ("binds", "LSF_BIND", "needs"),
     "--engine": ("engine", "LSF_ENGINE", "needs"),
@@ -91,7 +92,7 @@ def options_from_environment(host, options: launch.Options, env: dict[str, str])
             options.truss = None if value in _OFF else "" if value == "1" else value
         elif variable == "LSF_BIND":
             options.binds += value.split(",")
-        elif variable in ("LSF_DEBUG", "LSF_PATCH", "LSF_ISOLATED"):
+        elif variable in ("LSF_DEBUG", "LSF_PATCH", "LSF_ISOLATED", "LSF_FAKEROOT"):
             setattr(options, attribute, value not in _OFF)
         else:
             setattr(options, attribute, value)

@@ -30,6 +30,7 @@ class Options:
     def __init__(self) -> None:
         self.root: str | None = None  # a folder, or a root's name
         self.isolated = False
+        self.fakeroot = False
         self.view = "auto"  # one of VIEWS: by what means a root is shown
         self.binds: list[str] = []
         self.engine = "auto"
@@ -111,6 +112,10 @@ def enter_view(options: Options) -> list[tuple[str, str]] | None:
 
     Returns None where this process sees them now, or the rules of a view by look-up (lsf/lookup.py).
     """
+    if options.fakeroot:
+        from lsf import view
+
+        view.become_root()
     if options.root:
         from lsf import view
 
@@ -178,6 +183,8 @@ def launch(options: Options, program: str, arguments: list[str], env: dict[str, 
         words.append(f"r={number:x}")
     if options.debug:
         words.append("d=1")
+    if options.fakeroot:
+        words.append("F=1")
     if not options.patch:
         words.append("x=1")
 

@@ -7,6 +7,7 @@ Runs a FreeBSD program. Options end at the program.
 
   --root DIR|NAME    run in this FreeBSD root: its system folders, the host's files           LSF_ROOT
   --isolated         show the root alone, and what --bind adds                             LSF_ISOLATED=1
+  --fakeroot         show the user as root, and pretend to give files away                  LSF_FAKEROOT=1
   --view NAME        by what means: auto, namespace, chroot or lookup (default: auto)            LSF_VIEW
   --bind SRC[:DST][:ro]   show SRC of the host as DST in the view               LSF_BIND=A:/x,B:/y:ro
   --engine NAME      how system calls reach LSF: auto, sud, trap or ptrace (default: auto)     LSF_ENGINE

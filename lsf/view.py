@@ -213,6 +213,8 @@ def _own_namespaces(namespace) -> None:
     if os.geteuid() == 0:
         try:
             namespace.unshare_mounts()
+            if _own_user_namespace and _can_have_binfmt():
+                _register(namespace)
             return
         except PermissionError:
             pass  # a container's root without CAP_SYS_ADMIN is as a user
@@ -230,6 +232,27 @@ def _own_namespaces(namespace) -> None:
     _register(namespace)
     namespace.unshare_user(uid, gid)
     namespace.unshare_mounts()
+
+
+_own_user_namespace = False  # this process is the root of one
+
+
+def become_root() -> None:
+    """Show this process's user as root, in a user namespace where it is not root already. Raises LaunchError."""
+    global _own_user_namespace
+    if os.geteuid() == 0:
+        return
+    try:
+        from lsf import _namespace
+
+        if _setting("kernel/apparmor_restrict_unprivileged_userns") == "1":
+            _try_in_child(_namespace)
+        _namespace.unshare_user(0, 0)
+        _own_user_namespace = True
+    except (ImportError, OSError) as error:
+        raise launch.LaunchError(
+            f"--fakeroot: needs user namespaces, which are not allowed here ({error}): {_remedy()}"
+        ) from None
 
 
 def _try_in_child(namespace) -> None:

@@ -379,37 +379,6 @@ def test_local_sockets(lsf, way):
 # ---------------------------------------------------------------- where nothing else is allowed
 
 
-def without_rights(uid: int = 1000):
-    """A child's state in which it may make no namespace, mount nothing, and not chroot: an ordinary user's in a container.
-
-    In a user namespace that allows no other one below, without capabilities and without a way to get any.
-    """
-
-    def prepare() -> None:
-        libc = ctypes.CDLL(None, use_errno=True)
-        outer = os.getuid(), os.getgid()
-        if libc.unshare(0x10000000) != 0:  # CLONE_NEWUSER
-            os._exit(99)
-        for name, text in (("setgroups", "deny"), ("uid_map", f"{uid} {outer[0]} 1"), ("gid_map", f"{uid} {outer[1]} 1")):
-            Path(f"/proc/self/{name}").write_text(text)
-        Path("/proc/sys/user/max_user_namespaces").write_text("0")
-        header, data = (ctypes.c_uint32 * 2)(0x20080522, 0), (ctypes.c_uint32 * 6)()
-        for capability in range(41):
-            libc.prctl(24, capability, 0, 0, 0)  # PR_CAPBSET_DROP
-        if libc.capset(header, data) != 0 or libc.prctl(38, 1, 0, 0, 0) != 0:
-            os._exit(98)
-
-    return prepare
-
-
-def locked_in(command: list[str], env: dict[str, str], cwd: Path, uid: int = 1000) -> subprocess.CompletedProcess:
-    done = subprocess.run(command, env=env, cwd=cwd, preexec_fn=without_rights(uid), capture_output=True, text=True,  # noqa: PLW1509
-                          timeout=60, check=False)  # fmt: skip
-    if done.returncode == 99:
-        harness.not_covered("a user without any right", "user namespaces are not allowed here, so that none can be made without")
-    return done
-
-
 @pytest.mark.engines("sud-cli", "ptrace")
 @pytest.mark.parametrize("uid", [1000, 0], ids=["a user", "a container's root"])
 @pytest.mark.parametrize("isolated", [False, True], ids=["merged", "isolated"])
@@ -418,7 +387,7 @@ def test_the_last_way_is_taken_by_itself(lsf, own_root, uid, isolated):
     env = lsf.environment({"PATH": "/bin"})
     command = lsf.command("sh", "-c", "pwd; cat /data/text; cd /usr/libdata; pwd; tool x; ls -l /data | sed 's/.*-> //'",
                           options=options)  # fmt: skip
-    done = locked_in(command, {**env, "PATH": "/bin:/usr/bin"}, lsf.cwd, uid)
+    done = harness.run_as_user(command, {**env, "PATH": "/bin:/usr/bin"}, lsf.cwd, uid)
     start = "/" if isolated else str(lsf.cwd)
     assert done.stdout == f"{start}\nfrom the root\n/usr/libdata\ntool /usr/bin/tool x\n/usr/libdata\n", done.stderr
     assert done.returncode == 0
@@ -435,9 +404,9 @@ def test_binds_by_rules(lsf, own_root, tmp_path):
     bind = ["--bind", f"{lsf.cwd}/mine:/usr/local/deep"]
     for more in (["--root", str(own_root)], ["--root", str(own_root), "--isolated"]):
         command = lsf.command("/bin/sh", "-c", script, options=[*more, *bind])
-        done = locked_in(command, lsf.environment({"PATH": "/bin"}), lsf.cwd)
+        done = harness.run_as_user(command, lsf.environment({"PATH": "/bin"}), lsf.cwd)
         assert (done.stdout, done.stderr) == ("bound\n/usr/local/deep\nbound\n", "")
-    done = locked_in(lsf.command("/bin/sh", options=["--root", str(own_root), "--bind", f"{lsf.cwd}:/x:ro"]),
+    done = harness.run_as_user(lsf.command("/bin/sh", options=["--root", str(own_root), "--bind", f"{lsf.cwd}:/x:ro"]),
                      lsf.environment({}), lsf.cwd)  # fmt: skip
     assert (done.returncode, done.stdout) == (125, "")
     assert done.stderr.startswith(f"lsf: --bind {lsf.cwd}:/x:ro: ")
@@ -462,7 +431,7 @@ def test_statuses(lsf, own_root):
 def test_a_way_that_is_asked_for_and_not_allowed(way, tmp_path):
     (tmp_path / "usr").mkdir()
     command = [sys.executable, "-m", "lsf.cli", "--view", way, "--root", str(tmp_path), "/bin/x"]
-    done = locked_in(command, {"PYTHONPATH": str(harness.PACKAGE_PARENT)}, tmp_path)
+    done = harness.run_as_user(command, {"PYTHONPATH": str(harness.PACKAGE_PARENT)}, tmp_path)
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (125, "", 1)
     assert str(tmp_path) in done.stderr
     assert ("user namespaces" if way == "namespace" else "CAP_SYS_CHROOT") in done.stderr

@@ -140,6 +140,8 @@ cdef void handover_words(process_t *proc, area_t *area, int target, char *words)
         at = append_word(words, at, b",n=", 1)
     if proc.no_patch:
         at = append_word(words, at, b",x=", proc.no_patch)
+    if proc.fakeroot:
+        at = append_word(words, at, b",F=", 1)
     if proc.lookup != NULL:
         at = append_word(words, at, b",V=", lookup_count(proc))
 

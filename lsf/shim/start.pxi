@@ -88,6 +88,8 @@ cdef void parse_words(process_t *proc, start_t *start, const char *text) noexcep
             proc.filter_installed = <uint32_t> value
         elif key == 114:        # r
             proc.osreldate = <uint32_t> value
+        elif key == 70:         # F
+            proc.fakeroot = <uint32_t> value
         elif key == 86:         # V
             start.rules = value
         elif key == 115:        # s

@@ -34,6 +34,8 @@ cdef long stat_file(int dirfd, uaddr path, uint32_t flags, freebsd_stat *st) noe
     if is_error(result):
         return result
     freebsd_stat_from_statx(st, &sx)
+    if SHIM.fakeroot:
+        fake_owner_at(dirfd, path, linux_flags, st)
     return 0
 
 
@@ -50,6 +52,8 @@ cdef long stat_descriptor(int fd, freebsd_stat *st) noexcept nogil:
     if is_error(result):
         return result
     freebsd_stat_from_statx(st, &sx)
+    if SHIM.fakeroot:
+        fake_owner(fd, st)
     return 0
 
 
