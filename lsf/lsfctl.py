@@ -93,15 +93,38 @@ def _command_info(arguments: argparse.Namespace) -> int:
     return info.run(arguments)
 
 
+def _command_completion(arguments: argparse.Namespace) -> int:
+    from lsf import completion
+
+    sys.stdout.write(completion.SHELLS[arguments.shell](completion.commands(_parser())))
+    return 0
+
+
+class _Version(argparse.Action):
+    """Prints the version, which is looked up only then."""
+
+    def __call__(self, parser, *_):
+        from lsf import usage
+
+        print(usage.version(), end="")
+        parser.exit()
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="lsfctl", description="Tells about LSF, the Linux Subsystem for FreeBSD.")
+    parser = argparse.ArgumentParser(
+        prog="lsfctl", description="Tells about LSF, the Linux Subsystem for FreeBSD, and manages it.",
+        epilog="`lsfctl COMMAND --help` tells more. Programs are run by `lsf` (`lsf --help`).",
+    )  # fmt: skip
+    parser.add_argument("--version", action=_Version, nargs=0, help="print the version of LSF")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     syscalls = commands.add_parser(
         "syscalls", help="list FreeBSD's syscalls and how far LSF has them",
         description="Lists FreeBSD's syscalls: number, name, releases, how far LSF has them, and what it does.",
     )  # fmt: skip
     syscalls.add_argument("names", nargs="*", metavar="NAME", help="only these, by name or number")
-    syscalls.add_argument("--format", choices=("table", "json", "csv"), default="table")
+    syscalls.add_argument(
+        "--format", choices=("table", "json", "csv"), default="table", help="for people, or for programs (default: table)"
+    )
     syscalls.add_argument(
         "--state", action="append", choices=table.STATES, help="only those in this state (repeatable)"
     )
@@ -127,6 +150,13 @@ def _parser() -> argparse.ArgumentParser:
     info.add_argument("--library-path", metavar="DIRS", default="", help="the program's LD_LIBRARY_PATH")
     info.add_argument("--json", action="store_true", help="for programs")
     info.set_defaults(command=_command_info)
+    completion = commands.add_parser(
+        "completion", help="print what completes lsf and lsfctl in a shell",
+        description="Prints a script that completes lsf and lsfctl in a shell. In bash, put"
+        " `eval \"$(lsfctl completion bash)\"` into ~/.bashrc; the script for another shell says where it belongs.",
+    )  # fmt: skip
+    completion.add_argument("shell", choices=("bash", "zsh", "fish"), help="the shell")
+    completion.set_defaults(command=_command_completion)
     return parser
 
 

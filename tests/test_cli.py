@@ -356,6 +356,15 @@ def test_lsfctl_ends_quietly_when_its_reader_does():
     assert (done.stdout, done.stderr) == ("[\n", "")
 
 
+def test_the_man_page_is_one():
+    if shutil.which("mandoc") is None:
+        harness.not_covered("the man page", "mandoc is not installed")
+    done = subprocess.run(["mandoc", "-T", "lint", "-W", "warning", harness.TESTS.parent / "docs" / "lsf.1"],
+                          capture_output=True, text=True, timeout=60, check=False)  # fmt: skip
+    # Other pages may not be installed here.
+    assert [line for line in done.stdout.splitlines() if "referenced manual not found" not in line] == []
+
+
 def test_the_man_page_names_every_option_and_its_twin():
     page = (harness.TESTS.parent / "docs" / "lsf.1").read_text()
     for option, (_, variable, _) in cli.OPTIONS.items():
