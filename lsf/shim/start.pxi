@@ -548,6 +548,22 @@ cdef uint64_t take_view(process_t *proc, start_t *start, char **argv, uint64_t a
     return count + 1
 
 
+cdef uint32_t release_number(const char *text) noexcept nogil:
+    """FreeBSD's number for a release: 1401000 for "14.1-RELEASE", "14.1" or "1401000"; 0 for what is none."""
+    cdef int64_t major = 0, minor = 0
+    if not 48 <= text[0] <= 57:
+        return 0
+    text = parse_number(text, &major)
+    if text[0] == 0:
+        return <uint32_t> major if 100000 <= major <= 9999999 else 0
+    if text[0] != 46 or not 48 <= text[1] <= 57:
+        return 0
+    text = parse_number(text + 1, &minor)
+    if (text[0] != 0 and text[0] != 45) or not 0 < major < 100 or not 0 <= minor < 100:
+        return 0
+    return <uint32_t> (major * 100000 + minor * 1000)
+
+
 cdef void launcher_environment(process_t *proc, start_t *start) noexcept nogil:
     """The environment twins that the image honours when it is a command of its own."""
     cdef char *text = environment(start.envp, b"LSF_ENGINE")
@@ -560,7 +576,12 @@ cdef void launcher_environment(process_t *proc, start_t *start) noexcept nogil:
         elif string_equal(text, b"auto") or text[0] == 0:
             proc.engine = ENGINE_AUTO
         else:
-            die(EXIT_LSF, b"LSF_ENGINE must be auto, sud or trap here, not ", text)
+            die(EXIT_LSF, b"LSF_ENGINE must be auto, sud or trap here", text)
+    text = environment(start.envp, b"LSF_OSRELEASE")
+    if text != NULL and text[0] != 0:
+        proc.osreldate = release_number(text)
+        if proc.osreldate == 0:
+            die(EXIT_LSF, b"LSF_OSRELEASE must be as 14.1-RELEASE, 14.1 or 1401000", text)
     text = environment(start.envp, b"LSF_PATCH")
     if text != NULL and string_equal(text, b"0"):
         proc.no_patch = 1
@@ -575,7 +596,7 @@ cdef void launcher_environment(process_t *proc, start_t *start) noexcept nogil:
             # WRONLY | CREAT | TRUNC | CLOEXEC | APPEND
             result = linux_syscall4(SYS_openat, <uint64_t> AT_FDCWD, <uint64_t> text, 0o2003101, 0o644)
         if is_error(result):
-            die(EXIT_LSF, b"LSF_TRUSS: cannot write to ", text)
+            die(EXIT_LSF, b"LSF_TRUSS: cannot be written to", text)
         proc.truss_fd = <int> result
 
 
