@@ -163,8 +163,7 @@ def run(arguments: list[str]) -> int:
         if program is None:
             from lsf import usage
 
-            print(usage.HELP if rest == ["--help"] else usage.version(), end="")
-            return 0
+            return usage.show(usage.HELP if rest == ["--help"] else usage.version())
         if options.engine not in launch.ENGINES:
             raise UsageError(f"--engine {options.engine}: not one of {', '.join(launch.ENGINES)}")
         if options.view not in launch.VIEWS:

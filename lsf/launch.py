@@ -51,11 +51,13 @@ def osreldate(release: str) -> int:
     """FreeBSD's number for a release: 1305000 for "13.5-RELEASE", "13.5" or "1305000"."""
     number, _, _ = release.partition("-")
     major, dot, minor = number.partition(".")
-    if major.isdecimal() and not dot and 100000 <= int(major) <= 9999999:
+    if not release.isascii():
+        pass  # digits of other scripts are digits to Python
+    elif major.isdecimal() and not dot and 100000 <= int(major) <= 9999999:
         return int(major)
-    if major.isdecimal() and minor.isdecimal() and 0 < int(major) < 100 and int(minor) < 100:
+    elif major.isdecimal() and minor.isdecimal() and 0 < int(major) < 100 and int(minor) < 100:
         return int(major) * 100000 + int(minor) * 1000
-    raise LaunchError(f"{release}: not a FreeBSD release (14.1-RELEASE, 14.1 or 1401000)")
+    raise LaunchError(f"--osrelease {release}: not a FreeBSD release (14.1-RELEASE, 14.1 or 1401000)")
 
 
 def find_program(program: str, path: str | None) -> str:
@@ -64,7 +66,10 @@ def find_program(program: str, path: str | None) -> str:
     A name with a slash is taken as it is: what is wrong with it is found when it is executed.
     """
     if "/" in program:
-        return program if program.startswith("/") else os.path.join(os.getcwd(), program)
+        try:
+            return program if program.startswith("/") else os.path.join(os.getcwd(), program)
+        except OSError:
+            return program  # the current directory was removed: nothing is in it
     refused = None
     for folder in (DEFAULT_PATH if path is None else path).split(":") if program else ():
         candidate = os.path.join(folder, program)
@@ -94,7 +99,8 @@ def find_root(name: str) -> str:
     try:
         return roots.resolve(name)
     except roots.RootError as error:
-        raise LaunchError(f"--root {error}") from None
+        text = str(error)
+        raise LaunchError(f"--root {text}" if text.startswith(name) else f"--root {name}: {text}") from None
 
 
 def root_osreldate(root: str) -> int | None:

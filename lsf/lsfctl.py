@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import errno
 import json
 import os
 import sys
@@ -11,7 +12,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TextIO
 
-from lsf import binfmt
+from lsf import binfmt, usage
 from lsf._roots import command as root_command
 from lsf.freebsd import table
 
@@ -63,7 +64,7 @@ def _command_syscalls(arguments: argparse.Namespace) -> int:
         by_name, by_number = table.by_name(), table.by_number()
         chosen = []
         for name in arguments.names:
-            row = by_number.get(int(name)) if name.isdecimal() else by_name.get(name)
+            row = by_number.get(int(name)) if name.isdecimal() and len(name) < 6 else by_name.get(name)
             if row is None:
                 print(f"lsfctl: {name}: no such syscall", file=sys.stderr)
                 return 1
@@ -104,8 +105,6 @@ class _Version(argparse.Action):
     """Prints the version, which is looked up only then."""
 
     def __call__(self, parser, *_):
-        from lsf import usage
-
         print(usage.version(), end="")
         parser.exit()
 
@@ -162,15 +161,23 @@ def _parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The `lsfctl` command. Returns the exit status: 0, 1 for a failure, 2 for a wrong command line."""
+    if sys.stdout is None or sys.stderr is None:
+        usage.open_missing()
     arguments = _parser().parse_args(argv)
     try:
         status = arguments.command(arguments)
         sys.stdout.flush()
         return status
     except BrokenPipeError:
-        # The reader has seen enough (head, less). Python would complain again at its end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # The reader has seen enough (head, less).
+        usage.give_up_output()
         return 0
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EIO, errno.EDQUOT) or error.filename is not None:
+            raise
+        usage.give_up_output()
+        print(f"lsfctl: standard output: {error.strerror}", file=sys.stderr)
+        return 1
 
 
 if __name__ == "__main__":

@@ -1,4 +1,8 @@
-"""What `lsf --help` and `lsf --version` print: apart from cli.py, for no start needs it."""
+"""What `lsf --help` and `lsf --version` print, and what becomes of output that cannot be written: apart from cli.py, for no
+start needs it."""
+
+import os
+import sys
 
 HELP = """\
 usage: lsf [options] [--] PROGRAM [ARG...]
@@ -39,3 +43,30 @@ def version() -> str:
         return f"lsf {distribution_version('lsf')}\n"
     except PackageNotFoundError:
         return "lsf (not installed)\n"
+
+
+def show(text: str) -> int:
+    """Print a text: the exit status, 125 where it cannot be written."""
+    try:
+        print(text, end="")
+        sys.stdout.flush()
+    except (OSError, AttributeError) as error:  # AttributeError: standard output is closed
+        give_up_output()
+        os.write(2, f"lsf: standard output: {getattr(error, 'strerror', None) or 'closed'}\n".encode())
+        return 125
+    return 0
+
+
+def give_up_output() -> None:
+    """Let standard output lead nowhere: Python would complain again at its end."""
+    if sys.stdout is not None:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def open_missing() -> None:
+    """Open what is closed of standard input, output and error, so that no other file takes its number."""
+    while (fd := os.open(os.devnull, os.O_RDWR)) < 3:
+        pass
+    os.close(fd)
+    sys.stdout = sys.stdout or open(1, "w", closefd=False)
+    sys.stderr = sys.stderr or open(2, "w", closefd=False)

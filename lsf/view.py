@@ -35,7 +35,10 @@ class Bind:
         target = rest.pop() if rest else source
         if rest or not source or not target:
             raise self.wrong("not of the form SOURCE[:TARGET][:ro]")
-        self.source = os.path.abspath(source)
+        try:
+            self.source = os.path.abspath(source)
+        except OSError as error:
+            raise self.wrong(f"the current directory: {error.strerror}") from None
         self.target = os.path.normpath("/" + target.lstrip("/")) if target != source else self.source
         if not target.startswith("/") and target != source:
             raise self.wrong("the place in the view must be an absolute path")
@@ -335,12 +338,15 @@ def bind_on_host(binds: list[Bind], debug: bool = False, way: str = "auto") -> R
     """Without a root: the host's tree with binds in it. Returns the rules of a view by look-up. Raises LaunchError."""
     if way == "chroot":
         raise launch.LaunchError("--view chroot: shows a root alone, and --bind adds to what is shown")
+    try:
+        cwd = os.getcwd()
+    except OSError as error:
+        raise launch.LaunchError(f"the current directory cannot be shown: {error.strerror}; cd elsewhere") from None
     if way == "lookup":
-        return _by_lookup("", False, binds, os.getcwd(), debug, "--view lookup")
+        return _by_lookup("", False, binds, cwd, debug, "--view lookup")
     from lsf import _namespace
 
     tree = _Tree(_namespace)
-    cwd = os.getcwd()
     try:
         _own_namespaces(_namespace)
     except OSError as error:
