@@ -128,17 +128,17 @@ def test_the_programs_linker_variables_do_not_reach_this_python(script):
 
 def test_command_names_every_option():
     made = lsf.command(["prog", "-x"], root="/r", isolated=True, binds=["/a:/b"], engine="sud", truss="/t", osrelease="14.1",
-                       argv0="zero", chdir="/d", patch=False, debug=True, setenv={"A": "b"})  # fmt: skip
+                       argv0="zero", chdir="/d", patch=False, debug=True, setenv={"A": "b"}, view="lookup", fakeroot=True)  # fmt: skip
     assert made[: made.index("--") + 1][5:] == [
-        "--root=/r", "--osrelease=14.1", "--argv0=zero", "--chdir=/d", "--engine=sud", "--truss=/t", "--isolated",
-        "--no-patch", "--debug", "--bind", "/a:/b", "-E", "A=b", "--"]  # fmt: skip
+        "--root=/r", "--osrelease=14.1", "--argv0=zero", "--chdir=/d", "--engine=sud", "--view=lookup", "--truss=/t", "--isolated",
+        "--fakeroot", "--no-patch", "--debug", "--bind", "/a:/b", "-E", "A=b", "--"]  # fmt: skip
     assert made[made.index("--") + 1 :] == ["prog", "-x"]
     assert set(process._VIEW_OPTIONS) == set(process.command.__kwdefaults__)
 
 
 @pytest.mark.parametrize(
     ("arguments", "options", "error"),
-    [([], {}, ValueError), (["p"], {"engine": "vm"}, ValueError), (["p"], {"shell": True}, TypeError),
+    [([], {}, ValueError), (["p"], {"engine": "vm"}, ValueError), (["p"], {"view": "vm"}, ValueError), (["p"], {"shell": True}, TypeError),
      (["p"], {"executable": "/bin/sh"}, TypeError), (["p"], {"input": "", "stdin": 0}, ValueError),
      (["p"], {"capture_output": True, "stdout": 1}, ValueError), (["p"], {"nonsense": 1}, TypeError)],
 )  # fmt: skip
