@@ -25,7 +25,7 @@ def _merged(root: str, cwd: str) -> view.Rules:
             if name in view.HOST and os.path.isdir(source):
                 rules.append(("/" + name, source))
     if chosen.get("var") and os.path.isdir("/var/tmp"):
-        rules.append(("/var/tmp", "/var/tmp"))
+        rules.append(("/var/tmp", os.path.realpath("/var/tmp")))
     if chosen.get("etc"):
         rules += _etc(f"{root}/etc")
     if chosen.get(cwd.split("/")[1]):
@@ -33,7 +33,7 @@ def _merged(root: str, cwd: str) -> view.Rules:
     rules.append(("", ""))
     top = _top(root, chosen)
     if top is not None:
-        rules.append(("/", top))
+        rules.append(("/", os.path.realpath(top)))
     return rules
 
 
@@ -43,7 +43,7 @@ def _etc(etc: str) -> view.Rules:
 
     layer = hostetc.cached(etc)
     if layer is not None:
-        return [("/etc/" + name, f"{layer}/{name}") for name in os.listdir(layer)]
+        return [("/etc/" + name, f"{os.path.realpath(layer)}/{name}") for name in os.listdir(layer)]
     return [(path, path) for path in ("/etc/" + name for name in hostetc.HOSTS) if os.path.exists(path)]
 
 
@@ -81,7 +81,11 @@ def _make_top(folder: str, names: list[tuple[str, str]]) -> None:
 
 
 def rules(root: str, isolated: bool, binds: list[view.Bind], cwd: str) -> view.Rules:
-    """The rules of a root's view (root "": the host's tree). Raises LaunchError for a bind that cannot be had so, OSError."""
+    """The rules of a root's view (root "": the host's tree). Raises LaunchError for a bind that cannot be had so, OSError.
+
+    The host's side of each is without symbolic links, as Linux tells the current directory: it is found again by that.
+    """
+    root = root and os.path.realpath(root)
     if not root:
         found = [("", "")]
     elif isolated:

@@ -42,6 +42,12 @@ def test_the_user_is_root(run, lsf):
     assert os.stat(lsf.cwd / "file").st_uid == os.getuid()
 
 
+def test_with_paths_looked_up(run):
+    done = run(": > f; chown 5:7 f; chown 6:6 ./f; stat -f '%u:%g' f; cd /tmp; stat -f '%u:%g' \"$OLDPWD/f\"; id -u",
+               "--fakeroot", "--view", "lookup")  # fmt: skip
+    assert (done.stdout, done.stderr) == ("6:6\n6:6\n0\n", "")
+
+
 def test_owners_are_remembered(run, lsf):
     done = run("""
         : > file; mkdir dir; : > dir/in; ln -s file link

@@ -319,6 +319,34 @@ def test_a_shells_script(lsf, own_root, way, isolated, tmp_path):
 
 
 @pytest.mark.engines("sud-cli")
+def test_a_root_behind_a_link(lsf, own_root, way):
+    """Linux tells the current directory without links; it is the program's nevertheless."""
+    link = lsf.cwd / "link"
+    link.symlink_to(own_root)
+    script = "cd /data; pwd -P; cat ../libdata/abs; cd /; pwd -P; cd usr; pwd -P; cd ..; cd /var/db; pwd -P; ls -d ../../usr"
+    lsf("sh", "-c", script, options=["--view", way, "--root", str(link)], env={"PATH": "/bin"}).check(
+        "/usr/libdata\nfrom the root\n/\n/usr\n/var/db\n../../usr\n")  # fmt: skip
+
+
+@pytest.mark.engines("sud-cli")
+def test_by_a_filter(lsf, own_root):
+    """The engine of older kernels."""
+    if reason := harness.engine_missing("trap"):
+        harness.not_covered("the view by look-up on engine trap", reason)
+    command = lsf.command("sh", "-c", "cat /data/text; tool x; cd /data; pwd -P", options=["--root", str(own_root)])
+    done = harness.run_as_user(command, lsf.environment({"PATH": "/bin:/usr/bin", "LSF_ENGINE": "trap"}), lsf.cwd)
+    assert (done.stdout, done.stderr) == ("from the root\ntool /usr/bin/tool x\n/usr/libdata\n", "")
+
+
+@pytest.mark.engines("sud-cli")
+def test_the_top_is_listed(lsf, own_root, way):
+    """With the names of both, as they are there."""
+    script = "cd /; ls | grep -x -e data -e usr -e tmp -e var -e bin; pwd; cat data/text; ls -d */ | grep -c -x usr/"
+    lsf("sh", "-c", script, options=["--view", way, "--root", str(own_root)], env={"PATH": "/bin"}).check(
+        "bin\ndata\ntmp\nusr\nvar\n/\nfrom the root\n1\n")  # fmt: skip
+
+
+@pytest.mark.engines("sud-cli")
 def test_truss_shows_the_programs_own_paths(lsf, own_root):
     result = lsf("/bin/cat", "/data/text", options=[*LOOKUP, "--truss", "--root", str(own_root)]).check("from the root\n", stderr=None)
     assert 'open("/data/text"' in result.stderr or ',"/data/text",' in result.stderr
