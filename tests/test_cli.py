@@ -278,6 +278,8 @@ def test_a_missing_image_is_said():
 
 #: What a start may import beyond what Python itself has loaded. Each costs a part of the 15 ms that a start may take.
 ALLOWED = {"lsf", "lsf.cli", "lsf.launch"}
+#: A view does; the last one where an ordinary user gets a binfmt_misc of its own.
+VIEW = {"lsf._namespace", "lsf.roots", "lsf.view", "lsf.binfmt_rule"}
 
 
 @pytest.mark.parametrize(
@@ -287,8 +289,9 @@ ALLOWED = {"lsf", "lsf.cli", "lsf.launch"}
         (["-E", "A=1", "--truss", "--osrelease", "13.5", "env"], set()),
         (["--engine", "ptrace", "/p"], {"lsf._trace"}),
         (["--root", "/", "/p"], {"lsf.roots", "lsf.view"}),
-        (["--root", "/tmp/lsf-import-test", "--isolated", "/p"], {"lsf._namespace", "lsf.roots", "lsf.view"}),
-        (["--root", "/tmp/lsf-import-test", "/p"], {"lsf._namespace", "lsf.roots", "lsf.view", "lsf.hostetc"}),
+        (["--root", "/tmp/lsf-import-test", "--isolated", "/p"], VIEW),
+        (["--root", "/tmp/lsf-import-test", "/p"], VIEW | {"lsf.hostetc"}),
+        (["--view", "lookup", "--root", "/tmp/lsf-import-test", "/p"], {"lsf.roots", "lsf.view", "lsf.hostetc", "lsf.lookup"}),
         (["--frob"], set()),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
