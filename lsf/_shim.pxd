@@ -60,6 +60,8 @@ cdef extern from "shim/runtime.h" nogil:
         uint64_t vfork_spare
         void *events
         void *threads
+        void *lookup
+        uint32_t fakeroot
         uint32_t umtx_shared_waiters
         int64_t umtx_min_timeout
         uint32_t directory_changes

@@ -411,6 +411,7 @@ cdef long fill_kinfo_file(int fd, freebsd_kinfo_file *info) noexcept nogil:
     got = linux_syscall3(SYS_readlink, <uint64_t> link, <uint64_t> info.kf_path, KINFO_PATH - 1)
     if is_error(got):
         info.kf_path[0] = 0
+    lookup_guest(SHIM, info.kf_path, KINFO_PATH)
     info.kf_structsize = sizeof(freebsd_kinfo_file)
     info.kf_type = kinfo_type(info.kf_path, st.st_mode)
     if info.kf_path[0] != 47 or info.kf_type == KF_TYPE_SHM:

@@ -123,6 +123,8 @@ struct process {
     struct lock lock_signal, lock_memory, lock_event, lock_thread, lock_truss;
     void *events;               /* event.pxi's */
     void *threads;              /* thread.pxi's */
+    void *lookup;               /* lookup.pxi's: the rules of a view by look-up, NULL for any other */
+    uint32_t fakeroot;          /* --fakeroot: owners that cannot be given are remembered (fakeroot.pxi) */
     uint32_t sugid;             /* cred.pxi's: user or group ids changed since the program was executed */
     char login[36];             /* cred.pxi's: the session's login name, empty until somebody asks */
     uint32_t nice_beyond;       /* sched.pxi's: the priority was set to 20, which Linux has not */

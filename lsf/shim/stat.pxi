@@ -39,6 +39,8 @@ cdef long stat_file(int dirfd, uaddr path, uint32_t flags, freebsd_stat *st) noe
         if fd >= 0:
             show_user_flags(<int> fd, st)
             linux_syscall1(SYS_close, fd)
+    if SHIM.fakeroot:
+        fake_owner_at(dirfd, path, linux_flags, st)
     return 0
 
 
@@ -57,6 +59,8 @@ cdef long stat_descriptor(int fd, freebsd_stat *st) noexcept nogil:
     freebsd_stat_from_statx(st, &sx)
     if st.st_flags & (FREEBSD_SF_IMMUTABLE | FREEBSD_SF_APPEND):
         show_user_flags(fd, st)
+    if SHIM.fakeroot:
+        fake_owner(fd, st)
     return 0
 
 

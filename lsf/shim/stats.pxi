@@ -146,7 +146,7 @@ cdef public long stats_call(frame_t *frame, area_t *area) noexcept nogil:
     atomic_add64(way, 1)
     atomic_add64(&row.calls, 1)
     begin = stats_now(proc)
-    result = truss_call(frame, area) if proc.truss_fd >= 0 else truss_run(frame, area)
+    result = truss_call(frame, area) if proc.truss_fd >= 0 else run_call(frame, area)
     if proc.pid != pid:
         return result           # the child of a fork
     if call_begins_anew(area, result):

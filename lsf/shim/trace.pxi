@@ -43,7 +43,7 @@ cdef void trace_start(area_t *area, const image_t *image, const image_t *interp,
                       uint64_t stack) noexcept nogil:
     """A program is about to begin, everything mapped."""
     if area.hook == NULL:
-        area.hook = truss_run
+        area.hook = run_call
     know_handler(area.proc, SIGTRAP)
     apply_disposition(area.proc, SIGTRAP)
     linux_syscall6(TRACE_CALL, TRACE_EXEC, <uint64_t> area.proc.execpath, image.base, image.entry,
