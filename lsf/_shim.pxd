@@ -87,6 +87,7 @@ cdef extern from "shim/runtime.h" nogil:
         int64_t directory_next
         int32_t directory_fd
         uint32_t directory_changes
+        uint64_t exterr
         void *truss_call
         void *truss_pieces
         void *truss_starts

@@ -137,6 +137,7 @@ cdef public long vfork_prepare(frame_t *frame, area_t *area) noexcept nogil:
     child.altstack_sp = area.altstack_sp
     child.altstack_size = area.altstack_size
     child.altstack_flags = area.altstack_flags
+    child.exterr = area.exterr
     return <long> child
 
 

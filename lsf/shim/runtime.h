@@ -72,6 +72,7 @@ struct area {
     int64_t directory_next;     /* dir.pxi's: where the directory that this thread read last goes on, */
     int32_t directory_fd;       /* its descriptor, */
     uint32_t directory_changes; /* and proc->directory_changes then */
+    uint64_t exterr;            /* exterr.pxi's: what exterrctl enabled, 0 for nothing */
 };
 
 struct handler {
