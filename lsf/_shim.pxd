@@ -42,6 +42,7 @@ cdef extern from "shim/runtime.h" nogil:
         uint32_t files_shared
         uint64_t vfork_spare
         void *events
+        void *mqueue_notes
         void *threads
         uint32_t umtx_shared_waiters
         int64_t umtx_min_timeout

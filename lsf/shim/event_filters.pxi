@@ -96,6 +96,14 @@ cdef int64_t backlog_of(int fd) noexcept nogil:
     return (<uint32_t *> &info[TCP_INFO_UNACKED])[0]
 
 
+cdef int64_t messages_of(knote_t *kn, bint room) noexcept nogil:
+    """How many messages a queue holds, or has room for."""
+    cdef freebsd_mq_attr attr
+    if mqueue_attributes(<int> kn.kev.ident, &attr) < 0:
+        return 0
+    return attr.mq_maxmsg - attr.mq_curmsgs if room else attr.mq_curmsgs
+
+
 cdef int64_t counter_of(knote_t *kn) noexcept nogil:
     """What can be read from a timerfd or an eventfd that is ready; 1 where /proc does not tell."""
     cdef uint64_t value = 1
@@ -121,6 +129,9 @@ cdef bint read_ready(events_t *ev, knote_t *kn, uint32_t revents) noexcept nogil
         if kq != NULL:
             kn.kev.data = kq.count if kq.count else 1
             return revents & EPOLLIN != 0
+    if kn.mode == ANONYMOUS_MQUEUE:
+        kn.kev.data = messages_of(kn, False)
+        return kn.kev.data != 0
     if kn.mode == ANONYMOUS_TIMERFD or kn.mode == ANONYMOUS_EVENTFD:
         kn.kev.data = counter_of(kn) if revents & EPOLLIN else 0
         return kn.kev.data != 0
@@ -164,6 +175,9 @@ cdef bint write_ready(knote_t *kn, uint32_t revents) noexcept nogil:
         size = linux_syscall2(SYS_fcntl, fd, EVENT_F_GETPIPE_SZ)
         if not is_error(size):
             room = size - bytes_of(fd, EVENT_FIONREAD)
+    elif kn.mode == ANONYMOUS_MQUEUE:
+        kn.kev.data = messages_of(kn, True)
+        return kn.kev.data != 0
     elif kn.mode == ANONYMOUS_EVENTFD:
         if revents & EPOLLOUT:
             kn.kev.data = -2 - (0 if poll_now(fd) & EPOLLIN == 0 else counter_of(kn))   # UINT64_MAX - 1, less the count
@@ -236,12 +250,15 @@ cdef long descriptor_attach(events_t *ev, knote_t *kn) noexcept nogil:
     if kn.kev.filter == EVFILT_WRITE and (kn.mode == ANONYMOUS_TIMERFD or kn.mode == ANONYMOUS_INOTIFY
                                           or kqueue_find(ev, kn.kev.ident) != NULL):
         return -EINVAL
-    if kn.mode == S_IFREG or kn.mode == S_IFDIR:
+    if kn.mode == S_IFDIR:
         return 0
     result = knote_watch(ev, kn)
     if result == -EPERM:
-        kn.mode = S_IFCHR               # /dev/null and its like: always ready
+        if kn.mode != S_IFREG:
+            kn.mode = S_IFCHR           # /dev/null and its like: always ready
         return 0
+    if result == 0 and kn.mode == S_IFREG:
+        kn.mode = ANONYMOUS_MQUEUE      # the one kind of regular file that Linux polls
     if result == 0 and kn.status & KN_DISABLED:
         knote_unwatch(kn)
     return result

@@ -127,6 +127,7 @@ cdef public long vfork_prepare(frame_t *frame, area_t *area) noexcept nogil:
     copy.lock_event.word = 0
     copy.lock_thread.word = 0
     copy.events = NULL              # the child has no kqueues, and what it closes is not closed here
+    copy.mqueue_notes = NULL
     copy.lock_truss.word = 0
     child.proc = copy
     child.in_vfork = 1

@@ -121,6 +121,7 @@ struct process {
     uint32_t truss_pids;        /* truss shows pids: there is more than one process */
     struct lock lock_signal, lock_memory, lock_event, lock_thread, lock_truss;
     void *events;               /* event.pxi's */
+    void *mqueue_notes;         /* mqueue.pxi's */
     void *threads;              /* thread.pxi's */
     uint32_t sugid;             /* cred.pxi's: user or group ids changed since the program was executed */
     char login[36];             /* cred.pxi's: the session's login name, empty until somebody asks */

@@ -427,6 +427,8 @@ cdef public void on_signal(int linux, linux_siginfo *info, linux_ucontext *uc) n
     cdef bint from_kernel = info.si_code > 0 and info.si_code != 0x10000
     cdef bint restart = False
     cdef bint quiet = linux == LINUX_CARRIER and not carrier_wanted(area, info)
+    if linux == LINUX_CARRIER and info.si_code == LINUX_SI_MESGQ:
+        mqueue_send_on(area, info)
     if linux == LINUX_SIGSYS and (info.si_code == SYS_USER_DISPATCH or info.si_code == SYS_SECCOMP):
         if area.proc.vdso <= rip < area.proc.vdso_end:
             # The vDSO fell back to its syscall: a Linux one.
@@ -673,7 +675,10 @@ cdef void fill_siginfo(freebsd_siginfo *to, linux_siginfo *source, int linux, in
         to.reason.timer.overrun = source.fields.timer.overrun
         to.si_value = source.fields.timer.value
     else:
-        to.si_value = source.fields.kill.value if source.si_code == -1 else 0
+        to.si_value = (source.fields.kill.value if source.si_code == -1 or source.si_code == LINUX_SI_ASYNCIO
+                       or source.si_code == LINUX_SI_MESGQ else 0)
+        if code == FREEBSD_SI_MESGQ:
+            mqueue_siginfo(current_area(), to)
 
 
 cdef uint32_t freebsd_trapno(int linux, uint64_t trapno) noexcept nogil:

@@ -18,6 +18,7 @@ cdef enum:                              # what a descriptor without a file is: a
     ANONYMOUS_TIMERFD = 1
     ANONYMOUS_EVENTFD = 2
     ANONYMOUS_INOTIFY = 3
+    ANONYMOUS_MQUEUE = 4                # for kevent: a message queue, whose file Linux calls regular
 
 cdef struct freebsd_specialfd_eventfd:
     uint32_t initval
