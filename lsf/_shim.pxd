@@ -43,6 +43,7 @@ cdef extern from "shim/runtime.h" nogil:
         uint64_t vfork_spare
         void *events
         void *mqueue_notes
+        void *aio
         void *threads
         uint32_t umtx_shared_waiters
         int64_t umtx_min_timeout
@@ -88,6 +89,7 @@ cdef extern from "shim/runtime.h" nogil:
         int64_t directory_next
         int32_t directory_fd
         uint32_t directory_changes
+        void (*service)(area_t *) noexcept nogil
         uint64_t exterr
         void *truss_call
         void *truss_pieces

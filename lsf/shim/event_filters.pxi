@@ -778,7 +778,7 @@ cdef bint filter_ready(process_t *proc, events_t *ev, knote_t *kn) noexcept nogi
     cdef int filt = kn.kev.filter
     if filt == EVFILT_READ or filt == EVFILT_WRITE:
         return descriptor_ready(ev, kn)
-    if filt == EVFILT_USER:
+    if filt == EVFILT_USER or filt == EVFILT_AIO or filt == EVFILT_LIO:
         return kn.hook != 0
     if filt == EVFILT_TIMER or filt == EVFILT_SIGNAL:
         return kn.kev.data != 0

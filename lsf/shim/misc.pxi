@@ -80,3 +80,4 @@ cdef void after_fork(process_t *proc) noexcept nogil:
     """What each domain has to do in the child of a fork."""
     proc.umtx_shared_waiters = 0
     event_after_fork(proc)
+    aio_after_fork(proc)

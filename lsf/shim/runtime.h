@@ -72,6 +72,7 @@ struct area {
     int64_t directory_next;     /* dir.pxi's: where the directory that this thread read last goes on, */
     int32_t directory_fd;       /* its descriptor, */
     uint32_t directory_changes; /* and proc->directory_changes then */
+    void (*service)(struct area *);     /* a thread of the shim's own: what it runs instead of the guest */
     uint64_t exterr;            /* exterr.pxi's: what exterrctl enabled, 0 for nothing */
 };
 
@@ -122,6 +123,7 @@ struct process {
     struct lock lock_signal, lock_memory, lock_event, lock_thread, lock_truss;
     void *events;               /* event.pxi's */
     void *mqueue_notes;         /* mqueue.pxi's */
+    void *aio;                  /* aio.pxi's */
     void *threads;              /* thread.pxi's */
     uint32_t sugid;             /* cred.pxi's: user or group ids changed since the program was executed */
     char login[36];             /* cred.pxi's: the session's login name, empty until somebody asks */
