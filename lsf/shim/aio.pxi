@@ -378,9 +378,9 @@ cdef long aio_serve(area_t *area, aio_t *aio) noexcept nogil:
     stack[0] = <uint64_t> child
     block_all(NULL)
     result = clone_thread(CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM
-                          | CLONE_CHILD_CLEARTID, stack, 0, &AREA_STATES[child.index], 0)
+                          | CLONE_CHILD_CLEARTID, stack, 0, &child.slot.state, 0)
     if is_error(result):
-        atomic_store32(&AREA_STATES[child.index], 0)
+        atomic_store32(&child.slot.state, 0)
     else:
         aio.serving = 1
         result = 0

@@ -87,7 +87,7 @@ cdef public long sys_fstat(frame_t *frame, area_t *area) noexcept nogil:
     # The common case without a call of a function: its return would be mispredicted after Linux's (see tail_syscall).
     if fd >= 0 and area.proc.events == NULL and fd != area.proc.image_fd and fd != area.proc.truss_fd:
         result = linux_syscall5(SYS_statx, fd, 0, LINUX_AT_EMPTY_PATH, LINUX_STATX_ALL, <uint64_t> &sx)
-    if result == 0:
+    if result == 0 and sx.stx_mode & S_IFMT:
         freebsd_stat_from_statx(&st, &sx)
     else:
         result = stat_visible(area, frame.arg[0], &st)
