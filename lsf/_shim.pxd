@@ -44,6 +44,8 @@ cdef extern from "shim/runtime.h" nogil:
         void *events
         void *mqueue_notes
         void *aio
+        void *shared_ids
+        lock_t lock_ids
         void *threads
         uint32_t umtx_shared_waiters
         int64_t umtx_min_timeout
@@ -89,6 +91,7 @@ cdef extern from "shim/runtime.h" nogil:
         int64_t directory_next
         int32_t directory_fd
         uint32_t directory_changes
+        uint32_t ids_generation, ids_asked, ready
         void (*service)(area_t *) noexcept nogil
         uint64_t exterr
         void *truss_call

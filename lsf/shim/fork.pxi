@@ -129,6 +129,8 @@ cdef public long vfork_prepare(frame_t *frame, area_t *area) noexcept nogil:
     copy.events = NULL              # the child has no kqueues, and what it closes is not closed here
     copy.mqueue_notes = NULL
     copy.aio = NULL
+    copy.shared_ids = NULL
+    copy.lock_ids.word = 0
     copy.lock_truss.word = 0
     child.proc = copy
     child.in_vfork = 1
@@ -236,6 +238,7 @@ cdef public void thread_start(area_t *area) noexcept nogil:
     if area.thread_child_tid != 0:
         store_guest64(area.thread_child_tid, <uint32_t> area.tid)
     signal_stack(area)
+    atomic_store32(&area.ready, 1)
     arm(area.proc)
     set_linux_mask(area)
 

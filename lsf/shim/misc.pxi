@@ -81,3 +81,4 @@ cdef void after_fork(process_t *proc) noexcept nogil:
     proc.umtx_shared_waiters = 0
     event_after_fork(proc)
     aio_after_fork(proc)
+    proc.lock_ids.word = 0

@@ -72,6 +72,9 @@ struct area {
     int64_t directory_next;     /* dir.pxi's: where the directory that this thread read last goes on, */
     int32_t directory_fd;       /* its descriptor, */
     uint32_t directory_changes; /* and proc->directory_changes then */
+    uint32_t ids_generation;    /* cred_all.pxi's: of the ids that this thread has taken over */
+    uint32_t ids_asked;
+    uint32_t ready;             /* its GS and its signal stack are its own: it may be sent SIGBUS */
     void (*service)(struct area *);     /* a thread of the shim's own: what it runs instead of the guest */
     uint64_t exterr;            /* exterr.pxi's: what exterrctl enabled, 0 for nothing */
 };
@@ -124,6 +127,8 @@ struct process {
     void *events;               /* event.pxi's */
     void *mqueue_notes;         /* mqueue.pxi's */
     void *aio;                  /* aio.pxi's */
+    void *shared_ids;           /* cred_all.pxi's */
+    struct lock lock_ids;
     void *threads;              /* thread.pxi's */
     uint32_t sugid;             /* cred.pxi's: user or group ids changed since the program was executed */
     char login[36];             /* cred.pxi's: the session's login name, empty until somebody asks */
