@@ -146,6 +146,8 @@ cdef bint read_ready(events_t *ev, knote_t *kn, uint32_t revents) noexcept nogil
             kn.kev.data = 0         # Linux's way to say that the socket was never connected
             return False
     kn.kev.data = bytes_of(fd, EVENT_FIONREAD)
+    if kn.mode == ANONYMOUS_OTHER and kn.kev.data == 0 and revents & EPOLLIN:
+        kn.kev.data = 1             # an eventfd or a timerfd, and no /proc to tell
     if revents & (EPOLLRDHUP | EPOLLHUP) or (revents & EPOLLERR and kn.mode == S_IFSOCK):
         kn.kev.flags |= EV_EOF
         return True
