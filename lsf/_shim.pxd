@@ -59,6 +59,10 @@ cdef extern from "shim/runtime.h" nogil:
         uint32_t files_shared
         uint64_t vfork_spare
         void *events
+        void *mqueue_notes
+        void *aio
+        void *shared_ids
+        lock_t lock_ids
         void *threads
         void *lookup
         uint32_t fakeroot
@@ -109,6 +113,9 @@ cdef extern from "shim/runtime.h" nogil:
         int64_t directory_next
         int32_t directory_fd
         uint32_t directory_changes
+        uint32_t ids_generation, ids_asked, ready
+        void (*service)(area_t *) noexcept nogil
+        uint64_t exterr
         void *truss_call
         void *truss_pieces
         void *truss_starts

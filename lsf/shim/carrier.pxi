@@ -30,8 +30,12 @@ cdef inline uint64_t carrier_mask(const uint64_t *mask) noexcept nogil:
 
 
 cdef int carried_signal(linux_siginfo *info, int *code) noexcept nogil:
-    """The FreeBSD signal and si_code in the carrier's siginfo."""
+    """The FreeBSD signal and si_code in the carrier's siginfo; 0 for the notification of a message queue, which sends
+    another signal on."""
     cdef uint32_t word = <uint32_t> info.si_errno
+    if info.si_code == LINUX_SI_MESGQ:
+        code[0] = FREEBSD_SI_MESGQ
+        return 0
     if info.si_code != -1 or word & 0xffff0000UL != CARRIER_MAGIC or not is_carried(<int> (word & 0xff)):
         code[0] = FREEBSD_SI_USER
         return CARRIER_FOREIGN
@@ -103,7 +107,7 @@ cdef bint carrier_wanted(area_t *area, linux_siginfo *info) noexcept nogil:
     """Does this carrier's signal do anything to this thread now? A blocked or an ignored one must not end a call."""
     cdef int code = 0
     cdef int signo = carried_signal(info, &code)
-    if is_blocked(area, signo):
+    if signo == 0 or is_blocked(area, signo):
         return False
     return area.proc.handlers[signo].function != SIG_IGN
 
@@ -147,6 +151,9 @@ cdef void keep_carried(area_t *area, linux_siginfo *info) noexcept nogil:
     cdef int signo = carried_signal(info, &code)
     cdef uint32_t word = CARRIER_MAGIC | <uint32_t> (code & 0x3f) << 8 | <uint32_t> signo, at
     cdef area_t *other
+    if signo == 0:
+        mqueue_send_on(area, info)
+        return
     word |= <uint32_t> info.si_errno & (CARRIER_THREAD | CARRIER_SEEN)
     lock_acquire(&proc.lock_signal)
     if proc.kept_count < KEPT_SIGNALS:

@@ -132,6 +132,10 @@ cdef public long vfork_prepare(frame_t *frame, area_t *area) noexcept nogil:
     copy.lock_event.word = 0
     copy.lock_thread.word = 0
     copy.events = NULL              # the child has no kqueues, and what it closes is not closed here
+    copy.mqueue_notes = NULL
+    copy.aio = NULL
+    copy.shared_ids = NULL
+    copy.lock_ids.word = 0
     copy.lock_truss.word = 0
     child.proc = copy
     child.in_vfork = 1
@@ -143,6 +147,7 @@ cdef public long vfork_prepare(frame_t *frame, area_t *area) noexcept nogil:
     child.altstack_size = area.altstack_size
     child.altstack_flags = area.altstack_flags
     stats_expect(proc, 1)
+    child.exterr = area.exterr
     return <long> child
 
 
@@ -235,10 +240,14 @@ cdef public long sys_thr_new(frame_t *frame, area_t *area) noexcept nogil:
 
 cdef public void thread_start(area_t *area) noexcept nogil:
     """A new thread's first code, on its shim stack, all signals blocked."""
+    if area.service != NULL:
+        signal_stack(area)
+        area.service(area)
     area.tid = <int> area.slot.state
     if area.thread_child_tid != 0:
         store_guest64(area.thread_child_tid, <uint32_t> area.tid)
     signal_stack(area)
+    atomic_store32(&area.ready, 1)
     arm(area.proc)
     set_linux_mask(area)
 

@@ -101,3 +101,5 @@ cdef void after_fork(process_t *proc) noexcept nogil:
     proc.umtx_shared_waiters = 0
     event_after_fork(proc)
     stats_after_fork(proc)
+    aio_after_fork(proc)
+    proc.lock_ids.word = 0

@@ -73,6 +73,11 @@ struct area {
     int32_t directory_fd;       /* its descriptor, */
     uint32_t directory_changes; /* and proc->directory_changes then */
     uint32_t trapped_again;     /* stats.pxi's: the call that comes next trapped already, and then its site was patched */
+    uint32_t ids_generation;    /* cred_all.pxi's: of the ids that this thread has taken over */
+    uint32_t ids_asked;
+    uint32_t ready;             /* its GS and its signal stack are its own: it may be sent SIGBUS */
+    void (*service)(struct area *);     /* a thread of the shim's own: what it runs instead of the guest */
+    uint64_t exterr;            /* exterr.pxi's: what exterrctl enabled, 0 for nothing */
 };
 
 struct handler {
@@ -122,6 +127,10 @@ struct process {
     uint32_t truss_pids;        /* truss shows pids: there is more than one process */
     struct lock lock_signal, lock_memory, lock_event, lock_thread, lock_truss;
     void *events;               /* event.pxi's */
+    void *mqueue_notes;         /* mqueue.pxi's */
+    void *aio;                  /* aio.pxi's */
+    void *shared_ids;           /* cred_all.pxi's */
+    struct lock lock_ids;
     void *threads;              /* thread.pxi's */
     void *lookup;               /* lookup.pxi's: the rules of a view by look-up, NULL for any other */
     uint32_t fakeroot;          /* --fakeroot: owners that cannot be given are remembered (fakeroot.pxi) */

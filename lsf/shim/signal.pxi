@@ -263,6 +263,7 @@ cdef void signals_start(process_t *proc, area_t *area, start_t *start) noexcept 
     area.virtual_pending = <uint32_t> start.pending
     area.altstack_flags = FREEBSD_SS_DISABLE
     signal_stack(area)
+    area.ready = 1
     set_linux_handler(LINUX_SIGSYS, <uint64_t> on_signal, flags)
     set_linux_handler(LINUX_SIGSEGV, <uint64_t> on_signal, flags)
     set_linux_handler(LINUX_SIGBUS, <uint64_t> on_signal, flags)
@@ -409,6 +410,11 @@ cdef inline bint is_shim_stack(uint64_t rsp) noexcept nogil:
     return AREAS_BASE <= rsp < SHIM_END
 
 
+cdef inline bint is_signal_stack(area_t *area, uint64_t rsp) noexcept nogil:
+    """True in a handler of the shim's own."""
+    return rsp - (<uint64_t> area - AREA_STRUCT + AREA_SIGSTACK) < AREA_SIGSTACK_SIZE
+
+
 cdef void defer(area_t *area, linux_ucontext *uc, int linux, linux_siginfo *info) noexcept nogil:
     """Keep a signal for the end of the call under way, with all others blocked, and let a wait not begin."""
     if area.deferred == 0:
@@ -445,6 +451,15 @@ cdef public void on_signal(int linux, linux_siginfo *info, linux_ucontext *uc) n
     if <uint64_t> area - <uint64_t> uc >= AREA_STRUCT:
         check_gs(area, <uint64_t> uc)
     quiet = linux == LINUX_CARRIER and not carrier_wanted(area, info)
+    if linux == LINUX_CARRIER and info.si_code == LINUX_SI_MESGQ:
+        mqueue_send_on(area, info)
+    if linux == LINUX_SIGBUS and is_ids_signal(info):
+        ids_adopt(area)
+        if area.deferred or is_signal_stack(area, uc.uc_mcontext.rsp):
+            return                      # what this interrupts sees to the call
+        linux = LINUX_CARRIER           # from here on as one that nobody wants
+        info.si_code = LINUX_SI_MESGQ
+        quiet = True
     if linux == LINUX_SIGSYS and (info.si_code == SYS_USER_DISPATCH or info.si_code == SYS_SECCOMP):
         if area.proc.vdso <= rip < area.proc.vdso_end:
             # The vDSO fell back to its syscall: a Linux one.
@@ -692,7 +707,10 @@ cdef void fill_siginfo(freebsd_siginfo *to, linux_siginfo *source, int linux, in
         to.reason.timer.overrun = source.fields.timer.overrun
         to.si_value = source.fields.timer.value
     else:
-        to.si_value = source.fields.kill.value if source.si_code == -1 else 0
+        to.si_value = (source.fields.kill.value if source.si_code == -1 or source.si_code == LINUX_SI_ASYNCIO
+                       or source.si_code == LINUX_SI_MESGQ else 0)
+        if code == FREEBSD_SI_MESGQ:
+            mqueue_siginfo(current_area(), to)
 
 
 cdef uint32_t freebsd_trapno(int linux, uint64_t trapno) noexcept nogil:
