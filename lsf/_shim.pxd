@@ -30,7 +30,7 @@ cdef extern from "shim/runtime.h" nogil:
         uint32_t engine, debug, no_patch, osreldate
         int32_t image_fd, truss_fd
         uint32_t filter_installed
-        uint64_t vdso, vdso_end
+        uint64_t vdso, vdso_end, vdso_data
         int (*vdso_clock_gettime)(int, void *) noexcept nogil
         uint64_t break_start, break_end, stack_top, ps_strings
         uint64_t minsigstksz
@@ -54,6 +54,8 @@ cdef extern from "shim/runtime.h" nogil:
         uint64_t kept_bits[2]
         uint32_t kept_count
         kept_t kept[128]
+        uint32_t timer_words[32]
+        int32_t timer_ids[32]
 
     ctypedef struct area_t "struct area":
         area_t *self
@@ -94,13 +96,14 @@ cdef extern from "shim/runtime.h" nogil:
         uint64_t pool_used[16]
         uint64_t shared_start[32]
         uint64_t shared_end[32]
+        uint64_t heap_next
 
     const int PATCH_SITES, PATCH_POOLS, PATCH_SHARED
 
     enum:
         ENGINE_AUTO, ENGINE_SUD, ENGINE_TRAP, ENGINE_PTRACE
 
-    const uint64_t WINDOW_BASE, WINDOW_SIZE, SIGCODE_BASE, SHIM_END, AREAS_BASE, AREA_STRIDE, AREA_STRUCT
+    const uint64_t WINDOW_BASE, WINDOW_SIZE, SIGCODE_BASE, SIGCODE_SIZE, HEAP_BASE, HEAP_START, SHIM_END, AREAS_BASE, AREA_STRIDE, AREA_STRUCT
     const uint64_t AREA_SIGSTACK, AREA_SIGSTACK_SIZE, AREA_STACK
     const int AREA_COUNT, FRAME_SIZE, FREEBSD_ERRNO, RETURN_IN_AREA
     uint32_t *AREA_STATES
@@ -171,6 +174,7 @@ cdef extern from "shim/runtime.h" nogil:
     uint32_t atomic_and32(uint32_t *at, uint32_t bits)
     uint32_t atomic_add32(uint32_t *at, uint32_t value)
     uint64_t atomic_or64(uint64_t *at, uint64_t bits)
+    uint64_t atomic_add64(uint64_t *at, uint64_t value)
     void lock_acquire(lock_t *lock)
     void lock_release(lock_t *lock)
     uint64_t atomic_cas64(uint64_t *at, uint64_t expected, uint64_t value)

@@ -10,6 +10,7 @@ cdef enum:
     CARRIER_MAGIC = 0x4c530000      # in si_errno, above the code (8 bits) and the number (8 bits)
     CARRIER_THREAD = 0x8000         # in the code's byte: sent to a thread, not to the process
     CARRIER_SEEN = 0x4000           # in the code's byte: EVFILT_SIGNAL has counted it
+    TIMER_MAX = 32                  # timers of a process that send such signals; FreeBSD has no more of all kinds
     CARRIER_FOREIGN = 126           # SIGRTMAX: what a bare carrier that a Linux program sends is taken for
 
 cdef enum:
@@ -37,6 +38,19 @@ cdef int carried_signal(linux_siginfo *info, int *code) noexcept nogil:
         return CARRIER_FOREIGN
     code[0] = <int> (0x10000 | (word >> 8 & 0x3f))
     return <int> (word & 0xff)
+
+
+cdef void carrier_from_timer(process_t *proc, linux_siginfo *info) noexcept nogil:
+    """Linux's timer does not say which FreeBSD signal it sends: find that by its number, and mark the carrier. What
+    si_pid and si_uid are to others is the timer's number and overrun."""
+    cdef int i
+    if info.si_code != LINUX_SI_TIMER:
+        return
+    for i in range(TIMER_MAX):
+        if proc.timer_words[i] and proc.timer_ids[i] == info.fields.timer.timerid:
+            info.si_errno = <int32_t> proc.timer_words[i]
+            info.si_code = -1
+            return
 
 
 cdef void carrier_info(area_t *area, linux_siginfo *info, int signo, int code, uint64_t value) noexcept nogil:
@@ -228,7 +242,8 @@ cdef void kept_discard(process_t *proc, int signo) noexcept nogil:
 
 
 cdef void kept_clear(process_t *proc) noexcept nogil:
-    """A new process has no pending signals."""
+    """A new process has no pending signals, and no timers."""
+    memset(proc.timer_words, 0, sizeof(proc.timer_words))
     proc.kept_count = 0
     proc.kept_bits[0] = 0
     proc.kept_bits[1] = 0
@@ -258,6 +273,7 @@ cdef void carrier_drain(area_t *area) noexcept nogil:
     zero[0] = 0
     zero[1] = 0
     while linux_syscall4(SYS_rt_sigtimedwait, <uint64_t> &set_, <uint64_t> &info, <uint64_t> zero, 8) == LINUX_CARRIER:
+        carrier_from_timer(area.proc, &info)
         keep_carried(area, &info)
 
 

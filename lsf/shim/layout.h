@@ -20,7 +20,9 @@
 #define AREAS_BASE 0x6ffff0800000
 #define AREA_STRIDE 0x20000
 #define AREA_COUNT 8192
-#define SHIM_END 0x700030800000
+/* What the shim maps for itself: as the rest, no guest call may touch it. */
+#define HEAP_BASE 0x700030800000
+#define SHIM_END 0x701030800000
 
 /* An area, from low to high: guard page, Linux signal stack, guard page, shim stack, struct area. */
 #define AREA_SIGSTACK 0x1000

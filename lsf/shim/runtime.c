@@ -26,7 +26,7 @@ _Static_assert(sizeof(struct frame) == FRAME_SIZE, "struct frame");
 _Static_assert(sizeof(struct area) <= AREA_STRIDE - AREA_STRUCT, "struct area");
 _Static_assert(sizeof(struct process) <= 0x10000, "struct process");
 _Static_assert(sizeof(struct patches) <= 0xa000, "struct patches");
-_Static_assert(AREAS_BASE + (uint64_t) AREA_COUNT * AREA_STRIDE <= SHIM_END, "areas");
+_Static_assert(AREAS_BASE + (uint64_t) AREA_COUNT * AREA_STRIDE <= HEAP_BASE, "areas");
 
 /* The lane table of a thread whose every call takes the translate lane (truss). */
 LSF_HIDDEN const uint32_t lsf_lane_none[FREEBSD_NSYSCALLS] = {[0 ... FREEBSD_NSYSCALLS - 1] = LSF_NOT_PASSED};

@@ -106,6 +106,7 @@ struct process {
     int32_t truss_fd;           /* hidden: where truss writes, -1 when it does not */
     uint32_t filter_installed;  /* the seccomp filter of the engine `trap` */
     uint64_t vdso, vdso_end;
+    uint64_t vdso_data;         /* mem.pxi's: where the vDSO's data begin; 0: not looked for yet */
     int (*vdso_clock_gettime)(int, void *);
     uint64_t break_start, break_end;
     uint64_t stack_top;
@@ -137,6 +138,8 @@ struct process {
     uint64_t kept_bits[2];      /* FreeBSD signals among `kept` */
     uint32_t kept_count;
     struct kept kept[KEPT_SIGNALS];
+    uint32_t timer_words[32];   /* carrier.pxi's: the carrier's si_errno for the timers that send it; 0: free */
+    int32_t timer_ids[32];      /* their numbers */
     uint64_t mount_cache;       /* mount.pxi's, a mapping of its own; 0: none yet */
     uint64_t spare[32];
 };
@@ -152,6 +155,7 @@ struct patches {
     uint64_t sites[PATCH_SITES];            /* a site's address, its state in the top byte */
     uint64_t pool_start[PATCH_POOLS], pool_used[PATCH_POOLS];
     uint64_t shared_start[PATCH_SHARED], shared_end[PATCH_SHARED];  /* the guest's MAP_SHARED mappings */
+    uint64_t heap_next;                     /* core.pxi's: where in the shim's heap the next mapping goes */
 };
 
 #define LSF_HIDDEN __attribute__((visibility("hidden")))
@@ -165,6 +169,7 @@ LSF_HIDDEN extern uint8_t hosted_area_mapped[AREA_COUNT];
 LSF_HIDDEN extern struct patches hosted_patches;
 #define SHIM (&hosted_process)
 #define PATCHES (&hosted_patches)
+#define HEAP_START 0UL      /* no heap: mappings go where Linux likes */
 #define AREA_STATES hosted_area_states
 #define AREA_MAPPED hosted_area_mapped
 /* runtime.c: the one area of the extension, and a fault handler for the accessors around each call. */
@@ -173,6 +178,7 @@ LSF_HIDDEN extern int hosted_guard(void);
 LSF_HIDDEN extern void hosted_unguard(void);
 #else
 #define SHIM ((struct process *) DATA_BASE)
+#define HEAP_START ((uint64_t) HEAP_BASE)
 #define AREA_STATES ((uint32_t *) (DATA_BASE + 0x10000))
 #define AREA_MAPPED ((uint8_t *) (DATA_BASE + 0x20000))
 #define PATCHES ((struct patches *) (DATA_BASE + 0x30000))
@@ -255,6 +261,7 @@ static inline void atomic_store32(uint32_t *at, uint32_t value) { __atomic_store
 static inline uint32_t atomic_or32(uint32_t *at, uint32_t bits) { return __atomic_fetch_or(at, bits, __ATOMIC_SEQ_CST); }
 static inline uint32_t atomic_and32(uint32_t *at, uint32_t bits) { return __atomic_fetch_and(at, bits, __ATOMIC_SEQ_CST); }
 static inline uint32_t atomic_add32(uint32_t *at, uint32_t value) { return __atomic_fetch_add(at, value, __ATOMIC_SEQ_CST); }
+static inline uint64_t atomic_add64(uint64_t *at, uint64_t value) { return __atomic_fetch_add(at, value, __ATOMIC_SEQ_CST); }
 static inline uint64_t atomic_or64(uint64_t *at, uint64_t bits) { return __atomic_fetch_or(at, bits, __ATOMIC_SEQ_CST); }
 
 /* A futex mutex (0 free, 1 taken, 2 taken and waited for). */

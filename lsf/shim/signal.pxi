@@ -18,7 +18,10 @@ cdef enum:
     SIGSYS = 12
     SIGPIPE = 13
     SIGSTOP = 17
+    SIGTSTP = 18
     SIGCHLD = 20
+    SIGTTIN = 21
+    SIGTTOU = 22
     SIGIO = 23
     SIGINFO = 29
     SIGTHR = 32
@@ -36,6 +39,7 @@ cdef enum:
     SA_SIGINFO = 64
     SIGNAL_MAX = 128
     HANDLER_KNOWN = 0x80000000UL    # in handler_t.flags: what the shim inherited was looked up
+    HANDLER_SET = 0x40000000        # the guest has set it: else it shows SA_RESTART, as on FreeBSD
     SYS_SECCOMP = 1
     SYS_USER_DISPATCH = 2
     SI_KERNEL = 128
@@ -182,6 +186,40 @@ cdef void apply_disposition(process_t *proc, int signo) noexcept nogil:
     set_linux_handler(linux, function, flags)
 
 
+cdef inline bint is_ignored(process_t *proc, int signo) noexcept nogil:
+    """ps_sigignore: what is sent is forgotten at once, even while it is blocked. (Linux keeps what is blocked.)"""
+    return (proc.handlers[signo].function == SIG_IGN
+            or (proc.handlers[signo].function == SIG_DFL and lsf_signal_default[signo] == LSF_SIGNAL_IGNORE))
+
+
+cdef void ignored_signals(process_t *proc, uint64_t *set_) noexcept nogil:
+    """The members of a set that the guest ignores."""
+    cdef uint64_t bits
+    cdef int word, bit
+    for word in range(2):
+        bits = set_[word]
+        set_[word] = 0
+        while bits:
+            bit = count_trailing_zeros(bits)
+            bits = bits & (bits - 1)
+            if not proc.handlers[word * 64 + bit + 1].flags & HANDLER_KNOWN:
+                lock_acquire(&proc.lock_signal)
+                know_handler(proc, word * 64 + bit + 1)
+                lock_release(&proc.lock_signal)
+            if is_ignored(proc, word * 64 + bit + 1):
+                set_[word] |= 1UL << bit
+
+
+cdef void forget_pending(int linux) noexcept nogil:
+    """Take what Linux kept of a blocked signal while the guest ignored it."""
+    cdef uint64_t set_ = signal_bit(linux)
+    cdef uint64_t zero[2]
+    zero[0] = 0
+    zero[1] = 0
+    while linux_syscall4(SYS_rt_sigtimedwait, <uint64_t> &set_, 0, <uint64_t> zero, 8) > 0:
+        pass
+
+
 cdef void know_handler(process_t *proc, int signo) noexcept nogil:
     """Look up, once, whether an untouched signal was inherited as ignored."""
     cdef uint64_t action[4]
@@ -293,7 +331,15 @@ cdef void set_linux_mask(area_t *area) noexcept nogil:
     if defer_kept(area, area.sigmask):
         return
     mask = linux_mask_from(area.sigmask)
-    linux_syscall4(SYS_rt_sigprocmask, 2, <uint64_t> &mask, 0, 8)
+    set_mask_unless_deferred(area, mask)
+
+
+cdef void set_mask_unless_deferred(area_t *area, uint64_t mask) noexcept nogil:
+    """Give Linux a mask as one step with the check that no signal is deferred: one that came between the two has blocked
+    all others, and must find them blocked."""
+    cdef uint32_t not_begun = area.not_begun
+    blocking_syscall(SYS_rt_sigprocmask, 2, <uint64_t> &mask, 0, 8, 0, 0)
+    area.not_begun = not_begun
 
 
 cdef void block_all(uint64_t *old) noexcept nogil:
@@ -400,7 +446,7 @@ cdef void rewind(linux_ucontext *uc, area_t *area, uint64_t args) noexcept nogil
 
 
 cdef inline bint is_shim_stack(uint64_t rsp) noexcept nogil:
-    return AREAS_BASE <= rsp < SHIM_END
+    return AREAS_BASE <= rsp < HEAP_BASE
 
 
 cdef void defer(area_t *area, linux_ucontext *uc, int linux, linux_siginfo *info) noexcept nogil:
@@ -422,7 +468,10 @@ cdef public void on_signal(int linux, linux_siginfo *info, linux_ucontext *uc) n
     cdef uint64_t rip = uc.uc_mcontext.rip
     cdef bint from_kernel = info.si_code > 0 and info.si_code != 0x10000
     cdef bint restart = False
-    cdef bint quiet = linux == LINUX_CARRIER and not carrier_wanted(area, info)
+    cdef bint quiet = False
+    if linux == LINUX_CARRIER:
+        carrier_from_timer(area.proc, info)
+        quiet = not carrier_wanted(area, info)
     if linux == LINUX_SIGSYS and (info.si_code == SYS_USER_DISPATCH or info.si_code == SYS_SECCOMP):
         if area.proc.vdso <= rip < area.proc.vdso_end:
             # The vDSO fell back to its syscall: a Linux one.
@@ -543,12 +592,16 @@ cdef void deliver(area_t *area, linux_ucontext *uc, int linux, linux_siginfo *in
     if signo <= 0:
         return
     if is_virtual(signo) and not fault and mask_has(area.sigmask, signo):
+        if proc.handlers[signo].function == SIG_IGN:
+            return
         atomic_or32(&area.virtual_pending, <uint32_t> signal_bit(signo))
         return
     if linux == LINUX_CARRIER:
         if not info.si_errno & CARRIER_SEEN or info.si_code != -1:
             event_signal(proc, signo)
         if is_blocked(area, signo):
+            if proc.handlers[signo].function == SIG_IGN:
+                return
             info.si_errno |= CARRIER_SEEN
             keep_carried(area, info)
             return
@@ -558,6 +611,7 @@ cdef void deliver(area_t *area, linux_ucontext *uc, int linux, linux_siginfo *in
     handler = proc.handlers[signo]
     if handler.function > SIG_IGN and handler.flags & SA_RESETHAND:
         proc.handlers[signo].function = SIG_DFL
+        proc.handlers[signo].flags &= ~<uint32_t> SA_SIGINFO
         apply_disposition(proc, signo)
     lock_release(&proc.lock_signal)
     if fault and (handler.function <= SIG_IGN or mask_has(area.sigmask, signo)):
@@ -626,7 +680,7 @@ cdef void fill_siginfo(freebsd_siginfo *to, linux_siginfo *source, int linux, in
         to.si_status = source.fields.child.status
         if source.si_code != 1:                 # not CLD_EXITED: the status is a signal
             to.si_status = lsf_signal_from_linux[source.fields.child.status & 63]
-    elif source.si_code == -2:                  # SI_TIMER
+    elif code == FREEBSD_SI_TIMER:
         to.si_pid = 0
         to.si_uid = 0
         to.reason.timer.timerid = source.fields.timer.timerid
@@ -741,7 +795,7 @@ cdef long context_resume(area_t *area, freebsd_ucontext *context) noexcept nogil
     cdef int linux
     if mc.mc_flags & ~<uint32_t> (FREEBSD_MC_HASSEGS | FREEBSD_MC_HASBASES | FREEBSD_MC_HASFPXSTATE):
         return -EINVAL
-    if range_is_ours(mc.mc_rip, 1) or range_is_ours(mc.mc_rsp, 1):
+    if is_no_place_to_run(mc.mc_rip) or WINDOW_BASE <= mc.mc_rsp < SHIM_END:
         return -EINVAL
     if mc.mc_flags & FREEBSD_MC_HASBASES and (mc.mc_fsbase | mc.mc_gsbase) >> GUEST_ADDRESS_MAX_LOG:
         return -EINVAL
@@ -871,14 +925,15 @@ cdef public long sys_sigaction(frame_t *frame, area_t *area) noexcept nogil:
     cdef process_t *proc = area.proc
     cdef freebsd_sigaction action, old
     cdef int signo = <int> frame.arg[0]
-    cdef bint inherited = False
+    cdef uint32_t flags
+    cdef bint was_ignored
     if signo <= 0 or signo > SIGNAL_MAX:
         return -EINVAL
     if frame.arg[1] != 0:
         if copyin(frame.arg[1], &action, sizeof(action)) < 0:
             return -EFAULT
-        if action.sa_flags & ~(SA_ONSTACK | SA_RESTART | SA_RESETHAND | SA_NOCLDSTOP | SA_NODEFER | SA_NOCLDWAIT
-                               | SA_SIGINFO):
+        if action.sa_handler > SIG_IGN and action.sa_flags & ~(SA_ONSTACK | SA_RESTART | SA_RESETHAND | SA_NOCLDSTOP
+                                                               | SA_NODEFER | SA_NOCLDWAIT | SA_SIGINFO):
             return -EINVAL
         if (signo == SIGKILL or signo == SIGSTOP) and action.sa_handler != SIG_DFL:
             return -EINVAL
@@ -886,11 +941,17 @@ cdef public long sys_sigaction(frame_t *frame, area_t *area) noexcept nogil:
     know_handler(proc, signo)
     memset(&old, 0, sizeof(old))
     old.sa_handler = proc.handlers[signo].function
-    old.sa_flags = <int32_t> (proc.handlers[signo].flags & ~HANDLER_KNOWN)
+    flags = proc.handlers[signo].flags
+    old.sa_flags = <int32_t> (flags & ~(HANDLER_KNOWN | HANDLER_SET) if flags & HANDLER_SET else SA_RESTART)
     memcpy(&old.sa_mask, proc.handlers[signo].mask, 16)
     if frame.arg[1] != 0 and signo != SIGKILL and signo != SIGSTOP:
+        was_ignored = is_ignored(proc, signo)
+        flags = <uint32_t> action.sa_flags & (SA_ONSTACK | SA_RESTART | SA_RESETHAND | SA_NODEFER | SA_SIGINFO
+                                              | (SA_NOCLDSTOP | SA_NOCLDWAIT if signo == SIGCHLD else 0))
+        if action.sa_handler <= SIG_IGN:
+            flags &= ~<uint32_t> SA_SIGINFO
         proc.handlers[signo].function = action.sa_handler
-        proc.handlers[signo].flags = <uint32_t> action.sa_flags | HANDLER_KNOWN
+        proc.handlers[signo].flags = flags | HANDLER_KNOWN | HANDLER_SET
         memcpy(proc.handlers[signo].mask, &action.sa_mask, 16)
         proc.handlers[signo].mask[0] &= ~(signal_bit(SIGKILL) | signal_bit(SIGSTOP))
         apply_disposition(proc, signo)
@@ -900,6 +961,8 @@ cdef public long sys_sigaction(frame_t *frame, area_t *area) noexcept nogil:
                 atomic_and32(&area.virtual_pending, ~<uint32_t> signal_bit(signo))
             elif is_carried(signo):
                 kept_discard(proc, signo)
+        elif was_ignored and lsf_signal_to_linux[signo] and not is_virtual(signo):
+            forget_pending(lsf_signal_to_linux[signo])
     lock_release(&proc.lock_signal)
     if frame.arg[2] != 0:
         return copyout(&old, frame.arg[2], sizeof(old))
@@ -935,6 +998,7 @@ cdef public long sys_sigprocmask(frame_t *frame, area_t *area) noexcept nogil:
 cdef public long sys_sigpending(frame_t *frame, area_t *area) noexcept nogil:
     cdef uint64_t linux = 0
     cdef uint64_t mask[2]
+    cdef uint64_t ignored[2]
     linux_syscall2(SYS_rt_sigpending, <uint64_t> &linux, 8)
     if linux & signal_bit(LINUX_CARRIER):
         carrier_drain(area)
@@ -943,6 +1007,10 @@ cdef public long sys_sigpending(frame_t *frame, area_t *area) noexcept nogil:
     mask_from_linux(linux, mask)
     mask[0] |= area.virtual_pending
     kept_pending(area, mask)
+    memcpy(ignored, mask, 16)
+    ignored_signals(area.proc, ignored)
+    mask[0] &= ~ignored[0]
+    mask[1] &= ~ignored[1]
     return copyout(mask, frame.arg[0], 16)
 
 
