@@ -154,7 +154,7 @@ cdef void kept_to_info(kept_t *kept, linux_siginfo *info) noexcept nogil:
 
 
 cdef void keep_carried(area_t *area, linux_siginfo *info) noexcept nogil:
-    """A blocked one arrived: another thread takes it, or it is kept. A queue that is full forgets it, unless it is the
+    """A blocked one arrived: another thread takes it, or it is kept, unless it is ignored. A queue that is full forgets it, unless it is the
     first of its number, as FreeBSD's sigqueue_add does."""
     cdef process_t *proc = area.proc
     cdef int code = 0, i
@@ -162,6 +162,8 @@ cdef void keep_carried(area_t *area, linux_siginfo *info) noexcept nogil:
     cdef uint32_t word = CARRIER_MAGIC | <uint32_t> (code & 0x3f) << 8 | <uint32_t> signo, at
     cdef area_t *other
     word |= <uint32_t> info.si_errno & (CARRIER_THREAD | CARRIER_SEEN)
+    if proc.handlers[signo].function == SIG_IGN:
+        return
     lock_acquire(&proc.lock_signal)
     if proc.kept_count < KEPT_SIGNALS:
         at = proc.kept_count

@@ -600,8 +600,6 @@ cdef void deliver(area_t *area, linux_ucontext *uc, int linux, linux_siginfo *in
         if not info.si_errno & CARRIER_SEEN or info.si_code != -1:
             event_signal(proc, signo)
         if is_blocked(area, signo):
-            if proc.handlers[signo].function == SIG_IGN:
-                return
             info.si_errno |= CARRIER_SEEN
             keep_carried(area, info)
             return
@@ -937,6 +935,8 @@ cdef public long sys_sigaction(frame_t *frame, area_t *area) noexcept nogil:
             return -EINVAL
         if (signo == SIGKILL or signo == SIGSTOP) and action.sa_handler != SIG_DFL:
             return -EINVAL
+    if frame.arg[1] != 0 and is_carried(signo) and proc.handlers[signo].function == SIG_IGN:
+        carrier_drain(area)             # what was sent while it is ignored is forgotten
     lock_acquire(&proc.lock_signal)
     know_handler(proc, signo)
     memset(&old, 0, sizeof(old))
