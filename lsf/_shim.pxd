@@ -77,7 +77,7 @@ cdef extern from "shim/runtime.h" nogil:
         uint32_t altstack_flags
         uint64_t info[16]
         uint64_t scratch, scratch_size
-        uint64_t thread_start, thread_arg, thread_stack, thread_child_tid
+        uint64_t thread_child_tid, thread_context
         char name[24]
         uint32_t wakeup, exiting
         uint64_t robust[3]
@@ -159,6 +159,7 @@ cdef extern from "shim/runtime.h" nogil:
     char sigcode[1]
     char sigcode_end[1]
     void resume_from(void *linux_frame)
+    void save_xstate(void *to)
     void enter_guest(uint64_t start, uint64_t stack)
     long clone_thread(uint64_t flags, void *stack, uint64_t parent_tid, void *child_tid, uint64_t tls)
 

@@ -60,7 +60,8 @@ struct area {
     uint32_t altstack_flags, pad0;
     uint64_t info[16];          /* Linux's siginfo of the deferred signal */
     uint64_t scratch, scratch_size;     /* memory to give back when this area is freed */
-    uint64_t thread_start, thread_arg, thread_stack, thread_child_tid;
+    uint64_t thread_child_tid;
+    uint64_t thread_context;    /* fork.pxi's: what the thread begins with (a resume_t); 0: thr_new's start */
     char name[24];
     uint32_t wakeup;            /* thr_wake's, for thr_suspend */
     uint32_t exiting;           /* it ends: thr_exit of another thread does not count it */
@@ -224,6 +225,7 @@ LSF_HIDDEN extern char entry[], pass_number[], pass_syscall[], pass_return[], pa
 LSF_HIDDEN extern char translate[], translate_args[], translate_call[], translate_return[], translate_commit[], translate_end[];
 LSF_HIDDEN extern char patch_entry[], patch_args[], patch_call[], sigpoint[], blocking_check[], blocking_call[], blocking_cancel[], signal_restorer[], sigcode[], sigcode_end[];
 LSF_HIDDEN extern void resume_from(void *linux_frame) __attribute__((noreturn));
+LSF_HIDDEN extern void save_xstate(void *to);
 LSF_HIDDEN extern void enter_guest(uint64_t start, uint64_t stack) __attribute__((noreturn));
 LSF_HIDDEN extern long clone_thread(uint64_t flags, void *stack, uint64_t parent_tid, void *child_tid, uint64_t tls);
 #ifdef LSF_HOSTED

@@ -781,25 +781,27 @@ cdef public long sys_sigreturn(frame_t *frame, area_t *area) noexcept nogil:
     return context_resume(area, &context)
 
 
-cdef long context_resume(area_t *area, freebsd_ucontext *context) noexcept nogil:
-    """Go on with a context of the guest's; returns only errors. mc_rflags is checked by the caller."""
-    # A Linux signal frame: ucontext, siginfo, and the vector state (at most AREA_STACK's worth of it).
-    cdef linux_ucontext uc
-    cdef unsigned char fpstate[12288 + 64]
-    cdef uint64_t info[16]
-    cdef freebsd_mcontext *mc = &context.uc_mcontext
+# A Linux signal frame as rt_sigreturn takes it back: ucontext, and the vector state (at most AREA_STACK's worth of it).
+cdef struct resume_t:
+    linux_ucontext uc
+    unsigned char fpstate[12288 + 64]
+
+
+cdef long context_convert(const freebsd_ucontext *context, resume_t *to) noexcept nogil:
+    """The registers and the vector state of a context of the guest's: 0 or an error. The caller has checked mc_rflags, and
+    sets the mask."""
+    cdef const freebsd_mcontext *mc = &context.uc_mcontext
     cdef uint64_t at, extended = 0, features = xstate_features()
     cdef int64_t size
-    cdef int linux
     if mc.mc_flags & ~<uint32_t> (FREEBSD_MC_HASSEGS | FREEBSD_MC_HASBASES | FREEBSD_MC_HASFPXSTATE):
         return -EINVAL
     if is_no_place_to_run(mc.mc_rip) or WINDOW_BASE <= mc.mc_rsp < SHIM_END:
         return -EINVAL
     if mc.mc_flags & FREEBSD_MC_HASBASES and (mc.mc_fsbase | mc.mc_gsbase) >> GUEST_ADDRESS_MAX_LOG:
         return -EINVAL
-    at = (<uint64_t> fpstate + 63) & ~63UL
-    memset(&uc, 0, sizeof(uc))
-    linux_sigcontext_from_freebsd(&uc.uc_mcontext, mc)
+    at = (<uint64_t> to.fpstate + 63) & ~63UL
+    memset(&to.uc, 0, sizeof(to.uc))
+    linux_sigcontext_from_freebsd(&to.uc.uc_mcontext, mc)
     if mc.mc_fpformat != FREEBSD_MC_FPFMT_NODEV and mc.mc_ownedfp != FREEBSD_MC_FPOWNED_NONE:
         if mc.mc_fpformat != FREEBSD_MC_FPFMT_XMM or (mc.mc_ownedfp != FREEBSD_MC_FPOWNED_FPU
                                                       and mc.mc_ownedfp != FREEBSD_MC_FPOWNED_PCB):
@@ -816,28 +818,44 @@ cdef long context_resume(area_t *area, freebsd_ucontext *context) noexcept nogil
             size = linux_fpstate_from_freebsd(<void *> at, 12288, mc, NULL, 0, features, 0)
         if size < 0:
             return -EINVAL
-        uc.uc_mcontext.fpstate = at
-    uc.uc_flags = 7 if extended else 6          # UC_FP_XSTATE, UC_SIGCONTEXT_SS, UC_STRICT_RESTORE_SS
-    uc.uc_stack.ss_sp = <uint64_t> area - AREA_STRUCT + AREA_SIGSTACK
-    uc.uc_stack.ss_size = AREA_SIGSTACK_SIZE
-    block_all(NULL)
-    memcpy(area.sigmask, &context.uc_sigmask, 16)
-    area.sigmask[0] &= ~(signal_bit(SIGKILL) | signal_bit(SIGSTOP))
-    uc.uc_sigmask = linux_mask_from(area.sigmask)
-    if mc.mc_flags & FREEBSD_MC_HASBASES:
-        write_fsbase(mc.mc_fsbase)
-        area.guest_gsbase = mc.mc_gsbase
+        to.uc.uc_mcontext.fpstate = at
+    to.uc.uc_flags = 7 if extended else 6       # UC_FP_XSTATE, UC_SIGCONTEXT_SS, UC_STRICT_RESTORE_SS
+    return 0
+
+
+cdef void context_go(area_t *area, resume_t *to) noexcept nogil:
+    """Leave the shim for a converted context, with the guest's mask; all signals are blocked. Does not return."""
+    cdef uint64_t info[16]
+    cdef int linux
+    to.uc.uc_stack.ss_sp = <uint64_t> area - AREA_STRUCT + AREA_SIGSTACK
+    to.uc.uc_stack.ss_size = AREA_SIGSTACK_SIZE
+    to.uc.uc_sigmask = linux_mask_from(area.sigmask)
     if area.deferred:
         # It came while this call was under way: deliver it on top of the context, or leave it to the kernel.
         linux = area.deferred
         area.deferred = 0
         memcpy(info, area.info, 128)
-        if uc.uc_sigmask & signal_bit(linux):
+        if to.uc.uc_sigmask & signal_bit(linux):
             linux_syscall4(SYS_rt_tgsigqueueinfo, area.proc.pid, area.tid, linux, <uint64_t> info)
         else:
-            deliver(area, &uc, linux, <linux_siginfo *> info, False, 0)
-    deliver_virtual(area, &uc)
-    resume_from(&uc)
+            deliver(area, &to.uc, linux, <linux_siginfo *> info, False, 0)
+    deliver_virtual(area, &to.uc)
+    resume_from(&to.uc)
+
+
+cdef long context_resume(area_t *area, const freebsd_ucontext *context) noexcept nogil:
+    """Go on with a context of the guest's; returns only errors."""
+    cdef resume_t to
+    cdef long result = context_convert(context, &to)
+    if result < 0:
+        return result
+    block_all(NULL)
+    memcpy(area.sigmask, &context.uc_sigmask, 16)
+    area.sigmask[0] &= ~(signal_bit(SIGKILL) | signal_bit(SIGSTOP))
+    if context.uc_mcontext.mc_flags & FREEBSD_MC_HASBASES:
+        write_fsbase(context.uc_mcontext.mc_fsbase)
+        area.guest_gsbase = context.uc_mcontext.mc_gsbase
+    context_go(area, &to)
     return 0
 
 
@@ -876,10 +894,15 @@ cdef long context_load(area_t *area, uaddr source) noexcept nogil:
     memset(&context, 0, sizeof(context))
     if copyin(source, &context, <uint64_t> &context.uc_link - <uint64_t> &context) < 0:
         return -EFAULT
-    if context.uc_mcontext.mc_len != sizeof(freebsd_mcontext):
+    if not context_is_machine(&context.uc_mcontext):
         return -EINVAL
-    context.uc_mcontext.mc_rflags = (context.uc_mcontext.mc_rflags & PSL_USERCHANGE) | 0x202
     return context_resume(area, &context)
+
+
+cdef bint context_is_machine(freebsd_mcontext *mc) noexcept nogil:
+    """As set_mcontext looks at it: the size is checked, and flags that are not the program's are put right."""
+    mc.mc_rflags = (mc.mc_rflags & PSL_USERCHANGE) | 0x202
+    return mc.mc_len == sizeof(freebsd_mcontext)
 
 
 # entry.S calls these with the guest's FXSAVE image; the frame has the callee-saved registers too.
