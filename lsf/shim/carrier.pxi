@@ -297,13 +297,20 @@ cdef void kept_before_exec(area_t *area) noexcept nogil:
             linux_syscall3(SYS_rt_sigqueueinfo, proc.pid, LINUX_CARRIER, <uint64_t> &info)
 
 
-# Linux's wait status of a process that a carried signal killed says 63. Its name, which a zombie keeps, says the rest.
+# Linux's wait status of a process that a carried signal killed says 63. Its name, which a zombie keeps, says the rest: it is
+# the first thread's, whichever one dies.
 
 cdef void carrier_last_words(int signo) noexcept nogil:
     cdef char name[16]
     cdef uint64_t at = append(name, 0, 16, b"lsf:SIG ")
-    append_number(name, at, 16, <uint64_t> signo, 10)
-    linux_syscall2(SYS_prctl, 15, <uint64_t> name)             # PR_SET_NAME
+    cdef long fd
+    at = append_number(name, at, 16, <uint64_t> signo, 10)
+    fd = linux_syscall4(SYS_openat, <uint64_t> AT_FDCWD, <uint64_t> <const char *> b"/proc/self/comm", 0o2000001, 0)
+    if is_error(fd):
+        linux_syscall2(SYS_prctl, 15, <uint64_t> name)         # PR_SET_NAME: of this thread, which may be the first
+        return
+    linux_syscall3(SYS_write, fd, <uint64_t> name, at)
+    linux_syscall1(SYS_close, fd)
 
 
 cdef int carrier_killed_by(int pid) noexcept nogil:

@@ -183,9 +183,12 @@ cdef long thread_create(area_t *area, const new_thread_t *new_) noexcept nogil:
     child.scratch_size = new_.context_size
     stack = <uint64_t *> (<uint64_t> child.frame - 32)
     stack[0] = <uint64_t> child
-    # Where the processor would fault on the jump, inside the window: let the thread fault at an instruction of the guest's.
-    stack[1] = new_.start if new_.start < 1UL << GUEST_ADDRESS_MAX_LOG else <uint64_t> sigcode_end - 1
-    stack[2] = new_.stack
+    # An address that the processor refuses, or that is the shim's: let the thread fault at an instruction of the guest's,
+    # and on no stack.
+    stack[1] = new_.start
+    if new_.start >= 1UL << GUEST_ADDRESS_MAX_LOG or is_no_place_to_run(new_.start):
+        stack[1] = <uint64_t> sigcode_end - 1
+    stack[2] = 0 if WINDOW_BASE <= new_.stack < SHIM_END else new_.stack
     stack[3] = new_.argument
     flags = (CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM | CLONE_CHILD_CLEARTID)
     if new_.has_tls:
