@@ -53,7 +53,7 @@ cdef extern from "shim/runtime.h" nogil:
         uint64_t magic, limits, auxv, args, args_size
         uint64_t kept_bits[2]
         uint32_t kept_count
-        kept_t kept[128]
+        kept_t *kept
         uint32_t timer_words[32]
         int32_t timer_ids[32]
 
@@ -96,6 +96,7 @@ cdef extern from "shim/runtime.h" nogil:
         uint64_t pool_used[16]
         uint64_t shared_start[32]
         uint64_t shared_end[32]
+        uint32_t kept_full
         uint64_t heap_next
 
     const int PATCH_SITES, PATCH_POOLS, PATCH_SHARED

@@ -101,7 +101,11 @@ cdef public long vfork_prepare(frame_t *frame, area_t *area) noexcept nogil:
     lock_acquire(&proc.lock_signal)
     memcpy(copy, proc, sizeof(process_t))
     copy.lock_signal.word = 0
-    kept_clear(copy)
+    copy.kept = NULL
+    copy.kept_count = 0
+    copy.kept_bits[0] = 0
+    copy.kept_bits[1] = 0
+    memset(copy.timer_words, 0, sizeof(copy.timer_words))
     lock_release(&proc.lock_signal)
     copy.lock_memory.word = 0
     copy.lock_event.word = 0
@@ -140,6 +144,8 @@ cdef public long vfork_parent(frame_t *frame, area_t *area, area_t *child, long 
     if child.scratch != 0:
         linux_syscall2(SYS_munmap, child.scratch, child.scratch_size)
         child.scratch = 0
+    if child.proc.kept != NULL:
+        linux_syscall2(SYS_munmap, <uint64_t> child.proc.kept, page_up(KEPT_SIGNALS * sizeof(kept_t)))
     linux_syscall2(SYS_munmap, <uint64_t> child.proc, page_up(sizeof(process_t)))
     atomic_store32(&AREA_STATES[child.index], 0)
     frame.arg[2] = 0
@@ -325,6 +331,7 @@ cdef public long sys_thr_exit(frame_t *frame, area_t *area) noexcept nogil:
     if area.deferred and (<linux_siginfo *> area.info).si_code != LINUX_SI_TKILL \
             and not (area.deferred == LINUX_CARRIER and (<linux_siginfo *> area.info).si_errno & CARRIER_THREAD):
         # It was sent to the process, and came to this thread by chance: another one shall have it.
+        area.info[CARRIER_KEPT] = 0
         linux_syscall3(SYS_rt_sigqueueinfo, area.proc.pid, area.deferred, <uint64_t> area.info)
     if area.scratch != 0:
         linux_syscall2(SYS_munmap, area.scratch, area.scratch_size)

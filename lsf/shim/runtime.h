@@ -84,7 +84,7 @@ enum engine { ENGINE_AUTO, ENGINE_SUD, ENGINE_TRAP, ENGINE_PTRACE };
 #define SIGNALS 129
 
 /* A blocked signal that Linux has no number for (carrier.pxi). */
-#define KEPT_SIGNALS 128
+#define KEPT_SIGNALS 4096
 struct kept {
     uint32_t word;          /* as si_errno of the carrier: code and number */
     int32_t tid;            /* the thread it was sent to; 0: the process */
@@ -138,7 +138,7 @@ struct process {
     uint32_t directory_changes; /* counts what may move a descriptor's offset or make it another file's */
     uint64_t kept_bits[2];      /* FreeBSD signals among `kept` */
     uint32_t kept_count;
-    struct kept kept[KEPT_SIGNALS];
+    struct kept *kept;          /* KEPT_SIGNALS of them, in the order they came; NULL: none yet */
     uint32_t timer_words[32];   /* carrier.pxi's: the carrier's si_errno for the timers that send it; 0: free */
     int32_t timer_ids[32];      /* their numbers */
     uint64_t mount_cache;       /* mount.pxi's, a mapping of its own; 0: none yet */
@@ -156,6 +156,7 @@ struct patches {
     uint64_t sites[PATCH_SITES];            /* a site's address, its state in the top byte */
     uint64_t pool_start[PATCH_POOLS], pool_used[PATCH_POOLS];
     uint64_t shared_start[PATCH_SHARED], shared_end[PATCH_SHARED];  /* the guest's MAP_SHARED mappings */
+    uint32_t kept_full;                     /* carrier.pxi's: no more are taken from Linux for now */
     uint64_t heap_next;                     /* core.pxi's: where in the shim's heap the next mapping goes */
 };
 

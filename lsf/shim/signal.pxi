@@ -602,7 +602,9 @@ cdef void deliver(area_t *area, linux_ucontext *uc, int linux, linux_siginfo *in
         if is_blocked(area, signo):
             info.si_errno |= CARRIER_SEEN
             keep_carried(area, info)
+            uc.uc_sigmask |= carrier_mask(area.sigmask)
             return
+        kept_before(area, info)
     else:
         event_signal(proc, signo)
     lock_acquire(&proc.lock_signal)
@@ -836,6 +838,7 @@ cdef void context_go(area_t *area, resume_t *to) noexcept nogil:
         area.deferred = 0
         memcpy(info, area.info, 128)
         if to.uc.uc_sigmask & signal_bit(linux):
+            info[CARRIER_KEPT] = 0
             linux_syscall4(SYS_rt_tgsigqueueinfo, area.proc.pid, area.tid, linux, <uint64_t> info)
         else:
             deliver(area, &to.uc, linux, <linux_siginfo *> info, False, 0)

@@ -183,7 +183,7 @@ fuzz_thr_new(void)
 		p.parent_tid = chance(3) ? NULL : chance(4) ? (long *)(bad_page - random_() % 16) : (long *)(good_page + 8);
 		p.flags = (int)nasty();
 		p.rtp = chance(3) ? &rtp : chance(6) ? (struct rtprio *)nasty() : NULL;
-		sys(SYS_thr_new, chance(16) ? nasty() : (u64)&p, chance(4) ? (int)nasty() : chance(4) ? random_() % 105 : sizeof(p));
+		sys(SYS_thr_new, chance(16) ? nasty() : (u64)&p, chance(8) ? (int)nasty() | 0x100 : chance(60) ? random_() % 105 : sizeof(p));
 		if (chance(6))
 			sys(SYS_thr_kill, chance(2) ? -1 : (long)nasty(), chance(2) ? 0 : (long)nasty() | 0x80);
 		if (chance(6))
