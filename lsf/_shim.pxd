@@ -191,6 +191,7 @@ cdef extern from "dispatch.h" nogil:
     const uint32_t lsf_lane[1]
     const lsf_handler_t lsf_handler[1]
     const uint16_t lsf_refuse_errno[1]
+    const uint8_t lsf_nosys[1]
     const int32_t lsf_pass_nr[1]
     const uint8_t lsf_restart[1]
     const uint8_t lsf_errno_map[1]

@@ -376,6 +376,21 @@ cdef void defer_virtual(area_t *area) noexcept nogil:
     area.deferred = lsf_signal_to_linux[signo]
 
 
+cdef void signal_self(area_t *area, int signo) noexcept nogil:
+    """Send the calling thread one of SEGV, BUS and SYS, as FreeBSD's kernel does; it is delivered at the end of the call."""
+    if area.proc.handlers[signo].function == SIG_IGN:
+        return
+    if not is_blocked(area, signo):
+        block_all(NULL)
+        if area.deferred == 0:
+            memset(area.info, 0, sizeof(area.info))
+            (<linux_siginfo *> area.info).si_signo = lsf_signal_to_linux[signo]
+            (<linux_siginfo *> area.info).si_code = SI_KERNEL
+            area.deferred = lsf_signal_to_linux[signo]
+            return
+    atomic_or32(&area.virtual_pending, <uint32_t> signal_bit(signo))
+
+
 cdef void kill_self(area_t *area, int linux) noexcept nogil:
     """Die by a signal's default action."""
     cdef uint64_t mask
