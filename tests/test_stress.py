@@ -18,11 +18,11 @@ FULL = os.environ.get("LSF_TEST_STRESS") == "full"
 
 #: How much of each case, twice: in the quick run and in the full one. `forks`: children; `alive`: threads at once.
 AMOUNTS = {
-    "timers": (15, 600),
+    "timers": (15, 250),
     "forks": (250, 5000),
-    "token": (15, 400),
+    "token": (15, 200),
     "alive": (300, 2000),
-    "signals": (1000, 40000),
+    "signals": (1000, 15000),
     "kills": (10, 300),
 }
 

@@ -11,7 +11,7 @@ cdef enum:
     CARRIER_MAGIC = 0x4c530000      # in si_errno, above the code (8 bits) and the number (8 bits)
     CARRIER_THREAD = 0x8000         # in the code's byte: sent to a thread, not to the process
     CARRIER_SEEN = 0x4000           # in the code's byte: EVFILT_SIGNAL has counted it
-    KEPT_FULL = 3500                # then the carrier is blocked; threads that have one already still find room
+    KEPT_FULL = 128                 # then the carrier is blocked (kern.sigqueue.max_pending_per_proc, too, is 128)
     TIMER_MAX = 32                  # timers of a process that send such signals; FreeBSD has no more of all kinds
     CARRIER_KEPT = 8                # which word of siginfo, beyond what Linux uses, says that it comes from the kept ones
     CARRIER_FOREIGN = 126           # SIGRTMAX: what a bare carrier that a Linux program sends is taken for

@@ -84,7 +84,7 @@ enum engine { ENGINE_AUTO, ENGINE_SUD, ENGINE_TRAP, ENGINE_PTRACE };
 #define SIGNALS 129
 
 /* A blocked signal that Linux has no number for (carrier.pxi). */
-#define KEPT_SIGNALS 4096
+#define KEPT_SIGNALS 1024
 struct kept {
     uint32_t word;          /* as si_errno of the carrier: code and number */
     int32_t tid;            /* the thread it was sent to; 0: the process */

@@ -361,6 +361,8 @@ signal_rate(long n)
 	}
 	char byte;
 	int pair[2];
+	sigset_t all, old;
+	memset(&all, 0xff, sizeof(all));
 	CHECK_EQ(sys(SYS_pipe2, pair, 0), 0);
 	/* Calls of every lane meanwhile. */
 	for (long i = 0; sys(SYS_wait4, pid, &status, WNOHANG, NULL) == 0; i++) {
@@ -368,6 +370,10 @@ signal_rate(long n)
 		CHECK_EQ(sys(SYS_write, pair[1], "y", 1), 1);
 		CHECK_EQ(sys(SYS_read, pair[0], &byte, 1), 1);
 		CHECK_EQ(byte, 'y');
+		/* And masks that change. */
+		CHECK_EQ(sys(SYS_sigprocmask, SIG_BLOCK, &all, &old), 0);
+		CHECK_EQ(sys(SYS_sigprocmask, SIG_SETMASK, &old, NULL), 0);
+		CHECK_EQ(sys(SYS_sigprocmask, SIG_SETMASK, &old, NULL), 0);
 		if (i % 8 == 0) {
 			struct timespec t = { 0, 1000 };
 			sys(SYS_nanosleep, &t, NULL);
