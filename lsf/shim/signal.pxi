@@ -675,7 +675,7 @@ cdef void deliver(area_t *area, linux_ucontext *uc, int linux, linux_siginfo *in
 
 cdef inline bint on_altstack(area_t *area, uint64_t rsp) noexcept nogil:
     return (not area.altstack_flags & FREEBSD_SS_DISABLE
-            and rsp - area.altstack_sp < area.altstack_size)
+            and area.altstack_sp <= rsp < area.altstack_sp + area.altstack_size)
 
 
 cdef void fill_siginfo(freebsd_siginfo *to, linux_siginfo *source, int linux, int signo, int code,
