@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import pty
 import re
 import select
+import shlex
+import shutil
 import signal
+import struct
+import subprocess
+import termios
 import time
 from pathlib import Path
 
@@ -89,6 +95,10 @@ class Terminal:
         """Type."""
         os.write(self.fd, text.encode())
 
+    def resize(self, rows: int, columns: int) -> None:
+        """Change the window's size."""
+        fcntl.ioctl(self.fd, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+
     def wait(self, timeout: float = 10) -> int:
         """The program's end, as subprocess gives it."""
         wait_until(lambda: not alive(self.pid), "the program's end", timeout)
@@ -101,3 +111,68 @@ class Terminal:
         if not self.ended:
             harness.kill_session(self.pid)
             os.waitpid(self.pid, 0)
+
+
+class TmuxTerminal:
+    """A program in a window of a tmux server of its own: what a person sees, and not what is sent.
+
+    `expect` looks at the screen and what has scrolled off it, as they are: it finds old text again.
+    """
+
+    TERM = "screen"
+
+    def __init__(self, command: list[str], env: dict[str, str], folder: Path, rows: int = 24, columns: int = 80):
+        self.socket = folder / "tmux"
+        config = folder / "tmux.conf"
+        # The window stays when its program has ended; a held-back Escape would look like an Alt.
+        config.write_text(f"set -g default-terminal {self.TERM}\nset -g remain-on-exit on\nset -g escape-time 0\n")
+        variables = [f"-e{name}={value}" for name, value in env.items() if os.environ.get(name) != value]
+        self._tmux("-f", str(config), "new-session", "-d", "-x", str(columns), "-y", str(rows), *variables,
+                   "exec " + " ".join(map(shlex.quote, command)), env=env)  # fmt: skip
+        self.pid = int(self._tmux("list-panes", "-F", "#{pane_pid}"))
+
+    @staticmethod
+    def missing() -> str | None:
+        """Why there is none here."""
+        return None if shutil.which("tmux") else "tmux is not installed"
+
+    def _tmux(self, *arguments: str, env: dict[str, str] | None = None) -> str:
+        environment = {**(env if env is not None else os.environ)}
+        environment.pop("TMUX", None)
+        done = subprocess.run(["tmux", "-S", str(self.socket), *arguments], capture_output=True, text=True, timeout=60,
+                              env=environment, check=False, errors="replace")  # fmt: skip
+        assert done.returncode == 0, f"tmux {arguments[0]}: {done.stderr}"
+        return done.stdout
+
+    def screen(self) -> str:
+        """The text of the window, from what has scrolled off to its last line."""
+        return self._tmux("capture-pane", "-p", "-J", "-S", "-")
+
+    def expect(self, pattern: str, timeout: float = 30) -> re.Match:
+        """Wait until the pattern is to be seen."""
+        end = time.monotonic() + timeout
+        while not (match := re.search(pattern, text := self.screen(), re.MULTILINE)):
+            assert time.monotonic() < end, f"no {pattern!r} within {timeout} s on the screen:\n{text}"
+            time.sleep(0.05)
+        return match
+
+    def send(self, text: str) -> None:
+        """Type."""
+        self._tmux("send-keys", "-H", *(f"{byte:x}" for byte in text.encode()))
+
+    def resize(self, rows: int, columns: int) -> None:
+        """Change the window's size."""
+        self._tmux("resize-window", "-x", str(columns), "-y", str(rows))
+
+    def wait(self, timeout: float = 10) -> int:
+        """The program's exit status."""
+        end = time.monotonic() + timeout
+        while not (shown := self._tmux("list-panes", "-F", "#{pane_dead} #{pane_dead_status}").split())[0] == "1":
+            assert time.monotonic() < end, f"no end within {timeout} s:\n{self.screen()}"
+            time.sleep(0.05)
+        return int(shown[1])
+
+    def close(self) -> None:
+        """End the server, and with it the program."""
+        harness.kill_session(self.pid)
+        self._tmux("kill-server")

@@ -109,7 +109,7 @@ kern.maxphys | 38 | I | = 1048576 | Maximum block I/O access size
 kern.ident | auto | A | = "LSF" | Kernel identifier
 kern.openfiles | auto | I | file /proc/sys/fs/file-nr 0 0 | System-wide number of open files
 kern.stackprot | auto | I | call process 2 | Stack memory permissions
-kern.ccpu | auto | I | = 1948 | Decay factor used for updating %CPU
+kern.ccpu | auto | I | = 0 | Decay factor used for updating %CPU in 4BSD scheduler
 kern.fscale | auto | I | = 2048 | Fixed-point scale factor used for calculating load average values
 kern.cp_time | auto | L | call cp_time | CPU time statistics
 kern.cp_times | auto | L | call cp_times | per-CPU time statistics
@@ -202,6 +202,7 @@ vm.overcommit | 12 | I w | = 0 | Configure virtual memory overcommit behavior. S
 vm.swap_total | auto | QU | call memory 10 | Total amount of available swap storage.
 vm.swap_reserved | auto | QU | call memory 11 | Amount of swap storage needed to back all allocated anonymous memory.
 vm.nswapdev | auto | I | call swap_devices | Number of swap devices
+vm.dmmax | auto | I | = 32 | Maximum size of a swap block in pages
 vm.swap_info | auto | N | call swap_info | Swap statistics by device
 vm.kmem_size | auto | LU | call memory 0 | Size of kernel memory
 vm.max_wired | auto | LU | call memory 8 | System-wide limit to user-wired page count
@@ -294,7 +295,7 @@ net.inet.tcp.cc.available | auto | A | = "\\nCCmod           D PCB count\\ncubic
 net.inet.udp | 17 | N | | UDP
 net.inet.udp.maxdgram | 3 | LU w | = 9216 | Maximum outgoing UDP datagram size
 net.inet.udp.recvspace | 4 | LU w | file /proc/sys/net/core/rmem_default 0 42080 | Maximum space for incoming UDP datagrams
-net.route | 17 | N s | call route | Network interfaces; the table of routes is not there
+net.route | 17 | N s | call route | Network interfaces and routes
 net.inet6 | 28 | N | | Internet6 Family
 net.inet6.ip6 | 41 | N | | IP6
 net.inet6.ip6.v6only | 24 | I w | = 1 | Restrict AF_INET6 sockets to IPv6 addresses only

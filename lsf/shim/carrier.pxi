@@ -164,9 +164,7 @@ cdef void kept_to_info(kept_t *kept, linux_siginfo *info) noexcept nogil:
 cdef void kept_add(process_t *proc, linux_siginfo *info, uint32_t word, int tid) noexcept nogil:
     """Put one at the end. Under lock_signal; a queue that has no room forgets it."""
     cdef uint32_t at = proc.kept_count
-    if proc.kept == NULL:
-        proc.kept = <kept_t *> map_memory(KEPT_SIGNALS * sizeof(kept_t))
-    if proc.kept == NULL or at == KEPT_SIGNALS:
+    if at == KEPT_SIGNALS:
         return
     proc.kept[at].word = word
     proc.kept[at].tid = tid
@@ -219,9 +217,9 @@ cdef void keep_carried(area_t *area, linux_siginfo *info) noexcept nogil:
         if not word & CARRIER_THREAD:
             # Another thread may have it unblocked. One that unblocks it now looks at kept_bits after its mask.
             for i in range(AREA_COUNT):
-                if AREA_MAPPED[i] == 0 and i > 0:
+                if slot_at(i).mapped == 0 and i > 0:
                     break
-                if AREA_STATES[i] == 0:
+                if slot_at(i).state == 0:
                     continue
                 other = area_at(i)
                 if other != area and other.proc == proc and other.tid > 0 and not mask_has(other.sigmask, signo):

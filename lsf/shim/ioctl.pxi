@@ -14,6 +14,7 @@ cdef enum:
     LINUX_F_GETOWN_EX = 16
     LINUX_F_OWNER_PGRP = 2
     LINUX_SIOCOUTQ = 0x5411
+    LINUX_TIOCGDEV = 0x80045432UL
     LINUX_BLKSSZGET = 0x1268
     LINUX_BLKGETSIZE64 = 0x80081272UL
     LINUX_SEEK_DATA = 3
@@ -238,6 +239,10 @@ cdef long find_device_name(int fd, char *name) noexcept nogil:
         at = append(name, 0, 256, b"pts/")              # the master: TIOCGPTN
         append_number(name, at, 256, number, 10)
         return 0
+    if (major == 5 and minor == 0 and not is_error(linux_syscall3(SYS_ioctl, fd, LINUX_TIOCGDEV, <uint64_t> &number))
+            and 136 <= linux_major(number) <= 143):
+        major = linux_major(number)         # who opens /dev/tty has opened the controlling terminal itself, on FreeBSD
+        minor = linux_minor(number)
     if 136 <= major <= 143:
         at = append(name, 0, 256, b"pts/")
         append_number(name, at, 256, (major - 136) * 0x100000 + minor, 10)

@@ -8,6 +8,7 @@ cdef extern from "<sys/syscall.h>" nogil:
 cdef enum:
     LINUX_SYS_fchmodat2 = 452           # Linux 6.6
     FREEBSD_FD_NONE = -200
+    MAXSYMLINKS = 32
     ACCESSPERMS = 0o777
 
 
@@ -46,6 +47,40 @@ cdef bint ends_in_dots(uaddr path) noexcept nogil:
     cdef uint64_t start = 0
     cdef long length = last_component(path, name, &start)
     return (length == 1 or length == 2) and name[start] == 46 and name[start + length - 1] == 46
+
+
+cdef long follow_slash(int dirfd, uaddr path, char *out) noexcept nogil:
+    """A path that ends in a slash behind a symbolic link, with what the link holds in its place (PATH_MAX bytes): 1; 0 where
+    it is no such path. FreeBSD follows the link in every call (namei: TRAILINGSLASH), Linux where it only looks up."""
+    cdef char target[PATH_MAX]
+    cdef uint64_t start = 0, end
+    cdef int links = 0
+    cdef long length = last_component(path, out, &start)
+    if length <= 0 or out[start + length] != 47:
+        return 0
+    end = start + length
+    while True:
+        out[end] = 0
+        length = linux_syscall4(SYS_readlinkat, <uint64_t> <int64_t> dirfd, <uint64_t> out, <uint64_t> target, PATH_MAX - 1)
+        if is_error(length):
+            break
+        links += 1
+        if links > MAXSYMLINKS:
+            return -ELOOP
+        while length > 1 and target[length - 1] == 47:
+            length -= 1
+        if target[0] == 47:
+            start = 0
+        if start + length + 2 > PATH_MAX:
+            return -ENAMETOOLONG
+        memcpy(out + start, target, length)
+        end = start + length
+        start = end
+        while start > 0 and out[start - 1] != 47:
+            start -= 1
+    out[end] = 47
+    out[end + 1] = 0
+    return 1 if links else 0
 
 
 # --- links and names -------------------------------------------------------------------------------------------------
@@ -104,13 +139,21 @@ cdef long unlink_beneath(int dirfd, uaddr path, uint64_t linux_flags) noexcept n
 
 cdef long unlink_file(int dirfd, uaddr path, uint32_t flags) noexcept nogil:
     """unlinkat(2): a directory without AT_REMOVEDIR is EPERM, where Linux says EISDIR."""
-    cdef long result = linux_at_flags(flags, FREEBSD_AT_REMOVEDIR | FREEBSD_AT_RESOLVE_BENEATH)
+    cdef char followed[PATH_MAX]
+    cdef long found, result = linux_at_flags(flags, FREEBSD_AT_REMOVEDIR | FREEBSD_AT_RESOLVE_BENEATH)
+    cdef uint64_t linux_flags = <uint64_t> result
     if result < 0:
         return result
     if flags & FREEBSD_AT_RESOLVE_BENEATH:
-        result = unlink_beneath(dirfd, path, <uint64_t> result)
+        result = unlink_beneath(dirfd, path, linux_flags)
     else:
-        result = linux_syscall3(SYS_unlinkat, <uint64_t> <int64_t> dirfd, path, <uint64_t> result)
+        result = linux_syscall3(SYS_unlinkat, <uint64_t> <int64_t> dirfd, path, linux_flags)
+        if result == -ENOTDIR:
+            found = follow_slash(dirfd, path, followed)
+            if found < 0:
+                return found
+            if found:
+                result = linux_syscall3(SYS_unlinkat, <uint64_t> <int64_t> dirfd, <uint64_t> followed, linux_flags)
     return -EPERM if result == -EISDIR else result
 
 
@@ -120,6 +163,10 @@ cdef public long sys_unlink(frame_t *frame, area_t *area) noexcept nogil:
 
 cdef public long sys_unlinkat(frame_t *frame, area_t *area) noexcept nogil:
     return unlink_file(<int> frame.arg[0], frame.arg[1], <uint32_t> frame.arg[2])
+
+
+cdef public long sys_rmdir(frame_t *frame, area_t *area) noexcept nogil:
+    return unlink_file(AT_FDCWD, frame.arg[0], FREEBSD_AT_REMOVEDIR)
 
 
 cdef public long sys_funlinkat(frame_t *frame, area_t *area) noexcept nogil:
@@ -144,7 +191,17 @@ cdef public long sys_funlinkat(frame_t *frame, area_t *area) noexcept nogil:
 
 
 cdef long rename_file(uint64_t from_fd, uaddr from_path, uint64_t to_fd, uaddr to_path) noexcept nogil:
-    cdef long result = linux_syscall4(SYS_renameat, from_fd, from_path, to_fd, to_path)
+    cdef char followed_from[PATH_MAX]
+    cdef char followed_to[PATH_MAX]
+    cdef long found, found_to, result = linux_syscall4(SYS_renameat, from_fd, from_path, to_fd, to_path)
+    if result == -ENOTDIR:
+        found = follow_slash(<int> from_fd, from_path, followed_from)
+        found_to = follow_slash(<int> to_fd, to_path, followed_to)
+        if found < 0 or found_to < 0:
+            return found if found < 0 else found_to
+        if found or found_to:
+            result = linux_syscall4(SYS_renameat, from_fd, <uint64_t> followed_from if found else from_path,
+                                    to_fd, <uint64_t> followed_to if found_to else to_path)
     if result == -EBUSY and (ends_in_dots(from_path) or ends_in_dots(to_path)):
         return -EINVAL
     return result
@@ -182,13 +239,25 @@ cdef public long sys_readlinkat(frame_t *frame, area_t *area) noexcept nogil:
 # --- making ----------------------------------------------------------------------------------------------------------
 
 
-cdef public long sys_mkdir(frame_t *frame, area_t *area) noexcept nogil:
+cdef long make_directory(int dirfd, uaddr path, uint64_t mode) noexcept nogil:
     """The sticky bit is not for mkdir to give (kern_mkdirat: ACCESSPERMS)."""
-    return linux_syscall3(SYS_mkdirat, <uint64_t> AT_FDCWD, frame.arg[0], frame.arg[1] & ACCESSPERMS)
+    cdef char followed[PATH_MAX]
+    cdef long found, result = linux_syscall3(SYS_mkdirat, <uint64_t> <int64_t> dirfd, path, mode & ACCESSPERMS)
+    if result == -EEXIST:
+        found = follow_slash(dirfd, path, followed)
+        if found < 0:
+            return found
+        if found:
+            result = linux_syscall3(SYS_mkdirat, <uint64_t> <int64_t> dirfd, <uint64_t> followed, mode & ACCESSPERMS)
+    return result
+
+
+cdef public long sys_mkdir(frame_t *frame, area_t *area) noexcept nogil:
+    return make_directory(AT_FDCWD, frame.arg[0], frame.arg[1])
 
 
 cdef public long sys_mkdirat(frame_t *frame, area_t *area) noexcept nogil:
-    return linux_syscall3(SYS_mkdirat, frame.arg[0], frame.arg[1], frame.arg[2] & ACCESSPERMS)
+    return make_directory(<int> frame.arg[0], frame.arg[1], frame.arg[2])
 
 
 cdef long make_node(int dirfd, uaddr path, uint32_t mode, uint64_t dev) noexcept nogil:

@@ -1,5 +1,5 @@
-# The sysctl net.route: the list of network interfaces and their addresses, for getifaddrs(3) and its kin. Linux tells
-# them by netlink. Model: FreeBSD sys/net/rtsock.c (sysctl_rtsock, sysctl_iflist), net/if.c.
+# The sysctl net.route: the list of network interfaces and their addresses, for getifaddrs(3) and its kin (routes:
+# route_dump.pxi). Linux tells them by netlink. Model: FreeBSD sys/net/rtsock.c (sysctl_rtsock, sysctl_iflist), net/if.c.
 
 cdef enum:
     NET_RT_IFLIST = 3
@@ -52,6 +52,7 @@ cdef enum:
 
 cdef enum:
     DUMP_SIZE = 1 << 20             # for the answers of one request
+    OSREL_IF_DATA = 1100000         # struct if_data as it is now
 
 
 cdef long netlink_dump(int fd, int request, uint8_t *buffer, uint64_t size) noexcept nogil:
@@ -166,6 +167,22 @@ cdef void interface_data(freebsd_if_data *data, linux_nlmsghdr *link) noexcept n
         data.ifi_collisions = stats[9]
 
 
+cdef uint64_t old_interface_data(freebsd_if_data *data) noexcept nogil:
+    """The same for a program of before FreeBSD 11: the MTU and the metric had 64 bits, the packets that were dropped on
+    output came last, behind the size that the header tells. Returns these."""
+    cdef uint64_t *words = <uint64_t *> data
+    cdef uint64_t mtu = data.ifi_mtu, metric = data.ifi_metric, dropped = data.ifi_oqdrops
+    cdef int i
+    data.ifi_datalen = sizeof(freebsd_if_data) << 8     # a byte for the baud rate's exponent, one for the size
+    # words[2] is the baud rate, words[12] the drops on input.
+    for i in range(13, 3, -1):
+        words[i] = words[i - 1]
+    words[3] = data.ifi_baudrate
+    words[1] = mtu
+    words[2] = metric
+    return dropped
+
+
 cdef uint64_t link_address(uint8_t *to, linux_nlmsghdr *link, uint8_t type_) noexcept nogil:
     """A sockaddr_dl with the interface's name and hardware address: its length, padded as in a message."""
     cdef linux_ifinfomsg *info = <linux_ifinfomsg *> (<uint8_t *> link + sizeof(linux_nlmsghdr))
@@ -234,13 +251,18 @@ cdef long out_link(sysctl_request_t *request, linux_nlmsghdr *link, bint long_fo
     header.ifm_flags = <int32_t> interface_flags(info.ifi_flags)
     header.ifm_index = <uint16_t> info.ifi_index
     if long_form:
-        header_l.ifm_len = sizeof(freebsd_if_msghdrl)
         header_l.ifm_data_off = sizeof(freebsd_if_msghdrl) - sizeof(freebsd_if_data)
         interface_data(&header_l.ifm_data, link)
         at = sizeof(freebsd_if_msghdrl)
+        if request.area.proc.osrel < OSREL_IF_DATA:
+            (<uint64_t *> (message + at))[0] = old_interface_data(&header_l.ifm_data)
+            at += 8
+        header_l.ifm_len = <uint16_t> at
     else:
         interface_data(&header.ifm_data, link)
         at = sizeof(freebsd_if_msghdr)
+        if request.area.proc.osrel < OSREL_IF_DATA:
+            old_interface_data(&header.ifm_data)
     at += link_address(message + at, link, interface_type(info.ifi_type))
     header.ifm_msglen = <uint16_t> at
     return sysctl_out(request, message, at)
@@ -273,6 +295,8 @@ cdef long out_address(sysctl_request_t *request, linux_nlmsghdr *entry, bint lon
         header_l.ifam_len = sizeof(freebsd_ifa_msghdrl)
         header_l.ifam_data_off = sizeof(freebsd_ifa_msghdrl) - sizeof(freebsd_if_data)
         header_l.ifam_data.ifi_datalen = sizeof(freebsd_if_data)
+        if request.area.proc.osrel < OSREL_IF_DATA:
+            old_interface_data(&header_l.ifam_data)
     at += netmask(message + at, info.ifa_family, info.ifa_prefixlen)
     at += inet_address(message + at, info.ifa_family, own, info.ifa_index)
     if broadcast == NULL and info.ifa_family == LINUX_AF_INET:
@@ -316,32 +340,43 @@ cdef long out_interfaces(sysctl_request_t *request, uint8_t *links, uint64_t lin
 
 
 cdef public long sysctl_route(sysctl_request_t *request) noexcept nogil:
-    """net.route.0.FAMILY.OPERATION.ARGUMENT: the lists of interfaces."""
-    cdef uint8_t *links
-    cdef uint8_t *addresses
+    """net.route.0.FAMILY.OPERATION.ARGUMENT: the lists of interfaces, of multicast groups and of routes."""
+    cdef int operation
+    cdef uint8_t *first
+    cdef uint8_t *second
     cdef uint64_t memory
-    cdef long fd, links_length, addresses_length = 0, result
-    if request.nrest != 4:
+    cdef long fd, length, second_length = 0, result
+    # A fifth number is a table of routes (a FIB), of which there is one.
+    if request.nrest != 4 and not (request.nrest == 5 and request.rest[2] == NET_RT_DUMP and request.rest[4] == 0):
         return -EISDIR if request.nrest < 3 else -ENOTDIR
-    if request.rest[2] != NET_RT_IFLIST and request.rest[2] != NET_RT_IFLISTL:
-        return -EINVAL              # the routes themselves, and multicast groups
+    operation = request.rest[2]
+    if not NET_RT_DUMP <= operation <= NET_RT_IFLISTL:
+        return -EINVAL
     memory = map_memory(2 * DUMP_SIZE)
     if memory == 0:
         return -ENOMEM
-    links = <uint8_t *> memory
-    addresses = <uint8_t *> memory + DUMP_SIZE
+    first = <uint8_t *> memory
+    second = <uint8_t *> memory + DUMP_SIZE
     fd = linux_syscall3(SYS_socket, LINUX_AF_NETLINK, LINUX_SOCK_RAW_CLOEXEC, LINUX_AF_NETLINK_ROUTE)
-    links_length = fd
+    length = fd
     if not is_error(fd):
-        links_length = netlink_dump(<int> fd, LINUX_RTM_GETLINK, links, DUMP_SIZE)
-        if links_length >= 0:
-            addresses_length = netlink_dump(<int> fd, LINUX_RTM_GETADDR, addresses, DUMP_SIZE)
+        if operation == NET_RT_DUMP or operation == NET_RT_FLAGS:
+            length = netlink_dump(<int> fd, LINUX_RTM_GETNEIGH if operation == NET_RT_FLAGS
+                                  and request.rest[3] & RTF_LLINFO else LINUX_RTM_GETROUTE, first, DUMP_SIZE)
+        else:
+            length = netlink_dump(<int> fd, LINUX_RTM_GETLINK, first, DUMP_SIZE)
+        if length >= 0 and (operation == NET_RT_IFLIST or operation == NET_RT_IFLISTL):
+            second_length = netlink_dump(<int> fd, LINUX_RTM_GETADDR, second, DUMP_SIZE)
         linux_syscall1(SYS_close, fd)
-    if links_length < 0 or addresses_length < 0:
-        result = links_length if links_length < 0 else addresses_length
+    if length < 0 or second_length < 0:
+        result = length if length < 0 else second_length
+    elif operation == NET_RT_DUMP or operation == NET_RT_FLAGS:
+        result = out_routes(request, first, length, operation)
+    elif operation == NET_RT_IFMALIST:
+        result = sysctl_groups(request, first, length, second, DUMP_SIZE)
     else:
-        result = out_interfaces(request, links, links_length, addresses, addresses_length, request.rest[1],
-                                <uint32_t> request.rest[3], request.rest[2] == NET_RT_IFLISTL)
+        result = out_interfaces(request, first, length, second, second_length, request.rest[1],
+                                <uint32_t> request.rest[3], operation == NET_RT_IFLISTL)
     linux_syscall2(SYS_munmap, memory, 2 * DUMP_SIZE)
     return result
 

@@ -52,6 +52,8 @@ cdef enum:
     FP_XSTATE_MAGIC2 = 0x46505845
     SW_BYTES = 464                  # where struct linux_fpx_sw_bytes lies in the FXSAVE image
     SIGNAL_MINSTKSZ = 2048
+    XSTATE_MAX = 12288
+    AMX_COMPONENTS = 0x60000UL
 
 
 cdef inline uint64_t signal_bit(int signo) noexcept nogil:
@@ -301,10 +303,11 @@ cdef void signals_start(process_t *proc, area_t *area, start_t *start) noexcept 
     set_linux_handler(LINUX_SIGSEGV, <uint64_t> on_signal, flags)
     set_linux_handler(LINUX_SIGBUS, <uint64_t> on_signal, flags)
     set_linux_handler(LINUX_CARRIER, <uint64_t> on_signal, flags)
-    apply_disposition(proc, SIGIO)
-    apply_disposition(proc, SIGINFO)
-    apply_disposition(proc, SIGTHR)
-    apply_disposition(proc, SIGLIBRT)
+    if not start.ordinary:
+        apply_disposition(proc, SIGIO)
+        apply_disposition(proc, SIGINFO)
+        apply_disposition(proc, SIGTHR)
+        apply_disposition(proc, SIGLIBRT)
     if proc.nosigpipe:
         know_handler(proc, SIGPIPE)
         apply_disposition(proc, SIGPIPE)
@@ -321,7 +324,8 @@ cdef void know_virtual(process_t *proc, int signo, int linux) noexcept nogil:
 
 
 cdef void set_linux_mask(area_t *area) noexcept nogil:
-    """Make Linux's mask follow the guest's. While a signal is deferred all stay blocked; sigpoint sets the mask then."""
+    """Make Linux's mask follow the guest's. While a signal is deferred all stay blocked; deliver_at_exit
+    sets the mask then."""
     cdef uint64_t mask
     if area.deferred:
         return
@@ -496,14 +500,11 @@ cdef public void on_signal(int linux, linux_siginfo *info, linux_ucontext *uc) n
             return
         uc.uc_mcontext.rcx = rip
         uc.uc_mcontext.rip = <uint64_t> entry
-        if second_trap(area.proc, rip):
+        if trapped_enough(area.proc, rip):
             uc.uc_mcontext.rip = <uint64_t> patch_entry
         uc.uc_mcontext.eflags &= ~<uint64_t> (PSL_AC | PSL_D)
         return
     if from_kernel and (linux == LINUX_SIGSEGV or linux == LINUX_SIGBUS):
-        if rip == <uint64_t> sigpoint:
-            deliver_deferred(area, uc)
-            return
         if <uint64_t> accessors <= rip < <uint64_t> accessors_end:
             uc.uc_mcontext.rip = <uint64_t> accessor_fault
             return
@@ -540,14 +541,53 @@ cdef public void on_signal(int linux, linux_siginfo *info, linux_ucontext *uc) n
         rewind(uc, area, <uint64_t> patch_args)
     elif <uint64_t> translate_commit <= rip < <uint64_t> translate_end:
         restart = finish_translated(uc, area)
+    elif <uint64_t> tail_return <= rip < <uint64_t> tail_end and not area.deferred:
+        area.frame.result = uc.uc_mcontext.rax
+        restart = finish_translated(uc, area)
     else:
         defer(area, uc, linux, info)
         return
     deliver(area, uc, linux, info, restart, area.ret)
 
 
+cdef void resumable(area_t *area, linux_ucontext *uc, uint64_t fpstate, bint extended) noexcept nogil:
+    """Make a Linux signal frame of registers, for resume_from."""
+    uc.uc_mcontext.fpstate = fpstate
+    uc.uc_flags = 7 if extended else 6          # UC_FP_XSTATE, UC_SIGCONTEXT_SS, UC_STRICT_RESTORE_SS
+    uc.uc_stack.ss_sp = <uint64_t> area - AREA_STRUCT + AREA_SIGSTACK
+    uc.uc_stack.ss_size = AREA_SIGSTACK_SIZE
+
+
+cdef public void deliver_at_exit(frame_t *frame, area_t *area) noexcept nogil:
+    """The call is over, its frame is complete, and a signal waits. Build the state that Linux would have saved, with the
+    vector registers, which are the guest's still, deliver the signal on it, and go on there. Never returns."""
+    cdef linux_ucontext uc
+    cdef unsigned char fpstate[XSTATE_MAX + 64]
+    cdef uint64_t at = (<uint64_t> fpstate + 63) & ~63UL, size = xstate_limit(area.proc)
+    cdef linux_fpx_sw_bytes *notes = <linux_fpx_sw_bytes *> (at + SW_BYTES)
+    memset(&uc, 0, sizeof(uc))
+    uc.uc_mcontext.rbx = frame.rbx
+    uc.uc_mcontext.rbp = frame.rbp
+    uc.uc_mcontext.r12 = frame.r12
+    uc.uc_mcontext.r13 = frame.r13
+    uc.uc_mcontext.r14 = frame.r14
+    uc.uc_mcontext.r15 = frame.r15
+    uc.uc_mcontext.eflags = 0x202
+    uc.uc_mcontext.cs = LINUX_CS
+    uc.uc_mcontext.ss = LINUX_SS
+    notes.magic1 = FP_XSTATE_MAGIC1
+    notes.extended_size = <uint32_t> size + 4
+    notes.xfeatures = area.proc.xstate_features
+    notes.xstate_size = <uint32_t> size
+    memset(<void *> (at + FXSAVE_SIZE), 0, 64)      # the XSAVE header
+    xsave(<void *> at, area.proc.xstate_features)
+    (<uint32_t *> (at + size))[0] = FP_XSTATE_MAGIC2
+    resumable(area, &uc, at, True)
+    deliver_deferred(area, &uc)
+    resume_from(&uc)
+
+
 cdef void deliver_deferred(area_t *area, linux_ucontext *uc) noexcept nogil:
-    """At the sigpoint: the call is over, its frame is complete, and a signal waits."""
     cdef uint64_t info[16]
     cdef int linux = area.deferred
     cdef bint restart
@@ -759,6 +799,7 @@ cdef long push_frame(area_t *area, linux_ucontext *uc, handler_t *handler, int s
         frame.sf_si.reason.trapno = mc.mc_trapno
     if regs.fpstate != 0:
         extended = linux_xstate_size(<void *> regs.fpstate) - FXSAVE_SIZE
+        know_xstate(area.proc, regs.fpstate)
     if handler.flags & SA_ONSTACK and not area.altstack_flags & FREEBSD_SS_DISABLE and not onstack:
         sp = area.altstack_sp + area.altstack_size
     else:
@@ -801,14 +842,15 @@ cdef public long sys_sigreturn(frame_t *frame, area_t *area) noexcept nogil:
 # A Linux signal frame as rt_sigreturn takes it back: ucontext, and the vector state (at most AREA_STACK's worth of it).
 cdef struct resume_t:
     linux_ucontext uc
-    unsigned char fpstate[12288 + 64]
+    unsigned char fpstate[XSTATE_MAX + 64]
+    bint extended
 
 
-cdef long context_convert(const freebsd_ucontext *context, resume_t *to) noexcept nogil:
+cdef long context_convert(process_t *proc, const freebsd_ucontext *context, resume_t *to) noexcept nogil:
     """The registers and the vector state of a context of the guest's: 0 or an error. The caller has checked mc_rflags, and
     sets the mask."""
     cdef const freebsd_mcontext *mc = &context.uc_mcontext
-    cdef uint64_t at, extended = 0, features = xstate_features()
+    cdef uint64_t at, extended = 0, length, limit = xstate_limit(proc), features = proc.xstate_features
     cdef int64_t size
     if mc.mc_flags & ~<uint32_t> (FREEBSD_MC_HASSEGS | FREEBSD_MC_HASBASES | FREEBSD_MC_HASFPXSTATE):
         return -EINVAL
@@ -824,19 +866,21 @@ cdef long context_convert(const freebsd_ucontext *context, resume_t *to) noexcep
                                                       and mc.mc_ownedfp != FREEBSD_MC_FPOWNED_PCB):
             return -EINVAL
         if mc.mc_flags & FREEBSD_MC_HASFPXSTATE:
-            extended = xstate_limit() - FXSAVE_SIZE
-            if mc.mc_xfpustate_len > extended or extended > 12288 - FXSAVE_SIZE - 8 or mc.mc_xfpustate_len < 64:
+            extended = limit - FXSAVE_SIZE
+            length = mc.mc_xfpustate_len
+            if length > xstate_guest_limit(proc) - FXSAVE_SIZE or length < 64:
                 return -EINVAL
+            length = length if length < extended else extended
             memset(<void *> (at + FXSAVE_SIZE), 0, extended)
-            if copyin(mc.mc_xfpustate, <void *> (at + FXSAVE_SIZE), mc.mc_xfpustate_len) < 0:
+            if copyin(mc.mc_xfpustate, <void *> (at + FXSAVE_SIZE), length) < 0:
                 return -EFAULT
-            size = linux_fpstate_from_freebsd(<void *> at, 12288, mc, <void *> (at + FXSAVE_SIZE), extended, features, 0)
+            size = linux_fpstate_from_freebsd(<void *> at, XSTATE_MAX, mc, <void *> (at + FXSAVE_SIZE), extended, features, 0)
         else:
-            size = linux_fpstate_from_freebsd(<void *> at, 12288, mc, NULL, 0, features, 0)
+            size = linux_fpstate_from_freebsd(<void *> at, XSTATE_MAX, mc, NULL, 0, features, 0)
         if size < 0:
             return -EINVAL
         to.uc.uc_mcontext.fpstate = at
-    to.uc.uc_flags = 7 if extended else 6       # UC_FP_XSTATE, UC_SIGCONTEXT_SS, UC_STRICT_RESTORE_SS
+    to.extended = extended != 0
     return 0
 
 
@@ -844,8 +888,7 @@ cdef void context_go(area_t *area, resume_t *to) noexcept nogil:
     """Leave the shim for a converted context, with the guest's mask; all signals are blocked. Does not return."""
     cdef uint64_t info[16]
     cdef int linux
-    to.uc.uc_stack.ss_sp = <uint64_t> area - AREA_STRUCT + AREA_SIGSTACK
-    to.uc.uc_stack.ss_size = AREA_SIGSTACK_SIZE
+    resumable(area, &to.uc, to.uc.uc_mcontext.fpstate, to.extended)
     to.uc.uc_sigmask = linux_mask_from(area.sigmask)
     if area.deferred:
         # It came while this call was under way: deliver it on top of the context, or leave it to the kernel.
@@ -864,7 +907,7 @@ cdef void context_go(area_t *area, resume_t *to) noexcept nogil:
 cdef long context_resume(area_t *area, const freebsd_ucontext *context) noexcept nogil:
     """Go on with a context of the guest's; returns only errors."""
     cdef resume_t to
-    cdef long result = context_convert(context, &to)
+    cdef long result = context_convert(area.proc, context, &to)
     if result < 0:
         return result
     block_all(NULL)
@@ -948,16 +991,38 @@ cdef public long sys_setcontext(frame_t *frame, area_t *area) noexcept nogil:
     return context_load(area, frame.arg[0])
 
 
-cdef uint64_t xstate_features() noexcept nogil:
-    """XCR0: the state components that the system enabled."""
-    return read_xcr0()
+cdef void know_xstate(process_t *proc, uint64_t fpstate) noexcept nogil:
+    """Learn from a frame that Linux made which vector state one holds, and how much it is."""
+    cdef uint64_t size = linux_xstate_size(<void *> fpstate)
+    if proc.xstate_size == 0 and FXSAVE_SIZE < size <= XSTATE_MAX - 8:
+        proc.xstate_features = (<linux_fpx_sw_bytes *> (fpstate + SW_BYTES)).xfeatures
+        proc.xstate_size = size
 
 
-cdef uint64_t xstate_limit() noexcept nogil:
-    """Bytes of the XSAVE area for the enabled components."""
+cdef uint64_t xstate_limit(process_t *proc) noexcept nogil:
+    """Bytes of the XSAVE area for proc.xstate_features, the components that Linux keeps for this process. What the
+    processor says is asked once: CPUID leaves a virtual machine, which takes longer than all the rest of a signal.
+    AMX's tiles are not among them: a process must ask Linux for them first."""
     cdef uint32_t a = 0, b = 0, c = 0, d = 0
-    cpuid(13, 0, &a, &b, &c, &d)
-    return b
+    cdef uint64_t size = FXSAVE_SIZE + 64, bits
+    cdef int component
+    if proc.xstate_size == 0:
+        bits = read_xcr0() & ~AMX_COMPONENTS
+        proc.xstate_features = bits
+        bits &= ~3UL
+        while bits:
+            component = count_trailing_zeros(bits)
+            bits &= bits - 1
+            cpuid(13, component, &a, &b, &c, &d)
+            if a + b > size and a + b <= XSTATE_MAX - 8:
+                size = a + b
+        proc.xstate_size = size
+    return proc.xstate_size
+
+
+cdef uint64_t xstate_guest_limit(process_t *proc) noexcept nogil:
+    """What the guest may take the size for, by CPUID: AMX's tiles too."""
+    return XSTATE_MAX - 8 if read_xcr0() & AMX_COMPONENTS else xstate_limit(proc)
 
 
 cdef public long sys_sigaction(frame_t *frame, area_t *area) noexcept nogil:
@@ -1133,4 +1198,4 @@ cdef public long sys_kill(frame_t *frame, area_t *area) noexcept nogil:
         return signal_carried(area, <int> frame.arg[0], <int> frame.arg[1], FREEBSD_SI_USER, 0)
     if linux < 0:
         return -EINVAL
-    return linux_syscall2(SYS_kill, <uint64_t> <int64_t> <int> frame.arg[0], linux)
+    return tail_syscall2(area, SYS_kill, <uint64_t> <int64_t> <int> frame.arg[0], linux)

@@ -282,7 +282,7 @@ cdef long fill_kinfo_proc(area_t *area, int pid, freebsd_kinfo_proc *info) noexc
     cdef lsf_process_facts facts
     cdef proc_stat_t stat
     cdef process_t *guest
-    cdef int64_t elapsed
+    cdef int64_t elapsed, used
     memset(&facts, 0, sizeof(facts))
     if proc_stat(pid, &stat) == 0:
         facts_from_stat(&facts, &stat)
@@ -303,9 +303,15 @@ cdef long fill_kinfo_proc(area_t *area, int pid, freebsd_kinfo_proc *info) noexc
         info.ki_flag |= P_SYSTEM | P_KPROC
     if info.ki_tracer:
         info.ki_flag |= P_TRACED
-    elapsed = (facts.now.tv_sec - facts.start.tv_sec) * STATHZ
-    if elapsed > 0:
-        info.ki_pctcpu = <uint32_t> ((stat.utime + stat.stime) * FREEBSD_FSCALE // elapsed)
+    # Of its whole life. Linux tells the start in ticks: a young process is never shown with more than all it can have.
+    elapsed = ((facts.now.tv_sec - facts.start.tv_sec) * 1000000 + facts.now.tv_usec - facts.start.tv_usec) \
+        // (1000000 // STATHZ)
+    used = stat.utime + stat.stime
+    if elapsed < 1:
+        elapsed = 1
+    if used > elapsed * stat.threads:
+        used = elapsed * stat.threads
+    info.ki_pctcpu = <uint32_t> (used * FREEBSD_FSCALE // elapsed)
     guest = guest_process(area, pid)
     if guest != NULL:
         kinfo_of_guest(info, guest)

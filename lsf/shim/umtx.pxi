@@ -1161,6 +1161,8 @@ cdef struct mapping_t:
 cdef int hex_digit(char c) noexcept nogil:
     if 48 <= c <= 57:
         return c - 48
+    if 65 <= c <= 70:
+        return c - 55
     return c - 87 if 97 <= c <= 102 else -1
 
 

@@ -73,6 +73,29 @@ cdef struct freebsd_ifa_msghdrl:
     int32_t ifam_metric
     freebsd_if_data ifam_data
 
+cdef struct freebsd_ifma_msghdr:
+    uint16_t ifmam_msglen
+    uint8_t ifmam_version
+    uint8_t ifmam_type
+    int32_t ifmam_addrs
+    int32_t ifmam_flags
+    uint16_t ifmam_index
+
+# Of <net/route.h>, with its struct rt_metrics, of which LSF knows none.
+cdef struct freebsd_rt_msghdr:
+    uint16_t rtm_msglen
+    uint8_t rtm_version
+    uint8_t rtm_type
+    uint16_t rtm_index
+    int32_t rtm_flags
+    int32_t rtm_addrs
+    int32_t rtm_pid
+    int32_t rtm_seq
+    int32_t rtm_errno
+    int32_t rtm_fmask
+    uint64_t rtm_inits
+    uint64_t rtm_rmx[14]
+
 cdef struct freebsd_sockaddr_dl:
     uint8_t sdl_len
     uint8_t sdl_family
@@ -105,3 +128,21 @@ cdef extern from "<linux/rtnetlink.h>" nogil:
     ctypedef struct linux_rtattr "struct rtattr":
         uint16_t rta_len
         uint16_t rta_type
+    ctypedef struct linux_rtmsg "struct rtmsg":
+        uint8_t rtm_family
+        uint8_t rtm_dst_len
+        uint8_t rtm_src_len
+        uint8_t rtm_tos
+        uint8_t rtm_table
+        uint8_t rtm_protocol
+        uint8_t rtm_scope
+        uint8_t rtm_type
+        uint32_t rtm_flags
+
+cdef extern from "<linux/neighbour.h>" nogil:
+    ctypedef struct linux_ndmsg "struct ndmsg":
+        uint8_t ndm_family
+        int32_t ndm_ifindex
+        uint16_t ndm_state
+        uint8_t ndm_flags
+        uint8_t ndm_type

@@ -403,3 +403,43 @@ TEST(file_flags)
 	CHECK_EQ(sys(SYS_lchflags, "a", 0), 0);
 	CHECK_EQ(sys(SYS_chflagsat, AT_FDCWD, "a", 0, 0), 0);
 }
+
+/* A slash behind a symbolic link: every call follows it. */
+TEST(slash_behind_a_link)
+{
+	char path[64];
+
+	CHECK_EQ(sys(SYS_mkdir, "dir", 0755), 0);
+	CHECK_EQ(sys(SYS_symlink, "new", "dir/link"), 0);
+	CHECK_EQ(sys(SYS_mkdir, "dir/link/", 0755), 0);
+	CHECK(S_ISDIR(stat_of("dir/new", 0).st_mode));
+	CHECK(S_ISLNK(stat_of("dir/link", AT_SYMLINK_NOFOLLOW).st_mode));
+	CHECK_ERR(sys(SYS_mkdir, "dir/link/", 0755), EEXIST);
+	CHECK_ERR(sys(SYS_mkdir, "dir/link", 0755), EEXIST);
+	CHECK_ERR(sys(SYS_readlink, "dir/link/", path, sizeof(path)), EINVAL);
+	/* Through two links, the second one from the top. */
+	CHECK_EQ(sys(SYS_symlink, "dir/link//", "other"), 0);
+	CHECK_ERR(sys(SYS_rmdir, "other"), ENOTDIR);
+	CHECK_EQ(sys(SYS_rmdir, "other//"), 0);
+	CHECK(!exists("dir/new"));
+	CHECK(exists("dir/link"));
+	CHECK_ERR(sys(SYS_rmdir, "other/"), ENOENT);
+	CHECK_EQ(sys(SYS_mkdir, "other/", 0755), 0);
+	CHECK_EQ(sys(SYS_rename, "dir/link/", "moved"), 0);
+	CHECK(S_ISDIR(stat_of("moved", AT_SYMLINK_NOFOLLOW).st_mode));
+	CHECK_EQ(sys(SYS_rename, "moved", "other/"), 0);
+	CHECK(S_ISDIR(stat_of("dir/new", AT_SYMLINK_NOFOLLOW).st_mode));
+	CHECK_EQ(sys(SYS_renameat, OPEN("dir", O_RDONLY), "link/", AT_FDCWD, "moved"), 0);
+	CHECK(!exists("dir/new"));
+	/* To a file: no directory. */
+	guest_put("dir/new", "x", 1);
+	CHECK_ERR(sys(SYS_rmdir, "dir/link/"), ENOTDIR);
+	CHECK_ERR(sys(SYS_unlink, "dir/link/"), ENOTDIR);
+	CHECK_ERR(sys(SYS_rename, "dir/link/", "x"), ENOTDIR);
+	CHECK(exists("dir/link") && exists("dir/new"));
+	CHECK_EQ(sys(SYS_symlink, "loop", "loop"), 0);
+	CHECK_ERR(sys(SYS_mkdir, "loop/", 0755), ELOOP);
+	CHECK_EQ(sys(SYS_symlink, "moved", "last"), 0);
+	CHECK_ERR(sys(SYS_unlink, "last/"), EPERM);
+	CHECK(exists("last"));
+}

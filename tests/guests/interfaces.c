@@ -103,3 +103,88 @@ TEST(requests)
 	CHECK_ERR(sys(SYS_ioctl, s, SIOCGIFMTU, &r[0]), ENXIO);
 	CHECK_ERR(sys(SYS_ioctl, CHECK_OK(sys(SYS_open, "/", O_RDONLY)), SIOCGIFMTU, &r[0]), ENOTTY);
 }
+
+/* Every machine with an IPv4 loopback listens to all hosts (224.0.0.1). */
+TEST(groups)
+{
+	int name[6] = { CTL_NET, PF_ROUTE, 0, AF_INET, NET_RT_IFMALIST, 0 }, all_hosts = 0;
+	size_t size = 0;
+
+	CHECK_EQ(sys(SYS___sysctl, name, 6, NULL, &size, NULL, 0), 0);
+	if (size == 0)
+		SKIP("no multicast here");
+	size += 4096;
+	char *list = guest_map(size), *end;
+	CHECK_EQ(sys(SYS___sysctl, name, 6, list, &size, NULL, 0), 0);
+	end = list + size;
+	for (char *at = list; at < end; at += ((struct ifma_msghdr *)at)->ifmam_msglen) {
+		struct ifma_msghdr *m = (struct ifma_msghdr *)at;
+		struct sockaddr_dl *dl = (struct sockaddr_dl *)(m + 1);
+		struct sockaddr_in *in = (struct sockaddr_in *)((char *)dl + ((dl->sdl_len + 7) & ~7));
+
+		CHECK_EQ(m->ifmam_version, RTM_VERSION);
+		CHECK_EQ(m->ifmam_type, RTM_NEWMADDR);
+		CHECK_EQ(m->ifmam_addrs, RTA_IFP | RTA_IFA);
+		CHECK_EQ(dl->sdl_family, AF_LINK);
+		CHECK_EQ(dl->sdl_index, m->ifmam_index);
+		CHECK(dl->sdl_nlen > 0);
+		CHECK_EQ(in->sin_family, AF_INET);
+		CHECK_EQ(m->ifmam_msglen, (char *)(in + 1) - at);
+		CHECK_EQ(in->sin_addr.s_addr & 0xf0, 0xe0);
+		all_hosts += in->sin_addr.s_addr == 0x010000e0;
+	}
+	CHECK(all_hosts > 0);
+	name[5] = 99999;
+	CHECK_EQ(sys(SYS___sysctl, name, 6, list, &size, NULL, 0), 0);
+	CHECK_EQ(size, 0);
+}
+
+/* The routes: at least the one to this machine's own 127.0.0.1. */
+TEST(routes)
+{
+	int name[7] = { CTL_NET, PF_ROUTE, 0, AF_INET, NET_RT_DUMP, 0, 0 }, own = 0;
+	size_t size = 0, room;
+
+	CHECK_EQ(sys(SYS___sysctl, name, 6, NULL, &size, NULL, 0), 0);
+	size += 4096;
+	room = size;
+	char *list = guest_map(size), *end;
+	CHECK_EQ(sys(SYS___sysctl, name, 7, list, &size, NULL, 0), 0);
+	end = list + size;
+	for (char *at = list; at < end; at += ((struct rt_msghdr *)at)->rtm_msglen) {
+		struct rt_msghdr *m = (struct rt_msghdr *)at;
+		struct sockaddr_in *to = (struct sockaddr_in *)(m + 1);
+		struct sockaddr *by = (struct sockaddr *)(to + 1);
+
+		CHECK_EQ(m->rtm_version, RTM_VERSION);
+		CHECK_EQ(m->rtm_type, RTM_GET);
+		CHECK_EQ(m->rtm_flags & RTF_UP, RTF_UP);
+		CHECK_EQ(m->rtm_addrs & (RTA_DST | RTA_GATEWAY), RTA_DST | RTA_GATEWAY);
+		CHECK_EQ((m->rtm_flags & RTF_HOST) == 0, (m->rtm_addrs & RTA_NETMASK) != 0);
+		CHECK_EQ(to->sin_family, AF_INET);
+		CHECK_EQ(by->sa_family, m->rtm_flags & RTF_GATEWAY ? AF_INET : AF_LINK);
+		if (to->sin_addr.s_addr == 0x0100007f) {
+			CHECK_EQ(m->rtm_flags & (RTF_HOST | RTF_GATEWAY), RTF_HOST);
+			CHECK_EQ(((struct sockaddr_dl *)by)->sdl_index, m->rtm_index);
+			CHECK(m->rtm_index > 0);
+			own = 1;
+		}
+	}
+	CHECK(own);
+	/* Hosts alone; and neighbours, of which there need be none. */
+	name[4] = NET_RT_FLAGS;
+	name[5] = RTF_HOST;
+	size = room;
+	CHECK_EQ(sys(SYS___sysctl, name, 6, list, &size, NULL, 0), 0);
+	for (char *at = list; at < list + size; at += ((struct rt_msghdr *)at)->rtm_msglen)
+		CHECK_EQ(((struct rt_msghdr *)at)->rtm_flags & RTF_HOST, RTF_HOST);
+	CHECK(size > 0);
+	name[5] = RTF_LLDATA;
+	size = room;
+	CHECK_EQ(sys(SYS___sysctl, name, 6, list, &size, NULL, 0), 0);
+	for (char *at = list; at < list + size; at += ((struct rt_msghdr *)at)->rtm_msglen)
+		CHECK_EQ(((struct rt_msghdr *)at)->rtm_flags & RTF_LLDATA, RTF_LLDATA);
+	name[4] = NET_RT_DUMP;
+	name[6] = 1;		/* another FIB */
+	CHECK(sys(SYS___sysctl, name, 7, list, &size, NULL, 0) < 0);
+}

@@ -213,6 +213,12 @@ TEST(session)
 		CHECK_ERR(sys(SYS_ioctl, slave, TIOCSPGRP, &n), EPERM);
 		int tty = (int)CHECK_OK(sys(SYS_open, "/dev/tty", O_RDWR));
 		CHECK_EQ(sys(SYS_write, tty, "x", 1), 1);
+		/* It is the terminal itself that was opened. */
+		char name[64], again[64];
+		struct fiodgname_arg arg = { sizeof(name), name }, arg2 = { sizeof(again), again };
+		CHECK_EQ(sys(SYS_ioctl, slave, FIODGNAME, &arg), 0);
+		CHECK_EQ(sys(SYS_ioctl, tty, FIODGNAME, &arg2), 0);
+		CHECK_STR(again, name);
 		guest_handle(SIGHUP, (void (*)(int, siginfo_t *, void *))SIG_IGN, 0);
 		guest_handle(SIGCONT, (void (*)(int, siginfo_t *, void *))SIG_IGN, 0);
 		CHECK_EQ(sys(SYS_ioctl, tty, TIOCNOTTY, 0), 0);

@@ -31,7 +31,7 @@ nasty(void)
 {
 	static const u64 values[] = { 0, 1, 2, 7, 8, 63, 64, 127, 128, 255, 512, 4095, 4096, 0x7fffffff, 0x80000000, 0xffffffff,
 		0x100000000, 0x7fffffffffff, 0x7fffffffefff, 0x800000000000, 0xffff800000000000, 0xffffffff81000000, (u64)-1, (u64)-8,
-		(u64)-4096, 1UL << 63, 0x6ffff0000000, 0x6ffff0000400, 0x6ffff0100000, 0x6ffff0100008, 0x6ffff0200000, 0x6ffff0800000,
+		(u64)-4096, 1UL << 63, 0x6ffff0000000, 0x6ffff0000400, 0x6ffff0100000, 0x6ffff0100008, 0x6ffff0110000, 0x6ffff0110600, 0x6ffff0140000,
 		0x700030800000 };
 
 	return (chance(3) ? random_() : values[random_() % nitems(values)]);

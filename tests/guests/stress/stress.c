@@ -56,18 +56,18 @@ lines(const char *path)
 	return (n);
 }
 
-/* Of Linux's account, which knows the shim's things too; the areas are in the shim's data (lsf/shim/runtime.h). */
+/* Of Linux's account, which knows the shim's things too; the areas have slots in the shim's data (lsf/shim/layout.h). */
 static void
 take_count(struct count *c)
 {
-	const volatile u32 *states = (const volatile u32 *)0x6ffff0210000;
+	const volatile u32 *first = (const volatile u32 *)0x6ffff0110400, *others = (const volatile u32 *)0x6ffff0120000;
 
 	/* A thread that was joined may not be quite gone. */
 	for (int i = 0; i < 5000; i++) {
 		c->tasks = entries("/proc/self/task");
 		c->areas = 0;
 		for (int k = 0; k < 8192; k++)
-			c->areas += states[k] != 0;
+			c->areas += (k < 64 ? first[2 * k] : others[2 * (k - 64)]) != 0;
 		if (c->tasks == 3 && c->areas == 1)	/* with . and .. */
 			break;
 		guest_sleep_ms(1);
