@@ -473,9 +473,13 @@ cdef void defer(area_t *area, linux_ucontext *uc, int linux, linux_siginfo *info
     if area.deferred == 0:
         memcpy(area.info, info, 128)
         area.deferred = linux
-    else:
-        # Only a virtual signal can come while all others are blocked.
+    elif is_virtual(lsf_signal_from_linux[linux]):
+        # These come while all others are blocked.
         atomic_or32(&area.virtual_pending, <uint32_t> signal_bit(lsf_signal_from_linux[linux]))
+    else:
+        # A virtual one was deferred when this thread was about to leave the shim, and has not been delivered yet: this
+        # one comes again when it has been.
+        linux_syscall4(SYS_rt_tgsigqueueinfo, area.proc.pid, area.tid, linux, <uint64_t> info)
     uc.uc_sigmask = linux_all_mask()
     if <uint64_t> blocking_check <= uc.uc_mcontext.rip <= <uint64_t> blocking_call:
         uc.uc_mcontext.rip = <uint64_t> blocking_cancel
