@@ -47,7 +47,7 @@ cdef extern from "shim/runtime.h" nogil:
         uint32_t engine, debug, no_patch, osreldate
         int32_t image_fd, truss_fd
         uint32_t filter_installed
-        uint64_t vdso, vdso_end
+        uint64_t vdso, vdso_end, vdso_data
         int (*vdso_clock_gettime)(int, void *) noexcept nogil
         uint64_t break_start, break_end, stack_top, ps_strings
         uint64_t minsigstksz
@@ -82,7 +82,9 @@ cdef extern from "shim/runtime.h" nogil:
         stats_t *stats
         int32_t stats_fd
         uint32_t stats_counted, stats_image
-        kept_t kept[128]
+        kept_t kept[1]
+        uint32_t timer_words[32]
+        int32_t timer_ids[32]
 
     ctypedef struct area_t "struct area":
         area_t *self
@@ -106,7 +108,7 @@ cdef extern from "shim/runtime.h" nogil:
         uint32_t altstack_flags
         uint64_t info[16]
         uint64_t scratch, scratch_size
-        uint64_t thread_start, thread_arg, thread_stack, thread_child_tid
+        uint64_t thread_child_tid, thread_context
         char name[24]
         uint32_t wakeup, exiting
         uint64_t robust[3]
@@ -131,6 +133,8 @@ cdef extern from "shim/runtime.h" nogil:
         uint64_t pool_used[16]
         uint64_t left_start[32]
         uint64_t left_end[32]
+        uint32_t kept_full
+        uint64_t heap_next
 
     const uint64_t STATS_BASE, STATS_SIZE
     const int STATS_PROCESSES, STATS_ROWS, STATS_SITES, STATS_REASONS
@@ -139,7 +143,7 @@ cdef extern from "shim/runtime.h" nogil:
     enum:
         ENGINE_AUTO, ENGINE_SUD, ENGINE_TRAP, ENGINE_PTRACE
 
-    const uint64_t WINDOW_BASE, WINDOW_SIZE, SIGCODE_BASE, SHIM_END, AREAS_BASE, AREA_STRIDE, AREA_STRUCT
+    const uint64_t WINDOW_BASE, WINDOW_SIZE, SIGCODE_BASE, SIGCODE_SIZE, HEAP_BASE, HEAP_START, SHIM_END, AREAS_BASE, AREA_STRIDE, AREA_STRUCT
     const uint64_t AREA_SIGSTACK, AREA_SIGSTACK_SIZE, AREA_STACK
     const int AREA_COUNT, FRAME_SIZE, FREEBSD_ERRNO, RETURN_IN_AREA, TRACE_CALL
     slot_t *slot_at(int index)
@@ -232,6 +236,7 @@ cdef extern from "dispatch.h" nogil:
     const uint32_t lsf_lane[1]
     const lsf_handler_t lsf_handler[1]
     const uint16_t lsf_refuse_errno[1]
+    const uint8_t lsf_nosys[1]
     const int32_t lsf_pass_nr[1]
     const uint8_t lsf_restart[1]
     const uint8_t lsf_errno_map[1]

@@ -324,7 +324,9 @@ class Result:
 
     def explain(self) -> str:
         """Everything one wants to see in a failure."""
-        ended = f"killed by {signal.Signals(-self.returncode).name}" if self.returncode < 0 else f"status {self.returncode}"
+        ended = f"status {self.returncode}"
+        if self.returncode < 0:
+            ended = f"killed by signal {-self.returncode} ({signal.strsignal(-self.returncode)})"
         return (f"{shlex.join(self.command)}\n{ended} after {self.seconds:.2f} s\n"
                 f"--- stdout\n{self.stdout[-4000:]}\n--- stderr\n{self.stderr[-4000:]}")  # fmt: skip
 

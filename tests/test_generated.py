@@ -166,6 +166,8 @@ def test_dispatch(compiler, library):
     handler = array(library, Handler, N, "lsf_handler")
     refused = array(library, ctypes.c_uint16, N, "lsf_refuse_errno")
     restart = array(library, ctypes.c_uint8, N, "lsf_restart")
+    unknown = array(library, ctypes.c_uint8, N, "lsf_nosys")
+    assert unknown[146] and unknown[67] and unknown[91] and not unknown[20] and not unknown[26] and not unknown[585]
     rows, lanes = table.by_number(), set()
     for number in range(N):
         row = rows.get(number)
@@ -179,6 +181,7 @@ def test_dispatch(compiler, library):
         answer = errno.NUMBER[row.target if row and row.lane == "refuse" else "ENOSYS"]
         assert refused[number] == errno.FREEBSD_ERRNO + answer, number
         assert restart[number] == bool(row and row.restart), number
+        assert unknown[number] == table.is_nosys(row), number
     assert lanes >= {"pass", "refuse", None}
 
 

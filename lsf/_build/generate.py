@@ -63,6 +63,8 @@ extern const uint32_t lsf_lane[FREEBSD_NSYSCALLS];
 extern const lsf_handler_t lsf_handler[FREEBSD_NSYSCALLS];
 /* What sys_refuse answers, as FREEBSD_ERRNO + e: to be returned negated. */
 extern const uint16_t lsf_refuse_errno[FREEBSD_NSYSCALLS];
+/* 1: a number that FreeBSD's kernel does not have (any more), for which SIGSYS comes with ENOSYS. */
+extern const uint8_t lsf_nosys[FREEBSD_NSYSCALLS];
 /* The Linux call of a row of the pass lane, else -1. */
 extern const int32_t lsf_pass_nr[FREEBSD_NSYSCALLS];
 /* 1: FreeBSD restarts the call after a signal that was caught with SA_RESTART. */
@@ -129,6 +131,8 @@ def dispatch_c() -> str:
     parts += [
         "};\n\n",
         _array("uint16_t lsf_refuse_errno[FREEBSD_NSYSCALLS]", [refused(n) for n in numbers], 10),
+        "\n",
+        _array("uint8_t lsf_nosys[FREEBSD_NSYSCALLS]", [int(table.is_nosys(rows.get(n))) for n in numbers], 20),
         "\n",
         _array("int32_t lsf_pass_nr[FREEBSD_NSYSCALLS]", [passed(n) or -1 for n in numbers], 6),
         "\n",

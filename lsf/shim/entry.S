@@ -400,6 +400,13 @@ context_call:
 
 /* Guest memory. These are the only instructions that touch it; a fault in them (the kernel's, and rip between the
  * labels) makes them return -EFAULT. rdi, rsi, rdx as in memcpy. */
+    .macro not_ours address             /* what is written to is not the shim's own */
+    movabs  $-WINDOW_BASE, %rax
+    movabs  $(SHIM_END - WINDOW_BASE), %rcx
+    add     \address, %rax
+    cmp     %rcx, %rax
+    jb      accessor_fault
+    .endm
     .p2align 4
 global accessors
 global copy_guest                   /* (to, from, bytes) -> 0 or -EFAULT */
@@ -459,25 +466,30 @@ global fetch_guest64
     xor     %eax, %eax
     ret
 global store_guest32                /* (to, value) */
+    not_ours %rdi
     mov     %esi, (%rdi)
     xor     %eax, %eax
     ret
 global store_guest64
+    not_ours %rdi
     mov     %rsi, (%rdi)
     xor     %eax, %eax
     ret
 global zero_guest                   /* (to, bytes) */
+    not_ours %rdi
     mov     %rsi, %rcx
     xor     %eax, %eax
     rep stosb
     ret
 global cas_guest32                  /* (at, *expected, value): *expected = what was there */
+    not_ours %rdi
     mov     (%rsi), %eax
     lock cmpxchg %edx, (%rdi)
     mov     %eax, (%rsi)
     mov     $0, %eax
     ret
 global cas_guest64
+    not_ours %rdi
     mov     (%rsi), %rax
     lock cmpxchg %rdx, (%rdi)
     mov     %rax, (%rsi)

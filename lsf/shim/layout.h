@@ -39,7 +39,9 @@
 #define STATS_ROWS 1024
 #define STATS_SITES 1024
 #define STATS_REASONS 8
-#define SHIM_END 0x700030800000
+/* What the shim maps for itself: as the rest, no guest call may touch it. */
+#define HEAP_BASE 0x700030800000
+#define SHIM_END 0x701030800000
 
 /* An area, from low to high: guard page, Linux signal stack, guard page, shim stack, struct area. Nothing is mapped at a
  * guard page, and no guest call can map there. The shim stack begins in the page of struct area. */

@@ -20,6 +20,7 @@ cdef enum:
     MAP_ALIGNED_SUPER = 1 << 24
     MAP_OLD_FLAGS = 0x60            # MAP_RENAME and MAP_NORESERVE, which never did anything
     SUPERPAGE = 2 << 20
+    VVAR_ROOM = 16 * PAGE_SIZE      # the data of Linux's vDSO are within so much before it
 
 cdef enum:
     GUEST_ADDRESS_END = 1UL << 47
@@ -34,8 +35,22 @@ cdef inline bint range_is_valid(uint64_t start, uint64_t end) noexcept nogil:
 
 
 cdef inline bint range_is_kept(process_t *proc, uint64_t start, uint64_t size) noexcept nogil:
-    """True where a range touches what no guest call may change: the shim, and Linux's vDSO, which the shim calls."""
-    return range_is_ours(start, size) or (start < proc.vdso_end and start + size > proc.vdso)
+    """True where a range touches what no guest call may change: the shim, and Linux's vDSO, which the shim calls, with
+    its data."""
+    return range_is_ours(start, size) or (start < proc.vdso_end and start + size > proc.vdso - VVAR_ROOM
+                                          and start + size > vdso_start(proc))
+
+
+cdef uint64_t vdso_start(process_t *proc) noexcept nogil:
+    """Where the pages of data begin that lie before the vDSO; they are looked for once, when it first matters."""
+    cdef mapping_t mapping
+    cdef uint64_t at = proc.vdso_data
+    if at == 0:
+        at = proc.vdso
+        while at != 0 and mapping_find(at - 1, &mapping) == 0 and mapping.vvar:
+            at = mapping.start
+        proc.vdso_data = at
+    return at
 
 
 cdef bint range_is_free(uint64_t start, uint64_t size) noexcept nogil:

@@ -2,12 +2,15 @@
 
 
 cdef public long sys_nosys(frame_t *frame, area_t *area) noexcept nogil:
-    """A number that no FreeBSD has."""
+    """A number that no FreeBSD has, or none has any more: nosys() sends SIGSYS (kern.signosys)."""
+    signal_self(area, SIGSYS)
     return -ENOSYS
 
 
 cdef public long sys_refuse(frame_t *frame, area_t *area) noexcept nogil:
     """A row of the table that LSF refuses, with the errno that the row names."""
+    if lsf_nosys[frame.nr]:
+        return sys_nosys(frame, area)
     return -<long> lsf_refuse_errno[frame.nr]
 
 
@@ -41,7 +44,7 @@ cdef public long sys_syscall(frame_t *frame, area_t *area) noexcept nogil:
     cdef long result
     cdef int i
     if nr >= FREEBSD_NSYSCALLS or nr == 0 or nr == 198:
-        return -ENOSYS
+        return sys_nosys(frame, area)
     fetch_guest64(frame.rsp + 8, &sixth)
     for i in range(6):
         saved[i] = frame.arg[i]

@@ -63,7 +63,8 @@ struct area {
     uint32_t altstack_flags, pad0;
     uint64_t info[16];          /* Linux's siginfo of the deferred signal */
     uint64_t scratch, scratch_size;     /* memory to give back when this area is freed */
-    uint64_t thread_start, thread_arg, thread_stack, thread_child_tid;
+    uint64_t thread_child_tid;
+    uint64_t thread_context;    /* fork.pxi's: what the thread begins with (a resume_t); 0: thr_new's start */
     char name[24];
     uint32_t wakeup;            /* thr_wake's, for thr_suspend */
     uint32_t exiting;           /* it ends: thr_exit of another thread does not count it */
@@ -92,7 +93,7 @@ enum engine { ENGINE_AUTO, ENGINE_SUD, ENGINE_TRAP, ENGINE_PTRACE };
 #define SIGNALS 129
 
 /* A blocked signal that Linux has no number for (carrier.pxi). */
-#define KEPT_SIGNALS 128
+#define KEPT_SIGNALS 512
 struct kept {
     uint32_t word;          /* as si_errno of the carrier: code and number */
     int32_t tid;            /* the thread it was sent to; 0: the process */
@@ -115,6 +116,7 @@ struct process {
     int32_t truss_fd;           /* hidden: where truss writes, -1 when it does not */
     uint32_t filter_installed;  /* the seccomp filter of the engine `trap` */
     uint64_t vdso, vdso_end;
+    uint64_t vdso_data;         /* mem.pxi's: where the vDSO's data begin; 0: not looked for yet */
     int (*vdso_clock_gettime)(int, void *);
     uint64_t break_start, break_end;
     uint64_t stack_top;
@@ -160,6 +162,8 @@ struct process {
     uint64_t unknown_reported[10];
     char execpath[4096];
     struct handler handlers[SIGNALS];
+    uint32_t timer_words[32];   /* carrier.pxi's: the carrier's si_errno for the timers that send it; 0: free */
+    int32_t timer_ids[32];      /* their numbers */
     struct kept kept[KEPT_SIGNALS];     /* last: a vfork child has none, so they are not copied */
 };
 #define PROCESS_COPIED offsetof(struct process, kept)
@@ -174,6 +178,8 @@ struct patches {
     uint32_t patched, refused;
     uint64_t pool_start[PATCH_POOLS], pool_used[PATCH_POOLS];
     uint64_t left_start[PATCH_LEFT], left_end[PATCH_LEFT];  /* ranges in which nothing is patched */
+    uint32_t kept_full;                     /* carrier.pxi's: no more are taken from Linux for now */
+    uint64_t heap_next;                     /* core.pxi's: where in the shim's heap the next mapping goes */
 };
 
 /* What --stats counts. The guests of one `lsf` share it; only grows, by atomic additions. */
@@ -219,6 +225,7 @@ LSF_HIDDEN extern struct patches hosted_patches;
 LSF_HIDDEN extern uint64_t hosted_sites[PATCH_SITES];
 #define SHIM (&hosted_process)
 #define PATCHES (&hosted_patches)
+#define HEAP_START 0UL      /* no heap: mappings go where Linux likes */
 #define PATCH_TABLE hosted_sites
 static inline struct slot *slot_at(int index) { return &hosted_slots[index]; }
 /* runtime.c: the one area of the extension, and a fault handler for the accessors around each call. */
@@ -226,6 +233,7 @@ LSF_HIDDEN extern struct area *hosted_area(void);
 LSF_HIDDEN extern int hosted_guard(void);
 LSF_HIDDEN extern void hosted_unguard(void);
 #else
+#define HEAP_START ((uint64_t) HEAP_BASE)
 #define SHIM ((struct process *) (DATA_BASE + DATA_PROCESS))
 #define PATCHES ((struct patches *) (DATA_BASE + DATA_PATCHES))
 #define PATCH_TABLE ((uint64_t *) (DATA_BASE + DATA_SITES))     /* a site's address, its state in the top byte */
