@@ -1,7 +1,7 @@
 """Which arguments of a syscall are paths, and whether the last symbolic link of each is followed.
 
-The view by look-up (lsf/shim/lookup.pxi) needs it: there the shim says which file of Linux's a path means. Every string of
-the table's that is no path stands in NO_PATH, so that a new call cannot be forgotten (tests/test_table.py).
+The view by look-up (lsf/shim/lookup.pxi) needs it: there the shim says which file of Linux's a path means. Every
+string of the table's that is no path stands in NO_PATH, so that a new call cannot be forgotten (tests/test_table.py).
 """
 
 from __future__ import annotations
