@@ -22,7 +22,7 @@ from terminal import alive, kill_process, supervisor_of, wait_until
 import lsf
 from lsf.demo import PROGRAM
 
-tracing = pytest.importorskip("lsf.tracing", reason="the ptrace engine is not built")
+event_types = pytest.importorskip("lsf.events", reason="the ptrace engine is not built")
 GO = harness.TESTS / "go"
 TIMEOUT = 60
 
@@ -75,7 +75,7 @@ def test_calls_are_shown_before_and_after(trace, guest):
     for event in running:
         assert (event.pid, event.tid) == (running.pid, running.pid)
         assert abs(event.time - time.time()) < TIMEOUT
-        if not (isinstance(event, tracing.Syscall) and event.name == "write" and event.args[0] == 2):
+        if not (isinstance(event, event_types.Syscall) and event.name == "write" and event.args[0] == 2):
             lines.append((event.kind, str(event)))
     assert lines[0] == ("exec", f"exec {guest}")
     assert lines[-2:] == [("entry", "exit(0)"), ("exited", "process exit, rval = 0")]
@@ -127,7 +127,7 @@ def test_fields_of_a_call(trace):
 def test_what_to_see_is_chosen(trace, options, kinds, names):
     running = trace("@results", **options)
     events = list(running)
-    shown = [event for event in events if isinstance(event, tracing.Syscall)]
+    shown = [event for event in events if isinstance(event, event_types.Syscall)]
     assert {event.kind for event in shown} == kinds
     assert {event.name for event in shown} == names
     assert [event.kind for event in events if event not in shown] == ["exec", "exited"]
@@ -438,7 +438,7 @@ def test_guests_do_not_notice(trace, tmp_path, program, case):
         (tmp_path / name).mkdir()
         running = trace(name, program=source, timeout=4 * TIMEOUT, cwd=tmp_path / name)
         for event in running:
-            if isinstance(event, tracing.Syscall):
+            if isinstance(event, event_types.Syscall):
                 _ = event.arguments
         result = running.result()
         assert result.returncode == 0, (name, result)
@@ -463,7 +463,8 @@ def test_go_program(trace):
 def test_go_program_with_children_and_signals(trace, tmp_path):
     lines = tmp_path / "lines"
     lines.write_text("".join(f"line {(i * 7919) % 1000:04}\n" for i in range(1000)))
-    running = trace(lines, program=harness.build_go(GO / "work"), timeout=4 * TIMEOUT)
+    # The program has timers that may not be late: only a part of its calls is shown.
+    running = trace(lines, program=harness.build_go(GO / "work"), syscalls=["open", "openat"], timeout=4 * TIMEOUT)
     calls = Counter()
     for event in running:
         calls[event.kind] += 1
