@@ -85,7 +85,7 @@ class Event:
         return self._session.ask(request, address, value, data, size)
 
     def read_memory(self, address: int, size: int) -> bytes:
-        """Bytes of the process's memory; fewer than `size` where it ends. Raises OSError (EFAULT) where there is none."""
+        """Bytes of the process's memory; fewer than `size` where it ends. Raises OSError where there is none."""
         if size < 0 or not 0 <= address <= _WORD:
             raise ValueError("no such memory")
         found = b""
@@ -382,14 +382,15 @@ class Exec(Event):
             return []
         count = int.from_bytes(self._read(self.stack, 8), "little")
         block = self._read(self.stack + 8, 8 * min(count, values.ELEMENTS_MAX))
-        return [str(values.string(self._read, word)) for (word,) in struct.iter_unpack("=Q", block[: len(block) // 8 * 8])]
+        words = struct.iter_unpack("=Q", block[: len(block) // 8 * 8])
+        return [str(values.string(self._read, word)) for (word,) in words]
 
     def __str__(self) -> str:
         return f"exec {self.path}"
 
 
 class NewProcess(Event):
-    """fork, vfork or rfork made the process `child`, which has done nothing yet. `vfork`: it runs in its parent's memory."""
+    """fork, vfork or rfork made the process `child`, which has done nothing yet. `vfork`: in its parent's memory."""
 
     kind = "fork"
     __slots__ = ("child", "vfork")

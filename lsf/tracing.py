@@ -1,8 +1,8 @@
 """`lsf.trace`: what a FreeBSD program does, one event at a time, and the power to change it.
 
 The program runs under the ptrace engine, whose supervisor (a process of its own; lsf/observe/) shows here what it
-meets and waits for the answer. So nothing of this process is traced or waited for but the program, which is its child, and any
-thread may read the events.
+meets and waits for the answer. So nothing of this process is traced or waited for but the program, which is its child,
+and any thread may read the events.
 """
 
 from __future__ import annotations
@@ -102,8 +102,8 @@ class _Popen(process.Popen):
 
 
 class _Session:
-    """The observer's end of the sockets, and the program. Events refer to it, and not to the Trace, so that a loop that is
-    left ends the session although its last event is still there."""
+    """The observer's end of the sockets, and the program. Events refer to it, and not to the Trace, so that a loop that
+    is left ends the session although its last event is still there."""
 
     def __init__(self, args: Any, config: bytes, options: dict[str, Any]) -> None:
         self.current: Event | None = None
@@ -150,8 +150,9 @@ class _Session:
             pass  # the supervisor was killed: the stream ends
 
     def ask(self, request: str, address: int, value: int, data: bytes, size: int | None) -> bytes:
+        head = _REQUEST.pack(_REQUESTS[request], len(data) if size is None else size, address & _WORD, value)
         try:
-            self.control.send(_REQUEST.pack(_REQUESTS[request], len(data) if size is None else size, address & _WORD, value) + data)
+            self.control.send(head + data)
             answer = self.control.recv(_ANSWER.size + _DATA_MAX)
         except (BrokenPipeError, ConnectionResetError):
             answer = b""
@@ -303,7 +304,15 @@ class Trace(Iterator[Event]):
         stdout, stderr = self._output[0] if self._reader is not None and self._output else (None, None)
         return subprocess.CompletedProcess(self.args, status, stdout, stderr)
 
-    def watch(self, syscalls: Any = None, *, entries: bool = True, exits: bool = True, signals: Any = True, follow: bool = True) -> None:
+    def watch(
+        self,
+        syscalls: Iterable[int | str] | bool | None = None,
+        *,
+        entries: bool = True,
+        exits: bool = True,
+        signals: Iterable[int | str] | bool | None = True,
+        follow: bool = True,
+    ) -> None:
         """From now on show this; the arguments of `trace`. Only while an event is the current one."""
         if self._session.current is None:
             raise RuntimeError("no event is the current one")
@@ -352,13 +361,13 @@ def trace(
     """Run a FreeBSD program and show what it does: `for event in lsf.trace(["/bin/ls"], root="14.1"): print(event)`.
 
     syscalls: the calls to show, by name or number; all by default, False for none. entries, exits: before and after.
-    signals: those to show, all by default. Programs, processes, threads and their ends are always shown. follow: show what
-    children do too. timeout: seconds; then the program is killed and subprocess.TimeoutExpired raised. input,
+    signals: those to show, all by default. Programs, processes, threads and their ends are always shown. follow: show
+    what children do too. timeout: seconds; then the program is killed and subprocess.TimeoutExpired raised. input,
     capture_output: as of lsf.run, for `result()`. The other options are those of lsf.Popen, but for `engine`.
 
     The program runs until its first event, and on when the next one is asked for. When the iterator is left, closed or
-    forgotten, every process that it shows is killed. Raises ValueError for a name that FreeBSD has not; when the program
-    did not begin, the first `next` raises TraceError.
+    forgotten, every process that it shows is killed. Raises ValueError for a name that FreeBSD has not; when the
+    program did not begin, the first `next` raises TraceError.
     """
     if options.get("engine") not in (None, "ptrace"):
         raise ValueError(f"tracing needs the engine ptrace, not {options['engine']!r}")

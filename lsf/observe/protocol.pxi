@@ -2,7 +2,7 @@
 #
 # The supervisor sends an event for each stop that the observer wants to see, and serves the observer's requests until
 # the one to go on; meanwhile no other stop is handled. It waits for its tracees in waitpid alone: an observer that
-# ends, however it ends, closes its end of the socket `life`, whose SIGIO ends the supervisor, and that kills the guests.
+# ends, however it ends, closes its end of the socket `life`, whose SIGIO ends the supervisor, which kills the guests.
 #
 # A call has two stops: the one that every call has, before it, and one inside the shim, when it is over
 # (shim/trace.pxi). The second one comes with the result as the shim has it, so nothing here knows of restarts and the
