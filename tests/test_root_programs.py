@@ -52,7 +52,7 @@ def test_ps(run):
               "sleep 30 & ps -o pid,state,comm -p $! | tail -1; kill $!; ps -p 1 -o pid=; ps -U 0 -o pid= | grep -c .")  # fmt: skip
     lines = out.splitlines()
     pid = lines[0]
-    assert re.fullmatch(rf"\s*{pid}\s+\d+\s+S\S*\s+sh", lines[1])
+    assert re.fullmatch(rf"\s*{pid}\s+\d+\s+[SRD]\S*\s+sh", lines[1])
     assert lines[2].split() == [pid, "sh"]
     assert lines[3].startswith("/bin/sh")
     assert re.fullmatch(r"\s*\d+ [SRD][N+]* +(sleep|sh)", lines[4])
