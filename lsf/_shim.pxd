@@ -39,12 +39,15 @@ cdef extern from "shim/runtime.h" nogil:
         handler_t handlers[129]
         char execpath[4096]
         uint64_t unknown_reported[10]
+        uint32_t files_shared
+        uint64_t vfork_spare
         void *events
         void *threads
         uint32_t umtx_shared_waiters
         int64_t umtx_min_timeout
         uint32_t directory_changes
         uint64_t mount_cache
+        uint64_t xstate_size, xstate_features
         uint32_t sugid
         char login[36]
         uint32_t nice_beyond, cpuset
@@ -64,6 +67,8 @@ cdef extern from "shim/runtime.h" nogil:
         uint64_t retval
         long (*hook)(frame_t *, area_t *) noexcept nogil
         uint32_t not_begun, suspended
+        uint64_t tail[5]
+        slot_t *slot
         process_t *proc
         int32_t tid
         uint32_t virtual_pending
@@ -86,10 +91,12 @@ cdef extern from "shim/runtime.h" nogil:
         void *truss_pieces
         void *truss_starts
 
+    ctypedef struct slot_t "struct slot":
+        uint32_t state, mapped
+
     ctypedef struct patches_t "struct patches":
         lock_t lock
         uint32_t pools, shared, shared_overflow, patched, refused
-        uint64_t sites[4096]
         uint64_t pool_start[16]
         uint64_t pool_used[16]
         uint64_t shared_start[32]
@@ -103,10 +110,11 @@ cdef extern from "shim/runtime.h" nogil:
     const uint64_t WINDOW_BASE, WINDOW_SIZE, SIGCODE_BASE, SHIM_END, AREAS_BASE, AREA_STRIDE, AREA_STRUCT
     const uint64_t AREA_SIGSTACK, AREA_SIGSTACK_SIZE, AREA_STACK
     const int AREA_COUNT, FRAME_SIZE, FREEBSD_ERRNO, RETURN_IN_AREA
-    uint32_t *AREA_STATES
-    uint8_t *AREA_MAPPED
+    slot_t *slot_at(int index)
     process_t *SHIM
     patches_t *PATCHES
+    uint64_t *PATCH_TABLE
+    const uint64_t PROCESS_COPIED, DATA_SIZE, DATA_BASE
 
     long linux_syscall0(long nr)
     long linux_syscall1(long nr, uint64_t a)
@@ -115,6 +123,9 @@ cdef extern from "shim/runtime.h" nogil:
     long linux_syscall4(long nr, uint64_t a, uint64_t b, uint64_t c, uint64_t d)
     long linux_syscall5(long nr, uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e)
     long linux_syscall6(long nr, uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e, uint64_t f)
+    long tail_syscall2(area_t *area, long nr, uint64_t a, uint64_t b)
+    long tail_syscall3(area_t *area, long nr, uint64_t a, uint64_t b, uint64_t c)
+    long tail_syscall4(area_t *area, long nr, uint64_t a, uint64_t b, uint64_t c, uint64_t d)
     long blocking_syscall(long nr, uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e, uint64_t f)
 
     long copy_guest(void *to, const void *from_, uint64_t size)
@@ -148,7 +159,8 @@ cdef extern from "shim/runtime.h" nogil:
     char patch_entry[1]
     char patch_args[1]
     char patch_call[1]
-    char sigpoint[1]
+    char tail_return[1]
+    char tail_end[1]
     char blocking_check[1]
     char blocking_call[1]
     char blocking_cancel[1]
@@ -176,6 +188,7 @@ cdef extern from "shim/runtime.h" nogil:
     uint64_t atomic_cas64(uint64_t *at, uint64_t expected, uint64_t value)
     int count_trailing_zeros(uint64_t bits)
     uint64_t read_xcr0()
+    void xsave(void *to, uint64_t components)
     long seccomp_trap_outside_window()
     void cpuid(uint32_t leaf, uint32_t subleaf, uint32_t *a, uint32_t *b, uint32_t *c, uint32_t *d)
 

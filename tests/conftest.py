@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 
 import harness
 import pytest
@@ -15,6 +16,9 @@ def pytest_addoption(parser):
 
 
 def pytest_configure(config):
+    # Who is started in the background of a script ignores these two, and so would every guest.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGQUIT, signal.SIG_DFL)
     config.addinivalue_line("markers", "engines(*names): the engines that a guest test runs under")
 
 

@@ -348,11 +348,15 @@ class Runner:
         self.by_command = self.mode == "ptrace" or engine.endswith("-cli")
         self.cwd = cwd
 
+    def starts_by_command(self, root: Path | None) -> bool:
+        """Whether it is `lsf` that starts a program, and not the image: chroot into a root is root's alone."""
+        return self.by_command or (root is not None and os.geteuid() != 0)
+
     def command(self, program: os.PathLike | str, *arguments: str, root: Path | None = None,
                 options: Sequence[str] = ()) -> list[str]:  # fmt: skip
         """The command line that starts a program, without a root's chroot where the image is started directly."""
         guest = [str(program), *map(str, arguments)]
-        if not self.by_command:
+        if not self.starts_by_command(root):
             return [str(self.image()), *options, "--", *guest]
         rooted = ["--root", str(root), "--isolated"] if root else []
         # LSF_ENGINE=trap is not an --engine of its own: it is sud's fallback, forced by the environment.
@@ -367,12 +371,12 @@ class Runner:
             pytest.fail("lsf/shim.elf is not built: python setup.py build_ext --inplace", pytrace=False)
         return image
 
-    def environment(self, env: dict[str, str] | None) -> dict[str, str]:
+    def environment(self, env: dict[str, str] | None, root: Path | None = None) -> dict[str, str]:
         """The guest's environment: a small fixed one, plus what a test gives."""
         base = {"PATH": os.environ.get("PATH", ""), "HOME": str(self.cwd), "LC_ALL": "C", "TZ": "UTC"}
-        if not self.by_command or self.mode == "trap":
+        if not self.starts_by_command(root) or self.mode == "trap":
             base["LSF_ENGINE"] = self.mode
-        if self.by_command:
+        if self.starts_by_command(root):
             base["PYTHONPATH"] = os.pathsep.join(p for p in (str(PACKAGE_PARENT), os.environ.get("PYTHONPATH")) if p)
         base.update(env or {})
         return base
@@ -396,9 +400,12 @@ class Runner:
         root: a FreeBSD root; `cwd` is then a path inside it. before: called in the child before exec (limits, masks,
         closed descriptors). stdio: replaces stdin, stdout or stderr (as subprocess takes them).
         """
+        by_command = self.starts_by_command(root)
+        if root and by_command and cwd:
+            options = ["--chdir", str(cwd), *options]
         command = self.command(program, *arguments, root=root, options=options)
-        environment = self.environment(env)
-        image = os.open(self.image(), os.O_RDONLY) if root and not self.by_command else -1
+        environment = self.environment(env, root)
+        image = os.open(self.image(), os.O_RDONLY) if root and not by_command else -1
 
         def prepare() -> None:
             if before is not None:
@@ -414,7 +421,7 @@ class Runner:
                          "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}  # fmt: skip
         streams.update(stdio or {})
         where = None if image >= 0 else str(cwd or self.cwd)
-        if root and self.by_command:
+        if root and by_command:
             where = "/"
         start = time.monotonic()
         # pass_fds would renumber nothing, but close_fds must not close the image before prepare() has used it.

@@ -37,8 +37,6 @@ def run(lsf, root, sysroot, name: str, flags=("-lpthread",)):
     work = root / "work" / f"{name}-{lsf.engine}"
     work.mkdir(exist_ok=True)
     shutil.copy(program, work / name)
-    if lsf.by_command:
-        return lsf(f"/work/{work.name}/{name}", root=root, options=("--chdir", f"/work/{work.name}"), timeout=60)
     return lsf(f"/work/{work.name}/{name}", root=root, cwd=f"/work/{work.name}", timeout=60)
 
 

@@ -10,7 +10,7 @@ from elftools.elf.relocation import RelocationSection
 
 WINDOW_BASE = 0x6FFFF0000000
 WINDOW_SIZE = 0x100000
-DATA_BASE = 0x6FFFF0200000
+DATA_BASE = 0x6FFFF0110000
 
 
 def function_of_section(name: str) -> str:

@@ -139,11 +139,20 @@ class _Header(tarfile.TarInfo):
 
     @classmethod
     def frombuf(cls, buf, encoding, errors):
+        return cls._examined(buf, lambda: super(_Header, cls).frombuf(buf, encoding, errors))
+
+    # Newer releases of tarfile, and old ones as Debian mends them, call this form.
+    @classmethod
+    def _frombuf(cls, buf, encoding, errors, **how):
+        return cls._examined(buf, lambda: super(_Header, cls)._frombuf(buf, encoding, errors, **how))
+
+    @staticmethod
+    def _examined(buf, parse):
         # tarfile takes a cut and a broken header for the end; a whole archive ends with a block of zeros.
         if len(buf) != tarfile.BLOCKSIZE:
             raise DamagedArchive("it ends too early")
         try:
-            header = super().frombuf(buf, encoding, errors)
+            header = parse()
         except tarfile.EOFHeaderError:
             raise
         except tarfile.HeaderError as error:

@@ -161,9 +161,9 @@ cdef void keep_carried(area_t *area, linux_siginfo *info) noexcept nogil:
         if not word & CARRIER_THREAD:
             # Another thread may have it unblocked. One that unblocks it now looks at kept_bits after its mask.
             for i in range(AREA_COUNT):
-                if AREA_MAPPED[i] == 0 and i > 0:
+                if slot_at(i).mapped == 0 and i > 0:
                     break
-                if AREA_STATES[i] == 0:
+                if slot_at(i).state == 0:
                     continue
                 other = area_at(i)
                 if other != area and other.proc == proc and other.tid > 0 and not mask_has(other.sigmask, signo):

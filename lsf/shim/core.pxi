@@ -222,18 +222,16 @@ cdef area_t *area_at(int index) noexcept nogil:
     return <area_t *> (AREAS_BASE + <uint64_t> index * AREA_STRIDE + AREA_STRUCT)
 
 
-cdef bint area_map(int index, bint stack_is_there) noexcept nogil:
-    """Map an area (but for the first, which the start did) and its guard pages; False when memory is short."""
+cdef bint area_map(int index) noexcept nogil:
+    """Map an area's two stacks, which leaves gaps for its guard pages; False when memory is short."""
     cdef uint64_t base = AREAS_BASE + <uint64_t> index * AREA_STRIDE
-    cdef long result
-    if not stack_is_there:
-        # PRIVATE | ANONYMOUS | NORESERVE | FIXED_NOREPLACE
-        result = linux_syscall6(SYS_mmap, base, AREA_STRIDE, 3, 0x104022, <uint64_t> -1, 0)
-        if is_error(result):
-            return False
-    linux_syscall3(SYS_mprotect, base, AREA_SIGSTACK, 0)
-    linux_syscall3(SYS_mprotect, base + AREA_SIGSTACK + AREA_SIGSTACK_SIZE, PAGE_SIZE, 0)
-    AREA_MAPPED[index] = 1
+    # PRIVATE | ANONYMOUS | NORESERVE | FIXED_NOREPLACE
+    if is_error(linux_syscall6(SYS_mmap, base + AREA_SIGSTACK, AREA_SIGSTACK_SIZE, 3, 0x104022, <uint64_t> -1, 0)):
+        return False
+    if is_error(linux_syscall6(SYS_mmap, base + AREA_STACK, AREA_STRIDE - AREA_STACK, 3, 0x104022, <uint64_t> -1, 0)):
+        linux_syscall2(SYS_munmap, base + AREA_SIGSTACK, AREA_SIGSTACK_SIZE)
+        return False
+    slot_at(index).mapped = 1
     return True
 
 
@@ -242,6 +240,7 @@ cdef void area_reset(area_t *area, int index) noexcept nogil:
     memset(area, 0, sizeof(area_t))
     area.self = area
     area.index = index
+    area.slot = slot_at(index)
     area.frame = <frame_t *> (<uint64_t> area - FRAME_SIZE)
     area.lanes = lsf_lane
 
@@ -249,11 +248,13 @@ cdef void area_reset(area_t *area, int index) noexcept nogil:
 cdef area_t *area_take(process_t *proc) noexcept nogil:
     """A free area for a new thread, its state word held at 1 (the kernel clears it when the thread ends); NULL when none."""
     cdef int i
+    cdef slot_t *slot
     cdef area_t *area
     for i in range(AREA_COUNT):
-        if AREA_STATES[i] == 0 and atomic_cas32(&AREA_STATES[i], 0, 1) == 0:
-            if not AREA_MAPPED[i] and not area_map(i, False):
-                atomic_store32(&AREA_STATES[i], 0)
+        slot = slot_at(i)
+        if slot.state == 0 and atomic_cas32(&slot.state, 0, 1) == 0:
+            if not slot.mapped and not area_map(i):
+                atomic_store32(&slot.state, 0)
                 return NULL
             area = area_at(i)
             if area.scratch != 0:

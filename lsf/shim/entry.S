@@ -12,6 +12,7 @@
  *   translate .. translate_args      rax, rcx and all arguments but rsp intact: rewind
  *   translate_args .. translate_call as before, rdi and rsi are in the frame: rewind
  *   patch_entry .. patch_call        as translate .. translate_call
+ *   tail_return .. tail_end          rax is the call's result, the frame says the rest: finish, unless one is deferred
  *   translate_commit .. translate_end  the frame alone says how the guest goes on: finish
  *   anything else in the window      defer
  */
@@ -91,6 +92,9 @@ global translate_args
 global translate_call
     call    *%r11
 global translate_return
+    cmp     $-RETURN_SYSCALL, %rax
+    je      translate_tail
+translate_result:
     mov     %rax, FRAME_RESULT(%rsp)
     cmpl    $0, %gs:AREA_DEFERRED
 global translate_commit
@@ -132,19 +136,32 @@ translate_again:                    /* interrupted, yet no signal waits (a stop 
     jmp     *%rcx
 global translate_end
 
-/* A signal was deferred while the call was under way, and all others are blocked. Give the guest its registers and
- * fault: the handler of that fault delivers the signal with the guest's complete state before it. */
+/* A Linux call that a handler left to the exit (runtime.h, tail_syscall): the callee-saved registers are the guest's
+ * again, so that a signal which arrives with the call's end is delivered at once. */
+translate_tail:
+    mov     %gs:AREA_TAIL, %rax
+    mov     %gs:AREA_TAIL + 8, %rdi
+    mov     %gs:AREA_TAIL + 16, %rsi
+    mov     %gs:AREA_TAIL + 24, %rdx
+    mov     %gs:AREA_TAIL + 32, %r10
+    syscall
+global tail_return
+    jmp     translate_result
+global tail_end
+
+/* A signal was deferred while the call was under way, and all others are blocked. With the callee-saved registers the
+ * frame has the guest's whole state but for the vector registers, which no code of the shim touches. */
 translate_deferred:
-    mov     FRAME_RDI(%rsp), %rdi
-    mov     FRAME_RSI(%rsp), %rsi
-    mov     FRAME_RDX(%rsp), %rdx
-    mov     FRAME_R10(%rsp), %r10
-    mov     FRAME_R8(%rsp), %r8
-    mov     FRAME_R9(%rsp), %r9
-    mov     FRAME_RET(%rsp), %rcx
-    mov     FRAME_RSP(%rsp), %rsp
-global sigpoint
-    hlt
+    mov     %rbx, FRAME_RBX(%rsp)
+    mov     %rbp, FRAME_RBP(%rsp)
+    mov     %r12, FRAME_R12(%rsp)
+    mov     %r13, FRAME_R13(%rsp)
+    mov     %r14, FRAME_R14(%rsp)
+    mov     %r15, FRAME_R15(%rsp)
+    mov     %rsp, %rdi
+    mov     %gs:AREA_SELF, %rsi
+    call    deliver_at_exit         /* (frame, area): leaves through rt_sigreturn */
+    ud2
 
 /* Where an engine leads the second trap of a site: patch_site(frame, area) makes a jump of the site if it can, and the
  * call is executed again. At a fixed place, for the supervisor of the ptrace engine. */
@@ -209,27 +226,12 @@ global resume_from
 
 /* Where the image starts. The Linux stack becomes the guest's, so C code runs on the first area's shim stack. */
 global _start
-    mov     %rsp, %r12
-    mov     $9, %eax                /* mmap the first area */
-    movabs  $AREAS_BASE, %rdi
-    mov     $AREA_STRIDE, %esi
-    mov     $3, %edx                /* PROT_READ | PROT_WRITE */
-    mov     $0x104022, %r10d        /* MAP_PRIVATE | ANONYMOUS | NORESERVE | FIXED_NOREPLACE */
-    mov     $-1, %r8
-    xor     %r9d, %r9d
-    syscall
+    mov     %rsp, %rdi
     movabs  $(AREAS_BASE + AREA_STRUCT), %rsi
     lea     -FRAME_SIZE(%rsi), %rsp
-    mov     %r12, %rdi
-    cmp     $-4095, %rax
-    jae     start_failed
     wrgsbase %rsi
     xor     %ebp, %ebp
     call    shim_start              /* returns only through enter_guest */
-start_failed:
-    mov     $231, %eax              /* exit_group */
-    mov     $125, %edi
-    syscall
     ud2
 
 /* void enter_guest(entry, stack): FreeBSD's registers at the start of a program (exec_setregs). */
@@ -292,7 +294,7 @@ global clone_thread
  * frame survives. The guest's callee-saved registers are still in place here (under a hook the entry has put them into
  * the frame); the frame keeps them for the child. */
 global sys_vfork
-    mov     $0x4111, %edx           /* CLONE_VM | CLONE_VFORK | SIGCHLD */
+    mov     $0x1004111, %edx        /* CLONE_VM | CLONE_VFORK | CLONE_CHILD_SETTID | SIGCHLD */
 global fork_sharing_memory
     cmpq    $0, AREA_HOOK(%rsi)
     jne     1f
@@ -316,7 +318,7 @@ global fork_sharing_memory
     mov     16(%rsp), %rdi
     mov     AREA_FRAME(%r12), %rsi
     xor     %edx, %edx
-    xor     %r10d, %r10d
+    mov     AREA_SLOT(%r12), %r10   /* CLONE_CHILD_SETTID: the child finds its number there */
     xor     %r8d, %r8d
     mov     $56, %eax               /* clone */
     syscall
@@ -376,13 +378,29 @@ global copy_guest                   /* (to, from, bytes) -> 0 or -EFAULT */
     mov     %rdx, %rcx
     cmp     $256, %rdx              /* a struct: word by word, as memcpy (runtime.c) and for its reasons */
     ja      2f
-    shr     $3, %rcx
+    shr     $5, %rcx
+    jz      5f
+4:  mov     (%rsi), %rax
+    mov     8(%rsi), %r8
+    mov     16(%rsi), %r9
+    mov     24(%rsi), %r10
+    mov     %rax, (%rdi)
+    mov     %r8, 8(%rdi)
+    mov     %r9, 16(%rdi)
+    mov     %r10, 24(%rdi)
+    add     $32, %rsi
+    add     $32, %rdi
+    dec     %rcx
+    jnz     4b
+5:  mov     %edx, %ecx
+    and     $31, %ecx
+    shr     $3, %ecx
     jz      1f
 0:  mov     (%rsi), %rax
     mov     %rax, (%rdi)
     add     $8, %rsi
     add     $8, %rdi
-    dec     %rcx
+    dec     %ecx
     jnz     0b
 1:  mov     %edx, %ecx
     and     $7, %ecx

@@ -311,7 +311,7 @@ cdef int hidden_new(events_t *ev, long fd) noexcept nogil:
     cdef int result
     if is_error(fd):
         return <int> fd
-    result = hide_descriptor(<int> fd)
+    result = hide_descriptor(<int> fd, True)
     if result >= EVENT_WORDS * 64:
         linux_syscall1(SYS_close, result)
         return -EMFILE

@@ -3,6 +3,8 @@
 
 cdef enum:
     EXEC_ARGUMENTS_MAX = 1 << 20        # entries in argv and in the environment, each
+    EXEC_ARGUMENTS_NEAR = 64            # so many need no memory of their own
+    IMAGE_UNKNOWN = -2                  # image_fd: none was passed, /proc was not asked yet
 
 
 cdef long open_executable(int dirfd, const char *path) noexcept nogil:
@@ -108,8 +110,7 @@ cdef void handover_words(process_t *proc, area_t *area, int target, char *words)
     cdef uint64_t at = append(words, 0, 1024, b"v=1")
     cdef uint64_t ignored[2]
     at = append_word(words, at, b",t=", target)
-    if proc.image_fd >= 0:
-        at = append_word(words, at, b",i=", proc.image_fd)
+    at = append_word(words, at, b",h=", proc.image_fd)
     at = append_word(words, at, b",e=", proc.engine)
     if proc.truss_fd >= 0:
         at = append_word(words, at, b",l=", proc.truss_fd)
@@ -132,6 +133,10 @@ cdef void handover_words(process_t *proc, area_t *area, int target, char *words)
         at = append_word(words, at, b",n=", 1)
     if proc.no_patch:
         at = append_word(words, at, b",x=", proc.no_patch)
+    # Where Linux ignores them now it will after exec; a handler of ours would be reset.
+    if (proc.handlers[SIGIO].function <= SIG_IGN and proc.handlers[SIGINFO].function <= SIG_IGN
+            and not event_wants_signal(proc, SIGIO) and not event_wants_signal(proc, SIGINFO)):
+        append_word(words, at, b",o=", 1)
 
 
 cdef enum:
@@ -141,7 +146,7 @@ cdef enum:
 cdef int image_rebuild() noexcept nogil:
     """The shim's image as a memfd, made from what is mapped: for when the hidden descriptor is gone. -1: not possible."""
     cdef Elf64_Ehdr header
-    cdef Elf64_Phdr phdr[4]
+    cdef Elf64_Phdr phdr[6]
     cdef linux_rlimit limit
     cdef int i
     cdef uint64_t text = page_up(<uint64_t> image_text_end - WINDOW_BASE)
@@ -168,11 +173,12 @@ cdef int image_rebuild() noexcept nogil:
     header.e_phoff = sizeof(header)
     header.e_ehsize = sizeof(header)
     header.e_phentsize = sizeof(Elf64_Phdr)
-    header.e_phnum = 4
-    for i in range(3):
+    header.e_phnum = 6
+    for i in range(5):
         phdr[i].p_type = PT_LOAD
         phdr[i].p_align = PAGE_SIZE
-        phdr[i].p_flags = 5
+        phdr[i].p_flags = 5 if i < 2 else 6
+        phdr[i].p_offset = PAGE_SIZE + text + PAGE_SIZE
     phdr[0].p_offset = PAGE_SIZE
     phdr[0].p_vaddr = WINDOW_BASE
     phdr[0].p_filesz = text
@@ -181,33 +187,44 @@ cdef int image_rebuild() noexcept nogil:
     phdr[1].p_vaddr = SIGCODE_BASE
     phdr[1].p_filesz = PAGE_SIZE
     phdr[1].p_memsz = PAGE_SIZE
-    phdr[2].p_offset = PAGE_SIZE + text + PAGE_SIZE
-    phdr[2].p_vaddr = <uint64_t> SHIM
-    phdr[2].p_memsz = 0x3a000
-    phdr[2].p_flags = 6
-    phdr[3].p_type = PT_GNU_STACK
-    phdr[3].p_flags = 6
+    phdr[2].p_vaddr = DATA_BASE
+    phdr[2].p_memsz = DATA_SIZE
+    phdr[3].p_vaddr = AREAS_BASE + AREA_SIGSTACK
+    phdr[3].p_memsz = AREA_SIGSTACK_SIZE
+    phdr[4].p_vaddr = AREAS_BASE + AREA_STACK
+    phdr[4].p_memsz = AREA_STRIDE - AREA_STACK
+    phdr[5].p_type = PT_GNU_STACK
+    phdr[5].p_flags = 6
     linux_syscall4(18, fd, <uint64_t> &header, sizeof(header), 0)               # pwrite64
     linux_syscall4(18, fd, <uint64_t> phdr, sizeof(phdr), sizeof(header))
     linux_syscall4(18, fd, WINDOW_BASE, text, PAGE_SIZE)
     linux_syscall4(18, fd, SIGCODE_BASE, PAGE_SIZE, PAGE_SIZE + text)
-    return hide_descriptor(<int> fd)
+    return hide_descriptor(<int> fd, False)
 
 
-cdef bint image_open(process_t *proc) noexcept nogil:
+cdef void image_open(process_t *proc) noexcept nogil:
+    """Before the first fork of a process that was started without a descriptor of the image: open one, once for all
+    children that will execute."""
+    cdef long result
+    if proc.image_fd == IMAGE_UNKNOWN:
+        result = linux_syscall4(SYS_openat, <uint64_t> AT_FDCWD, <uint64_t> <const char *> b"/proc/self/exe", 0o2000000, 0)
+        proc.image_fd = -1 if is_error(result) else hide_descriptor(<int> result, False)
+
+
+cdef bint image_needed(process_t *proc) noexcept nogil:
     """Have a descriptor of the shim's image: False where there is none to be had."""
-    cdef long fd
     if proc.image_fd >= 0 and linux_syscall2(SYS_fcntl, proc.image_fd, 1) == -EBADF:
         proc.image_fd = -1
     if proc.image_fd < 0:
-        fd = linux_syscall4(SYS_openat, <uint64_t> AT_FDCWD, <uint64_t> <const char *> b"/proc/self/exe", 0o2000000, 0)
-        proc.image_fd = image_rebuild() if is_error(fd) else hide_descriptor(<int> fd)
+        proc.image_fd = IMAGE_UNKNOWN
+        image_open(proc)
+        if proc.image_fd < 0:
+            proc.image_fd = image_rebuild()
     return proc.image_fd >= 0
 
 
 cdef void keep_over_exec(process_t *proc, int target, uint64_t flag) noexcept nogil:
     """Set close-on-exec (flag 1) or clear it (0) on what a handover passes on."""
-    linux_syscall3(SYS_fcntl, proc.image_fd, 2, flag)
     linux_syscall3(SYS_fcntl, target, 2, flag)
     if proc.truss_fd >= 0:
         linux_syscall3(SYS_fcntl, proc.truss_fd, 2, flag)
@@ -229,12 +246,14 @@ cdef long hand_over(area_t *area, int target, const char *execpath, uint64_t *ar
     cdef process_t *proc = area.proc
     cdef char words[1024]
     cdef long result
-    if not image_open(proc):
+    if not image_needed(proc):
         return -ENOEXEC
     handover_words(proc, area, target, words)
     argv[0] = <uint64_t> <const char *> b"lsf-handover"
     argv[1] = <uint64_t> words
     argv[2] = <uint64_t> execpath
+    if proc.files_shared:
+        linux_syscall3(SYS_fcntl, proc.image_fd, 2, 0)      # the other process may be executing a Linux program
     keep_over_exec(proc, target, 0)
     truss_before_exec(area)
     umtx_thread_exit(area)
@@ -253,7 +272,8 @@ cdef long execute(area_t *area, int fd, const char *path, uaddr argv, uaddr envv
     cdef char interp[PATH_MAX]
     cdef char option[PATH_MAX]
     cdef char execpath[4096]
-    cdef uint64_t *list_
+    cdef uint64_t near_[EXEC_ARGUMENTS_NEAR]
+    cdef uint64_t *list_ = near_
     cdef long argc, envc = 0, result
     cdef uint64_t extra = 0, i
     cdef bint script = False
@@ -288,7 +308,8 @@ cdef long execute(area_t *area, int fd, const char *path, uaddr argv, uaddr envv
     if result < 0:
         linux_syscall1(SYS_close, fd)
         return result
-    list_ = <uint64_t *> area_scratch(area, (3 + extra + argc + 1) * 8)
+    if 3 + extra + argc + 1 > EXEC_ARGUMENTS_NEAR:
+        list_ = <uint64_t *> area_scratch(area, (3 + extra + argc + 1) * 8)
     if list_ == NULL:
         linux_syscall1(SYS_close, fd)
         return -ENOMEM
@@ -322,9 +343,13 @@ cdef long execute_linux(area_t *area, const char *path, uint64_t *argv, uaddr en
     virtual_mask = linux_virtual_mask(area)
     if virtual_mask:
         linux_syscall4(SYS_rt_sigprocmask, 0, <uint64_t> &virtual_mask, <uint64_t> &old, 8)
+    if area.proc.image_fd >= 0:
+        linux_syscall3(SYS_fcntl, area.proc.image_fd, 2, 1)         # F_SETFD, FD_CLOEXEC
     truss_before_exec(area)
     umtx_thread_exit(area)
     result = restartable(blocking_syscall(SYS_execve, <uint64_t> path, <uint64_t> argv, envp, 0, 0, 0))
+    if area.proc.image_fd >= 0:
+        linux_syscall3(SYS_fcntl, area.proc.image_fd, 2, 0)
     if virtual_mask:
         linux_syscall4(SYS_rt_sigprocmask, 1, <uint64_t> &virtual_mask, 0, 8)
     return result

@@ -43,7 +43,7 @@ cdef public long sys_close(frame_t *frame, area_t *area) noexcept nogil:
         return -EBADF
     event_descriptor_closing(area.proc, <int> frame.arg[0])
     area.proc.directory_changes += 1
-    return linux_syscall1(SYS_close, <uint32_t> frame.arg[0])
+    return tail_syscall2(area, SYS_close, <uint32_t> frame.arg[0], 0)
 
 
 cdef void close_between(uint32_t low, uint32_t high, uint32_t flags) noexcept nogil:
@@ -137,6 +137,8 @@ cdef public long sys_dup(frame_t *frame, area_t *area) noexcept nogil:
     cdef long result
     if descriptor_is_hidden(area.proc, <int> frame.arg[0]):
         return -EBADF
+    if area.proc.events == NULL:
+        return tail_syscall2(area, SYS_dup, <uint32_t> frame.arg[0], 0)
     result = linux_syscall1(SYS_dup, <uint32_t> frame.arg[0])
     event_descriptor_duplicated(area.proc, <int> frame.arg[0], result)
     return result

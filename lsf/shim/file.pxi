@@ -248,21 +248,23 @@ cdef public long sys_freebsd6_pwrite(frame_t *frame, area_t *area) noexcept nogi
     return restartable(blocking_syscall(SYS_pwrite64, frame.arg[0], frame.arg[1], frame.arg[2], frame.arg[4], 0, 0))
 
 
-cdef long seek(uint64_t fd, uint64_t offset, uint64_t whence) noexcept nogil:
-    cdef long result = linux_syscall3(SYS_lseek, fd, offset, whence)
-    if result == -EINVAL and <int64_t> offset > 0 and (<int> whence == SEEK_CUR or <int> whence == SEEK_END):
+cdef long seek(area_t *area, uint64_t fd, uint64_t offset, uint64_t whence) noexcept nogil:
+    cdef long result
+    area.proc.directory_changes += 1
+    if <int64_t> offset <= 0 or <int> whence == SEEK_SET:
+        return tail_syscall3(area, SYS_lseek, fd, offset, whence)
+    result = linux_syscall3(SYS_lseek, fd, offset, whence)
+    if result == -EINVAL and (<int> whence == SEEK_CUR or <int> whence == SEEK_END):
         return -EOVERFLOW
     return result
 
 
 cdef public long sys_lseek(frame_t *frame, area_t *area) noexcept nogil:
-    area.proc.directory_changes += 1
-    return seek(frame.arg[0], frame.arg[1], frame.arg[2])
+    return seek(area, frame.arg[0], frame.arg[1], frame.arg[2])
 
 
 cdef public long sys_freebsd6_lseek(frame_t *frame, area_t *area) noexcept nogil:
-    area.proc.directory_changes += 1
-    return seek(frame.arg[0], frame.arg[2], frame.arg[3])
+    return seek(area, frame.arg[0], frame.arg[2], frame.arg[3])
 
 
 cdef public long sys_freebsd6_truncate(frame_t *frame, area_t *area) noexcept nogil:

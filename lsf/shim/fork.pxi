@@ -40,10 +40,21 @@ cdef void free_other_areas(area_t *area) noexcept nogil:
     """In the child of a fork only the calling thread exists."""
     cdef int i
     for i in range(AREA_COUNT):
-        if AREA_STATES[i] != 0 and i != <int> area.index:
-            AREA_STATES[i] = 0
-        elif i > 0 and AREA_MAPPED[i] == 0:
+        if slot_at(i).state != 0 and i != <int> area.index:
+            slot_at(i).state = 0
+        elif i > 0 and slot_at(i).mapped == 0:
             return              # areas are mapped in order
+
+
+cdef bint is_alone(area_t *area) noexcept nogil:
+    """True where no other thread uses this memory, so that no lock of the shim can be held."""
+    cdef int i
+    for i in range(AREA_COUNT):
+        if slot_at(i).state != 0 and i != <int> area.index:
+            return False
+        if i > 0 and slot_at(i).mapped == 0:
+            return True
+    return True
 
 
 cdef long fork_with(frame_t *frame, area_t *area, uint64_t flags, int *pidfd) noexcept nogil:
@@ -51,27 +62,31 @@ cdef long fork_with(frame_t *frame, area_t *area, uint64_t flags, int *pidfd) no
     finds the descriptor in *pidfd."""
     cdef process_t *proc = area.proc
     cdef long result
+    cdef bint alone
+    image_open(proc)
     block_all(NULL)
     if area.deferred:
         return -ERESTARTNOINTR         # a signal came before the fork: it is delivered first
-    locks_acquire(proc)
-    result = linux_syscall5(SYS_clone, flags, 0, <uint64_t> pidfd, 0, 0)
-    if result == 0:
+    alone = is_alone(area)
+    if not alone:
+        locks_acquire(proc)
+    result = linux_syscall5(SYS_clone, flags | CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID, 0, <uint64_t> pidfd,
+                            <uint64_t> &area.slot.state, 0)
+    if not alone:
         locks_release(proc)
-        proc.pid = <int> linux_syscall0(SYS_getpid)
+    if result == 0:
+        proc.pid = <int> area.slot.state
         area.tid = proc.pid
         area.in_vfork = 0
-        linux_syscall1(SYS_set_tid_address, <uint64_t> &AREA_STATES[area.index])
-        free_other_areas(area)
+        if not alone:
+            free_other_areas(area)
         area.virtual_pending = 0
         kept_clear(proc)
         after_fork(proc)
         arm(proc)
         frame.arg[2] = 1
-    else:
-        locks_release(proc)
-        if not is_error(result):
-            frame.arg[2] = 0
+    elif not is_error(result):
+        frame.arg[2] = 0
     set_linux_mask(area)
     return result
 
@@ -85,6 +100,8 @@ cdef public long vfork_prepare(frame_t *frame, area_t *area) noexcept nogil:
     cdef process_t *proc = area.proc
     cdef area_t *child
     cdef process_t *copy
+    cdef uint64_t spare
+    image_open(proc)
     block_all(NULL)
     if area.deferred:
         return -ERESTARTNOINTR
@@ -92,13 +109,17 @@ cdef public long vfork_prepare(frame_t *frame, area_t *area) noexcept nogil:
     if child == NULL:
         set_linux_mask(area)
         return -EAGAIN
-    copy = <process_t *> map_memory(page_up(sizeof(process_t)))
+    spare = proc.vfork_spare
+    if spare == 0 or atomic_cas64(&proc.vfork_spare, spare, 0) != spare:
+        spare = map_memory(page_up(sizeof(process_t)))
+    copy = <process_t *> spare
     if copy == NULL:
-        atomic_store32(&AREA_STATES[child.index], 0)
+        atomic_store32(&child.slot.state, 0)
         set_linux_mask(area)
         return -ENOMEM
     lock_acquire(&proc.lock_signal)
-    memcpy(copy, proc, sizeof(process_t))
+    memcpy(copy, proc, PROCESS_COPIED)
+    copy.vfork_spare = 0
     copy.lock_signal.word = 0
     kept_clear(copy)
     lock_release(&proc.lock_signal)
@@ -125,11 +146,11 @@ cdef public void vfork_child(frame_t *parent_frame, area_t *area) noexcept nogil
     area.frame.arg[2] = 1
     area.guest_rsp = parent_frame.rsp
     area.ret = parent_frame.ret
-    area.proc.pid = <int> linux_syscall0(SYS_getpid)
+    area.proc.pid = <int> area.slot.state
     area.tid = area.proc.pid
     if area.proc.truss_fd >= 0:
         truss_new_process(area.proc)
-    signal_stack(area)
+    # The Linux signal stack stays the parent's, which waits and has nothing on it.
     arm(area.proc)
     set_linux_mask(area)
 
@@ -139,8 +160,9 @@ cdef public long vfork_parent(frame_t *frame, area_t *area, area_t *child, long 
     if child.scratch != 0:
         linux_syscall2(SYS_munmap, child.scratch, child.scratch_size)
         child.scratch = 0
-    linux_syscall2(SYS_munmap, <uint64_t> child.proc, page_up(sizeof(process_t)))
-    atomic_store32(&AREA_STATES[child.index], 0)
+    if atomic_cas64(&area.proc.vfork_spare, 0, <uint64_t> child.proc) != 0:
+        linux_syscall2(SYS_munmap, <uint64_t> child.proc, page_up(sizeof(process_t)))
+    atomic_store32(&child.slot.state, 0)
     frame.arg[2] = 0
     set_linux_mask(area)
     return result
@@ -182,19 +204,19 @@ cdef public long sys_thr_new(frame_t *frame, area_t *area) noexcept nogil:
     stack[2] = ((param.stack_base + param.stack_size) & ~15UL) - 8
     stack[3] = param.arg
     flags = (CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM | CLONE_SETTLS
-             | CLONE_CHILD_CLEARTID)
+             | CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID)
     # Linux stores 32 bits before the child runs, so that the caller finds the number even when the child is gone
     # already; libthr gives one address as both.
     parent_tid = param.parent_tid if param.parent_tid != 0 else param.child_tid
     if parent_tid != 0:
         if store_guest64(parent_tid, 0) < 0 or (param.child_tid != 0 and store_guest64(param.child_tid, 0) < 0):
-            atomic_store32(&AREA_STATES[child.index], 0)
+            atomic_store32(&child.slot.state, 0)
             set_linux_mask(area)
             return -EFAULT
         flags |= CLONE_PARENT_SETTID
-    result = clone_thread(flags, stack, parent_tid, &AREA_STATES[child.index], param.tls_base)
+    result = clone_thread(flags, stack, parent_tid, &child.slot.state, param.tls_base)
     if is_error(result):
-        atomic_store32(&AREA_STATES[child.index], 0)
+        atomic_store32(&child.slot.state, 0)
     else:
         # thr_kill finds it from now on, even if it has not run yet.
         atomic_cas32(<uint32_t *> &child.tid, 0, <uint32_t> result)
@@ -204,7 +226,7 @@ cdef public long sys_thr_new(frame_t *frame, area_t *area) noexcept nogil:
 
 cdef public void thread_start(area_t *area) noexcept nogil:
     """A new thread's first code, on its shim stack, all signals blocked."""
-    area.tid = <int> linux_syscall0(SYS_gettid)
+    area.tid = <int> area.slot.state
     if area.thread_child_tid != 0:
         store_guest64(area.thread_child_tid, <uint32_t> area.tid)
     signal_stack(area)

@@ -14,19 +14,28 @@
 /* The guest's signal trampoline: FreeBSD code, so it lies outside the window. */
 #define SIGCODE_BASE 0x6ffff0100000
 #define SIGCODE_SIZE 0x1000
-/* The shim's writable data (struct process). */
-#define DATA_BASE 0x6ffff0200000
-/* Per-thread areas, mapped when a thread needs one. */
-#define AREAS_BASE 0x6ffff0800000
+/* The shim's writable data. What a start and a fork write lies together in the first page: each page that they write is
+ * a page fault, and under fork a copy. Window, data and the first areas share one page table. */
+#define DATA_BASE 0x6ffff0110000
+#define DATA_SIZE 0x20000
+#define DATA_PATCHES 0          /* struct patches */
+#define DATA_SLOTS 0x400        /* the first AREA_SLOTS_FIRST slots of the areas */
+#define DATA_PROCESS 0x600      /* struct process */
+#define DATA_SITES 0x8000       /* the table of patch.pxi */
+#define DATA_MORE_SLOTS 0x10000 /* the other slots */
+/* Per-thread areas, mapped when a thread needs one, the first with the image. */
+#define AREAS_BASE 0x6ffff0140000
 #define AREA_STRIDE 0x20000
 #define AREA_COUNT 8192
+#define AREA_SLOTS_FIRST 64
 #define SHIM_END 0x700030800000
 
-/* An area, from low to high: guard page, Linux signal stack, guard page, shim stack, struct area. */
+/* An area, from low to high: guard page, Linux signal stack, guard page, shim stack, struct area. Nothing is mapped at a
+ * guard page, and no guest call can map there. The shim stack begins in the page of struct area. */
 #define AREA_SIGSTACK 0x1000
 #define AREA_SIGSTACK_SIZE 0xe000
 #define AREA_STACK 0x10000
-#define AREA_STRUCT 0x1f000
+#define AREA_STRUCT 0x1fb00
 
 /* struct area (its address is the GS base). */
 #define AREA_SELF 0
@@ -40,6 +49,8 @@
 #define AREA_RETVAL 56
 #define AREA_HOOK 64
 #define AREA_NOT_BEGUN 72
+#define AREA_TAIL 80
+#define AREA_SLOT 120
 
 /* struct frame, at the top of the shim stack. */
 #define FRAME_RDI 0
@@ -68,6 +79,8 @@
 #define FREEBSD_ERRNO 3000
 /* "Not an error: the value is in area->retval", for results that look like errors. */
 #define RETURN_IN_AREA 2999
+/* "The Linux call in area->tail is still to be made, and its result is the handler's." */
+#define RETURN_SYSCALL 2998
 #define LINUX_EINTR 4
 #define LINUX_ERESTARTSYS 512
 #define LINUX_ERESTARTNOINTR 513

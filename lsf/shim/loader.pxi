@@ -94,6 +94,14 @@ cdef bint phdrs_are_sane(program_t *program) noexcept nogil:
             and header.e_phoff + <uint64_t> header.e_phnum * sizeof(Elf64_Phdr) <= program.got)
 
 
+cdef long program_read(program_t *program, void *to, uint64_t size, uint64_t offset) noexcept nogil:
+    """pread(2) from a program, whose first page is here already."""
+    if offset < program.got and size <= program.got - offset:
+        memcpy(to, &program.page[offset], size)
+        return <long> size
+    return linux_syscall4(SYS_pread64, program.fd, <uint64_t> to, size, offset)
+
+
 cdef int note_brand(program_t *program, uint64_t offset, uint64_t size) noexcept nogil:
     """1: FreeBSD's ABI note (its release goes to program.osrel); 2: GNU's (Linux); 0: neither."""
     cdef unsigned char notes[4096]
@@ -102,7 +110,7 @@ cdef int note_brand(program_t *program, uint64_t offset, uint64_t size) noexcept
     cdef long got
     if size > 4096:
         size = 4096
-    got = linux_syscall4(SYS_pread64, program.fd, <uint64_t> notes, size, offset)
+    got = program_read(program, notes, size, offset)
     if is_error(got):
         return 0
     while at + 12 <= <uint64_t> got:
@@ -140,7 +148,7 @@ cdef program_kind brand(program_t *program) noexcept nogil:
         freebsd = True
     elif who == 0 and header.e_ident[7] == 0 and program.interp_size == 21:
         memset(interp, 0, 32)
-        linux_syscall4(SYS_pread64, program.fd, <uint64_t> interp, 21, program.interp_offset)
+        program_read(program, interp, 21, program.interp_offset)
         freebsd = string_equal(interp, b"/libexec/ld-elf.so.1")
     return PROGRAM_FREEBSD if freebsd else PROGRAM_LINUX
 
@@ -150,7 +158,7 @@ cdef long program_examine(program_t *program, int fd) noexcept nogil:
     cdef Elf64_Ehdr *header = <Elf64_Ehdr *> program.page
     cdef linux_stat info
     cdef long got
-    memset(program, 0, sizeof(program_t))
+    memset(program, 0, <uint64_t> program.page - <uint64_t> program)
     program.fd = fd
     program.kind = PROGRAM_UNKNOWN
     got = linux_syscall2(SYS_fstat, fd, <uint64_t> &info)
@@ -191,7 +199,7 @@ cdef long program_interpreter(program_t *program, char *path) noexcept nogil:
         return 0
     if program.interp_size > PATH_MAX:
         return -ENOEXEC
-    got = linux_syscall4(SYS_pread64, program.fd, <uint64_t> path, program.interp_size, program.interp_offset)
+    got = program_read(program, path, program.interp_size, program.interp_offset)
     if got != <long> program.interp_size or path[program.interp_size - 1] != 0 or path[0] == 0:
         return -ENOEXEC
     return 1

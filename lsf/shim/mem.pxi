@@ -207,7 +207,7 @@ cdef public long sys_munmap(frame_t *frame, area_t *area) noexcept nogil:
     if range_is_kept(area.proc, start, end - start):
         return -EINVAL
     forget_shared_mapping(start, end - start)
-    return linux_syscall2(SYS_munmap, start, end - start)
+    return tail_syscall2(area, SYS_munmap, start, end - start)
 
 
 cdef public long sys_mprotect(frame_t *frame, area_t *area) noexcept nogil:

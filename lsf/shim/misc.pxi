@@ -64,9 +64,10 @@ cdef void move_hidden(process_t *proc, int fd) noexcept nogil:
     if event_hides(proc, fd):
         event_move_hidden(proc, fd)
         return
-    moved = linux_syscall3(SYS_fcntl, fd, 1030, fd + 1)       # F_DUPFD_CLOEXEC
+    # F_DUPFD for the image, which passes on at exec, else F_DUPFD_CLOEXEC
+    moved = linux_syscall3(SYS_fcntl, fd, 0 if fd == proc.image_fd else 1030, fd + 1)
     if is_error(moved):
-        moved = linux_syscall3(SYS_fcntl, fd, 1030, 3)
+        moved = linux_syscall3(SYS_fcntl, fd, 0 if fd == proc.image_fd else 1030, 3)
     if is_error(moved):
         moved = -1
     if fd == proc.image_fd:

@@ -1,4 +1,4 @@
-# Site patching, the fast lane: at the second trap of a syscall site, the instruction that loads the number becomes a jump
+# Site patching, the fast lane: when a syscall site has trapped PATCH_AFTER times, the instruction that loads the number becomes a jump
 # to a trampoline, which loads the number, sets the return address and jumps to `entry`: no trap any more.
 #
 # The `syscall` bytes stay. A thread that stands between the two instructions, and a call that is restarted (at rip-2),
@@ -7,32 +7,38 @@
 # Left alone: patterns that are not known, sites across a cache line, shared mappings, text that cannot be made writable.
 
 cdef enum:
-    SITE_SEEN = 1               # trapped once
-    SITE_TRIED = 2              # patched or refused: not tried again
+    # To patch a site costs about what six traps cost (a copy of its page, two changes of protection): a short-lived
+    # process, or the child of a fork that executes at once, shall not pay for what it does not use.
+    PATCH_AFTER = 6
+    SITE_TRIED = 255            # the state of a site is the count of its traps, or this: patched or refused, not tried again
     SITE_STATE_SHIFT = 56
     SITE_PROBES = 8
+    SITE_PAGES = 16             # neighbouring sites have neighbouring places in the table: a child of fork copies few pages
+    SITE_PLACES = 256
     TRAMPOLINE_SIZE = 40
     JUMP_SIZE = 5
     CACHE_LINE = 64
 
 
-cdef bint second_trap(process_t *proc, uint64_t rip) noexcept nogil:
-    """Count a trap of the site that ends at rip; True once, at the second."""
-    cdef uint64_t at, seen
+cdef bint trapped_enough(process_t *proc, uint64_t rip) noexcept nogil:
+    """Count a trap of the site that ends at rip; True once, when it is worth patching."""
+    cdef uint64_t at, seen, count
     cdef int i
     if proc.no_patch or proc.truss_fd >= 0 or range_is_ours(rip, 1):
         return False
-    at = (rip * 0x9e3779b97f4a7c15UL) >> 52
+    at = (rip >> 12) % SITE_PAGES * SITE_PLACES + (rip >> 4) % SITE_PLACES
     for i in range(SITE_PROBES):
-        seen = PATCHES.sites[at]
+        # Written before it is read, so that a fresh page costs one fault and not two.
+        seen = atomic_cas64(&PATCH_TABLE[at], 0, rip | (1UL << SITE_STATE_SHIFT))
         if seen == 0:
-            seen = atomic_cas64(&PATCHES.sites[at], 0, rip | (<uint64_t> SITE_SEEN << SITE_STATE_SHIFT))
-            if seen == 0:
-                return False
+            return False
         if seen & ((1UL << SITE_STATE_SHIFT) - 1) == rip:
-            if seen >> SITE_STATE_SHIFT != SITE_SEEN:
+            count = seen >> SITE_STATE_SHIFT
+            if count == SITE_TRIED:
                 return False
-            return atomic_cas64(&PATCHES.sites[at], seen, rip | (<uint64_t> SITE_TRIED << SITE_STATE_SHIFT)) == seen
+            count = count + 1 if count + 1 < PATCH_AFTER else <uint64_t> SITE_TRIED
+            return (atomic_cas64(&PATCH_TABLE[at], seen, rip | (count << SITE_STATE_SHIFT)) == seen
+                    and count == SITE_TRIED)
         at = (at + 1) & (PATCH_SITES - 1)
     return False
 

@@ -171,6 +171,7 @@ cdef public long sys_rfork(frame_t *frame, area_t *area) noexcept nogil:
         clone_flags = lsf_signal_to_linux[signo]
     if not flags & (FREEBSD_RFFDG | FREEBSD_RFCFDG):
         clone_flags |= CLONE_FILES
+        area.proc.files_shared = 1
     result = fork_with(frame, area, clone_flags, NULL)
     if result == 0 and flags & FREEBSD_RFCFDG:
         close_visible(area.proc, 0, 0xffffffffUL, 0)

@@ -15,6 +15,8 @@ AT(area, restart, AREA_RESTART);
 AT(area, retval, AREA_RETVAL);
 AT(area, hook, AREA_HOOK);
 AT(area, not_begun, AREA_NOT_BEGUN);
+AT(area, tail, AREA_TAIL);
+AT(area, slot, AREA_SLOT);
 AT(frame, arg, FRAME_RDI);
 AT(frame, nr, FRAME_NR);
 AT(frame, ret, FRAME_RET);
@@ -24,8 +26,13 @@ AT(frame, rbx, FRAME_RBX);
 AT(frame, r15, FRAME_R15);
 _Static_assert(sizeof(struct frame) == FRAME_SIZE, "struct frame");
 _Static_assert(sizeof(struct area) <= AREA_STRIDE - AREA_STRUCT, "struct area");
-_Static_assert(sizeof(struct process) <= 0x10000, "struct process");
-_Static_assert(sizeof(struct patches) <= 0xa000, "struct patches");
+_Static_assert(sizeof(struct process) <= DATA_SITES - DATA_PROCESS, "struct process");
+_Static_assert(offsetof(struct process, execpath) + 256 <= 4096 - DATA_PROCESS, "what a start writes is in one page");
+_Static_assert(sizeof(struct patches) <= DATA_SLOTS, "struct patches");
+_Static_assert(AREA_SLOTS_FIRST * sizeof(struct slot) <= DATA_PROCESS - DATA_SLOTS, "the first slots");
+_Static_assert(PATCH_SITES * 8 <= DATA_MORE_SLOTS - DATA_SITES, "the table of sites");
+_Static_assert((AREA_COUNT - AREA_SLOTS_FIRST) * sizeof(struct slot) <= DATA_SIZE - DATA_MORE_SLOTS, "slots");
+_Static_assert(DATA_BASE + DATA_SIZE <= AREAS_BASE && AREA_STRUCT % 64 == 0, "the areas");
 _Static_assert(AREAS_BASE + (uint64_t) AREA_COUNT * AREA_STRIDE <= SHIM_END, "areas");
 
 /* The lane table of a thread whose every call takes the translate lane (truss). */
@@ -66,13 +73,16 @@ LSF_HIDDEN int memcmp(const void *a, const void *b, size_t n)
     return 0;
 }
 
-/* The writable data at DATA_BASE: struct process, then the areas' states. */
-__attribute__((section(".shimdata,\"aw\",@nobits#"), used)) static char shim_data[0x3a000];
+/* The writable data at DATA_BASE, and the stacks of the first area, which the kernel so maps with the image. */
+#define NOBITS(name) __attribute__((section(name ",\"aw\",@nobits#"), used, aligned(4096)))
+NOBITS(".shimdata") static char shim_data[DATA_SIZE];
+NOBITS(".firstsignal") static char first_signal_stack[AREA_SIGSTACK_SIZE];
+NOBITS(".firststack") static char first_stack[AREA_STRIDE - AREA_STACK];
 #else
 struct process hosted_process;
-uint32_t hosted_area_states[AREA_COUNT];
-uint8_t hosted_area_mapped[AREA_COUNT];
+struct slot hosted_slots[AREA_COUNT];
 struct patches hosted_patches;
+uint64_t hosted_sites[PATCH_SITES];
 char image_text_end[1];
 
 #include <signal.h>
@@ -88,6 +98,7 @@ struct area *hosted_area(void)
     if (area->self == NULL) {
         area->self = area;
         area->frame = &hosted.frame;
+        area->slot = slot_at(0);
         area->lanes = lsf_lane;
         area->proc = &hosted_process;
         area->altstack_flags = 4;

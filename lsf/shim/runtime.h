@@ -33,6 +33,7 @@ struct frame {
 };
 
 struct process;
+struct slot;
 
 /* A thread of the guest. GS points here. */
 struct area {
@@ -49,6 +50,8 @@ struct area {
     long (*hook)(struct frame *, struct area *);    /* called instead of the handler: truss */
     uint32_t not_begun;         /* a deferred signal came before the wait: a restartable call restarts in any case */
     uint32_t suspended;         /* sigsuspend or pselect waits with suspend_mask */
+    uint64_t tail[5];           /* tail_syscall's: Linux's number and four arguments */
+    struct slot *slot;
     struct process *proc;
     int32_t tid;
     uint32_t virtual_pending;   /* bits of FreeBSD signals among SEGV, BUS and SYS that wait for this thread */
@@ -116,9 +119,6 @@ struct process {
     uint32_t nosigpipe;         /* some socket has SO_NOSIGPIPE */
     uint32_t truss_pids;        /* truss shows pids: there is more than one process */
     struct lock lock_signal, lock_memory, lock_event, lock_thread, lock_truss;
-    struct handler handlers[SIGNALS];
-    char execpath[4096];
-    uint64_t unknown_reported[10];
     void *events;               /* event.pxi's */
     void *threads;              /* thread.pxi's */
     uint32_t sugid;             /* cred.pxi's: user or group ids changed since the program was executed */
@@ -136,10 +136,16 @@ struct process {
     uint32_t directory_changes; /* counts what may move a descriptor's offset or make it another file's */
     uint64_t kept_bits[2];      /* FreeBSD signals among `kept` */
     uint32_t kept_count;
-    struct kept kept[KEPT_SIGNALS];
+    uint32_t files_shared;      /* rfork: another process has the same descriptors */
+    uint64_t vfork_spare;       /* memory for the copy that a vfork makes; 0: none kept */
     uint64_t mount_cache;       /* mount.pxi's, a mapping of its own; 0: none yet */
-    uint64_t spare[32];
+    uint64_t xstate_size, xstate_features;  /* of the vector state in a signal frame; 0: not known yet */
+    uint64_t unknown_reported[10];
+    char execpath[4096];
+    struct handler handlers[SIGNALS];
+    struct kept kept[KEPT_SIGNALS];     /* last: a vfork child has none, so they are not copied */
 };
+#define PROCESS_COPIED offsetof(struct process, kept)
 
 /* Site patching. Outside struct process: a vfork child patches the text that it shares with its parent. */
 #define PATCH_SITES 4096
@@ -149,33 +155,39 @@ struct patches {
     struct lock lock;
     uint32_t pools, shared, shared_overflow;
     uint32_t patched, refused;
-    uint64_t sites[PATCH_SITES];            /* a site's address, its state in the top byte */
     uint64_t pool_start[PATCH_POOLS], pool_used[PATCH_POOLS];
     uint64_t shared_start[PATCH_SHARED], shared_end[PATCH_SHARED];  /* the guest's MAP_SHARED mappings */
 };
 
 #define LSF_HIDDEN __attribute__((visibility("hidden")))
 
-/* The states of the areas (0 free, else in use) and whether each is mapped stand outside struct process: a vfork child
- * shares them with its parent. */
+/* One per area, outside struct process: a vfork child shares them with its parent. */
+struct slot {
+    uint32_t state;             /* 0: free; 1 or the thread's number: in use. The kernel clears it when the thread is gone */
+    uint32_t mapped;
+};
 #ifdef LSF_HOSTED
 LSF_HIDDEN extern struct process hosted_process;
-LSF_HIDDEN extern uint32_t hosted_area_states[AREA_COUNT];
-LSF_HIDDEN extern uint8_t hosted_area_mapped[AREA_COUNT];
+LSF_HIDDEN extern struct slot hosted_slots[AREA_COUNT];
 LSF_HIDDEN extern struct patches hosted_patches;
+LSF_HIDDEN extern uint64_t hosted_sites[PATCH_SITES];
 #define SHIM (&hosted_process)
 #define PATCHES (&hosted_patches)
-#define AREA_STATES hosted_area_states
-#define AREA_MAPPED hosted_area_mapped
+#define PATCH_TABLE hosted_sites
+static inline struct slot *slot_at(int index) { return &hosted_slots[index]; }
 /* runtime.c: the one area of the extension, and a fault handler for the accessors around each call. */
 LSF_HIDDEN extern struct area *hosted_area(void);
 LSF_HIDDEN extern int hosted_guard(void);
 LSF_HIDDEN extern void hosted_unguard(void);
 #else
-#define SHIM ((struct process *) DATA_BASE)
-#define AREA_STATES ((uint32_t *) (DATA_BASE + 0x10000))
-#define AREA_MAPPED ((uint8_t *) (DATA_BASE + 0x20000))
-#define PATCHES ((struct patches *) (DATA_BASE + 0x30000))
+#define SHIM ((struct process *) (DATA_BASE + DATA_PROCESS))
+#define PATCHES ((struct patches *) (DATA_BASE + DATA_PATCHES))
+#define PATCH_TABLE ((uint64_t *) (DATA_BASE + DATA_SITES))     /* a site's address, its state in the top byte */
+static inline struct slot *slot_at(int index)
+{
+    return index < AREA_SLOTS_FIRST ? (struct slot *) (DATA_BASE + DATA_SLOTS) + index
+                                    : (struct slot *) (DATA_BASE + DATA_MORE_SLOTS) + (index - AREA_SLOTS_FIRST);
+}
 #endif
 
 static inline long linux_syscall6(long nr, uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e, uint64_t f)
@@ -194,6 +206,27 @@ static inline long linux_syscall2(long nr, uint64_t a, uint64_t b) { return linu
 static inline long linux_syscall3(long nr, uint64_t a, uint64_t b, uint64_t c) { return linux_syscall6(nr, a, b, c, 0, 0, 0); }
 static inline long linux_syscall4(long nr, uint64_t a, uint64_t b, uint64_t c, uint64_t d) { return linux_syscall6(nr, a, b, c, d, 0, 0); }
 static inline long linux_syscall5(long nr, uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e) { return linux_syscall6(nr, a, b, c, d, e, 0); }
+
+/* A handler whose last act is a Linux call that does not wait leaves it to the exit in entry.S, by returning what this
+ * returns. No return address of a C function then lies between the call and the guest (after a syscall the processor
+ * mispredicts each, 6 ns on Zen), and a signal that the call raises finds the guest's registers complete. */
+static inline long tail_syscall4(struct area *area, long nr, uint64_t a, uint64_t b, uint64_t c, uint64_t d)
+{
+#ifndef LSF_HOSTED
+    if (area->hook == NULL) {           /* truss wants to see the result */
+        area->tail[0] = (uint64_t) nr;
+        area->tail[1] = a;
+        area->tail[2] = b;
+        area->tail[3] = c;
+        area->tail[4] = d;
+        return -RETURN_SYSCALL;
+    }
+#endif
+    (void) area;
+    return linux_syscall4(nr, a, b, c, d);
+}
+static inline long tail_syscall3(struct area *area, long nr, uint64_t a, uint64_t b, uint64_t c) { return tail_syscall4(area, nr, a, b, c, 0); }
+static inline long tail_syscall2(struct area *area, long nr, uint64_t a, uint64_t b) { return tail_syscall4(area, nr, a, b, 0, 0); }
 
 #ifndef LSF_HOSTED
 struct area *hosted_area(void);
@@ -216,7 +249,7 @@ LSF_HIDDEN extern long cas_guest64(uaddr at, uint64_t *expected, uint64_t value)
 LSF_HIDDEN extern char accessors[], accessors_end[], accessor_fault[];
 LSF_HIDDEN extern char entry[], pass_number[], pass_syscall[], pass_return[], pass_converted[], pass_end[];
 LSF_HIDDEN extern char translate[], translate_args[], translate_call[], translate_return[], translate_commit[], translate_end[];
-LSF_HIDDEN extern char patch_entry[], patch_args[], patch_call[], sigpoint[], blocking_check[], blocking_call[], blocking_cancel[], signal_restorer[], sigcode[], sigcode_end[];
+LSF_HIDDEN extern char patch_entry[], patch_args[], patch_call[], tail_return[], tail_end[], blocking_check[], blocking_call[], blocking_cancel[], signal_restorer[], sigcode[], sigcode_end[];
 LSF_HIDDEN extern void resume_from(void *linux_frame) __attribute__((noreturn));
 LSF_HIDDEN extern void enter_guest(uint64_t start, uint64_t stack) __attribute__((noreturn));
 LSF_HIDDEN extern long clone_thread(uint64_t flags, void *stack, uint64_t parent_tid, void *child_tid, uint64_t tls);
@@ -277,6 +310,11 @@ static inline void lock_release(struct lock *lock)
 }
 
 static inline int count_trailing_zeros(uint64_t bits) { return __builtin_ctzll(bits); }
+/* Save the vector registers; `to` is 64-byte aligned, and its XSAVE header zeroed. */
+static inline void xsave(void *to, uint64_t components)
+{
+    __asm__ volatile("xsave64 (%0)" : : "r"(to), "a"((uint32_t) components), "d"((uint32_t) (components >> 32)) : "memory");
+}
 static inline uint64_t read_xcr0(void)
 {
     uint32_t low, high;

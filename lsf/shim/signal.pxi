@@ -48,6 +48,8 @@ cdef enum:
     FP_XSTATE_MAGIC2 = 0x46505845
     SW_BYTES = 464                  # where struct linux_fpx_sw_bytes lies in the FXSAVE image
     SIGNAL_MINSTKSZ = 2048
+    XSTATE_MAX = 12288
+    AMX_COMPONENTS = 0x60000UL
 
 
 cdef inline uint64_t signal_bit(int signo) noexcept nogil:
@@ -263,10 +265,11 @@ cdef void signals_start(process_t *proc, area_t *area, start_t *start) noexcept 
     set_linux_handler(LINUX_SIGSEGV, <uint64_t> on_signal, flags)
     set_linux_handler(LINUX_SIGBUS, <uint64_t> on_signal, flags)
     set_linux_handler(LINUX_CARRIER, <uint64_t> on_signal, flags)
-    apply_disposition(proc, SIGIO)
-    apply_disposition(proc, SIGINFO)
-    apply_disposition(proc, SIGTHR)
-    apply_disposition(proc, SIGLIBRT)
+    if not start.ordinary:
+        apply_disposition(proc, SIGIO)
+        apply_disposition(proc, SIGINFO)
+        apply_disposition(proc, SIGTHR)
+        apply_disposition(proc, SIGLIBRT)
     if proc.nosigpipe:
         know_handler(proc, SIGPIPE)
         apply_disposition(proc, SIGPIPE)
@@ -283,7 +286,8 @@ cdef void know_virtual(process_t *proc, int signo, int linux) noexcept nogil:
 
 
 cdef void set_linux_mask(area_t *area) noexcept nogil:
-    """Make Linux's mask follow the guest's. While a signal is deferred all stay blocked; sigpoint sets the mask then."""
+    """Make Linux's mask follow the guest's. While a signal is deferred all stay blocked; deliver_at_exit
+    sets the mask then."""
     cdef uint64_t mask
     if area.deferred:
         return
@@ -432,14 +436,11 @@ cdef public void on_signal(int linux, linux_siginfo *info, linux_ucontext *uc) n
             return
         uc.uc_mcontext.rcx = rip
         uc.uc_mcontext.rip = <uint64_t> entry
-        if second_trap(area.proc, rip):
+        if trapped_enough(area.proc, rip):
             uc.uc_mcontext.rip = <uint64_t> patch_entry
         uc.uc_mcontext.eflags &= ~<uint64_t> (PSL_AC | PSL_D)
         return
     if from_kernel and (linux == LINUX_SIGSEGV or linux == LINUX_SIGBUS):
-        if rip == <uint64_t> sigpoint:
-            deliver_deferred(area, uc)
-            return
         if <uint64_t> accessors <= rip < <uint64_t> accessors_end:
             uc.uc_mcontext.rip = <uint64_t> accessor_fault
             return
@@ -476,14 +477,53 @@ cdef public void on_signal(int linux, linux_siginfo *info, linux_ucontext *uc) n
         rewind(uc, area, <uint64_t> patch_args)
     elif <uint64_t> translate_commit <= rip < <uint64_t> translate_end:
         restart = finish_translated(uc, area)
+    elif <uint64_t> tail_return <= rip < <uint64_t> tail_end and not area.deferred:
+        area.frame.result = uc.uc_mcontext.rax
+        restart = finish_translated(uc, area)
     else:
         defer(area, uc, linux, info)
         return
     deliver(area, uc, linux, info, restart, area.ret)
 
 
+cdef void resumable(area_t *area, linux_ucontext *uc, uint64_t fpstate, bint extended) noexcept nogil:
+    """Make a Linux signal frame of registers, for resume_from."""
+    uc.uc_mcontext.fpstate = fpstate
+    uc.uc_flags = 7 if extended else 6          # UC_FP_XSTATE, UC_SIGCONTEXT_SS, UC_STRICT_RESTORE_SS
+    uc.uc_stack.ss_sp = <uint64_t> area - AREA_STRUCT + AREA_SIGSTACK
+    uc.uc_stack.ss_size = AREA_SIGSTACK_SIZE
+
+
+cdef public void deliver_at_exit(frame_t *frame, area_t *area) noexcept nogil:
+    """The call is over, its frame is complete, and a signal waits. Build the state that Linux would have saved, with the
+    vector registers, which are the guest's still, deliver the signal on it, and go on there. Never returns."""
+    cdef linux_ucontext uc
+    cdef unsigned char fpstate[XSTATE_MAX + 64]
+    cdef uint64_t at = (<uint64_t> fpstate + 63) & ~63UL, size = xstate_limit(area.proc)
+    cdef linux_fpx_sw_bytes *notes = <linux_fpx_sw_bytes *> (at + SW_BYTES)
+    memset(&uc, 0, sizeof(uc))
+    uc.uc_mcontext.rbx = frame.rbx
+    uc.uc_mcontext.rbp = frame.rbp
+    uc.uc_mcontext.r12 = frame.r12
+    uc.uc_mcontext.r13 = frame.r13
+    uc.uc_mcontext.r14 = frame.r14
+    uc.uc_mcontext.r15 = frame.r15
+    uc.uc_mcontext.eflags = 0x202
+    uc.uc_mcontext.cs = LINUX_CS
+    uc.uc_mcontext.ss = LINUX_SS
+    notes.magic1 = FP_XSTATE_MAGIC1
+    notes.extended_size = <uint32_t> size + 4
+    notes.xfeatures = area.proc.xstate_features
+    notes.xstate_size = <uint32_t> size
+    memset(<void *> (at + FXSAVE_SIZE), 0, 64)      # the XSAVE header
+    xsave(<void *> at, area.proc.xstate_features)
+    (<uint32_t *> (at + size))[0] = FP_XSTATE_MAGIC2
+    resumable(area, &uc, at, True)
+    deliver_deferred(area, &uc)
+    resume_from(&uc)
+
+
 cdef void deliver_deferred(area_t *area, linux_ucontext *uc) noexcept nogil:
-    """At the sigpoint: the call is over, its frame is complete, and a signal waits."""
     cdef uint64_t info[16]
     cdef int linux = area.deferred
     cdef bint restart
@@ -690,6 +730,7 @@ cdef long push_frame(area_t *area, linux_ucontext *uc, handler_t *handler, int s
         frame.sf_si.reason.trapno = mc.mc_trapno
     if regs.fpstate != 0:
         extended = linux_xstate_size(<void *> regs.fpstate) - FXSAVE_SIZE
+        know_xstate(area.proc, regs.fpstate)
     if handler.flags & SA_ONSTACK and not area.altstack_flags & FREEBSD_SS_DISABLE and not onstack:
         sp = area.altstack_sp + area.altstack_size
     else:
@@ -733,10 +774,10 @@ cdef long context_resume(area_t *area, freebsd_ucontext *context) noexcept nogil
     """Go on with a context of the guest's; returns only errors. mc_rflags is checked by the caller."""
     # A Linux signal frame: ucontext, siginfo, and the vector state (at most AREA_STACK's worth of it).
     cdef linux_ucontext uc
-    cdef unsigned char fpstate[12288 + 64]
+    cdef unsigned char fpstate[XSTATE_MAX + 64]
     cdef uint64_t info[16]
     cdef freebsd_mcontext *mc = &context.uc_mcontext
-    cdef uint64_t at, extended = 0, features = xstate_features()
+    cdef uint64_t at, extended = 0, limit = xstate_limit(area.proc), features = area.proc.xstate_features
     cdef int64_t size
     cdef int linux
     if mc.mc_flags & ~<uint32_t> (FREEBSD_MC_HASSEGS | FREEBSD_MC_HASBASES | FREEBSD_MC_HASFPXSTATE):
@@ -753,21 +794,20 @@ cdef long context_resume(area_t *area, freebsd_ucontext *context) noexcept nogil
                                                       and mc.mc_ownedfp != FREEBSD_MC_FPOWNED_PCB):
             return -EINVAL
         if mc.mc_flags & FREEBSD_MC_HASFPXSTATE:
-            extended = xstate_limit() - FXSAVE_SIZE
-            if mc.mc_xfpustate_len > extended or extended > 12288 - FXSAVE_SIZE - 8 or mc.mc_xfpustate_len < 64:
+            extended = limit - FXSAVE_SIZE
+            if mc.mc_xfpustate_len > extended or mc.mc_xfpustate_len < 64:
                 return -EINVAL
             memset(<void *> (at + FXSAVE_SIZE), 0, extended)
             if copyin(mc.mc_xfpustate, <void *> (at + FXSAVE_SIZE), mc.mc_xfpustate_len) < 0:
                 return -EFAULT
-            size = linux_fpstate_from_freebsd(<void *> at, 12288, mc, <void *> (at + FXSAVE_SIZE), extended, features, 0)
+            size = linux_fpstate_from_freebsd(<void *> at, XSTATE_MAX, mc, <void *> (at + FXSAVE_SIZE), extended, features, 0)
         else:
-            size = linux_fpstate_from_freebsd(<void *> at, 12288, mc, NULL, 0, features, 0)
+            size = linux_fpstate_from_freebsd(<void *> at, XSTATE_MAX, mc, NULL, 0, features, 0)
         if size < 0:
             return -EINVAL
-        uc.uc_mcontext.fpstate = at
-    uc.uc_flags = 7 if extended else 6          # UC_FP_XSTATE, UC_SIGCONTEXT_SS, UC_STRICT_RESTORE_SS
-    uc.uc_stack.ss_sp = <uint64_t> area - AREA_STRUCT + AREA_SIGSTACK
-    uc.uc_stack.ss_size = AREA_SIGSTACK_SIZE
+    else:
+        at = 0
+    resumable(area, &uc, at, extended != 0)
     block_all(NULL)
     memcpy(area.sigmask, &context.uc_sigmask, 16)
     area.sigmask[0] &= ~(signal_bit(SIGKILL) | signal_bit(SIGSTOP))
@@ -855,16 +895,33 @@ cdef public long sys_setcontext(frame_t *frame, area_t *area) noexcept nogil:
     return context_load(area, frame.arg[0])
 
 
-cdef uint64_t xstate_features() noexcept nogil:
-    """XCR0: the state components that the system enabled."""
-    return read_xcr0()
+cdef void know_xstate(process_t *proc, uint64_t fpstate) noexcept nogil:
+    """Learn from a frame that Linux made which vector state one holds, and how much it is."""
+    cdef uint64_t size = linux_xstate_size(<void *> fpstate)
+    if proc.xstate_size == 0 and FXSAVE_SIZE < size <= XSTATE_MAX - 8:
+        proc.xstate_features = (<linux_fpx_sw_bytes *> (fpstate + SW_BYTES)).xfeatures
+        proc.xstate_size = size
 
 
-cdef uint64_t xstate_limit() noexcept nogil:
-    """Bytes of the XSAVE area for the enabled components."""
+cdef uint64_t xstate_limit(process_t *proc) noexcept nogil:
+    """Bytes of the XSAVE area for proc.xstate_features, the components that Linux keeps for this process. What the
+    processor says is asked once: CPUID leaves a virtual machine, which takes longer than all the rest of a signal.
+    AMX's tiles are not among them: a process must ask Linux for them first."""
     cdef uint32_t a = 0, b = 0, c = 0, d = 0
-    cpuid(13, 0, &a, &b, &c, &d)
-    return b
+    cdef uint64_t size = FXSAVE_SIZE + 64, bits
+    cdef int component
+    if proc.xstate_size == 0:
+        bits = read_xcr0() & ~AMX_COMPONENTS
+        proc.xstate_features = bits
+        bits &= ~3UL
+        while bits:
+            component = count_trailing_zeros(bits)
+            bits &= bits - 1
+            cpuid(13, component, &a, &b, &c, &d)
+            if a + b > size and a + b <= XSTATE_MAX - 8:
+                size = a + b
+        proc.xstate_size = size
+    return proc.xstate_size
 
 
 cdef public long sys_sigaction(frame_t *frame, area_t *area) noexcept nogil:
@@ -1024,4 +1081,4 @@ cdef public long sys_kill(frame_t *frame, area_t *area) noexcept nogil:
         return signal_carried(area, <int> frame.arg[0], <int> frame.arg[1], FREEBSD_SI_USER, 0)
     if linux < 0:
         return -EINVAL
-    return linux_syscall2(SYS_kill, <uint64_t> <int64_t> <int> frame.arg[0], linux)
+    return tail_syscall2(area, SYS_kill, <uint64_t> <int64_t> <int> frame.arg[0], linux)

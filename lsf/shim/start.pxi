@@ -28,6 +28,7 @@ cdef struct start_t:
     bint has_mask
     uint64_t mask[2]
     uint64_t ignored, ignored_high, pending
+    bint ordinary               # Linux's dispositions are as a start leaves them
     uint64_t *linux_stack
 
 
@@ -58,8 +59,12 @@ cdef void parse_words(process_t *proc, start_t *start, const char *text) noexcep
         value = <uint64_t> parse_hex(&text)
         if key == 116:          # t
             start.target_fd = <int> value
-        elif key == 105:        # i
+        elif key == 105:        # i: to be hidden
+            proc.image_fd = hide_descriptor(<int> value, False)
+        elif key == 104:        # h: hidden already
             proc.image_fd = <int> value
+        elif key == 111:        # o
+            start.ordinary = value != 0
         elif key == 101:        # e
             proc.engine = <uint32_t> value
         elif key == 108:        # l
@@ -230,11 +235,10 @@ cdef uint32_t count_cpus(uint32_t engine) noexcept nogil:
         count = count_online_cpus()
         if count != 0:
             return count
-    memset(mask, 0, sizeof(mask))
     got = linux_syscall3(SYS_sched_getaffinity, 0, sizeof(mask), <uint64_t> mask)
     if is_error(got):
         return 1
-    for i in range(128):
+    for i in range(<int> got // 8):
         word = mask[i]
         while word:
             word = word & (word - 1)
@@ -355,13 +359,12 @@ cdef long start_program(process_t *proc, start_t *start) noexcept nogil:
     cdef long fd, result
     if start.target_fd >= 0:
         fd = start.target_fd
-        append(found, 0, 4096, start.path)
     else:
         fd = open_in_path(start, found)
         if fd < 0:
             return fd
-    start.path = found
-    absolute_path(found, proc.execpath)
+        start.path = found
+    absolute_path(start.path, proc.execpath)
     result = program_examine(&program, fd)
     if result < 0:
         return result
@@ -450,7 +453,7 @@ cdef public void shim_start(uint64_t *linux_stack) noexcept nogil:
     start.envp = argv + argc + 1
     while start.envp[start.envc] != NULL:
         start.envc += 1
-    proc.image_fd = -1
+    proc.image_fd = IMAGE_UNKNOWN
     proc.truss_fd = -1
     proc.osreldate = OSRELDATE_DEFAULT
     proc.minsigstksz = 2048
@@ -472,12 +475,12 @@ cdef public void shim_start(uint64_t *linux_stack) noexcept nogil:
         auxv += 2
     # Linux puts the name of the executed file last, just below the top of the stack.
     proc.stack_top = page_up(<uint64_t> (execfn if execfn != NULL else <const char *> auxv))
-    AREA_STATES[0] = 1
-    linux_syscall1(SYS_set_tid_address, <uint64_t> &AREA_STATES[0])     # cleared when the first thread ends
-    area_map(0, True)
+    slot_at(0).mapped = 1
     area_reset(area, 0)
     area.proc = proc
-    proc.pid = <int> linux_syscall0(SYS_getpid)
+    # Linux clears the state when this thread ends. The number of a first thread is the process's.
+    proc.pid = <int> linux_syscall1(SYS_set_tid_address, <uint64_t> &area.slot.state)
+    area.slot.state = proc.pid
     area.tid = proc.pid
     find_vdso(proc, start.vdso)
     if argc > 0 and string_equal(argv[0], b"lsf-handover"):
@@ -543,15 +546,14 @@ cdef void launcher_environment(process_t *proc, start_t *start) noexcept nogil:
 
 
 cdef void hidden_descriptors(process_t *proc) noexcept nogil:
-    """Move the shim's own descriptors out of the guest's way and let none pass to a Linux program."""
-    if proc.image_fd >= 0:
-        proc.image_fd = hide_descriptor(proc.image_fd)
+    """Move the output of truss out of the guest's way."""
     if proc.truss_fd >= 0:
-        proc.truss_fd = hide_descriptor(proc.truss_fd)
+        proc.truss_fd = hide_descriptor(proc.truss_fd, True)
 
 
-cdef int hide_descriptor(int fd) noexcept nogil:
-    """Renumber a descriptor as high as a small table and the limit allow, close-on-exec; the new number."""
+cdef int hide_descriptor(int fd, bint close_on_exec) noexcept nogil:
+    """Renumber a descriptor as high as a small table and the limit allow; the new number. The image's own passes from one
+    image to the next and is closed only for a Linux program (execute_linux)."""
     cdef uint64_t limit[2]
     cdef long result = -EINVAL
     cdef int floor_
@@ -559,13 +561,13 @@ cdef int hide_descriptor(int fd) noexcept nogil:
     linux_syscall4(SYS_prlimit64, 0, 7, 0, <uint64_t> limit)       # RLIMIT_NOFILE
     floor_ = 250 if limit[0] >= 256 else <int> limit[0] - 4
     if fd >= floor_ and floor_ > 2:
-        linux_syscall3(SYS_fcntl, fd, 2, 1)
+        linux_syscall3(SYS_fcntl, fd, 2, close_on_exec)
         return fd
     while floor_ > 2 and is_error(result):
-        result = linux_syscall3(SYS_fcntl, fd, 1030, floor_)    # F_DUPFD_CLOEXEC
+        result = linux_syscall3(SYS_fcntl, fd, 1030 if close_on_exec else 0, floor_)    # F_DUPFD_CLOEXEC, F_DUPFD
         floor_ -= 4
     if is_error(result):
-        linux_syscall3(SYS_fcntl, fd, 2, 1)                     # F_SETFD, FD_CLOEXEC
+        linux_syscall3(SYS_fcntl, fd, 2, close_on_exec)         # F_SETFD, FD_CLOEXEC
         return fd
     linux_syscall1(SYS_close, fd)
     return <int> result

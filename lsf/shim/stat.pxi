@@ -73,15 +73,33 @@ cdef inline long stat_visible(area_t *area, uint64_t fd, freebsd_stat *st) noexc
 
 cdef public long sys_fstat(frame_t *frame, area_t *area) noexcept nogil:
     cdef freebsd_stat st
-    cdef long result = stat_visible(area, frame.arg[0], &st)
-    if result < 0:
-        return result
+    cdef linux_statx sx
+    cdef int fd = <int> frame.arg[0]
+    cdef long result = -EFAULT
+    # The common case without a call of a function: its return would be mispredicted after Linux's (see tail_syscall).
+    if fd >= 0 and area.proc.events == NULL and fd != area.proc.image_fd and fd != area.proc.truss_fd:
+        result = linux_syscall5(SYS_statx, fd, 0, LINUX_AT_EMPTY_PATH, LINUX_STATX_ALL, <uint64_t> &sx)
+    if result == 0:
+        freebsd_stat_from_statx(&st, &sx)
+    else:
+        result = stat_visible(area, frame.arg[0], &st)
+        if result < 0:
+            return result
     return copyout(&st, frame.arg[1], sizeof(st))
 
 
 cdef public long sys_fstatat(frame_t *frame, area_t *area) noexcept nogil:
     cdef freebsd_stat st
-    cdef long result = stat_file(<int> frame.arg[0], frame.arg[1], <uint32_t> frame.arg[3], &st)
+    cdef linux_statx sx
+    cdef long result
+    if frame.arg[3] & 0xffffffffUL == 0:
+        result = linux_syscall5(SYS_statx, <uint64_t> <int64_t> <int> frame.arg[0], frame.arg[1], 0, LINUX_STATX_ALL,
+                                <uint64_t> &sx)
+        if is_error(result):
+            return result
+        freebsd_stat_from_statx(&st, &sx)
+        return copyout(&st, frame.arg[2], sizeof(st))
+    result = stat_file(<int> frame.arg[0], frame.arg[1], <uint32_t> frame.arg[3], &st)
     if result < 0:
         return result
     return copyout(&st, frame.arg[2], sizeof(st))

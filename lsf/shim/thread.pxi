@@ -10,9 +10,9 @@ cdef area_t *thread_find(process_t *proc, int64_t id_) noexcept nogil:
     cdef int i
     cdef area_t *area
     for i in range(AREA_COUNT):
-        if AREA_MAPPED[i] == 0 and i > 0:
+        if slot_at(i).mapped == 0 and i > 0:
             return NULL
-        if AREA_STATES[i] != 0:
+        if slot_at(i).state != 0:
             area = area_at(i)
             if area.tid == id_ and area.proc == proc:
                 return area
@@ -23,9 +23,9 @@ cdef bint thread_is_last(area_t *self) noexcept nogil:
     """True where every other thread of this process is gone or on its way out. Under lock_thread."""
     cdef int i
     for i in range(AREA_COUNT):
-        if AREA_MAPPED[i] == 0 and i > 0:
+        if slot_at(i).mapped == 0 and i > 0:
             return True
-        if AREA_STATES[i] != 0 and i != <int> self.index and area_at(i).proc == self.proc and not area_at(i).exiting:
+        if slot_at(i).state != 0 and i != <int> self.index and area_at(i).proc == self.proc and not area_at(i).exiting:
             return False
     return True
 
@@ -43,6 +43,8 @@ cdef long thread_signal(area_t *area, int64_t id_, uint64_t signo) noexcept nogi
     # sig 0 asks Linux whether the thread lives; that comes before the check of the signal, as in FreeBSD.
     if not is_signal_argument(signo):
         return -ESRCH if linux_syscall3(SYS_tgkill, proc.pid, id_, 0) == -ESRCH else -EINVAL
+    if signo == 0 or lsf_signal_to_linux[signo]:
+        return tail_syscall3(area, SYS_tgkill, proc.pid, id_, lsf_signal_to_linux[signo] if signo else 0)
     return signal_thread(area, proc.pid, <int> id_, <int> signo)
 
 
@@ -54,9 +56,9 @@ cdef long thread_signal_others(process_t *proc, area_t *self, uint64_t signo) no
     if not is_signal_argument(signo):
         return -EINVAL
     for i in range(AREA_COUNT):
-        if AREA_MAPPED[i] == 0 and i > 0:
+        if slot_at(i).mapped == 0 and i > 0:
             break
-        if AREA_STATES[i] == 0:
+        if slot_at(i).state == 0:
             continue
         area = area_at(i)
         if area == self or area.proc != proc or area.tid == 0:
