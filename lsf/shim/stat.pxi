@@ -35,10 +35,7 @@ cdef long stat_file(int dirfd, uaddr path, uint32_t flags, freebsd_stat *st) noe
         return result
     freebsd_stat_from_statx(st, &sx)
     if st.st_flags & (FREEBSD_SF_IMMUTABLE | FREEBSD_SF_APPEND):
-        fd = path_descriptor(dirfd, path, flags)
-        if fd >= 0:
-            show_user_flags(<int> fd, st)
-            linux_syscall1(SYS_close, fd)
+        show_user_flags_at(dirfd, path, flags, st)
     return 0
 
 
@@ -81,6 +78,8 @@ cdef public long sys_fstat(frame_t *frame, area_t *area) noexcept nogil:
         result = linux_syscall5(SYS_statx, fd, 0, LINUX_AT_EMPTY_PATH, LINUX_STATX_ALL, <uint64_t> &sx)
     if result == 0:
         freebsd_stat_from_statx(&st, &sx)
+        if st.st_flags & (FREEBSD_SF_IMMUTABLE | FREEBSD_SF_APPEND):
+            show_user_flags(fd, &st)
     else:
         result = stat_visible(area, frame.arg[0], &st)
         if result < 0:
@@ -98,6 +97,8 @@ cdef public long sys_fstatat(frame_t *frame, area_t *area) noexcept nogil:
         if is_error(result):
             return result
         freebsd_stat_from_statx(&st, &sx)
+        if st.st_flags & (FREEBSD_SF_IMMUTABLE | FREEBSD_SF_APPEND):
+            show_user_flags_at(<int> frame.arg[0], frame.arg[1], 0, &st)
         return copyout(&st, frame.arg[2], sizeof(st))
     result = stat_file(<int> frame.arg[0], frame.arg[1], <uint32_t> frame.arg[3], &st)
     if result < 0:
