@@ -60,6 +60,14 @@ cdef void show_user_flags(int fd, freebsd_stat *st) noexcept nogil:
                                                                                      | FREEBSD_SF_APPEND))
 
 
+cdef void show_user_flags_at(int dirfd, uaddr path, uint32_t flags, freebsd_stat *st) noexcept nogil:
+    """The same by a path."""
+    cdef long fd = path_descriptor(dirfd, path, flags)
+    if fd >= 0:
+        show_user_flags(<int> fd, st)
+        linux_syscall1(SYS_close, fd)
+
+
 cdef long change_flags(int fd, uint64_t flags, bint by_path) noexcept nogil:
     """chflags of a descriptor, which is an O_PATH one of ours if `by_path`. What the file has already is no change."""
     cdef freebsd_stat st

@@ -156,13 +156,23 @@ cdef void handover_words(process_t *proc, area_t *area, int target, char *words)
         append_word(words, at, b",o=", 1)
 
 
+cdef enum:
+    LINUX_RLIMIT_FSIZE = 1
+
+
 cdef int image_rebuild() noexcept nogil:
     """The shim's image as a memfd, made from what is mapped: for when the hidden descriptor is gone. -1: not possible."""
     cdef Elf64_Ehdr header
     cdef Elf64_Phdr phdr[6]
+    cdef linux_rlimit limit
     cdef int i
     cdef uint64_t text = page_up(<uint64_t> image_text_end - WINDOW_BASE)
-    cdef long fd = linux_syscall2(SYS_memfd_create, <uint64_t> <const char *> b"lsf", 1 | 0x10)   # CLOEXEC | EXEC
+    cdef long fd
+    limit.rlim_cur = 0
+    linux_syscall4(SYS_prlimit64, 0, LINUX_RLIMIT_FSIZE, 0, <uint64_t> &limit)
+    if limit.rlim_cur < text + 2 * PAGE_SIZE:
+        return -1                       # a memfd counts as a file: writing it would raise SIGXFSZ
+    fd = linux_syscall2(SYS_memfd_create, <uint64_t> <const char *> b"lsf", 1 | 0x10)   # CLOEXEC | EXEC
     if fd == -EINVAL:
         fd = linux_syscall2(SYS_memfd_create, <uint64_t> <const char *> b"lsf", 1)
     if is_error(fd):
@@ -218,6 +228,18 @@ cdef void image_open(process_t *proc) noexcept nogil:
         proc.image_fd = -1 if is_error(result) else hide_descriptor(<int> result, False)
 
 
+cdef bint image_needed(process_t *proc) noexcept nogil:
+    """Have a descriptor of the shim's image: False where there is none to be had."""
+    if proc.image_fd >= 0 and linux_syscall2(SYS_fcntl, proc.image_fd, 1) == -EBADF:
+        proc.image_fd = -1
+    if proc.image_fd < 0:
+        proc.image_fd = IMAGE_UNKNOWN
+        image_open(proc)
+        if proc.image_fd < 0:
+            proc.image_fd = image_rebuild()
+    return proc.image_fd >= 0
+
+
 cdef void keep_over_exec(process_t *proc, int target, uint64_t flag) noexcept nogil:
     """Set close-on-exec (flag 1) or clear it (0) on what a handover passes on."""
     linux_syscall3(SYS_fcntl, target, 2, flag)
@@ -248,15 +270,8 @@ cdef long hand_over(area_t *area, int target, const char *execpath, uint64_t *ar
     cdef process_t *proc = area.proc
     cdef char words[1024]
     cdef long result
-    if proc.image_fd >= 0 and linux_syscall2(SYS_fcntl, proc.image_fd, 1) == -EBADF:
-        proc.image_fd = -1
-    if proc.image_fd < 0:
-        proc.image_fd = IMAGE_UNKNOWN
-        image_open(proc)
-        if proc.image_fd < 0:
-            proc.image_fd = image_rebuild()
-            if proc.image_fd < 0:
-                return -ENOEXEC
+    if not image_needed(proc):
+        return -ENOEXEC
     handover_words(proc, area, target, words)
     argv[0] = <uint64_t> <const char *> b"lsf-handover"
     argv[1] = <uint64_t> words
