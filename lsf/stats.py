@@ -37,7 +37,7 @@ _ENGINES = {number: name for name, number in launch.ENGINES.items()}
 #: Why a site was left alone, by the numbers of lsf/shim/patch.pxi (SITE_UNKNOWN_PATTERN and after).
 REASONS = {
     2: "unknown pattern",
-    3: "shared mapping",
+    3: "shared mapping, or text that the program writes",
     4: "across cache lines",
     5: "no room for a trampoline",
     6: "not writable",

@@ -48,6 +48,7 @@ FREEBSD = """
 #include <netinet/in.h>
 #include <net/if.h>
 #include <net/if_dl.h>
+#include <net/route.h>
 #include <sys/user.h>
 #include <sys/exec.h>
 #include <sys/vdso.h>
@@ -65,6 +66,13 @@ FREEBSD = """
 #include <sys/elf.h>
 #include <machine/segments.h>
 #include <machine/trap.h>
+#include <sys/queue.h>
+#include <sys/file.h>
+#include <sys/socketvar.h>
+#include <sys/unpcb.h>
+#include <netinet/in_pcb.h>
+#include <netinet/tcp.h>
+#include <netinet/tcp_var.h>
 """
 
 # struct nstat is visible to the kernel only.
@@ -98,6 +106,7 @@ LINUX_LIBC = """
 #include <sys/utsname.h>
 #include <netinet/in.h>
 #include <linux/rtnetlink.h>
+#include <linux/neighbour.h>
 #include <time.h>
 #include <elf.h>
 #include <signal.h>
@@ -191,6 +200,11 @@ FREEBSD_MEMBERS = {
     "freebsd_auxinfo.a_val": "a_un.a_val",
     "freebsd_vdso_timekeep.tk_padding": None,
     "freebsd_vdso_fxrng_generation.fx_reserved": "_fx_reserved",
+    "freebsd_in_conninfo.ie_fport": "inc_ie.ie_fport",
+    "freebsd_in_conninfo.ie_lport": "inc_ie.ie_lport",
+    "freebsd_in_conninfo.ie_faddr": "inc_ie.ie_dependfaddr",
+    "freebsd_in_conninfo.ie_laddr": "inc_ie.ie_dependladdr",
+    "freebsd_in_conninfo.ie6_zoneid": "inc_ie.ie6_zoneid",
 }
 
 FREEBSD_KERNEL_TYPES = {"freebsd_nstat": "struct nstat"}

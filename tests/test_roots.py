@@ -155,6 +155,56 @@ CASES = [
     Case("gzip", "gzip -c data > d.gz; gzip -dc d.gz | cmp - data && echo same", "same\n"),
     Case("md5sum", "md5sum data; sha256sum < data", f"{hashlib.md5(DATA).hexdigest()}  data\n{hashlib.sha256(DATA).hexdigest()}  -\n", only="busybox"),
     Case("md5", "md5 -q data; sha256 -q data", f"{hashlib.md5(DATA).hexdigest()}\n{hashlib.sha256(DATA).hexdigest()}\n", only="base"),
+    Case("archivers", "mkdir -p d/e; cp numbers d/n; ln -s n d/l; chmod 604 d/n; mkdir c p; find d | cpio -o 2>/dev/null > d.cpio;"
+         "(cd c; cpio -id 2>/dev/null < ../d.cpio); pax -w -f d.pax d; (cd p; pax -r -f ../d.pax); pax -f d.pax | sort;"
+         "for i in c p; do cmp d/n $i/d/n && ls -l $i/d/n | cut -c1-10; readlink $i/d/l; done; ar -cr x.a numbers; ar t x.a",
+         "d\nd/e\nd/l\nd/n\n" + 2 * "-rw----r--\nn\n" + "numbers\n", only="base"),
+    Case("compressors", "for z in 'xz xz' 'bzip2 bz2' 'gzip gz' 'lzma lzma'; do set -- $z; cp data x; $1 x; [ -f x ] && echo kept $1; [ -f x.$2 ] || echo no $2;"
+         "$1 -dc x.$2 | cmp - data && $1 -d x.$2 && cmp x data && echo $1; rm x; done; cp data x; compress x; rm -f x; uncompress x.Z; cmp x data && echo compress; xz -t - < data 2>/dev/null || echo not xz",
+         "xz\nbzip2\ngzip\nlzma\ncompress\nnot xz\n", only="base", stderr=None, timeout=60),
+    Case("patch", "seq 20 > a; sed -e 5d -e 's/^12$/twelve/' a > b; diff -u a b > p; echo $?; patch -s a < p && cmp a b && echo patched; patch -s -R a < p; seq 20 | cmp - a && echo back;"
+         "printf '3d\n$a\nend\n.\nw\nq\n' | ed -s a; sed -n '3p;$p' a; diff3 a a a; sdiff -s a a && echo same",
+         "1\npatched\nback\n4\nend\nsame\n", only="base"),
+    Case("calculators", "echo 'scale=30; 4*a(1)' | bc -l; echo '2 100 ^ p 10 k 2 v p' | dc; expr 7 \\* 6; jot 3 10 2 | paste -s -d, -; echo $((1<<40)); units -q '1 mile' m | head -1",
+         "3.141592653589793238462643383276\n1267650600228229401496703205376\n1.4142135623\n42\n10,6,2\n1099511627776\n\t* 1609.344\n",
+         only="base"),
+    Case("m4", "printf 'define(X,hello)X world\\nlen(abc) eval(6*7) substr(abcdef,2,3) syscmd(echo sub)' | m4",
+         "hello world\n3 42 cde sub\n", only="base"),
+    Case("make", "printf 'all: a b c\n.for i in a b c\n$i:\n\t@sleep 0.1; echo made ${.TARGET}\n.endfor\nN!=expr 1 + 1\nshow:\n\t@echo ${N} ${MACHINE_ARCH}\nfail:\n\tfalse\n' > Makefile;"
+         "make | sort; make -j3 -s 2>&1 | grep -v -e '^---' | sort; make show; make -n a; make -k fail >/dev/null 2>&1; echo $?",
+         2 * "made a\nmade b\nmade c\n" + "2 amd64\nsleep 0.1; echo made a\n1\n", only="base"),
+    Case("getopts", "f() { OPTIND=1; while getopts ab:c o; do echo $o=$OPTARG; done; shift $((OPTIND-1)); echo rest $*; }; f -ab val -c x y; f; getopt ab: -a -bv w",
+         "a=\nb=val\nc=\nrest x y\nrest\n -a -b v -- w\n", only="base"),
+    Case("traps_and_waits", "trap 'echo int' INT; trap 'echo term; exit 7' TERM; (sleep 0.3; kill -INT $$; sleep 0.3; kill -TERM $$) & wait; echo woke $(($?>128)); wait; echo not reached",
+         "int\nwoke 1\nterm\n", status=7),
+    Case("limits", "ulimit -n 50; ulimit -n; (ulimit -n 20; ulimit -n; sh -c 'ulimit -n'); ulimit -f 1; ulimit -f; dd if=/dev/zero of=f bs=1024 count=2 2>/dev/null; echo $?; [ $(stat -f %z f) -le 512 ] && echo small",
+         "50\n20\n20\n1\n153\nsmall\n", only="base", stderr=None),
+    Case("nice", "nice -n 5 sh -c 'nice -n 3 ps -o nice= -p $$ 2>/dev/null || echo'; nice -n 4 sh -c 'echo ok'",
+         lambda text: None if text.endswith("ok\n") else "no ok", only="base"),
+    Case("dates", "date -j -u -f '%Y-%m-%d %H:%M:%S' '2001-02-03 04:05:06' +%s; TZ=UTC date -r 1000000000; TZ=EST5EDT date -j -r 1000000000 +%Z%z; date -u -j -v+1m -r 0 +%F; cal 2 2024 | sed -n '1s/ *$//p;$s/ *$//p' | head -1",
+         "981173106\nSun Sep  9 01:46:40 UTC 2001\nEDT-0400\n1970-02-01\n   February 2024\n", only="base"),
+    Case("stat", "umask 027; : > f; mkdir d; ln -s f l; ln f g; stat -f '%HT %Sp %l %z' f d l; stat -f %N l; [ $(stat -f %i f) = $(stat -f %i g) ] && echo one; stat -L -f %HT l; touch -t 200001020304 f; TZ=UTC stat -f %Sm -t %F f",
+         matches("Regular File -rw-r----- 2 0", r"Directory drwxr-x--- \d \d+", r"Symbolic Link l\S+ 1 1", "l", "one", "Regular File", "2000-01-02"), only="base"),
+    Case("install", "install -m 640 numbers a; install -d -m 700 d/e; install -S numbers d/e; stat -f '%Sp %N' a d/e d/e/numbers; cmp a numbers && cmp d/e/numbers numbers && echo same; install missing x 2>/dev/null || echo none",
+         "-rw-r----- a\ndrwx------ d/e\n-rwxr-xr-x d/e/numbers\nsame\nnone\n", only="base"),
+    Case("mtree", "mkdir -p d/e; cp numbers d/n; mtree -c -k type,mode,size,sha256digest -p d > spec; mtree -p d < spec && echo intact; echo >> d/n; rmdir d/e; mtree -p d < spec > out; echo $?; grep -c missing out",
+         "intact\n2\n1\n", only="base", stderr=None),
+    Case("find_and_xargs", "mkdir 'a b'; touch 'a b/x y' 'a b/z'; find . -name '* *' -type f -print0 | xargs -0 -n1 basename; find 'a b' -type f | sort | xargs -I% echo '<%>'; seq 10 | xargs -n 4 echo; seq 4 | xargs -P 4 -n 1 sh -c 'exit 0' && echo all;"
+         "find . -name z -delete; find . -name z | wc -l | tr -d ' '; find . -maxdepth 1 -size +100k | sort; find . -name numbers -exec wc -l {} + | awk '{print $1}'",
+         "x y\n<a b/x y>\n<a b/z>\n1 2 3 4\n5 6 7 8\n9 10\nall\n0\n./data\n./sorted\n1000\n", only="base"),
+    Case("columns", "printf 'b 2\na 1\nc 3\n' > l; sort l > s; sort -k2nr l | head -1; printf 'a x\nb y\n' | join s -; printf 'b 2\n' | comm -23 s - ; printf '1\n2\n3\n4\n' | paste - -; printf 'x y z\n' | rs -T; nl -ba l | sed 's/^ *//'; rev l | head -1; printf 'a\tb\n' | expand -t4; fold -w3 words | head -1; split -l 400 numbers q; wc -l q* | awk '{print $1}'; cat q?? | cmp - numbers && echo whole; printf 'a b\nb c\n' | tsort; lam l -s: s | head -1; look b s; column -t l | head -1",
+         "c 3\na 1 x\nb 2 y\na 1\nc 3\n1\t2\n3\t4\nx\ny\nz\n1\tb 2\n2\ta 1\n3\tc 3\n2 b\na   b\nten\n400\n400\n200\n1000\nwhole\na\nb\nc\nb 2:a 1\nb 2\nb  2\n", only="base"),
+    Case("dumps", "printf 'A\\0\\377z' > x; hexdump -C x | head -1; od -An -tx1 x | tr -d ' '; od -c x | sed -n '1s/ *$//p'; uuencode x y < x > u; uudecode -o z u && cmp x z && echo uu; b64encode x y < x | b64decode -p | cmp - x && echo b64; vis x; echo; strings -n 3 words",
+         "00000000  41 00 ff 7a                                       |A..z|\n4100ff7a\n0000000    A  \\0 377   z\nuu\nb64\nA\\000\\M^?z\nten\nhundred\n", only="base"),
+    Case("sums_of_openssl", "openssl dgst -sha256 data | sed 's/.*= //'; openssl enc -aes-128-cbc -k x -in data 2>/dev/null | openssl enc -d -aes-128-cbc -k x 2>/dev/null | cmp - data && echo same; openssl rand -hex 8 | wc -c | tr -d ' '; sha1 -q numbers; rmd160 -q words | wc -c | tr -d ' '",
+         f"{hashlib.sha256(DATA).hexdigest()}\nsame\n17\n{hashlib.sha1(NUMBERS.encode()).hexdigest()}\n41\n", only="base", stderr=None),
+    Case("ssh_keygen", "ssh-keygen -q -t rsa -b 1024 -N '' -C me -f k; ssh-keygen -y -f k | cut -d' ' -f1-2 > p; cut -d' ' -f1-2 k.pub | cmp - p && echo same; ssh-keygen -l -f k.pub | awk '{print $1, $3}'; ls -l k | cut -c1-10; ssh-keygen -q -t ed25519 -N '' -C me -f e && cut -d' ' -f1 e.pub",
+         "same\n1024 me\n-rw-------\nssh-ed25519\n", only="base", stderr=None, timeout=90),
+    Case("lockf", "lockf -k l sh -c 'lockf -s -t 0 l echo twice || echo busy $?'; lockf -k l echo free", "busy 75\nfree\n", only="base"),
+    Case("binutils", "nm -D /bin/sh | grep -c ' B environ'; readelf -h /bin/sh | awk '/OS.ABI/ {print $NF}'; size /bin/sh | awk 'NR==2 {print ($1>50000)}'; ldd /bin/sh | grep -c libc.so.7; brandelf /bin/sh | sed 's/.*brand //'; strip -o s /bin/sh && ./s -c 'echo stripped'",
+         "1\nFreeBSD\n1\n1\n'FreeBSD' (9).\nstripped\n", only="base"),
+    Case("mktemp_and_links", "f=$(mktemp ./t.XXXX); [ -f $f ] && rm $f && echo made; d=$(mktemp -d ./d.XXXX); [ -d $d ] && rmdir $d && echo folder; truncate -s 5000 h; wc -c < h | tr -d ' '; realpath /bin/../bin/sh; readlink -f /bin/sh; basename a/b.c .c; dirname a/b; pathchk -p 'a:b' 2>/dev/null || echo unportable",
+         "made\nfolder\n5000\n/bin/sh\n/bin/sh\nb\na\nunportable\n", only="base"),
     Case("cksum", "cksum < numbers", "2457272141 3893\n".replace("2457272141", "{cksum}")),
 ]  # fmt: skip
 
@@ -175,7 +225,8 @@ def posix_cksum(data: bytes) -> int:
 
 
 BASE_PROGRAMS = ("bin/sh", "bin/ls", "usr/bin/awk", "usr/bin/bc", "libexec/ld-elf.so.1", "lib/libc.so.7")
-BASE_PARTS = ("bin", "sbin", "lib", "libexec", "etc", "usr/bin", "usr/sbin", "usr/lib", "usr/share/misc", "usr/share/locale")
+BASE_PARTS = ("bin", "sbin", "lib", "libexec", "etc", "usr/bin", "usr/sbin", "usr/lib", "usr/share/misc", "usr/share/locale",
+              "usr/share/mk", "usr/share/zoneinfo")  # fmt: skip
 
 
 @pytest.fixture(scope="session", params=["14.0-busybox", "10.1", "10.1-on-13.5"])

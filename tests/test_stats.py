@@ -144,7 +144,7 @@ def test_together_with_truss(counted, tmp_path):
 # ---------------------------------------------------------------- sites
 
 
-REASONS = {"unusual": "unknown pattern", "shared": "shared mapping", "across_lines": "across cache lines",
+REASONS = {"unusual": "unknown pattern", "shared": "shared mapping, or text that the program writes", "across_lines": "across cache lines",
            "no_room": "no room for a trampoline"}  # fmt: skip
 
 
@@ -326,4 +326,4 @@ def test_read_adds_up_sites_of_several_images():
             memory[at + 8 * index : at + 8 * index + 8] = value.to_bytes(8, "little")
         memory[at + 32 : at + 40] = b"/bin/cat"
     (site,) = stats.read(memory, 5)["patching"]["refused"]
-    assert site == {"file": "/bin/cat", "offset": 0x1000, "reason": "shared mapping", "calls": 42}
+    assert site == {"file": "/bin/cat", "offset": 0x1000, "reason": "shared mapping, or text that the program writes", "calls": 42}

@@ -33,7 +33,7 @@ CONSTANTS = {
     "kern.version": "KERN_VERSION", "kern.maxvnodes": "KERN_MAXVNODES", "kern.maxproc": "KERN_MAXPROC",
     "kern.maxfiles": "KERN_MAXFILES", "kern.argmax": "KERN_ARGMAX", "kern.securelevel": "KERN_SECURELVL",
     "kern.hostname": "KERN_HOSTNAME", "kern.hostid": "KERN_HOSTID", "kern.clockrate": "KERN_CLOCKRATE",
-    "kern.posix1version": "KERN_POSIX1", "kern.ngroups": "KERN_NGROUPS", "kern.job_control": "KERN_JOB_CONTROL",
+    "kern.file": "KERN_FILE", "kern.posix1version": "KERN_POSIX1", "kern.ngroups": "KERN_NGROUPS", "kern.job_control": "KERN_JOB_CONTROL",
     "kern.saved_ids": "KERN_SAVED_IDS", "kern.boottime": "KERN_BOOTTIME", "kern.domainname": "KERN_NISDOMAINNAME",
     "kern.osreldate": "KERN_OSRELDATE", "kern.bootfile": "KERN_BOOTFILE",
     "kern.maxfilesperproc": "KERN_MAXFILESPERPROC", "kern.maxprocperuid": "KERN_MAXPROCPERUID",

@@ -97,7 +97,7 @@ TABLE: tuple[Ioctl, ...] = (
     Ioctl("TIOCSTOP", _io("t", 111), VALUE, 0x540A, value=0),
     Ioctl("TIOCPKT", _w("t", 112, _INT), PASS, 0x5420),
     Ioctl("TIOCNOTTY", _io("t", 113), VALUE, 0x5422),
-    Ioctl("TIOCSTI", _w("t", 114, 1), PASS, 0x5412),
+    Ioctl("TIOCSTI", _w("t", 114, 1), TRANSLATE, 0x5412, note="EPERM where Linux's dev.tty.legacy_tiocsti is 0"),
     Ioctl("TIOCOUTQ", _r("t", 115, _INT), PASS, 0x5411),
     Ioctl("TIOCSPGRP", _w("t", 118, _INT), TRANSLATE, 0x5410),
     Ioctl("TIOCGPGRP", _r("t", 119, _INT), TRANSLATE, 0x540F),
@@ -119,6 +119,11 @@ TABLE: tuple[Ioctl, ...] = (
     Ioctl("SIOCGIFNETMASK", _wr("i", 37, _IFREQ), TRANSLATE, 0x891B),
     Ioctl("SIOCGIFMETRIC", _wr("i", 23, _IFREQ), TRANSLATE, 0x891D),
     Ioctl("SIOCGIFMTU", _wr("i", 51, _IFREQ), TRANSLATE, 0x8921),
+    # netinet6/in6_var.h, for ifconfig(8): struct in6_ifreq, struct in6_ndireq
+    Ioctl("SIOCGIFAFLAG_IN6", _wr("i", 73, 288), TRANSLATE, note="the flags of an IPv6 address"),
+    Ioctl("SIOCGIFALIFETIME_IN6", _wr("i", 81, 288), TRANSLATE, note="without an end: Linux's are not told"),
+    Ioctl("SIOCGDEFIFACE_IN6", _wr("i", 86, 24), TRANSLATE, note="none, as FreeBSD begins"),
+    Ioctl("SIOCGIFINFO_IN6", _wr("i", 108, 72), TRANSLATE, note="neighbour discovery, as FreeBSD begins"),
     # sys/disk.h
     Ioctl("DIOCGSECTORSIZE", _r("d", 128, _INT), TRANSLATE, 0x1268),
     Ioctl("DIOCGMEDIASIZE", _r("d", 129, 8), TRANSLATE, 0x80081272),

@@ -88,6 +88,7 @@ kern.proc.sigtramp | 41 | N | call of_guest 2 | Process signal trampoline locati
 kern.proc.cwd | 42 | N | call cwd | Process current working directory
 kern.proc.nfds | 43 | N | call filedesc 1 | Number of open file descriptors
 kern.proc.vm_layout | 45 | N | call vm_layout | Process virtual address space layout info
+kern.file | 15 | S,xfile | call file_table | Entire file table
 kern.posix1version | 17 | I | = 200112 | Version of POSIX attempting to comply to
 kern.ngroups | 18 | I | = 1023 | Maximum number of supplemental groups a user can belong to
 kern.job_control | 19 | I | = 1 | Whether job control is available
@@ -190,6 +191,12 @@ kern.ipc.semvmx | auto | I w | = 32767 | Semaphore maximum value
 kern.ipc.msgmax | auto | I | file /proc/sys/kernel/msgmax 0 16384 | Maximum message size
 kern.ipc.msgmni | auto | I | file /proc/sys/kernel/msgmni 0 40 | Number of message queue identifiers
 kern.ipc.msgmnb | auto | I w | file /proc/sys/kernel/msgmnb 0 2048 | Maximum number of bytes in a queue
+kern.mqueue | auto | N | | POSIX real time message queue
+kern.mqueue.maxmsg | auto | I w | = 100 | Default maximum messages in queue
+kern.mqueue.maxmsgsize | auto | I w | = 16384 | Default maximum message size
+kern.mqueue.default_maxmsg | auto | I w | = 10 | Default maximum messages in queue
+kern.mqueue.default_msgsize | auto | I w | = 1024 | Default maximum message size
+kern.mqueue.maxmq | auto | I w | = 100 | maximum message queues
 vm | 2 | N | | Virtual memory
 vm.vmtotal | 1 | S,vmtotal | call vmtotal | System virtual memory statistics
 vm.loadavg | 2 | S,loadavg | call loadavg | Machine loadaverage history
@@ -267,15 +274,25 @@ vfs.numvnodes | auto | LU | = 0 | Number of vnodes in existence
 vfs.freevnodes | auto | LU | = 0 | Number of "free" vnodes
 vfs.usermount | auto | I w | = 0 | Unprivileged users may mount and unmount file systems
 vfs.timestamp_precision | auto | I w | = 3 | File timestamp precision
+vfs.aio | auto | N | | Async IO management
+vfs.aio.enable_unsafe | auto | I w | = 0 | Permit asynchronous IO on all file types, not just known-safe types
+vfs.aio.max_aio_per_proc | auto | I w | = 32 | Maximum active aio requests per process
+vfs.aio.max_aio_queue_per_proc | auto | I w | = 256 | Maximum queued aio requests per process
+vfs.aio.max_aio_queue | auto | I w | = 1024 | Maximum number of aio requests to queue, globally
+vfs.aio.max_buf_aio | auto | I w | = 16 | Maximum buf aio requests per process
 vfs.conflist | auto | S,xvfsconf | call vfs_conflist | List of all configured filesystems
 net | 4 | N | | Network, (see socket.h)
 net.local | 1 | N | | Local domain
 net.local.stream | 1 | N | | SOCK_STREAM
 net.local.stream.sendspace | auto | LU w | = 8192 | Default stream send space.
 net.local.stream.recvspace | auto | LU w | = 8192 | Default stream receive space.
+net.local.stream.pcblist | auto | S,xunpcb | call local_pcblist 1 | List of active local stream sockets
 net.local.dgram | 2 | N | | SOCK_DGRAM
 net.local.dgram.maxdgram | auto | LU w | = 16384 | Maximum datagram size.
 net.local.dgram.recvspace | auto | LU w | = 16384 | Maximum datagram receive space.
+net.local.dgram.pcblist | auto | S,xunpcb | call local_pcblist 2 | List of active local datagram sockets
+net.local.seqpacket | 5 | N | | SOCK_SEQPACKET
+net.local.seqpacket.pcblist | auto | S,xunpcb | call local_pcblist 5 | List of active local seqpacket sockets
 net.inet | 2 | N | | Internet Family
 net.inet.ip | 0 | N | | IP
 net.inet.ip.forwarding | 1 | I w | file /proc/sys/net/ipv4/ip_forward 0 0 | Enable IP forwarding between interfaces
@@ -289,15 +306,20 @@ net.inet.ip.portrange.reservedhigh | auto | I w | file /proc/sys/net/ipv4/ip_unp
 net.inet.tcp | 6 | N | | TCP
 net.inet.tcp.sendspace | 8 | LU w | file /proc/sys/net/ipv4/tcp_wmem 1 32768 | Initial send socket buffer size
 net.inet.tcp.recvspace | 9 | LU w | file /proc/sys/net/ipv4/tcp_rmem 1 65536 | Initial receive socket buffer size
+net.inet.tcp.pcblist | 11 | S,xtcpcb | call pcblist 0 | List of active TCP connections
 net.inet.tcp.cc | auto | N | | Congestion control related settings
 net.inet.tcp.cc.algorithm | auto | A w | = "cubic" | Default congestion control algorithm
 net.inet.tcp.cc.available | auto | A | = "\\nCCmod           D PCB count\\ncubic           * 0\\n" | List available congestion control algorithms
 net.inet.udp | 17 | N | | UDP
 net.inet.udp.maxdgram | 3 | LU w | = 9216 | Maximum outgoing UDP datagram size
 net.inet.udp.recvspace | 4 | LU w | file /proc/sys/net/core/rmem_default 0 42080 | Maximum space for incoming UDP datagrams
+net.inet.udp.pcblist | 5 | S,xinpcb | call pcblist 1 | List of active UDP sockets
+net.inet.raw | 255 | N | | RAW
+net.inet.raw.pcblist | auto | S,xinpcb | call pcblist 2 | List of active raw IP sockets
 net.route | 17 | N s | call route | Network interfaces and routes
 net.inet6 | 28 | N | | Internet6 Family
 net.inet6.ip6 | 41 | N | | IP6
+net.inet6.ip6.hlim | 3 | I w | file /proc/sys/net/ipv6/conf/default/hop_limit 0 64 | Default hop limit to use for outgoing IPv6 packets
 net.inet6.ip6.v6only | 24 | I w | = 1 | Restrict AF_INET6 sockets to IPv6 addresses only
 net.my_fibnum | auto | I | = 0 | default FIB of caller
 net.fibs | auto | IU | = 1 | set number of fibs

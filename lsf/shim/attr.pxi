@@ -9,19 +9,63 @@ cdef enum:
     FS_IOC_GETFLAGS = 0x80086601UL
     FS_IOC_SETFLAGS = 0x40086602
     FS_FLAGS_KNOWN = 0x70               # immutable, append-only, no dump: the ones that FreeBSD has too
+    FLAGS_OF_TWO = 0x60006              # UF_ and SF_IMMUTABLE, UF_ and SF_APPEND
+    FS_FLAGS_LOCKED = 0x30              # immutable, append-only
 
 
 # --- file flags ------------------------------------------------------------------------------------------------------
 
 
-cdef long set_file_flags(int fd, long linux_flags) noexcept nogil:
-    """Change the attributes of an open file; the ones that FreeBSD does not know stay."""
-    cdef uint64_t attributes = 0
+# Linux has one immutable flag and one append-only flag, for who may set them; FreeBSD has the user's beside the
+# superuser's. Which it was is remembered in an attribute that such a process alone may read and write. Where it cannot be,
+# the flag is shown as the superuser's.
+
+cdef inline const char *flags_attribute() noexcept nogil:
+    return b"trusted.lsf.flags"
+
+
+cdef long set_file_flags(int fd, long linux_flags, uint32_t flags) noexcept nogil:
+    """Change the attributes of an open file to Linux's for FreeBSD's `flags`; those that FreeBSD does not know stay."""
+    cdef uint64_t attributes = 0, bare
+    cdef uint32_t users = flags & (FREEBSD_UF_IMMUTABLE | FREEBSD_UF_APPEND)
+    cdef uint32_t remembered = users | (flags & (FREEBSD_SF_IMMUTABLE | FREEBSD_SF_APPEND))
     cdef long result = linux_syscall3(SYS_ioctl, fd, FS_IOC_GETFLAGS, <uint64_t> &attributes)
+    if not is_error(result) and (attributes | <uint64_t> linux_flags) & FS_FLAGS_LOCKED:
+        bare = attributes & ~<uint64_t> FS_FLAGS_LOCKED & 0xffffffffUL
+        if attributes & FS_FLAGS_LOCKED:            # the attribute of such a file cannot be changed
+            result = linux_syscall3(SYS_ioctl, fd, FS_IOC_SETFLAGS, <uint64_t> &bare)
+        if not is_error(result):
+            if users:
+                linux_syscall5(SYS_fsetxattr, fd, <uint64_t> flags_attribute(), <uint64_t> &remembered, 4, 0)
+            else:
+                linux_syscall2(SYS_fremovexattr, fd, <uint64_t> flags_attribute())
     if not is_error(result):
         attributes = (attributes & ~<uint64_t> FS_FLAGS_KNOWN & 0xffffffffUL) | <uint64_t> linux_flags
         result = linux_syscall3(SYS_ioctl, fd, FS_IOC_SETFLAGS, <uint64_t> &attributes)
     return -EOPNOTSUPP if result == -ENOTTY or result == -ENOSYS or result == -EINVAL else result
+
+
+cdef void show_user_flags(int fd, freebsd_stat *st) noexcept nogil:
+    """Show the flags of an immutable or append-only file as they were set."""
+    cdef char link[32]
+    cdef uint32_t remembered = 0
+    descriptor_path(fd, link)
+    if linux_syscall4(SYS_getxattr, <uint64_t> link, <uint64_t> flags_attribute(), <uint64_t> &remembered, 4) != 4:
+        return
+    if remembered & FREEBSD_UF_IMMUTABLE and st.st_flags & FREEBSD_SF_IMMUTABLE:
+        st.st_flags = (st.st_flags & ~<uint32_t> FREEBSD_SF_IMMUTABLE) | (remembered & (FREEBSD_UF_IMMUTABLE
+                                                                                        | FREEBSD_SF_IMMUTABLE))
+    if remembered & FREEBSD_UF_APPEND and st.st_flags & FREEBSD_SF_APPEND:
+        st.st_flags = (st.st_flags & ~<uint32_t> FREEBSD_SF_APPEND) | (remembered & (FREEBSD_UF_APPEND
+                                                                                     | FREEBSD_SF_APPEND))
+
+
+cdef void show_user_flags_at(int dirfd, uaddr path, uint32_t flags, freebsd_stat *st) noexcept nogil:
+    """The same by a path."""
+    cdef long fd = path_descriptor(dirfd, path, flags)
+    if fd >= 0:
+        show_user_flags(<int> fd, st)
+        linux_syscall1(SYS_close, fd)
 
 
 cdef long change_flags(int fd, uint64_t flags, bint by_path) noexcept nogil:
@@ -36,18 +80,18 @@ cdef long change_flags(int fd, uint64_t flags, bint by_path) noexcept nogil:
     wanted = freebsd_to_linux_file_flags(<uint32_t> flags)
     if wanted == LSF_UNKNOWN:
         return -EOPNOTSUPP
-    if wanted == freebsd_to_linux_file_flags(st.st_flags):
+    if wanted == freebsd_to_linux_file_flags(st.st_flags) and not (<uint32_t> flags ^ st.st_flags) & FLAGS_OF_TWO:
         return 0
     if st.st_mode & S_IFMT != S_IFREG and st.st_mode & S_IFMT != S_IFDIR:
         return -EOPNOTSUPP
     if not by_path:
-        return set_file_flags(fd, wanted)
+        return set_file_flags(fd, wanted, <uint32_t> flags)
     descriptor_path(fd, link)
     opened = linux_syscall4(SYS_openat, <uint64_t> AT_FDCWD, <uint64_t> link,
                             LINUX_O_NONBLOCK | LINUX_O_NOCTTY | LINUX_O_CLOEXEC, 0)
     if is_error(opened):
         return -EOPNOTSUPP if opened == -ENOENT else opened     # no /proc here
-    result = set_file_flags(<int> opened, wanted)
+    result = set_file_flags(<int> opened, wanted, <uint32_t> flags)
     linux_syscall1(SYS_close, opened)
     return result
 

@@ -66,6 +66,8 @@ cdef public long sys_setrlimit(frame_t *frame, area_t *area) noexcept nogil:
         if wanted.rlim_cur > now.rlim_max and linux_syscall0(SYS_geteuid) != 0:
             return -EPERM
         wanted.rlim_cur = wanted.rlim_max
+    if linux == LINUX_RLIMIT_FSIZE:
+        image_needed(area.proc)     # below a small limit it could not be made any more
     result = linux_syscall4(SYS_prlimit64, 0, linux, <uint64_t> &wanted, 0)
     if result == -EPERM and linux == 7 and wanted.rlim_max > wanted.rlim_cur:
         # RLIMIT_NOFILE above fs.nr_open: FreeBSD lowers to what the kernel can do.

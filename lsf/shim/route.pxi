@@ -21,6 +21,13 @@ cdef enum:
     IFF_SIMPLEX = 0x800
     IFF_MULTICAST = 0x8000
     IFF_COMMON = 0x3df              # the bits that are the same on both sides
+    IN6_IFF_TENTATIVE = 0x2
+    IN6_IFF_DUPLICATED = 0x4
+    IN6_IFF_DEPRECATED = 0x10
+    IN6_IFF_AUTOCONF = 0x40
+    IN6_IFF_TEMPORARY = 0x80
+    ND6_IFF_PERFORMNUD = 0x1
+    ND6_IFF_AUTO_LINKLOCAL = 0x20
     LINK_STATE_DOWN = 1
     LINK_STATE_UP = 2
 
@@ -43,6 +50,13 @@ cdef enum:
     LINUX_IFA_ADDRESS = 1
     LINUX_IFA_LOCAL = 2
     LINUX_IFA_BROADCAST = 4
+    LINUX_IFA_F_TEMPORARY = 0x1
+    LINUX_IFA_F_DADFAILED = 0x8
+    LINUX_IFA_F_DEPRECATED = 0x20
+    LINUX_IFA_F_TENTATIVE = 0x40
+    LINUX_IFA_F_PERMANENT = 0x80
+    LINUX_SOCK_DGRAM_CLOEXEC = 0x80002
+    LINUX_SIOCGIFMTU = 0x8921
     LINUX_ARPHRD_ETHER = 1
     LINUX_ARPHRD_PPP = 512
     LINUX_ARPHRD_TUNNEL = 768
@@ -399,6 +413,8 @@ cdef long ioctl_interface(area_t *area, int fd, const lsf_ioctl_t *row, uaddr da
     cdef long result
     if row.command == FREEBSD_SIOCGIFCONF:
         return interface_list(area, fd, row.linux_command, data)
+    if row.linux_command == 0:
+        return interface_six(row.command, data)
     if copyin(data, &asked, sizeof(asked)) < 0:
         return -EFAULT
     memset(&answer, 0, sizeof(answer))
@@ -416,6 +432,103 @@ cdef long ioctl_interface(area_t *area, int fd, const lsf_ioctl_t *row, uaddr da
         freebsd_sockaddr_from_linux(address, sizeof(address), answer.value, 16)
         memcpy(asked.value, address, 16)
     return copyout(&asked, data, sizeof(asked))
+
+
+cdef long six_flags(const char *name, const uint8_t *wanted) noexcept nogil:
+    """FreeBSD's flags of an IPv6 address of an interface, from /proc/net/if_inet6, or -EADDRNOTAVAIL."""
+    cdef char text[8192]
+    cdef uint8_t address[16]
+    cdef const char *line = text
+    cdef uint64_t field[4]
+    cdef uint32_t flags
+    cdef long i, length
+    if read_file(b"/proc/net/if_inet6", text, sizeof(text)) < 0:
+        return -EADDRNOTAVAIL
+    while line[0] != 0:
+        # address index prefix scope flags name
+        line = hex_bytes(line, address, 16)
+        if line == NULL:
+            break
+        for i in range(4):
+            line = upper_hex(line, &field[i])
+        while line[0] == 32:
+            line += 1
+        length = 0
+        while line[length] != 10 and line[length] != 0:
+            length += 1
+        for i in range(16):
+            if address[i] != wanted[i]:
+                length = -1
+                break
+        for i in range(length):
+            if line[i] != name[i]:
+                length = -1
+                break
+        if length > 0 and name[length] == 0:
+            flags = 0
+            if field[3] & LINUX_IFA_F_TENTATIVE:
+                flags |= IN6_IFF_TENTATIVE
+            if field[3] & LINUX_IFA_F_DADFAILED:
+                flags |= IN6_IFF_DUPLICATED
+            if field[3] & LINUX_IFA_F_DEPRECATED:
+                flags |= IN6_IFF_DEPRECATED
+            if field[3] & LINUX_IFA_F_TEMPORARY:
+                flags |= IN6_IFF_TEMPORARY
+            if not field[3] & LINUX_IFA_F_PERMANENT:
+                flags |= IN6_IFF_AUTOCONF
+            return flags
+        line = next_line(line)
+    return -EADDRNOTAVAIL
+
+
+cdef long interface_six(uint32_t command, uaddr data) noexcept nogil:
+    """struct in6_ifreq: a name, then an address (of 288 bytes); struct in6_ndireq: a name, then struct nd_ifinfo."""
+    cdef uint8_t request[72]
+    cdef uint8_t address[28]
+    cdef linux_ifreq answer
+    cdef uint32_t *numbers = <uint32_t *> (request + 16)
+    cdef long result, fd
+    if command == FREEBSD_SIOCGDEFIFACE_IN6:
+        memset(request, 0, 8)
+        return copyout(request, data + 16, 8)               # struct in6_ndifreq: the name, the index
+    if copyin(data, request, sizeof(request)) < 0:
+        return -EFAULT
+    request[15] = 0
+    memset(&answer, 0, sizeof(answer))
+    memcpy(answer.name, request, 15)
+    fd = linux_syscall3(SYS_socket, LINUX_AF_INET, LINUX_SOCK_DGRAM_CLOEXEC, 0)
+    if is_error(fd):
+        return fd
+    result = linux_syscall3(SYS_ioctl, fd, LINUX_SIOCGIFMTU, <uint64_t> &answer)
+    linux_syscall1(SYS_close, fd)
+    if is_error(result):
+        return -ENXIO
+    if command == FREEBSD_SIOCGIFINFO_IN6:
+        memset(numbers, 0, 56)
+        numbers[0] = (<uint32_t *> answer.value)[0]         # linkmtu
+        numbers[1] = numbers[0]                             # maxmtu
+        numbers[2] = 30000                                  # basereachable, ms
+        numbers[3] = 30000                                  # reachable, ms
+        numbers[4] = 1000                                   # retrans, ms
+        numbers[5] = ND6_IFF_PERFORMNUD | ND6_IFF_AUTO_LINKLOCAL
+        request[16 + 28] = 64                               # chlim
+        request[16 + 29] = 1                                # initialized
+        return copyout(request, data, sizeof(request))
+    memcpy(address, request + 16, sizeof(address))
+    # FreeBSD keeps the scope of a link's address in its second word, and takes it so.
+    if address[8] == 0xfe and address[9] & 0xc0 == 0x80:
+        address[10] = 0
+        address[11] = 0
+    result = six_flags(<char *> request, address + 8)
+    if result < 0:
+        return result
+    if command == FREEBSD_SIOCGIFAFLAG_IN6:
+        numbers[0] = <uint32_t> result
+        return copyout(numbers, data + 16, 4)
+    memset(numbers, 0, 24)
+    numbers[4] = 0xffffffffU                                # vltime, pltime: for ever
+    numbers[5] = 0xffffffffU
+    return copyout(numbers, data + 16, 24)
 
 
 cdef long interface_list(area_t *area, int fd, uint32_t linux_command, uaddr data) noexcept nogil:

@@ -45,6 +45,7 @@ _Static_assert(PATCH_SITES * 8 <= DATA_MORE_SLOTS - DATA_SITES, "the table of si
 _Static_assert((AREA_COUNT - AREA_SLOTS_FIRST) * sizeof(struct slot) <= DATA_SIZE - DATA_MORE_SLOTS, "slots");
 _Static_assert(DATA_BASE + DATA_SIZE <= AREAS_BASE && AREA_STRUCT % 64 == 0, "the areas");
 _Static_assert(AREAS_BASE + (uint64_t) AREA_COUNT * AREA_STRIDE <= STATS_BASE, "areas");
+_Static_assert(STATS_BASE + STATS_SIZE <= HEAP_BASE, "the counters");
 
 /* The lane table of a thread whose every call takes the translate lane (truss). */
 LSF_HIDDEN const uint32_t lsf_lane_none[FREEBSD_NSYSCALLS] = {[0 ... FREEBSD_NSYSCALLS - 1] = LSF_NOT_PASSED};

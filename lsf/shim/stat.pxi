@@ -34,6 +34,10 @@ cdef long stat_file(int dirfd, uaddr path, uint32_t flags, freebsd_stat *st) noe
     if is_error(result):
         return result
     freebsd_stat_from_statx(st, &sx)
+    if st.st_flags & (FREEBSD_SF_IMMUTABLE | FREEBSD_SF_APPEND):
+        show_user_flags_at(dirfd, path, flags, st)
+    if SHIM.fakeroot:
+        fake_owner_at(dirfd, path, linux_flags, st)
     return 0
 
 
@@ -50,6 +54,10 @@ cdef long stat_descriptor(int fd, freebsd_stat *st) noexcept nogil:
     if is_error(result):
         return result
     freebsd_stat_from_statx(st, &sx)
+    if st.st_flags & (FREEBSD_SF_IMMUTABLE | FREEBSD_SF_APPEND):
+        show_user_flags(fd, st)
+    if SHIM.fakeroot:
+        fake_owner(fd, st)
     return 0
 
 
@@ -61,7 +69,22 @@ cdef inline long stat_visible(area_t *area, uint64_t fd, freebsd_stat *st) noexc
         memset(st, 0, sizeof(freebsd_stat))
         st.st_mode = S_IFIFO                # kqueue_stat
         return 0
-    return stat_descriptor(<int> fd, st)
+    return stat_untyped(<int> fd, st)
+
+
+cdef inline long stat_untyped(int fd, freebsd_stat *st) noexcept nogil:
+    """fstat(2) with the mode that FreeBSD shows for what is no file, and Linux calls a file without a type."""
+    cdef long result = stat_descriptor(fd, st)
+    cdef int kind
+    if result == 0 and st.st_mode & S_IFMT == 0:
+        kind = anonymous_kind(fd)
+        if kind == ANONYMOUS_EVENTFD:
+            st.st_mode = S_IFIFO
+        elif kind == ANONYMOUS_TIMERFD:
+            st.st_mode = 0
+        elif kind == ANONYMOUS_INOTIFY:
+            st.st_mode = S_IFREG | 0o400
+    return result
 
 
 cdef public long sys_fstat(frame_t *frame, area_t *area) noexcept nogil:
@@ -70,10 +93,13 @@ cdef public long sys_fstat(frame_t *frame, area_t *area) noexcept nogil:
     cdef int fd = <int> frame.arg[0]
     cdef long result = -EFAULT
     # The common case without a call of a function: its return would be mispredicted after Linux's (see tail_syscall).
-    if fd >= 0 and area.proc.events == NULL and fd != area.proc.image_fd and fd != area.proc.truss_fd:
+    if fd >= 0 and area.proc.events == NULL and fd != area.proc.image_fd and fd != area.proc.truss_fd \
+            and fd != area.proc.stats_fd and not area.proc.fakeroot:
         result = linux_syscall5(SYS_statx, fd, 0, LINUX_AT_EMPTY_PATH, LINUX_STATX_ALL, <uint64_t> &sx)
-    if result == 0:
+    if result == 0 and sx.stx_mode & S_IFMT:
         freebsd_stat_from_statx(&st, &sx)
+        if st.st_flags & (FREEBSD_SF_IMMUTABLE | FREEBSD_SF_APPEND):
+            show_user_flags(fd, &st)
     else:
         result = stat_visible(area, frame.arg[0], &st)
         if result < 0:
@@ -85,12 +111,14 @@ cdef public long sys_fstatat(frame_t *frame, area_t *area) noexcept nogil:
     cdef freebsd_stat st
     cdef linux_statx sx
     cdef long result
-    if frame.arg[3] & 0xffffffffUL == 0:
+    if frame.arg[3] & 0xffffffffUL == 0 and not area.proc.fakeroot:
         result = linux_syscall5(SYS_statx, <uint64_t> <int64_t> <int> frame.arg[0], frame.arg[1], 0, LINUX_STATX_ALL,
                                 <uint64_t> &sx)
         if is_error(result):
             return result
         freebsd_stat_from_statx(&st, &sx)
+        if st.st_flags & (FREEBSD_SF_IMMUTABLE | FREEBSD_SF_APPEND):
+            show_user_flags_at(<int> frame.arg[0], frame.arg[1], 0, &st)
         return copyout(&st, frame.arg[2], sizeof(st))
     result = stat_file(<int> frame.arg[0], frame.arg[1], <uint32_t> frame.arg[3], &st)
     if result < 0:

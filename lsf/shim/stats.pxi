@@ -146,7 +146,7 @@ cdef public long stats_call(frame_t *frame, area_t *area) noexcept nogil:
     atomic_add64(way, 1)
     atomic_add64(&row.calls, 1)
     begin = stats_now(proc)
-    result = truss_call(frame, area) if proc.truss_fd >= 0 else truss_run(frame, area)
+    result = truss_call(frame, area) if proc.truss_fd >= 0 else run_call(frame, area)
     if proc.pid != pid:
         return result           # the child of a fork
     if call_begins_anew(area, result):
@@ -193,14 +193,14 @@ cdef void stats_trap(process_t *proc, uint64_t ret) noexcept nogil:
 
 
 cdef void stats_site(area_t *area, uint64_t ret, int outcome) noexcept nogil:
-    """A site was patched, or was not; the call that led to it is executed once more."""
+    """A site was patched, or was not; the call that led to it goes on, and is counted then."""
     cdef stats_t *stats = area.proc.stats
     cdef stats_site_t *site
-    if outcome == SITE_PATCHED:
+    if outcome == OUTCOME_PATCHED:
         area.trapped_again = 1
         atomic_add32(&stats.patched, 1)
         return
-    if outcome == SITE_LEFT:
+    if outcome == OUTCOME_NONE:
         area.trapped_again = 1 if not area.proc.no_patch else 0
         return
     site = stats_site_at(stats, site_key(area.proc, ret), True)
@@ -209,7 +209,7 @@ cdef void stats_site(area_t *area, uint64_t ret, int outcome) noexcept nogil:
     elif site.reason != 0:
         return
     else:
-        # Those before this one, which is counted when it is executed again.
+        # Those before this one, which is counted when it goes on.
         site.traps = 1 if area.proc.engine == ENGINE_PTRACE else PATCH_AFTER - 1
         site_name(site, ret)
         site.reason = outcome

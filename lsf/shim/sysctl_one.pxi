@@ -276,6 +276,7 @@ cdef void kinfo_of_path(const char *link, int kind, freebsd_kinfo_file *info) no
     got = linux_syscall3(SYS_readlink, <uint64_t> link, <uint64_t> info.kf_path, sizeof(info.kf_path) - 1)
     if is_error(got):
         info.kf_path[0] = 0
+    lookup_guest(SHIM, info.kf_path, sizeof(info.kf_path))
     if is_error(linux_syscall2(SYS_stat, <uint64_t> link, <uint64_t> &st)):
         return
     info.kf_flags = KF_FLAG_READ
@@ -298,6 +299,7 @@ cdef public long sysctl_cwd(sysctl_request_t *request) noexcept nogil:
     kinfo_of_path(path, KF_FD_TYPE_CWD, &info)
     if pid == request.area.proc.pid and info.kf_path[0] == 0:
         linux_syscall2(SYS_getcwd, <uint64_t> info.kf_path, sizeof(info.kf_path))
+        lookup_guest(SHIM, info.kf_path, sizeof(info.kf_path))
     if info.kf_path[0] == 0:
         return -EPERM
     return out_kinfo_file(request, &info)

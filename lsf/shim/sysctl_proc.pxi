@@ -280,7 +280,7 @@ cdef long fill_kinfo_proc(area_t *area, int pid, freebsd_kinfo_proc *info) noexc
     cdef char status[3072]
     cdef uint32_t groups[FREEBSD_KI_NGROUPS]
     cdef lsf_process_facts facts
-    cdef proc_stat_t stat
+    cdef proc_stat_t stat, stat_of_tracer
     cdef process_t *guest
     cdef int64_t elapsed, used
     memset(&facts, 0, sizeof(facts))
@@ -301,6 +301,9 @@ cdef long fill_kinfo_proc(area_t *area, int pid, freebsd_kinfo_proc *info) noexc
     info.ki_tdflags = TDF_INMEM | (0 if stat.state == 68 else TDF_SINTR)        # D sleeps uninterruptibly
     if stat.flags & LINUX_PF_KTHREAD:
         info.ki_flag |= P_SYSTEM | P_KPROC
+    if info.ki_tracer and proc_stat(info.ki_tracer, &stat_of_tracer) == 0 \
+            and string_equal(stat_of_tracer.comm, b"lsf-supervisor"):
+        info.ki_tracer = 0              # the engine's supervisor is no debugger
     if info.ki_tracer:
         info.ki_flag |= P_TRACED
     # Of its whole life. Linux tells the start in ticks: a young process is never shown with more than all it can have.

@@ -79,7 +79,16 @@ cdef long ioctl_tty(area_t *area, int fd, const lsf_ioctl_t *row, uaddr data) no
     if command == FREEBSD_TIOCSETA or command == FREEBSD_TIOCSETAW or command == FREEBSD_TIOCSETAF:
         return ioctl_set_termios(fd, command - FREEBSD_TIOCSETA, data)
     if command == FREEBSD_TIOCPTMASTER:
-        return linux_syscall3(SYS_ioctl, fd, row.linux_command, <uint64_t> &number)
+        result = linux_syscall3(SYS_ioctl, fd, row.linux_command, <uint64_t> &number)
+        if not is_error(result):
+            # grantpt(3) and unlockpt(3) ask no more than this: the slave of who opened /dev/ptmx by its name is locked still.
+            number = 0
+            linux_syscall3(SYS_ioctl, fd, LINUX_TIOCSPTLCK, <uint64_t> &number)
+        return result
+    if command == FREEBSD_TIOCSTI:
+        result = linux_syscall3(SYS_ioctl, fd, row.linux_command, data)
+        # Another's terminal; and where dev.tty.legacy_tiocsti is 0, the superuser's to do.
+        return -EACCES if result == -EPERM else (-EPERM if result == -EIO else result)
     if command == FREEBSD_TIOCGPGRP:
         # On a socket and a pipe it tells the owner of the signal, as a positive number.
         result = linux_syscall3(SYS_ioctl, fd, row.linux_command, <uint64_t> &number)

@@ -35,6 +35,43 @@ TEST(flags_that_linux_has)
 	CHECK_EQ(sys(SYS_unlink, "a"), 0);
 }
 
+/* The user's immutable flag and the superuser's are told apart, and each is taken away by its own name. */
+TEST(flags_of_user_and_superuser)
+{
+	struct stat st;
+	int fd;
+
+	guest_put("a", "a", 1);
+	long ret = sys(SYS_chflags, "a", UF_IMMUTABLE);
+	if (ret == -EOPNOTSUPP || ret == -EPERM)
+		SKIP("this file system, or this user, has no immutable files");
+	CHECK_EQ(ret, 0);
+	CHECK_EQ(guest_stat("a", &st), 0);
+	if (st.st_flags == SF_IMMUTABLE) {
+		CHECK_EQ(sys(SYS_chflags, "a", 0), 0);
+		SKIP("no trusted attributes here: the flag counts as the superuser's");
+	}
+	CHECK_EQ(st.st_flags, UF_IMMUTABLE);
+	CHECK_ERR(sys(SYS_unlink, "a"), EPERM);
+	fd = OPEN("a", O_RDONLY);
+	CHECK_EQ(sys(SYS_fstat, fd, &st), 0);
+	CHECK_EQ(st.st_flags, UF_IMMUTABLE);
+	CHECK_EQ(sys(SYS_fchflags, fd, SF_IMMUTABLE | UF_NODUMP), 0);
+	CHECK_EQ(guest_stat("a", &st), 0);
+	CHECK_EQ(st.st_flags, SF_IMMUTABLE | UF_NODUMP);
+	CHECK_EQ(sys(SYS_chflags, "a", SF_IMMUTABLE | UF_IMMUTABLE), 0);
+	CHECK_EQ(guest_stat("a", &st), 0);
+	CHECK_EQ(st.st_flags, SF_IMMUTABLE | UF_IMMUTABLE);
+	CHECK_EQ(sys(SYS_chflags, "a", UF_APPEND), 0);
+	CHECK_EQ(guest_stat("a", &st), 0);
+	CHECK_EQ(st.st_flags, UF_APPEND);
+	CHECK_ERR(sys(SYS_open, "a", O_RDWR), EPERM);
+	CHECK_EQ(sys(SYS_chflags, "a", 0), 0);
+	CHECK_EQ(guest_stat("a", &st), 0);
+	CHECK_EQ(st.st_flags, 0);
+	CHECK_EQ(sys(SYS_unlink, "a"), 0);
+}
+
 TEST(flags_that_linux_lacks)
 {
 	guest_put("a", "a", 1);

@@ -8,6 +8,8 @@
 #include <net/if_types.h>
 #include <net/route.h>
 #include <netinet/in.h>
+#include <netinet6/in6_var.h>
+#include <netinet6/nd6.h>
 
 #define PADDED(sa) (((sa)->sa_len + 7) & ~7)
 
@@ -102,6 +104,43 @@ TEST(requests)
 	memcpy(r[0].ifr_name, "nothing", 8);
 	CHECK_ERR(sys(SYS_ioctl, s, SIOCGIFMTU, &r[0]), ENXIO);
 	CHECK_ERR(sys(SYS_ioctl, CHECK_OK(sys(SYS_open, "/", O_RDONLY)), SIOCGIFMTU, &r[0]), ENOTTY);
+}
+
+/* What ifconfig(8) asks of IPv6 addresses. */
+TEST(ipv6_requests)
+{
+	struct in6_ifreq r;
+	struct in6_ndireq nd;
+	int s = (int)CHECK_OK(sys(SYS_socket, AF_INET, SOCK_DGRAM, 0));
+
+	memset(&r, 0, sizeof(r));
+	memcpy(r.ifr_name, "lo", 3);
+	r.ifr_addr.sin6_len = sizeof(r.ifr_addr);
+	r.ifr_addr.sin6_family = AF_INET6;
+	r.ifr_addr.sin6_addr.s6_addr[15] = 1;
+	long ret = sys(SYS_ioctl, s, SIOCGIFAFLAG_IN6, &r);
+	if (ret == -EADDRNOTAVAIL || ret == -ENXIO)
+		SKIP("no ::1 on lo here");
+	CHECK_EQ(ret, 0);
+	CHECK_EQ(r.ifr_ifru.ifru_flags6, 0);
+	r.ifr_addr.sin6_addr.s6_addr[0] = 0x20;
+	CHECK_ERR(sys(SYS_ioctl, s, SIOCGIFAFLAG_IN6, &r), EADDRNOTAVAIL);
+	memset(&r.ifr_ifru, 0, sizeof(r.ifr_ifru));
+	r.ifr_addr.sin6_addr.s6_addr[15] = 1;
+	CHECK_EQ(sys(SYS_ioctl, s, SIOCGIFALIFETIME_IN6, &r), 0);
+	CHECK_EQ(r.ifr_ifru.ifru_lifetime.ia6t_vltime, 0xffffffff);
+	CHECK_EQ(r.ifr_ifru.ifru_lifetime.ia6t_expire, 0);
+	memset(&nd, 0x55, sizeof(nd));
+	memcpy(nd.ifname, "lo", 3);
+	CHECK_EQ(sys(SYS_ioctl, s, SIOCGIFINFO_IN6, &nd), 0);
+	CHECK(nd.ndi.linkmtu >= 1280);
+	CHECK_EQ(nd.ndi.chlim, 64);
+	CHECK_EQ(nd.ndi.flags & ND6_IFF_PERFORMNUD, ND6_IFF_PERFORMNUD);
+	struct in6_ndifreq defaults = { "lo", 77 };
+	CHECK_EQ(sys(SYS_ioctl, s, SIOCGDEFIFACE_IN6, &defaults), 0);
+	CHECK_EQ(defaults.ifindex, 0);
+	memcpy(nd.ifname, "nothing", 8);
+	CHECK_ERR(sys(SYS_ioctl, s, SIOCGIFINFO_IN6, &nd), ENXIO);
 }
 
 /* Every machine with an IPv4 loopback listens to all hosts (224.0.0.1). */

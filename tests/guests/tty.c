@@ -322,3 +322,42 @@ TEST(packet_mode)
 	CHECK_EQ(buf[0], TIOCPKT_DATA);
 	CHECK_EQ(buf[1], 'x');
 }
+
+/* A master by its name: FreeBSD's unlockpt(3) asks TIOCPTMASTER alone, and then the slave opens. */
+TEST(ptmx)
+{
+	char path[64] = "/dev/";
+	struct fiodgname_arg name = { sizeof(path) - 5, path + 5 };
+	long fd = sys(SYS_open, "/dev/ptmx", O_RDWR | O_NOCTTY);
+
+	if (fd < 0)
+		SKIP("no /dev/ptmx here");
+	CHECK_EQ(sys(SYS_ioctl, fd, TIOCPTMASTER, 0), 0);
+	CHECK_EQ(sys(SYS_ioctl, fd, FIODGNAME, &name), 0);
+	slave = (int)CHECK_OK(sys(SYS_open, path, O_RDWR | O_NOCTTY));
+	CHECK_EQ(sys(SYS_write, fd, "x\n", 2), 2);
+	CHECK_EQ(sys(SYS_read, slave, path, sizeof(path)), 2);
+}
+
+/* What TIOCSTI puts into the input is read as if it had been typed. */
+TEST(simulated_input)
+{
+	pty();
+	IN_CHILD({
+		char buf[8];
+		long ret = 0;
+
+		CHECK_OK(sys(SYS_setsid));
+		CHECK_EQ(sys(SYS_ioctl, slave, TIOCSCTTY, 0), 0);
+		for (const char *at = "hi\n"; *at != '\0' && ret == 0; at++)
+			ret = sys(SYS_ioctl, slave, TIOCSTI, at);
+		if (ret != 0) {
+			CHECK_EQ(ret, -EPERM);		/* Linux's dev.tty.legacy_tiocsti is 0 */
+			guest_exit(0);
+		}
+		CHECK_EQ(sys(SYS_read, slave, buf, sizeof(buf)), 3);
+		CHECK_EQ(memcmp(buf, "hi\n", 3), 0);
+		CHECK_ERR(sys(SYS_ioctl, slave, TIOCSTI, 8), EFAULT);
+		CHECK_ERR(sys(SYS_ioctl, CHECK_OK(sys(SYS_open, "/dev/null", O_RDWR)), TIOCSTI, "x"), ENOTTY);
+	});
+}
