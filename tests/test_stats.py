@@ -314,7 +314,7 @@ def test_layout_is_the_shims():
 
 def test_reasons_are_the_shims():
     text = (SHIM / "patch.pxi").read_text()
-    named = {int(value) for value in re.findall(r"^    SITE_[A-Z_]+ = ([2-7])\b", text, re.MULTILINE)}
+    named = {int(value) for value in re.findall(r"^    OUTCOME_[A-Z_]+ = ([2-7])\b", text, re.MULTILINE)}
     assert named == set(stats.REASONS)
 
 
