@@ -13,7 +13,7 @@ cdef extern from * nogil:
     #include <poll.h>
     #include <signal.h>
     #include <sys/socket.h>
-    #define TRACE_ENTRY 0x480UL     /* from the window's start: TRACE_ENTRY_OFFSET of shim/layout.h */
+    #define TRACE_ENTRY 0x500UL     /* from the window's start: TRACE_ENTRY_OFFSET of shim/layout.h */
     #define TRACE_CALL 0x0c535400
 
     static const struct sock_filter observed_filter[] = {

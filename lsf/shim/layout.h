@@ -12,7 +12,7 @@
 /* A second address that an engine may redirect to: `patch_entry`. */
 #define PATCH_ENTRY_OFFSET 0x400
 /* A third one, for a call whose result a tracer wants to see: `trace_entry`. */
-#define TRACE_ENTRY_OFFSET 0x480
+#define TRACE_ENTRY_OFFSET 0x500
 /* The number of a call from inside the window that is none of Linux's: it stops at the tracer (trace.pxi). */
 #define TRACE_CALL 0x0c535400
 /* The guest's signal trampoline: FreeBSD code, so it lies outside the window. */
@@ -38,7 +38,7 @@
 #define STATS_PROCESSES 1024
 #define STATS_ROWS 1024
 #define STATS_SITES 1024
-#define STATS_REASONS 8
+#define STATS_REASONS 16
 /* What the shim maps for itself: as the rest, no guest call may touch it. */
 #define HEAP_BASE 0x700030800000
 #define SHIM_END 0x701030800000
@@ -90,8 +90,8 @@
 #define STATS_ENGINE 32
 #define STATS_PATCHED 40
 #define STATS_REFUSED 48
-#define STATS_JUMPED 80
-#define STATS_LIVE 128
+#define STATS_JUMPED 112
+#define STATS_LIVE 256
 #define STATS_ROW 8192
 #define STATS_SITE 32768
 

@@ -7,6 +7,12 @@ __asm__(".p2align 5\nstub_getpgrp:\n	mov $81, %eax\n	syscall\n	ret\n");
 
 TEST(counts)
 {
+	struct sigaction ignore;
+
+	/* Calls that FreeBSD does not have send SIGSYS. */
+	memset(&ignore, 0, sizeof(ignore));
+	ignore.sa_handler = SIG_IGN;
+	CHECK_EQ(sys(SYS_sigaction, SIGSYS, &ignore, NULL), 0);
 	for (int i = 0; i < 500; i++)
 		CHECK_OK(stub_getpgrp());
 	for (int i = 0; i < 40; i++)
@@ -185,42 +191,58 @@ HELPER(linux)
 
 /* --- sites that cannot be patched --- */
 
-static void
-call_often(const unsigned char *stub, int size, unsigned char *at)
-{
-	for (int i = 0; i < size; i++)
-		at[i] = stub[i];
-	for (int i = 0; i < 60; i++)
-		CHECK_OK(((long (*)(void))at)());
-}
-
 static const unsigned char usual[] = { 0xb8, SYS_getpgrp, 0, 0, 0, 0x0f, 0x05, 0xc3 };		/* mov $81,%eax; syscall; ret */
 static const unsigned char unusual[] = { 0x6a, SYS_getpgrp, 0x58, 0x0f, 0x05, 0xc3 };	/* push $81; pop %rax; syscall; ret */
 
-static unsigned char *
-text(size_t size, int flags, void *at)
+static void
+call_often(const unsigned char *code)
 {
-	return ((void *)CHECK_OK(sys(SYS_mmap, at, size, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_ANON | flags, -1, 0)));
+	for (int i = 0; i < 60; i++)
+		CHECK_OK(((long (*)(void))code)());
+}
+
+/* A stub, `offset` bytes into a file that is mapped as a program's text is. */
+static void
+call_in_file(const unsigned char *stub, int size, int offset, int flags, void *at)
+{
+	static unsigned char page[4096];
+	unsigned char *text;
+	int fd;
+
+	memcpy(page + offset, stub, size);
+	guest_put("text", page, sizeof(page));
+	fd = (int)CHECK_OK(sys(SYS_open, "text", O_RDONLY));
+	text = (void *)CHECK_OK(sys(SYS_mmap, at, sizeof(page), PROT_READ | PROT_EXEC, flags, fd, 0));
+	call_often(text + offset);
 }
 
 TEST(site_usual)
 {
-	call_often(usual, sizeof(usual), text(4096, MAP_PRIVATE, NULL) + 64);
+	call_in_file(usual, sizeof(usual), 64, MAP_PRIVATE, NULL);
 }
 
 TEST(site_unusual)
 {
-	call_often(unusual, sizeof(unusual), text(4096, MAP_PRIVATE, NULL) + 64);
+	call_in_file(unusual, sizeof(unusual), 64, MAP_PRIVATE, NULL);
 }
 
 TEST(site_shared)
 {
-	call_often(usual, sizeof(usual), text(4096, MAP_SHARED, NULL) + 64);
+	call_in_file(usual, sizeof(usual), 64, MAP_SHARED, NULL);
 }
 
 TEST(site_across_lines)
 {
-	call_often(usual, sizeof(usual), text(4096, MAP_PRIVATE, NULL) + 64 - 3);
+	call_in_file(usual, sizeof(usual), 64 - 3, MAP_PRIVATE, NULL);
+}
+
+TEST(site_own_code)
+{
+	unsigned char *text = (void *)CHECK_OK(sys(SYS_mmap, NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC,
+	    MAP_ANON | MAP_PRIVATE, -1, 0));
+
+	memcpy(text + 64, usual, sizeof(usual));
+	call_often(text + 64);
 }
 
 /* Everything that a jump reaches is mapped. */
@@ -229,7 +251,7 @@ TEST(site_no_room)
 	unsigned char *base = (void *)0x100000000000, *middle = base + 0x80000000;
 
 	CHECK_EQ(sys(SYS_mmap, base, 0x100000000, PROT_NONE, MAP_ANON | MAP_PRIVATE | MAP_FIXED, -1, 0), base);
-	call_often(usual, sizeof(usual), text(4096, MAP_PRIVATE | MAP_FIXED, middle) + 64);
+	call_in_file(usual, sizeof(usual), 64, MAP_PRIVATE | MAP_FIXED, middle);
 }
 
 /* How many mappings and descriptors Linux shows of the counters: none without --stats. */
