@@ -95,6 +95,10 @@ class Terminal:
         """Type."""
         os.write(self.fd, text.encode())
 
+    def forget(self) -> None:
+        """Let `expect` find new text alone."""
+        self.text = ""
+
     def resize(self, rows: int, columns: int) -> None:
         """Change the window's size."""
         fcntl.ioctl(self.fd, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
@@ -159,6 +163,11 @@ class TmuxTerminal:
     def send(self, text: str) -> None:
         """Type."""
         self._tmux("send-keys", "-H", *(f"{byte:x}" for byte in text.encode()))
+
+    def forget(self) -> None:
+        """Clear the window, so that `expect` finds new text alone."""
+        self._tmux("send-keys", "-R")
+        self._tmux("clear-history")
 
     def resize(self, rows: int, columns: int) -> None:
         """Change the window's size."""

@@ -1,5 +1,5 @@
-# Site patching, the fast lane: when a syscall site has trapped PATCH_AFTER times, the instruction that loads the number becomes a jump
-# to a trampoline, which loads the number, sets the return address and jumps to `entry`: no trap any more.
+# Site patching, the fast lane: when a syscall site has trapped PATCH_AFTER times, the instruction that loads the number
+# becomes a jump to a trampoline, which loads the number, sets the return address and jumps to `entry`: no trap any more.
 #
 # The `syscall` bytes stay. A thread that stands between the two instructions, and a call that is restarted (at rip-2),
 # are right with either form. The jump is stored by one 8-byte store inside one cache line, so that another thread sees
