@@ -36,7 +36,7 @@ cdef extern from "shim/runtime.h" nogil:
     ctypedef struct stats_t "struct stats":
         uint64_t version, started
         uint32_t owner, alive, processes, images, engine, no_patch, patched, sites_lost
-        uint32_t refused[8]
+        uint32_t refused[16]
         uint64_t jumped, trapped, restarts
         uint32_t live[1024]
         stats_row_t rows[1024]

@@ -20,8 +20,8 @@ STATS_OWNER = 16
 STATS_ENGINE = 32
 STATS_PATCHED = 40
 STATS_REFUSED = 48
-STATS_REASONS = 8
-STATS_JUMPED = 80
+STATS_REASONS = 16
+STATS_JUMPED = 112
 STATS_ROW = 8192
 STATS_ROWS = 1024
 STATS_SITE = 32768
@@ -34,14 +34,16 @@ _SITE_NAME_SIZE = 96
 _FORMATS = ("text", "json")
 _ENGINES = {number: name for name, number in launch.ENGINES.items()}
 
-#: Why a site was left alone, by the numbers of lsf/shim/patch.pxi (SITE_UNKNOWN_PATTERN and after).
+#: Why a site was left alone, by the numbers of lsf/shim/patch.pxi (OUTCOME_UNKNOWN_PATTERN and after).
 REASONS = {
     2: "unknown pattern",
-    3: "shared mapping, or text that the program writes",
-    4: "across cache lines",
-    5: "no room for a trampoline",
-    6: "not writable",
-    7: "not readable",
+    3: "shared mapping",
+    4: "code that the program writes",
+    5: "across cache lines",
+    6: "no room for a trampoline",
+    7: "not writable",
+    8: "not readable",
+    9: "no place in the table of sites",
 }
 
 

@@ -144,8 +144,8 @@ def test_together_with_truss(counted, tmp_path):
 # ---------------------------------------------------------------- sites
 
 
-REASONS = {"unusual": "unknown pattern", "shared": "shared mapping, or text that the program writes", "across_lines": "across cache lines",
-           "no_room": "no room for a trampoline"}  # fmt: skip
+REASONS = {"unusual": "unknown pattern", "shared": "shared mapping", "across_lines": "across cache lines",
+           "no_room": "no room for a trampoline", "own_code": "code that the program writes"}  # fmt: skip
 
 
 @COMMANDS
@@ -162,6 +162,11 @@ def test_site(counted, lsf, site):
     assert patching["refused_sites"] == {REASONS[site]: 1}
     (found,) = patching["refused"]
     assert (found["reason"], found["calls"]) == (REASONS[site], CALLS)
+    if site == "own_code":
+        assert found["file"] is None
+    else:
+        assert found["file"] == str(lsf.cwd / "text")[-95:]
+        assert found["offset"] == {"unusual": 67, "across_lines": 66}.get(site, 69)
     assert patching["calls_that_trapped"] >= CALLS
 
 
@@ -314,7 +319,7 @@ def test_layout_is_the_shims():
 
 def test_reasons_are_the_shims():
     text = (SHIM / "patch.pxi").read_text()
-    named = {int(value) for value in re.findall(r"^    OUTCOME_[A-Z_]+ = ([2-7])\b", text, re.MULTILINE)}
+    named = {int(value) for value in re.findall(r"^    OUTCOME_[A-Z_]+ = ([2-9]|\d\d)\b", text, re.MULTILINE)}
     assert named == set(stats.REASONS)
 
 
@@ -326,4 +331,4 @@ def test_read_adds_up_sites_of_several_images():
             memory[at + 8 * index : at + 8 * index + 8] = value.to_bytes(8, "little")
         memory[at + 32 : at + 40] = b"/bin/cat"
     (site,) = stats.read(memory, 5)["patching"]["refused"]
-    assert site == {"file": "/bin/cat", "offset": 0x1000, "reason": "shared mapping, or text that the program writes", "calls": 42}
+    assert site == {"file": "/bin/cat", "offset": 0x1000, "reason": "shared mapping", "calls": 42}

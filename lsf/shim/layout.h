@@ -38,7 +38,7 @@
 #define STATS_PROCESSES 1024
 #define STATS_ROWS 1024
 #define STATS_SITES 1024
-#define STATS_REASONS 8
+#define STATS_REASONS 16
 /* What the shim maps for itself: as the rest, no guest call may touch it. */
 #define HEAP_BASE 0x700030800000
 #define SHIM_END 0x701030800000
@@ -90,8 +90,8 @@
 #define STATS_ENGINE 32
 #define STATS_PATCHED 40
 #define STATS_REFUSED 48
-#define STATS_JUMPED 80
-#define STATS_LIVE 128
+#define STATS_JUMPED 112
+#define STATS_LIVE 256
 #define STATS_ROW 8192
 #define STATS_SITE 32768
 

@@ -30,11 +30,13 @@ cdef enum:
     OUTCOME_PATCHED = 0
     OUTCOME_NONE = 1            # by wish, or it was patched already
     OUTCOME_UNKNOWN_PATTERN = 2
-    OUTCOME_LEFT_ALONE = 3      # its text may be mapped shared, or the program writes it
-    OUTCOME_ACROSS_LINES = 4    # the jump would lie across two cache lines
-    OUTCOME_NO_ROOM = 5         # for a trampoline, as near as a jump reaches, or in the table of sites
-    OUTCOME_NOT_WRITABLE = 6    # or it changed meanwhile
-    OUTCOME_UNREADABLE = 7
+    OUTCOME_SHARED = 3          # its text is mapped shared (stats.pxi tells it from the next)
+    OUTCOME_OWN_CODE = 4        # the program wrote its text, or may
+    OUTCOME_ACROSS_LINES = 5    # the jump would lie across two cache lines
+    OUTCOME_NO_ROOM = 6         # for a trampoline, as near as a jump reaches
+    OUTCOME_NOT_WRITABLE = 7    # or it changed meanwhile
+    OUTCOME_UNREADABLE = 8
+    OUTCOME_NO_PLACE = 9        # in the table of sites
 
 
 cdef uint64_t *site_entry(uint64_t rip) noexcept nogil:
@@ -323,7 +325,7 @@ cdef int patch_text(frame_t *frame, area_t *area) noexcept nogil:
     if copyin(ret - 12, code, 12) < 0:
         return OUTCOME_UNREADABLE
     if is_left_alone(ret - 12) or is_left_alone(ret - 1):
-        return OUTCOME_LEFT_ALONE
+        return OUTCOME_OWN_CODE
     offset = site_pattern(code, frame.nr, &size, &moves_rcx)
     if offset < 0:
         return OUTCOME_NONE if site_is_patched(ret) else OUTCOME_UNKNOWN_PATTERN
@@ -334,7 +336,9 @@ cdef int patch_text(frame_t *frame, area_t *area) noexcept nogil:
     if copyin(at, word, 8) < 0:
         return OUTCOME_UNREADABLE
     entry = site_entry(ret)         # a site that has none could not be found again by unpatch_range
-    trampoline = trampoline_near(site) if entry != NULL else NULL
+    if entry == NULL:
+        return OUTCOME_NO_PLACE
+    trampoline = trampoline_near(site)
     if trampoline == NULL:
         return OUTCOME_NO_ROOM
     write_trampoline(trampoline, &code[offset], size, moves_rcx, ret)

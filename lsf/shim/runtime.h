@@ -204,7 +204,7 @@ struct stats {
     uint32_t refused[STATS_REASONS];
     uint64_t jumped, trapped;   /* calls by the way that they came */
     uint64_t restarts;
-    uint8_t pad[STATS_LIVE - 104];
+    uint8_t pad[STATS_LIVE - 136];
     uint32_t live[STATS_PROCESSES];     /* their process ids */
     uint8_t pad1[STATS_ROW - STATS_LIVE - 4 * STATS_PROCESSES];
     struct stats_row rows[STATS_ROWS];  /* by number; the last is for numbers that no FreeBSD has */

@@ -211,28 +211,39 @@ cdef void stats_site(area_t *area, uint64_t ret, int outcome) noexcept nogil:
     else:
         # Those before this one, which is counted when it goes on.
         site.traps = 1 if area.proc.engine == ENGINE_PTRACE else PATCH_AFTER - 1
-        site_name(site, ret)
+        if site_name(site, ret) and outcome == OUTCOME_OWN_CODE:
+            outcome = OUTCOME_SHARED
         site.reason = outcome
     atomic_add32(&stats.refused[outcome], 1)
 
 
-cdef void site_name(stats_site_t *site, uint64_t ret) noexcept nogil:
-    """Find the file that the syscall before ret is in; no name where it is in none, or /proc is missing."""
+cdef bint site_name(stats_site_t *site, uint64_t ret) noexcept nogil:
+    """Find the file that the syscall before ret is in; no name where it is in none, or /proc is missing. True where it is
+    mapped shared."""
     cdef freebsd_kinfo_vmentry entry
     cdef uint64_t room = 1 << 20, memory = map_memory(room), length, skip = 0
     cdef const char *line = <const char *> memory
+    cdef bint shared = False
     if memory == 0:
-        return
+        return False
     site.offset = ret - 2
     if read_file(b"/proc/self/maps", <char *> memory, room) < 0:
         line = b""
     while line[0] != 0:
-        line = parse_mapping(line, &entry)
-        if entry.kve_start <= ret - 2 < entry.kve_end and entry.kve_path[0] != 0:
-            site.offset = ret - 2 - entry.kve_start + entry.kve_offset
+        while line[0] != 32 and line[0] != 0:
+            line += 1                   # past the addresses: the protection is read here, the line from its beginning
+            skip += 1
+        shared = line[0] != 0 and line[4] == 115            # s
+        line = parse_mapping(line - skip, &entry)
+        skip = 0
+        if entry.kve_start <= ret - 2 < entry.kve_end:
             length = string_length(entry.kve_path)
-            if length >= sizeof(site.name):
-                skip = length - sizeof(site.name) + 1
-            append(site.name, 0, sizeof(site.name), entry.kve_path + skip)
+            if length != 0:
+                site.offset = ret - 2 - entry.kve_start + entry.kve_offset
+                if length >= sizeof(site.name):
+                    skip = length - sizeof(site.name) + 1
+                append(site.name, 0, sizeof(site.name), entry.kve_path + skip)
             break
+        shared = False
     linux_syscall2(SYS_munmap, memory, room)
+    return shared

@@ -7,6 +7,12 @@ __asm__(".p2align 5\nstub_getpgrp:\n	mov $81, %eax\n	syscall\n	ret\n");
 
 TEST(counts)
 {
+	struct sigaction ignore;
+
+	/* Calls that FreeBSD does not have send SIGSYS. */
+	memset(&ignore, 0, sizeof(ignore));
+	ignore.sa_handler = SIG_IGN;
+	CHECK_EQ(sys(SYS_sigaction, SIGSYS, &ignore, NULL), 0);
 	for (int i = 0; i < 500; i++)
 		CHECK_OK(stub_getpgrp());
 	for (int i = 0; i < 40; i++)
@@ -14,9 +20,7 @@ TEST(counts)
 	/* The call inside an indirect one counts. */
 	CHECK_ERR(sys(0, SYS_dup, 98), EBADF);
 	CHECK_ERR(sys(SYS___syscall, SYS_dup, 97), EBADF);
-	/* One that LSF refuses, and numbers that no FreeBSD has; for some of these FreeBSD sends SIGSYS besides. */
-	struct sigaction ignore = { .sa_handler = SIG_IGN };
-	CHECK_EQ(sys(SYS_sigaction, SIGSYS, &ignore, NULL), 0);
+	/* One that LSF refuses, and numbers that no FreeBSD has. */
 	CHECK_ERR(sys(SYS_nfssvc, 0, 0), ENOSYS);
 	CHECK_ERR(sys(9999), ENOSYS);
 	CHECK_ERR(sys(9999), ENOSYS);
@@ -190,38 +194,55 @@ HELPER(linux)
 static const unsigned char usual[] = { 0xb8, SYS_getpgrp, 0, 0, 0, 0x0f, 0x05, 0xc3 };		/* mov $81,%eax; syscall; ret */
 static const unsigned char unusual[] = { 0x6a, SYS_getpgrp, 0x58, 0x0f, 0x05, 0xc3 };	/* push $81; pop %rax; syscall; ret */
 
-/* Call a stub often that lies `offset` bytes into a page of text, mapped from a file as a program's text is. */
 static void
-call_often(const unsigned char *stub, int size, int offset, int flags, void *at)
+call_often(const unsigned char *code)
 {
-	int fd = (int)CHECK_OK(sys(SYS_open, "text", O_RDWR | O_CREAT | O_TRUNC, 0755));
-
-	CHECK_EQ(sys(SYS_ftruncate, fd, 4096L), 0);
-	CHECK_EQ(sys(SYS_pwrite, fd, stub, (long)size, (long)offset), size);
-	long (*call)(void) = (void *)(CHECK_OK(sys(SYS_mmap, at, 4096L, PROT_READ | PROT_EXEC, flags, fd, 0L)) + offset);
-	CHECK_EQ(sys(SYS_close, fd), 0);
 	for (int i = 0; i < 60; i++)
-		CHECK_OK(call());
+		CHECK_OK(((long (*)(void))code)());
+}
+
+/* A stub, `offset` bytes into a file that is mapped as a program's text is. */
+static void
+call_in_file(const unsigned char *stub, int size, int offset, int flags, void *at)
+{
+	static unsigned char page[4096];
+	unsigned char *text;
+	int fd;
+
+	memcpy(page + offset, stub, size);
+	guest_put("text", page, sizeof(page));
+	fd = (int)CHECK_OK(sys(SYS_open, "text", O_RDONLY));
+	text = (void *)CHECK_OK(sys(SYS_mmap, at, sizeof(page), PROT_READ | PROT_EXEC, flags, fd, 0));
+	call_often(text + offset);
 }
 
 TEST(site_usual)
 {
-	call_often(usual, sizeof(usual), 64, MAP_PRIVATE, NULL);
+	call_in_file(usual, sizeof(usual), 64, MAP_PRIVATE, NULL);
 }
 
 TEST(site_unusual)
 {
-	call_often(unusual, sizeof(unusual), 64, MAP_PRIVATE, NULL);
+	call_in_file(unusual, sizeof(unusual), 64, MAP_PRIVATE, NULL);
 }
 
 TEST(site_shared)
 {
-	call_often(usual, sizeof(usual), 64, MAP_SHARED, NULL);
+	call_in_file(usual, sizeof(usual), 64, MAP_SHARED, NULL);
 }
 
 TEST(site_across_lines)
 {
-	call_often(usual, sizeof(usual), 64 - 3, MAP_PRIVATE, NULL);
+	call_in_file(usual, sizeof(usual), 64 - 3, MAP_PRIVATE, NULL);
+}
+
+TEST(site_own_code)
+{
+	unsigned char *text = (void *)CHECK_OK(sys(SYS_mmap, NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC,
+	    MAP_ANON | MAP_PRIVATE, -1, 0));
+
+	memcpy(text + 64, usual, sizeof(usual));
+	call_often(text + 64);
 }
 
 /* Everything that a jump reaches is mapped. */
@@ -230,7 +251,7 @@ TEST(site_no_room)
 	unsigned char *base = (void *)0x100000000000, *middle = base + 0x80000000;
 
 	CHECK_EQ(sys(SYS_mmap, base, 0x100000000, PROT_NONE, MAP_ANON | MAP_PRIVATE | MAP_FIXED, -1, 0), base);
-	call_often(usual, sizeof(usual), 64, MAP_PRIVATE | MAP_FIXED, middle);
+	call_in_file(usual, sizeof(usual), 64, MAP_PRIVATE | MAP_FIXED, middle);
 }
 
 /* How many mappings and descriptors Linux shows of the counters: none without --stats. */
