@@ -20,6 +20,8 @@ RUN /opt/lsf/bin/pip install -q "/src[roots]" && LSF_ROOTS=/roots /opt/lsf/bin/l
         && cp "$(/opt/lsf/bin/python -c 'from lsf import launch; print(launch.shim_path())')" /freebsd/lsf
 
 FROM scratch
+ARG RELEASE=14.3-RELEASE
 COPY --from=root /freebsd /
+ENV LSF_OSRELEASE=$RELEASE
 ENTRYPOINT ["/lsf", "--"]
 CMD ["/bin/sh"]

@@ -99,9 +99,10 @@ def extensions() -> list[Extension]:
     ]
     for name in ("_structs", "_trace", "_namespace"):
         if (PACKAGE / f"{name}.pyx").exists():
-            result.append(Extension(f"lsf.{name}", [f"lsf/{name}.pyx"], **common))
+            result.append(Extension(f"lsf.{name}", [f"lsf/{name}.pyx"], depends=["lsf/_observe.pxi"], **common))
     return result
 
 
 setup(ext_modules=extensions(), cmdclass={"build_ext": build_ext},
-      scripts=["scripts/lsf", "scripts/go_freebsd_amd64_exec"])
+      scripts=["scripts/lsf", "scripts/go_freebsd_amd64_exec"],
+      data_files=[("share/man/man1", ["docs/lsf.1"])])

@@ -1,27 +1,22 @@
 """Start-up: `lsf PROGRAM` beside a bare python3, and the shim alone beside native exec."""
-import statistics
-import subprocess
 import sys
-import time
 
 import pytest
+from conftest import printed_nanoseconds
+
+pytestmark = pytest.mark.start
+
+#: How often each is started in a round; the median counts.
+STARTS = {"lsf": 9, "shim": 150}
 
 
-def seconds(command):
-    start = time.perf_counter()
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-    return time.perf_counter() - start
-
-
-@pytest.mark.parametrize("way", ["lsf", "shim"])
-def test_start(benchmark, loops, shim, way):
-    guest = [str(loops["guest"]), "getppid", "1"]
+@pytest.mark.parametrize("way", STARTS)
+def test_start(side_by_side, loops, shim, way):
+    guest = [loops("calls", "guest"), "exit"]
     if way == "lsf":
-        command, bare = [sys.executable, "-m", "lsf.cli", *guest], [sys.executable, "-c", "pass"]
+        command, bare, twin = [sys.executable, "-m", "lsf.cli", *guest], [sys.executable, "-c", "pass"], "python3 -c pass"
     else:
-        command, bare = [shim, *guest], [str(loops["native"]), "getppid", "1"]
-    base = []
-    benchmark.pedantic(seconds, args=(command,), setup=lambda: base.append(seconds(bare)), rounds=15, iterations=1)
-    here, there = statistics.median(benchmark.stats.stats.data), statistics.median(base)
-    benchmark.extra_info.update(way=way, ms=round(here * 1e3, 2), bare_ms=round(there * 1e3, 2),
-                                over_ms=round((here - there) * 1e3, 2))
+        command, bare, twin = [shim, *guest], [loops("calls", "native"), "exit"], "the same program"
+    starter = [loops("processes", "native"), "fork_exec_wait", "1", str(STARTS[way])]
+    side_by_side(lambda: printed_nanoseconds([*starter, *command]), lambda: printed_nanoseconds([*starter, *bare]), 1,
+                 per="start", native_is=twin, way=way)  # fmt: skip

@@ -1,17 +1,17 @@
 """LSF, the Linux Subsystem for FreeBSD.
 
-`lsf.run` and `lsf.Popen` start FreeBSD programs in the manner of `subprocess` (docs/python.md). They are loaded when they are
-first used: every start of the `lsf` command imports this module.
+`lsf.run` and `lsf.Popen` start FreeBSD programs in the manner of `subprocess`, `lsf.trace` shows what one does (docs/python.md).
+They are loaded when they are first used: every start of the `lsf` command imports this module.
 """
 
-_PUBLIC = ("Popen", "command", "run")
+_PUBLIC = {"Popen": "process", "command": "process", "run": "process", "trace": "tracing", "TraceError": "tracing"}
 
 
 def __getattr__(name):
     if name in _PUBLIC:
-        from lsf import process
+        import importlib
 
-        return getattr(process, name)
+        return getattr(importlib.import_module(f"lsf.{_PUBLIC[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

@@ -25,16 +25,33 @@ cdef extern from "shim/runtime.h" nogil:
     ctypedef struct lock_t "struct lock":
         uint32_t word
 
+    ctypedef struct stats_row_t "struct stats_row":
+        uint64_t calls, errors, nanoseconds
+
+    ctypedef struct stats_site_t "struct stats_site":
+        uint64_t key, traps, offset
+        uint32_t reason
+        char name[96]
+
+    ctypedef struct stats_t "struct stats":
+        uint64_t version, started
+        uint32_t owner, alive, processes, images, engine, no_patch, patched, sites_lost
+        uint32_t refused[8]
+        uint64_t jumped, trapped, restarts
+        uint32_t live[1024]
+        stats_row_t rows[1024]
+        stats_site_t sites[1024]
+
     ctypedef struct process_t "struct process":
         int32_t pid
         uint32_t engine, debug, no_patch, osreldate
         int32_t image_fd, truss_fd
         uint32_t filter_installed
-        uint64_t vdso, vdso_end
+        uint64_t vdso, vdso_end, vdso_data
         int (*vdso_clock_gettime)(int, void *) noexcept nogil
         uint64_t break_start, break_end, stack_top, ps_strings
         uint64_t minsigstksz
-        uint32_t ncpu, traced, truss_pids, nosigpipe
+        uint32_t ncpu, traced, tracer, truss_pids, nosigpipe
         lock_t lock_signal, lock_memory, lock_event, lock_thread, lock_truss
         handler_t handlers[129]
         char execpath[4096]
@@ -42,7 +59,13 @@ cdef extern from "shim/runtime.h" nogil:
         uint32_t files_shared
         uint64_t vfork_spare
         void *events
+        void *mqueue_notes
+        void *aio
+        void *shared_ids
+        lock_t lock_ids
         void *threads
+        void *lookup
+        uint32_t fakeroot
         uint32_t umtx_shared_waiters
         int64_t umtx_min_timeout
         uint32_t directory_changes
@@ -56,7 +79,12 @@ cdef extern from "shim/runtime.h" nogil:
         uint64_t magic, limits, auxv, args, args_size
         uint64_t kept_bits[2]
         uint32_t kept_count
-        kept_t kept[128]
+        stats_t *stats
+        int32_t stats_fd
+        uint32_t stats_counted, stats_image
+        kept_t kept[1]
+        uint32_t timer_words[32]
+        int32_t timer_ids[32]
 
     ctypedef struct area_t "struct area":
         area_t *self
@@ -80,36 +108,44 @@ cdef extern from "shim/runtime.h" nogil:
         uint32_t altstack_flags
         uint64_t info[16]
         uint64_t scratch, scratch_size
-        uint64_t thread_start, thread_arg, thread_stack, thread_child_tid
+        uint64_t thread_child_tid, thread_context
         char name[24]
         uint32_t wakeup, exiting
         uint64_t robust[3]
         int64_t directory_next
         int32_t directory_fd
         uint32_t directory_changes
+        uint32_t ids_generation, ids_asked, ready
+        void (*service)(area_t *) noexcept nogil
+        uint64_t exterr
         void *truss_call
         void *truss_pieces
         void *truss_starts
+        uint32_t trapped_again
 
     ctypedef struct slot_t "struct slot":
         uint32_t state, mapped
 
     ctypedef struct patches_t "struct patches":
         lock_t lock
-        uint32_t pools, shared, shared_overflow, patched, refused
+        uint32_t pools, left, patched, refused
         uint64_t pool_start[16]
         uint64_t pool_used[16]
-        uint64_t shared_start[32]
-        uint64_t shared_end[32]
+        uint64_t left_start[32]
+        uint64_t left_end[32]
+        uint32_t kept_full
+        uint64_t heap_next
 
-    const int PATCH_SITES, PATCH_POOLS, PATCH_SHARED
+    const uint64_t STATS_BASE, STATS_SIZE
+    const int STATS_PROCESSES, STATS_ROWS, STATS_SITES, STATS_REASONS
+    const int PATCH_SITES, PATCH_POOLS, PATCH_LEFT
 
     enum:
         ENGINE_AUTO, ENGINE_SUD, ENGINE_TRAP, ENGINE_PTRACE
 
-    const uint64_t WINDOW_BASE, WINDOW_SIZE, SIGCODE_BASE, SHIM_END, AREAS_BASE, AREA_STRIDE, AREA_STRUCT
+    const uint64_t WINDOW_BASE, WINDOW_SIZE, SIGCODE_BASE, SIGCODE_SIZE, HEAP_BASE, HEAP_START, SHIM_END, AREAS_BASE, AREA_STRIDE, AREA_STRUCT
     const uint64_t AREA_SIGSTACK, AREA_SIGSTACK_SIZE, AREA_STACK
-    const int AREA_COUNT, FRAME_SIZE, FREEBSD_ERRNO, RETURN_IN_AREA
+    const int AREA_COUNT, FRAME_SIZE, FREEBSD_ERRNO, RETURN_IN_AREA, TRACE_CALL
     slot_t *slot_at(int index)
     process_t *SHIM
     patches_t *PATCHES
@@ -166,6 +202,7 @@ cdef extern from "shim/runtime.h" nogil:
     char blocking_cancel[1]
     char signal_restorer[1]
     char sigcode[1]
+    char sigcode_traced[1]
     char sigcode_end[1]
     void resume_from(void *linux_frame)
     void enter_guest(uint64_t start, uint64_t stack)
@@ -182,6 +219,7 @@ cdef extern from "shim/runtime.h" nogil:
     uint32_t atomic_or32(uint32_t *at, uint32_t bits)
     uint32_t atomic_and32(uint32_t *at, uint32_t bits)
     uint32_t atomic_add32(uint32_t *at, uint32_t value)
+    uint64_t atomic_add64(uint64_t *at, uint64_t value)
     uint64_t atomic_or64(uint64_t *at, uint64_t bits)
     void lock_acquire(lock_t *lock)
     void lock_release(lock_t *lock)
@@ -198,6 +236,7 @@ cdef extern from "dispatch.h" nogil:
     const uint32_t lsf_lane[1]
     const lsf_handler_t lsf_handler[1]
     const uint16_t lsf_refuse_errno[1]
+    const uint8_t lsf_nosys[1]
     const int32_t lsf_pass_nr[1]
     const uint8_t lsf_restart[1]
     const uint8_t lsf_errno_map[1]

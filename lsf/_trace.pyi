@@ -1,7 +1,14 @@
 from collections.abc import Iterator
 
-def start(*, pin: bool = True) -> None: ...
-def install_filter() -> bool: ...
+#: Numbers of the observer's protocol (_observe.pxi), by name.
+EVENT_KINDS: dict[str, int]
+EVENT_FLAGS: dict[str, int]
+REQUESTS: dict[str, int]
+#: Bytes.
+MESSAGE_SIZES: dict[str, int]
+
+def start(*, pin: bool = True, control: int = -1, life: int = -1) -> None: ...
+def install_filter(*, observed: bool = False) -> bool: ...
 
 class TraceeTable:
     def add(self, pid: int) -> None: ...

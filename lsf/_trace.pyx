@@ -28,18 +28,16 @@ Pinning
     A stop is two switches between guest and supervisor: cheap on one CPU, many times dearer across two. `rebalance`
     decides who shares the supervisor's CPU; `answer` keeps that out of the guests' sight.
 
-Observers (the place for `lsf.trace`)
-    `handle` is where a stop is known and not yet answered, and `answer` has a call's number and arguments in registers.
-    A call's result costs one stop more, without single steps: a hardware breakpoint (PTRACE_POKEUSER of u_debugreg) on
-    the address to return to hits in this thread alone and changes no text; the stack pointer tells the return from a
-    signal handler that passes there earlier. None of this is built yet.
+Observers
+    While lsf.trace observes, `observe` (_observe.pxi) takes the place of `handle`: it shows stops to the observer and
+    does what that says, and it has a filter that also stops what the shim tells.
 """
 
-from libc.errno cimport EACCES, ECHILD, EINTR, EINVAL, EIO, ENOMEM, errno
-from libc.stdint cimport uint16_t, uint32_t, uint64_t
+from libc.errno cimport EACCES, ECHILD, EFAULT, EINTR, EINVAL, EIO, ENOENT, ENOMEM, ENOSPC, EPROTO, ESRCH, errno
+from libc.stdint cimport int64_t, uint16_t, uint32_t, uint64_t, uint8_t
 from libc.stdio cimport snprintf
-from libc.stdlib cimport calloc, free
-from libc.string cimport memset
+from libc.stdlib cimport calloc, free, realloc, strtoul
+from libc.string cimport memcmp, memcpy, memmove, memset, strlen, strstr
 from posix.fcntl cimport O_CLOEXEC, O_DIRECTORY, O_RDONLY, O_RDWR, open
 from posix.types cimport pid_t
 from posix.unistd cimport _exit, chdir, close, fork, getpid, read, setsid, write
@@ -278,10 +276,12 @@ cdef void on_alarm(int signo) noexcept nogil:
 
 
 cdef void set_timer(supervisor_t *self, long interval_us) noexcept nogil:
-    """One SIGALRM after this time; 0 stops the timer. The signal's use is to end a waitpid."""
+    """A SIGALRM each time this time has passed; 0 stops the timer. The signal's use is to end a waitpid: one that comes
+    just before it does not, but the next one will."""
     cdef itimerval timer
     memset(&timer, 0, sizeof(timer))
     timer.it_value.tv_usec = interval_us
+    timer.it_interval.tv_usec = interval_us
     setitimer(ITIMER_REAL, &timer, NULL)
     self.ticking = interval_us != 0
 
@@ -421,11 +421,17 @@ cdef uint64_t find_vdso(supervisor_t *self, pid_t pid) noexcept nogil:
 
 cdef tracee_t *adopt(supervisor_t *self, pid_t pid) noexcept nogil:
     """Take a new tracee, which is stopped, into the table: a forked child or a thread."""
+    cdef tracee_t *tracee = add_tracee(self, pid)
+    if tracee != NULL:
+        examine(self, tracee)
+    return tracee
+
+
+cdef void examine(supervisor_t *self, tracee_t *tracee) noexcept nogil:
+    """Learn what a tracee is, at its first stop."""
     cdef cpu_set_t cpus
     cdef long word
-    cdef tracee_t *tracee = add_tracee(self, pid)
-    if tracee == NULL:
-        return NULL
+    cdef pid_t pid = tracee.pid
     # The raw call, for it keeps the word and the error apart.
     if syscall(SYS_ptrace, PTRACE_PEEKDATA, pid, WINDOW_START, &word) == 0:
         tracee.flags |= TRACEE_GUEST
@@ -438,7 +444,6 @@ cdef tracee_t *adopt(supervisor_t *self, pid_t pid) noexcept nogil:
         self.pinned += 1
         if (tracee.flags & (TRACEE_GUEST | TRACEE_THREADED)) != TRACEE_GUEST:
             unpin(self, tracee)
-    return tracee
 
 
 cdef void after_exec(supervisor_t *self, pid_t pid) noexcept nogil:
@@ -481,13 +486,28 @@ cdef bint second_trap(supervisor_t *self, const tracee_t *tracee, uint64_t rip) 
     return False
 
 
+cdef inline void count_stop(supervisor_t *self, tracee_t *tracee) noexcept nogil:
+    tracee.stops += 1
+    if self.pinning and not self.ticking:
+        set_timer(self, TICK_US)
+
+
+cdef inline void redirect(user_regs_struct *regs, uint64_t place) noexcept nogil:
+    """Instead of Linux's call, enter the shim at this place of the window, as if the call had just trapped.
+
+    rip is behind the instruction already, and rax holds -ENOSYS. With orig_rax -1 there is no call to restart."""
+    regs.rax = regs.orig_rax
+    regs.orig_rax = <unsigned long long>-1
+    regs.rcx = regs.rip
+    regs.rip = WINDOW_START + place
+    regs.eflags &= ~<unsigned long long>(EFLAGS_DF | EFLAGS_AC)
+
+
 cdef void answer(supervisor_t *self, tracee_t *tracee) noexcept nogil:
     """A syscall stop: lead a guest into the shim, and let anything else pass."""
     cdef user_regs_struct regs
     cdef pid_t pid = tracee.pid
-    tracee.stops += 1
-    if self.pinning and not self.ticking:
-        set_timer(self, TICK_US)
+    count_stop(self, tracee)
     if not tracee.flags & TRACEE_GUEST and not self.pinning:
         return
     if ptrace(PTRACE_GETREGS, pid, NULL, &regs) < 0:
@@ -496,13 +516,15 @@ cdef void answer(supervisor_t *self, tracee_t *tracee) noexcept nogil:
         keep_cpus_hidden(self, tracee, regs.orig_rax)
     if not tracee.flags & TRACEE_GUEST or regs.rip - tracee.vdso < self.vdso_size:
         return
-    # rip is behind the instruction already, and rax holds -ENOSYS. With orig_rax -1 there is no call to restart.
-    regs.rax = regs.orig_rax
-    regs.orig_rax = <unsigned long long>-1
-    regs.rcx = regs.rip
-    regs.rip = WINDOW_START + (PATCH_ENTRY if second_trap(self, tracee, regs.rip) else 0)
-    regs.eflags &= ~<unsigned long long>(EFLAGS_DF | EFLAGS_AC)
+    if regs.rip - WINDOW_START < WINDOW_SIZE:
+        regs.rax = regs.r10   # a call that ends, and whose observer has let go: shim_tells
+        regs.orig_rax = <unsigned long long>-1
+    else:
+        redirect(&regs, PATCH_ENTRY if second_trap(self, tracee, regs.rip) else 0)
     ptrace(PTRACE_SETREGS, pid, NULL, &regs)
+
+
+include "_observe.pxi"
 
 
 cdef void handle(supervisor_t *self, pid_t pid, int status) noexcept nogil:
@@ -520,6 +542,9 @@ cdef void handle(supervisor_t *self, pid_t pid, int status) noexcept nogil:
             # Without memory for it, it cannot be led; unled, its FreeBSD calls would be Linux's.
             syscall(SYS_kill, pid, SIGKILL)
             return
+    if tracee != NULL and tracee.flags & TRACEE_ANNOUNCED:
+        tracee.flags &= ~<uint32_t>TRACEE_ANNOUNCED       # from the time when somebody observed
+        examine(self, tracee)
 
     signo = 0
     if event == PTRACE_EVENT_SECCOMP:
@@ -545,9 +570,13 @@ cdef int supervise(supervisor_t *self) noexcept nogil:
     cdef pid_t pid
     cdef int status, error
     while True:
-        pid = waitpid(-1, &status, __WALL)
+        if not next_queued(self, &pid, &status):
+            pid = waitpid(-1, &status, __WALL)
         if pid > 0:
-            handle(self, pid, status)
+            if self.observer.control >= 0:
+                observe(self, pid, status)
+            else:
+                handle(self, pid, status)
         else:
             error = errno
             if error != EINTR:
@@ -559,20 +588,28 @@ cdef int supervise(supervisor_t *self) noexcept nogil:
 
 # ------------------------------------------------------------------ the start
 
-cdef void close_all() noexcept nogil:
-    """A supervisor that outlives its first guest may hold no pipe, terminal or file of anybody's."""
+cdef void close_all(int but, int and_) noexcept nogil:
+    """A supervisor that outlives its first guest may hold no pipe, terminal or file of anybody's, but the two sockets of
+    an observer (-1: there is none)."""
     cdef rlimit_t limit
-    cdef int fd
-    if syscall(SYS_close_range, 0, ~<unsigned int>0, 0) == 0:
+    cdef int fd, low = but if but < and_ else and_, high = and_ if but < and_ else but
+    if low < 0 and syscall(SYS_close_range, 0, ~<unsigned int>0, 0) == 0:
+        return
+    if low >= 0 and syscall(SYS_close_range, high + 1, ~<unsigned int>0, 0) == 0:
+        if low > 0:
+            syscall(SYS_close_range, 0, low - 1, 0)
+        if high > low + 1:
+            syscall(SYS_close_range, low + 1, high - 1, 0)
         return
     # Linux before 5.9
     if getrlimit(RLIMIT_NOFILE, &limit) < 0 or limit.rlim_cur > 65536:
         limit.rlim_cur = 65536
     for fd in range(<int>limit.rlim_cur):
-        close(fd)
+        if fd != low and fd != high:
+            close(fd)
 
 
-cdef void settle() noexcept nogil:
+cdef void settle(supervisor_t *self) noexcept nogil:
     """Take nothing of the first guest's surroundings along but its CPU mask."""
     cdef sigaction_t action
     cdef sigset_t none
@@ -589,32 +626,43 @@ cdef void settle() noexcept nogil:
     sigemptyset(&none)
     sigprocmask(SIG_SETMASK, &none, NULL)
     prctl(PR_SET_NAME, <const char *>b"lsf-supervisor")
-    close_all()
+    close_all(self.observer.control, self.observer.life)
     open(b"/dev/null", O_RDWR)
     open(b"/dev/null", O_RDWR)
     open(b"/dev/null", O_RDWR)
     chdir(b"/")
 
 
-cdef void supervisor_main(pid_t first, int report, bint pinning) noexcept nogil:
+cdef void supervisor_main(pid_t first, int report, bint pinning, int control, int life) noexcept nogil:
     """The supervisor's life. Writes to `report` one int, 0 or an errno, when the first guest is seized or is not."""
     cdef supervisor_t self
     cdef tracee_t *tracee
     cdef int error = 0
+    cdef size_t options = (PTRACE_O_TRACESECCOMP | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK | PTRACE_O_TRACECLONE
+                           | PTRACE_O_TRACEEXEC | PTRACE_O_EXITKILL)
     memset(&self, 0, sizeof(self))
+    self.observer.control = control
+    self.observer.life = life
     if not grow(&self):
         error = ENOMEM
-    elif ptrace(PTRACE_SEIZE, first, NULL, <void *><size_t>(
-            PTRACE_O_TRACESECCOMP | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK | PTRACE_O_TRACECLONE
-            | PTRACE_O_TRACEEXEC | PTRACE_O_EXITKILL)) < 0:
+    elif control >= 0:
+        error = start_observing(&self)
+        options |= PTRACE_O_TRACEEXIT | PTRACE_O_TRACEVFORKDONE
+    if error == 0 and ptrace(PTRACE_SEIZE, first, NULL, <void *>options) < 0:
         error = errno
     write(report, &error, sizeof(error))
     if error:
         _exit(1)
-    settle()
+    settle(&self)
+    if control >= 0:
+        watch_observer(&self)
     self.proc = open(b"/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC)
     self.vdso_size = own_vdso_size()
     tracee = add_tracee(&self, first)
+    tracee.process = first
+    tracee.space = first
+    if control >= 0:
+        tracee.flags |= TRACEE_OBSERVED
     self.pinning = (pinning and sched_getaffinity(0, sizeof(cpu_set_t), &self.own_cpus) == 0
                     and CPU_COUNT(&self.own_cpus) > 1)
     if self.pinning:
@@ -622,10 +670,11 @@ cdef void supervisor_main(pid_t first, int report, bint pinning) noexcept nogil:
     _exit(supervise(&self))
 
 
-def start(*, bint pin=True):
+def start(*, bint pin=True, int control=-1, int life=-1):
     """Put this process, which must have one thread, under a supervisor of its own.
 
     pin: let guests that live on syscalls share the supervisor's CPU.
+    control, life: the sockets of an observer, to which the supervisor shows what its guests do (_observe.pxi).
 
     Raises OSError: EPERM where ptrace is not allowed or something else traces this process already.
     """
@@ -645,7 +694,7 @@ def start(*, bint pin=True):
         setsid()
         supervisor = fork()
         if supervisor == 0:
-            supervisor_main(me, report[1], pin)
+            supervisor_main(me, report[1], pin, control, life)
         if supervisor < 0:
             error = errno
             write(report[1], &error, sizeof(error))
@@ -653,7 +702,8 @@ def start(*, bint pin=True):
     error = errno if middle < 0 else 0
     close(report[1])
     if middle > 0:
-        waitpid(middle, &status, 0)
+        while waitpid(middle, &status, 0) < 0 and errno == EINTR:
+            pass              # left alone, it would be a child that the guest finds
         while True:
             length = read(report[0], &error, sizeof(error))
             if length >= 0 or errno != EINTR:
@@ -666,14 +716,16 @@ def start(*, bint pin=True):
         raise OSError(error, os.strerror(error))
 
 
-def install_filter():
+def install_filter(*, bint observed=False):
     """From now on every syscall of this process and its children outside the shim's window stops at the supervisor.
 
+    observed: and those by which the shim tells an observer something (shim/trace.pxi).
     Returns whether no_new_privs had to be set. Raises OSError.
     """
     cdef bint restricted = False
     cdef unsigned long flags = SECCOMP_FILTER_FLAG_SPEC_ALLOW
-    while syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &window_program) < 0:
+    cdef sock_fprog *program = &observed_program if observed else &window_program
+    while syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, program) < 0:
         if errno == EINVAL and flags:
             flags = 0             # Linux before 4.17
         elif errno == EACCES and not restricted:

@@ -111,6 +111,6 @@ def add_parser(commands) -> None:
         " `line` prints what /etc/binfmt.d/lsf.conf needs to hold to make that last over a boot."
         " `status` exits with 0 where it is installed, 1 where not.",
     )  # fmt: skip
-    parser.add_argument("action", choices=("install", "remove", "status", "line"))
+    parser.add_argument("action", choices=("install", "remove", "status", "line"), help="what to do")
     parser.add_argument("--json", action="store_true", help="status for programs")
     parser.set_defaults(command=run)

@@ -15,9 +15,12 @@ from lsf import launch
 OPTIONS = {
     "--root": ("root", "LSF_ROOT", "needs"),
     "--isolated": ("isolated", "LSF_ISOLATED", "no"),
+    "--fakeroot": ("fakeroot", "LSF_FAKEROOT", "no"),
+    "--view": ("view", "LSF_VIEW", "needs"),
     "--bind": ("binds", "LSF_BIND", "needs"),
     "--engine": ("engine", "LSF_ENGINE", "needs"),
     "--truss": ("truss", "LSF_TRUSS", "may have"),
+    "--stats": ("stats", "LSF_STATS", "may have"),
     "--osrelease": ("osrelease", "LSF_OSRELEASE", "needs"),
     "--argv0": ("argv0", "LSF_ARGV0", "needs"),
     "--chdir": ("chdir", "LSF_CHDIR", "needs"),
@@ -88,9 +91,11 @@ def options_from_environment(host, options: launch.Options, env: dict[str, str])
                 env.pop(name, None)
         elif variable == "LSF_TRUSS":
             options.truss = None if value in _OFF else "" if value == "1" else value
+        elif variable == "LSF_STATS":
+            options.stats = None if value in _OFF else "" if value == "1" else value
         elif variable == "LSF_BIND":
             options.binds += value.split(",")
-        elif variable in ("LSF_DEBUG", "LSF_PATCH", "LSF_ISOLATED"):
+        elif variable in ("LSF_DEBUG", "LSF_PATCH", "LSF_ISOLATED", "LSF_FAKEROOT"):
             setattr(options, attribute, value not in _OFF)
         else:
             setattr(options, attribute, value)
@@ -161,10 +166,11 @@ def run(arguments: list[str]) -> int:
         if program is None:
             from lsf import usage
 
-            print(usage.HELP if rest == ["--help"] else usage.version(), end="")
-            return 0
+            return usage.show(usage.HELP if rest == ["--help"] else usage.version())
         if options.engine not in launch.ENGINES:
             raise UsageError(f"--engine {options.engine}: not one of {', '.join(launch.ENGINES)}")
+        if options.view not in launch.VIEWS:
+            raise UsageError(f"--view {options.view}: not one of {', '.join(launch.VIEWS)}")
         _restore_signals()
         launch.launch(options, program, rest, env)
         raise AssertionError("not reached")

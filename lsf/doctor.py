@@ -421,7 +421,7 @@ def check_user_namespace() -> Check:
     if result == 0:
         return Check("user namespaces", True, "one can be entered")
     return Check("user namespaces", False, f"refused: {_say(result)}",
-                 "without being root, no root with a /dev of its own: names are looked up in the root first, then on the host",
+                 "roots are seen by look-up (--view lookup) unless you are root, and --fakeroot is refused",
                  _userns_remedy())  # fmt: skip
 
 
@@ -433,12 +433,12 @@ def check_mount_namespace() -> Check:
         how = "as root" if direct == 0 else "in a user namespace"
         return Check("mount namespaces", True, f"one can be made, mounted in, and entered by chroot, {how}")
     return Check("mount namespaces", False, f"refused: {_say(result)}",
-                 "a root is entered by chroot alone where that is allowed (then without the host's /dev and home),"
-                 " else names are looked up in the root first, then on the host", _userns_remedy())  # fmt: skip
+                 "paths are looked up in the root first, then on the host (--view lookup); an isolated root is entered by"
+                 " chroot where that is allowed, without /dev and /proc", _userns_remedy())  # fmt: skip
 
 
 def check_chroot() -> Check:
-    """chroot: what is left of a root where there are no namespaces."""
+    """chroot: an isolated root where there are no namespaces."""
 
     def attempt(_: ctypes.CDLL) -> int:
         os.chroot("/")
@@ -448,7 +448,7 @@ def check_chroot() -> Check:
     if result == 0:
         return Check("chroot", True, "allowed")
     ok = None if _child(lambda libc: _try_mounts(libc, namespace=True)) == 0 else False
-    return Check("chroot", ok, f"refused: {_say(result)}", "" if ok is None else "no root can be entered without namespaces",
+    return Check("chroot", ok, f"refused: {_say(result)}", "" if ok is None else "an isolated root is seen by look-up too",
                  "" if ok is None else "root, or CAP_SYS_CHROOT")  # fmt: skip
 
 

@@ -128,22 +128,25 @@ def _signature(etc: str) -> int:
     return hash(tuple(parts)) & 0xFFFFFFFFFFFFFFFF  # of integers it is the same in every process
 
 
-def _place() -> str | None:
+def place(kind: str) -> str | None:
+    """Where what is made for views is kept, by kind; None where no variable says where."""
     cache = os.environ.get("XDG_CACHE_HOME", "")
     if not cache.startswith("/"):
         home = os.environ.get("HOME", "")
         if not home.startswith("/"):
             return None
         cache = home + "/.cache"
-    return cache + "/lsf/etc"
+    return f"{cache}/lsf/{kind}"
 
 
 def cached(etc: str) -> str | None:
     """The folder with the layer over a root's `etc`, made now if need be. None where no cache can be kept."""
-    place = _place()
-    if place is None:
-        return None
-    folder = f"{place}/{_signature(etc):016x}"
+    kept = place("etc")
+    return None if kept is None else keep(f"{kept}/{_signature(etc):016x}", lambda folder: write(contents(etc), folder))
+
+
+def keep(folder: str, make) -> str | None:
+    """A folder that `make(folder)` fills where it is not there yet: its name, None where it cannot be kept."""
     try:
         status = os.stat(folder)
         return folder if status.st_uid == os.geteuid() else None
@@ -153,7 +156,7 @@ def cached(etc: str) -> str | None:
     try:
         os.makedirs(scratch, 0o755)
         os.chmod(scratch, 0o755)
-        write(contents(etc), scratch)
+        make(scratch)
         os.rename(scratch, folder)
     except OSError:
         remove(scratch)
@@ -165,7 +168,8 @@ def remove(folder: str) -> None:
     """Remove a layer that is not complete."""
     try:
         for name in os.listdir(folder):
-            os.unlink(os.path.join(folder, name))
+            path = os.path.join(folder, name)
+            (os.rmdir if os.path.isdir(path) and not os.path.islink(path) else os.unlink)(path)
         os.rmdir(folder)
     except OSError:
         pass

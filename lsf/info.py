@@ -161,6 +161,9 @@ def inspect(program: str, root: str = "", *, isolated: bool = False, library_pat
     """
     view = View(root, isolated)
     info = Info(_locate(program, view), root=view.root, release=roots.release_of(view.root) if view.root else "")
+    if not program:
+        info.path, info.problem = "", "its name is empty"
+        return info
     info.file = view.find(info.path)
     if not info.file:
         where = f" in {_root_name(view, info.release)}" if view.root else ""

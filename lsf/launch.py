@@ -8,11 +8,15 @@ import os
 import stat
 
 ENGINES = {"auto": 0, "sud": 1, "trap": 2, "ptrace": 3}
+VIEWS = ("auto", "namespace", "chroot", "lookup")
 DEFAULT_PATH = "/sbin:/bin:/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin"
 
 STATUS_FAILED = 125
 STATUS_NOT_RUNNABLE = 126
 STATUS_NOT_FOUND = 127
+
+#: The sockets of lsf.trace (lsf/tracing.py), which it hands to this process; they make the engine ptrace.
+observer: tuple[int, int] | None = None
 
 
 class LaunchError(Exception):
@@ -29,9 +33,12 @@ class Options:
     def __init__(self) -> None:
         self.root: str | None = None  # a folder, or a root's name
         self.isolated = False
+        self.fakeroot = False
+        self.view = "auto"  # one of VIEWS: by what means a root is shown
         self.binds: list[str] = []
         self.engine = "auto"
         self.truss: str | None = None  # a file's name; "" is standard error
+        self.stats: str | None = None  # [text|json][:file], see lsf/stats.py
         self.osrelease: str | None = None
         self.argv0: str | None = None
         self.chdir: str | None = None
@@ -48,11 +55,13 @@ def osreldate(release: str) -> int:
     """FreeBSD's number for a release: 1305000 for "13.5-RELEASE", "13.5" or "1305000"."""
     number, _, _ = release.partition("-")
     major, dot, minor = number.partition(".")
-    if major.isdecimal() and not dot and 100000 <= int(major) <= 9999999:
+    if not release.isascii():
+        pass  # digits of other scripts are digits to Python
+    elif major.isdecimal() and not dot and 100000 <= int(major) <= 9999999:
         return int(major)
-    if major.isdecimal() and minor.isdecimal() and 0 < int(major) < 100 and int(minor) < 100:
+    elif major.isdecimal() and minor.isdecimal() and 0 < int(major) < 100 and int(minor) < 100:
         return int(major) * 100000 + int(minor) * 1000
-    raise LaunchError(f"{release}: not a FreeBSD release (14.1-RELEASE, 14.1 or 1401000)")
+    raise LaunchError(f"--osrelease {release}: not a FreeBSD release (14.1-RELEASE, 14.1 or 1401000)")
 
 
 def find_program(program: str, path: str | None) -> str:
@@ -61,7 +70,10 @@ def find_program(program: str, path: str | None) -> str:
     A name with a slash is taken as it is: what is wrong with it is found when it is executed.
     """
     if "/" in program:
-        return program if program.startswith("/") else os.path.join(os.getcwd(), program)
+        try:
+            return program if program.startswith("/") else os.path.join(os.getcwd(), program)
+        except OSError:
+            return program  # the current directory was removed: nothing is in it
     refused = None
     for folder in (DEFAULT_PATH if path is None else path).split(":") if program else ():
         candidate = os.path.join(folder, program)
@@ -91,7 +103,8 @@ def find_root(name: str) -> str:
     try:
         return roots.resolve(name)
     except roots.RootError as error:
-        raise LaunchError(f"--root {error}") from None
+        text = str(error)
+        raise LaunchError(f"--root {text}" if text.startswith(name) else f"--root {name}: {text}") from None
 
 
 def root_osreldate(root: str) -> int | None:
@@ -104,18 +117,26 @@ def root_osreldate(root: str) -> int | None:
         return None
 
 
-def enter_view(options: Options) -> None:
-    """See the files that the options say: the host's own where they say nothing."""
+def enter_view(options: Options) -> list[tuple[str, str]] | None:
+    """See the files that the options say: the host's own where they say nothing.
+
+    Returns None where this process sees them now, or the rules of a view by look-up (lsf/lookup.py).
+    """
+    if options.fakeroot:
+        from lsf import view
+
+        view.become_root()
     if options.root:
         from lsf import view
 
-        view.enter(options.root, options.isolated, tuple(options.binds), options.debug)
-    elif options.isolated:
+        return view.enter(options.root, options.isolated, tuple(options.binds), options.debug, options.view)
+    if options.isolated:
         raise LaunchError("--isolated needs --root")
-    elif options.binds:
+    if options.binds:
         from lsf import view
 
-        view.bind_on_host([view.Bind(text) for text in options.binds])
+        return view.bind_on_host([view.Bind(text) for text in options.binds], options.debug, options.view)
+    return None
 
 
 def _open_truss(name: str) -> int:
@@ -133,14 +154,19 @@ def _supervise(pin: bool) -> object:
         from lsf import _trace
     except ImportError as error:
         raise LaunchError(f"the ptrace engine is not built: {error}") from None
+    control, life = observer or (-1, -1)
     try:
-        _trace.start(pin=pin)
+        _trace.start(pin=pin, control=control, life=life)
     except OSError as error:
         raise LaunchError(f"the ptrace engine cannot trace this process: {error.strerror}") from None
 
+    if observer:
+        os.close(control)
+        os.close(life)
+
     def arm() -> None:
         try:
-            _trace.install_filter()
+            _trace.install_filter(observed=observer is not None)
         except OSError as error:
             raise LaunchError(f"the ptrace engine cannot install its seccomp filter: {error.strerror}") from None
 
@@ -164,6 +190,13 @@ def launch(options: Options, program: str, arguments: list[str], env: dict[str, 
         output = _open_truss(options.truss)
         os.set_inheritable(output, True)
         words.append(f"l={output:x}")
+    if options.stats is not None:
+        from lsf import stats
+
+        # Before the supervisor, which must not have it as a tracee, and before the view.
+        counters = stats.start(options.stats)
+        os.set_inheritable(counters, True)
+        words.append(f"s={counters:x}")
     if options.root:
         options.root = find_root(options.root)
     if options.osrelease:
@@ -172,22 +205,36 @@ def launch(options: Options, program: str, arguments: list[str], env: dict[str, 
         words.append(f"r={number:x}")
     if options.debug:
         words.append("d=1")
-    if not options.patch:
+    if options.fakeroot:
+        words.append("F=1")
+    if observer:
+        words.append("T=1")
+    if observer or not options.patch:
         words.append("x=1")
 
     # The supervisor stays outside the root; the filter comes after it, or every mount would be a stop.
     arm = _supervise(pin=True) if options.engine == "ptrace" else None
-    enter_view(options)
-    if options.chdir is not None:
-        try:
-            os.chdir(options.chdir)
-        except OSError as error:
-            raise LaunchError(f"--chdir {options.chdir}: {error.strerror}") from None
-    path = find_program(program, env.get("PATH"))
+    rules = enter_view(options)
+    front = []
+    if rules is not None:
+        # The shim knows what the paths mean: it finds the directory and the program.
+        path = program
+        words += [f"V={len(rules):x}", "s=1"]
+        front = [text for rule in rules for text in rule]
+        if options.chdir is not None:
+            words.append("c=1")
+            front.append(options.chdir)
+    else:
+        if options.chdir is not None:
+            try:
+                os.chdir(options.chdir)
+            except OSError as error:
+                raise LaunchError(f"--chdir {options.chdir}: {error.strerror}") from None
+        path = find_program(program, env.get("PATH"))
     argv0 = program if options.argv0 is None else options.argv0
     if arm is not None:
         arm()
     try:
-        os.execve(image, ["lsf-handover", ",".join(words), path, argv0, *arguments], env)
+        os.execve(image, ["lsf-handover", ",".join(words), path, *front, argv0, *arguments], env)
     except OSError as error:
         raise LaunchError(f"{program}: {error.strerror}", STATUS_NOT_RUNNABLE) from None

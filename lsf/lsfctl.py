@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import errno
 import json
 import os
 import sys
@@ -11,7 +12,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TextIO
 
-from lsf import binfmt
+from lsf import binfmt, usage
 from lsf._roots import command as root_command
 from lsf.freebsd import table
 
@@ -63,7 +64,7 @@ def _command_syscalls(arguments: argparse.Namespace) -> int:
         by_name, by_number = table.by_name(), table.by_number()
         chosen = []
         for name in arguments.names:
-            row = by_number.get(int(name)) if name.isdecimal() else by_name.get(name)
+            row = by_number.get(int(name)) if name.isdecimal() and len(name) < 6 else by_name.get(name)
             if row is None:
                 print(f"lsfctl: {name}: no such syscall", file=sys.stderr)
                 return 1
@@ -93,15 +94,36 @@ def _command_info(arguments: argparse.Namespace) -> int:
     return info.run(arguments)
 
 
+def _command_completion(arguments: argparse.Namespace) -> int:
+    from lsf import completion
+
+    sys.stdout.write(completion.SHELLS[arguments.shell](completion.commands(_parser())))
+    return 0
+
+
+class _Version(argparse.Action):
+    """Prints the version, which is looked up only then."""
+
+    def __call__(self, parser, *_):
+        print(usage.version(), end="")
+        parser.exit()
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="lsfctl", description="Tells about LSF, the Linux Subsystem for FreeBSD.")
+    parser = argparse.ArgumentParser(
+        prog="lsfctl", description="Tells about LSF, the Linux Subsystem for FreeBSD, and manages it.",
+        epilog="`lsfctl COMMAND --help` tells more. Programs are run by `lsf` (`lsf --help`).",
+    )  # fmt: skip
+    parser.add_argument("--version", action=_Version, nargs=0, help="print the version of LSF")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     syscalls = commands.add_parser(
         "syscalls", help="list FreeBSD's syscalls and how far LSF has them",
         description="Lists FreeBSD's syscalls: number, name, releases, how far LSF has them, and what it does.",
     )  # fmt: skip
     syscalls.add_argument("names", nargs="*", metavar="NAME", help="only these, by name or number")
-    syscalls.add_argument("--format", choices=("table", "json", "csv"), default="table")
+    syscalls.add_argument(
+        "--format", choices=("table", "json", "csv"), default="table", help="for people, or for programs (default: table)"
+    )
     syscalls.add_argument(
         "--state", action="append", choices=table.STATES, help="only those in this state (repeatable)"
     )
@@ -127,20 +149,35 @@ def _parser() -> argparse.ArgumentParser:
     info.add_argument("--library-path", metavar="DIRS", default="", help="the program's LD_LIBRARY_PATH")
     info.add_argument("--json", action="store_true", help="for programs")
     info.set_defaults(command=_command_info)
+    completion = commands.add_parser(
+        "completion", help="print what completes lsf and lsfctl in a shell",
+        description="Prints a script that completes lsf and lsfctl in a shell. In bash, put"
+        " `eval \"$(lsfctl completion bash)\"` into ~/.bashrc; the script for another shell says where it belongs.",
+    )  # fmt: skip
+    completion.add_argument("shell", choices=("bash", "zsh", "fish"), help="the shell")
+    completion.set_defaults(command=_command_completion)
     return parser
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The `lsfctl` command. Returns the exit status: 0, 1 for a failure, 2 for a wrong command line."""
+    if sys.stdout is None or sys.stderr is None:
+        usage.open_missing()
     arguments = _parser().parse_args(argv)
     try:
         status = arguments.command(arguments)
         sys.stdout.flush()
         return status
     except BrokenPipeError:
-        # The reader has seen enough (head, less). Python would complain again at its end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # The reader has seen enough (head, less).
+        usage.give_up_output()
         return 0
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EIO, errno.EDQUOT) or error.filename is not None:
+            raise
+        usage.give_up_output()
+        print(f"lsfctl: standard output: {error.strerror}", file=sys.stderr)
+        return 1
 
 
 if __name__ == "__main__":

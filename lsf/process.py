@@ -14,7 +14,8 @@ _Argument = str | bytes | os.PathLike
 _PARENT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 # -I and -S: the guest's environment says nothing to this Python, and no site-packages are needed.
 _START = f"import sys; sys.path.insert(0, {_PARENT!r}); from lsf import cli; sys.exit(cli.main())"
-_VIEW_OPTIONS = ("root", "isolated", "binds", "engine", "truss", "osrelease", "argv0", "chdir", "patch", "debug", "setenv")
+_VIEW_OPTIONS = ("root", "isolated", "binds", "engine", "truss", "stats", "osrelease", "argv0", "chdir", "patch", "debug", "setenv",
+                 "view", "fakeroot")  # fmt: skip
 
 
 def command(
@@ -25,12 +26,15 @@ def command(
     binds: Iterable[str] = (),
     engine: str | None = None,
     truss: bool | _Argument = False,
+    stats: bool | str = False,
     osrelease: str | None = None,
     argv0: str | None = None,
     chdir: _Argument | None = None,
     patch: bool = True,
     debug: bool = False,
     setenv: Mapping[str, str] | None = None,
+    view: str | None = None,
+    fakeroot: bool = False,
 ) -> list[str]:
     """The Linux command that runs a FreeBSD program: for asyncio, or whatever else starts processes.
 
@@ -38,10 +42,12 @@ def command(
     root: the FreeBSD root, a folder or the name of an installed one; None is the host's tree (and LSF_ROOT is honoured).
     isolated: see the root alone. binds: `SRC[:DST][:ro]`, parts of the host to show besides.
     engine: auto, sud, trap or ptrace. truss: write the calls to this file, or True for standard error.
+    stats: count the calls and write a summary at the end: True for text on standard error, or what --stats takes.
     osrelease: the FreeBSD release to show. argv0: the program's argv[0]. chdir: the directory to start in, in the view.
     patch: False leaves the program's text as it is. debug: say more about what LSF does.
     setenv: variables for the program alone, those too whose names begin with LD_.
-    Raises ValueError for an engine that is not known, or no program.
+    view: by what means the root is shown: auto, namespace, chroot or lookup. fakeroot: show the user as root.
+    Raises ValueError for an engine or a view that is not known, or no program.
     """
     guest = [os.fsdecode(args)] if isinstance(args, (str, bytes, os.PathLike)) else [os.fsdecode(arg) for arg in args]
     if not guest:
@@ -54,9 +60,16 @@ def command(
         if engine not in launch.ENGINES:
             raise ValueError(f"engine {engine!r} is not one of {', '.join(launch.ENGINES)}")
         options.append(f"--engine={engine}")
+    if view is not None:
+        if view not in launch.VIEWS:
+            raise ValueError(f"view {view!r} is not one of {', '.join(launch.VIEWS)}")
+        options.append(f"--view={view}")
     if truss is not False:
         options.append("--truss" if truss is True else f"--truss={os.fsdecode(truss)}")
-    options += [name for name, wanted in (("--isolated", isolated), ("--no-patch", not patch), ("--debug", debug)) if wanted]
+    if stats is not False:
+        options.append("--stats" if stats is True else f"--stats={stats}")
+    switches = (("--isolated", isolated), ("--fakeroot", fakeroot), ("--no-patch", not patch), ("--debug", debug))
+    options += [name for name, wanted in switches if wanted]
     for bind in binds:
         options += ["--bind", os.fsdecode(bind)]
     for name, text in (setenv or {}).items():
@@ -84,8 +97,11 @@ class Popen(subprocess.Popen):
             linker = {name: value for name, value in names.items() if name.startswith("LD_")}
             view["setenv"] = {**linker, **(view.get("setenv") or {})}
             options["env"] = {name: value for name, value in names.items() if name not in linker}
-        super().__init__(command(args, **view), **options)
+        super().__init__(self._command(args, view), **options)
         self.args = args
+
+    def _command(self, args: _Argument | Sequence[_Argument], view: dict[str, Any]) -> list[str]:
+        return command(args, **view)
 
 
 def run(

@@ -51,7 +51,7 @@ def store() -> str:
     if not data.startswith("/"):  # the XDG specification: a relative path is to be ignored
         home = os.path.expanduser("~")
         if not home.startswith("/"):
-            raise RootError("there is no place for FreeBSD roots: neither LSF_ROOTS nor HOME is set")
+            raise RootError("there is no place for FreeBSD roots: neither LSF_ROOTS nor HOME names one")
         data = home + "/.local/share"
     return data + "/lsf/roots"
 

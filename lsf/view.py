@@ -2,7 +2,8 @@
 
 *merged*, the default: FreeBSD's own folders are the root's, the user's files are the host's. *isolated*: the root and
 what is bound into it. Both are mount trees of this process's own, made of bind mounts on a folder in memory; nothing is
-ever written into a root for them. Where Linux does not allow that, chroot alone shows the root.
+ever written into a root for them. Where Linux does not allow that, the shim looks paths up by rules (lsf/lookup.py), or
+chroot shows the root alone.
 
 It is on the way of `lsf --root`, so it imports nothing that costs.
 """
@@ -20,6 +21,9 @@ BINFMT = "/proc/sys/fs/binfmt_misc"
 #: A folder without one of these is no FreeBSD root.
 EXPECTED = ("libexec", "lib", "bin", "usr", "rescue", "etc")
 
+#: What a view by look-up consists of (lsf/lookup.py).
+Rules = list[tuple[str, str]]
+
 
 class Bind:
     """A part of the host to be shown in the view: --bind SOURCE[:TARGET][:ro]."""
@@ -31,7 +35,10 @@ class Bind:
         target = rest.pop() if rest else source
         if rest or not source or not target:
             raise self.wrong("not of the form SOURCE[:TARGET][:ro]")
-        self.source = os.path.abspath(source)
+        try:
+            self.source = os.path.abspath(source)
+        except OSError as error:
+            raise self.wrong(f"the current directory: {error.strerror}") from None
         self.target = os.path.normpath("/" + target.lstrip("/")) if target != source else self.source
         if not target.startswith("/") and target != source:
             raise self.wrong("the place in the view must be an absolute path")
@@ -108,7 +115,7 @@ class _Tree:
             self.namespace.make_read_only(folder)
 
 
-def _leads_to(link: str) -> str:
+def leads_to(link: str) -> str:
     """The top-level folder that a symbolic link at the top points into, "" for none."""
     return os.path.normpath("/" + os.readlink(link)).split("/")[1]
 
@@ -134,7 +141,7 @@ def _show_merged(tree: _Tree, top: str, root: str) -> None:
                 tree.show(source, target)
             continue
         source = "/" + name
-        if os.path.islink(source) and chosen.get(_leads_to(source)):
+        if os.path.islink(source) and chosen.get(leads_to(source)):
             # It would lead into the root's folder of that name. What users keep there is shown; /lib64 and such are not.
             source = os.path.realpath(source)
             if name not in HOST or not os.path.isdir(source):
@@ -209,10 +216,14 @@ def _own_namespaces(namespace) -> None:
     if os.geteuid() == 0:
         try:
             namespace.unshare_mounts()
+            if _own_user_namespace and _can_have_binfmt():
+                _register(namespace)
             return
         except PermissionError:
             pass  # a container's root without CAP_SYS_ADMIN is as a user
     uid, gid = os.geteuid(), os.getegid()
+    if _setting("kernel/apparmor_restrict_unprivileged_userns") == "1":
+        _try_in_child(namespace)
     if not _can_have_binfmt():
         namespace.unshare_user()
         namespace.unshare_mounts()
@@ -224,6 +235,43 @@ def _own_namespaces(namespace) -> None:
     _register(namespace)
     namespace.unshare_user(uid, gid)
     namespace.unshare_mounts()
+
+
+_own_user_namespace = False  # this process is the root of one
+
+
+def become_root() -> None:
+    """Show this process's user as root, in a user namespace where it is not root already. Raises LaunchError."""
+    global _own_user_namespace
+    if os.geteuid() == 0:
+        return
+    try:
+        from lsf import _namespace
+
+        if _setting("kernel/apparmor_restrict_unprivileged_userns") == "1":
+            _try_in_child(_namespace)
+        _namespace.unshare_user(0, 0)
+        _own_user_namespace = True
+    except (ImportError, OSError) as error:
+        raise launch.LaunchError(
+            f"--fakeroot: needs user namespaces, which are not allowed here ({error}): {_remedy()}"
+        ) from None
+
+
+def _try_in_child(namespace) -> None:
+    """Ubuntu's AppArmor lets everybody into a user namespace and nobody do anything there, and there is no way back out of
+    it. Raises OSError for that."""
+    child = os.fork()
+    if child == 0:
+        try:
+            namespace.unshare_user()
+            namespace.unshare_mounts()
+            os._exit(0)
+        except OSError as error:
+            os._exit(error.errno & 0xFF or 1)
+    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    if status:
+        raise OSError(status, os.strerror(status))
 
 
 def _can_have_binfmt() -> bool:
@@ -249,21 +297,24 @@ def _register(namespace) -> None:
         pass
 
 
+def _setting(name: str) -> str:
+    try:
+        fd = os.open("/proc/sys/" + name, os.O_RDONLY)
+    except OSError:
+        return ""
+    try:
+        return os.fsdecode(os.read(fd, 64)).strip()
+    finally:
+        os.close(fd)
+
+
 def _remedy() -> str:
     """What makes user namespaces available on this machine, as far as it tells."""
-
-    def setting(name: str) -> str:
-        try:
-            with open("/proc/sys/" + name) as file:
-                return file.read().strip()
-        except OSError:
-            return ""
-
-    if setting("kernel/apparmor_restrict_unprivileged_userns") == "1":
+    if _setting("kernel/apparmor_restrict_unprivileged_userns") == "1":
         return "as root, `sysctl kernel.apparmor_restrict_unprivileged_userns=0` allows them"
-    if setting("kernel/unprivileged_userns_clone") == "0":
+    if _setting("kernel/unprivileged_userns_clone") == "0":
         return "as root, `sysctl kernel.unprivileged_userns_clone=1` allows them"
-    if setting("user/max_user_namespaces") == "0":
+    if _setting("user/max_user_namespaces") == "0":
         return "as root, `sysctl user.max_user_namespaces=10000` allows them"
     return "run as root, or start the container with --cap-add SYS_ADMIN or --cap-add SYS_CHROOT"
 
@@ -283,15 +334,24 @@ def _check(root: str, isolated: bool) -> None:
         raise launch.LaunchError(f"--root {root}: {error.strerror}") from None
 
 
-def bind_on_host(binds: list[Bind]) -> None:
-    """Without a root: the host's tree with binds in it. Raises LaunchError."""
+def bind_on_host(binds: list[Bind], debug: bool = False, way: str = "auto") -> Rules | None:
+    """Without a root: the host's tree with binds in it. Returns the rules of a view by look-up. Raises LaunchError."""
+    if way == "chroot":
+        raise launch.LaunchError("--view chroot: shows a root alone, and --bind adds to what is shown")
+    try:
+        cwd = os.getcwd()
+    except OSError as error:
+        raise launch.LaunchError(f"the current directory cannot be shown: {error.strerror}; cd elsewhere") from None
+    if way == "lookup":
+        return _by_lookup("", False, binds, cwd, debug, "--view lookup")
     from lsf import _namespace
 
     tree = _Tree(_namespace)
-    cwd = os.getcwd()
     try:
         _own_namespaces(_namespace)
     except OSError as error:
+        if way == "auto":
+            return _by_lookup("", False, binds, cwd, debug, str(error))
         raise launch.LaunchError(
             f"--bind: needs mount namespaces, which are not allowed here ({error}): {_remedy()}"
         ) from None
@@ -301,12 +361,30 @@ def bind_on_host(binds: list[Bind]) -> None:
     _bind_all(tree, binds, _open_sources(binds))
     tree.seal()
     os.chdir(cwd)
+    return None
 
 
-def enter(root: str, isolated: bool = False, binds: tuple[str, ...] = (), debug: bool = False) -> None:
+def _by_lookup(root: str, isolated: bool, binds: list[Bind], cwd: str, debug: bool, why: str) -> Rules:
+    """The last way: rules, after which the shim looks every path up."""
+    from lsf import lookup
+
+    try:
+        rules = lookup.rules(root, isolated, binds, cwd)
+        if isolated:
+            os.chdir(root)
+    except OSError as error:
+        raise launch.LaunchError(f"the view of {root or '/'} cannot be made: {error}") from None
+    if debug:
+        _say(f"no mount namespaces ({why}): paths are looked up in {root or 'the binds'} first")
+    return rules
+
+
+def enter(root: str, isolated: bool = False, binds: tuple[str, ...] = (), debug: bool = False, way: str = "auto") -> Rules | None:
     """Make this process see a root's view. Raises LaunchError.
 
-    In the merged view the current directory stays; in the isolated one it becomes the root's top.
+    In the merged view the current directory stays; in the isolated one it becomes the root's top. Returns None, or the rules
+    of a view by look-up, which the program is to be started with. way: namespace, chroot or lookup, or auto for what is
+    allowed: chroot shows the root alone, so that the merged view comes by look-up before it.
     """
     wanted = [Bind(text) for text in binds]
     _check(root, isolated)
@@ -318,26 +396,42 @@ def enter(root: str, isolated: bool = False, binds: tuple[str, ...] = (), debug:
         raise launch.LaunchError(f"the current directory cannot be shown: {error.strerror}; cd elsewhere") from None
     os.close(here)
     if root == "/":
-        if wanted:
-            bind_on_host(wanted)
+        rules = bind_on_host(wanted, debug, way) if wanted else None
         os.chdir(cwd)
-        return
-    why = _enter_namespaces(root, isolated, wanted, cwd)
-    if why is None:
-        return
-    # chroot cannot show anything beside the root.
+        return rules
+    why: str | None = f"--view {way}"
+    if way in ("auto", "namespace"):
+        why = _enter_namespaces(root, isolated, wanted, cwd)
+        if why is None:
+            return None
+        if way == "namespace":
+            raise launch.LaunchError(
+                f"--root {root}: this needs root, or user namespaces, which are not allowed here ({why}): {_remedy()}"
+            )
+    if way == "lookup" or way == "auto" and (not isolated or wanted or not _may_chroot()):
+        return _by_lookup(root, isolated, wanted, cwd, debug, why)
     if wanted:
-        raise launch.LaunchError(f"--bind: needs mount namespaces, which are not allowed here ({why}): {_remedy()}")
+        raise launch.LaunchError("--view chroot: shows a root alone, and --bind adds to what is shown")
     try:
         os.chroot(root)
         os.chdir("/")
     except OSError as error:
-        raise launch.LaunchError(
-            f"--root {root}: {error.strerror}: this needs root, or user namespaces, which are not allowed here ({why}):"
-            f" {_remedy()}"
-        ) from None
+        raise launch.LaunchError(f"--root {root}: {error.strerror}: chroot needs root, or CAP_SYS_CHROOT") from None
     if debug:
-        _say(f"mount namespaces are not allowed ({why}): chroot to {root} alone, without the host's files, /dev and /proc")
+        _say(f"no mount namespaces ({why}): chroot to {root} alone, without the host's files, /dev and /proc")
+    return None
+
+
+def _may_chroot() -> bool:
+    """Whether this process may; tried, for what forbids it (capabilities, seccomp, a policy) differs."""
+    top = os.open("/", os.O_PATH)
+    try:
+        os.chroot(f"/proc/self/fd/{top}")
+        return True
+    except OSError:
+        return False
+    finally:
+        os.close(top)
 
 
 def _enter_namespaces(root: str, isolated: bool, binds: list[Bind], cwd: str) -> str | None:

@@ -324,7 +324,9 @@ class Result:
 
     def explain(self) -> str:
         """Everything one wants to see in a failure."""
-        ended = f"killed by {signal.Signals(-self.returncode).name}" if self.returncode < 0 else f"status {self.returncode}"
+        ended = f"status {self.returncode}"
+        if self.returncode < 0:
+            ended = f"killed by signal {-self.returncode} ({signal.strsignal(-self.returncode)})"
         return (f"{shlex.join(self.command)}\n{ended} after {self.seconds:.2f} s\n"
                 f"--- stdout\n{self.stdout[-4000:]}\n--- stderr\n{self.stderr[-4000:]}")  # fmt: skip
 
@@ -494,6 +496,44 @@ def kill_session(session: int) -> None:
         if not members:
             return
         time.sleep(0.02)
+
+
+# ---------------------------------------------------------------- users without rights
+
+
+def as_user(uid: int = 1000, namespaces: bool = False):
+    """A child's state: an ordinary user without any capability, whoever runs the tests; to be called before exec.
+
+    It is a user namespace's, so that files are still those of who runs the tests. namespaces: whether it may make
+    others; without them it can neither mount nor chroot, as in a container.
+    """
+
+    def prepare() -> None:
+        libc = ctypes.CDLL(None, use_errno=True)
+        outer = os.getuid(), os.getgid()
+        if libc.unshare(0x10000000) != 0:  # CLONE_NEWUSER
+            os._exit(99)
+        for name, text in (("setgroups", "deny"), ("uid_map", f"{uid} {outer[0]} 1"), ("gid_map", f"{uid} {outer[1]} 1")):
+            Path(f"/proc/self/{name}").write_text(text)
+        if not namespaces:
+            Path("/proc/sys/user/max_user_namespaces").write_text("0")
+        header, data = (ctypes.c_uint32 * 2)(0x20080522, 0), (ctypes.c_uint32 * 6)()
+        for capability in range(64):
+            libc.prctl(24, capability, 0, 0, 0)  # PR_CAPBSET_DROP
+        if libc.capset(header, data) != 0 or libc.prctl(38, 1, 0, 0, 0) != 0:  # PR_SET_NO_NEW_PRIVS
+            os._exit(98)
+
+    return prepare
+
+
+def run_as_user(command: list[str], env: dict[str, str], cwd: Path, uid: int = 1000,
+                namespaces: bool = False) -> subprocess.CompletedProcess:  # fmt: skip
+    """Run a command as `as_user` says."""
+    done = subprocess.run(command, env=env, cwd=cwd, preexec_fn=as_user(uid, namespaces), capture_output=True,  # noqa: PLW1509
+                          stdin=subprocess.DEVNULL, text=True, timeout=60, check=False)  # fmt: skip
+    if done.returncode == 99:
+        not_covered("a user without rights", "user namespaces are not allowed here, so that none can be made without")
+    return done
 
 
 # ---------------------------------------------------------------- roots

@@ -159,7 +159,7 @@ def ctl(*arguments: str) -> list[str]:
 
 
 def test_command(guest, monkeypatch):
-    monkeypatch.setenv("PYTHONPATH", str(harness.TESTS.parent))
+    monkeypatch.setenv("PYTHONPATH", str(harness.PACKAGE_PARENT))
     steps = " ".join(f"{' '.join(ctl(action))}; echo $?;" for action in ("status", "remove", "status", "remove", "install",
                                                                           "install", "status --json"))  # fmt: skip
     lines = in_own_binfmt("/bin/sh", "-c", steps).stdout.splitlines()

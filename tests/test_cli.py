@@ -278,6 +278,8 @@ def test_a_missing_image_is_said():
 
 #: What a start may import beyond what Python itself has loaded. Each costs a part of the 15 ms that a start may take.
 ALLOWED = {"lsf", "lsf.cli", "lsf.launch"}
+#: A view does; the last one where an ordinary user gets a binfmt_misc of its own.
+VIEW = {"lsf._namespace", "lsf.roots", "lsf.view", "lsf.binfmt_rule"}
 
 
 @pytest.mark.parametrize(
@@ -285,10 +287,12 @@ ALLOWED = {"lsf", "lsf.cli", "lsf.launch"}
     [
         (["/p"], set()),
         (["-E", "A=1", "--truss", "--osrelease", "13.5", "env"], set()),
+        (["--stats=json", "/p"], {"lsf.stats", "__future__", "fcntl", "mmap"}),
         (["--engine", "ptrace", "/p"], {"lsf._trace"}),
         (["--root", "/", "/p"], {"lsf.roots", "lsf.view"}),
-        (["--root", "/tmp/lsf-import-test", "--isolated", "/p"], {"lsf._namespace", "lsf.roots", "lsf.view"}),
-        (["--root", "/tmp/lsf-import-test", "/p"], {"lsf._namespace", "lsf.roots", "lsf.view", "lsf.hostetc"}),
+        (["--root", "/tmp/lsf-import-test", "--isolated", "/p"], VIEW),
+        (["--root", "/tmp/lsf-import-test", "/p"], VIEW | {"lsf.hostetc"}),
+        (["--view", "lookup", "--root", "/tmp/lsf-import-test", "/p"], {"lsf.roots", "lsf.view", "lsf.hostetc", "lsf.lookup"}),
         (["--frob"], set()),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
@@ -354,6 +358,15 @@ def test_lsfctl_ends_quietly_when_its_reader_does():
     done = subprocess.run(["sh", "-c", f"{sys.executable} -m lsf.lsfctl syscalls --format json | head -1"],
                           env=environment(), capture_output=True, text=True, timeout=20, check=True)  # fmt: skip
     assert (done.stdout, done.stderr) == ("[\n", "")
+
+
+def test_the_man_page_is_one():
+    if shutil.which("mandoc") is None:
+        harness.not_covered("the man page", "mandoc is not installed")
+    done = subprocess.run(["mandoc", "-T", "lint", "-W", "warning", harness.TESTS.parent / "docs" / "lsf.1"],
+                          capture_output=True, text=True, timeout=60, check=False)  # fmt: skip
+    # Other pages may not be installed here.
+    assert [line for line in done.stdout.splitlines() if "referenced manual not found" not in line] == []
 
 
 def test_the_man_page_names_every_option_and_its_twin():

@@ -50,6 +50,12 @@ def test_libc(lsf, root, sysroot):
     run(lsf, root, sysroot, "libc", ("-lm",)).check("libc ok\n")
 
 
+def test_realtime(lsf, root, sysroot):
+    """librt's SIGEV_THREAD: notifications come as signals to a thread of its own."""
+    (root / "tmp").mkdir(exist_ok=True)
+    run(lsf, root, sysroot, "realtime", ("-lrt", "-lpthread")).check("realtime ok\n")
+
+
 def test_position_independent(lsf, root, sysroot):
     """A PIE is loaded somewhere, with room for its break."""
     result = run(lsf, root, sysroot, "threads", ("-lpthread", "-fPIE", "-pie"))

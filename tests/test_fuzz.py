@@ -1,4 +1,5 @@
-"""Random syscalls with random arguments: nothing that a program asks may be a bug of the shim's."""
+"""Random syscalls with random arguments, and contexts, threads and umtx objects that are almost right: nothing that a
+program asks may be a bug of the shim's."""
 
 from __future__ import annotations
 
@@ -37,3 +38,16 @@ def test_random_syscalls(lsf, seed):
     assert not bugs, "\n".join(bugs + lines)
     assert not lines, "\n".join(lines)
     assert done.returncode == 0, out[-2000:] + error[-2000:]
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("kind", ["sigreturn", "thr_new", "umtx"])
+def test_structured(lsf, kind, seed):
+    """200 batches, or what 4 seconds are enough for. The program may die of what it asks for, in its batch."""
+    program = harness.compile_guest(harness.GUESTS / "fuzz/structured.c", name="structured")
+    result = lsf(program, "@run", kind, str(seed), "200", "4000", timeout=120)
+    lines = result.stdout.splitlines()
+    assert "bug" not in result.stderr, result.explain()
+    assert not [line for line in lines if line.startswith("batch")], result.explain()
+    assert result.returncode == 0, result.explain()
+    assert " batches: ended " in lines[-1], result.explain()

@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lsf._build import generate
-from lsf.freebsd import decode, errno, flags, signals, sysctls, table
+from lsf.freebsd import decode, errno, flags, paths, signals, sysctls, table
 
 N = table.NSYSCALLS
 STRICT_C = ("-Wall", "-Wextra", "-Werror", "-O2")
@@ -93,7 +93,7 @@ def test_the_tables_stay_small(compiler, generated, tmp_path):
             text, data, bss = map(int, sizes.splitlines()[1].split()[:3])
             assert bss == 0, "state"
             total += text + data
-    assert 16 << 10 < total < 96 << 10
+    assert 16 << 10 < total < 112 << 10
 
 
 # --- what it says
@@ -166,6 +166,8 @@ def test_dispatch(compiler, library):
     handler = array(library, Handler, N, "lsf_handler")
     refused = array(library, ctypes.c_uint16, N, "lsf_refuse_errno")
     restart = array(library, ctypes.c_uint8, N, "lsf_restart")
+    unknown = array(library, ctypes.c_uint8, N, "lsf_nosys")
+    assert unknown[146] and unknown[67] and unknown[91] and not unknown[20] and not unknown[26] and not unknown[585]
     rows, lanes = table.by_number(), set()
     for number in range(N):
         row = rows.get(number)
@@ -179,7 +181,31 @@ def test_dispatch(compiler, library):
         answer = errno.NUMBER[row.target if row and row.lane == "refuse" else "ENOSYS"]
         assert refused[number] == errno.FREEBSD_ERRNO + answer, number
         assert restart[number] == bool(row and row.restart), number
+        assert unknown[number] == table.is_nosys(row), number
     assert lanes >= {"pass", "refuse", None}
+
+
+class PathRow(ctypes.Structure):
+    _fields_ = (("nr", ctypes.c_uint16), ("argument", ctypes.c_int8), ("directory", ctypes.c_int8), ("flags", ctypes.c_int8),
+                ("follow", ctypes.c_uint8))  # fmt: skip
+
+
+def test_paths(library):
+    """In a view by look-up no call that takes a path is passed on, and each finds its rows."""
+    lane, usual = (array(library, ctypes.c_uint32, N, name) for name in ("lsf_lane_lookup", "lsf_lane"))
+    first = array(library, ctypes.c_uint8, N, "lsf_path_first")
+    rows = table.by_number()
+    flat = array(library, PathRow, 1 + sum(len(found) for found in paths.PATHS.values()), "lsf_paths")
+    assert flat[-1].nr == N
+    for number in range(N):
+        wanted = paths.PATHS.get(rows[number].name, ()) if number in rows else ()
+        assert lane[number] == (0x80000000 if wanted else usual[number]), number
+        assert bool(first[number]) == bool(wanted)
+        got = [(r.argument, r.follow, r.directory, r.flags) for r in flat if r.nr == number]
+        assert got == [tuple(path) for path in wanted]
+        if wanted:
+            assert flat[first[number] - 1].nr == number
+            assert first[number] == 1 or flat[first[number] - 2].nr != number
 
 
 def test_errors(library):

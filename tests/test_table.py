@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lsf.freebsd import decode, errno, report, table
+from lsf.freebsd import decode, errno, paths, report, table
 
 ROWS = table.load()
 CALLS = [row for row in ROWS if row.has_prototype]
@@ -311,3 +311,28 @@ def test_lookups():
     assert table.by_number()[3] is table.by_name()["read"]
     assert table.by_name()["sigreturn"].number == 417, "139 was 4.2BSD's"
     assert all(row.target in errno.NUMBER for row in ROWS if row.lane == "refuse")
+
+
+# ---------------------------------------------------------------- which arguments are paths
+
+
+def test_every_path_is_known():
+    """A new call with a string cannot be forgotten in the view by look-up: it is a path, or said to be none."""
+    named, rows = set(), table.by_name()
+    for name, arguments in paths.PATHS.items():
+        row = rows[name]
+        assert row.lane != "refuse", f"{name} takes no path any more"
+        for path in arguments:
+            assert row.arguments[path.argument].direction == "str", (name, path)
+            named.add((name, row.arguments[path.argument].name))
+            if path.directory >= 0:
+                assert row.arguments[path.directory].ctype == "int", (name, path)
+            flagged = path.follow in (paths.Follow.OPEN, paths.Follow.AT, paths.Follow.LINKAT)
+            assert not flagged or path.flags >= 0, (name, path)
+            if path.flags >= 0:
+                assert "flag" in row.arguments[path.flags].name, (name, path)
+    strings = {(row.name, argument.name) for row in ROWS if row.lane != "refuse"
+               for argument in row.arguments if argument.direction == "str"}  # fmt: skip
+    assert strings - named - paths.NO_PATH == set()
+    assert paths.NO_PATH - strings == set()
+    assert named & paths.NO_PATH == set()

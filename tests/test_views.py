@@ -420,30 +420,60 @@ def refuse(*_ignored):
     raise PermissionError(errno.EPERM, "Operation not permitted")
 
 
-@pytest.mark.skipif(os.getuid() != 0, reason="chroot needs root")
-def test_chroot_alone(root, monkeypatch, capfd):
+@pytest.fixture
+def no_namespaces(monkeypatch):
     monkeypatch.setattr(_namespace, "unshare_mounts", refuse)
     monkeypatch.setattr(_namespace, "unshare_user", refuse)
 
-    def entered():
-        view.enter(str(root), debug=True)
-        return Path("/etc/mark").read_text(), os.getcwd(), os.listdir("/dev")
 
-    assert in_child(entered) == (True, ("mine\n", "/", []))
+@pytest.mark.skipif(os.getuid() != 0, reason="chroot needs root")
+@pytest.mark.parametrize(("isolated", "way"), [(True, "auto"), (True, "chroot"), (False, "chroot")])
+def test_chroot_alone(root, no_namespaces, capfd, isolated, way):
+    def entered():
+        rules = view.enter(str(root), isolated, debug=True, way=way)
+        return rules, Path("/etc/mark").read_text(), os.getcwd(), os.listdir("/dev")
+
+    assert in_child(entered) == (True, (None, "mine\n", "/", []))
     assert "chroot" in capfd.readouterr().err
-    ok, (status, message) = in_child(lambda: view.enter(str(root), binds=("/usr:/x",)))
+    ok, (status, message) = in_child(lambda: view.enter(str(root), isolated, ("/usr:/x",), way="chroot"))
     assert (ok, status) == (False, launch.STATUS_FAILED)
     assert "--bind" in message
 
 
+def test_the_merged_view_and_binds_fall_back_to_rules(root, no_namespaces, capfd):
+    """chroot could not show the user's files; test_lookup.py has programs that live by the rules."""
+    for arguments in ((False, ()), (True, ("/usr:/x",))):
+        ok, rules = in_child(lambda arguments=arguments: (view.enter(str(root), *arguments, debug=True), os.getcwd()))
+        assert ok
+        assert dict(rules[0])["" if arguments[0] else "/etc"] == (str(root) if arguments[0] else f"{root}/etc")
+        assert rules[1] == (str(root) if arguments[0] else os.getcwd())
+        error = capfd.readouterr().err
+        assert error.startswith("lsf: no mount namespaces (")
+        assert error.count("\n") == 1
+
+
 @pytest.mark.skipif(os.getuid() != 0, reason="needs root, to become another user")
-def test_where_nothing_is_allowed_the_error_names_a_remedy(root, monkeypatch):
-    monkeypatch.setattr(_namespace, "unshare_user", refuse)
-    ok, (status, message) = in_child(lambda: view.enter(str(root)), user=True)
+@pytest.mark.parametrize(("way", "remedy"), [("namespace", "needs root, or user namespaces"), ("chroot", "CAP_SYS_CHROOT")])
+def test_where_a_way_is_not_allowed_the_error_names_a_remedy(root, no_namespaces, way, remedy):
+    ok, (status, message) = in_child(lambda: view.enter(str(root), way=way), user=True)
     assert (ok, status) == (False, launch.STATUS_FAILED)
-    assert "needs root, or user namespaces" in message
+    assert remedy in message
     assert str(root) in message
     assert "\n" not in message
+
+
+def test_apparmor_is_asked_before_a_namespace_is_entered(root, monkeypatch):
+    """On Ubuntu everybody gets a user namespace and nobody may do anything in it, nor leave it."""
+    real = view._setting
+    monkeypatch.setattr(view, "_setting", lambda name: "1" if "apparmor" in name else real(name))
+    monkeypatch.setattr(_namespace, "unshare_mounts", refuse)
+
+    def entered():
+        before = os.readlink("/proc/self/ns/user")
+        rules = view.enter(str(root))
+        return rules is not None, os.readlink("/proc/self/ns/user") == before, os.getuid()
+
+    assert in_child(entered, user=True) == (True, (True, True, NOBODY if os.getuid() == 0 else os.getuid()))
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="needs root")

@@ -190,10 +190,12 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         help="logins, as `podman login --authfile` writes them (REGISTRY_AUTH_FILE)",
     )
     listing = command("list", _list, "list the roots; the first, with a star, is the default")
-    listing.add_argument("--format", choices=("table", "json"), default="table")
+    listing.add_argument(
+        "--format", choices=("table", "json"), default="table", help="for people, or for programs (default: table)"
+    )
     path = command("path", _path, "print the folder of a root")
     path.add_argument("name", nargs="?", default="", metavar="NAME", help="default: the default root")
     ldconfig = command("hints", _hints, "make the dynamic linker's hints again, as ldconfig does")
     ldconfig.add_argument("name", nargs="?", default="", metavar="NAME|DIR", help="default: the default root")
     remove = command("remove", _remove, "remove roots")
-    remove.add_argument("names", nargs="+", metavar="NAME")
+    remove.add_argument("names", nargs="+", metavar="NAME", help="a root of the store")

@@ -62,7 +62,8 @@ def _store() -> str:
     try:
         os.makedirs(folder, mode=0o755, exist_ok=True)
         if not os.access(folder, os.W_OK | os.X_OK):
-            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+            error = errno.EROFS if os.statvfs(folder).f_flag & os.ST_RDONLY else errno.EACCES
+            raise OSError(error, os.strerror(error))
     except OSError as error:
         raise RootError(f"{folder}: {error.strerror}; LSF_ROOTS names another place for roots") from None
     return folder

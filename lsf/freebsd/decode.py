@@ -330,6 +330,8 @@ _BY_CALL: dict[str, dict[str, Kind]] = {
     "posix_openpt": {"flags": Kind.OPEN_FLAGS},
     "pipe2": {"flags": Kind.OPEN_FLAGS},
     "kmq_open": {"flags": Kind.OPEN_FLAGS},
+    "ksem_open": {"oflag": Kind.OPEN_FLAGS},
+    "inotify_add_watch_at": {"mask": Kind.HEX32},
     "shm_open2": {"flags": Kind.OPEN_FLAGS},
     "freebsd12_shm_open": {"flags": Kind.OPEN_FLAGS},
     "fcntl": {"cmd": Kind.FCNTL_CMD, "arg": Kind.FCNTL_ARG},

@@ -191,6 +191,12 @@ kern.ipc.semvmx | auto | I w | = 32767 | Semaphore maximum value
 kern.ipc.msgmax | auto | I | file /proc/sys/kernel/msgmax 0 16384 | Maximum message size
 kern.ipc.msgmni | auto | I | file /proc/sys/kernel/msgmni 0 40 | Number of message queue identifiers
 kern.ipc.msgmnb | auto | I w | file /proc/sys/kernel/msgmnb 0 2048 | Maximum number of bytes in a queue
+kern.mqueue | auto | N | | POSIX real time message queue
+kern.mqueue.maxmsg | auto | I w | = 100 | Default maximum messages in queue
+kern.mqueue.maxmsgsize | auto | I w | = 16384 | Default maximum message size
+kern.mqueue.default_maxmsg | auto | I w | = 10 | Default maximum messages in queue
+kern.mqueue.default_msgsize | auto | I w | = 1024 | Default maximum message size
+kern.mqueue.maxmq | auto | I w | = 100 | maximum message queues
 vm | 2 | N | | Virtual memory
 vm.vmtotal | 1 | S,vmtotal | call vmtotal | System virtual memory statistics
 vm.loadavg | 2 | S,loadavg | call loadavg | Machine loadaverage history
@@ -268,6 +274,12 @@ vfs.numvnodes | auto | LU | = 0 | Number of vnodes in existence
 vfs.freevnodes | auto | LU | = 0 | Number of "free" vnodes
 vfs.usermount | auto | I w | = 0 | Unprivileged users may mount and unmount file systems
 vfs.timestamp_precision | auto | I w | = 3 | File timestamp precision
+vfs.aio | auto | N | | Async IO management
+vfs.aio.enable_unsafe | auto | I w | = 0 | Permit asynchronous IO on all file types, not just known-safe types
+vfs.aio.max_aio_per_proc | auto | I w | = 32 | Maximum active aio requests per process
+vfs.aio.max_aio_queue_per_proc | auto | I w | = 256 | Maximum queued aio requests per process
+vfs.aio.max_aio_queue | auto | I w | = 1024 | Maximum number of aio requests to queue, globally
+vfs.aio.max_buf_aio | auto | I w | = 16 | Maximum buf aio requests per process
 vfs.conflist | auto | S,xvfsconf | call vfs_conflist | List of all configured filesystems
 net | 4 | N | | Network, (see socket.h)
 net.local | 1 | N | | Local domain

@@ -100,6 +100,14 @@ _ARGUMENT = re.compile(
 )
 
 
+def is_nosys(row: Row | None) -> bool:
+    """True for a number that GENERIC's kernel does not have (any more): its answer is nosys(), ENOSYS and SIGSYS."""
+    if row is None:
+        return True
+    obsolete = row.release.endswith((" obsolete", " compat"))
+    return obsolete and row.lane == "refuse" and row.target == "ENOSYS"
+
+
 def _argument(text: str) -> Argument:
     match = _ARGUMENT.fullmatch(text)
     if not match:

@@ -2,7 +2,8 @@
 # carries them all; its siginfo says which one it is. Model: FreeBSD sys/kern/kern_sig.c (sigqueue_*, sigtd, tdsendsignal).
 #
 # Linux's mask has the carrier only when the guest blocks every one of them. Else a blocked one that arrives is kept
-# here until it is unblocked. What is kept lives in struct process, under lock_signal, with the thread it is meant for.
+# here until it is unblocked. What is kept is struct process's, under lock_signal, with the thread it is meant for. When it
+# is much, the carrier is blocked, so that Linux keeps the rest, and tells who sends more than it keeps (EAGAIN).
 # Linux queues the carrier as it does real-time signals, and keeps it across exec, to which the kept ones return.
 
 cdef enum:
@@ -10,6 +11,9 @@ cdef enum:
     CARRIER_MAGIC = 0x4c530000      # in si_errno, above the code (8 bits) and the number (8 bits)
     CARRIER_THREAD = 0x8000         # in the code's byte: sent to a thread, not to the process
     CARRIER_SEEN = 0x4000           # in the code's byte: EVFILT_SIGNAL has counted it
+    KEPT_FULL = 128                 # then the carrier is blocked (kern.sigqueue.max_pending_per_proc, too, is 128)
+    TIMER_MAX = 32                  # timers of a process that send such signals; FreeBSD has no more of all kinds
+    CARRIER_KEPT = 8                # which word of siginfo, beyond what Linux uses, says that it comes from the kept ones
     CARRIER_FOREIGN = 126           # SIGRTMAX: what a bare carrier that a Linux program sends is taken for
 
 cdef enum:
@@ -23,20 +27,39 @@ cdef inline bint is_carried(int signo) noexcept nogil:
 
 
 cdef inline uint64_t carrier_mask(const uint64_t *mask) noexcept nogil:
-    """The carrier's bit of Linux's mask, when all that it carries is blocked."""
+    """The carrier's bit of Linux's mask, when all that it carries is blocked, or too much is kept."""
+    if PATCHES.kept_full:
+        return signal_bit(LINUX_CARRIER)
     if mask[0] & CARRIED_LOW == CARRIED_LOW and mask[1] & CARRIED_HIGH == CARRIED_HIGH:
         return signal_bit(LINUX_CARRIER)
     return 0
 
 
 cdef int carried_signal(linux_siginfo *info, int *code) noexcept nogil:
-    """The FreeBSD signal and si_code in the carrier's siginfo."""
+    """The FreeBSD signal and si_code in the carrier's siginfo; 0 for the notification of a message queue, which sends
+    another signal on."""
     cdef uint32_t word = <uint32_t> info.si_errno
+    if info.si_code == LINUX_SI_MESGQ:
+        code[0] = FREEBSD_SI_MESGQ
+        return 0
     if info.si_code != -1 or word & 0xffff0000UL != CARRIER_MAGIC or not is_carried(<int> (word & 0xff)):
         code[0] = FREEBSD_SI_USER
         return CARRIER_FOREIGN
     code[0] = <int> (0x10000 | (word >> 8 & 0x3f))
     return <int> (word & 0xff)
+
+
+cdef void carrier_from_timer(process_t *proc, linux_siginfo *info) noexcept nogil:
+    """Linux's timer does not say which FreeBSD signal it sends: find that by its number, and mark the carrier. What
+    si_pid and si_uid are to others is the timer's number and overrun."""
+    cdef int i
+    if info.si_code != LINUX_SI_TIMER:
+        return
+    for i in range(TIMER_MAX):
+        if proc.timer_words[i] and proc.timer_ids[i] == info.fields.timer.timerid:
+            info.si_errno = <int32_t> proc.timer_words[i]
+            info.si_code = -1
+            return
 
 
 cdef void carrier_info(area_t *area, linux_siginfo *info, int signo, int code, uint64_t value) noexcept nogil:
@@ -103,7 +126,7 @@ cdef bint carrier_wanted(area_t *area, linux_siginfo *info) noexcept nogil:
     """Does this carrier's signal do anything to this thread now? A blocked or an ignored one must not end a call."""
     cdef int code = 0
     cdef int signo = carried_signal(info, &code)
-    if is_blocked(area, signo):
+    if signo == 0 or is_blocked(area, signo):
         return False
     return area.proc.handlers[signo].function != SIG_IGN
 
@@ -127,6 +150,8 @@ cdef void kept_remove(process_t *proc, uint32_t at) noexcept nogil:
     for i in range(at + 1, proc.kept_count):
         proc.kept[i - 1] = proc.kept[i]
     proc.kept_count -= 1
+    if proc.kept_count < KEPT_FULL // 2:
+        PATCHES.kept_full = 0
 
 
 cdef void kept_to_info(kept_t *kept, linux_siginfo *info) noexcept nogil:
@@ -137,27 +162,65 @@ cdef void kept_to_info(kept_t *kept, linux_siginfo *info) noexcept nogil:
     info.fields.kill.pid = kept.pid
     info.fields.kill.uid = kept.uid
     info.fields.kill.value = kept.value
+    (<uint64_t *> info)[CARRIER_KEPT] = 1
+
+
+cdef void kept_add(process_t *proc, linux_siginfo *info, uint32_t word, int tid) noexcept nogil:
+    """Put one at the end. Under lock_signal; a queue that has no room forgets it."""
+    cdef uint32_t at = proc.kept_count
+    if at == KEPT_SIGNALS:
+        return
+    proc.kept[at].word = word
+    proc.kept[at].tid = tid
+    proc.kept[at].pid = info.fields.kill.pid
+    proc.kept[at].uid = info.fields.kill.uid
+    proc.kept[at].value = info.fields.kill.value
+    proc.kept_count = at + 1
+    atomic_or64(&proc.kept_bits[((word & 0xff) - 1) >> 6], signal_bit(<int> (word & 0xff)))
+    if proc.kept_count >= KEPT_FULL:
+        PATCHES.kept_full = 1
+
+
+cdef void kept_before(area_t *area, linux_siginfo *info) noexcept nogil:
+    """This one is about to be delivered: if earlier ones of its number are kept, it takes its place behind them, and the
+    first of them is delivered."""
+    cdef process_t *proc = area.proc
+    cdef int code = 0
+    cdef int signo = carried_signal(info, &code)
+    cdef linux_siginfo first
+    cdef uint32_t i, word
+    if (<uint64_t *> info)[CARRIER_KEPT] or not mask_has(proc.kept_bits, signo):
+        return
+    word = CARRIER_MAGIC | <uint32_t> (code & 0x3f) << 8 | <uint32_t> signo | CARRIER_SEEN
+    word |= <uint32_t> info.si_errno & CARRIER_THREAD
+    lock_acquire(&proc.lock_signal)
+    for i in range(proc.kept_count):
+        if <int> (proc.kept[i].word & 0xff) == signo and (proc.kept[i].tid == 0 or proc.kept[i].tid == area.tid):
+            kept_to_info(&proc.kept[i], &first)
+            kept_remove(proc, i)
+            kept_add(proc, info, word, area.tid if word & CARRIER_THREAD else 0)
+            memcpy(info, &first, 128)
+            break
+    lock_release(&proc.lock_signal)
 
 
 cdef void keep_carried(area_t *area, linux_siginfo *info) noexcept nogil:
-    """A blocked one arrived: another thread takes it, or it is kept. A queue that is full forgets it, unless it is the
-    first of its number, as FreeBSD's sigqueue_add does."""
+    """A blocked one arrived: another thread takes it, or it is kept, unless it is ignored."""
     cdef process_t *proc = area.proc
     cdef int code = 0, i
     cdef int signo = carried_signal(info, &code)
     cdef uint32_t word = CARRIER_MAGIC | <uint32_t> (code & 0x3f) << 8 | <uint32_t> signo, at
     cdef area_t *other
+    if signo == 0:
+        mqueue_send_on(area, info)
+        return
     word |= <uint32_t> info.si_errno & (CARRIER_THREAD | CARRIER_SEEN)
+    if proc.handlers[signo].function == SIG_IGN:
+        return
     lock_acquire(&proc.lock_signal)
-    if proc.kept_count < KEPT_SIGNALS:
-        at = proc.kept_count
-        proc.kept[at].word = word
-        proc.kept[at].tid = area.tid if word & CARRIER_THREAD else 0
-        proc.kept[at].pid = info.fields.kill.pid
-        proc.kept[at].uid = info.fields.kill.uid
-        proc.kept[at].value = info.fields.kill.value
-        proc.kept_count += 1
-        atomic_or64(&proc.kept_bits[(signo - 1) >> 6], signal_bit(signo))
+    at = proc.kept_count
+    kept_add(proc, info, word, area.tid if word & CARRIER_THREAD else 0)
+    if proc.kept_count > at:
         if not word & CARRIER_THREAD:
             # Another thread may have it unblocked. One that unblocks it now looks at kept_bits after its mask.
             for i in range(AREA_COUNT):
@@ -169,6 +232,7 @@ cdef void keep_carried(area_t *area, linux_siginfo *info) noexcept nogil:
                 if other != area and other.proc == proc and other.tid > 0 and not mask_has(other.sigmask, signo):
                     info.si_errno = <int32_t> word
                     info.si_code = -1
+                    (<uint64_t *> info)[CARRIER_KEPT] = 0
                     if linux_syscall4(SYS_rt_tgsigqueueinfo, proc.pid, other.tid, LINUX_CARRIER, <uint64_t> info) == 0:
                         proc.kept_count -= 1
                         kept_bits_update(proc)
@@ -228,7 +292,9 @@ cdef void kept_discard(process_t *proc, int signo) noexcept nogil:
 
 
 cdef void kept_clear(process_t *proc) noexcept nogil:
-    """A new process has no pending signals."""
+    """A new process has no pending signals, and no timers."""
+    memset(proc.timer_words, 0, sizeof(proc.timer_words))
+    PATCHES.kept_full = 0
     proc.kept_count = 0
     proc.kept_bits[0] = 0
     proc.kept_bits[1] = 0
@@ -257,7 +323,9 @@ cdef void carrier_drain(area_t *area) noexcept nogil:
     cdef uint64_t zero[2]
     zero[0] = 0
     zero[1] = 0
-    while linux_syscall4(SYS_rt_sigtimedwait, <uint64_t> &set_, <uint64_t> &info, <uint64_t> zero, 8) == LINUX_CARRIER:
+    while not PATCHES.kept_full and linux_syscall4(SYS_rt_sigtimedwait, <uint64_t> &set_, <uint64_t> &info,
+                                                   <uint64_t> zero, 8) == LINUX_CARRIER:
+        carrier_from_timer(area.proc, &info)
         keep_carried(area, &info)
 
 
@@ -273,19 +341,27 @@ cdef void kept_before_exec(area_t *area) noexcept nogil:
     none[1] = 0
     linux_syscall4(SYS_rt_sigprocmask, 0, <uint64_t> &mask, 0, 8)
     while kept_take(area, none, &info):
+        (<uint64_t *> &info)[CARRIER_KEPT] = 0
         if info.si_errno & CARRIER_THREAD:
             linux_syscall4(SYS_rt_tgsigqueueinfo, proc.pid, area.tid, LINUX_CARRIER, <uint64_t> &info)
         else:
             linux_syscall3(SYS_rt_sigqueueinfo, proc.pid, LINUX_CARRIER, <uint64_t> &info)
 
 
-# Linux's wait status of a process that a carried signal killed says 63. Its name, which a zombie keeps, says the rest.
+# Linux's wait status of a process that a carried signal killed says 63. Its name, which a zombie keeps, says the rest: it is
+# the first thread's, whichever one dies.
 
 cdef void carrier_last_words(int signo) noexcept nogil:
     cdef char name[16]
     cdef uint64_t at = append(name, 0, 16, b"lsf:SIG ")
-    append_number(name, at, 16, <uint64_t> signo, 10)
-    linux_syscall2(SYS_prctl, 15, <uint64_t> name)             # PR_SET_NAME
+    cdef long fd
+    at = append_number(name, at, 16, <uint64_t> signo, 10)
+    fd = linux_syscall4(SYS_openat, <uint64_t> AT_FDCWD, <uint64_t> <const char *> b"/proc/self/comm", 0o2000001, 0)
+    if is_error(fd):
+        linux_syscall2(SYS_prctl, 15, <uint64_t> name)         # PR_SET_NAME: of this thread, which may be the first
+        return
+    linux_syscall3(SYS_write, fd, <uint64_t> name, at)
+    linux_syscall1(SYS_close, fd)
 
 
 cdef int carrier_killed_by(int pid) noexcept nogil:

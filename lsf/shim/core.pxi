@@ -80,6 +80,7 @@ cdef enum:
     PAGE_SIZE = 4096
     PATH_MAX = 1024         # FreeBSD's
     PATCH_POOL_SIZE = 65536
+    HEAP_ATTEMPTS = 64              # the heap's addresses are used in turn: after 64 GiB some are in use
 
 
 cdef inline bint is_error(long result) noexcept nogil:
@@ -136,6 +137,12 @@ cdef bint range_is_ours(uint64_t start, uint64_t size) noexcept nogil:
         if start < PATCHES.pool_start[i] + PATCH_POOL_SIZE and start + size > PATCHES.pool_start[i]:
             return True
     return False
+
+
+cdef inline bint is_no_place_to_run(uint64_t rip) noexcept nogil:
+    """True for an address of the shim's where a context of the guest cannot stand. It can in the signal trampoline and
+    in the trampolines of patched sites: a signal interrupts those as it does any other code."""
+    return WINDOW_BASE <= rip < SHIM_END and rip - SIGCODE_BASE >= SIGCODE_SIZE
 
 
 cdef inline uint64_t page_up(uint64_t value) noexcept nogil:
@@ -213,8 +220,20 @@ cdef void complain(const char *a, const char *b, const char *c, const char *d) n
 
 
 cdef uint64_t map_memory(uint64_t size) noexcept nogil:
-    """Fresh zeroed memory for the shim itself; 0 when there is none."""
-    cdef long result = linux_syscall6(SYS_mmap, 0, size, 3, 0x22, <uint64_t> -1, 0)
+    """Fresh zeroed memory for the shim itself, where no call of the guest can reach it; 0 when there is none."""
+    cdef uint64_t at, room = page_up(size)
+    cdef long result
+    cdef int attempt
+    for attempt in range(HEAP_ATTEMPTS if HEAP_START else 0):
+        at = HEAP_START + atomic_add64(&PATCHES.heap_next, room) % (SHIM_END - HEAP_START)
+        if at + room > SHIM_END:
+            continue
+        result = linux_syscall6(SYS_mmap, at, room, 3, 0x100022, <uint64_t> -1, 0)      # FIXED_NOREPLACE
+        if <uint64_t> result == at:
+            return at
+        if result != -EEXIST:
+            return 0
+    result = linux_syscall6(SYS_mmap, 0, room, 3, 0x22, <uint64_t> -1, 0)
     return 0 if is_error(result) else <uint64_t> result
 
 

@@ -1,7 +1,7 @@
 # Users, groups and login names.
 # Model: FreeBSD sys/kern/kern_prot.c, kern_loginclass.c.
 #
-# Linux keeps ids by thread: these calls change the calling one alone, as the table says.
+# Linux keeps ids by thread: what changes them lets the others follow (cred_all.pxi).
 
 cdef extern from "<sys/syscall.h>" nogil:
     const long SYS_setresuid, SYS_setresgid, SYS_setreuid, SYS_setregid, SYS_setgroups, SYS_getgroups
@@ -23,10 +23,14 @@ cdef inline void group_ids(ids_t *ids) noexcept nogil:
     linux_syscall3(SYS_getresgid, <uint64_t> &ids.real, <uint64_t> &ids.effective, <uint64_t> &ids.saved)
 
 
-cdef long taint(process_t *proc, long result) noexcept nogil:
-    """The result of a change of ids; one that succeeded marks the process (P_SUGID)."""
+cdef long taint(area_t *area, long result) noexcept nogil:
+    """The result of a change of ids; one that succeeded is made known to the other threads, and marks the process
+    (P_SUGID). --fakeroot accepts what Linux refuses."""
+    if area.proc.fakeroot and (result == -EPERM or result == -EINVAL):
+        return 0
     if not is_error(result):
-        proc.sugid = 1
+        area.proc.sugid = 1
+        ids_spread(area)
     return result
 
 
@@ -44,8 +48,8 @@ cdef public long sys_setuid(frame_t *frame, area_t *area) noexcept nogil:
     if uid == ids.real and uid == ids.effective and uid == ids.saved:
         return 0
     if uid == ids.effective or ids.effective == 0:
-        return taint(area.proc, linux_syscall3(SYS_setresuid, uid, uid, uid))
-    return taint(area.proc, linux_syscall3(SYS_setresuid, 0xffffffffUL, uid, 0xffffffffUL))
+        return taint(area, linux_syscall3(SYS_setresuid, uid, uid, uid))
+    return taint(area, linux_syscall3(SYS_setresuid, 0xffffffffUL, uid, 0xffffffffUL))
 
 
 cdef public long sys_setgid(frame_t *frame, area_t *area) noexcept nogil:
@@ -55,8 +59,8 @@ cdef public long sys_setgid(frame_t *frame, area_t *area) noexcept nogil:
     if gid == ids.real and gid == ids.effective and gid == ids.saved:
         return 0
     if gid == ids.effective or linux_syscall0(SYS_geteuid) == 0:
-        return taint(area.proc, linux_syscall3(SYS_setresgid, gid, gid, gid))
-    return taint(area.proc, linux_syscall3(SYS_setresgid, 0xffffffffUL, gid, 0xffffffffUL))
+        return taint(area, linux_syscall3(SYS_setresgid, gid, gid, gid))
+    return taint(area, linux_syscall3(SYS_setresgid, 0xffffffffUL, gid, 0xffffffffUL))
 
 
 cdef public long sys_seteuid(frame_t *frame, area_t *area) noexcept nogil:
@@ -64,7 +68,7 @@ cdef public long sys_seteuid(frame_t *frame, area_t *area) noexcept nogil:
     user_ids(&ids)
     if <uint32_t> frame.arg[0] == ids.effective:
         return 0
-    return taint(area.proc, linux_syscall3(SYS_setresuid, 0xffffffffUL, <uint32_t> frame.arg[0], 0xffffffffUL))
+    return taint(area, linux_syscall3(SYS_setresuid, 0xffffffffUL, <uint32_t> frame.arg[0], 0xffffffffUL))
 
 
 cdef public long sys_setegid(frame_t *frame, area_t *area) noexcept nogil:
@@ -72,23 +76,23 @@ cdef public long sys_setegid(frame_t *frame, area_t *area) noexcept nogil:
     group_ids(&ids)
     if <uint32_t> frame.arg[0] == ids.effective:
         return 0
-    return taint(area.proc, linux_syscall3(SYS_setresgid, 0xffffffffUL, <uint32_t> frame.arg[0], 0xffffffffUL))
+    return taint(area, linux_syscall3(SYS_setresgid, 0xffffffffUL, <uint32_t> frame.arg[0], 0xffffffffUL))
 
 
 cdef public long sys_setreuid(frame_t *frame, area_t *area) noexcept nogil:
-    return taint(area.proc, linux_syscall2(SYS_setreuid, frame.arg[0], frame.arg[1]))
+    return taint(area, linux_syscall2(SYS_setreuid, frame.arg[0], frame.arg[1]))
 
 
 cdef public long sys_setregid(frame_t *frame, area_t *area) noexcept nogil:
-    return taint(area.proc, linux_syscall2(SYS_setregid, frame.arg[0], frame.arg[1]))
+    return taint(area, linux_syscall2(SYS_setregid, frame.arg[0], frame.arg[1]))
 
 
 cdef public long sys_setresuid(frame_t *frame, area_t *area) noexcept nogil:
-    return taint(area.proc, linux_syscall3(SYS_setresuid, frame.arg[0], frame.arg[1], frame.arg[2]))
+    return taint(area, linux_syscall3(SYS_setresuid, frame.arg[0], frame.arg[1], frame.arg[2]))
 
 
 cdef public long sys_setresgid(frame_t *frame, area_t *area) noexcept nogil:
-    return taint(area.proc, linux_syscall3(SYS_setresgid, frame.arg[0], frame.arg[1], frame.arg[2]))
+    return taint(area, linux_syscall3(SYS_setresgid, frame.arg[0], frame.arg[1], frame.arg[2]))
 
 
 cdef long store_ids(frame_t *frame, ids_t *ids) noexcept nogil:
@@ -152,15 +156,15 @@ cdef public long sys_freebsd14_setgroups(frame_t *frame, area_t *area) noexcept 
         return -EFAULT
     result = linux_syscall2(SYS_setgroups, count - 1 if count else 0, <uint64_t> &groups[1])
     if is_error(result) or count == 0:
-        return taint(area.proc, result)
-    return taint(area.proc, linux_syscall3(SYS_setresgid, 0xffffffffUL, groups[0], 0xffffffffUL))
+        return taint(area, result)
+    return taint(area, linux_syscall3(SYS_setresgid, 0xffffffffUL, groups[0], 0xffffffffUL))
 
 
 cdef public long sys_setgroups(frame_t *frame, area_t *area) noexcept nogil:
     """FreeBSD 15's: the supplementary groups alone."""
     if <uint32_t> frame.arg[0] > NGROUPS_MAX:
         return -EINVAL
-    return taint(area.proc, linux_syscall2(SYS_setgroups, <uint32_t> frame.arg[0], frame.arg[1]))
+    return taint(area, linux_syscall2(SYS_setgroups, <uint32_t> frame.arg[0], frame.arg[1]))
 
 
 cdef void user_name(uint32_t uid, char *name, uint64_t size) noexcept nogil:

@@ -118,11 +118,20 @@ cdef public long sys___getcwd(frame_t *frame, area_t *area) noexcept nogil:
     """The current directory with its NUL; returns 0. Too small a buffer is ENOMEM, what has no name here ENOENT."""
     cdef uint64_t size = frame.arg[1]
     cdef char first = 0
+    cdef char path[LOOKUP_PATH]
     cdef long result
     if size < 2:
         return -EINVAL
     if size > PATH_MAX:
         size = PATH_MAX
+    if area.proc.lookup != NULL:
+        result = linux_syscall2(SYS_getcwd, <uint64_t> path, LOOKUP_PATH)
+        if is_error(result):
+            return -ENOMEM if result == -ERANGE else result
+        if path[0] != 47:
+            return -ENOENT
+        lookup_guest(area.proc, path, LOOKUP_PATH)
+        return -ENOMEM if string_length(path) >= size else copyout(path, frame.arg[0], string_length(path) + 1)
     result = linux_syscall2(SYS_getcwd, frame.arg[0], size)
     if is_error(result):
         return -ENOMEM if result == -ERANGE else result

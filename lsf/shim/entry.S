@@ -189,6 +189,34 @@ global patch_call
     call    *%r11
     jmp     translate_return
 
+/* Where a tracer leads a call that it has shown: trace_call(frame, area). It lies outside the regions that rewind, so
+ * that a call is shown once: a signal that comes here is deferred, and the call then waits for nothing. */
+    .org    entry + TRACE_ENTRY_OFFSET
+    mov     %rsp, %gs:AREA_GUEST_RSP
+    mov     %gs:AREA_FRAME, %rsp
+    mov     %rdi, FRAME_RDI(%rsp)
+    mov     %rsi, FRAME_RSI(%rsp)
+    mov     %rdx, FRAME_RDX(%rsp)
+    mov     %r10, FRAME_R10(%rsp)
+    mov     %r8, FRAME_R8(%rsp)
+    mov     %r9, FRAME_R9(%rsp)
+    mov     %eax, %eax
+    mov     %rax, FRAME_NR(%rsp)
+    mov     %rcx, FRAME_RET(%rsp)
+    mov     %gs:AREA_GUEST_RSP, %r11
+    mov     %r11, FRAME_RSP(%rsp)
+    mov     %rbx, FRAME_RBX(%rsp)   /* as under a hook */
+    mov     %rbp, FRAME_RBP(%rsp)
+    mov     %r12, FRAME_R12(%rsp)
+    mov     %r13, FRAME_R13(%rsp)
+    mov     %r14, FRAME_R14(%rsp)
+    mov     %r15, FRAME_R15(%rsp)
+    cld
+    mov     %rsp, %rdi
+    mov     %gs:AREA_SELF, %rsi
+    call    trace_call
+    jmp     translate_return
+
 /* long blocking_syscall(long nr, a, b, c, d, e, f): a Linux call that may block. A signal that arrives before the
  * syscall instruction sends it to blocking_cancel, so that none is lost between the check and the wait. */
     .text
@@ -372,6 +400,13 @@ context_call:
 
 /* Guest memory. These are the only instructions that touch it; a fault in them (the kernel's, and rip between the
  * labels) makes them return -EFAULT. rdi, rsi, rdx as in memcpy. */
+    .macro not_ours address             /* what is written to is not the shim's own */
+    movabs  $-WINDOW_BASE, %rax
+    movabs  $(SHIM_END - WINDOW_BASE), %rcx
+    add     \address, %rax
+    cmp     %rcx, %rax
+    jb      accessor_fault
+    .endm
     .p2align 4
 global accessors
 global copy_guest                   /* (to, from, bytes) -> 0 or -EFAULT */
@@ -431,25 +466,30 @@ global fetch_guest64
     xor     %eax, %eax
     ret
 global store_guest32                /* (to, value) */
+    not_ours %rdi
     mov     %esi, (%rdi)
     xor     %eax, %eax
     ret
 global store_guest64
+    not_ours %rdi
     mov     %rsi, (%rdi)
     xor     %eax, %eax
     ret
 global zero_guest                   /* (to, bytes) */
+    not_ours %rdi
     mov     %rsi, %rcx
     xor     %eax, %eax
     rep stosb
     ret
 global cas_guest32                  /* (at, *expected, value): *expected = what was there */
+    not_ours %rdi
     mov     (%rsi), %eax
     lock cmpxchg %edx, (%rdi)
     mov     %eax, (%rsi)
     mov     $0, %eax
     ret
 global cas_guest64
+    not_ours %rdi
     mov     (%rsi), %rax
     lock cmpxchg %rdx, (%rdi)
     mov     %rax, (%rsi)
@@ -470,6 +510,13 @@ global sigcode
     jmp     entry
     syscall
 1:  hlt
+/* The same for a traced program: its sigreturn is a call that stops. */
+global sigcode_traced
+    call    *SIGFRAME_HANDLER(%rsp)
+    lea     SIGFRAME_UC(%rsp), %rdi
+    mov     $417, %eax
+    syscall
+    hlt
 global sigcode_end
 
     .section .note.GNU-stack, "", @progbits

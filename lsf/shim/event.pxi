@@ -418,6 +418,7 @@ cdef void event_move_hidden(process_t *proc, int fd) noexcept nogil:
                         move_part(kq, &kn.source, fd, <int> moved, knote_name(kn))
                     kn = kn.list_next
             kq = kq.next
+        aio_move_hidden(proc, fd, <int> moved)
         bit_clear(ev.hidden, fd)
         if moved >= 0:
             bit_set(ev.hidden, moved)

@@ -96,6 +96,27 @@ cdef int64_t backlog_of(int fd) noexcept nogil:
     return (<uint32_t *> &info[TCP_INFO_UNACKED])[0]
 
 
+cdef int64_t messages_of(knote_t *kn, bint room) noexcept nogil:
+    """How many messages a queue holds, or has room for."""
+    cdef freebsd_mq_attr attr
+    if mqueue_attributes(<int> kn.kev.ident, &attr) < 0:
+        return 0
+    return attr.mq_maxmsg - attr.mq_curmsgs if room else attr.mq_curmsgs
+
+
+cdef int64_t counter_of(knote_t *kn) noexcept nogil:
+    """What can be read from a timerfd or an eventfd that is ready; 1 where /proc does not tell."""
+    cdef uint64_t value = 1
+    cdef freebsd_itimerspec set_
+    if kn.mode == ANONYMOUS_TIMERFD:
+        # Linux counts what a periodic timer missed, and lets it run on, when somebody asks for its time.
+        linux_syscall2(SYS_timerfd_gettime, kn.kev.ident, <uint64_t> &set_)
+        descriptor_fact(<int> kn.kev.ident, b"ticks:", 10, &value)
+    else:
+        descriptor_fact(<int> kn.kev.ident, b"eventfd-count:", 16, &value)
+    return <int64_t> value
+
+
 cdef bint read_ready(events_t *ev, knote_t *kn, uint32_t revents) noexcept nogil:
     """EVFILT_READ on what Linux can poll; `revents` is what it said."""
     cdef int fd = <int> kn.kev.ident
@@ -108,6 +129,12 @@ cdef bint read_ready(events_t *ev, knote_t *kn, uint32_t revents) noexcept nogil
         if kq != NULL:
             kn.kev.data = kq.count if kq.count else 1
             return revents & EPOLLIN != 0
+    if kn.mode == ANONYMOUS_MQUEUE:
+        kn.kev.data = messages_of(kn, False)
+        return kn.kev.data != 0
+    if kn.mode == ANONYMOUS_TIMERFD or kn.mode == ANONYMOUS_EVENTFD:
+        kn.kev.data = counter_of(kn) if revents & EPOLLIN else 0
+        return kn.kev.data != 0
     if revents & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR) == 0:
         kn.kev.data = 0
         return False
@@ -119,6 +146,8 @@ cdef bint read_ready(events_t *ev, knote_t *kn, uint32_t revents) noexcept nogil
             kn.kev.data = 0         # Linux's way to say that the socket was never connected
             return False
     kn.kev.data = bytes_of(fd, EVENT_FIONREAD)
+    if kn.mode == ANONYMOUS_OTHER and kn.kev.data == 0 and revents & EPOLLIN:
+        kn.kev.data = 1             # an eventfd or a timerfd, and no /proc to tell
     if revents & (EPOLLRDHUP | EPOLLHUP) or (revents & EPOLLERR and kn.mode == S_IFSOCK):
         kn.kev.flags |= EV_EOF
         return True
@@ -148,6 +177,13 @@ cdef bint write_ready(knote_t *kn, uint32_t revents) noexcept nogil:
         size = linux_syscall2(SYS_fcntl, fd, EVENT_F_GETPIPE_SZ)
         if not is_error(size):
             room = size - bytes_of(fd, EVENT_FIONREAD)
+    elif kn.mode == ANONYMOUS_MQUEUE:
+        kn.kev.data = messages_of(kn, True)
+        return kn.kev.data != 0
+    elif kn.mode == ANONYMOUS_EVENTFD:
+        if revents & EPOLLOUT:
+            kn.kev.data = -2 - (0 if poll_now(fd) & EPOLLIN == 0 else counter_of(kn))   # UINT64_MAX - 1, less the count
+        return revents & EPOLLOUT != 0
     kn.kev.data = room if room > 0 else 1
     if revents & (EPOLLHUP | EPOLLERR):
         kn.kev.flags |= EV_EOF
@@ -211,14 +247,20 @@ cdef long descriptor_attach(events_t *ev, knote_t *kn) noexcept nogil:
     if is_error(result):
         return result
     kn.mode = st.st_mode & S_IFMT
-    if kn.kev.filter == EVFILT_WRITE and kqueue_find(ev, kn.kev.ident) != NULL:
+    if kn.mode == 0:
+        kn.mode = <uint32_t> anonymous_kind(<int> kn.kev.ident)
+    if kn.kev.filter == EVFILT_WRITE and (kn.mode == ANONYMOUS_TIMERFD or kn.mode == ANONYMOUS_INOTIFY
+                                          or kqueue_find(ev, kn.kev.ident) != NULL):
         return -EINVAL
-    if kn.mode == S_IFREG or kn.mode == S_IFDIR:
+    if kn.mode == S_IFDIR:
         return 0
     result = knote_watch(ev, kn)
     if result == -EPERM:
-        kn.mode = S_IFCHR               # /dev/null and its like: always ready
+        if kn.mode != S_IFREG:
+            kn.mode = S_IFCHR           # /dev/null and its like: always ready
         return 0
+    if result == 0 and kn.mode == S_IFREG:
+        kn.mode = ANONYMOUS_MQUEUE      # the one kind of regular file that Linux polls
     if result == 0 and kn.status & KN_DISABLED:
         knote_unwatch(kn)
     return result
@@ -738,7 +780,7 @@ cdef bint filter_ready(process_t *proc, events_t *ev, knote_t *kn) noexcept nogi
     cdef int filt = kn.kev.filter
     if filt == EVFILT_READ or filt == EVFILT_WRITE:
         return descriptor_ready(ev, kn)
-    if filt == EVFILT_USER:
+    if filt == EVFILT_USER or filt == EVFILT_AIO or filt == EVFILT_LIO:
         return kn.hook != 0
     if filt == EVFILT_TIMER or filt == EVFILT_SIGNAL:
         return kn.kev.data != 0

@@ -9,7 +9,15 @@ cdef enum:
 
 cdef long open_executable(int dirfd, const char *path) noexcept nogil:
     """Open a program that the caller may execute: a descriptor (close-on-exec) or a negative errno."""
-    cdef long result = linux_syscall4(439, dirfd, <uint64_t> path, 1, 0x200)    # faccessat2, X_OK, AT_EACCESS
+    cdef char host[LOOKUP_PATH]
+    cdef long result
+    if SHIM.lookup != NULL:
+        result = lookup_path(SHIM, dirfd, <uint64_t> path, True, host)
+        if result < 0:
+            return result
+        if result > 0:
+            path = host
+    result = linux_syscall4(439, dirfd, <uint64_t> path, 1, 0x200)              # faccessat2, X_OK, AT_EACCESS
     if result == -ENOSYS:
         result = linux_syscall3(269, dirfd, <uint64_t> path, 1)                 # faccessat
     if result < 0:
@@ -116,6 +124,11 @@ cdef void handover_words(process_t *proc, area_t *area, int target, char *words)
         at = append_word(words, at, b",l=", proc.truss_fd)
         if proc.truss_pids:
             at = append_word(words, at, b",L=", 1)
+    if proc.tracer:
+        at = append_word(words, at, b",T=", proc.tracer)
+    if proc.stats_fd >= 0:
+        at = append_word(words, at, b",s=", proc.stats_fd)
+        at = append_word(words, at, b",S=", proc.stats_counted)
     at = append_word(words, at, b",m=", area.sigmask[0])
     at = append_word(words, at, b",M=", area.sigmask[1])
     ignored[0] = virtual_ignored(proc)
@@ -133,6 +146,10 @@ cdef void handover_words(process_t *proc, area_t *area, int target, char *words)
         at = append_word(words, at, b",n=", 1)
     if proc.no_patch:
         at = append_word(words, at, b",x=", proc.no_patch)
+    if proc.fakeroot:
+        at = append_word(words, at, b",F=", 1)
+    if proc.lookup != NULL:
+        at = append_word(words, at, b",V=", lookup_count(proc))
     # Where Linux ignores them now it will after exec; a handler of ours would be reset.
     if (proc.handlers[SIGIO].function <= SIG_IGN and proc.handlers[SIGINFO].function <= SIG_IGN
             and not event_wants_signal(proc, SIGIO) and not event_wants_signal(proc, SIGINFO)):
@@ -228,6 +245,8 @@ cdef void keep_over_exec(process_t *proc, int target, uint64_t flag) noexcept no
     linux_syscall3(SYS_fcntl, target, 2, flag)
     if proc.truss_fd >= 0:
         linux_syscall3(SYS_fcntl, proc.truss_fd, 2, flag)
+    if proc.stats_fd >= 0:
+        linux_syscall3(SYS_fcntl, proc.stats_fd, 2, flag)
 
 
 cdef uint64_t area_scratch(area_t *area, uint64_t size) noexcept nogil:
@@ -241,8 +260,13 @@ cdef uint64_t area_scratch(area_t *area, uint64_t size) noexcept nogil:
     return area.scratch
 
 
+cdef uint64_t handover_places(process_t *proc) noexcept nogil:
+    """How many arguments come before the guest's own: name, words, path, and the rules of a view by look-up."""
+    return 3 + 2 * lookup_count(proc)
+
+
 cdef long hand_over(area_t *area, int target, const char *execpath, uint64_t *argv, uint64_t envp) noexcept nogil:
-    """Execute the shim's image with the target. argv has three free places in front."""
+    """Execute the shim's image with the target. argv has handover_places(proc) free places in front."""
     cdef process_t *proc = area.proc
     cdef char words[1024]
     cdef long result
@@ -252,6 +276,7 @@ cdef long hand_over(area_t *area, int target, const char *execpath, uint64_t *ar
     argv[0] = <uint64_t> <const char *> b"lsf-handover"
     argv[1] = <uint64_t> words
     argv[2] = <uint64_t> execpath
+    lookup_append(argv, 3, proc)
     if proc.files_shared:
         linux_syscall3(SYS_fcntl, proc.image_fd, 2, 0)      # the other process may be executing a Linux program
     keep_over_exec(proc, target, 0)
@@ -275,7 +300,7 @@ cdef long execute(area_t *area, int fd, const char *path, uaddr argv, uaddr envv
     cdef uint64_t near_[EXEC_ARGUMENTS_NEAR]
     cdef uint64_t *list_ = near_
     cdef long argc, envc = 0, result
-    cdef uint64_t extra = 0, i
+    cdef uint64_t extra = 0, front = handover_places(proc)
     cdef bint script = False
     result = program_examine(&program, fd)
     if result == 0 and program.kind == PROGRAM_SCRIPT:
@@ -308,23 +333,23 @@ cdef long execute(area_t *area, int fd, const char *path, uaddr argv, uaddr envv
     if result < 0:
         linux_syscall1(SYS_close, fd)
         return result
-    if 3 + extra + argc + 1 > EXEC_ARGUMENTS_NEAR:
-        list_ = <uint64_t *> area_scratch(area, (3 + extra + argc + 1) * 8)
+    if front + extra + argc + 1 > EXEC_ARGUMENTS_NEAR:
+        list_ = <uint64_t *> area_scratch(area, (front + extra + argc + 1) * 8)
     if list_ == NULL:
         linux_syscall1(SYS_close, fd)
         return -ENOMEM
-    if copyin(argv, &list_[3 + extra], (argc + 1) * 8) < 0:
+    if copyin(argv, &list_[front + extra], (argc + 1) * 8) < 0:
         linux_syscall1(SYS_close, fd)
         return -EFAULT
-    list_[3 + extra + argc] = 0
+    list_[front + extra + argc] = 0
     if script:
-        list_[3] = <uint64_t> interp
-        list_[3 + extra] = <uint64_t> path
+        list_[front] = <uint64_t> interp
+        list_[front + extra] = <uint64_t> path
         if extra == 2:
-            list_[4] = <uint64_t> option
+            list_[front + 1] = <uint64_t> option
         path = interp
     if program.kind == PROGRAM_LINUX:
-        result = execute_linux(area, path, &list_[3], envv)
+        result = execute_linux(area, path, &list_[front], envv)
     else:
         absolute_path(path, execpath)
         result = hand_over(area, fd, execpath, list_, envv)
@@ -337,9 +362,12 @@ cdef long execute_linux(area_t *area, const char *path, uint64_t *argv, uaddr en
     keeps virtual become real for it. The engine `trap` cannot do it: its filter outlives exec and would kill."""
     cdef uint64_t none = 0, virtual_mask, old = 0
     cdef uint64_t envp = envv if envv != 0 else <uint64_t> &none
+    cdef char host[LOOKUP_PATH]
     cdef long result
     if area.proc.engine == ENGINE_TRAP:
         return -ENOEXEC
+    if area.proc.lookup != NULL and lookup_path(area.proc, AT_FDCWD, <uint64_t> path, True, host) > 0:
+        path = host
     virtual_mask = linux_virtual_mask(area)
     if virtual_mask:
         linux_syscall4(SYS_rt_sigprocmask, 0, <uint64_t> &virtual_mask, <uint64_t> &old, 8)
@@ -347,7 +375,9 @@ cdef long execute_linux(area_t *area, const char *path, uint64_t *argv, uaddr en
         linux_syscall3(SYS_fcntl, area.proc.image_fd, 2, 1)         # F_SETFD, FD_CLOEXEC
     truss_before_exec(area)
     umtx_thread_exit(area)
+    stats_uncount(area.proc)
     result = restartable(blocking_syscall(SYS_execve, <uint64_t> path, <uint64_t> argv, envp, 0, 0, 0))
+    stats_count(area.proc)
     if area.proc.image_fd >= 0:
         linux_syscall3(SYS_fcntl, area.proc.image_fd, 2, 0)
     if virtual_mask:
@@ -362,7 +392,8 @@ cdef void absolute_path(const char *path, char *absolute) noexcept nogil:
     if path[0] != 47:
         got = linux_syscall2(SYS_getcwd, <uint64_t> absolute, 2048)
         if not is_error(got) and absolute[0] == 47:
-            at = got - 1
+            lookup_guest(SHIM, absolute, 2048)
+            at = string_length(absolute)
             if at > 1:
                 at = append(absolute, at, 4096, b"/")
         while string_starts(path, b"./"):
@@ -400,4 +431,5 @@ cdef public long sys_fexecve(frame_t *frame, area_t *area) noexcept nogil:
         return fd
     got = linux_syscall3(SYS_readlink, <uint64_t> link, <uint64_t> path, 4095)
     path[got if not is_error(got) else 0] = 0
+    lookup_guest(area.proc, path, 4096)
     return execute(area, <int> fd, path, frame.arg[1], frame.arg[2])

@@ -320,6 +320,7 @@ cdef enum:
     KF_TYPE_PROCDESC = 11
     KF_TYPE_EVENTFD = 13
     KF_TYPE_TIMERFD = 14
+    KF_TYPE_INOTIFY = 15
     KF_TYPE_UNKNOWN = 255
     KF_VTYPE_VREG = 1
     KF_VTYPE_VDIR = 2
@@ -395,6 +396,8 @@ cdef int kinfo_type(const char *path, uint32_t mode) noexcept nogil:
             return KF_TYPE_EVENTFD
         if string_starts(path, b"anon_inode:[timerfd"):
             return KF_TYPE_TIMERFD
+        if string_starts(path, b"anon_inode:inotify"):
+            return KF_TYPE_INOTIFY
         return KF_TYPE_PROCDESC if string_starts(path, b"anon_inode:[pidfd") else KF_TYPE_UNKNOWN
     return KF_TYPE_VNODE
 
@@ -411,6 +414,7 @@ cdef long fill_kinfo_file(int fd, freebsd_kinfo_file *info) noexcept nogil:
     got = linux_syscall3(SYS_readlink, <uint64_t> link, <uint64_t> info.kf_path, KINFO_PATH - 1)
     if is_error(got):
         info.kf_path[0] = 0
+    lookup_guest(SHIM, info.kf_path, KINFO_PATH)
     info.kf_structsize = sizeof(freebsd_kinfo_file)
     info.kf_type = kinfo_type(info.kf_path, st.st_mode)
     if info.kf_path[0] != 47 or info.kf_type == KF_TYPE_SHM:

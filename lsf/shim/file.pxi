@@ -519,10 +519,10 @@ cdef public long sys___realpathat(frame_t *frame, area_t *area) noexcept nogil:
         # "(unreachable)/x", "/x (deleted)": a name is one only if it leads back to the file.
         if path[0] != 47 or not same_file(<int> fd, path):
             got = -ENOENT
-        elif <uint64_t> got + 1 > size:
-            got = -ENAMETOOLONG
         else:
-            got = copyout(path, frame.arg[2], <uint64_t> got + 1)
+            lookup_guest(area.proc, path, sizeof(path))
+            got = <long> string_length(path) + 1
+            got = -ENAMETOOLONG if <uint64_t> got > size else copyout(path, frame.arg[2], <uint64_t> got)
     linux_syscall1(SYS_close, fd)
     return got
 

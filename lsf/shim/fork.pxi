@@ -15,25 +15,26 @@ cdef enum:
     CLONE_CHILD_SETTID = 0x1000000
     LINUX_SIGCHLD_EXIT = 17
     FUTEX_WAKE = 1
+    EPROCLIM = 67                   # FreeBSD's alone: too many processes, or threads of one
 
 
 cdef void locks_acquire(process_t *proc) noexcept nogil:
     """Every lock of the shim, in one order: a fork takes them so that none is held in the child."""
+    lock_acquire(&PATCHES.lock)
     lock_acquire(&proc.lock_thread)
     lock_acquire(&proc.lock_event)
     lock_acquire(&proc.lock_memory)
     lock_acquire(&proc.lock_signal)
     lock_acquire(&proc.lock_truss)
-    lock_acquire(&PATCHES.lock)
 
 
 cdef void locks_release(process_t *proc) noexcept nogil:
-    lock_release(&PATCHES.lock)
     lock_release(&proc.lock_truss)
     lock_release(&proc.lock_signal)
     lock_release(&proc.lock_memory)
     lock_release(&proc.lock_event)
     lock_release(&proc.lock_thread)
+    lock_release(&PATCHES.lock)
 
 
 cdef void free_other_areas(area_t *area) noexcept nogil:
@@ -70,6 +71,7 @@ cdef long fork_with(frame_t *frame, area_t *area, uint64_t flags, int *pidfd) no
     alone = is_alone(area)
     if not alone:
         locks_acquire(proc)
+    stats_expect(proc, 1)
     result = linux_syscall5(SYS_clone, flags | CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID, 0, <uint64_t> pidfd,
                             <uint64_t> &area.slot.state, 0)
     if not alone:
@@ -77,6 +79,8 @@ cdef long fork_with(frame_t *frame, area_t *area, uint64_t flags, int *pidfd) no
     if result == 0:
         proc.pid = <int> area.slot.state
         area.tid = proc.pid
+        if area.in_vfork:
+            signal_stack(area)      # it had its parent's, whose area is free now
         area.in_vfork = 0
         if not alone:
             free_other_areas(area)
@@ -85,7 +89,9 @@ cdef long fork_with(frame_t *frame, area_t *area, uint64_t flags, int *pidfd) no
         after_fork(proc)
         arm(proc)
         frame.arg[2] = 1
-    elif not is_error(result):
+    elif is_error(result):
+        stats_expect(proc, -1)
+    else:
         frame.arg[2] = 0
     set_linux_mask(area)
     return result
@@ -121,12 +127,19 @@ cdef public long vfork_prepare(frame_t *frame, area_t *area) noexcept nogil:
     memcpy(copy, proc, PROCESS_COPIED)
     copy.vfork_spare = 0
     copy.lock_signal.word = 0
-    kept_clear(copy)
+    copy.kept_count = 0
+    copy.kept_bits[0] = 0
+    copy.kept_bits[1] = 0
+    memset(copy.timer_words, 0, sizeof(copy.timer_words))
     lock_release(&proc.lock_signal)
     copy.lock_memory.word = 0
     copy.lock_event.word = 0
     copy.lock_thread.word = 0
     copy.events = NULL              # the child has no kqueues, and what it closes is not closed here
+    copy.mqueue_notes = NULL
+    copy.aio = NULL
+    copy.shared_ids = NULL
+    copy.lock_ids.word = 0
     copy.lock_truss.word = 0
     child.proc = copy
     child.in_vfork = 1
@@ -137,6 +150,8 @@ cdef public long vfork_prepare(frame_t *frame, area_t *area) noexcept nogil:
     child.altstack_sp = area.altstack_sp
     child.altstack_size = area.altstack_size
     child.altstack_flags = area.altstack_flags
+    stats_expect(proc, 1)
+    child.exterr = area.exterr
     return <long> child
 
 
@@ -150,6 +165,7 @@ cdef public void vfork_child(frame_t *parent_frame, area_t *area) noexcept nogil
     area.tid = area.proc.pid
     if area.proc.truss_fd >= 0:
         truss_new_process(area.proc)
+    stats_after_fork(area.proc)
     # The Linux signal stack stays the parent's, which waits and has nothing on it.
     arm(area.proc)
     set_linux_mask(area)
@@ -164,17 +180,87 @@ cdef public long vfork_parent(frame_t *frame, area_t *area, area_t *child, long 
         linux_syscall2(SYS_munmap, <uint64_t> child.proc, page_up(sizeof(process_t)))
     atomic_store32(&child.slot.state, 0)
     frame.arg[2] = 0
+    if is_error(result):
+        stats_expect(area.proc, -1)
+    set_linux_mask(area)
+    return result
+
+
+# What thread_create is asked for.
+cdef struct new_thread_t:
+    uint64_t start, argument, stack
+    uint64_t tls
+    bint has_tls                    # else the thread begins with its maker's FS base
+    uint64_t child_tid, parent_tid
+    uint64_t context                # a resume_t in the shim's memory, instead of start, argument and stack; 0: none
+    uint64_t context_size
+
+
+cdef long thread_create(area_t *area, const new_thread_t *new_) noexcept nogil:
+    """Start a thread on an area of its own: its number, or an error. The context is the thread's from then on."""
+    cdef process_t *proc = area.proc
+    cdef area_t *child
+    cdef uint64_t *stack
+    cdef uint64_t flags, parent_tid
+    cdef long result
+    block_all(NULL)
+    if area.deferred:
+        return -ERESTARTNOINTR
+    child = area_take(proc)
+    if child == NULL:
+        set_linux_mask(area)
+        return freebsd_error(EPROCLIM)
+    child.sigmask[0] = area.sigmask[0]
+    child.sigmask[1] = area.sigmask[1]
+    child.altstack_flags = FREEBSD_SS_DISABLE
+    child.lanes = area.lanes
+    child.hook = area.hook
+    child.guest_gsbase = area.guest_gsbase
+    child.thread_child_tid = new_.child_tid
+    child.thread_context = new_.context
+    child.scratch = new_.context
+    child.scratch_size = new_.context_size
+    stack = <uint64_t *> (<uint64_t> child.frame - 32)
+    stack[0] = <uint64_t> child
+    # An address that the processor refuses, or that is the shim's: let the thread fault at an instruction of the guest's,
+    # and on no stack.
+    stack[1] = new_.start
+    if new_.start >= 1UL << GUEST_ADDRESS_MAX_LOG or is_no_place_to_run(new_.start):
+        stack[1] = <uint64_t> sigcode_end - 1
+    stack[2] = 0 if WINDOW_BASE <= new_.stack < SHIM_END else new_.stack
+    stack[3] = new_.argument
+    flags = (CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM | CLONE_CHILD_SETTID
+             | CLONE_CHILD_CLEARTID)
+    if new_.has_tls:
+        flags |= CLONE_SETTLS
+    # Linux stores 32 bits before the child runs, so that the caller finds the number even when the child is gone
+    # already; libthr gives one address as both.
+    parent_tid = new_.parent_tid if new_.parent_tid != 0 else new_.child_tid
+    if parent_tid != 0:
+        if store_guest64(parent_tid, 0) < 0 or (new_.child_tid != 0 and store_guest64(new_.child_tid, 0) < 0):
+            child.scratch = 0
+            atomic_store32(&child.slot.state, 0)
+            set_linux_mask(area)
+            return -EFAULT
+        flags |= CLONE_PARENT_SETTID
+    result = clone_thread(flags, stack, parent_tid, &child.slot.state, new_.tls)
+    if is_error(result):
+        child.scratch = 0
+        atomic_store32(&child.slot.state, 0)
+        if result == -EAGAIN:
+            result = freebsd_error(EPROCLIM)
+    else:
+        # thr_kill finds it from now on, even if it has not run yet.
+        atomic_cas32(<uint32_t *> &child.tid, 0, <uint32_t> result)
     set_linux_mask(area)
     return result
 
 
 cdef public long sys_thr_new(frame_t *frame, area_t *area) noexcept nogil:
-    """Start a thread on an area of its own. Model: kern_thr.c (thr_new_initthr), cpu_set_upcall."""
-    cdef process_t *proc = area.proc
+    """Model: kern_thr.c (kern_thr_new, thread_create), cpu_set_upcall, cpu_set_user_tls."""
     cdef freebsd_thr_param param
-    cdef area_t *child
-    cdef uint64_t *stack
-    cdef uint64_t flags, parent_tid
+    cdef freebsd_rtprio priority
+    cdef new_thread_t new_
     cdef int size = <int> frame.arg[1]
     cdef long result
     if size < 0 or size > <int> sizeof(param):
@@ -182,55 +268,77 @@ cdef public long sys_thr_new(frame_t *frame, area_t *area) noexcept nogil:
     memset(&param, 0, sizeof(param))
     if copyin(frame.arg[0], &param, size) < 0:
         return -EFAULT
-    # FreeBSD lets a thread with such a start die at once; ours would do it inside the window.
-    if param.tls_base >= 1UL << GUEST_ADDRESS_MAX_LOG or param.start_func >= 1UL << GUEST_ADDRESS_MAX_LOG:
-        return -EINVAL
-    block_all(NULL)
-    if area.deferred:
-        return -ERESTARTNOINTR
-    child = area_take(proc)
-    if child == NULL:
-        set_linux_mask(area)
-        return -EAGAIN
-    child.sigmask[0] = area.sigmask[0]
-    child.sigmask[1] = area.sigmask[1]
-    child.altstack_flags = FREEBSD_SS_DISABLE
-    child.lanes = area.lanes
-    child.hook = area.hook
-    child.thread_child_tid = param.child_tid
-    stack = <uint64_t *> (<uint64_t> child.frame - 32)
-    stack[0] = <uint64_t> child
-    stack[1] = param.start_func
-    stack[2] = ((param.stack_base + param.stack_size) & ~15UL) - 8
-    stack[3] = param.arg
-    flags = (CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM | CLONE_SETTLS
-             | CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID)
-    # Linux stores 32 bits before the child runs, so that the caller finds the number even when the child is gone
-    # already; libthr gives one address as both.
-    parent_tid = param.parent_tid if param.parent_tid != 0 else param.child_tid
-    if parent_tid != 0:
-        if store_guest64(parent_tid, 0) < 0 or (param.child_tid != 0 and store_guest64(param.child_tid, 0) < 0):
-            atomic_store32(&child.slot.state, 0)
-            set_linux_mask(area)
+    if param.rtp != 0:
+        if copyin(param.rtp, &priority, sizeof(priority)) < 0:
             return -EFAULT
-        flags |= CLONE_PARENT_SETTID
-    result = clone_thread(flags, stack, parent_tid, &child.slot.state, param.tls_base)
+        if priority.type == RTP_PRIO_REALTIME or priority.type == RTP_PRIO_FIFO:
+            if linux_syscall0(SYS_geteuid) != 0:
+                return -EPERM
+            if priority.prio > RTP_PRIO_MAX:
+                return -EINVAL
+        elif priority.type == RTP_PRIO_NORMAL:
+            priority.prio = 0
+        else:
+            return -EINVAL
+    if param.tls_base >= 1UL << GUEST_ADDRESS_MAX_LOG:
+        return -EINVAL
+    memset(&new_, 0, sizeof(new_))
+    new_.start = param.start_func
+    new_.argument = param.arg
+    new_.stack = ((param.stack_base + param.stack_size) & ~15UL) - 8
+    new_.tls = param.tls_base
+    new_.has_tls = True
+    new_.child_tid = param.child_tid
+    new_.parent_tid = param.parent_tid
+    result = thread_create(area, &new_)
     if is_error(result):
-        atomic_store32(&child.slot.state, 0)
-    else:
-        # thr_kill finds it from now on, even if it has not run yet.
-        atomic_cas32(<uint32_t *> &child.tid, 0, <uint32_t> result)
-    set_linux_mask(area)
-    return result if is_error(result) else 0
+        return result
+    if param.rtp != 0:
+        rtprio_set(<int> result, &priority)
+    return 0
+
+
+cdef public long sys_thr_create(frame_t *frame, area_t *area) noexcept nogil:
+    """A thread that goes on with a context of the guest's. It has its maker's signal mask, and where the context has no FS
+    base, that too. Model: kern_thr.c (thr_create_initthr)."""
+    cdef freebsd_ucontext context
+    cdef new_thread_t new_
+    cdef long result
+    if copyin(frame.arg[0], &context, sizeof(context)) < 0:
+        return -EFAULT
+    memset(&new_, 0, sizeof(new_))
+    new_.child_tid = frame.arg[1]
+    new_.context_size = page_up(sizeof(resume_t))
+    new_.context = map_memory(new_.context_size)
+    if new_.context == 0:
+        return -ENOMEM
+    result = -EINVAL
+    if context_is_machine(&context.uc_mcontext):
+        result = context_convert(area.proc, &context, <resume_t *> new_.context)
+    if result == 0:
+        if context.uc_mcontext.mc_flags & FREEBSD_MC_HASBASES:
+            new_.tls = context.uc_mcontext.mc_fsbase
+            new_.has_tls = True
+        result = thread_create(area, &new_)
+    if is_error(result):
+        linux_syscall2(SYS_munmap, new_.context, new_.context_size)
+        return result
+    return 0
 
 
 cdef public void thread_start(area_t *area) noexcept nogil:
     """A new thread's first code, on its shim stack, all signals blocked."""
+    if area.service != NULL:
+        signal_stack(area)
+        area.service(area)
     area.tid = <int> area.slot.state
     if area.thread_child_tid != 0:
         store_guest64(area.thread_child_tid, <uint32_t> area.tid)
     signal_stack(area)
+    atomic_store32(&area.ready, 1)
     arm(area.proc)
+    if area.thread_context != 0:
+        context_go(area, <resume_t *> area.thread_context)
     set_linux_mask(area)
 
 
@@ -261,6 +369,7 @@ cdef public long sys_thr_exit(frame_t *frame, area_t *area) noexcept nogil:
     if area.deferred and (<linux_siginfo *> area.info).si_code != LINUX_SI_TKILL \
             and not (area.deferred == LINUX_CARRIER and (<linux_siginfo *> area.info).si_errno & CARRIER_THREAD):
         # It was sent to the process, and came to this thread by chance: another one shall have it.
+        area.info[CARRIER_KEPT] = 0
         linux_syscall3(SYS_rt_sigqueueinfo, area.proc.pid, area.deferred, <uint64_t> area.info)
     if area.scratch != 0:
         linux_syscall2(SYS_munmap, area.scratch, area.scratch_size)
@@ -271,8 +380,29 @@ cdef public long sys_thr_exit(frame_t *frame, area_t *area) noexcept nogil:
 
 cdef public long sys_exit(frame_t *frame, area_t *area) noexcept nogil:
     umtx_thread_exit(area)
+    stats_leave(area)
     linux_syscall1(SYS_exit_group, frame.arg[0] & 0xff)
     return 0
+
+
+cdef struct freebsd_get_xfpustate:
+    uint64_t addr
+    int32_t len
+
+
+cdef long xfpustate_out(process_t *proc, uaddr arguments) noexcept nogil:
+    """The vector state behind the FXSAVE image: libthr completes a context with it, which it goes on with later."""
+    cdef unsigned char state[XSTATE_MAX + 64]
+    cdef freebsd_get_xfpustate request
+    cdef uint64_t at = (<uint64_t> state + 63) & ~63UL
+    if copyin(arguments, &request, sizeof(request)) < 0:
+        return -EFAULT
+    if <uint32_t> request.len > xstate_guest_limit(proc) - FXSAVE_SIZE:
+        return -EINVAL
+    memset(<void *> at, 0, XSTATE_MAX)
+    xstate_limit(proc)
+    xsave(<void *> at, proc.xstate_features)
+    return copyout(<void *> (at + FXSAVE_SIZE), request.addr, <uint32_t> request.len)
 
 
 cdef public long sys_sysarch(frame_t *frame, area_t *area) noexcept nogil:
@@ -288,6 +418,8 @@ cdef public long sys_sysarch(frame_t *frame, area_t *area) noexcept nogil:
             return -EINVAL
         write_fsbase(base)
         return 0
+    if op == 132:               # AMD64_GET_XFPUSTATE
+        return xfpustate_out(area.proc, frame.arg[1])
     if op == 130:               # AMD64_GET_GSBASE
         return store_guest64(frame.arg[1], area.guest_gsbase)
     if op == 131:               # AMD64_SET_GSBASE

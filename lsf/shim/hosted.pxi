@@ -52,6 +52,28 @@ def call(number, *args):
             PyBuffer_Release(&views[i])
 
 
+def lookup(rules, path, follow=True, directory=-100):
+    """What a path (bytes) means in a view by look-up: Linux's path, None where Linux finds the same by itself, or an errno.
+
+    rules: pairs of bytes, the guest's name and the host's, the longest guest name first.
+    """
+    cdef char *pairs[2 * LOOKUP_RULES]
+    # Not on the stack: the image is built of this file too, and its functions have small ones.
+    memory = bytearray(sizeof(process_t) + LOOKUP_PATH)
+    cdef process_t *proc = <process_t *> <char *> memory
+    cdef char *host = <char *> memory + sizeof(process_t)
+    cdef long result
+    cdef int i = 0
+    flat = [text for pair in rules for text in pair]
+    for text in flat:
+        pairs[i] = text
+        i += 1
+    if not lookup_begin(proc, pairs, i // 2):
+        raise MemoryError
+    result = lookup_path(proc, directory, <uint64_t> <char *> path, follow, host)
+    return host if result > 0 else None if result == 0 else -result
+
+
 def linux_mask(low, high):
     """Linux's signal mask for a FreeBSD one (two 64-bit words), as the shim sets it."""
     cdef uint64_t mask[2]

@@ -11,6 +11,10 @@
 #define WINDOW_SIZE 0x100000
 /* A second address that an engine may redirect to: `patch_entry`. */
 #define PATCH_ENTRY_OFFSET 0x400
+/* A third one, for a call whose result a tracer wants to see: `trace_entry`. */
+#define TRACE_ENTRY_OFFSET 0x480
+/* The number of a call from inside the window that is none of Linux's: it stops at the tracer (trace.pxi). */
+#define TRACE_CALL 0x0c535400
 /* The guest's signal trampoline: FreeBSD code, so it lies outside the window. */
 #define SIGCODE_BASE 0x6ffff0100000
 #define SIGCODE_SIZE 0x1000
@@ -28,7 +32,16 @@
 #define AREA_STRIDE 0x20000
 #define AREA_COUNT 8192
 #define AREA_SLOTS_FIRST 64
-#define SHIM_END 0x700030800000
+/* What --stats counts, shared by all guests of one `lsf` (struct stats); lsf/stats.py reads it. */
+#define STATS_BASE 0x700030400000
+#define STATS_SIZE 0x28000
+#define STATS_PROCESSES 1024
+#define STATS_ROWS 1024
+#define STATS_SITES 1024
+#define STATS_REASONS 8
+/* What the shim maps for itself: as the rest, no guest call may touch it. */
+#define HEAP_BASE 0x700030800000
+#define SHIM_END 0x701030800000
 
 /* An area, from low to high: guard page, Linux signal stack, guard page, shim stack, struct area. Nothing is mapped at a
  * guard page, and no guest call can map there. The shim stack begins in the page of struct area. */
@@ -70,6 +83,17 @@
 #define FRAME_R14 112
 #define FRAME_R15 120
 #define FRAME_SIZE 128
+
+/* struct stats. */
+#define STATS_STARTED 8
+#define STATS_OWNER 16
+#define STATS_ENGINE 32
+#define STATS_PATCHED 40
+#define STATS_REFUSED 48
+#define STATS_JUMPED 80
+#define STATS_LIVE 128
+#define STATS_ROW 8192
+#define STATS_SITE 32768
 
 /* struct sigframe of FreeBSD. */
 #define SIGFRAME_HANDLER 0

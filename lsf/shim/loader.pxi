@@ -245,6 +245,8 @@ cdef long map_segment(program_t *program, Elf64_Phdr *segment, uint64_t base) no
                      | (4 if segment.p_flags & 1 else 0))
     cdef bint tail = segment.p_filesz != 0 and segment.p_memsz > segment.p_filesz and file_end % PAGE_SIZE != 0
     cdef long result
+    if prot & 4 and prot & 3 != 1:
+        leave_alone(start, end - start)
     if segment.p_filesz != 0:
         result = linux_syscall6(SYS_mmap, start, file_end - start, prot | 2 if tail else prot, 0x12, program.fd,
                                 page_down(segment.p_offset))

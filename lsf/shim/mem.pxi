@@ -20,6 +20,7 @@ cdef enum:
     MAP_ALIGNED_SUPER = 1 << 24
     MAP_OLD_FLAGS = 0x60            # MAP_RENAME and MAP_NORESERVE, which never did anything
     SUPERPAGE = 2 << 20
+    VVAR_ROOM = 16 * PAGE_SIZE      # the data of Linux's vDSO are within so much before it
 
 cdef enum:
     GUEST_ADDRESS_END = 1UL << 47
@@ -34,8 +35,22 @@ cdef inline bint range_is_valid(uint64_t start, uint64_t end) noexcept nogil:
 
 
 cdef inline bint range_is_kept(process_t *proc, uint64_t start, uint64_t size) noexcept nogil:
-    """True where a range touches what no guest call may change: the shim, and Linux's vDSO, which the shim calls."""
-    return range_is_ours(start, size) or (start < proc.vdso_end and start + size > proc.vdso)
+    """True where a range touches what no guest call may change: the shim, and Linux's vDSO, which the shim calls, with
+    its data."""
+    return range_is_ours(start, size) or (start < proc.vdso_end and start + size > proc.vdso - VVAR_ROOM
+                                          and start + size > vdso_start(proc))
+
+
+cdef uint64_t vdso_start(process_t *proc) noexcept nogil:
+    """Where the pages of data begin that lie before the vDSO; they are looked for once, when it first matters."""
+    cdef mapping_t mapping
+    cdef uint64_t at = proc.vdso_data
+    if at == 0:
+        at = proc.vdso
+        while at != 0 and mapping_find(at - 1, &mapping) == 0 and mapping.vvar:
+            at = mapping.start
+        proc.vdso_data = at
+    return at
 
 
 cdef bint range_is_free(uint64_t start, uint64_t size) noexcept nogil:
@@ -110,6 +125,7 @@ cdef long map_guest(process_t *proc, uint64_t addr, uint64_t len_, uint64_t prot
     cdef int prot = word & PROT_ALL, max_prot = (word >> 16) & PROT_ALL
     cdef uint64_t align = flags & MAP_ALIGNMENT_MASK, offset, size
     cdef long linux, result
+    cdef bint own_code, locked
     flags &= ~<uint32_t> MAP_OLD_FLAGS
     if word & ~<uint32_t> (PROT_ALL | PROT_ALL << 16):
         return -EINVAL
@@ -173,14 +189,23 @@ cdef long map_guest(process_t *proc, uint64_t addr, uint64_t len_, uint64_t prot
         align = SUPERPAGE if size >= SUPERPAGE else 0
     else:
         align = 1UL << (align >> FREEBSD_MAP_ALIGNMENT_SHIFT) if align != 0 else 0
+    # What may replace patched text, or is code that must not be patched, is mapped while no site is being patched.
+    own_code = linux & LINUX_MAP_SHARED or (prot & 4 and (linux & LINUX_MAP_ANONYMOUS or prot & 3 != 1))
+    locked = own_code or flags & FREEBSD_MAP_FIXED
+    if locked:
+        lock_acquire(&PATCHES.lock)
     if align > PAGE_SIZE:
         result = map_aligned(addr, size, align, prot, <int> linux, fd, pos)
     else:
         result = linux_syscall6(SYS_mmap, addr, size, prot, linux, fd, pos)
+    if locked:
+        if not is_error(result):
+            forget_left_alone(result, size)
+            if own_code:
+                leave_alone(result, size)
+        lock_release(&PATCHES.lock)
     if is_error(result):
         return map_error(result, prot, fd)
-    if linux & LINUX_MAP_SHARED:
-        note_shared_mapping(result, size)
     if flags & FREEBSD_MAP_NOCORE:
         linux_syscall3(SYS_madvise, result, size, LINUX_MADV_DONTDUMP)
     limits_set(proc, result, size, LIMIT_GUARD if flags & FREEBSD_MAP_GUARD else max_prot if max_prot != 0 else PROT_ALL)
@@ -202,12 +227,16 @@ cdef public long sys_freebsd6_mmap(frame_t *frame, area_t *area) noexcept nogil:
 
 cdef public long sys_munmap(frame_t *frame, area_t *area) noexcept nogil:
     cdef uint64_t start = page_down(frame.arg[0]), end = page_up(frame.arg[0] + frame.arg[1])
+    cdef long result
     if frame.arg[1] == 0 or frame.arg[0] + frame.arg[1] < frame.arg[0] or not range_is_valid(start, end):
         return -EINVAL
     if range_is_kept(area.proc, start, end - start):
         return -EINVAL
-    forget_shared_mapping(start, end - start)
-    return tail_syscall2(area, SYS_munmap, start, end - start)
+    lock_acquire(&PATCHES.lock)
+    forget_left_alone(start, end - start)
+    result = linux_syscall2(SYS_munmap, start, end - start)
+    lock_release(&PATCHES.lock)
+    return result
 
 
 cdef public long sys_mprotect(frame_t *frame, area_t *area) noexcept nogil:
@@ -228,10 +257,16 @@ cdef public long sys_mprotect(frame_t *frame, area_t *area) noexcept nogil:
     result = limits_refuse(area.proc, start, start + size, prot, max_prot)
     if result < 0:
         return result
+    lock_acquire(&PATCHES.lock)
+    if prot & 2:
+        unpatch_range(start, start + size)
+    if prot & 4:
+        leave_alone(start, size)
     if area.proc.limits == 0:
         result = protect_range(start, size, prot)
     else:
         result = protect_between_guards(area.proc, start, start + size, prot)
+    lock_release(&PATCHES.lock)
     if result == 0 and max_prot != 0:
         limits_set(area.proc, start, size, max_prot)
     return result

@@ -2,13 +2,39 @@
 
 
 cdef public long sys_nosys(frame_t *frame, area_t *area) noexcept nogil:
-    """A number that no FreeBSD has."""
+    """A number that no FreeBSD has, or none has any more: nosys() sends SIGSYS (kern.signosys)."""
+    signal_self(area, SIGSYS)
     return -ENOSYS
 
 
 cdef public long sys_refuse(frame_t *frame, area_t *area) noexcept nogil:
     """A row of the table that LSF refuses, with the errno that the row names."""
+    if lsf_nosys[frame.nr]:
+        return sys_nosys(frame, area)
     return -<long> lsf_refuse_errno[frame.nr]
+
+
+cdef long run_row(frame_t *frame, area_t *area) noexcept nogil:
+    """Run a call as its row says: what entry.S does, for a caller that has the arguments in a frame."""
+    cdef uint64_t nr = frame.nr
+    cdef long result
+    if lsf_pass_nr[nr] < 0:
+        return lsf_handler[nr](frame, area)
+    result = blocking_syscall(lsf_pass_nr[nr], frame.arg[0], frame.arg[1], frame.arg[2], frame.arg[3], frame.arg[4],
+                              frame.arg[5])
+    drop_sigpipe(area, frame.arg[0], result)
+    if result == -EINTR and not lsf_restart[nr] and area.not_begun and area.deferred:
+        return -ERESTARTNOINTR      # a signal came before it, to which entry.S would have gone back
+    return restartable(result) if lsf_restart[nr] else result
+
+
+cdef long run_call(frame_t *frame, area_t *area) noexcept nogil:
+    """Run any call; in a view by look-up (lookup.pxi) its paths become Linux's first."""
+    if frame.nr >= FREEBSD_NSYSCALLS:
+        return sys_nosys(frame, area)
+    if area.proc.lookup != NULL and lsf_path_first[frame.nr] != 0:
+        return lookup_run(frame, area)
+    return run_row(frame, area)
 
 
 cdef public long sys_syscall(frame_t *frame, area_t *area) noexcept nogil:
@@ -18,7 +44,7 @@ cdef public long sys_syscall(frame_t *frame, area_t *area) noexcept nogil:
     cdef long result
     cdef int i
     if nr >= FREEBSD_NSYSCALLS or nr == 0 or nr == 198:
-        return -ENOSYS
+        return sys_nosys(frame, area)
     fetch_guest64(frame.rsp + 8, &sixth)
     for i in range(6):
         saved[i] = frame.arg[i]
@@ -26,14 +52,7 @@ cdef public long sys_syscall(frame_t *frame, area_t *area) noexcept nogil:
         frame.arg[i] = saved[i + 1]
     frame.arg[5] = sixth
     frame.nr = nr
-    if lsf_pass_nr[nr] >= 0:
-        result = blocking_syscall(lsf_pass_nr[nr], frame.arg[0], frame.arg[1], frame.arg[2], frame.arg[3],
-                                  frame.arg[4], frame.arg[5])
-        drop_sigpipe(area, frame.arg[0], result)
-        if lsf_restart[nr]:
-            result = restartable(result)
-    else:
-        result = lsf_handler[nr](frame, area)
+    result = run_call(frame, area)
     frame.nr = outer
     sixth = frame.arg[2]
     for i in range(6):
@@ -44,7 +63,7 @@ cdef public long sys_syscall(frame_t *frame, area_t *area) noexcept nogil:
 
 cdef bint descriptor_is_hidden(process_t *proc, int fd) noexcept nogil:
     """True for a descriptor of the shim's own, which the guest must not see."""
-    return fd >= 0 and (fd == proc.image_fd or fd == proc.truss_fd or event_hides(proc, fd))
+    return fd >= 0 and (fd == proc.image_fd or fd == proc.truss_fd or fd == proc.stats_fd or event_hides(proc, fd))
 
 
 cdef int next_hidden(process_t *proc, uint32_t fd) noexcept nogil:
@@ -54,12 +73,14 @@ cdef int next_hidden(process_t *proc, uint32_t fd) noexcept nogil:
         found = proc.image_fd
     if proc.truss_fd >= 0 and <uint32_t> proc.truss_fd >= fd and (found < 0 or proc.truss_fd < found):
         found = proc.truss_fd
+    if proc.stats_fd >= 0 and <uint32_t> proc.stats_fd >= fd and (found < 0 or proc.stats_fd < found):
+        found = proc.stats_fd
     return found
 
 
 cdef void move_hidden(process_t *proc, int fd) noexcept nogil:
     """Give the guest the number of a hidden descriptor: it goes on under another, or is given up where there is none
-    (the image is rebuilt when it is needed, truss falls silent)."""
+    (the image is rebuilt when it is needed, truss falls silent, the next program is not counted)."""
     cdef long moved
     if event_hides(proc, fd):
         event_move_hidden(proc, fd)
@@ -74,9 +95,14 @@ cdef void move_hidden(process_t *proc, int fd) noexcept nogil:
         proc.image_fd = <int> moved
     elif fd == proc.truss_fd:
         proc.truss_fd = <int> moved
+    elif fd == proc.stats_fd:
+        proc.stats_fd = <int> moved
 
 
 cdef void after_fork(process_t *proc) noexcept nogil:
     """What each domain has to do in the child of a fork."""
     proc.umtx_shared_waiters = 0
     event_after_fork(proc)
+    stats_after_fork(proc)
+    aio_after_fork(proc)
+    proc.lock_ids.word = 0

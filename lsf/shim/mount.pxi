@@ -210,7 +210,12 @@ cdef void describe_file(process_t *proc, freebsd_statfs *to, const linux_statfs 
 cdef public long sys_chroot(frame_t *frame, area_t *area) noexcept nogil:
     """Mounts have other paths afterwards."""
     cdef mount_cache_t *cache
-    cdef long result = linux_syscall1(SYS_chroot, frame.arg[0])
+    cdef char path[PATH_MAX]
+    cdef long result
+    if area.proc.lookup != NULL:
+        result = copyinstr(frame.arg[0], path, PATH_MAX, NULL)
+        return result if result < 0 else -EPERM         # the rules of the view would not hold in there
+    result = linux_syscall1(SYS_chroot, frame.arg[0])
     if result == 0 and area.proc.mount_cache != 0:
         cache = mount_cache_take(area.proc)
         if cache != NULL:

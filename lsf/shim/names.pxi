@@ -3,7 +3,7 @@
 
 cdef extern from "<sys/syscall.h>" nogil:
     const long SYS_linkat, SYS_unlinkat, SYS_renameat, SYS_mkdirat, SYS_mknodat, SYS_readlinkat, SYS_fchmodat
-    const long SYS_fchownat, SYS_utimensat, SYS_futimesat
+    const long SYS_fchownat, SYS_fchown, SYS_utimensat, SYS_futimesat
 
 cdef enum:
     LINUX_SYS_fchmodat2 = 452           # Linux 6.6
@@ -396,11 +396,11 @@ cdef public long sys_fchownat(frame_t *frame, area_t *area) noexcept nogil:
         fd = path_beneath(<int> frame.arg[0], frame.arg[1], flags & FREEBSD_AT_SYMLINK_NOFOLLOW != 0)
         if fd < 0:
             return fd
-        result = linux_syscall5(SYS_fchownat, fd, <uint64_t> <const char *> b"", frame.arg[2], frame.arg[3],
-                                LINUX_AT_EMPTY_PATH)
+        result = change_owner(area.proc, <int> fd, <uint64_t> <const char *> b"", frame.arg[2], frame.arg[3],
+                              LINUX_AT_EMPTY_PATH)
         linux_syscall1(SYS_close, fd)
         return result
-    return linux_syscall5(SYS_fchownat, frame.arg[0], frame.arg[1], frame.arg[2], frame.arg[3], <uint64_t> result)
+    return change_owner(area.proc, <int> frame.arg[0], frame.arg[1], frame.arg[2], frame.arg[3], <uint64_t> result)
 
 
 # --- times -----------------------------------------------------------------------------------------------------------

@@ -45,6 +45,10 @@ cdef long wait_child(int idtype, int64_t id_, long options, child_t *child) noex
     cdef long result
     memset(&info, 0, sizeof(info))
     memset(child, 0, sizeof(child_t))
+    if idtype != LINUX_P_ALL:
+        id_ = <int> id_                 # FreeBSD compares pid_t's; none is below 0, where Linux answers EINVAL
+        if id_ < 0:
+            return -ECHILD
     if idtype == LINUX_P_PID:
         options |= LINUX_WALL
     result = waitid_carried(idtype, id_, &info, options, &child.usage)

@@ -180,6 +180,7 @@ cdef long reap_getpids(area_t *area, uaddr data) noexcept nogil:
 
 cdef long reap_kill(area_t *area, uaddr data) noexcept nogil:
     cdef freebsd_procctl_reaper_kill request
+    cdef linux_siginfo info
     cdef family_t family
     cdef int linux, i
     cdef long result, error = -ESRCH
@@ -187,9 +188,9 @@ cdef long reap_kill(area_t *area, uaddr data) noexcept nogil:
         return -EFAULT
     if request.rk_sig <= 0 or request.rk_sig > SIGNAL_MAX or request.rk_flags > REAPER_KILL_SUBTREE:
         return -EINVAL
-    linux = linux_signal_number(request.rk_sig)
-    if linux <= 0:
-        return -EINVAL
+    linux = lsf_signal_to_linux[request.rk_sig]
+    if linux == 0:
+        carrier_info(area, &info, request.rk_sig, FREEBSD_SI_USER, 0)
     result = family_read(&family, area.proc.pid if is_reaper() else 1)
     if result < 0:
         return result
@@ -202,7 +203,10 @@ cdef long reap_kill(area_t *area, uaddr data) noexcept nogil:
             continue
         if request.rk_flags & REAPER_KILL_SUBTREE and family.member[i].subtree != request.rk_subtree:
             continue
-        result = linux_syscall2(SYS_kill, family.member[i].pid, linux)
+        if linux:
+            result = linux_syscall2(SYS_kill, family.member[i].pid, linux)
+        else:
+            result = linux_syscall3(SYS_rt_sigqueueinfo, family.member[i].pid, LINUX_CARRIER, <uint64_t> &info)
         if result == 0:
             request.rk_killed += 1
             error = 0

@@ -24,6 +24,17 @@ AT(frame, rsp, FRAME_RSP);
 AT(frame, result, FRAME_RESULT);
 AT(frame, rbx, FRAME_RBX);
 AT(frame, r15, FRAME_R15);
+AT(stats, started, STATS_STARTED);
+AT(stats, owner, STATS_OWNER);
+AT(stats, engine, STATS_ENGINE);
+AT(stats, patched, STATS_PATCHED);
+AT(stats, refused, STATS_REFUSED);
+AT(stats, jumped, STATS_JUMPED);
+AT(stats, live, STATS_LIVE);
+AT(stats, rows, STATS_ROW);
+AT(stats, sites, STATS_SITE);
+_Static_assert(sizeof(struct stats) <= STATS_SIZE && STATS_BASE + STATS_SIZE <= SHIM_END, "struct stats");
+_Static_assert(FREEBSD_NSYSCALLS < STATS_ROWS, "struct stats");
 _Static_assert(sizeof(struct frame) == FRAME_SIZE, "struct frame");
 _Static_assert(sizeof(struct area) <= AREA_STRIDE - AREA_STRUCT, "struct area");
 _Static_assert(sizeof(struct process) <= DATA_SITES - DATA_PROCESS, "struct process");
@@ -33,7 +44,8 @@ _Static_assert(AREA_SLOTS_FIRST * sizeof(struct slot) <= DATA_PROCESS - DATA_SLO
 _Static_assert(PATCH_SITES * 8 <= DATA_MORE_SLOTS - DATA_SITES, "the table of sites");
 _Static_assert((AREA_COUNT - AREA_SLOTS_FIRST) * sizeof(struct slot) <= DATA_SIZE - DATA_MORE_SLOTS, "slots");
 _Static_assert(DATA_BASE + DATA_SIZE <= AREAS_BASE && AREA_STRUCT % 64 == 0, "the areas");
-_Static_assert(AREAS_BASE + (uint64_t) AREA_COUNT * AREA_STRIDE <= SHIM_END, "areas");
+_Static_assert(AREAS_BASE + (uint64_t) AREA_COUNT * AREA_STRIDE <= STATS_BASE, "areas");
+_Static_assert(STATS_BASE + STATS_SIZE <= HEAP_BASE, "the counters");
 
 /* The lane table of a thread whose every call takes the translate lane (truss). */
 LSF_HIDDEN const uint32_t lsf_lane_none[FREEBSD_NSYSCALLS] = {[0 ... FREEBSD_NSYSCALLS - 1] = LSF_NOT_PASSED};
@@ -104,6 +116,7 @@ struct area *hosted_area(void)
         area->altstack_flags = 4;
         hosted_process.image_fd = -1;
         hosted_process.truss_fd = -1;
+        hosted_process.stats_fd = -1;
         hosted_process.osreldate = 1403000;
         hosted_process.ncpu = 1;
     }

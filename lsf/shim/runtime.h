@@ -63,7 +63,8 @@ struct area {
     uint32_t altstack_flags, pad0;
     uint64_t info[16];          /* Linux's siginfo of the deferred signal */
     uint64_t scratch, scratch_size;     /* memory to give back when this area is freed */
-    uint64_t thread_start, thread_arg, thread_stack, thread_child_tid;
+    uint64_t thread_child_tid;
+    uint64_t thread_context;    /* fork.pxi's: what the thread begins with (a resume_t); 0: thr_new's start */
     char name[24];
     uint32_t wakeup;            /* thr_wake's, for thr_suspend */
     uint32_t exiting;           /* it ends: thr_exit of another thread does not count it */
@@ -72,6 +73,12 @@ struct area {
     int64_t directory_next;     /* dir.pxi's: where the directory that this thread read last goes on, */
     int32_t directory_fd;       /* its descriptor, */
     uint32_t directory_changes; /* and proc->directory_changes then */
+    uint32_t trapped_again;     /* stats.pxi's: the call that comes next trapped already, and then its site was patched */
+    uint32_t ids_generation;    /* cred_all.pxi's: of the ids that this thread has taken over */
+    uint32_t ids_asked;
+    uint32_t ready;             /* its GS and its signal stack are its own: it may be sent SIGBUS */
+    void (*service)(struct area *);     /* a thread of the shim's own: what it runs instead of the guest */
+    uint64_t exterr;            /* exterr.pxi's: what exterrctl enabled, 0 for nothing */
 };
 
 struct handler {
@@ -86,7 +93,7 @@ enum engine { ENGINE_AUTO, ENGINE_SUD, ENGINE_TRAP, ENGINE_PTRACE };
 #define SIGNALS 129
 
 /* A blocked signal that Linux has no number for (carrier.pxi). */
-#define KEPT_SIGNALS 128
+#define KEPT_SIGNALS 512
 struct kept {
     uint32_t word;          /* as si_errno of the carrier: code and number */
     int32_t tid;            /* the thread it was sent to; 0: the process */
@@ -109,6 +116,7 @@ struct process {
     int32_t truss_fd;           /* hidden: where truss writes, -1 when it does not */
     uint32_t filter_installed;  /* the seccomp filter of the engine `trap` */
     uint64_t vdso, vdso_end;
+    uint64_t vdso_data;         /* mem.pxi's: where the vDSO's data begin; 0: not looked for yet */
     int (*vdso_clock_gettime)(int, void *);
     uint64_t break_start, break_end;
     uint64_t stack_top;
@@ -116,11 +124,18 @@ struct process {
     uint64_t minsigstksz;
     uint32_t ncpu;
     uint32_t traced;            /* this process was started with truss */
+    uint32_t tracer;            /* this process is traced from outside (trace.pxi) */
     uint32_t nosigpipe;         /* some socket has SO_NOSIGPIPE */
     uint32_t truss_pids;        /* truss shows pids: there is more than one process */
     struct lock lock_signal, lock_memory, lock_event, lock_thread, lock_truss;
     void *events;               /* event.pxi's */
+    void *mqueue_notes;         /* mqueue.pxi's */
+    void *aio;                  /* aio.pxi's */
+    void *shared_ids;           /* cred_all.pxi's */
+    struct lock lock_ids;
     void *threads;              /* thread.pxi's */
+    void *lookup;               /* lookup.pxi's: the rules of a view by look-up, NULL for any other */
+    uint32_t fakeroot;          /* --fakeroot: owners that cannot be given are remembered (fakeroot.pxi) */
     uint32_t sugid;             /* cred.pxi's: user or group ids changed since the program was executed */
     char login[36];             /* cred.pxi's: the session's login name, empty until somebody asks */
     uint32_t nice_beyond;       /* sched.pxi's: the priority was set to 20, which Linux has not */
@@ -139,10 +154,16 @@ struct process {
     uint32_t files_shared;      /* rfork: another process has the same descriptors */
     uint64_t vfork_spare;       /* memory for the copy that a vfork makes; 0: none kept */
     uint64_t mount_cache;       /* mount.pxi's, a mapping of its own; 0: none yet */
+    struct stats *stats;        /* stats.pxi's: NULL where nothing is counted */
+    int32_t stats_fd;           /* hidden: the memory of stats, -1 when there is none */
+    uint32_t stats_counted;     /* this process is among stats->alive */
+    uint32_t stats_image;       /* the number of this image among all that were executed */
     uint64_t xstate_size, xstate_features;  /* of the vector state in a signal frame; 0: not known yet */
     uint64_t unknown_reported[10];
     char execpath[4096];
     struct handler handlers[SIGNALS];
+    uint32_t timer_words[32];   /* carrier.pxi's: the carrier's si_errno for the timers that send it; 0: free */
+    int32_t timer_ids[32];      /* their numbers */
     struct kept kept[KEPT_SIGNALS];     /* last: a vfork child has none, so they are not copied */
 };
 #define PROCESS_COPIED offsetof(struct process, kept)
@@ -150,13 +171,44 @@ struct process {
 /* Site patching. Outside struct process: a vfork child patches the text that it shares with its parent. */
 #define PATCH_SITES 4096
 #define PATCH_POOLS 16
-#define PATCH_SHARED 32
+#define PATCH_LEFT 32
 struct patches {
     struct lock lock;
-    uint32_t pools, shared, shared_overflow;
+    uint32_t pools, left;
     uint32_t patched, refused;
     uint64_t pool_start[PATCH_POOLS], pool_used[PATCH_POOLS];
-    uint64_t shared_start[PATCH_SHARED], shared_end[PATCH_SHARED];  /* the guest's MAP_SHARED mappings */
+    uint64_t left_start[PATCH_LEFT], left_end[PATCH_LEFT];  /* ranges in which nothing is patched */
+    uint32_t kept_full;                     /* carrier.pxi's: no more are taken from Linux for now */
+    uint64_t heap_next;                     /* core.pxi's: where in the shim's heap the next mapping goes */
+};
+
+/* What --stats counts. The guests of one `lsf` share it; only grows, by atomic additions. */
+struct stats_row {
+    uint64_t calls, errors, nanoseconds;
+};
+struct stats_site {             /* a syscall site that could not be patched */
+    uint64_t key;               /* the address after its syscall, and the image's number in the upper 16 bits; 0: free */
+    uint64_t traps;
+    uint64_t offset;            /* of the instruction in the file */
+    uint32_t reason, pad;
+    char name[96];              /* the file's path, its end where it is longer */
+};
+struct stats {
+    uint64_t version;
+    uint64_t started;           /* nanoseconds of CLOCK_MONOTONIC, as all times here */
+    uint32_t owner;             /* the process that waits to print */
+    uint32_t alive;             /* processes that are guests now; those killed count until somebody looks */
+    uint32_t processes, images;
+    uint32_t engine, no_patch;
+    uint32_t patched, sites_lost;
+    uint32_t refused[STATS_REASONS];
+    uint64_t jumped, trapped;   /* calls by the way that they came */
+    uint64_t restarts;
+    uint8_t pad[STATS_LIVE - 104];
+    uint32_t live[STATS_PROCESSES];     /* their process ids */
+    uint8_t pad1[STATS_ROW - STATS_LIVE - 4 * STATS_PROCESSES];
+    struct stats_row rows[STATS_ROWS];  /* by number; the last is for numbers that no FreeBSD has */
+    struct stats_site sites[STATS_SITES];
 };
 
 #define LSF_HIDDEN __attribute__((visibility("hidden")))
@@ -173,6 +225,7 @@ LSF_HIDDEN extern struct patches hosted_patches;
 LSF_HIDDEN extern uint64_t hosted_sites[PATCH_SITES];
 #define SHIM (&hosted_process)
 #define PATCHES (&hosted_patches)
+#define HEAP_START 0UL      /* no heap: mappings go where Linux likes */
 #define PATCH_TABLE hosted_sites
 static inline struct slot *slot_at(int index) { return &hosted_slots[index]; }
 /* runtime.c: the one area of the extension, and a fault handler for the accessors around each call. */
@@ -180,6 +233,7 @@ LSF_HIDDEN extern struct area *hosted_area(void);
 LSF_HIDDEN extern int hosted_guard(void);
 LSF_HIDDEN extern void hosted_unguard(void);
 #else
+#define HEAP_START ((uint64_t) HEAP_BASE)
 #define SHIM ((struct process *) (DATA_BASE + DATA_PROCESS))
 #define PATCHES ((struct patches *) (DATA_BASE + DATA_PATCHES))
 #define PATCH_TABLE ((uint64_t *) (DATA_BASE + DATA_SITES))     /* a site's address, its state in the top byte */
@@ -249,7 +303,7 @@ LSF_HIDDEN extern long cas_guest64(uaddr at, uint64_t *expected, uint64_t value)
 LSF_HIDDEN extern char accessors[], accessors_end[], accessor_fault[];
 LSF_HIDDEN extern char entry[], pass_number[], pass_syscall[], pass_return[], pass_converted[], pass_end[];
 LSF_HIDDEN extern char translate[], translate_args[], translate_call[], translate_return[], translate_commit[], translate_end[];
-LSF_HIDDEN extern char patch_entry[], patch_args[], patch_call[], tail_return[], tail_end[], blocking_check[], blocking_call[], blocking_cancel[], signal_restorer[], sigcode[], sigcode_end[];
+LSF_HIDDEN extern char patch_entry[], patch_args[], patch_call[], tail_return[], tail_end[], blocking_check[], blocking_call[], blocking_cancel[], signal_restorer[], sigcode[], sigcode_traced[], sigcode_end[];
 LSF_HIDDEN extern void resume_from(void *linux_frame) __attribute__((noreturn));
 LSF_HIDDEN extern void enter_guest(uint64_t start, uint64_t stack) __attribute__((noreturn));
 LSF_HIDDEN extern long clone_thread(uint64_t flags, void *stack, uint64_t parent_tid, void *child_tid, uint64_t tls);
@@ -288,6 +342,7 @@ static inline void atomic_store32(uint32_t *at, uint32_t value) { __atomic_store
 static inline uint32_t atomic_or32(uint32_t *at, uint32_t bits) { return __atomic_fetch_or(at, bits, __ATOMIC_SEQ_CST); }
 static inline uint32_t atomic_and32(uint32_t *at, uint32_t bits) { return __atomic_fetch_and(at, bits, __ATOMIC_SEQ_CST); }
 static inline uint32_t atomic_add32(uint32_t *at, uint32_t value) { return __atomic_fetch_add(at, value, __ATOMIC_SEQ_CST); }
+static inline uint64_t atomic_add64(uint64_t *at, uint64_t value) { return __atomic_fetch_add(at, value, __ATOMIC_SEQ_CST); }
 static inline uint64_t atomic_or64(uint64_t *at, uint64_t bits) { return __atomic_fetch_or(at, bits, __ATOMIC_SEQ_CST); }
 
 /* A futex mutex (0 free, 1 taken, 2 taken and waited for). */

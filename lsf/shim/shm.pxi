@@ -24,8 +24,13 @@ cdef uint64_t shm_escape(char *path, uint64_t at, char c) noexcept nogil:
     return append_number(path, at, SHM_PATH, <unsigned char> c, 16)
 
 
-cdef long shm_path(uaddr guest, char *path, bint fallback) noexcept nogil:
+cdef inline long shm_path(uaddr guest, char *path, bint fallback) noexcept nogil:
     """The file of a shared memory object, in SHM_PATH bytes."""
+    return object_path(guest, path, b"/tmp/.shm." if fallback else b"/dev/shm/")
+
+
+cdef long object_path(uaddr guest, char *path, const char *prefix) noexcept nogil:
+    """The file for a POSIX object's name, in SHM_PATH bytes: 0, -EFAULT, -ENAMETOOLONG, or -EINVAL without a slash."""
     cdef char name[PATH_MAX]
     cdef uint64_t i = 1, at, start
     cdef long result = copyinstr(guest, name, PATH_MAX, NULL)
@@ -33,10 +38,7 @@ cdef long shm_path(uaddr guest, char *path, bint fallback) noexcept nogil:
         return result
     if name[0] != 47:
         return -EINVAL
-    if fallback:
-        at = append(path, 0, SHM_PATH, b"/tmp/.shm.")
-    else:
-        at = append(path, 0, SHM_PATH, b"/dev/shm/")
+    at = append(path, 0, SHM_PATH, prefix)
     start = at
     if name[1] == 0:
         at = shm_escape(path, at, 47)

@@ -18,7 +18,10 @@ cdef enum:
     SIGSYS = 12
     SIGPIPE = 13
     SIGSTOP = 17
+    SIGTSTP = 18
     SIGCHLD = 20
+    SIGTTIN = 21
+    SIGTTOU = 22
     SIGIO = 23
     SIGINFO = 29
     SIGTHR = 32
@@ -36,6 +39,7 @@ cdef enum:
     SA_SIGINFO = 64
     SIGNAL_MAX = 128
     HANDLER_KNOWN = 0x80000000UL    # in handler_t.flags: what the shim inherited was looked up
+    HANDLER_SET = 0x40000000        # the guest has set it: else it shows SA_RESTART, as on FreeBSD
     SYS_SECCOMP = 1
     SYS_USER_DISPATCH = 2
     SI_KERNEL = 128
@@ -181,7 +185,43 @@ cdef void apply_disposition(process_t *proc, int signo) noexcept nogil:
         function = <uint64_t> on_signal
     elif function > SIG_IGN or (function == SIG_DFL and is_watched(proc, signo)):
         function = <uint64_t> on_signal
+    elif signo == SIGTRAP and proc.tracer:
+        function = <uint64_t> on_signal     # a single step of a tracer would make Linux forget that it is ignored
     set_linux_handler(linux, function, flags)
+
+
+cdef inline bint is_ignored(process_t *proc, int signo) noexcept nogil:
+    """ps_sigignore: what is sent is forgotten at once, even while it is blocked. (Linux keeps what is blocked.)"""
+    return (proc.handlers[signo].function == SIG_IGN
+            or (proc.handlers[signo].function == SIG_DFL and lsf_signal_default[signo] == LSF_SIGNAL_IGNORE))
+
+
+cdef void ignored_signals(process_t *proc, uint64_t *set_) noexcept nogil:
+    """The members of a set that the guest ignores."""
+    cdef uint64_t bits
+    cdef int word, bit
+    for word in range(2):
+        bits = set_[word]
+        set_[word] = 0
+        while bits:
+            bit = count_trailing_zeros(bits)
+            bits = bits & (bits - 1)
+            if not proc.handlers[word * 64 + bit + 1].flags & HANDLER_KNOWN:
+                lock_acquire(&proc.lock_signal)
+                know_handler(proc, word * 64 + bit + 1)
+                lock_release(&proc.lock_signal)
+            if is_ignored(proc, word * 64 + bit + 1):
+                set_[word] |= 1UL << bit
+
+
+cdef void forget_pending(int linux) noexcept nogil:
+    """Take what Linux kept of a blocked signal while the guest ignored it."""
+    cdef uint64_t set_ = signal_bit(linux)
+    cdef uint64_t zero[2]
+    zero[0] = 0
+    zero[1] = 0
+    while linux_syscall4(SYS_rt_sigtimedwait, <uint64_t> &set_, 0, <uint64_t> zero, 8) > 0:
+        pass
 
 
 cdef void know_handler(process_t *proc, int signo) noexcept nogil:
@@ -261,6 +301,7 @@ cdef void signals_start(process_t *proc, area_t *area, start_t *start) noexcept 
     area.virtual_pending = <uint32_t> start.pending
     area.altstack_flags = FREEBSD_SS_DISABLE
     signal_stack(area)
+    area.ready = 1
     set_linux_handler(LINUX_SIGSYS, <uint64_t> on_signal, flags)
     set_linux_handler(LINUX_SIGSEGV, <uint64_t> on_signal, flags)
     set_linux_handler(LINUX_SIGBUS, <uint64_t> on_signal, flags)
@@ -297,7 +338,15 @@ cdef void set_linux_mask(area_t *area) noexcept nogil:
     if defer_kept(area, area.sigmask):
         return
     mask = linux_mask_from(area.sigmask)
-    linux_syscall4(SYS_rt_sigprocmask, 2, <uint64_t> &mask, 0, 8)
+    set_mask_unless_deferred(area, mask)
+
+
+cdef void set_mask_unless_deferred(area_t *area, uint64_t mask) noexcept nogil:
+    """Give Linux a mask as one step with the check that no signal is deferred: one that came between the two has blocked
+    all others, and must find them blocked."""
+    cdef uint32_t not_begun = area.not_begun
+    blocking_syscall(SYS_rt_sigprocmask, 2, <uint64_t> &mask, 0, 8, 0, 0)
+    area.not_begun = not_begun
 
 
 cdef void block_all(uint64_t *old) noexcept nogil:
@@ -332,6 +381,21 @@ cdef void defer_virtual(area_t *area) noexcept nogil:
     memset(area.info, 0, sizeof(area.info))
     (<linux_siginfo *> area.info).si_signo = lsf_signal_to_linux[signo]
     area.deferred = lsf_signal_to_linux[signo]
+
+
+cdef void signal_self(area_t *area, int signo) noexcept nogil:
+    """Send the calling thread one of SEGV, BUS and SYS, as FreeBSD's kernel does; it is delivered at the end of the call."""
+    if area.proc.handlers[signo].function == SIG_IGN:
+        return
+    if not is_blocked(area, signo):
+        block_all(NULL)
+        if area.deferred == 0:
+            memset(area.info, 0, sizeof(area.info))
+            (<linux_siginfo *> area.info).si_signo = lsf_signal_to_linux[signo]
+            (<linux_siginfo *> area.info).si_code = SI_KERNEL
+            area.deferred = lsf_signal_to_linux[signo]
+            return
+    atomic_or32(&area.virtual_pending, <uint32_t> signal_bit(signo))
 
 
 cdef void kill_self(area_t *area, int linux) noexcept nogil:
@@ -404,7 +468,12 @@ cdef void rewind(linux_ucontext *uc, area_t *area, uint64_t args) noexcept nogil
 
 
 cdef inline bint is_shim_stack(uint64_t rsp) noexcept nogil:
-    return AREAS_BASE <= rsp < SHIM_END
+    return AREAS_BASE <= rsp < HEAP_BASE
+
+
+cdef inline bint is_signal_stack(area_t *area, uint64_t rsp) noexcept nogil:
+    """True in a handler of the shim's own."""
+    return rsp - (<uint64_t> area - AREA_STRUCT + AREA_SIGSTACK) < AREA_SIGSTACK_SIZE
 
 
 cdef void defer(area_t *area, linux_ucontext *uc, int linux, linux_siginfo *info) noexcept nogil:
@@ -412,12 +481,30 @@ cdef void defer(area_t *area, linux_ucontext *uc, int linux, linux_siginfo *info
     if area.deferred == 0:
         memcpy(area.info, info, 128)
         area.deferred = linux
-    else:
-        # Only a virtual signal can come while all others are blocked.
+    elif is_virtual(lsf_signal_from_linux[linux]):
+        # These come while all others are blocked.
         atomic_or32(&area.virtual_pending, <uint32_t> signal_bit(lsf_signal_from_linux[linux]))
+    else:
+        # A virtual one was deferred when this thread was about to leave the shim, and has not been delivered yet: this
+        # one comes again when it has been.
+        linux_syscall4(SYS_rt_tgsigqueueinfo, area.proc.pid, area.tid, linux, <uint64_t> info)
     uc.uc_sigmask = linux_all_mask()
     if <uint64_t> blocking_check <= uc.uc_mcontext.rip <= <uint64_t> blocking_call:
         uc.uc_mcontext.rip = <uint64_t> blocking_cancel
+
+
+cdef void check_gs(area_t *area, uint64_t frame) noexcept nogil:
+    """The signal stack, on which `frame` lies, tells the area too (but in the child of a vfork, which has its parent's).
+    A program that loads the GS base itself, with wrgsbase, loses the shim: say so while it can be said."""
+    cdef uint64_t at = (frame - AREAS_BASE) & ~(AREA_STRIDE - 1)
+    cdef area_t *owner = <area_t *> (AREAS_BASE + at + AREA_STRUCT)
+    cdef uint64_t other = <uint64_t> area - AREAS_BASE - AREA_STRUCT
+    if other < AREA_STRIDE * AREA_COUNT and other & (AREA_STRIDE - 1) == 0 and slot_at(<int> (other // AREA_STRIDE)).state \
+            and area.in_vfork:
+        return
+    write_gsbase(<uint64_t> owner)
+    complain(owner.proc.execpath, b" changed the GS base, which LSF uses itself", NULL, NULL)
+    kill_self(owner, LINUX_SIGABRT)
 
 
 cdef public void on_signal(int linux, linux_siginfo *info, linux_ucontext *uc) noexcept nogil:
@@ -425,8 +512,21 @@ cdef public void on_signal(int linux, linux_siginfo *info, linux_ucontext *uc) n
     cdef area_t *area = current_area()
     cdef uint64_t rip = uc.uc_mcontext.rip
     cdef bint from_kernel = info.si_code > 0 and info.si_code != 0x10000
-    cdef bint restart = False
-    cdef bint quiet = linux == LINUX_CARRIER and not carrier_wanted(area, info)
+    cdef bint restart = False, quiet = False
+    if <uint64_t> area - <uint64_t> uc >= AREA_STRUCT:
+        check_gs(area, <uint64_t> uc)
+    if linux == LINUX_CARRIER:
+        carrier_from_timer(area.proc, info)
+        quiet = not carrier_wanted(area, info)
+        if info.si_code == LINUX_SI_MESGQ:
+            mqueue_send_on(area, info)
+    elif linux == LINUX_SIGBUS and is_ids_signal(info):
+        ids_adopt(area)
+        if area.deferred or is_signal_stack(area, uc.uc_mcontext.rsp):
+            return                      # what this interrupts sees to the call
+        linux = LINUX_CARRIER           # from here on as one that nobody wants
+        info.si_code = LINUX_SI_MESGQ
+        quiet = True
     if linux == LINUX_SIGSYS and (info.si_code == SYS_USER_DISPATCH or info.si_code == SYS_SECCOMP):
         if area.proc.vdso <= rip < area.proc.vdso_end:
             # The vDSO fell back to its syscall: a Linux one.
@@ -445,6 +545,7 @@ cdef public void on_signal(int linux, linux_siginfo *info, linux_ucontext *uc) n
             uc.uc_mcontext.rip = <uint64_t> accessor_fault
             return
     if rip - WINDOW_BASE >= WINDOW_SIZE and not is_shim_stack(uc.uc_mcontext.rsp):
+        uc.uc_mcontext.rip = outside_trampolines(rip)
         deliver(area, uc, linux, info, False, 0)
         return
     if linux == LINUX_SIGTRAP and info.si_code > 0 and uc.uc_mcontext.eflags & PSL_T:
@@ -583,6 +684,8 @@ cdef void deliver(area_t *area, linux_ucontext *uc, int linux, linux_siginfo *in
     if signo <= 0:
         return
     if is_virtual(signo) and not fault and mask_has(area.sigmask, signo):
+        if proc.handlers[signo].function == SIG_IGN:
+            return
         atomic_or32(&area.virtual_pending, <uint32_t> signal_bit(signo))
         return
     if linux == LINUX_CARRIER:
@@ -591,13 +694,16 @@ cdef void deliver(area_t *area, linux_ucontext *uc, int linux, linux_siginfo *in
         if is_blocked(area, signo):
             info.si_errno |= CARRIER_SEEN
             keep_carried(area, info)
+            uc.uc_sigmask |= carrier_mask(area.sigmask)
             return
+        kept_before(area, info)
     else:
         event_signal(proc, signo)
     lock_acquire(&proc.lock_signal)
     handler = proc.handlers[signo]
     if handler.function > SIG_IGN and handler.flags & SA_RESETHAND:
         proc.handlers[signo].function = SIG_DFL
+        proc.handlers[signo].flags &= ~<uint32_t> SA_SIGINFO
         apply_disposition(proc, signo)
     lock_release(&proc.lock_signal)
     if fault and (handler.function <= SIG_IGN or mask_has(area.sigmask, signo)):
@@ -646,7 +752,7 @@ cdef void deliver(area_t *area, linux_ucontext *uc, int linux, linux_siginfo *in
 
 cdef inline bint on_altstack(area_t *area, uint64_t rsp) noexcept nogil:
     return (not area.altstack_flags & FREEBSD_SS_DISABLE
-            and rsp - area.altstack_sp < area.altstack_size)
+            and area.altstack_sp <= rsp < area.altstack_sp + area.altstack_size)
 
 
 cdef void fill_siginfo(freebsd_siginfo *to, linux_siginfo *source, int linux, int signo, int code,
@@ -666,14 +772,17 @@ cdef void fill_siginfo(freebsd_siginfo *to, linux_siginfo *source, int linux, in
         to.si_status = source.fields.child.status
         if source.si_code != 1:                 # not CLD_EXITED: the status is a signal
             to.si_status = lsf_signal_from_linux[source.fields.child.status & 63]
-    elif source.si_code == -2:                  # SI_TIMER
+    elif code == FREEBSD_SI_TIMER:
         to.si_pid = 0
         to.si_uid = 0
         to.reason.timer.timerid = source.fields.timer.timerid
         to.reason.timer.overrun = source.fields.timer.overrun
         to.si_value = source.fields.timer.value
     else:
-        to.si_value = source.fields.kill.value if source.si_code == -1 else 0
+        to.si_value = (source.fields.kill.value if source.si_code == -1 or source.si_code == LINUX_SI_ASYNCIO
+                       or source.si_code == LINUX_SI_MESGQ else 0)
+        if code == FREEBSD_SI_MESGQ:
+            mqueue_siginfo(current_area(), to)
 
 
 cdef uint32_t freebsd_trapno(int linux, uint64_t trapno) noexcept nogil:
@@ -754,7 +863,7 @@ cdef long push_frame(area_t *area, linux_ucontext *uc, handler_t *handler, int s
     regs.rdx = at + <uint64_t> (<char *> &frame.sf_uc - <char *> &frame)
     regs.rcx = frame.sf_si.si_addr
     regs.rsp = at
-    regs.rip = SIGCODE_BASE
+    regs.rip = <uint64_t> sigcode_traced if area.proc.tracer else <uint64_t> sigcode
     regs.eflags &= ~<uint64_t> (PSL_T | PSL_D)
     return 0
 
@@ -770,62 +879,84 @@ cdef public long sys_sigreturn(frame_t *frame, area_t *area) noexcept nogil:
     return context_resume(area, &context)
 
 
-cdef long context_resume(area_t *area, freebsd_ucontext *context) noexcept nogil:
-    """Go on with a context of the guest's; returns only errors. mc_rflags is checked by the caller."""
-    # A Linux signal frame: ucontext, siginfo, and the vector state (at most AREA_STACK's worth of it).
-    cdef linux_ucontext uc
-    cdef unsigned char fpstate[XSTATE_MAX + 64]
-    cdef uint64_t info[16]
-    cdef freebsd_mcontext *mc = &context.uc_mcontext
-    cdef uint64_t at, extended = 0, limit = xstate_limit(area.proc), features = area.proc.xstate_features
+# A Linux signal frame as rt_sigreturn takes it back: ucontext, and the vector state (at most AREA_STACK's worth of it).
+cdef struct resume_t:
+    linux_ucontext uc
+    unsigned char fpstate[XSTATE_MAX + 64]
+    bint extended
+
+
+cdef long context_convert(process_t *proc, const freebsd_ucontext *context, resume_t *to) noexcept nogil:
+    """The registers and the vector state of a context of the guest's: 0 or an error. The caller has checked mc_rflags, and
+    sets the mask."""
+    cdef const freebsd_mcontext *mc = &context.uc_mcontext
+    cdef uint64_t at, extended = 0, length, limit = xstate_limit(proc), features = proc.xstate_features
     cdef int64_t size
-    cdef int linux
     if mc.mc_flags & ~<uint32_t> (FREEBSD_MC_HASSEGS | FREEBSD_MC_HASBASES | FREEBSD_MC_HASFPXSTATE):
         return -EINVAL
-    if range_is_ours(mc.mc_rip, 1) or range_is_ours(mc.mc_rsp, 1):
+    if is_no_place_to_run(mc.mc_rip) or WINDOW_BASE <= mc.mc_rsp < SHIM_END:
         return -EINVAL
     if mc.mc_flags & FREEBSD_MC_HASBASES and (mc.mc_fsbase | mc.mc_gsbase) >> GUEST_ADDRESS_MAX_LOG:
         return -EINVAL
-    at = (<uint64_t> fpstate + 63) & ~63UL
-    memset(&uc, 0, sizeof(uc))
-    linux_sigcontext_from_freebsd(&uc.uc_mcontext, mc)
+    at = (<uint64_t> to.fpstate + 63) & ~63UL
+    memset(&to.uc, 0, sizeof(to.uc))
+    linux_sigcontext_from_freebsd(&to.uc.uc_mcontext, mc)
     if mc.mc_fpformat != FREEBSD_MC_FPFMT_NODEV and mc.mc_ownedfp != FREEBSD_MC_FPOWNED_NONE:
         if mc.mc_fpformat != FREEBSD_MC_FPFMT_XMM or (mc.mc_ownedfp != FREEBSD_MC_FPOWNED_FPU
                                                       and mc.mc_ownedfp != FREEBSD_MC_FPOWNED_PCB):
             return -EINVAL
         if mc.mc_flags & FREEBSD_MC_HASFPXSTATE:
             extended = limit - FXSAVE_SIZE
-            if mc.mc_xfpustate_len > extended or mc.mc_xfpustate_len < 64:
+            length = mc.mc_xfpustate_len
+            if length > xstate_guest_limit(proc) - FXSAVE_SIZE or length < 64:
                 return -EINVAL
+            length = length if length < extended else extended
             memset(<void *> (at + FXSAVE_SIZE), 0, extended)
-            if copyin(mc.mc_xfpustate, <void *> (at + FXSAVE_SIZE), mc.mc_xfpustate_len) < 0:
+            if copyin(mc.mc_xfpustate, <void *> (at + FXSAVE_SIZE), length) < 0:
                 return -EFAULT
             size = linux_fpstate_from_freebsd(<void *> at, XSTATE_MAX, mc, <void *> (at + FXSAVE_SIZE), extended, features, 0)
         else:
             size = linux_fpstate_from_freebsd(<void *> at, XSTATE_MAX, mc, NULL, 0, features, 0)
         if size < 0:
             return -EINVAL
-    else:
-        at = 0
-    resumable(area, &uc, at, extended != 0)
-    block_all(NULL)
-    memcpy(area.sigmask, &context.uc_sigmask, 16)
-    area.sigmask[0] &= ~(signal_bit(SIGKILL) | signal_bit(SIGSTOP))
-    uc.uc_sigmask = linux_mask_from(area.sigmask)
-    if mc.mc_flags & FREEBSD_MC_HASBASES:
-        write_fsbase(mc.mc_fsbase)
-        area.guest_gsbase = mc.mc_gsbase
+        to.uc.uc_mcontext.fpstate = at
+    to.extended = extended != 0
+    return 0
+
+
+cdef void context_go(area_t *area, resume_t *to) noexcept nogil:
+    """Leave the shim for a converted context, with the guest's mask; all signals are blocked. Does not return."""
+    cdef uint64_t info[16]
+    cdef int linux
+    resumable(area, &to.uc, to.uc.uc_mcontext.fpstate, to.extended)
+    to.uc.uc_sigmask = linux_mask_from(area.sigmask)
     if area.deferred:
         # It came while this call was under way: deliver it on top of the context, or leave it to the kernel.
         linux = area.deferred
         area.deferred = 0
         memcpy(info, area.info, 128)
-        if uc.uc_sigmask & signal_bit(linux):
+        if to.uc.uc_sigmask & signal_bit(linux):
+            info[CARRIER_KEPT] = 0
             linux_syscall4(SYS_rt_tgsigqueueinfo, area.proc.pid, area.tid, linux, <uint64_t> info)
         else:
-            deliver(area, &uc, linux, <linux_siginfo *> info, False, 0)
-    deliver_virtual(area, &uc)
-    resume_from(&uc)
+            deliver(area, &to.uc, linux, <linux_siginfo *> info, False, 0)
+    deliver_virtual(area, &to.uc)
+    resume_from(&to.uc)
+
+
+cdef long context_resume(area_t *area, const freebsd_ucontext *context) noexcept nogil:
+    """Go on with a context of the guest's; returns only errors."""
+    cdef resume_t to
+    cdef long result = context_convert(area.proc, context, &to)
+    if result < 0:
+        return result
+    block_all(NULL)
+    memcpy(area.sigmask, &context.uc_sigmask, 16)
+    area.sigmask[0] &= ~(signal_bit(SIGKILL) | signal_bit(SIGSTOP))
+    if context.uc_mcontext.mc_flags & FREEBSD_MC_HASBASES:
+        write_fsbase(context.uc_mcontext.mc_fsbase)
+        area.guest_gsbase = context.uc_mcontext.mc_gsbase
+    context_go(area, &to)
     return 0
 
 
@@ -864,10 +995,15 @@ cdef long context_load(area_t *area, uaddr source) noexcept nogil:
     memset(&context, 0, sizeof(context))
     if copyin(source, &context, <uint64_t> &context.uc_link - <uint64_t> &context) < 0:
         return -EFAULT
-    if context.uc_mcontext.mc_len != sizeof(freebsd_mcontext):
+    if not context_is_machine(&context.uc_mcontext):
         return -EINVAL
-    context.uc_mcontext.mc_rflags = (context.uc_mcontext.mc_rflags & PSL_USERCHANGE) | 0x202
     return context_resume(area, &context)
+
+
+cdef bint context_is_machine(freebsd_mcontext *mc) noexcept nogil:
+    """As set_mcontext looks at it: the size is checked, and flags that are not the program's are put right."""
+    mc.mc_rflags = (mc.mc_rflags & PSL_USERCHANGE) | 0x202
+    return mc.mc_len == sizeof(freebsd_mcontext)
 
 
 # entry.S calls these with the guest's FXSAVE image; the frame has the callee-saved registers too.
@@ -924,30 +1060,44 @@ cdef uint64_t xstate_limit(process_t *proc) noexcept nogil:
     return proc.xstate_size
 
 
+cdef uint64_t xstate_guest_limit(process_t *proc) noexcept nogil:
+    """What the guest may take the size for, by CPUID: AMX's tiles too."""
+    return XSTATE_MAX - 8 if read_xcr0() & AMX_COMPONENTS else xstate_limit(proc)
+
+
 cdef public long sys_sigaction(frame_t *frame, area_t *area) noexcept nogil:
     cdef process_t *proc = area.proc
     cdef freebsd_sigaction action, old
     cdef int signo = <int> frame.arg[0]
-    cdef bint inherited = False
+    cdef uint32_t flags
+    cdef bint was_ignored
     if signo <= 0 or signo > SIGNAL_MAX:
         return -EINVAL
     if frame.arg[1] != 0:
         if copyin(frame.arg[1], &action, sizeof(action)) < 0:
             return -EFAULT
-        if action.sa_flags & ~(SA_ONSTACK | SA_RESTART | SA_RESETHAND | SA_NOCLDSTOP | SA_NODEFER | SA_NOCLDWAIT
-                               | SA_SIGINFO):
+        if action.sa_handler > SIG_IGN and action.sa_flags & ~(SA_ONSTACK | SA_RESTART | SA_RESETHAND | SA_NOCLDSTOP
+                                                               | SA_NODEFER | SA_NOCLDWAIT | SA_SIGINFO):
             return -EINVAL
         if (signo == SIGKILL or signo == SIGSTOP) and action.sa_handler != SIG_DFL:
             return -EINVAL
+    if frame.arg[1] != 0 and is_carried(signo) and proc.handlers[signo].function == SIG_IGN:
+        carrier_drain(area)             # what was sent while it is ignored is forgotten
     lock_acquire(&proc.lock_signal)
     know_handler(proc, signo)
     memset(&old, 0, sizeof(old))
     old.sa_handler = proc.handlers[signo].function
-    old.sa_flags = <int32_t> (proc.handlers[signo].flags & ~HANDLER_KNOWN)
+    flags = proc.handlers[signo].flags
+    old.sa_flags = <int32_t> (flags & ~(HANDLER_KNOWN | HANDLER_SET) if flags & HANDLER_SET else SA_RESTART)
     memcpy(&old.sa_mask, proc.handlers[signo].mask, 16)
     if frame.arg[1] != 0 and signo != SIGKILL and signo != SIGSTOP:
+        was_ignored = is_ignored(proc, signo)
+        flags = <uint32_t> action.sa_flags & (SA_ONSTACK | SA_RESTART | SA_RESETHAND | SA_NODEFER | SA_SIGINFO
+                                              | (SA_NOCLDSTOP | SA_NOCLDWAIT if signo == SIGCHLD else 0))
+        if action.sa_handler <= SIG_IGN:
+            flags &= ~<uint32_t> SA_SIGINFO
         proc.handlers[signo].function = action.sa_handler
-        proc.handlers[signo].flags = <uint32_t> action.sa_flags | HANDLER_KNOWN
+        proc.handlers[signo].flags = flags | HANDLER_KNOWN | HANDLER_SET
         memcpy(proc.handlers[signo].mask, &action.sa_mask, 16)
         proc.handlers[signo].mask[0] &= ~(signal_bit(SIGKILL) | signal_bit(SIGSTOP))
         apply_disposition(proc, signo)
@@ -957,6 +1107,8 @@ cdef public long sys_sigaction(frame_t *frame, area_t *area) noexcept nogil:
                 atomic_and32(&area.virtual_pending, ~<uint32_t> signal_bit(signo))
             elif is_carried(signo):
                 kept_discard(proc, signo)
+        elif was_ignored and lsf_signal_to_linux[signo] and not is_virtual(signo):
+            forget_pending(lsf_signal_to_linux[signo])
     lock_release(&proc.lock_signal)
     if frame.arg[2] != 0:
         return copyout(&old, frame.arg[2], sizeof(old))
@@ -992,6 +1144,7 @@ cdef public long sys_sigprocmask(frame_t *frame, area_t *area) noexcept nogil:
 cdef public long sys_sigpending(frame_t *frame, area_t *area) noexcept nogil:
     cdef uint64_t linux = 0
     cdef uint64_t mask[2]
+    cdef uint64_t ignored[2]
     linux_syscall2(SYS_rt_sigpending, <uint64_t> &linux, 8)
     if linux & signal_bit(LINUX_CARRIER):
         carrier_drain(area)
@@ -1000,6 +1153,10 @@ cdef public long sys_sigpending(frame_t *frame, area_t *area) noexcept nogil:
     mask_from_linux(linux, mask)
     mask[0] |= area.virtual_pending
     kept_pending(area, mask)
+    memcpy(ignored, mask, 16)
+    ignored_signals(area.proc, ignored)
+    mask[0] &= ~ignored[0]
+    mask[1] &= ~ignored[1]
     return copyout(mask, frame.arg[0], 16)
 
 

@@ -21,10 +21,12 @@ cdef int take_virtual(area_t *area, const uint64_t *set_, linux_siginfo *info) n
 cdef bint take_deferred(area_t *area, const uint64_t *set_, linux_siginfo *info) noexcept nogil:
     """The signal that interrupted the wait is one that was waited for (and is never blocked by Linux, or was not by
     the guest): it goes to the waiter and not to a handler, as FreeBSD has it."""
-    cdef int signo
+    cdef int signo, code = 0
     if area.deferred == 0:
         return False
     signo = lsf_signal_from_linux[area.deferred]
+    if area.deferred == LINUX_CARRIER:
+        signo = carried_signal(<linux_siginfo *> area.info, &code)
     if signo == 0 or not mask_has(set_, signo):
         return False
     memcpy(info, area.info, 128)
@@ -34,56 +36,107 @@ cdef bint take_deferred(area_t *area, const uint64_t *set_, linux_siginfo *info)
     return True
 
 
-cdef long signal_wait(area_t *area, uaddr guest_set, freebsd_siginfo *out, const freebsd_timespec *timeout) noexcept nogil:
-    """kern_sigtimedwait: FreeBSD's number of the signal, -EAGAIN when the time is up, -EINTR when another one came."""
+cdef bint carrier_set_aside(area_t *area) noexcept nogil:
+    """The wait was ended by a carried signal that is blocked or ignored: keep or forget it, so that the wait goes on."""
+    if area.deferred != LINUX_CARRIER or carrier_wanted(area, <linux_siginfo *> area.info):
+        return False
+    area.deferred = 0
+    area.not_begun = 0
+    keep_carried(area, <linux_siginfo *> area.info)
+    set_linux_mask(area)
+    return True
+
+
+cdef uint64_t stops_by_default(process_t *proc, const uint64_t *set_) noexcept nogil:
+    """The stop signals of a set whose action is the default, as Linux's bits: they stop the process that waits for them,
+    blocked or not, and are not what the wait returns."""
+    cdef uint64_t bits = 0
+    if mask_has(set_, SIGTSTP) and proc.handlers[SIGTSTP].function == SIG_DFL:
+        bits |= signal_bit(lsf_signal_to_linux[SIGTSTP])
+    if mask_has(set_, SIGTTIN) and proc.handlers[SIGTTIN].function == SIG_DFL:
+        bits |= signal_bit(lsf_signal_to_linux[SIGTTIN])
+    if mask_has(set_, SIGTTOU) and proc.handlers[SIGTTOU].function == SIG_DFL:
+        bits |= signal_bit(lsf_signal_to_linux[SIGTTOU])
+    return bits
+
+
+cdef long signal_wait(area_t *area, const uint64_t *wanted, freebsd_siginfo *out,
+                      const freebsd_timespec *timeout) noexcept nogil:
+    """kern_sigtimedwait: FreeBSD's number of the signal, -EAGAIN when the time is up, -EINTR when another one came.
+
+    Linux gets the signals of the set blocked while it waits: so the one that comes is the waiter's whatever its action
+    is, the default one included."""
+    cdef process_t *proc = area.proc
     cdef uint64_t set_[2]
-    cdef uint64_t linux_set
+    cdef uint64_t others[2]
     cdef uint64_t info[16]
+    cdef uint64_t linux_set, stops, mask
     cdef linux_ucontext none
     cdef linux_siginfo *source = <linux_siginfo *> info
     cdef freebsd_timespec now, end, left
-    cdef bint poll_ = True
+    cdef bint poll_ = True, carried
+    cdef bint valid = timeout == NULL or 0 <= timeout.tv_nsec < NANOSECONDS     # a time below zero is one that is past
     cdef long result
     cdef int signo, code = 0
-    if copyin(guest_set, set_, sizeof(set_)) < 0:
-        return -EFAULT
+    memcpy(set_, wanted, sizeof(set_))
     set_[0] &= ~(signal_bit(SIGKILL) | signal_bit(SIGSTOP))
-    linux_set = linux_mask_from(set_)
+    memcpy(others, set_, sizeof(others))
+    ignored_signals(proc, others)
+    set_[0] &= ~others[0]
+    set_[1] &= ~others[1]
+    others[0] = ~set_[0]
+    others[1] = ~set_[1]
+    carried = set_[0] & CARRIED_LOW != 0 or set_[1] & CARRIED_HIGH != 0
+    stops = stops_by_default(proc, set_)
+    linux_set = linux_mask_from(set_) & ~stops
+    if carried:
+        linux_set |= signal_bit(LINUX_CARRIER)
+    mask = (linux_mask_from(area.sigmask) | linux_set) & ~stops
     memset(info, 0, sizeof(info))
-    if timeout != NULL and timespec_is_interval(timeout):
-        read_clock(area.proc, FREEBSD_CLOCK_MONOTONIC, &end)
-        timespec_add(&end, timeout)
+    if timeout != NULL and valid:
+        read_clock(proc, FREEBSD_CLOCK_MONOTONIC, &end)
+        if timeout.tv_sec >= 0:
+            timespec_add(&end, timeout)
     while True:
-        signo = take_virtual(area, set_, source)
-        if signo != 0 or take_deferred(area, set_, source):
+        if take_virtual(area, set_, source) != 0 or take_deferred(area, set_, source):
+            break
+        if carried and kept_take(area, others, source):
             break
         left.tv_sec = 0
         left.tv_nsec = 0
         if not poll_:
-            if timeout != NULL and not timespec_is_interval(timeout):
+            if not valid:
                 return -EINVAL              # only now: a signal that is pending comes first
             if timeout != NULL:
-                read_clock(area.proc, FREEBSD_CLOCK_MONOTONIC, &now)
+                read_clock(proc, FREEBSD_CLOCK_MONOTONIC, &now)
                 if not timespec_reached(&now, &end):
                     left = end
                     timespec_sub(&left, &now)
+            if mask != linux_mask_from(area.sigmask):
+                set_mask_unless_deferred(area, mask)
         result = blocking_syscall(SYS_rt_sigtimedwait, <uint64_t> &linux_set, <uint64_t> info,
                                   0 if timeout == NULL and not poll_ else <uint64_t> &left, 8, 0, 0)
-        if result > 0:
-            break
-        if take_deferred(area, set_, source):
+        if result == LINUX_CARRIER:
+            carrier_from_timer(proc, source)
+            if mask_has(set_, carried_signal(source, &code)):
+                break
+            keep_carried(area, source)
+            continue
+        if result > 0 or take_deferred(area, set_, source):
             break
         if result == -EINTR:
-            if area.deferred and not signal_swallow(area):
+            if area.deferred and not carrier_set_aside(area) and not signal_swallow(area):
                 return -EINTR
-        elif result != -EAGAIN:
+        elif result != -EAGAIN or not poll_:
+            if mask != linux_mask_from(area.sigmask):
+                set_linux_mask(area)
             return result
-        elif not poll_:
-            return -EAGAIN
         poll_ = False                       # (a stop and a continue also end Linux's wait)
+    if mask != linux_mask_from(area.sigmask):
+        set_linux_mask(area)
     signo = trap_signal(source, source.si_signo, &code)
-    if event_wants_signal(area.proc, signo):
-        event_signal(area.proc, signo)
+    if event_wants_signal(proc, signo):
+        event_signal(proc, signo)
     memset(&none, 0, sizeof(none))
     fill_siginfo(out, source, source.si_signo, signo, code, &none)
     return signo
@@ -92,10 +145,13 @@ cdef long signal_wait(area_t *area, uaddr guest_set, freebsd_siginfo *out, const
 cdef public long sys_sigtimedwait(frame_t *frame, area_t *area) noexcept nogil:
     cdef freebsd_timespec timeout
     cdef freebsd_siginfo info
+    cdef uint64_t wanted[2]
     cdef long result
     if frame.arg[2] != 0 and copyin(frame.arg[2], &timeout, sizeof(timeout)) < 0:
         return -EFAULT
-    result = signal_wait(area, frame.arg[0], &info, &timeout if frame.arg[2] != 0 else NULL)
+    if copyin(frame.arg[0], wanted, sizeof(wanted)) < 0:
+        return -EFAULT
+    result = signal_wait(area, wanted, &info, &timeout if frame.arg[2] != 0 else NULL)
     if result > 0 and frame.arg[1] != 0 and copyout(&info, frame.arg[1], sizeof(info)) < 0:
         return -EFAULT
     return result
@@ -103,7 +159,11 @@ cdef public long sys_sigtimedwait(frame_t *frame, area_t *area) noexcept nogil:
 
 cdef public long sys_sigwaitinfo(frame_t *frame, area_t *area) noexcept nogil:
     cdef freebsd_siginfo info
-    cdef long result = signal_wait(area, frame.arg[0], &info, NULL)
+    cdef uint64_t wanted[2]
+    cdef long result
+    if copyin(frame.arg[0], wanted, sizeof(wanted)) < 0:
+        return -EFAULT
+    result = signal_wait(area, wanted, &info, NULL)
     if result > 0 and frame.arg[1] != 0 and copyout(&info, frame.arg[1], sizeof(info)) < 0:
         return -EFAULT
     return result
@@ -112,11 +172,12 @@ cdef public long sys_sigwaitinfo(frame_t *frame, area_t *area) noexcept nogil:
 cdef public long sys_sigwait(frame_t *frame, area_t *area) noexcept nogil:
     """The error is the value; the signal's number goes to memory. Programs from before FreeBSD 10 are not shown EINTR."""
     cdef freebsd_siginfo info
+    cdef uint64_t wanted[2]
     cdef int signo
     cdef long result
-    if copyin(frame.arg[0], &info, 16) < 0:
-        return -EFAULT
-    result = signal_wait(area, frame.arg[0], &info, NULL)
+    if copyin(frame.arg[0], wanted, sizeof(wanted)) < 0:
+        return EFAULT
+    result = signal_wait(area, wanted, &info, NULL)
     if result < 0:
         return lsf_errno_map[-result]
     signo = <int> result
@@ -133,23 +194,27 @@ cdef public long sys_sigqueue(frame_t *frame, area_t *area) noexcept nogil:
     cdef int linux
     if signo > SIGNAL_MAX:
         return -EINVAL
-    linux = linux_signal_number(signo)
     if not to_thread and pid <= 0:
         return -EINVAL
-    if linux <= 0:
+    if to_thread and pid <= 0:
+        return -ESRCH
+    if signo == 0:
         if to_thread:
-            linux = <int> linux_syscall3(SYS_tgkill, area.proc.pid, <uint64_t> <int64_t> pid, 0)
-        else:
-            linux = <int> linux_syscall2(SYS_kill, <uint64_t> <int64_t> pid, 0)
-        return linux if linux < 0 or signo == 0 else -EINVAL       # no Linux signal carries it
+            return linux_syscall3(SYS_tgkill, area.proc.pid, pid, 0)
+        return linux_syscall2(SYS_kill, pid, 0)
     memset(info, 0, sizeof(info))
-    out.si_signo = linux
-    out.si_code = -1                        # SI_QUEUE
-    out.fields.kill.pid = area.proc.pid
-    out.fields.kill.uid = <uint32_t> linux_syscall0(SYS_getuid)
-    out.fields.kill.value = frame.arg[2]
+    linux = lsf_signal_to_linux[signo]
+    if linux == 0:
+        linux = LINUX_CARRIER
+        carrier_info(area, out, <int> signo, FREEBSD_SI_QUEUE, frame.arg[2])
+        if to_thread:
+            out.si_errno |= CARRIER_THREAD
+    else:
+        out.si_signo = linux
+        out.si_code = -1                    # SI_QUEUE
+        out.fields.kill.pid = area.proc.pid
+        out.fields.kill.uid = <uint32_t> linux_syscall0(SYS_getuid)
+        out.fields.kill.value = frame.arg[2]
     if to_thread:
-        if pid <= 0:
-            return -ESRCH
         return linux_syscall4(SYS_rt_tgsigqueueinfo, area.proc.pid, pid, linux, <uint64_t> info)
     return linux_syscall3(SYS_rt_sigqueueinfo, pid, linux, <uint64_t> info)

@@ -63,7 +63,13 @@ cdef long sockaddr_in(uaddr name, uint64_t length, uint8_t *address) noexcept no
 cdef long sockaddr_out(const uint8_t *address, uint32_t length, uaddr name, uaddr length_at, uint32_t room) noexcept nogil:
     """Give an address to the guest. The length that it learns is that of what fits, as FreeBSD says it."""
     cdef uint8_t raw[SOCKET_ADDRESS]
+    cdef char path[LOOKUP_PATH]
     cdef uint64_t whole = freebsd_sockaddr_from_linux(raw, sizeof(raw), address, length)
+    if SHIM.lookup != NULL and whole > 2 and raw[1] == FREEBSD_AF_UNIX and raw[2] == 47:
+        append(path, 0, LOOKUP_PATH, <char *> &address[2])
+        lookup_guest(SHIM, path, LOOKUP_PATH)
+        raw[0] = <uint8_t> (append(<char *> &raw[2], 0, 104, path) + 2)
+        whole = raw[0]
     if whole > room:
         whole = room
     if whole != 0 and copyout(raw, name, whole) < 0:
@@ -165,6 +171,10 @@ cdef long bind_or_connect(area_t *area, long number, int dirfd, int fd, uaddr na
         at = append(<char *> &moved[2], at, 109, <char *> &address[2])
         memcpy(address, moved, sizeof(address))
         result = at + 3
+    else:
+        result = lookup_address(area.proc, address, result)
+        if result < 0:
+            return result
     # FreeBSD does not restart a connect: it goes on without the caller.
     result = blocking_syscall(number, fd, <uint64_t> address, result, 0, 0, 0)
     if number == SYS_connect and result == -EAGAIN and address[0] == LINUX_AF_UNIX:
@@ -259,6 +269,8 @@ cdef public long sys_sendto(frame_t *frame, area_t *area) noexcept nogil:
         return -EBADF
     if frame.arg[4] != 0:
         length = sockaddr_in(frame.arg[4], frame.arg[5], address)
+        if length > 0:
+            length = lookup_address(area.proc, address, length)
         if length < 0:
             return length
         to = <uint64_t> address
@@ -337,6 +349,8 @@ cdef public long sys_sendmsg(frame_t *frame, area_t *area) noexcept nogil:
     header.msg_controllen = 0
     if message.msg_name != 0:
         result = sockaddr_in(message.msg_name, message.msg_namelen, address)
+        if result > 0:
+            result = lookup_address(area.proc, address, result)
         if result < 0:
             return result
         header.msg_name = address

@@ -13,6 +13,7 @@ cdef enum:
     EXIT_NOT_RUNNABLE = 126
     EXIT_NOT_FOUND = 127
     OSRELDATE_DEFAULT = 1403000
+    STACK_RANGE = 512 << 20     # FreeBSD's maxssiz
 
 # What the start learns from argv, the words of a handover and the auxiliary vector.
 cdef struct start_t:
@@ -23,6 +24,8 @@ cdef struct start_t:
     char *path                  # the program as the caller named it
     int target_fd               # opened already, or -1
     bint search                 # look the program up in PATH
+    bint has_directory          # the last of the rules is followed by the directory to start in
+    uint64_t rules              # how many rules of a view by look-up there are
     uint64_t random
     uint64_t vdso
     bint has_mask
@@ -71,8 +74,14 @@ cdef void parse_words(process_t *proc, start_t *start, const char *text) noexcep
             proc.truss_fd = <int> value
         elif key == 110:        # n
             proc.nosigpipe = <uint32_t> value
+        elif key == 84:         # T
+            proc.tracer = <uint32_t> value
         elif key == 76:         # L
             proc.truss_pids = <uint32_t> value
+        elif key == 115:        # s
+            proc.stats_fd = <int> value
+        elif key == 83:         # S
+            proc.stats_counted = <uint32_t> value
         elif key == 109:        # m
             start.mask[0] = value
             start.has_mask = True
@@ -91,6 +100,14 @@ cdef void parse_words(process_t *proc, start_t *start, const char *text) noexcep
             proc.filter_installed = <uint32_t> value
         elif key == 114:        # r
             proc.osreldate = <uint32_t> value
+        elif key == 70:         # F
+            proc.fakeroot = <uint32_t> value
+        elif key == 86:         # V
+            start.rules = value
+        elif key == 115:        # s
+            start.search = value != 0
+        elif key == 99:         # c
+            start.has_directory = value != 0
         elif key == 120:        # x
             proc.no_patch = <uint32_t> value
         if text[0] == 44:
@@ -338,16 +355,22 @@ cdef long load_program(process_t *proc, start_t *start, program_t *program) noex
     proc.osrel = program.osrel
     proc.magic = PROCESS_MAGIC
     if image.stack_executable:
+        leave_alone(proc.stack_top - STACK_RANGE, STACK_RANGE)
         # PROT_READ | WRITE | EXEC | GROWSDOWN
         linux_syscall3(SYS_mprotect, page_down(<uint64_t> start.linux_stack), PAGE_SIZE, 0x01000007)
     show_command(start, proc)
     stack = build_stack(proc, <uint64_t> start.linux_stack, start.argc, start.argv, start.envc, start.envp,
                         program, &image, &interp, has_interp)
     signals_start(proc, current_area(), start)
+    lookup_arm(proc, current_area())
     if proc.truss_fd >= 0:
         truss_start(proc, current_area())
+    if proc.stats_fd >= 0:
+        stats_start(proc, current_area())
     if proc.debug:
         tell_start(proc, &image, interp_path if has_interp else NULL)
+    if proc.tracer:
+        trace_start(current_area(), &image, &interp, has_interp, stack)
     enter_guest(interp.entry if has_interp else image.entry, stack)
     return 0
 
@@ -455,6 +478,7 @@ cdef public void shim_start(uint64_t *linux_stack) noexcept nogil:
         start.envc += 1
     proc.image_fd = IMAGE_UNKNOWN
     proc.truss_fd = -1
+    proc.stats_fd = -1
     proc.osreldate = OSRELDATE_DEFAULT
     proc.minsigstksz = 2048
     auxv = <uint64_t *> (start.envp + start.envc + 1)
@@ -489,6 +513,8 @@ cdef public void shim_start(uint64_t *linux_stack) noexcept nogil:
         parse_words(proc, &start, argv[1])
         start.path = argv[2]
         skip = 3
+        if start.rules:
+            skip += take_view(proc, &start, argv + 3, argc - 3)
     elif binfmt:
         # [interpreter, path, argv0 (with flag P), arguments]; without P the path is argv[0] too.
         if argc < 2:
@@ -514,6 +540,46 @@ cdef public void shim_start(uint64_t *linux_stack) noexcept nogil:
     die(EXIT_NOT_RUNNABLE, start.path, error_text(result))
 
 
+cdef uint64_t take_view(process_t *proc, start_t *start, char **argv, uint64_t argc) noexcept nogil:
+    """The rules of a view by look-up, and the directory to start in if one is given: how many arguments they are."""
+    cdef uint64_t count = 2 * start.rules
+    cdef char host[LOOKUP_PATH]
+    cdef const char *directory
+    cdef const char *place
+    cdef long result
+    if start.rules > LOOKUP_RULES or count + start.has_directory > argc or not lookup_begin(proc, argv, start.rules):
+        die(EXIT_LSF, b"the rules of the view are damaged, or there is no memory for them", NULL)
+    if not start.has_directory:
+        return count
+    directory = argv[count]
+    place = directory
+    result = lookup_path(proc, AT_FDCWD, <uint64_t> directory, True, host)
+    if result > 0:
+        place = host
+    if result >= 0:
+        result = linux_syscall1(SYS_chdir, <uint64_t> place)
+    if is_error(result):
+        complain(b"--chdir ", directory, b": ", error_text(result))
+        linux_syscall1(SYS_exit_group, EXIT_LSF)
+    return count + 1
+
+
+cdef uint32_t release_number(const char *text) noexcept nogil:
+    """FreeBSD's number for a release: 1401000 for "14.1-RELEASE", "14.1" or "1401000"; 0 for what is none."""
+    cdef int64_t major = 0, minor = 0
+    if not 48 <= text[0] <= 57:
+        return 0
+    text = parse_number(text, &major)
+    if text[0] == 0:
+        return <uint32_t> major if 100000 <= major <= 9999999 else 0
+    if text[0] != 46 or not 48 <= text[1] <= 57:
+        return 0
+    text = parse_number(text + 1, &minor)
+    if (text[0] != 0 and text[0] != 45) or not 0 < major < 100 or not 0 <= minor < 100:
+        return 0
+    return <uint32_t> (major * 100000 + minor * 1000)
+
+
 cdef void launcher_environment(process_t *proc, start_t *start) noexcept nogil:
     """The environment twins that the image honours when it is a command of its own."""
     cdef char *text = environment(start.envp, b"LSF_ENGINE")
@@ -526,7 +592,12 @@ cdef void launcher_environment(process_t *proc, start_t *start) noexcept nogil:
         elif string_equal(text, b"auto") or text[0] == 0:
             proc.engine = ENGINE_AUTO
         else:
-            die(EXIT_LSF, b"LSF_ENGINE must be auto, sud or trap here, not ", text)
+            die(EXIT_LSF, b"LSF_ENGINE must be auto, sud or trap here", text)
+    text = environment(start.envp, b"LSF_OSRELEASE")
+    if text != NULL and text[0] != 0:
+        proc.osreldate = release_number(text)
+        if proc.osreldate == 0:
+            die(EXIT_LSF, b"LSF_OSRELEASE must be as 14.1-RELEASE, 14.1 or 1401000", text)
     text = environment(start.envp, b"LSF_PATCH")
     if text != NULL and string_equal(text, b"0"):
         proc.no_patch = 1
@@ -541,7 +612,7 @@ cdef void launcher_environment(process_t *proc, start_t *start) noexcept nogil:
             # WRONLY | CREAT | TRUNC | CLOEXEC | APPEND
             result = linux_syscall4(SYS_openat, <uint64_t> AT_FDCWD, <uint64_t> text, 0o2003101, 0o644)
         if is_error(result):
-            die(EXIT_LSF, b"LSF_TRUSS: cannot write to ", text)
+            die(EXIT_LSF, b"LSF_TRUSS: cannot be written to", text)
         proc.truss_fd = <int> result
 
 
@@ -549,6 +620,8 @@ cdef void hidden_descriptors(process_t *proc) noexcept nogil:
     """Move the output of truss out of the guest's way."""
     if proc.truss_fd >= 0:
         proc.truss_fd = hide_descriptor(proc.truss_fd, True)
+    if proc.stats_fd >= 0:
+        proc.stats_fd = hide_descriptor(proc.stats_fd, True)
 
 
 cdef int hide_descriptor(int fd, bint close_on_exec) noexcept nogil:

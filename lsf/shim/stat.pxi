@@ -36,6 +36,8 @@ cdef long stat_file(int dirfd, uaddr path, uint32_t flags, freebsd_stat *st) noe
     freebsd_stat_from_statx(st, &sx)
     if st.st_flags & (FREEBSD_SF_IMMUTABLE | FREEBSD_SF_APPEND):
         show_user_flags_at(dirfd, path, flags, st)
+    if SHIM.fakeroot:
+        fake_owner_at(dirfd, path, linux_flags, st)
     return 0
 
 
@@ -54,6 +56,8 @@ cdef long stat_descriptor(int fd, freebsd_stat *st) noexcept nogil:
     freebsd_stat_from_statx(st, &sx)
     if st.st_flags & (FREEBSD_SF_IMMUTABLE | FREEBSD_SF_APPEND):
         show_user_flags(fd, st)
+    if SHIM.fakeroot:
+        fake_owner(fd, st)
     return 0
 
 
@@ -65,7 +69,22 @@ cdef inline long stat_visible(area_t *area, uint64_t fd, freebsd_stat *st) noexc
         memset(st, 0, sizeof(freebsd_stat))
         st.st_mode = S_IFIFO                # kqueue_stat
         return 0
-    return stat_descriptor(<int> fd, st)
+    return stat_untyped(<int> fd, st)
+
+
+cdef inline long stat_untyped(int fd, freebsd_stat *st) noexcept nogil:
+    """fstat(2) with the mode that FreeBSD shows for what is no file, and Linux calls a file without a type."""
+    cdef long result = stat_descriptor(fd, st)
+    cdef int kind
+    if result == 0 and st.st_mode & S_IFMT == 0:
+        kind = anonymous_kind(fd)
+        if kind == ANONYMOUS_EVENTFD:
+            st.st_mode = S_IFIFO
+        elif kind == ANONYMOUS_TIMERFD:
+            st.st_mode = 0
+        elif kind == ANONYMOUS_INOTIFY:
+            st.st_mode = S_IFREG | 0o400
+    return result
 
 
 cdef public long sys_fstat(frame_t *frame, area_t *area) noexcept nogil:
@@ -76,7 +95,7 @@ cdef public long sys_fstat(frame_t *frame, area_t *area) noexcept nogil:
     # The common case without a call of a function: its return would be mispredicted after Linux's (see tail_syscall).
     if fd >= 0 and area.proc.events == NULL and fd != area.proc.image_fd and fd != area.proc.truss_fd:
         result = linux_syscall5(SYS_statx, fd, 0, LINUX_AT_EMPTY_PATH, LINUX_STATX_ALL, <uint64_t> &sx)
-    if result == 0:
+    if result == 0 and sx.stx_mode & S_IFMT:
         freebsd_stat_from_statx(&st, &sx)
         if st.st_flags & (FREEBSD_SF_IMMUTABLE | FREEBSD_SF_APPEND):
             show_user_flags(fd, &st)

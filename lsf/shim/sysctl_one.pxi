@@ -276,6 +276,7 @@ cdef void kinfo_of_path(const char *link, int kind, freebsd_kinfo_file *info) no
     got = linux_syscall3(SYS_readlink, <uint64_t> link, <uint64_t> info.kf_path, sizeof(info.kf_path) - 1)
     if is_error(got):
         info.kf_path[0] = 0
+    lookup_guest(SHIM, info.kf_path, sizeof(info.kf_path))
     if is_error(linux_syscall2(SYS_stat, <uint64_t> link, <uint64_t> &st)):
         return
     info.kf_flags = KF_FLAG_READ
@@ -298,6 +299,7 @@ cdef public long sysctl_cwd(sysctl_request_t *request) noexcept nogil:
     kinfo_of_path(path, KF_FD_TYPE_CWD, &info)
     if pid == request.area.proc.pid and info.kf_path[0] == 0:
         linux_syscall2(SYS_getcwd, <uint64_t> info.kf_path, sizeof(info.kf_path))
+        lookup_guest(SHIM, info.kf_path, sizeof(info.kf_path))
     if info.kf_path[0] == 0:
         return -EPERM
     return out_kinfo_file(request, &info)
@@ -348,7 +350,7 @@ cdef public long sysctl_filedesc(sysctl_request_t *request) noexcept nogil:
     cdef proc_walk_t walk
     cdef process_t *guest
     cdef char path[48]
-    cdef int pid = 0, fd, hidden1 = -1, hidden2 = -1, count = 0
+    cdef int pid = 0, fd, hidden1 = -1, hidden2 = -1, hidden3 = -1, count = 0
     cdef long result = sysctl_pid(request, &pid)
     if result < 0:
         return result
@@ -356,6 +358,7 @@ cdef public long sysctl_filedesc(sysctl_request_t *request) noexcept nogil:
     if guest != NULL:
         hidden1 = guest.image_fd
         hidden2 = guest.truss_fd
+        hidden3 = guest.stats_fd
         if request.row.value == 0:
             proc_path(path, sizeof(path), pid, b"exe")
             kinfo_of_path(path, KF_FD_TYPE_TEXT, &info)
@@ -381,7 +384,7 @@ cdef public long sysctl_filedesc(sysctl_request_t *request) noexcept nogil:
         fd = walk_next(&walk)
         if fd < 0:
             break
-        if fd == hidden1 or fd == hidden2 or (pid == request.area.proc.pid and fd == walk.fd):
+        if fd == hidden1 or fd == hidden2 or fd == hidden3 or (pid == request.area.proc.pid and fd == walk.fd):
             continue
         count += 1
         if request.row.value == 0 and result == 0 and kinfo_of_descriptor(request.area, pid, fd, &info) == 0:

@@ -11,6 +11,7 @@ cdef enum:
     LINUX_CLOCK_REALTIME = 0
     LINUX_CLOCK_MONOTONIC = 1
     LINUX_CLOCK_REALTIME_COARSE = 5
+    TIMER_SLOT_TAKEN = 1            # in timer_words: its timer is being made
     HZ = 1000                       # FreeBSD's kern.hz; kern.clockrate says the same
 
 cdef enum:
@@ -62,7 +63,14 @@ cdef long read_clock(process_t *proc, uint32_t clock_id, freebsd_timespec *now) 
 
 cdef public long sys_clock_gettime(frame_t *frame, area_t *area) noexcept nogil:
     cdef freebsd_timespec now
-    cdef long result = read_clock(area.proc, <uint32_t> frame.arg[0], &now)
+    cdef int clock_id = <int> frame.arg[0], linux = LSF_UNKNOWN
+    cdef long result
+    if clock_id >= 0 and area.proc.vdso_clock_gettime != NULL:
+        linux = freebsd_to_linux_clock(clock_id)
+    if linux >= 0:                      # nearly always, and 25 ns: no function more than needed
+        result = area.proc.vdso_clock_gettime(linux, &now)
+    else:
+        result = read_clock(area.proc, <uint32_t> clock_id, &now)
     if result < 0:
         return result
     return copyout(&now, frame.arg[1], sizeof(now))
@@ -185,7 +193,8 @@ cdef public long sys_setitimer(frame_t *frame, area_t *area) noexcept nogil:
 cdef public long sys_ktimer_create(frame_t *frame, area_t *area) noexcept nogil:
     cdef freebsd_sigevent event
     cdef uint64_t linux_event[8]
-    cdef int linux = 0, timer = 0, notify
+    cdef int linux = 0, timer = -1, notify, slot = -1
+    cdef uint32_t word = 0
     cdef uint32_t clock_id = <uint32_t> frame.arg[0]
     cdef long result
     if clock_id != FREEBSD_CLOCK_REALTIME and clock_id != FREEBSD_CLOCK_MONOTONIC:
@@ -198,9 +207,17 @@ cdef public long sys_ktimer_create(frame_t *frame, area_t *area) noexcept nogil:
         if notify != FREEBSD_SIGEV_NONE and notify != FREEBSD_SIGEV_SIGNAL and notify != FREEBSD_SIGEV_THREAD_ID:
             return -EINVAL
         if notify != FREEBSD_SIGEV_NONE:
-            linux = linux_signal_number(event.sigev_signo)
-            if linux <= 0:
+            if event.sigev_signo <= 0 or event.sigev_signo > SIGNAL_MAX:
                 return -EINVAL
+            linux = lsf_signal_to_linux[event.sigev_signo]
+            if linux == 0:
+                linux = LINUX_CARRIER
+                word = CARRIER_MAGIC | (FREEBSD_SI_TIMER & 0x3f) << 8 | <uint32_t> event.sigev_signo
+                if notify == FREEBSD_SIGEV_THREAD_ID:
+                    word |= CARRIER_THREAD
+                slot = timer_slot(area.proc)
+                if slot < 0:
+                    return -EAGAIN
         # union sigval, signo, notify (SIGNAL 0, NONE 1, THREAD_ID 4), thread
         linux_event[0] = event.sigev_value
         (<int *> linux_event)[2] = linux
@@ -209,12 +226,38 @@ cdef public long sys_ktimer_create(frame_t *frame, area_t *area) noexcept nogil:
             (<int *> linux_event)[4] = <int> event.sigev_un[0]
     result = linux_syscall3(SYS_timer_create, freebsd_to_linux_clock(<int> clock_id),
                             <uint64_t> linux_event if frame.arg[1] != 0 else 0, <uint64_t> &timer)
+    if slot >= 0:
+        area.proc.timer_ids[slot] = timer
+        area.proc.timer_words[slot] = 0 if is_error(result) else word
     if is_error(result):
         return result
     if store_guest32(frame.arg[2], <uint32_t> timer) < 0:
-        linux_syscall1(SYS_timer_delete, timer)
+        timer_delete(area.proc, timer)
         return -EFAULT
     return 0
+
+
+cdef int timer_slot(process_t *proc) noexcept nogil:
+    """Room for one more timer whose signal Linux has no number for, or -1."""
+    cdef int i
+    for i in range(TIMER_MAX):
+        if proc.timer_words[i] == 0 and atomic_cas32(&proc.timer_words[i], 0, TIMER_SLOT_TAKEN) == 0:
+            return i
+    return -1
+
+
+cdef long timer_delete(process_t *proc, int timer) noexcept nogil:
+    cdef long result = linux_syscall1(SYS_timer_delete, timer)
+    cdef int i
+    if result == 0:
+        for i in range(TIMER_MAX):
+            if proc.timer_words[i] > <uint32_t> TIMER_SLOT_TAKEN and proc.timer_ids[i] == timer:
+                proc.timer_words[i] = 0
+    return result
+
+
+cdef public long sys_ktimer_delete(frame_t *frame, area_t *area) noexcept nogil:
+    return timer_delete(area.proc, <int> frame.arg[0])
 
 
 cdef public long sys_adjtime(frame_t *frame, area_t *area) noexcept nogil:

@@ -47,11 +47,11 @@ cdef public long truss_call(frame_t *frame, area_t *area) noexcept nogil:
         truss_write(proc, &line)
         if call.nr == SYSCALL_EXIT:
             truss_exit(proc, call.arg[0] & 0xff, &line)
-        return truss_run(frame, area)
+        return run_call(frame, area)
     area.truss_call = &call
     area.truss_pieces = &pieces
     area.truss_starts = starts
-    result = truss_run(frame, area)
+    result = run_call(frame, area)
     area.truss_call = NULL
     if proc.pid != pid:
         truss_new_process(proc)
@@ -61,20 +61,6 @@ cdef public long truss_call(frame_t *frame, area_t *area) noexcept nogil:
     truss_tail(area, &call, &line, result)
     truss_write(proc, &line)
     return result
-
-
-cdef long truss_run(frame_t *frame, area_t *area) noexcept nogil:
-    """What entry.S does where nothing is traced."""
-    cdef uint64_t nr = frame.nr
-    cdef long result
-    if nr >= FREEBSD_NSYSCALLS:
-        return sys_nosys(frame, area)
-    if lsf_pass_nr[nr] < 0:
-        return lsf_handler[nr](frame, area)
-    result = blocking_syscall(lsf_pass_nr[nr], frame.arg[0], frame.arg[1], frame.arg[2], frame.arg[3], frame.arg[4],
-                              frame.arg[5])
-    drop_sigpipe(area, frame.arg[0], result)
-    return restartable(result) if lsf_restart[nr] else result
 
 
 cdef void truss_begin(frame_t *frame, truss_t *call) noexcept nogil:

@@ -1154,6 +1154,7 @@ cdef struct mapping_t:
     uint64_t start, end, offset, device, inode
     bint shared
     bint umtx                       # one of our pages
+    bint vvar                       # data of Linux's vDSO
     bint deleted
 
 
@@ -1191,6 +1192,7 @@ cdef bint mapping_parse(const char *line, mapping_t *mapping) noexcept nogil:
     while line[0] == 32:
         line += 1
     mapping.umtx = string_starts(line, UMTX_FILE) or string_starts(line, UMTX_FILE_TMP)
+    mapping.vvar = string_starts(line, b"[vvar")
     length = string_length(line)
     mapping.deleted = length > 10 and string_equal(line + length - 10, b" (deleted)")
     return mapping.end > mapping.start

@@ -200,3 +200,56 @@ TEST(fuzz_of_arguments)
 			CHECK(ret[k] == 0 || ret[k] == -EINVAL || ret[k] == -EFAULT || ret[k] == -ENOMEM || ret[k] == -EPERM);
 	}
 }
+
+static u64 wide[4] __attribute__((aligned(32)));
+
+/* AMD64_GET_XFPUSTATE: what follows the FXSAVE image, as libthr asks for it to complete a context. */
+TEST(vector_state)
+{
+	static char state[16384] __attribute__((aligned(64)));
+	struct { void *addr; int len; } request = { state, 0 };
+	u32 a = 13, b = 0, c = 0, d = 0;
+
+	__asm__ volatile("cpuid" : "+a"(a), "=b"(b), "+c"(c), "=d"(d));
+	request.len = (int)b - 512;
+	CHECK_ERR(sys(SYS_sysarch, 132, 8), EFAULT);
+	request.len++;
+	CHECK_ERR(sys(SYS_sysarch, 132, &request), EINVAL);
+	request.len = -1;
+	CHECK_ERR(sys(SYS_sysarch, 132, &request), EINVAL);
+	request.len = (int)b - 512;
+	request.addr = (void *)8;
+	CHECK_ERR(sys(SYS_sysarch, 132, &request), EFAULT);
+	request.addr = state;
+	u32 low;
+	__asm__ volatile("xgetbv" : "=a"(low) : "c"(0) : "rdx");
+	if (!(low & 4))
+		SKIP("this processor has no AVX");
+	for (int i = 0; i < 4; i++)
+		wide[i] = 0x1111111111111111 * (u64)(i + 1);
+	u64 ret = SYS_sysarch;
+	__asm__ volatile("vmovdqa %1, %%ymm7\n\tsyscall" : "+a"(ret) : "m"(wide), "D"(132UL), "S"(&request)
+	    : "rcx", "rdx", "r8", "r9", "r10", "r11", "memory", "cc");
+	CHECK_EQ(ret, 0);
+	CHECK((*(u64 *)state & 4) != 0);
+	/* The upper halves lie where CPUID says. */
+	u32 size = 13, at, sub = 2;
+	__asm__ volatile("cpuid" : "+a"(size), "=b"(at), "+c"(sub), "=d"(d));
+	CHECK_EQ(((u64 *)(state + at - 512))[14], wide[2]);
+	CHECK_EQ(((u64 *)(state + at - 512))[15], wide[3]);
+	/* A context that is completed so is gone on with, upper halves and all. */
+	static volatile int rounds;
+	static u64 seen[4] __attribute__((aligned(32)));
+	CHECK_EQ(sys(SYS_getcontext, &here), 0);
+	if (rounds++ == 0) {
+		here.uc_mcontext.mc_xfpustate = (long)state;
+		here.uc_mcontext.mc_xfpustate_len = request.len;
+		here.uc_mcontext.mc_flags |= _MC_HASFPXSTATE;
+		__asm__ volatile("vzeroall" : : : "memory");
+		sys(SYS_setcontext, &here);
+		CHECK(0);
+	}
+	__asm__ volatile("vmovdqa %%ymm7, %0" : "=m"(seen));
+	CHECK_EQ(seen[2], wide[2]);
+	CHECK_EQ(seen[3], wide[3]);
+}

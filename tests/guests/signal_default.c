@@ -161,3 +161,53 @@ waiting(void *unused)
 	for (;;)
 		guest_sleep_ms(1000);
 }
+
+static volatile int sys_count, sys_code;
+
+static void
+on_sys(int signo, siginfo_t *info, void *context)
+{
+	(void)context;
+	CHECK_EQ(signo, SIGSYS);
+	sys_code = info->si_code;
+	sys_count++;
+}
+
+/* A number that the kernel does not have: ENOSYS, and SIGSYS (kern.signosys), which ends the program by default. What a
+ * kernel has and was built without gives ENOSYS alone. */
+TEST(no_such_call)
+{
+	static const int none[] = { 91, 67, 146, 20000, 0x7fffffff, 379 }, stubs[] = { 516, 45 };
+	sigset_t set = { { 1u << (SIGSYS - 1) } }, pending;
+
+	for (size_t i = 0; i < nitems(none); i++) {
+		int pid = guest_fork();
+		if (pid == 0) {
+			struct rlimit no = { 0, 0 };
+			CHECK_EQ(sys(SYS_setrlimit, RLIMIT_CORE, &no), 0);
+			sys(none[i]);
+			guest_exit(0);
+		}
+		CHECK_EQ(WTERMSIG(guest_wait(pid)), SIGSYS);
+	}
+	guest_handle(SIGSYS, on_sys, 0);
+	for (size_t i = 0; i < nitems(none); i++) {
+		CHECK_ERR(sys(none[i]), ENOSYS);
+		CHECK_EQ(sys_count, i + 1);
+		CHECK_EQ(sys_code, SI_KERNEL);
+	}
+	sys_count = 0;
+	CHECK_ERR(sys(SYS_syscall, 20000), ENOSYS);
+	CHECK_EQ(sys_count, 1);
+	for (size_t i = 0; i < nitems(stubs); i++)
+		CHECK_ERR(sys(stubs[i]), ENOSYS);
+	CHECK_EQ(sys_count, 1);
+	/* Blocked it waits. */
+	CHECK_EQ(sys(SYS_sigprocmask, SIG_BLOCK, &set, NULL), 0);
+	CHECK_ERR(sys(20000), ENOSYS);
+	CHECK_EQ(sys_count, 1);
+	CHECK_EQ(sys(SYS_sigpending, &pending), 0);
+	CHECK_EQ(pending.__bits[0] & set.__bits[0], set.__bits[0]);
+	CHECK_EQ(sys(SYS_sigprocmask, SIG_UNBLOCK, &set, NULL), 0);
+	CHECK_EQ(sys_count, 2);
+}

@@ -161,6 +161,32 @@ TEST(single_step)
 	EXPECT(SIGTRAP, TRAP_TRACE, T_TRCTRAP);
 }
 
+static void
+step(int signo, siginfo_t *info, void *context)
+{
+	ucontext_t *uc = context;
+
+	(void)signo, (void)info;
+	if (++count < 2000)
+		uc->uc_mcontext.mc_rflags |= 0x100;
+}
+
+/* A handler runs between any two instructions, on the way into a call whose site was patched too. */
+TEST(single_step_through_a_call)
+{
+	guest_handle(SIGTRAP, step, 0);
+	for (int i = 0; i < 20; i++) {
+		u64 a, b, pid = (u64)sys(SYS_getpid);
+		__asm__ volatile("pushfq\n\torl $0x100, (%%rsp)\n\tpopfq\n\tmov $20, %%eax\n\tsyscall\n\tnop\n\tnop\n\tnop"
+		    : "=a"(a) : : "rcx", "rdx", "r8", "r9", "r10", "r11", "memory", "cc");
+		__asm__ volatile("pushfq\n\tandl $0xfffffeff, (%%rsp)\n\tpopfq\n\tmov $20, %%eax\n\tsyscall"
+		    : "=a"(b) : : "rcx", "rdx", "r8", "r9", "r10", "r11", "memory", "cc");
+		CHECK_EQ(a, pid);
+		CHECK_EQ(b, pid);
+	}
+	CHECK(count > 20);
+}
+
 /* A handler that mends the cause returns, and the instruction is run again. */
 static char *mend_page;
 

@@ -319,6 +319,28 @@ TEST(sigaction)
 	CHECK_ERR(sys(SYS_sigaction, SIGTERM, &act, NULL), EINVAL);
 	CHECK_EQ(sys(SYS_sigaction, SIGTERM, NULL, &old), 0);
 	CHECK_EQ(old.sa_flags, SA_SIGINFO | SA_RESTART | SA_ONSTACK | SA_NODEFER);
+	/* kern_sigaction: a signal that nobody has set shows SA_RESTART; what is not a handler may have any flag, and no
+	 * SA_SIGINFO; two flags are SIGCHLD's. */
+	CHECK_EQ(sys(SYS_sigaction, SIGHUP, NULL, &old), 0);
+	CHECK_EQ(old.sa_flags, SA_RESTART);
+	act.sa_flags = 0x1000 | SA_SIGINFO | SA_ONSTACK;
+	act.sa_handler = SIG_IGN;
+	CHECK_EQ(sys(SYS_sigaction, SIGTERM, &act, NULL), 0);
+	CHECK_EQ(sys(SYS_sigaction, SIGTERM, NULL, &old), 0);
+	CHECK_EQ(old.sa_handler, SIG_IGN);
+	CHECK_EQ(old.sa_flags, SA_ONSTACK);
+	act.sa_sigaction = (void (*)(int, struct __siginfo *, void *))note;
+	act.sa_flags = SA_NOCLDSTOP | SA_NOCLDWAIT | SA_RESETHAND | SA_SIGINFO;
+	CHECK_EQ(sys(SYS_sigaction, SIGTERM, &act, NULL), 0);
+	CHECK_EQ(sys(SYS_sigaction, SIGTERM, NULL, &old), 0);
+	CHECK_EQ(old.sa_flags, SA_RESETHAND | SA_SIGINFO);
+	CHECK_EQ(sys(SYS_kill, sys(SYS_getpid), SIGTERM), 0);
+	CHECK_EQ(sys(SYS_sigaction, SIGTERM, NULL, &old), 0);
+	CHECK_EQ(old.sa_handler, SIG_DFL);
+	CHECK_EQ(old.sa_flags, SA_RESETHAND);
+	CHECK_EQ(sys(SYS_sigaction, SIGCHLD, &act, NULL), 0);
+	CHECK_EQ(sys(SYS_sigaction, SIGCHLD, NULL, &old), 0);
+	CHECK_EQ(old.sa_flags, SA_NOCLDSTOP | SA_NOCLDWAIT | SA_RESETHAND | SA_SIGINFO);
 }
 
 TEST(masks)

@@ -1,5 +1,8 @@
 /* thr_kill(2), thr_kill2(2), thr_suspend(2), thr_wake(2), thr_set_name(2), thr_exit(2). */
 #include "guest.h"
+#include <machine/ucontext.h>
+#include <sys/rtprio.h>
+#include <sys/ucontext.h>
 
 static struct guest_thread threads[8];
 static volatile int count, go;
@@ -201,4 +204,139 @@ TEST(many)
 			guest_thread_join(&threads[k]);
 	}
 	CHECK_EQ(count, 4000);
+}
+
+static ucontext_t contexts[64];
+static long ids[64];
+static volatile u64 created_fs, created_mask;
+
+static void
+created(u64 argument)
+{
+	u64 fs;
+	sigset_t mask;
+
+	CHECK_EQ(self(), __atomic_load_n(&ids[argument], __ATOMIC_SEQ_CST));
+	CHECK_EQ(sys(SYS_sysarch, 128, &fs), 0);	/* AMD64_GET_FSBASE */
+	CHECK_EQ(sys(SYS_sigprocmask, SIG_BLOCK, NULL, &mask), 0);
+	created_fs = fs;
+	created_mask = mask.__bits[0];
+	__atomic_fetch_add(&count, 1, __ATOMIC_SEQ_CST);
+	sys(SYS_thr_exit, NULL);
+	CHECK(0);
+}
+
+/* A thread that begins with a context: its registers, vector registers and FS base; the mask is its maker's. */
+TEST(create)
+{
+	static char tls[64];
+	sigset_t mask = { { 1u << (SIGHUP - 1) } };
+
+	CHECK_EQ(sys(SYS_sigprocmask, SIG_SETMASK, &mask, NULL), 0);
+	for (int i = 0; i < 64; i++) {
+		ucontext_t *c = &contexts[i];
+		CHECK_EQ(sys(SYS_getcontext, c), 0);
+		c->uc_mcontext.mc_rip = (long)created;
+		c->uc_mcontext.mc_rsp = ((long)guest_map(GUEST_STACK) + GUEST_STACK) - 8;
+		c->uc_mcontext.mc_rdi = i;
+		c->uc_sigmask.__bits[0] = 0xffff;
+		c->uc_mcontext.mc_flags |= _MC_HASBASES;
+		c->uc_mcontext.mc_fsbase = (long)tls;
+		CHECK_EQ(sys(SYS_thr_create, c, &ids[i], 0), 0);
+		CHECK(ids[i] > 0);
+		for (int k = 0; k < 5000 && count <= i; k++)
+			guest_sleep_ms(1);
+		CHECK_EQ(count, i + 1);
+		CHECK_EQ(created_fs, tls);
+		CHECK_EQ(created_mask, 1u << (SIGHUP - 1));
+	}
+	/* Without a base it has its maker's. */
+	u64 fs;
+	CHECK_EQ(sys(SYS_sysarch, 128, &fs), 0);
+	contexts[0].uc_mcontext.mc_flags &= ~_MC_HASBASES;
+	CHECK_EQ(sys(SYS_thr_create, &contexts[0], &ids[0], 0), 0);
+	for (int k = 0; k < 5000 && count < 65; k++)
+		guest_sleep_ms(1);
+	CHECK_EQ(count, 65);
+	CHECK_EQ(created_fs, fs);
+}
+
+TEST(create_errors)
+{
+	ucontext_t c;
+	long id;
+
+	CHECK_ERR(sys(SYS_thr_create, 8, &id, 0), EFAULT);
+	CHECK_EQ(sys(SYS_getcontext, &c), 0);
+	c.uc_mcontext.mc_rip = (long)created;
+	c.uc_mcontext.mc_len = 8;
+	CHECK_ERR(sys(SYS_thr_create, &c, &id, 0), EINVAL);
+	c.uc_mcontext.mc_len = sizeof(mcontext_t);
+	c.uc_mcontext.mc_flags |= 0x80;
+	CHECK_ERR(sys(SYS_thr_create, &c, &id, 0), EINVAL);
+	c.uc_mcontext.mc_flags &= ~0x80;
+	CHECK_ERR(sys(SYS_thr_create, &c, 8, 0), EFAULT);
+	c.uc_mcontext.mc_flags |= _MC_HASFPXSTATE;
+	c.uc_mcontext.mc_xfpustate = 8;
+	c.uc_mcontext.mc_xfpustate_len = 1 << 20;
+	CHECK_ERR(sys(SYS_thr_create, &c, &id, 0), EINVAL);
+	c.uc_mcontext.mc_xfpustate_len = 64;
+	CHECK_ERR(sys(SYS_thr_create, &c, &id, 0), EFAULT);
+	/* None of them left a thread. */
+	CHECK_ERR(sys(SYS_thr_kill, -1, 0), ESRCH);
+}
+
+static volatile int class;
+
+static void
+look_at_priority(void *argument)
+{
+	struct rtprio rtp;
+
+	(void)argument;
+	for (int i = 0; i < 2000; i++) {
+		CHECK_EQ(sys(SYS_rtprio_thread, RTP_LOOKUP, 0, &rtp), 0);
+		class = rtp.type;
+		if (class == RTP_PRIO_FIFO)
+			break;
+		guest_sleep_ms(1);
+	}
+}
+
+/* thr_new with a priority: checked first of all, and for the superuser. */
+TEST(new_with_priority)
+{
+	struct thr_param p;
+	struct rtprio rtp = { RTP_PRIO_IDLE, 0 };
+	static struct guest_thread t;
+
+	memset(&p, 0, sizeof(p));
+	memset(&t, 0, sizeof(t));
+	t.run = look_at_priority;
+	t.stack = guest_map(GUEST_STACK);
+	p.start_func = guest_thread_main;
+	p.arg = &t;
+	p.stack_base = t.stack;
+	p.stack_size = GUEST_STACK;
+	p.tls_base = t.tls;
+	p.rtp = (struct rtprio *)8;
+	CHECK_ERR(sys(SYS_thr_new, &p, sizeof(p)), EFAULT);
+	p.rtp = &rtp;
+	CHECK_ERR(sys(SYS_thr_new, &p, sizeof(p)), EINVAL);
+	rtp.type = RTP_PRIO_FIFO;
+	rtp.prio = 32;
+	if (sys(SYS_geteuid) != 0) {
+		CHECK_ERR(sys(SYS_thr_new, &p, sizeof(p)), EPERM);
+		return;
+	}
+	CHECK_ERR(sys(SYS_thr_new, &p, sizeof(p)), EINVAL);
+	rtp.prio = 20;
+	struct rtprio normal = { RTP_PRIO_NORMAL, 0 };
+	int allowed = sys(SYS_rtprio_thread, RTP_SET, 0, &rtp) == 0;
+	CHECK_EQ(sys(SYS_rtprio_thread, RTP_SET, 0, &normal), 0);
+	if (!allowed)
+		SKIP("this machine lets nobody have a real-time priority");
+	CHECK_EQ(sys(SYS_thr_new, &p, sizeof(p)), 0);
+	guest_thread_join(&t);
+	CHECK_EQ(class, RTP_PRIO_FIFO);
 }

@@ -189,16 +189,27 @@ TEST(refused)
 	p.tls_base = (void *)0xffff800000000000;
 	CHECK_ERR(sys(SYS_thr_new, &p, sizeof(p)), EINVAL);
 	CHECK_OK(sys(SYS_getpid));
-	/* A start that is no address: on FreeBSD the thread takes the process with it; an errno is as good. */
+	/* A start that is no address, or no code: the thread takes the process with it. A bad stack: as soon as it is used. */
+	static const u64 starts[] = { 0x4f4e4500656c6966, 0x800000000000, 0xffffffff81000000, -1UL, 0, 8 };
 	p.tls_base = NULL;
-	p.start_func = (void (*)(void *))0x4f4e4500656c6966;
-	int pid = guest_fork();
-	if (pid == 0) {
-		CHECK_ERR(sys(SYS_thr_new, &p, sizeof(p)), EINVAL);
-		guest_exit(0);
+	for (size_t i = 0; i < 2 * nitems(starts); i++) {
+		int pid = guest_fork();
+		if (pid == 0) {
+			struct rlimit none = { 0, 0 };
+			CHECK_EQ(sys(SYS_setrlimit, RLIMIT_CORE, &none), 0);
+			p.start_func = (void (*)(void *))(i < nitems(starts) ? starts[i] : (u64)increment);
+			if (i >= nitems(starts)) {
+				p.stack_base = (void *)starts[i - nitems(starts)];
+				p.stack_size = 16;
+			}
+			CHECK_EQ(sys(SYS_thr_new, &p, sizeof(p)), 0);
+			guest_sleep_ms(5000);
+			guest_exit(0);
+		}
+		int status = guest_wait(pid);
+		CHECK(WIFSIGNALED(status));
+		CHECK(WTERMSIG(status) == SIGBUS || WTERMSIG(status) == SIGSEGV || WTERMSIG(status) == SIGILL);
 	}
-	int status = guest_wait(pid);
-	CHECK(status == 0 || (WIFSIGNALED(status) && (WTERMSIG(status) == SIGBUS || WTERMSIG(status) == SIGSEGV)));
 	/* Only one thread: the last one cannot leave by thr_exit without ending the process. */
 	IN_CHILD(sys(SYS_thr_exit, NULL));
 }
@@ -294,12 +305,15 @@ suspended(void *argument)
 TEST(suspend_and_wake)
 {
 	struct guest_thread t;
-	static volatile long result[3];
+	static volatile long result[3] = { 1, 1, 1 };
 
 	guest_thread_start(&t, suspended, (void *)result);
-	guest_sleep_ms(60);
-	CHECK_EQ(sys(SYS_thr_wake, t.id), 0);
+	while (result[0] == 1)
+		guest_sleep_ms(5);
 	guest_sleep_ms(20);
+	CHECK_EQ(sys(SYS_thr_wake, t.id), 0);
+	while (result[1] == 1)
+		guest_sleep_ms(5);
 	CHECK_EQ(sys(SYS_thr_wake, t.id), 0);
 	gate = 1;
 	guest_thread_join(&t);

@@ -53,6 +53,62 @@ TEST(timer)
 	CHECK_ERR(sys(SYS_ktimer_settime, id, 0, &set, NULL), EINVAL);
 }
 
+/* The signals that Linux has no number for, to a handler and to one who waits, blocked and not. */
+TEST(timer_of_every_signal)
+{
+	static const int signals[] = { 40, 65, 91, 92, 110, 128 };
+	int ids[40];
+	siginfo_t info;
+	long me;
+
+	CHECK_EQ(sys(SYS_thr_self, &me), 0);
+	for (size_t i = 0; i < nitems(signals); i++) {
+		for (int to_thread = 0; to_thread < 2; to_thread++) {
+			struct sigevent event = { .sigev_notify = to_thread ? SIGEV_THREAD_ID : SIGEV_SIGNAL, .sigev_signo = signals[i] };
+			struct itimerspec set = spec(5, 0);
+			sigset_t only = { { 0 } };
+			int id = -1;
+
+			event.sigev_notify_thread_id = (int)me;
+			event.sigev_value.sival_int = 100 + (int)i;
+			only.__bits[(signals[i] - 1) / 32] = 1u << ((signals[i] - 1) & 31);
+			guest_handle(signals[i], on_timer, SA_RESTART);
+			count = 0;
+			CHECK_EQ(sys(SYS_ktimer_create, CLOCK_MONOTONIC, &event, &id), 0);
+			CHECK_EQ(sys(SYS_ktimer_settime, id, 0, &set, NULL), 0);
+			for (long until = guest_now_ms() + 5000; count == 0 && guest_now_ms() < until;)
+				guest_sleep_ms(2);
+			CHECK_EQ(count, 1);
+			CHECK_EQ(value_seen, 100 + i);
+			CHECK_EQ(code_seen, SI_TIMER);
+			CHECK_EQ(timer_seen, id);
+			CHECK_EQ(sys(SYS_sigprocmask, SIG_BLOCK, &only, NULL), 0);
+			CHECK_EQ(sys(SYS_ktimer_settime, id, 0, &set, NULL), 0);
+			guest_sleep_ms(20);
+			CHECK_EQ(sys(SYS_sigwaitinfo, &only, &info), signals[i]);
+			CHECK_EQ(info.si_code, SI_TIMER);
+			CHECK_EQ(info.si_timerid, id);
+			CHECK_EQ(info.si_value.sival_int, 100 + i);
+			CHECK_EQ(sys(SYS_sigprocmask, SIG_UNBLOCK, &only, NULL), 0);
+			CHECK_EQ(count, 1);
+			CHECK_EQ(sys(SYS_ktimer_delete, id), 0);
+		}
+	}
+	/* A timer that is gone makes room. */
+	struct sigevent event = { .sigev_notify = SIGEV_SIGNAL, .sigev_signo = 100 };
+	for (int round = 0; round < 3; round++) {
+		for (int i = 0; i < 32; i++)
+			CHECK_EQ(sys(SYS_ktimer_create, CLOCK_MONOTONIC, &event, &ids[i]), 0);
+		CHECK_ERR(sys(SYS_ktimer_create, CLOCK_MONOTONIC, &event, &ids[32]), EAGAIN);
+		for (int i = 0; i < 32; i++)
+			CHECK_EQ(sys(SYS_ktimer_delete, ids[i]), 0);
+	}
+	event.sigev_signo = 129;
+	CHECK_ERR(sys(SYS_ktimer_create, CLOCK_MONOTONIC, &event, ids), EINVAL);
+	event.sigev_signo = 0;
+	CHECK_ERR(sys(SYS_ktimer_create, CLOCK_MONOTONIC, &event, ids), EINVAL);
+}
+
 TEST(timer_at_a_time)
 {
 	struct sigevent event = { .sigev_notify = SIGEV_NONE };

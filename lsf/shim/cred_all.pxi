@@ -1,0 +1,102 @@
+# Ids of a process of several threads. Linux keeps them by thread, FreeBSD by process. After a thread has changed its own,
+# it makes all others take over what it has then.
+#
+# They are reached by SIGBUS, which Linux never has blocked, with a siginfo that says what it is. (Not by SIGSYS: while one is
+# pending, Linux drops the one that a syscall of the guest raises. A fault that is dropped comes again.) The guest does not see
+# it: a call that it interrupts begins anew, as for a carrier that nobody wants (signal.pxi). lock_ids lets one change be
+# made at a time. SIGBUS does not queue, so who has not answered is asked again; one asked too often does no harm.
+
+cdef enum:
+    IDS_CODE = -1                       # SI_QUEUE: Linux lets a thread send no other one SI_TKILL
+    IDS_MAGIC = 0x4c530001              # si_errno of the SIGBUS
+    IDS_WAIT = 5000000                  # nanoseconds until threads that were still being made are looked at again
+    IDS_ROUNDS = 200                    # so often, until those that have not answered are asked once more
+    LINUX_NGROUPS_MAX = 65536
+
+cdef struct shared_ids_t:
+    ids_t users, groups
+    int64_t count                       # supplementary groups; below 0: not known, leave them
+    uint32_t answers                    # who waits for them sleeps on it
+    uint32_t generation
+    uint32_t list_[LINUX_NGROUPS_MAX]
+
+
+cdef inline bint is_ids_signal(linux_siginfo *info) noexcept nogil:
+    """True for the SIGBUS of ids_spread. (One that another process sends does no harm: the ids are the process's.)"""
+    return info.si_code == IDS_CODE and info.si_errno == IDS_MAGIC
+
+
+cdef void ids_adopt(area_t *area) noexcept nogil:
+    """In the handler: take over the ids of the thread that changed them. Groups first: who gives up root can do no more.
+    Should they be changing again just now, then this thread will be asked again."""
+    cdef shared_ids_t *shared = <shared_ids_t *> area.proc.shared_ids
+    cdef uint64_t mask = signal_bit(LINUX_SIGBUS)
+    cdef uint32_t generation
+    if shared == NULL:
+        return
+    # The next change may begin before this handler has returned: let its signal wait until then. Nothing of the guest's
+    # memory is touched from here on, and no fault can come.
+    linux_syscall4(SYS_rt_sigprocmask, 0, <uint64_t> &mask, 0, 8)
+    generation = atomic_load32(&shared.generation)
+    if shared.count >= 0:
+        linux_syscall2(SYS_setgroups, <uint64_t> shared.count, <uint64_t> shared.list_)
+    linux_syscall3(SYS_setresgid, shared.groups.real, shared.groups.effective, shared.groups.saved)
+    linux_syscall3(SYS_setresuid, shared.users.real, shared.users.effective, shared.users.saved)
+    atomic_store32(&area.ids_generation, generation)
+    atomic_add32(&shared.answers, 1)
+    linux_syscall3(SYS_futex, <uint64_t> &shared.answers, FUTEX_WAKE | FUTEX_PRIVATE, INT_MAX)
+
+
+cdef bint ids_ask(area_t *self, shared_ids_t *shared, bint again) noexcept nogil:
+    """Ask every thread that was not asked, or (`again`) has not answered: True when all have. Areas are mapped in order."""
+    cdef linux_siginfo info
+    cdef area_t *area
+    cdef bint all_ = True
+    cdef int i
+    for i in range(AREA_COUNT):
+        if slot_at(i).mapped == 0 and i > 0:
+            break
+        area = area_at(i)
+        if slot_at(i).state == 0 or area == self or area.proc != self.proc or area.service != NULL \
+                or atomic_load32(&area.ids_generation) == shared.generation:
+            continue
+        all_ = False
+        if area.tid <= 0 or not atomic_load32(&area.ready):
+            continue                    # it is being made
+        if area.ids_asked == shared.generation and not again:
+            continue
+        area.ids_asked = shared.generation
+        memset(&info, 0, 128)
+        info.si_signo = LINUX_SIGBUS
+        info.si_code = IDS_CODE
+        info.si_errno = IDS_MAGIC
+        linux_syscall4(SYS_rt_tgsigqueueinfo, self.proc.pid, area.tid, LINUX_SIGBUS, <uint64_t> &info)
+    return all_
+
+
+cdef void ids_spread(area_t *area) noexcept nogil:
+    """Let the other threads have this one's ids, and wait until they do."""
+    cdef process_t *proc = area.proc
+    cdef shared_ids_t *shared
+    cdef freebsd_timespec wait
+    cdef uint32_t seen, rounds = 0
+    if is_alone(area) or area.in_vfork:
+        return
+    lock_acquire(&proc.lock_ids)
+    if proc.shared_ids == NULL:
+        proc.shared_ids = <void *> map_memory(page_up(sizeof(shared_ids_t)))
+    shared = <shared_ids_t *> proc.shared_ids
+    if shared != NULL:
+        user_ids(&shared.users)
+        group_ids(&shared.groups)
+        shared.count = linux_syscall2(SYS_getgroups, LINUX_NGROUPS_MAX, <uint64_t> shared.list_)
+        atomic_add32(&shared.generation, 1)
+        area.ids_generation = shared.generation
+        seen = atomic_load32(&shared.answers)
+        while not ids_ask(area, shared, rounds % IDS_ROUNDS == IDS_ROUNDS - 1):
+            rounds += 1
+            wait.tv_sec = 0
+            wait.tv_nsec = IDS_WAIT
+            linux_syscall4(SYS_futex, <uint64_t> &shared.answers, FUTEX_PRIVATE, seen, <uint64_t> &wait)    # FUTEX_WAIT
+            seen = atomic_load32(&shared.answers)
+    lock_release(&proc.lock_ids)

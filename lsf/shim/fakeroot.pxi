@@ -1,0 +1,116 @@
+# --fakeroot: the user namespace shows the user as root, and here is what such a root may not do in truth: to give a file to
+# somebody else, and to become somebody else. The first is remembered in the file, as an extended attribute that stat
+# shows again (in this run and in later ones); the second is only accepted. Model: fakeroot(1), and the override of owners
+# that container storage keeps in attributes.
+
+cdef enum:
+    OWNER_TEXT = 24                     # two numbers and a colon
+
+
+cdef bint owner_kept(const char *path, uint32_t *uid, uint32_t *gid) noexcept nogil:
+    """The remembered owner of a file that is named by a link in /proc."""
+    cdef char text[OWNER_TEXT]
+    cdef const char *at
+    cdef int64_t number = 0
+    cdef long got = linux_syscall4(SYS_getxattr, <uint64_t> path, <uint64_t> <const char *> b"user.lsf.owner",
+                                   <uint64_t> text, OWNER_TEXT - 1)
+    if is_error(got):
+        return False
+    text[got] = 0
+    at = parse_number(text, &number)
+    if at[0] != 58:
+        return False
+    uid[0] = <uint32_t> number
+    parse_number(at + 1, &number)
+    gid[0] = <uint32_t> number
+    return True
+
+
+cdef void fake_owner(int fd, freebsd_stat *st) noexcept nogil:
+    """Show the remembered owner of an opened file (an O_PATH descriptor will do)."""
+    cdef char link[32]
+    if st.st_mode & S_IFMT == S_IFREG or st.st_mode & S_IFMT == S_IFDIR:
+        descriptor_path(fd, link)
+        owner_kept(link, &st.st_uid, &st.st_gid)
+
+
+cdef void fake_owner_at(int dirfd, uaddr path, uint64_t linux_flags, freebsd_stat *st) noexcept nogil:
+    cdef char first = 0
+    cdef long fd
+    copyin(path, &first, 1)
+    if first == 0 and dirfd != AT_FDCWD:
+        fake_owner(dirfd, st)
+        return
+    fd = linux_syscall4(SYS_openat, <uint64_t> <int64_t> dirfd, path if first != 0 else <uint64_t> <const char *> b".",
+                        LINUX_O_PATH | LINUX_O_CLOEXEC
+                        | (LINUX_O_NOFOLLOW if linux_flags & LINUX_AT_SYMLINK_NOFOLLOW else 0), 0)
+    if not is_error(fd):
+        fake_owner(<int> fd, st)
+        linux_syscall1(SYS_close, fd)
+
+
+cdef long fake_chown(int fd, uint32_t uid, uint32_t gid, long result) noexcept nogil:
+    """After a chown of an opened file that gave `result`: remember what Linux did not do, forget what it did."""
+    cdef char link[32]
+    cdef char text[OWNER_TEXT]
+    cdef linux_stat st
+    cdef uint32_t kept_uid, kept_gid
+    cdef uint64_t at
+    if is_error(result) and result != -EPERM and result != -EINVAL:
+        return result
+    if is_error(linux_syscall4(SYS_newfstatat, fd, <uint64_t> <const char *> b"", <uint64_t> &st, LINUX_AT_EMPTY_PATH)):
+        return result
+    if st.st_mode & S_IFMT != S_IFREG and st.st_mode & S_IFMT != S_IFDIR:
+        return 0                        # no place to remember it in
+    descriptor_path(fd, link)
+    kept_uid = st.st_uid
+    kept_gid = st.st_gid
+    owner_kept(link, &kept_uid, &kept_gid)
+    if uid != 0xffffffffU:
+        kept_uid = uid
+    if gid != 0xffffffffU:
+        kept_gid = gid
+    if kept_uid == st.st_uid and kept_gid == st.st_gid:
+        linux_syscall2(SYS_removexattr, <uint64_t> link, <uint64_t> <const char *> b"user.lsf.owner")
+        return 0
+    at = append_number(text, 0, OWNER_TEXT, kept_uid, 10)
+    at = append(text, at, OWNER_TEXT, b":")
+    at = append_number(text, at, OWNER_TEXT, kept_gid, 10)
+    linux_syscall5(SYS_setxattr, <uint64_t> link, <uint64_t> <const char *> b"user.lsf.owner", <uint64_t> text, at, 0)
+    return 0
+
+
+cdef long change_owner(process_t *proc, int dirfd, uaddr path, uint64_t uid, uint64_t gid,
+                       uint64_t linux_flags) noexcept nogil:
+    """chown(2) and its kin."""
+    cdef long fd, result = linux_syscall5(SYS_fchownat, <uint64_t> <int64_t> dirfd, path, uid, gid, linux_flags)
+    cdef char first = 0
+    if not proc.fakeroot:
+        return result
+    if linux_flags & LINUX_AT_EMPTY_PATH and dirfd != AT_FDCWD and copyin(path, &first, 1) == 0 and first == 0:
+        return fake_chown(dirfd, <uint32_t> uid, <uint32_t> gid, result)
+    fd = linux_syscall4(SYS_openat, <uint64_t> <int64_t> dirfd, path, LINUX_O_PATH | LINUX_O_CLOEXEC
+                        | (LINUX_O_NOFOLLOW if linux_flags & LINUX_AT_SYMLINK_NOFOLLOW else 0), 0)
+    if is_error(fd):
+        return result
+    result = fake_chown(<int> fd, <uint32_t> uid, <uint32_t> gid, result)
+    linux_syscall1(SYS_close, fd)
+    return result
+
+
+cdef public long sys_chown(frame_t *frame, area_t *area) noexcept nogil:
+    return change_owner(area.proc, AT_FDCWD, frame.arg[0], frame.arg[1], frame.arg[2], 0)
+
+
+cdef public long sys_lchown(frame_t *frame, area_t *area) noexcept nogil:
+    return change_owner(area.proc, AT_FDCWD, frame.arg[0], frame.arg[1], frame.arg[2], LINUX_AT_SYMLINK_NOFOLLOW)
+
+
+cdef public long sys_fchown(frame_t *frame, area_t *area) noexcept nogil:
+    cdef long result
+    if descriptor_is_hidden(area.proc, <int> frame.arg[0]):
+        return -EBADF
+    result = linux_syscall3(SYS_fchown, frame.arg[0], frame.arg[1], frame.arg[2])
+    if area.proc.fakeroot:
+        result = fake_chown(<int> frame.arg[0], <uint32_t> frame.arg[1], <uint32_t> frame.arg[2], result)
+    return result

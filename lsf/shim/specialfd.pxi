@@ -1,0 +1,164 @@
+# Descriptors that are no files: timerfd, eventfd, inotify. Linux has all three, with other flags. Models: FreeBSD
+# sys/kern/sys_timerfd.c, sys_eventfd.c, vfs_inotify.c, sys_generic.c (sys___specialfd).
+
+cdef extern from "<sys/syscall.h>" nogil:
+    const long SYS_timerfd_gettime
+
+cdef enum:
+    FREEBSD_CLOCK_UPTIME_NUMBER = 5
+    SPECIALFD_EVENTFD = 1
+    SPECIALFD_INOTIFY = 2
+    EFD_SEMAPHORE = 1                   # on both systems
+    IN_ALL_EVENTS = 0xfff
+    IN_DONT_FOLLOW = 0x02000000
+    FDINFO_SIZE = 512
+
+cdef enum:                              # what a descriptor without a file is: anonymous_kind
+    ANONYMOUS_OTHER = 0
+    ANONYMOUS_TIMERFD = 1
+    ANONYMOUS_EVENTFD = 2
+    ANONYMOUS_INOTIFY = 3
+    ANONYMOUS_MQUEUE = 4                # for kevent: a message queue, whose file Linux calls regular
+
+cdef struct freebsd_specialfd_eventfd:
+    uint32_t initval
+    int32_t flags
+
+
+cdef int anonymous_kind(int fd) noexcept nogil:
+    """What a descriptor whose file has no type is, by the name that /proc gives it; ANONYMOUS_OTHER without /proc."""
+    cdef char link[32]
+    cdef char name[64]
+    cdef long got
+    descriptor_path(fd, link)
+    got = linux_syscall3(SYS_readlink, <uint64_t> link, <uint64_t> name, sizeof(name) - 1)
+    if is_error(got):
+        return ANONYMOUS_OTHER
+    name[got] = 0
+    if string_starts(name, b"anon_inode:[timerfd"):
+        return ANONYMOUS_TIMERFD
+    if string_starts(name, b"anon_inode:[eventfd"):
+        return ANONYMOUS_EVENTFD
+    return ANONYMOUS_INOTIFY if string_starts(name, b"anon_inode:inotify") else ANONYMOUS_OTHER
+
+
+cdef bint descriptor_fact(int fd, const char *label, unsigned base, uint64_t *value) noexcept nogil:
+    """A number in /proc/self/fdinfo: the one after `label` at the start of a line. False where it is not told."""
+    cdef char path[40]
+    cdef char text[FDINFO_SIZE]
+    cdef char *at = text
+    cdef uint64_t digit
+    cdef uint64_t end = append(path, 0, sizeof(path), b"/proc/self/fdinfo/")
+    append_number(path, end, sizeof(path), <uint32_t> fd, 10)
+    if read_file(path, text, FDINFO_SIZE) <= 0:
+        return False
+    while not string_starts(at, label):
+        while at[0] != 0 and at[0] != 10:
+            at += 1
+        if at[0] == 0:
+            return False
+        at += 1
+    at += string_length(label)
+    while at[0] == 32 or at[0] == 9:
+        at += 1
+    value[0] = 0
+    while True:
+        if 48 <= at[0] <= 57:
+            digit = <uint64_t> (at[0] - 48)
+        elif base == 16 and 97 <= at[0] <= 102:
+            digit = <uint64_t> (at[0] - 87)
+        else:
+            return True
+        value[0] = value[0] * base + digit
+        at += 1
+
+
+cdef inline uint64_t anonymous_flags(uint32_t flags) noexcept nogil:
+    """Linux's for FreeBSD's O_NONBLOCK and O_CLOEXEC, which TFD_, EFD_ and IN_ are on both systems."""
+    return ((LINUX_O_NONBLOCK if flags & FREEBSD_O_NONBLOCK else 0)
+            | (LINUX_O_CLOEXEC if flags & FREEBSD_O_CLOEXEC else 0))
+
+
+cdef public long sys_timerfd_create(frame_t *frame, area_t *area) noexcept nogil:
+    cdef int clock_id = <int> frame.arg[0], linux
+    cdef uint32_t flags = <uint32_t> frame.arg[1]
+    if clock_id == FREEBSD_CLOCK_REALTIME:
+        linux = LINUX_CLOCK_REALTIME
+    elif clock_id == FREEBSD_CLOCK_MONOTONIC or clock_id == FREEBSD_CLOCK_UPTIME_NUMBER:
+        linux = LINUX_CLOCK_MONOTONIC
+    else:
+        return -EINVAL
+    if flags & ~<uint32_t> (FREEBSD_O_NONBLOCK | FREEBSD_O_CLOEXEC):
+        return -EINVAL
+    return linux_syscall2(SYS_timerfd_create, linux, anonymous_flags(flags))
+
+
+cdef public long sys_timerfd_gettime(frame_t *frame, area_t *area) noexcept nogil:
+    if descriptor_is_hidden(area.proc, <int> frame.arg[0]):
+        return -EBADF
+    return linux_syscall2(SYS_timerfd_gettime, <uint32_t> frame.arg[0], frame.arg[1])
+
+
+cdef public long sys_timerfd_settime(frame_t *frame, area_t *area) noexcept nogil:
+    """TFD_TIMER_ flags and struct itimerspec are the same on Linux."""
+    if descriptor_is_hidden(area.proc, <int> frame.arg[0]):
+        return -EBADF
+    return linux_syscall4(SYS_timerfd_settime, <uint32_t> frame.arg[0], <uint32_t> frame.arg[1], frame.arg[2],
+                          frame.arg[3])
+
+
+cdef public long sys___specialfd(frame_t *frame, area_t *area) noexcept nogil:
+    cdef freebsd_specialfd_eventfd event
+    cdef uint32_t flags = 0
+    if <int> frame.arg[0] == SPECIALFD_EVENTFD:
+        if frame.arg[2] != sizeof(event):
+            return -EINVAL
+        if copyin(frame.arg[1], &event, sizeof(event)) < 0:
+            return -EFAULT
+        flags = <uint32_t> event.flags
+        if flags & ~<uint32_t> (FREEBSD_O_NONBLOCK | FREEBSD_O_CLOEXEC | EFD_SEMAPHORE):
+            return -EINVAL
+        return linux_syscall2(SYS_eventfd2, event.initval, anonymous_flags(flags) | (flags & EFD_SEMAPHORE))
+    if <int> frame.arg[0] == SPECIALFD_INOTIFY:
+        if frame.arg[2] != sizeof(flags):
+            return -EINVAL
+        if fetch_guest32(frame.arg[1], &flags) < 0:
+            return -EFAULT
+        if flags & ~<uint32_t> (FREEBSD_O_NONBLOCK | FREEBSD_O_CLOEXEC):
+            return -EINVAL
+        return linux_syscall1(SYS_inotify_init1, anonymous_flags(flags))
+    return -EINVAL
+
+
+cdef public long sys_inotify_add_watch_at(frame_t *frame, area_t *area) noexcept nogil:
+    """The bits of the mask, and struct inotify_event, are Linux's. Linux's call has no directory: where the path needs
+    one, it is opened first."""
+    cdef uint32_t mask = <uint32_t> frame.arg[3]
+    cdef int fd = <int> frame.arg[0], dirfd = <int> frame.arg[1]
+    cdef char link[32]
+    cdef char first = 0
+    cdef long opened, result
+    if mask & IN_ALL_EVENTS == 0:
+        return -EINVAL                  # Linux is content with IN_UNMOUNT
+    if descriptor_is_hidden(area.proc, fd):
+        return -EBADF
+    if copyin(frame.arg[2], &first, 1) < 0:
+        return -EFAULT
+    if dirfd == AT_FDCWD or first == 47:
+        return linux_syscall3(SYS_inotify_add_watch, <uint32_t> fd, frame.arg[2], mask)
+    if descriptor_is_hidden(area.proc, dirfd):
+        return -EBADF
+    opened = linux_syscall4(SYS_openat, <uint32_t> dirfd, frame.arg[2], LINUX_O_PATH | LINUX_O_CLOEXEC
+                            | (LINUX_O_NOFOLLOW if mask & IN_DONT_FOLLOW else 0), 0)
+    if is_error(opened):
+        return opened
+    descriptor_path(<int> opened, link)
+    result = linux_syscall3(SYS_inotify_add_watch, <uint32_t> fd, <uint64_t> link, mask & ~<uint32_t> IN_DONT_FOLLOW)
+    linux_syscall1(SYS_close, opened)
+    return result
+
+
+cdef public long sys_inotify_rm_watch(frame_t *frame, area_t *area) noexcept nogil:
+    if descriptor_is_hidden(area.proc, <int> frame.arg[0]):
+        return -EBADF
+    return linux_syscall2(SYS_inotify_rm_watch, <uint32_t> frame.arg[0], <uint32_t> frame.arg[1])

@@ -1,0 +1,50 @@
+# Tracing from outside (lsf/_observe.pxi): the supervisor of the ptrace engine shows a call before it leads the guest here,
+# and this file tells it of what only the shim knows: that the call is over, and that a program is about to begin.
+#
+# The way to tell is a Linux syscall that does not exist: the supervisor's filter stops it, and its answer is the result.
+# Unlike a signal it cannot be blocked and changes nothing, and it costs nothing where nobody traces.
+
+cdef enum:
+    TRACE_EXIT = 1          # frame, area, result, FreeBSD's errno, value: answers the result
+    TRACE_EXEC = 2          # path, load offset, entry, interpreter's load offset, stack
+    FREEBSD_ERESTART = -1
+
+
+cdef public long trace_call(frame_t *frame, area_t *area) noexcept nogil:
+    """Run a call whose result a tracer wants to see, and let it see, or choose, the result.
+
+    A call that does not return (exit, sigreturn, execve) is over with what follows it. Neither does the child of a fork
+    tell: its first event is its creation."""
+    cdef int pid = area.proc.pid
+    cdef uint64_t value
+    cdef int error
+    cdef long result = area.hook(frame, area)
+    if area.proc.pid != pid:
+        return result
+    error = trace_error(area, result)
+    value = area.retval if result == -RETURN_IN_AREA else <uint64_t> result
+    return linux_syscall6(TRACE_CALL, TRACE_EXIT, <uint64_t> frame, <uint64_t> area, <uint64_t> result,
+                          <uint64_t> <int64_t> error, value)
+
+
+cdef int trace_error(area_t *area, long result) noexcept nogil:
+    """FreeBSD's errno of a raw result, 0 for success; ERESTART for a call that will be made again."""
+    if not is_error(result) or result == -RETURN_IN_AREA:
+        return 0
+    if (result == -ERESTARTSYS or result == -ERESTARTNOINTR
+            or (result == -EINTR and area.deferred and area.not_begun)):
+        if result == -ERESTARTNOINTR or not truss_interrupted(area):
+            return FREEBSD_ERESTART
+        return EINTR
+    return lsf_errno_map[-result]
+
+
+cdef void trace_start(area_t *area, const image_t *image, const image_t *interp, bint has_interp,
+                      uint64_t stack) noexcept nogil:
+    """A program is about to begin, everything mapped."""
+    if area.hook == NULL:
+        area.hook = run_call
+    know_handler(area.proc, SIGTRAP)
+    apply_disposition(area.proc, SIGTRAP)
+    linux_syscall6(TRACE_CALL, TRACE_EXEC, <uint64_t> area.proc.execpath, image.base, image.entry,
+                   interp.base if has_interp else 0, stack)

@@ -1,0 +1,106 @@
+"""--fakeroot: the user is shown as root, and files that it gives away are remembered as given away."""
+
+from __future__ import annotations
+
+import os
+
+import harness
+import pytest
+
+TOOLS = ("bin/sh", "bin/ls", "usr/bin/tar", "usr/bin/id", "usr/bin/stat", "usr/sbin/chown", "usr/bin/find", "usr/sbin/pw")
+
+pytestmark = pytest.mark.engines("sud-cli", "ptrace")
+
+
+@pytest.fixture
+def run(lsf):
+    """`run(script, *options)` runs a shell's script as an ordinary user, in a root with FreeBSD's tools."""
+    root = harness.root_with(*TOOLS, covers="--fakeroot with FreeBSD's tools")
+    kept = lsf.cwd / "probe"
+    kept.touch()
+    try:
+        os.setxattr(kept, "user.lsf.probe", b"x")
+    except OSError:
+        harness.not_covered("--fakeroot", "this file system keeps no attributes")
+    kept.unlink()
+
+    def command(script: str, *options: str, env: dict[str, str] | None = None, uid: int = 1000):
+        environment = lsf.environment({"PATH": "/bin:/usr/bin:/usr/sbin:/sbin", **(env or {})})
+        options = options or ("--fakeroot",)
+        return harness.run_as_user(lsf.command("/bin/sh", "-ec", script, options=["--root", str(root), *options]),
+                                   environment, lsf.cwd, uid=uid, namespaces=True)  # fmt: skip
+
+    return command
+
+
+def test_the_user_is_root(run, lsf):
+    script = "id -u; id -g; id -un; id -ru; : > file; stat -f '%u %g' file; chmod 4755 file; stat -f '%p' file"
+    done = run(script)
+    assert (done.stdout, done.stderr) == ("0\n0\nroot\n0\n0 0\n104755\n", "")
+    assert run(script, "--debug", env={"LSF_FAKEROOT": "1"}).stdout == done.stdout
+    assert run("id -u", "--debug").stdout == "1000\n"
+    assert os.stat(lsf.cwd / "file").st_uid == os.getuid()
+
+
+def test_with_paths_looked_up(run):
+    done = run(": > f; chown 5:7 f; chown 6:6 ./f; stat -f '%u:%g' f; cd /tmp; stat -f '%u:%g' \"$OLDPWD/f\"; id -u",
+               "--fakeroot", "--view", "lookup")  # fmt: skip
+    assert (done.stdout, done.stderr) == ("6:6\n6:6\n0\n", "")
+
+
+def test_owners_are_remembered(run, lsf):
+    done = run("""
+        : > file; mkdir dir; : > dir/in; ln -s file link
+        chown 5:7 file; stat -f '%u:%g' file; chown 6 file; stat -f '%u:%g' file; chown :8 file; stat -f '%u:%g' file
+        chown -R bin:mail dir; stat -f '%Su:%Sg' dir dir/in; (cd dir && ls -ln in | awk '{print $3 ":" $4}')
+        chown -h 9:9 link; stat -f '%u:%g' link file; chown 9:9 link; stat -f '%u:%g' file
+        cp -p file copy; stat -f '%u:%g' copy; mv copy moved; stat -f '%u:%g' moved; find . -user 9 | sort
+        chown 0:0 file; stat -f '%u:%g' file
+    """)
+    assert done.stderr == ""
+    assert done.stdout == ("5:7\n6:7\n6:8\nbin:mail\nbin:mail\n3:6\n0:0\n6:8\n9:9\n9:9\n9:9\n./file\n./moved\n0:0\n"), done.stdout
+    again = run("stat -f '%u:%g' file moved dir")
+    assert again.stdout == "0:0\n9:9\n3:6\n"
+    assert run("stat -f '%u:%g' file moved", "--debug").stdout == "1000:1000\n1000:1000\n"
+    assert os.listxattr(lsf.cwd / "file") == []
+    assert os.getxattr(lsf.cwd / "moved", "user.lsf.owner") == b"9:9"
+
+
+def test_an_archive_keeps_its_owners(run):
+    """What packages are made of: tar in, tar out, and a check of what is there."""
+    done = run("""
+        mkdir -p tree/bin tree/var; echo text > tree/bin/prog; chmod 4555 tree/bin/prog; echo mail > tree/var/box
+        ln -s bin/prog tree/link; ln tree/bin/prog tree/hard
+        chown -R root:wheel tree; chown operator:mail tree/var/box; chown games tree/var
+        tar -cf a.tar tree; rm -rf tree; tar -tvf a.tar | awk '{print $3, $4, $9}' | sort
+        mkdir out; tar -xpf a.tar -C out; cd out; find tree | sort | xargs stat -f '%Sp %Su %Sg %N'
+    """)
+    assert done.stderr == ""
+    assert done.stdout == """games wheel tree/var/
+operator mail tree/var/box
+root wheel tree/
+root wheel tree/bin/
+root wheel tree/bin/prog
+root wheel tree/hard
+root wheel tree/link
+drwxr-xr-x root wheel tree
+drwxr-xr-x root wheel tree/bin
+-r-sr-xr-x root wheel tree/bin/prog
+-r-sr-xr-x root wheel tree/hard
+lrwxrwxrwx root wheel tree/link
+drwxr-xr-x games wheel tree/var
+-rw-r--r-- operator mail tree/var/box
+"""
+
+
+def test_becoming_somebody_else_is_accepted(run):
+    """Programs that give their rights up go on; nothing comes of it."""
+    done = run("su -m nobody -c 'id -u' || echo status $?")
+    assert (done.stdout, done.stderr) == ("0\n", "")
+
+
+def test_without_namespaces_it_is_one_sentence(lsf, tmp_path):
+    command = lsf.command("/bin/sh", options=["--fakeroot"])
+    done = harness.run_as_user(command, lsf.environment({}), lsf.cwd)
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (125, "", 1)
+    assert done.stderr.startswith("lsf: --fakeroot: needs user namespaces")

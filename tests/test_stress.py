@@ -1,0 +1,53 @@
+"""Much at once, and for long: timers, forks, threads, signals, kills. Nothing hangs, is lost, or is left behind.
+
+The guest counts its own threads, descriptors, mappings and areas before and after (tests/guests/stress); here the processes
+are counted. LSF_TEST_STRESS=full runs the long one, which takes minutes.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+import uuid
+from pathlib import Path
+
+import harness
+import pytest
+
+FULL = os.environ.get("LSF_TEST_STRESS") == "full"
+
+#: How much of each case, twice: in the quick run and in the full one. `forks`: children; `alive`: threads at once.
+AMOUNTS = {
+    "timers": (15, 250),
+    "forks": (250, 5000),
+    "token": (15, 200),
+    "alive": (300, 2000),
+    "signals": (1000, 15000),
+    "kills": (10, 300),
+}
+
+
+def processes_with(mark: str) -> list[int]:
+    """Processes that have this text in their environment."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                if mark.encode() in (entry / "environ").read_bytes():
+                    found.append(int(entry.name))
+            except OSError:
+                continue
+    return found
+
+
+@pytest.mark.parametrize("case", AMOUNTS)
+def test_stress(lsf, case):
+    program = harness.compile_guest(harness.GUESTS / "stress/stress.c", name="stress")
+    mark = f"LSF_STRESS_MARK={uuid.uuid4()}"
+    name, _, value = mark.partition("=")
+    result = lsf(program, f"@{case}", str(AMOUNTS[case][FULL]), env={name: value}, timeout=1200 if FULL else 180)
+    result.check(f"ok @{case}\n")
+    until = time.monotonic() + 30
+    while (left := processes_with(mark)) and time.monotonic() < until:
+        time.sleep(0.05)
+    assert not left
