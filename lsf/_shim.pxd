@@ -195,6 +195,8 @@ cdef extern from "shim/runtime.h" nogil:
     char patch_entry[1]
     char patch_args[1]
     char patch_call[1]
+    char patch_commit[1]
+    char patch_end[1]
     char tail_return[1]
     char tail_end[1]
     char blocking_check[1]

@@ -29,7 +29,7 @@ Pinning
     decides who shares the supervisor's CPU; `answer` keeps that out of the guests' sight.
 
 Observers
-    While lsf.trace observes, `observe` (_observe.pxi) takes the place of `handle`: it shows stops to the observer and
+    While lsf.trace observes, `observe` (observe/*.pxi) takes the place of `handle`: it shows stops to the observer and
     does what that says, and it has a filter that also stops what the shim tells.
 """
 
@@ -524,7 +524,11 @@ cdef void answer(supervisor_t *self, tracee_t *tracee) noexcept nogil:
     ptrace(PTRACE_SETREGS, pid, NULL, &regs)
 
 
-include "_observe.pxi"
+include "observe/protocol.pxi"
+include "observe/breakpoints.pxi"
+include "observe/calls.pxi"
+include "observe/signals.pxi"
+include "observe/processes.pxi"
 
 
 cdef void handle(supervisor_t *self, pid_t pid, int status) noexcept nogil:
@@ -589,8 +593,8 @@ cdef int supervise(supervisor_t *self) noexcept nogil:
 # ------------------------------------------------------------------ the start
 
 cdef void close_all(int but, int and_) noexcept nogil:
-    """A supervisor that outlives its first guest may hold no pipe, terminal or file of anybody's, but the two sockets of
-    an observer (-1: there is none)."""
+    """A supervisor that outlives its first guest may hold no pipe, terminal or file of anybody's, but the two
+    sockets of an observer (-1: there is none)."""
     cdef rlimit_t limit
     cdef int fd, low = but if but < and_ else and_, high = and_ if but < and_ else but
     if low < 0 and syscall(SYS_close_range, 0, ~<unsigned int>0, 0) == 0:
@@ -674,7 +678,7 @@ def start(*, bint pin=True, int control=-1, int life=-1):
     """Put this process, which must have one thread, under a supervisor of its own.
 
     pin: let guests that live on syscalls share the supervisor's CPU.
-    control, life: the sockets of an observer, to which the supervisor shows what its guests do (_observe.pxi).
+    control, life: the sockets of an observer, to which the supervisor shows what its guests do (observe/protocol.pxi).
 
     Raises OSError: EPERM where ptrace is not allowed or something else traces this process already.
     """

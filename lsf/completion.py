@@ -1,7 +1,7 @@
 """Completion of the commands `lsf` and `lsfctl` in bash, zsh and fish: `lsfctl completion SHELL` prints the script.
 
-Both commands are described once, as a tree of `Command`s: lsf from its table of options, lsfctl from its parser. Nothing is
-started when a key is pressed: the names of roots come from the store's folders.
+Both commands are described once, as a tree of `Command`s: lsf from its table of options, lsfctl from its parser.
+Nothing is started when a key is pressed: the names of roots come from the store's folders.
 """
 
 from __future__ import annotations
@@ -47,9 +47,13 @@ class Command:
 
 
 _LSF_VALUES: dict[str, Values] = {
-    "--root": ROOT, "--view": launch.VIEWS, "--engine": tuple(launch.ENGINES), "--bind": FILE, "--chdir": FOLDER,
+    "--root": ROOT,
+    "--view": launch.VIEWS,
+    "--engine": tuple(launch.ENGINES),
+    "--bind": FILE,
+    "--chdir": FOLDER,
     "--truss": FILE,
-}  # fmt: skip
+}
 
 
 def _lsf() -> Command:
@@ -62,7 +66,14 @@ def _lsf() -> Command:
     return Command("lsf", "run a FreeBSD program", options, FILE, ends_at_argument=True)
 
 
-_METAVARS: dict[str, Values] = {"FILE": FILE, "FILE|DIR": FILE, "DIR": FOLDER, "NAME|DIR": ROOT, "PROGRAM": FILE, "DIRS": FOLDER}
+_METAVARS: dict[str, Values] = {
+    "FILE": FILE,
+    "FILE|DIR": FILE,
+    "DIR": FOLDER,
+    "NAME|DIR": ROOT,
+    "PROGRAM": FILE,
+    "DIRS": FOLDER,
+}
 
 
 def _values(action: argparse.Action, path: str) -> Values | None:
@@ -81,8 +92,9 @@ def _from_parser(parser: argparse.ArgumentParser, name: str, text: str, path: st
     for action in parser._actions:
         if isinstance(action, argparse._SubParsersAction):
             helps = {choice.dest: choice.help or "" for choice in action._choices_actions}
-            command.commands = [_from_parser(sub, sub_name, helps.get(sub_name, ""), path)
-                                for sub_name, sub in action.choices.items()]  # fmt: skip
+            command.commands = [
+                _from_parser(sub, sub_name, helps.get(sub_name, ""), path) for sub_name, sub in action.choices.items()
+            ]
         elif action.option_strings:
             option = Option(tuple(action.option_strings), (action.help or "").partition(" (")[0], _values(action, path))
             command.options.append(option)
@@ -98,7 +110,7 @@ def commands(parser: argparse.ArgumentParser) -> list[Command]:
 
 # ---------------------------------------------------------------- bash
 
-_STORE = '${LSF_ROOTS:-${XDG_DATA_HOME:-$HOME/.local/share}/lsf/roots}'
+_STORE = "${LSF_ROOTS:-${XDG_DATA_HOME:-$HOME/.local/share}/lsf/roots}"
 
 _BASH_HEAD = f"""# Completion of lsf and lsfctl in bash. `lsfctl completion bash` printed it: put
 #     eval "$(lsfctl completion bash)"
@@ -115,7 +127,9 @@ _lsf_values() {{ # KIND CURRENT
     case $1 in
     file) compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$2") ;;
     folder) compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -d -- "$2") ;;
-    root) compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -W "$(_lsf_roots)" -- "$2"; compgen -d -- "$2") ;;
+    root)
+        compopt -o filenames 2>/dev/null
+        mapfile -t COMPREPLY < <(compgen -W "$(_lsf_roots)" -- "$2"; compgen -d -- "$2") ;;
     text) ;;
     *) mapfile -t COMPREPLY < <(compgen -W "$1" -- "$2") ;;
     esac
@@ -172,8 +186,16 @@ def bash(trees: list[Command]) -> str:
     """The script for bash."""
     every = [pair for tree in trees for pair in tree.walk()]
     paths = "|".join(f'"{path}"' for path, _ in every if " " in path)
-    lines = [_BASH_HEAD, "_lsf_leads_on() {", f'    case "$1 $2" in {paths}) return 0 ;; esac', "    return 1", "}", "",
-             "_lsf_kind() {", '    case "$1 $2" in']  # fmt: skip
+    lines = [
+        _BASH_HEAD,
+        "_lsf_leads_on() {",
+        f'    case "$1 $2" in {paths}) return 0 ;; esac',
+        "    return 1",
+        "}",
+        "",
+        "_lsf_kind() {",
+        '    case "$1 $2" in',
+    ]
     for path, command in every:
         for option in command.options:
             if option.values is not None:
@@ -225,7 +247,11 @@ def zsh(trees: list[Command]) -> str:
                 lines += ["    commands=("]
                 lines += [f"        '{sub.name}:{_zsh_text(sub.help)}'" for sub in command.commands]
                 lines += ["    )"]
-            lines.append("    _arguments -S -A '-*' \\" if command.ends_at_argument or command.commands else "    _arguments -S \\")
+            lines.append(
+                "    _arguments -S -A '-*' \\"
+                if command.ends_at_argument or command.commands
+                else "    _arguments -S \\"
+            )
             for option in command.options:
                 for name in option.names:
                     takes = "" if option.values is None else "=" if name.startswith("--") else "+"
@@ -234,8 +260,13 @@ def zsh(trees: list[Command]) -> str:
                         takes, value = "=-", "::file:_files"
                     lines.append(f"        '*{name}{takes}[{_zsh_text(option.help)}]{value}' \\")
             if command.commands:
-                lines += ["        '1:command:->command' '*::argument:->argument'", "    case $state in",
-                          "    command) _describe command commands ;;", "    argument)", "        case $line[1] in"]  # fmt: skip
+                lines += [
+                    "        '1:command:->command' '*::argument:->argument'",
+                    "    case $state in",
+                    "    command) _describe command commands ;;",
+                    "    argument)",
+                    "        case $line[1] in",
+                ]
                 lines += [f"        {sub.name}) _{path.replace(' ', '_')}_{sub.name} ;;" for sub in command.commands]
                 lines += ["        esac ;;", "    esac"]
             elif command.ends_at_argument:
@@ -245,8 +276,14 @@ def zsh(trees: list[Command]) -> str:
                 action = "_default" if command.arguments in (None, TEXT) else _zsh_action(command.arguments)
                 lines.append(f"        '*:argument:{action}'")
             lines += ["}", ""]
-    lines += ['if [[ $funcstack[1] == _lsf ]]; then', '    [[ $service == lsfctl ]] && _lsfctl "$@" || _lsf "$@"', "else",
-              "    compdef _lsf lsf", "    compdef _lsfctl lsfctl", "fi"]  # fmt: skip
+    lines += [
+        "if [[ $funcstack[1] == _lsf ]]; then",
+        '    [[ $service == lsfctl ]] && _lsfctl "$@" || _lsf "$@"',
+        "else",
+        "    compdef _lsf lsf",
+        "    compdef _lsfctl lsfctl",
+        "fi",
+    ]
     return "\n".join(lines) + "\n"
 
 
@@ -297,8 +334,12 @@ def _fish_quoted(text: str) -> str:
 
 def _fish_values(values: Values) -> str:
     if isinstance(values, str):
-        return {FILE: "-r -F", FOLDER: "-x -a '(__fish_complete_directories)'", TEXT: "-x",
-                ROOT: "-x -a '(__lsf_roots) (__fish_complete_directories)'"}[values]  # fmt: skip
+        return {
+            FILE: "-r -F",
+            FOLDER: "-x -a '(__fish_complete_directories)'",
+            TEXT: "-x",
+            ROOT: "-x -a '(__lsf_roots) (__fish_complete_directories)'",
+        }[values]
     return f"-x -a {_fish_quoted(' '.join(values))}"
 
 
@@ -307,18 +348,30 @@ def fish(trees: list[Command]) -> str:
     lines = [_FISH_HEAD]
     for tree in trees:
         every = list(tree.walk())
-        taking = sorted({name for _, command in every for option in command.options if option.values is not None
-                         for name in option.names if name != "--truss"})  # fmt: skip
+        taking = sorted(
+            {
+                name
+                for _, command in every
+                for option in command.options
+                if option.values is not None
+                for name in option.names
+                if name != "--truss"
+            }
+        )
         for path, command in every:
             at = f"-n {_fish_quoted(f'__lsf_at {path} -- ' + ' '.join(taking))}"
             for option in command.options:
-                names = " ".join(f"-l {name[2:]}" if name.startswith("--") else f"-s {name[1:]}" for name in option.names)
+                names = " ".join(
+                    f"-l {name[2:]}" if name.startswith("--") else f"-s {name[1:]}" for name in option.names
+                )
                 values = "" if option.values is None or "--truss" in option.names else " " + _fish_values(option.values)
                 lines.append(f"complete -c {tree.name} {at} {names}{values} -d {_fish_quoted(option.help)}")
             for sub in command.commands:
                 lines.append(f"complete -c {tree.name} {at} -f -a {sub.name} -d {_fish_quoted(sub.help)}")
             if command.arguments is not None and command.arguments != FILE:
-                lines.append(f"complete -c {tree.name} {at} -f {_fish_values(command.arguments).removeprefix('-x')}".rstrip())
+                lines.append(
+                    f"complete -c {tree.name} {at} -f {_fish_values(command.arguments).removeprefix('-x')}".rstrip()
+                )
     return "\n".join(lines) + "\n"
 
 

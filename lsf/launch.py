@@ -219,7 +219,7 @@ def launch(options: Options, program: str, arguments: list[str], env: dict[str, 
     if rules is not None:
         # The shim knows what the paths mean: it finds the directory and the program.
         path = program
-        words += [f"V={len(rules):x}", "s=1"]
+        words += [f"V={len(rules):x}", "q=1"]
         front = [text for rule in rules for text in rule]
         if options.chdir is not None:
             words.append("c=1")

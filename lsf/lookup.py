@@ -1,7 +1,7 @@
-"""The view by look-up: the rules after which the shim finds a program's files where Linux lets LSF neither mount nor chroot.
+"""The view by look-up: the rules after which the shim finds files where Linux lets LSF neither mount nor chroot.
 
-A rule is a pair of paths, what the program calls it and where it is on the host; the longest name wins. The pair ("", ...) is
-all that no other rule names, and ("/", ...) the folder that is listed as the top (lsf/shim/lookup.pxi).
+A rule is a pair of paths, what the program calls it and where it is on the host; the longest name wins. The pair
+("", ...) is all that no other rule names, and ("/", ...) the folder that is listed as the top (lsf/shim/lookup.pxi).
 """
 
 import os
@@ -81,7 +81,7 @@ def _make_top(folder: str, names: list[tuple[str, str]]) -> None:
 
 
 def rules(root: str, isolated: bool, binds: list[view.Bind], cwd: str) -> view.Rules:
-    """The rules of a root's view (root "": the host's tree). Raises LaunchError for a bind that cannot be had so, OSError.
+    """The rules of a root's view (root "": the host's tree). Raises LaunchError for a bind it cannot have, OSError.
 
     The host's side of each is without symbolic links, as Linux tells the current directory: it is found again by that.
     """

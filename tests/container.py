@@ -1,9 +1,9 @@
 """What the Dockerfile's last stage is, and what Docker would start it in, where no Docker is at hand.
 
-    python tests/container.py ROOT TREE                   make the tree: a FreeBSD root, and the shim's image alone as /lsf
+    python tests/container.py ROOT TREE                   make the tree: a FreeBSD root, and the shim's image as /lsf
     python tests/container.py TREE -- /lsf -- /bin/sh     enter it
 
-Entering is chroot with Docker's default capabilities and seccomp profile, in a user namespace of its own. Source of both:
+Entering is chroot with Docker's default capabilities and seccomp profile, in a user namespace of its own. Source:
 docs.docker.com (engine/security/seccomp, run reference), and the profile of github.com/moby/moby, profiles/seccomp.
 """
 
@@ -28,7 +28,8 @@ CLONE, CLONE3, SOCKET, PERSONALITY = 56, 435, 41, 135
 CLONE_NAMESPACES = 0x7E020000
 PERSONALITIES = (0, 8, 0x20000, 0x20008, 0xFFFFFFFF)
 AF_VSOCK = 40
-#: CHOWN DAC_OVERRIDE FOWNER FSETID KILL SETGID SETUID SETPCAP NET_BIND_SERVICE NET_RAW SYS_CHROOT MKNOD AUDIT_WRITE SETFCAP
+#: CHOWN DAC_OVERRIDE FOWNER FSETID KILL SETGID SETUID SETPCAP NET_BIND_SERVICE NET_RAW SYS_CHROOT MKNOD AUDIT_WRITE
+#: SETFCAP
 CAPABILITIES = (0, 1, 3, 4, 5, 6, 7, 8, 10, 13, 18, 27, 29, 31)
 
 _ALLOW, _EPERM, _ENOSYS = 0x7FFF0000, 0x00050001, 0x00050026
@@ -95,7 +96,9 @@ def enter(tree: Path, proc: bool = True) -> None:
     for name, text in (("setgroups", "deny"), ("uid_map", f"0 {uid} 1"), ("gid_map", f"0 {gid} 1")):
         Path(f"/proc/self/{name}").write_text(text)
     for name in ("proc", "dev") if proc else ():
-        _must(libc.mount(f"/{name}".encode(), os.fsencode(tree / name), None, 0x5000, None), f"mount {name}")  # BIND | REC
+        _must(
+            libc.mount(f"/{name}".encode(), os.fsencode(tree / name), None, 0x5000, None), f"mount {name}"
+        )  # BIND | REC
     os.chroot(tree)
     os.chdir("/")
     program = profile()
@@ -114,7 +117,9 @@ def main(arguments: list[str]) -> int:
     """The command, as the head of this file says."""
     if len(arguments) >= 3 and arguments[1] == "--":
         enter(Path(arguments[0]).resolve())
-        os.execve(arguments[2], arguments[2:], {"PATH": "/sbin:/bin:/usr/sbin:/usr/bin", "TERM": os.environ.get("TERM", "")})
+        os.execve(
+            arguments[2], arguments[2:], {"PATH": "/sbin:/bin:/usr/sbin:/usr/bin", "TERM": os.environ.get("TERM", "")}
+        )
     if len(arguments) != 2 or "--" in arguments:
         print(__doc__, file=sys.stderr)
         return 2

@@ -1,4 +1,4 @@
-"""Wrong use of the commands, by real processes: one clear sentence, the right status, no traceback, nothing left behind.
+"""Wrong use of the commands, by real processes: one clear sentence, the right status, nothing left behind.
 
 What a damaged program does is in test_bad_input.py; damaged archives and mirrors are in test_roots_install.py.
 """
@@ -27,10 +27,22 @@ def command(tmp_path):
     home.mkdir()
     work.mkdir()
 
-    def run(name: str, *arguments: str, env: dict[str, str] | None = None, gone: bool = False, user: bool = False,
-            before=None, **options) -> subprocess.CompletedProcess:  # fmt: skip
+    def run(
+        name: str,
+        *arguments: str,
+        env: dict[str, str] | None = None,
+        gone: bool = False,
+        user: bool = False,
+        before=None,
+        **options,
+    ) -> subprocess.CompletedProcess:
         module = {"lsf": "lsf.cli", "lsfctl": "lsf.lsfctl"}[name]
-        environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(harness.PACKAGE_PARENT), "HOME": str(home), **(env or {})}
+        environment = {
+            "PATH": os.environ["PATH"],
+            "PYTHONPATH": str(harness.PACKAGE_PARENT),
+            "HOME": str(home),
+            **(env or {}),
+        }
         folder = tmp_path / "gone"
         folder.mkdir(exist_ok=True)
 
@@ -44,9 +56,18 @@ def command(tmp_path):
                 before()
 
         options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
-        return subprocess.run([sys.executable, "-m", module, *arguments], env={k: v for k, v in environment.items() if v is not None},
-                              cwd=options.pop("cwd", work), preexec_fn=prepare, text=True, errors="surrogateescape",  # noqa: PLW1509
-                              stdin=subprocess.DEVNULL, timeout=60, check=False, **options)  # fmt: skip
+        return subprocess.run(
+            [sys.executable, "-m", module, *arguments],
+            env={k: v for k, v in environment.items() if v is not None},
+            cwd=options.pop("cwd", work),
+            preexec_fn=prepare,
+            text=True,
+            errors="surrogateescape",  # noqa: PLW1509
+            stdin=subprocess.DEVNULL,
+            timeout=60,
+            check=False,
+            **options,
+        )
 
     return run
 
@@ -66,36 +87,65 @@ def said(done: subprocess.CompletedProcess, status: int, *words: str) -> None:
 @pytest.mark.parametrize(
     ("arguments", "status", "word"),
     [
-        (["--root", LONG, "/x"], 125, "neither a FreeBSD root"), (["--root", "/" + LONG, "/x"], 125, "File name too long"),
-        (["--chdir", LONG, "/x"], 125, "File name too long"), (["--truss=" + LONG, "/x"], 125, "File name too long"),
-        (["--bind", f"{LONG}:/mnt/x", "/x"], 125, "File name too long"), (["--bind", f"/tmp:/mnt/{LONG}", "/x"], 125, "--bind"),
-        ([LONG], 127, "not found"), (["/" + LONG], 126, ""), ([""], 127, "not found"), (["."], 127, "not found"),
-        (["/"], 126, "/"), (["/dev/null"], 126, "/dev/null"), (["./nosuch"], 127, "./nosuch"),
-        (["--osrelease", "\u0661\u0664.\u0661", "/x"], 125, "--osrelease"), (["--osrelease", "13.", "/x"], 125, "--osrelease 13.:"),
-        (["--osrelease", "-", "/x"], 125, "14.1-RELEASE"), (["--engine", "", "/x"], 125, "auto, sud, trap, ptrace"),
-        (["--view", "", "/x"], 125, "auto, namespace, chroot, lookup"), (["--view=mount", "/x"], 125, "--view mount"),
-        (["--fakeroot=1", "/x"], 125, "--fakeroot takes no argument"), (["--chdir", "/etc/passwd", "/x"], 125, "Not a directory"),
-        (["--chdir", "", "/x"], 125, "--chdir"), (["--root", "/etc/passwd", "/x"], 125, "Not a directory"),
-        (["--root", "/proc", "/x"], 125, "it has no libexec, lib, bin, usr, rescue or etc"), (["--root", "14.1", "/x"], 125, "14.1"),
-        (["--bind", "::", "/x"], 125, "SOURCE[:TARGET][:ro]"), (["--bind", "/tmp:/mnt/../proc", "/x"], 125, "/proc is LSF's own"),
-        (["--bind", "/tmp:/dev", "/x"], 125, "/dev is LSF's own"), (["--bind", "/tmp:/x:y:ro", "/x"], 125, "SOURCE[:TARGET][:ro]"),
-        (["---"], 125, "unknown option"), (["--=x"], 125, "unknown option"), (["-hx"], 125, "takes no argument"),
-        (["--help=1"], 125, "takes no argument"), (["-U"], 125, "needs an argument"), (["-E", "="], 125, "NAME=VALUE"),
+        (["--root", LONG, "/x"], 125, "neither a FreeBSD root"),
+        (["--root", "/" + LONG, "/x"], 125, "File name too long"),
+        (["--chdir", LONG, "/x"], 125, "File name too long"),
+        (["--truss=" + LONG, "/x"], 125, "File name too long"),
+        (["--bind", f"{LONG}:/mnt/x", "/x"], 125, "File name too long"),
+        (["--bind", f"/tmp:/mnt/{LONG}", "/x"], 125, "--bind"),
+        ([LONG], 127, "not found"),
+        (["/" + LONG], 126, ""),
+        ([""], 127, "not found"),
+        (["."], 127, "not found"),
+        (["/"], 126, "/"),
+        (["/dev/null"], 126, "/dev/null"),
+        (["./nosuch"], 127, "./nosuch"),
+        (["--osrelease", "\u0661\u0664.\u0661", "/x"], 125, "--osrelease"),
+        (["--osrelease", "13.", "/x"], 125, "--osrelease 13.:"),
+        (["--osrelease", "-", "/x"], 125, "14.1-RELEASE"),
+        (["--engine", "", "/x"], 125, "auto, sud, trap, ptrace"),
+        (["--view", "", "/x"], 125, "auto, namespace, chroot, lookup"),
+        (["--view=mount", "/x"], 125, "--view mount"),
+        (["--fakeroot=1", "/x"], 125, "--fakeroot takes no argument"),
+        (["--chdir", "/etc/passwd", "/x"], 125, "Not a directory"),
+        (["--chdir", "", "/x"], 125, "--chdir"),
+        (["--root", "/etc/passwd", "/x"], 125, "Not a directory"),
+        (["--root", "/proc", "/x"], 125, "it has no libexec, lib, bin, usr, rescue or etc"),
+        (["--root", "14.1", "/x"], 125, "14.1"),
+        (["--bind", "::", "/x"], 125, "SOURCE[:TARGET][:ro]"),
+        (["--bind", "/tmp:/mnt/../proc", "/x"], 125, "/proc is LSF's own"),
+        (["--bind", "/tmp:/dev", "/x"], 125, "/dev is LSF's own"),
+        (["--bind", "/tmp:/x:y:ro", "/x"], 125, "SOURCE[:TARGET][:ro]"),
+        (["---"], 125, "unknown option"),
+        (["--=x"], 125, "unknown option"),
+        (["-hx"], 125, "takes no argument"),
+        (["--help=1"], 125, "takes no argument"),
+        (["-U"], 125, "needs an argument"),
+        (["-E", "="], 125, "NAME=VALUE"),
         (["--view", "chroot", "--bind", "/tmp:/mnt", "/x"], 125, "--view chroot"),
     ],
     ids=lambda value: " ".join(value)[:40] if isinstance(value, list) else None,
-)  # fmt: skip
+)
 def test_options(command, arguments, status, word):
     said(command("lsf", *arguments), status, word)
 
 
 @pytest.mark.parametrize(
     ("name", "value", "word"),
-    [("LSF_ENGINE", "x", "--engine x"), ("LSF_VIEW", "x", "--view x"), ("LSF_BIND", ",", "--bind"), ("LSF_BIND", "/tmp:/dev", "/dev"),
-     ("LSF_SET_ENV", ",", "LSF_SET_ENV"), ("LSF_SET_ENV", "=B", "LSF_SET_ENV =B"), ("LSF_OSRELEASE", "x", "--osrelease x"),
-     ("LSF_CHDIR", "/nosuch", "--chdir /nosuch"), ("LSF_TRUSS", "/nosuch/x", "--truss=/nosuch/x"), ("LSF_ROOT", "/nosuch", "/nosuch"),
-     ("LSF_ISOLATED", "1", "--isolated needs --root")],
-)  # fmt: skip
+    [
+        ("LSF_ENGINE", "x", "--engine x"),
+        ("LSF_VIEW", "x", "--view x"),
+        ("LSF_BIND", ",", "--bind"),
+        ("LSF_BIND", "/tmp:/dev", "/dev"),
+        ("LSF_SET_ENV", ",", "LSF_SET_ENV"),
+        ("LSF_SET_ENV", "=B", "LSF_SET_ENV =B"),
+        ("LSF_OSRELEASE", "x", "--osrelease x"),
+        ("LSF_CHDIR", "/nosuch", "--chdir /nosuch"),
+        ("LSF_TRUSS", "/nosuch/x", "--truss=/nosuch/x"),
+        ("LSF_ROOT", "/nosuch", "/nosuch"),
+        ("LSF_ISOLATED", "1", "--isolated needs --root"),
+    ],
+)
 def test_twins(command, name, value, word):
     said(command("lsf", "/x", env={name: value}), 125, word)
 
@@ -112,11 +162,21 @@ def test_every_option_has_a_bad_value_here():
 
 @pytest.mark.parametrize(
     ("arguments", "status"),
-    [(["./x"], 127), (["x"], 127), (["--bind", "/tmp:/mnt", "/x"], 125), (["--bind", "x:/mnt", "/x"], 125), (["--truss=f", "/x"], 125),
-     (["--chdir", "x", "/x"], 125), (["--chdir", "/", "/x"], 127), (["--root", "x", "/x"], 125), (["--root", ".", "/x"], 125),
-     (["--view", "lookup", "--bind", "/tmp:/mnt", "/x"], 125), (["--view", "lookup", "--root", "./x", "/x"], 125)],
+    [
+        (["./x"], 127),
+        (["x"], 127),
+        (["--bind", "/tmp:/mnt", "/x"], 125),
+        (["--bind", "x:/mnt", "/x"], 125),
+        (["--truss=f", "/x"], 125),
+        (["--chdir", "x", "/x"], 125),
+        (["--chdir", "/", "/x"], 127),
+        (["--root", "x", "/x"], 125),
+        (["--root", ".", "/x"], 125),
+        (["--view", "lookup", "--bind", "/tmp:/mnt", "/x"], 125),
+        (["--view", "lookup", "--root", "./x", "/x"], 125),
+    ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else None,
-)  # fmt: skip
+)
 def test_a_current_directory_that_was_removed(command, arguments, status):
     said(command("lsf", *arguments, gone=True), status)
 
@@ -129,7 +189,12 @@ def test_a_program_runs_in_a_directory_that_was_removed(command):
 @pytest.mark.parametrize("view", ["namespace", "lookup"])
 def test_a_root_from_a_directory_that_was_removed(command, tmp_path, view):
     (tmp_path / "root" / "usr").mkdir(parents=True)
-    said(command("lsf", "--view", view, "--root", str(tmp_path / "root"), "/x", gone=True), 125, "current directory", "cd elsewhere")
+    said(
+        command("lsf", "--view", view, "--root", str(tmp_path / "root"), "/x", gone=True),
+        125,
+        "current directory",
+        "cd elsewhere",
+    )
 
 
 @pytest.mark.parametrize("home", [None, "", "relative", "/dev/null", "/proc/nonexistent"])
@@ -141,7 +206,11 @@ def test_no_home(command, tmp_path, home):
     said(done, 125, "14.1")
     (tmp_path / "root" / "usr").mkdir(parents=True)
     for view in ("auto", "lookup"):
-        said(command("lsf", "--view", view, "--root", str(tmp_path / "root"), "/nosuch", env={"HOME": home}), 127, "/nosuch")
+        said(
+            command("lsf", "--view", view, "--root", str(tmp_path / "root"), "/nosuch", env={"HOME": home}),
+            127,
+            "/nosuch",
+        )
     done = command("lsfctl", "root", "path", env={"HOME": home})
     said(done, 125, "no")
 
@@ -166,7 +235,11 @@ def test_what_may_not_be_read(command, tmp_path):
     try:
         for view in ("namespace", "lookup"):
             said(user("--view", view, "--root", str(tmp_path / "closed"), "/x"), 125, "closed")
-            said(user("--view", view, "--root", str(tmp_path / "root"), "--bind", f"{tmp_path}/folder/x:/usr/x", "/x"), 125, "folder/x")
+            said(
+                user("--view", view, "--root", str(tmp_path / "root"), "--bind", f"{tmp_path}/folder/x:/usr/x", "/x"),
+                125,
+                "folder/x",
+            )
         said(user("--chdir", str(tmp_path / "folder"), "/x"), 125, "Permission denied")
         said(user(str(tmp_path / "program")), 126, "permission denied")
         said(user(str(tmp_path / "unreadable")), 126, "permission denied")
@@ -189,7 +262,12 @@ def test_two_roots_with_one_name(command, tmp_path):
     done = command("lsfctl", "root", "import", str(tmp_path / "tree"), "--name", "mine", "-q", env=env)
     assert (done.returncode, done.stdout) == (0, "mine\n"), done.stderr
     before = sorted(str(path) for path in (tmp_path / "store").rglob("*"))
-    said(command("lsfctl", "root", "import", str(tmp_path / "tree"), "--name", "mine", "-q", env=env), 125, "mine", "remove")
+    said(
+        command("lsfctl", "root", "import", str(tmp_path / "tree"), "--name", "mine", "-q", env=env),
+        125,
+        "mine",
+        "remove",
+    )
     assert sorted(str(path) for path in (tmp_path / "store").rglob("*")) == before
     # A folder of the same name here: the store's is taken, as the documentation says.
     (tmp_path / "work" / "mine" / "usr").mkdir(parents=True)
@@ -228,8 +306,18 @@ def test_a_store_on_a_file_system_that_is_read_only(command, tmp_path):
 # ---------------------------------------------------------------- output
 
 
-@pytest.mark.parametrize("arguments", [("lsf", "--help"), ("lsf", "--version"), ("lsfctl", "syscalls"), ("lsfctl", "completion", "bash"),
-                                       ("lsfctl", "doctor"), ("lsfctl", "binfmt", "line")], ids=" ".join)  # fmt: skip
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("lsf", "--help"),
+        ("lsf", "--version"),
+        ("lsfctl", "syscalls"),
+        ("lsfctl", "completion", "bash"),
+        ("lsfctl", "doctor"),
+        ("lsfctl", "binfmt", "line"),
+    ],
+    ids=" ".join,
+)
 def test_output_that_cannot_be_written(command, arguments):
     with open("/dev/full", "w") as full:
         done = command(*arguments, stdout=full)
@@ -252,13 +340,19 @@ def test_show_says_that_output_is_closed(monkeypatch, capfd):
 @pytest.mark.parametrize(
     ("arguments", "status", "word"),
     [
-        (["root", "path", LONG], 125, "neither"), (["root", "import", "/nosuch"], 125, "/nosuch"), (["root", "install", "x/y"], 125, "x/y"),
-        (["root", "install", "--mirror", "x"], 125, "--mirror x"), (["root", "pull", ""], 125, "names no registry"),
-        (["root", "remove", "../x"], 125, "../x"), (["root", "hints", "/etc"], 125, "not a FreeBSD root"),
-        (["info", "--root", "/nosuch", "/x"], 125, "/nosuch"), (["syscalls", "9" * 5000], 1, "no such syscall"), (["syscalls", "x"], 1, "x"),
+        (["root", "path", LONG], 125, "neither"),
+        (["root", "import", "/nosuch"], 125, "/nosuch"),
+        (["root", "install", "x/y"], 125, "x/y"),
+        (["root", "install", "--mirror", "x"], 125, "--mirror x"),
+        (["root", "pull", ""], 125, "names no registry"),
+        (["root", "remove", "../x"], 125, "../x"),
+        (["root", "hints", "/etc"], 125, "not a FreeBSD root"),
+        (["info", "--root", "/nosuch", "/x"], 125, "/nosuch"),
+        (["syscalls", "9" * 5000], 1, "no such syscall"),
+        (["syscalls", "x"], 1, "x"),
     ],
     ids=lambda value: " ".join(value)[:40] if isinstance(value, list) else None,
-)  # fmt: skip
+)
 def test_lsfctl(command, arguments, status, word):
     said(command("lsfctl", *arguments), status, word)
 
@@ -270,8 +364,21 @@ def test_info_of_no_program(command, program):
     assert "It will not start: " in done.stdout
 
 
-@pytest.mark.parametrize("arguments", [[], ["frob"], ["binfmt", "frob"], ["root"], ["root", "frob"], ["completion"], ["info"],
-                                       ["syscalls", "--format", "xml"], ["root", "remove"]], ids=" ".join)  # fmt: skip
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["frob"],
+        ["binfmt", "frob"],
+        ["root"],
+        ["root", "frob"],
+        ["completion"],
+        ["info"],
+        ["syscalls", "--format", "xml"],
+        ["root", "remove"],
+    ],
+    ids=" ".join,
+)
 def test_lsfctl_used_wrongly(command, arguments):
     """argparse's own words, and its status."""
     done = command("lsfctl", *arguments)

@@ -53,7 +53,9 @@ printf '%s\n' "${COMPREPLY[@]}"
 
 def ask_bash(script, words):
     # As bash takes a line apart: = is a word of its own.
-    split = [part for word in words for part in (re.split("(=)", word, maxsplit=1) if word.startswith("--") else [word])]
+    split = [
+        part for word in words for part in (re.split("(=)", word, maxsplit=1) if word.startswith("--") else [word])
+    ]
     split = [part for place, part in enumerate(split) if part or place == len(split) - 1]
     return ["bash", "--norc", "-c", BASH, "bash", str(script), *split]
 
@@ -85,11 +87,18 @@ def ask_fish(script, words):
         (["lsfctl", "completion", ""], {"bash", "zsh", "fish"}, {"prog"}),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
-)  # fmt: skip
+)
 def test_candidates(script, tmp_path, shell, words, wanted, unwanted):
     command = (ask_bash if shell == "bash" else ask_fish)(script(shell), words)
-    done = subprocess.run(command, cwd=tmp_path / "work", env={**os.environ, "LSF_ROOTS": str(tmp_path / "store"), "HOME": str(tmp_path)},
-                          capture_output=True, text=True, timeout=60, check=False)  # fmt: skip
+    done = subprocess.run(
+        command,
+        cwd=tmp_path / "work",
+        env={**os.environ, "LSF_ROOTS": str(tmp_path / "store"), "HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
     assert done.stderr == ""
     found = {line.split("\t")[0].rstrip("/").rpartition("=")[2] for line in done.stdout.splitlines()}
     assert wanted <= found
@@ -98,11 +107,17 @@ def test_candidates(script, tmp_path, shell, words, wanted, unwanted):
 
 @pytest.mark.parametrize(
     ("typed", "completed"),
-    [("lsf --vie", "lsf --view="), ("lsf --view=loo", "lsf --view=lookup "), ("lsf --root mi", "lsf --root mine "),
-     ("lsfctl comp", "lsfctl completion "), ("lsfctl root inst", "lsfctl root install "),
-     ("lsfctl root install --mir", "lsfctl root install --mirror="), ("lsfctl root remove mi", "lsfctl root remove mine "),
-     ("lsf --debug pr", "lsf --debug prog ")],
-)  # fmt: skip
+    [
+        ("lsf --vie", "lsf --view="),
+        ("lsf --view=loo", "lsf --view=lookup "),
+        ("lsf --root mi", "lsf --root mine "),
+        ("lsfctl comp", "lsfctl completion "),
+        ("lsfctl root inst", "lsfctl root install "),
+        ("lsfctl root install --mir", "lsfctl root install --mirror="),
+        ("lsfctl root remove mi", "lsfctl root remove mine "),
+        ("lsf --debug pr", "lsf --debug prog "),
+    ],
+)
 @pytest.mark.parametrize("way", ["eval", "fpath"])
 def test_zsh(script, tmp_path, typed, completed, way):
     """A terminal, a line and the TAB key: zsh completes nowhere else."""
@@ -114,14 +129,24 @@ def test_zsh(script, tmp_path, typed, completed, way):
     after = f"source {path}" if way == "eval" else ":"
     start = f"{load}; autoload -Uz compinit; compinit -D -u; {after}; PS1='READY> '; unsetopt zle_bracketed_paste 2>/dev/null; bindkey '^X' echo-line"
     (tmp_path / ".zshrc").write_text(
-        "echo-line() { print -r -- \"LINE[$BUFFER]\" >> $HOME/answer; BUFFER=; zle redisplay }\nzle -N echo-line\n"
-        + start.replace("; ", "\n") + "\n"
-    )  # fmt: skip
+        'echo-line() { print -r -- "LINE[$BUFFER]" >> $HOME/answer; BUFFER=; zle redisplay }\nzle -N echo-line\n'
+        + start.replace("; ", "\n")
+        + "\n"
+    )
     pid, master = pty.fork()
     if pid == 0:
         os.chdir(tmp_path / "work")
-        os.execvpe("zsh", ["zsh", "-i"], {**os.environ, "HOME": str(tmp_path), "ZDOTDIR": str(tmp_path), "TERM": "xterm",
-                                          "LSF_ROOTS": str(tmp_path / "store")})  # fmt: skip
+        os.execvpe(
+            "zsh",
+            ["zsh", "-i"],
+            {
+                **os.environ,
+                "HOME": str(tmp_path),
+                "ZDOTDIR": str(tmp_path),
+                "TERM": "xterm",
+                "LSF_ROOTS": str(tmp_path / "store"),
+            },
+        )
     try:
         seen, end = b"", time.monotonic() + 60
         answer = tmp_path / "answer"
@@ -151,13 +176,20 @@ def test_every_option_and_command_is_there(trees):
     assert all(option.help for _, command in ctl.walk() for option in command.options)
     assert all(command.help for _, command in ctl.walk())
     assert {option.names[0]: option.values is not None for option in lsf.options} == {
-        name: takes != "no" for name, (_, _, takes) in cli.OPTIONS.items()}  # fmt: skip
+        name: takes != "no" for name, (_, _, takes) in cli.OPTIONS.items()
+    }
     assert [path for path, _ in ctl.walk()][:2] == ["lsfctl", "lsfctl syscalls"]
 
 
 def test_a_shell_that_is_none_of_them():
-    done = subprocess.run([sys.executable, "-m", "lsf.lsfctl", "completion", "tcsh"], capture_output=True, text=True,
-                          env={**os.environ, "PYTHONPATH": str(harness.PACKAGE_PARENT)}, timeout=60, check=False)  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, "-m", "lsf.lsfctl", "completion", "tcsh"],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(harness.PACKAGE_PARENT)},
+        timeout=60,
+        check=False,
+    )
     assert (done.returncode, done.stdout) == (2, "")
     assert "tcsh" in done.stderr
 

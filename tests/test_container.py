@@ -1,4 +1,4 @@
-"""The Dockerfile's last stage under Docker's default profile: FreeBSD's programs, and the shim's image as the entry point."""
+"""The Dockerfile's last stage under Docker's default profile: FreeBSD's programs, and the image as the entry point."""
 
 from __future__ import annotations
 
@@ -29,9 +29,17 @@ def start(tree):
     def begin(*command: str, env: dict[str, str] | None = None, proc: bool = True, **options):
         environment = {"PATH": "/sbin:/bin:/usr/sbin:/usr/bin", "HOME": "/root", **(env or {})}
         try:
-            return subprocess.Popen(command, env=environment, cwd="/", preexec_fn=lambda: container.enter(tree, proc),  # noqa: PLW1509
-                                    stdin=options.pop("stdin", subprocess.DEVNULL), stdout=subprocess.PIPE,
-                                    stderr=subprocess.PIPE, text=True, **options)  # fmt: skip
+            return subprocess.Popen(
+                command,
+                env=environment,
+                cwd="/",
+                preexec_fn=lambda: container.enter(tree, proc),  # noqa: PLW1509
+                stdin=options.pop("stdin", subprocess.DEVNULL),
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+                **options,
+            )
         except subprocess.SubprocessError:
             harness.not_covered("the container's image", "user and mount namespaces are not allowed here")
 
@@ -97,8 +105,14 @@ def test_statuses(run, tree):
     (tree / "plain").write_text("text")
     assert run(*ENTRYPOINT, "/bin/sh", "-c", "exit 42")[0] == 42
     assert run(*ENTRYPOINT, "/bin/sh", "-c", "kill -TERM $$")[0] == -15
-    for command, wanted in ((("/lsf",), 125), (("/lsf", "--"), 125), ((*ENTRYPOINT, "/plain"), 126),
-                            ((*ENTRYPOINT, "/etc"), 126), ((*ENTRYPOINT, "/nosuch"), 127), ((*ENTRYPOINT, "nosuch"), 127)):  # fmt: skip
+    for command, wanted in (
+        (("/lsf",), 125),
+        (("/lsf", "--"), 125),
+        ((*ENTRYPOINT, "/plain"), 126),
+        ((*ENTRYPOINT, "/etc"), 126),
+        ((*ENTRYPOINT, "/nosuch"), 127),
+        ((*ENTRYPOINT, "nosuch"), 127),
+    ):
         status, out, err = run(*command)
         assert (status, out, err.count("\n")) == (wanted, "", 1), command
         assert err.startswith("lsf: ")
@@ -107,17 +121,28 @@ def test_statuses(run, tree):
 
 def test_the_environment(run, tree):
     """Options that the image has, by their twins; `lsf` and Python are not there."""
-    status, out, err = run(*ENTRYPOINT, "/bin/sh", "-c", "uname -r; echo $LSF_OSRELEASE", env={"LSF_OSRELEASE": "13.2-RELEASE"})
+    status, out, err = run(
+        *ENTRYPOINT, "/bin/sh", "-c", "uname -r; echo $LSF_OSRELEASE", env={"LSF_OSRELEASE": "13.2-RELEASE"}
+    )
     assert (status, out, err) == (0, "13.2-RELEASE\n13.2-RELEASE\n", "")
-    assert run(*ENTRYPOINT, "/bin/sh", "-c", "sysctl -n kern.osreldate", env={"LSF_OSRELEASE": "1302001"})[1] == "1302001\n"
+    assert (
+        run(*ENTRYPOINT, "/bin/sh", "-c", "sysctl -n kern.osreldate", env={"LSF_OSRELEASE": "1302001"})[1]
+        == "1302001\n"
+    )
     status, out, err = run(*ENTRYPOINT, "/bin/echo", "hi", env={"LSF_TRUSS": "/tmp/calls"})
     assert (status, out, err) == (0, "hi\n", "")
     assert "writev(1," in (tree / "tmp/calls").read_text()
     assert "writev(1," in run(*ENTRYPOINT, "/bin/echo", "hi", env={"LSF_TRUSS": "1"})[2]
     assert "engine " in run(*ENTRYPOINT, "/bin/echo", "hi", env={"LSF_DEBUG": "1"})[2]
     assert run(*ENTRYPOINT, "/bin/echo", "hi", env={"LSF_PATCH": "0"}) == (0, "hi\n", "")
-    for name, value in (("LSF_ENGINE", "vm"), ("LSF_OSRELEASE", "Linux"), ("LSF_OSRELEASE", "14"), ("LSF_OSRELEASE", "14.x"),
-                        ("LSF_OSRELEASE", "14.1x"), ("LSF_TRUSS", "/nosuch/file")):  # fmt: skip
+    for name, value in (
+        ("LSF_ENGINE", "vm"),
+        ("LSF_OSRELEASE", "Linux"),
+        ("LSF_OSRELEASE", "14"),
+        ("LSF_OSRELEASE", "14.x"),
+        ("LSF_OSRELEASE", "14.1x"),
+        ("LSF_TRUSS", "/nosuch/file"),
+    ):
         status, out, err = run(*ENTRYPOINT, "/bin/echo", "hi", env={name: value})
         assert (status, out, err.count("\n")) == (125, "", 1), (name, value)
         assert name in err
@@ -139,8 +164,14 @@ def test_the_tree_is_what_the_dockerfile_makes(tree):
 def test_the_command(tree, tmp_path):
     """tests/container.py by hand."""
     command = [sys.executable, container.__file__, str(tree), "--", *ENTRYPOINT, "/bin/sh", "-c", "echo hello"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False,
-                          env={**os.environ, "PYTHONPATH": os.pathsep.join((str(harness.TESTS), str(harness.PACKAGE_PARENT)))})  # fmt: skip
+    done = subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join((str(harness.TESTS), str(harness.PACKAGE_PARENT)))},
+    )
     if "unshare" in done.stderr:
         harness.not_covered("the container's image", "user and mount namespaces are not allowed here")
     assert (done.returncode, done.stdout, done.stderr) == (0, "hello\n", "")

@@ -7,7 +7,16 @@ import os
 import harness
 import pytest
 
-TOOLS = ("bin/sh", "bin/ls", "usr/bin/tar", "usr/bin/id", "usr/bin/stat", "usr/sbin/chown", "usr/bin/find", "usr/sbin/pw")
+TOOLS = (
+    "bin/sh",
+    "bin/ls",
+    "usr/bin/tar",
+    "usr/bin/id",
+    "usr/bin/stat",
+    "usr/sbin/chown",
+    "usr/bin/find",
+    "usr/sbin/pw",
+)
 
 pytestmark = pytest.mark.engines("sud-cli", "ptrace")
 
@@ -58,7 +67,9 @@ def test_owners_are_remembered(run, lsf):
         chown 0:0 file; stat -f '%u:%g' file
     """)
     assert done.stderr == ""
-    assert done.stdout == ("5:7\n6:7\n6:8\nbin:mail\nbin:mail\n3:6\n0:0\n6:8\n9:9\n9:9\n9:9\n./file\n./moved\n0:0\n"), done.stdout
+    assert done.stdout == ("5:7\n6:7\n6:8\nbin:mail\nbin:mail\n3:6\n0:0\n6:8\n9:9\n9:9\n9:9\n./file\n./moved\n0:0\n"), (
+        done.stdout
+    )
     again = run("stat -f '%u:%g' file moved dir")
     assert again.stdout == "0:0\n9:9\n3:6\n"
     assert run("stat -f '%u:%g' file moved", "--debug").stdout == "1000:1000\n1000:1000\n"
@@ -76,7 +87,9 @@ def test_an_archive_keeps_its_owners(run):
         mkdir out; tar -xpf a.tar -C out; cd out; find tree | sort | xargs stat -f '%Sp %Su %Sg %N'
     """)
     assert done.stderr == ""
-    assert done.stdout == """games wheel tree/var/
+    assert (
+        done.stdout
+        == """games wheel tree/var/
 operator mail tree/var/box
 root wheel tree/
 root wheel tree/bin/
@@ -91,6 +104,7 @@ lrwxrwxrwx root wheel tree/link
 drwxr-xr-x games wheel tree/var
 -rw-r--r-- operator mail tree/var/box
 """
+    )
 
 
 def test_becoming_somebody_else_is_accepted(run):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+
+import harness
 import pytest
 
 from lsf import launch
@@ -76,3 +79,11 @@ def test_without_path_freebsds_default_is_searched(monkeypatch):
     with pytest.raises(launch.LaunchError):
         launch.find_program("p", None)
     assert asked == [f"{folder}/p" for folder in launch.DEFAULT_PATH.split(":")]
+
+
+def test_the_words_of_a_handover_are_told_apart():
+    source = harness.TESTS.parent / "lsf/shim/start.pxi"
+    words = re.findall(r"key == (\d+): +# (\w)", source.read_text())
+    assert len(words) > 15
+    assert all(chr(int(number)) == letter for number, letter in words)
+    assert len(set(words)) == len(words)

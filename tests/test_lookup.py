@@ -26,12 +26,34 @@ LOOKUP = ("--view", "lookup")
 
 # ---------------------------------------------------------------- the guests' own cases, every path by rules
 
-GUESTS = ("dirs", "efault", "files_attr", "files_compat", "files_copy", "files_fcntl", "files_io", "files_names", "files_open",
-          "hostile", "kqueue_fd", "proc_exec", "proc_fork", "shm", "socket", "start", "statfs", "truss")  # fmt: skip
+GUESTS = (
+    "dirs",
+    "efault",
+    "files_attr",
+    "files_compat",
+    "files_copy",
+    "files_fcntl",
+    "files_io",
+    "files_names",
+    "files_open",
+    "hostile",
+    "kqueue_fd",
+    "proc_exec",
+    "proc_fork",
+    "shm",
+    "socket",
+    "start",
+    "statfs",
+    "truss",
+)
 #: chroot is refused in this view.
 NOT_HERE = {("hostile", "chroot_without_proc")}
-CASES = [(guest, case) for guest in GUESTS for case in harness.guest_cases(harness.GUESTS / f"{guest}.c")
-         if (guest, case) not in NOT_HERE]  # fmt: skip
+CASES = [
+    (guest, case)
+    for guest in GUESTS
+    for case in harness.guest_cases(harness.GUESTS / f"{guest}.c")
+    if (guest, case) not in NOT_HERE
+]
 
 
 @pytest.mark.engines("sud-cli")
@@ -47,7 +69,9 @@ def test_guest(lsf, tmp_path, guest, case):
 
 def found(rules: dict[str, object], path: str, follow: bool = True, directory: int = -100) -> str | int | None:
     pairs = sorted(rules.items(), key=lambda rule: len(rule[0]), reverse=True)
-    result = _shim.lookup([(os.fsencode(a), os.fsencode(str(b))) for a, b in pairs], os.fsencode(path), follow, directory)
+    result = _shim.lookup(
+        [(os.fsencode(a), os.fsencode(str(b))) for a, b in pairs], os.fsencode(path), follow, directory
+    )
     return os.fsdecode(result) if isinstance(result, bytes) else result
 
 
@@ -58,8 +82,16 @@ def tree(tmp_path):
         (tmp_path / folder).mkdir(parents=True)
     root = tmp_path / "root"
     (root / "usr/lib/file").write_text("")
-    for name, target in (("lib", "/usr/lib"), ("rel", "usr/lib"), ("up", "usr/../etc"), ("out", "/home/me"), ("loop", "loop"),
-                         ("etc/localtime", "../usr/lib/file"), ("above", "../../../../etc"), ("dangling", "/usr/new")):  # fmt: skip
+    for name, target in (
+        ("lib", "/usr/lib"),
+        ("rel", "usr/lib"),
+        ("up", "usr/../etc"),
+        ("out", "/home/me"),
+        ("loop", "loop"),
+        ("etc/localtime", "../usr/lib/file"),
+        ("above", "../../../../etc"),
+        ("dangling", "/usr/new"),
+    ):
         (root / name).symlink_to(target)
     return tmp_path
 
@@ -73,16 +105,30 @@ def rules_of(tree: Path) -> dict[str, object]:
 @pytest.mark.parametrize(
     ("path", "followed", "own"),
     [
-        ("/usr/lib/file", "root/usr/lib/file", ...), ("//usr//lib/./file", "root/usr/lib/file", ...),
-        ("/lib", "root/usr/lib", "root/lib"), ("/lib/file", "root/usr/lib/file", ...), ("/lib/", "root/usr/lib/", ...),
-        ("/rel/deep", "root/usr/lib/deep", ...), ("/up", "root/etc", "root/up"), ("/out", "host/home/me", "root/out"),
-        ("/out/..", "host/home", ...), ("/home/../etc", "root/etc", ...), ("/etc/localtime", "root/usr/lib/file", "root/etc/localtime"),
-        ("/above/localtime", "root/usr/lib/file", "root/etc/localtime"), ("/usr/nothing/../x", "root/usr/nothing/../x", ...),
-        ("/dangling", "root/usr/new", "root/dangling"), ("/usr/lib/file/", "root/usr/lib/file/", ...),
-        ("/etc/hosts", "/etc/hosts", ...), ("/etc/hosts2", "root/etc/hosts2", ...), ("/dev/fd/0", "/dev/fd/0", ...),
-        ("/proc/self/cwd/x", "/proc/self/cwd/x", ...), ("/", "/", ...), ("/..", "/", ...), ("/nosuch/x", "/nosuch/x", ...),
+        ("/usr/lib/file", "root/usr/lib/file", ...),
+        ("//usr//lib/./file", "root/usr/lib/file", ...),
+        ("/lib", "root/usr/lib", "root/lib"),
+        ("/lib/file", "root/usr/lib/file", ...),
+        ("/lib/", "root/usr/lib/", ...),
+        ("/rel/deep", "root/usr/lib/deep", ...),
+        ("/up", "root/etc", "root/up"),
+        ("/out", "host/home/me", "root/out"),
+        ("/out/..", "host/home", ...),
+        ("/home/../etc", "root/etc", ...),
+        ("/etc/localtime", "root/usr/lib/file", "root/etc/localtime"),
+        ("/above/localtime", "root/usr/lib/file", "root/etc/localtime"),
+        ("/usr/nothing/../x", "root/usr/nothing/../x", ...),
+        ("/dangling", "root/usr/new", "root/dangling"),
+        ("/usr/lib/file/", "root/usr/lib/file/", ...),
+        ("/etc/hosts", "/etc/hosts", ...),
+        ("/etc/hosts2", "root/etc/hosts2", ...),
+        ("/dev/fd/0", "/dev/fd/0", ...),
+        ("/proc/self/cwd/x", "/proc/self/cwd/x", ...),
+        ("/", "/", ...),
+        ("/..", "/", ...),
+        ("/nosuch/x", "/nosuch/x", ...),
     ],
-)  # fmt: skip
+)
 def test_paths(tree, path, followed, own):
     def place(text):
         return text if text.startswith("/") else f"{tree}/{text}"
@@ -103,7 +149,7 @@ def test_errors_are_linuxs(tree):
 
 
 def test_relative_paths(tree, monkeypatch):
-    """Plain names stay as they are, so that a folder that was moved, or lies below one that cannot be searched, serves."""
+    """Plain names stay as they are, so that a folder that was moved, or lies below a closed one, serves."""
     rules = rules_of(tree)
     monkeypatch.chdir(tree / "root/usr")
     folder = os.open(tree / "root/usr", os.O_PATH)
@@ -128,7 +174,9 @@ def test_relative_paths(tree, monkeypatch):
 
 
 NAMES = st.sampled_from(["a", "b", "c", ".", "..", ""])
-TARGETS = st.tuples(st.sampled_from(["", "/"]), st.lists(NAMES, min_size=1, max_size=4)).map(lambda t: t[0] + "/".join(t[1]))
+TARGETS = st.tuples(st.sampled_from(["", "/"]), st.lists(NAMES, min_size=1, max_size=4)).map(
+    lambda t: t[0] + "/".join(t[1])
+)
 
 
 def resolve_in_root(root: int, path: str) -> str | int:
@@ -182,9 +230,19 @@ def test_rules_of_the_merged_view(tmp_path, monkeypatch):
         (root / folder).mkdir(parents=True)
     (root / "sys").symlink_to("usr/src/sys")
     rules = dict(lookup.rules(str(root), False, [view.Bind(f"{tmp_path}:/usr/bound")], "/usr/share"))
-    assert {name: rules[name] for name in ("/usr", "/etc", "/var", "/sys", "/usr/bound", "/dev", "/proc", "", "/usr/share")} == {
-        "/usr": f"{root}/usr", "/etc": f"{root}/etc", "/var": f"{root}/var", "/sys": f"{root}/sys", "/usr/bound": str(tmp_path),
-        "/dev": "/dev", "/proc": "/proc", "": "", "/usr/share": "/usr/share"}  # fmt: skip
+    assert {
+        name: rules[name] for name in ("/usr", "/etc", "/var", "/sys", "/usr/bound", "/dev", "/proc", "", "/usr/share")
+    } == {
+        "/usr": f"{root}/usr",
+        "/etc": f"{root}/etc",
+        "/var": f"{root}/var",
+        "/sys": f"{root}/sys",
+        "/usr/bound": str(tmp_path),
+        "/dev": "/dev",
+        "/proc": "/proc",
+        "": "",
+        "/usr/share": "/usr/share",
+    }
     assert "/home" not in rules
     assert "/tmp" not in rules
     assert os.path.dirname(rules["/etc/passwd"]).startswith(str(tmp_path / "cache"))
@@ -219,9 +277,15 @@ def ways() -> list[str]:
 @pytest.fixture(params=ways())
 def way(request, tmp_path):
     """A view of each kind: what one shows, the other shows too."""
-    if request.param == "namespace" and subprocess.run(["unshare", *([] if os.geteuid() == 0 else ["-Ur"]), "-m", "true"],
-                                                       capture_output=True, check=False).returncode:  # fmt: skip
-        harness.not_covered("the scripts of the view by look-up in one by mounts", "mount namespaces are not allowed here")
+    if (
+        request.param == "namespace"
+        and subprocess.run(
+            ["unshare", *([] if os.geteuid() == 0 else ["-Ur"]), "-m", "true"], capture_output=True, check=False
+        ).returncode
+    ):
+        harness.not_covered(
+            "the scripts of the view by look-up in one by mounts", "mount namespaces are not allowed here"
+        )
     return request.param
 
 
@@ -312,7 +376,9 @@ def test_a_shells_script(lsf, own_root, way, isolated, tmp_path):
     result = lsf("sh", "-c", SCRIPT, options=options, env={"PATH": "/bin:/usr/bin"})
     nested = "".join(line + "\n" for line in result.stdout.splitlines() if line.startswith("status "))
     assert result.stdout == OUTPUT.format(nested=nested), result.explain()
-    assert nested in ("status 126\n", "status 127\n", "status 2\n"), nested  # a script as interpreter: ELOOP, as the shell puts it
+    assert nested in ("status 126\n", "status 127\n", "status 2\n"), (
+        nested
+    )  # a script as interpreter: ELOOP, as the shell puts it
     assert result.returncode == 0
     assert (lsf.cwd / "copy").read_text() == "from the root\n"
     assert not (own_root / "usr/libdata/link").is_symlink()
@@ -323,9 +389,12 @@ def test_a_root_behind_a_link(lsf, own_root, way):
     """Linux tells the current directory without links; it is the program's nevertheless."""
     link = lsf.cwd / "link"
     link.symlink_to(own_root)
-    script = "cd /data; pwd -P; cat ../libdata/abs; cd /; pwd -P; cd usr; pwd -P; cd ..; cd /var/db; pwd -P; ls -d ../../usr"
+    script = (
+        "cd /data; pwd -P; cat ../libdata/abs; cd /; pwd -P; cd usr; pwd -P; cd ..; cd /var/db; pwd -P; ls -d ../../usr"
+    )
     lsf("sh", "-c", script, options=["--view", way, "--root", str(link)], env={"PATH": "/bin"}).check(
-        "/usr/libdata\nfrom the root\n/\n/usr\n/var/db\n../../usr\n")  # fmt: skip
+        "/usr/libdata\nfrom the root\n/\n/usr\n/var/db\n../../usr\n"
+    )
 
 
 @pytest.mark.engines("sud-cli")
@@ -343,19 +412,31 @@ def test_the_top_is_listed(lsf, own_root, way):
     """With the names of both, as they are there."""
     script = "cd /; ls | grep -x -e data -e usr -e tmp -e var -e bin; pwd; cat data/text; ls -d */ | grep -c -x usr/"
     lsf("sh", "-c", script, options=["--view", way, "--root", str(own_root)], env={"PATH": "/bin"}).check(
-        "bin\ndata\ntmp\nusr\nvar\n/\nfrom the root\n1\n")  # fmt: skip
+        "bin\ndata\ntmp\nusr\nvar\n/\nfrom the root\n1\n"
+    )
 
 
 @pytest.mark.engines("sud-cli")
 def test_truss_shows_the_programs_own_paths(lsf, own_root):
-    result = lsf("/bin/cat", "/data/text", options=[*LOOKUP, "--truss", "--root", str(own_root)]).check("from the root\n", stderr=None)
+    result = lsf("/bin/cat", "/data/text", options=[*LOOKUP, "--truss", "--root", str(own_root)]).check(
+        "from the root\n", stderr=None
+    )
     assert 'open("/data/text"' in result.stderr or ',"/data/text",' in result.stderr
     assert str(own_root) not in result.stderr
 
 
 def freebsd_root() -> Path:
-    return harness.root_with("bin/sh", "usr/bin/procstat", "bin/pwd", "bin/realpath", "bin/tcsh", "usr/bin/find", "usr/bin/env",
-                             "usr/bin/mktemp", covers="FreeBSD's programs in a view by look-up")  # fmt: skip
+    return harness.root_with(
+        "bin/sh",
+        "usr/bin/procstat",
+        "bin/pwd",
+        "bin/realpath",
+        "bin/tcsh",
+        "usr/bin/find",
+        "usr/bin/env",
+        "usr/bin/mktemp",
+        covers="FreeBSD's programs in a view by look-up",
+    )
 
 
 @pytest.mark.engines("sud-cli", "ptrace")
@@ -371,9 +452,17 @@ def test_freebsds_dynamic_programs(lsf, way):
         sysctl -n kern.ostype; env -i /bin/sh -c 'echo $PATH' > /dev/null
         t=$(mktemp -d /tmp/lsf.XXXXXX); cd $t; ln -s /etc/defaults d; ls d/rc.conf; cd d; pwd -P; cd /; rm -r $t
     """
-    lsf("/bin/sh", "-c", script, options=["--view", way, "--root", str(freebsd_root())], env={"PATH": "/bin:/usr/bin:/sbin"}).check(
+    lsf(
+        "/bin/sh",
+        "-c",
+        script,
+        options=["--view", way, "--root", str(freebsd_root())],
+        env={"PATH": "/bin:/usr/bin:/sbin"},
+    ).check(
         "/usr/share\n/usr/bin/env\n/lib/libc.so.7\n/bin/tcsh HERE\n/bin/sh\n/etc\n/etc/defaults/rc.conf\n"
-        "/etc/defaults/rc.conf\nenv ./script\nFreeBSD\nd/rc.conf\n/etc/defaults\n", stderr="")  # fmt: skip
+        "/etc/defaults/rc.conf\nenv ./script\nFreeBSD\nd/rc.conf\n/etc/defaults\n",
+        stderr="",
+    )
 
 
 @pytest.mark.engines("sud-cli")
@@ -391,9 +480,13 @@ def test_local_sockets(lsf, way):
                 server.bind(f"/proc/self/fd/{fd}/s")
                 os.close(fd)
                 server.listen()
-                process = subprocess.Popen(lsf.command("/usr/bin/nc", "-U", name, options=["--view", way, "--root", str(root)]),
-                                           env=lsf.environment({}), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                           stderr=subprocess.PIPE)  # fmt: skip
+                process = subprocess.Popen(
+                    lsf.command("/usr/bin/nc", "-U", name, options=["--view", way, "--root", str(root)]),
+                    env=lsf.environment({}),
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.PIPE,
+                )
                 server.settimeout(30)
                 connection, _ = server.accept()
                 connection.sendall(b"hello\n")
@@ -413,8 +506,9 @@ def test_local_sockets(lsf, way):
 def test_the_last_way_is_taken_by_itself(lsf, own_root, uid, isolated):
     options = ["--debug", "--root", str(own_root), *(["--isolated"] if isolated else [])]
     env = lsf.environment({"PATH": "/bin"})
-    command = lsf.command("sh", "-c", "pwd; cat /data/text; cd /usr/libdata; pwd; tool x; ls -l /data | sed 's/.*-> //'",
-                          options=options)  # fmt: skip
+    command = lsf.command(
+        "sh", "-c", "pwd; cat /data/text; cd /usr/libdata; pwd; tool x; ls -l /data | sed 's/.*-> //'", options=options
+    )
     done = harness.run_as_user(command, {**env, "PATH": "/bin:/usr/bin"}, lsf.cwd, uid)
     start = "/" if isolated else str(lsf.cwd)
     assert done.stdout == f"{start}\nfrom the root\n/usr/libdata\ntool /usr/bin/tool x\n/usr/libdata\n", done.stderr
@@ -434,8 +528,11 @@ def test_binds_by_rules(lsf, own_root, tmp_path):
         command = lsf.command("/bin/sh", "-c", script, options=[*more, *bind])
         done = harness.run_as_user(command, lsf.environment({"PATH": "/bin"}), lsf.cwd)
         assert (done.stdout, done.stderr) == ("bound\n/usr/local/deep\nbound\n", "")
-    done = harness.run_as_user(lsf.command("/bin/sh", options=["--root", str(own_root), "--bind", f"{lsf.cwd}:/x:ro"]),
-                     lsf.environment({}), lsf.cwd)  # fmt: skip
+    done = harness.run_as_user(
+        lsf.command("/bin/sh", options=["--root", str(own_root), "--bind", f"{lsf.cwd}:/x:ro"]),
+        lsf.environment({}),
+        lsf.cwd,
+    )
     assert (done.returncode, done.stdout) == (125, "")
     assert done.stderr.startswith(f"lsf: --bind {lsf.cwd}:/x:ro: ")
 
@@ -443,6 +540,7 @@ def test_binds_by_rules(lsf, own_root, tmp_path):
 @pytest.mark.engines("sud-cli")
 def test_statuses(lsf, own_root):
     """What goes wrong before the program runs is said as in the other views."""
+
     def run(*arguments, options=()):
         return lsf(*arguments, options=[*LOOKUP, "--root", str(own_root), *options], env={"PATH": "/bin:/usr/bin"})
 

@@ -16,8 +16,12 @@ TOP = harness.TESTS.parent
 PAGE = (TOP / "docs" / "runners.md").read_text()
 SECTIONS = {title: text for title, text in re.findall(r"^## (.+?)\n(.*?)(?=^## |\Z)", PAGE, re.MULTILINE | re.DOTALL)}
 RUN = [title for title, text in SECTIONS.items() if "```sh" in text]
-TOOLS = {"Go": ("go",), "Meson": ("meson", "ninja", "clang", "ld.lld"), "CMake": ("cmake", "ctest", "clang", "ld.lld"),
-         "Cargo": ("cargo", "clang", "ld.lld")}  # fmt: skip
+TOOLS = {
+    "Go": ("go",),
+    "Meson": ("meson", "ninja", "clang", "ld.lld"),
+    "CMake": ("cmake", "ctest", "clang", "ld.lld"),
+    "Cargo": ("cargo", "clang", "ld.lld"),
+}
 
 
 @pytest.fixture
@@ -25,10 +29,16 @@ def commands(tmp_path) -> Path:
     """A folder with `lsf`, `lsfctl` and `go_freebsd_amd64_exec`, as pip installs them."""
     folder = tmp_path / "bin"
     folder.mkdir()
-    for name, module, function in (("lsf", "cli", "main"), ("lsfctl", "lsfctl", "main"), ("go_freebsd_amd64_exec", "cli", "main_go")):
+    for name, module, function in (
+        ("lsf", "cli", "main"),
+        ("lsfctl", "lsfctl", "main"),
+        ("go_freebsd_amd64_exec", "cli", "main_go"),
+    ):
         script = folder / name
-        script.write_text(f"#!{sys.executable}\nimport sys\nsys.path.insert(0, {str(harness.PACKAGE_PARENT)!r})\n"
-                          f"from lsf.{module} import {function}\nsys.exit({function}())\n")  # fmt: skip
+        script.write_text(
+            f"#!{sys.executable}\nimport sys\nsys.path.insert(0, {str(harness.PACKAGE_PARENT)!r})\n"
+            f"from lsf.{module} import {function}\nsys.exit({function}())\n"
+        )
         script.chmod(0o755)
     return folder
 
@@ -41,11 +51,27 @@ def shell(commands, tmp_path):
 
     def run(script: str, **environment: str) -> subprocess.CompletedProcess:
         beside = str(Path(sys.executable).parent)  # meson, go
-        env = {name: value for name, value in os.environ.items() if not name.startswith(("LSF_", "GO", "CARGO_", "RUST"))}
-        env |= {"PATH": f"{commands}:{beside}:{os.environ['PATH']}", "GOPROXY": "off", "GOTOOLCHAIN": "local", "GOFLAGS": "-mod=mod",
-                "LC_ALL": "C.UTF-8", **environment}  # fmt: skip
-        return subprocess.run(["bash", "-euc", script], cwd=work, env=env, capture_output=True, text=True, timeout=600,
-                              stdin=subprocess.DEVNULL, check=False)  # fmt: skip
+        env = {
+            name: value for name, value in os.environ.items() if not name.startswith(("LSF_", "GO", "CARGO_", "RUST"))
+        }
+        env |= {
+            "PATH": f"{commands}:{beside}:{os.environ['PATH']}",
+            "GOPROXY": "off",
+            "GOTOOLCHAIN": "local",
+            "GOFLAGS": "-mod=mod",
+            "LC_ALL": "C.UTF-8",
+            **environment,
+        }
+        return subprocess.run(
+            ["bash", "-euc", script],
+            cwd=work,
+            env=env,
+            capture_output=True,
+            text=True,
+            timeout=600,
+            stdin=subprocess.DEVNULL,
+            check=False,
+        )
 
     return run
 
@@ -58,8 +84,14 @@ def need(*tools: str, what: str) -> None:
 
 
 def sysroot() -> Path:
-    return harness.root_with("usr/include/stdio.h", "usr/lib/crt1.o", "lib/libc.so.7", "libexec/ld-elf.so.1",
-                             covers="quick starts that compile C", releases=(13, 14, 15))  # fmt: skip
+    return harness.root_with(
+        "usr/include/stdio.h",
+        "usr/lib/crt1.o",
+        "lib/libc.so.7",
+        "libexec/ld-elf.so.1",
+        covers="quick starts that compile C",
+        releases=(13, 14, 15),
+    )
 
 
 def test_the_page_is_what_is_tested():
@@ -104,7 +136,12 @@ def test_readme(shell):
     done = shell(shell_line)
     assert (done.returncode, done.stderr) == (0, "")
     assert re.fullmatch(r"FreeBSD \d+\.\d\S*\n *\d+\n", done.stdout), done.stdout
-    project = SECTIONS["Go"].partition("```sh\n")[2].partition("```")[0].replace("GOOS=freebsd go test -v ./...\n", lines[1] + " -v\n")
+    project = (
+        SECTIONS["Go"]
+        .partition("```sh\n")[2]
+        .partition("```")[0]
+        .replace("GOOS=freebsd go test -v ./...\n", lines[1] + " -v\n")
+    )
     done = shell(project)
     assert done.returncode == 0, done.stdout + done.stderr
     from lsf.demo import PROGRAM

@@ -16,7 +16,10 @@ from lsf import launch, process, stats
 
 SHIM = harness.TESTS.parent / "lsf/shim"  # the sources: what is installed has none
 #: How many calls of a site trap, the one at which it is patched included.
-TRAPS = {"sud": 6, "trap": 6, "ptrace": 2}
+PATCH_AFTER = int(re.search(r"PATCH_AFTER = (\d+)", (SHIM / "patch.pxi").read_text())[1])
+TRAPS = {"sud": PATCH_AFTER, "trap": PATCH_AFTER, "ptrace": 2}
+#: How often a case calls at its site.
+CALLS = 60
 COMMANDS = pytest.mark.engines("sud-cli", "trap-cli", "ptrace")
 
 
@@ -149,17 +152,17 @@ REASONS = {"unusual": "unknown pattern", "shared": "shared mapping, or text that
 @pytest.mark.parametrize("site", ["usual", *REASONS])
 def test_site(counted, lsf, site):
     summary, _ = counted(f"site_{site}")
-    assert row(summary, "getpgrp") == (10, 0)
+    assert row(summary, "getpgrp") == (CALLS, 0)
     patching = summary["patching"]
     if site == "usual":
         assert patching["refused_sites"] == {}
         assert patching["refused"] == []
-        assert (patching["patched_sites"], patching["calls_through_patched_sites"]) == (1, 10 - TRAPS[lsf.mode])
+        assert (patching["patched_sites"], patching["calls_through_patched_sites"]) == (1, CALLS - TRAPS[lsf.mode])
         return
     assert patching["refused_sites"] == {REASONS[site]: 1}
     (found,) = patching["refused"]
-    assert (found["reason"], found["calls"]) == (REASONS[site], 10)
-    assert patching["calls_that_trapped"] >= 10
+    assert (found["reason"], found["calls"]) == (REASONS[site], CALLS)
+    assert patching["calls_that_trapped"] >= CALLS
 
 
 @COMMANDS

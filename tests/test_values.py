@@ -36,10 +36,12 @@ def arguments(name: str, *raw: int, read=NOTHING, result: int | None = None) -> 
 @pytest.mark.parametrize(
     ("kind", "raw", "value", "text"),
     [
-        (Kind.INT, 0xFFFFFFFF, -1, "-1"), (Kind.FD, 0xABC00000003, 3, "3"), (Kind.UINT, 2**64 - 1, 2**32 - 1, "4294967295"),
+        (Kind.INT, 0xFFFFFFFF, -1, "-1"), (Kind.FD, 0xABC00000003, 3, "3"),
+        (Kind.UINT, 2**64 - 1, 2**32 - 1, "4294967295"),
         (Kind.LONG, 2**64 - 5, -5, "-5"), (Kind.ULONG, 2**64 - 5, 2**64 - 5, "18446744073709551611"),
         (Kind.OCT, 0o644, 0o644, "0644"), (Kind.ATFD, 2**64 - 100, -100, "AT_FDCWD"), (Kind.SIGNAL, 30, 30, "SIGUSR1"),
-        (Kind.SIGNAL, 0, 0, "0"), (Kind.PTR, 0x7FFF, 0x7FFF, "0x7fff"), (Kind.OPEN_FLAGS, 0x601, 0x601, "O_WRONLY|O_CREAT|O_TRUNC"),
+        (Kind.SIGNAL, 0, 0, "0"), (Kind.PTR, 0x7FFF, 0x7FFF, "0x7fff"),
+        (Kind.OPEN_FLAGS, 0x601, 0x601, "O_WRONLY|O_CREAT|O_TRUNC"),
         (Kind.PROT, 0, 0, "PROT_NONE"), (Kind.PROT, 3, 3, "PROT_READ|PROT_WRITE"),
         (Kind.MMAP_FLAGS, 0x0C001002, 0x0C001002, "MAP_ALIGNED(12)|MAP_PRIVATE|MAP_ANON"),
         (Kind.MMAP_FLAGS, 0x01001000, 0x01001000, "MAP_ALIGNED_SUPER|MAP_ANON"), (Kind.WHENCE, 2, 2, "SEEK_END"),

@@ -1,7 +1,7 @@
 """Which arguments of a syscall are paths, and whether the last symbolic link of each is followed.
 
-The view by look-up (lsf/shim/lookup.pxi) needs it: there the shim says which file of Linux's a path means. Every string of
-the table's that is no path stands in NO_PATH, so that a new call cannot be forgotten (tests/test_table.py).
+The view by look-up (lsf/shim/lookup.pxi) needs it: there the shim says which file of Linux's a path means. Every
+string of the table's that is no path stands in NO_PATH, so that a new call cannot be forgotten (tests/test_table.py).
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ class Follow(enum.IntEnum):
     OPEN = 2  # by the flags of open(2)
     AT = 3  # unless AT_SYMLINK_NOFOLLOW is given
     LINKAT = 4  # only if AT_SYMLINK_FOLLOW is given
+    INOTIFY = 5  # unless IN_DONT_FOLLOW is given
 
 
 class Path(NamedTuple):
@@ -50,6 +51,7 @@ PATHS: dict[str, tuple[Path, ...]] = {
     "renameat": (Path(1, Follow.NEVER, 0), Path(3, Follow.NEVER, 2)),
     "unlinkat": (Path(1, Follow.NEVER, 0, 2),),
     "funlinkat": (Path(1, Follow.NEVER, 0, 3),),
+    "inotify_add_watch_at": (Path(2, Follow.INOTIFY, 1, 3),),
     "__realpathat": (Path(1, Follow.ALWAYS, 0),),
     "futimesat": (Path(1, Follow.ALWAYS, 0),),
     **dict.fromkeys(("chdir", "chmod", "chown", "access", "eaccess", "chflags", "revoke", "utimes", "freebsd11_stat",
@@ -72,6 +74,7 @@ NO_PATH = frozenset(
         ("symlinkat", "path1"),
         ("shm_open2", "path"), ("shm_open2", "name"), ("freebsd12_shm_open", "path"),  # names of their own
         ("shm_unlink", "path"), ("shm_rename", "path_from"), ("shm_rename", "path_to"),
+        ("kmq_open", "path"), ("kmq_unlink", "path"), ("ksem_open", "name"), ("ksem_unlink", "name"),
         ("setlogin", "namebuf"), ("kenv", "name"), ("abort2", "why"), ("thr_set_name", "name"),
         *((f"extattr_{what}_{of}", "attrname") for what in ("set", "get", "delete") for of in ("file", "link", "fd")),
     }

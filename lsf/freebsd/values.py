@@ -1,8 +1,8 @@
 """The arguments and results of syscalls as Python values, and as text in the manner of truss(1).
 
-What an argument is says `decode`, by the table; the memory behind a pointer comes from a function `read(address, size)`,
-which returns the bytes that are there. The layouts of structs are those of `lsf._structs`. A pointer that leads to nothing
-stays a number, and so does one to a struct that has no form here.
+What an argument is says `decode`, by the table; the memory behind a pointer comes from a function
+`read(address, size)`, which returns the bytes that are there. The layouts of structs are those of `lsf._structs`. A
+pointer that leads to nothing stays a number, and so does one to a struct that has no form here.
 """
 
 from __future__ import annotations
@@ -61,17 +61,19 @@ _FIELDS: dict[Kind, tuple[str, tuple[tuple[str, str, str], ...]]] = {
         ("dev", "st_dev", "Q"), ("ino", "st_ino", "Q"), ("nlink", "st_nlink", "Q"), ("mode", "st_mode", "H"),
         ("uid", "st_uid", "I"), ("gid", "st_gid", "I"), ("rdev", "st_rdev", "Q"), ("atime", "st_atim", "qq"),
         ("mtime", "st_mtim", "qq"), ("ctime", "st_ctim", "qq"), ("birthtime", "st_birthtim", "qq"),
-        ("size", "st_size", "q"), ("blocks", "st_blocks", "q"), ("blksize", "st_blksize", "i"), ("flags", "st_flags", "I"),
+        ("size", "st_size", "q"), ("blocks", "st_blocks", "q"), ("blksize", "st_blksize", "i"),
+        ("flags", "st_flags", "I"),
     )),
     Kind.STAT11: ("freebsd11_stat", (
         ("dev", "st_dev", "I"), ("ino", "st_ino", "I"), ("mode", "st_mode", "H"), ("nlink", "st_nlink", "H"),
         ("uid", "st_uid", "I"), ("gid", "st_gid", "I"), ("atime", "st_atim", "qq"), ("mtime", "st_mtim", "qq"),
-        ("ctime", "st_ctim", "qq"), ("size", "st_size", "q"), ("blocks", "st_blocks", "q"), ("blksize", "st_blksize", "i"),
-        ("flags", "st_flags", "I"),
+        ("ctime", "st_ctim", "qq"), ("size", "st_size", "q"), ("blocks", "st_blocks", "q"),
+        ("blksize", "st_blksize", "i"), ("flags", "st_flags", "I"),
     )),
     Kind.RUSAGE: ("freebsd_rusage", (
         ("utime", "ru_utime", "qq"), ("stime", "ru_stime", "qq"), ("maxrss", "ru_maxrss", "q"),
-        ("minflt", "ru_minflt", "q"), ("majflt", "ru_majflt", "q"), ("nvcsw", "ru_nvcsw", "q"), ("nivcsw", "ru_nivcsw", "q"),
+        ("minflt", "ru_minflt", "q"), ("majflt", "ru_majflt", "q"), ("nvcsw", "ru_nvcsw", "q"),
+        ("nivcsw", "ru_nivcsw", "q"),
     )),
     Kind.THR_PARAM: ("freebsd_thr_param", (
         ("start_func", "start_func", "Q"), ("arg", "arg", "Q"), ("stack_base", "stack_base", "Q"),
@@ -87,7 +89,8 @@ _FIELDS: dict[Kind, tuple[str, tuple[tuple[str, str, str], ...]]] = {
     Kind.STATFS: ("freebsd_statfs", (
         ("flags", "f_flags", "Q"), ("bsize", "f_bsize", "Q"), ("blocks", "f_blocks", "Q"), ("bfree", "f_bfree", "Q"),
         ("bavail", "f_bavail", "q"), ("files", "f_files", "Q"), ("ffree", "f_ffree", "q"),
-        ("fstypename", "f_fstypename", "16s"), ("mntfromname", "f_mntfromname", "1024s"), ("mntonname", "f_mntonname", "1024s"),
+        ("fstypename", "f_fstypename", "16s"), ("mntfromname", "f_mntfromname", "1024s"),
+        ("mntonname", "f_mntonname", "1024s"),
     )),
     Kind.POLLFD: ("freebsd_pollfd", (("fd", "fd", "i"), ("events", "events", "H"), ("revents", "revents", "H"))),
     Kind.IOVEC: ("freebsd_iovec", (("base", "iov_base", "Q"), ("len", "iov_len", "Q"))),
@@ -100,8 +103,9 @@ _FIELDS: dict[Kind, tuple[str, tuple[tuple[str, str, str], ...]]] = {
         ("data", "data", "q"), ("udata", "udata", "Q"),
     )),
     Kind.MSGHDR: ("freebsd_msghdr", (
-        ("name", "msg_name", "Q"), ("namelen", "msg_namelen", "I"), ("iov", "msg_iov", "Q"), ("iovlen", "msg_iovlen", "i"),
-        ("control", "msg_control", "Q"), ("controllen", "msg_controllen", "I"), ("flags", "msg_flags", "I"),
+        ("name", "msg_name", "Q"), ("namelen", "msg_namelen", "I"), ("iov", "msg_iov", "Q"),
+        ("iovlen", "msg_iovlen", "i"), ("control", "msg_control", "Q"), ("controllen", "msg_controllen", "I"),
+        ("flags", "msg_flags", "I"),
     )),
 }  # fmt: skip
 
@@ -337,8 +341,8 @@ def _by_another(kind: Kind, decides: int, value: int) -> int:
 
 
 def arguments(call: Syscall, raw: tuple[int, ...], read: Read, result: int | None = None) -> dict[str, Any]:
-    """The arguments by name. result: that of the call, where it is over and has succeeded; what a call writes is decoded
-    then, and is an address before."""
+    """The arguments by name. result: that of the call, where it is over and has succeeded; what a call writes is
+    decoded then, and is an address before."""
     found: dict[str, Any] = {}
     for argument, value in zip(call.arguments[: shown(call, raw)], raw, strict=False):
         kind = decode.argument_kind(call, argument)

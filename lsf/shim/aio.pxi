@@ -39,6 +39,7 @@ cdef enum:
     AIO_EVENT_FLAGS = EV_CLEAR | EV_DISPATCH | EV_ONESHOT
     LINUX_MSG_DONTWAIT = 0x40
     INT64_LIMIT = 0x7fffffffffffffffUL
+    NO_ADDRESS = 0x8000000000000000UL   # Linux says EFAULT
 
 cdef enum:                              # aio_job_t.state
     JOB_FREE = 0
@@ -491,6 +492,8 @@ cdef long aio_take_buffers(aio_job_t *job, const freebsd_aiocb *cb) noexcept nog
         total += iov[1]
         if iov[1] > INT64_LIMIT or total > INT64_LIMIT:
             return -EINVAL
+        if range_is_ours(iov[0], iov[1]):
+            iov[0] = NO_ADDRESS             # the shim's memory is not the guest's to name
     return 0
 
 

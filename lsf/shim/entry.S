@@ -14,6 +14,7 @@
  *   patch_entry .. patch_call        as translate .. translate_call
  *   tail_return .. tail_end          rax is the call's result, the frame says the rest: finish, unless one is deferred
  *   translate_commit .. translate_end  the frame alone says how the guest goes on: finish
+ *   patch_commit .. patch_end        the same: back to the site
  *   anything else in the window      defer
  */
 #include "layout.h"
@@ -163,8 +164,8 @@ translate_deferred:
     call    deliver_at_exit         /* (frame, area): leaves through rt_sigreturn */
     ud2
 
-/* Where an engine leads the second trap of a site: patch_site(frame, area) makes a jump of the site if it can, and the
- * call is executed again. At a fixed place, for the supervisor of the ptrace engine. */
+/* Where an engine leads a site that has trapped enough: patch_site(frame, area) makes a jump of the site if it can, and
+ * the call goes on at `entry`. At a fixed place, for the supervisor of the ptrace engine. */
     .org    entry + PATCH_ENTRY_OFFSET
 global patch_entry
     mov     %rsp, %gs:AREA_GUEST_RSP
@@ -187,7 +188,21 @@ global patch_args
     mov     %gs:AREA_SELF, %rsi
 global patch_call
     call    *%r11
-    jmp     translate_return
+    mov     %rax, FRAME_RESULT(%rsp)        /* -ERESTARTNOINTR, always */
+    cmpl    $0, %gs:AREA_DEFERRED
+global patch_commit
+    jne     translate_deferred
+    mov     FRAME_RDI(%rsp), %rdi
+    mov     FRAME_RSI(%rsp), %rsi
+    mov     FRAME_RDX(%rsp), %rdx
+    mov     FRAME_R10(%rsp), %r10
+    mov     FRAME_R8(%rsp), %r8
+    mov     FRAME_R9(%rsp), %r9
+    mov     FRAME_RET(%rsp), %rcx
+    mov     FRAME_NR(%rsp), %rax
+    mov     FRAME_RSP(%rsp), %rsp
+    jmp     entry
+global patch_end
 
 /* Where a tracer leads a call that it has shown: trace_call(frame, area). It lies outside the regions that rewind, so
  * that a call is shown once: a signal that comes here is deferred, and the call then waits for nothing. */

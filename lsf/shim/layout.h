@@ -12,7 +12,7 @@
 /* A second address that an engine may redirect to: `patch_entry`. */
 #define PATCH_ENTRY_OFFSET 0x400
 /* A third one, for a call whose result a tracer wants to see: `trace_entry`. */
-#define TRACE_ENTRY_OFFSET 0x480
+#define TRACE_ENTRY_OFFSET 0x500
 /* The number of a call from inside the window that is none of Linux's: it stops at the tracer (trace.pxi). */
 #define TRACE_CALL 0x0c535400
 /* The guest's signal trampoline: FreeBSD code, so it lies outside the window. */

@@ -14,7 +14,7 @@ cdef enum:
 
 cdef extern from "paths.h" nogil:
     enum:
-        LSF_FOLLOW_NEVER, LSF_FOLLOW_ALWAYS, LSF_FOLLOW_OPEN, LSF_FOLLOW_AT, LSF_FOLLOW_LINKAT
+        LSF_FOLLOW_NEVER, LSF_FOLLOW_ALWAYS, LSF_FOLLOW_OPEN, LSF_FOLLOW_AT, LSF_FOLLOW_LINKAT, LSF_FOLLOW_INOTIFY
     ctypedef struct lsf_path_t "struct lsf_path":
         uint16_t nr
         int8_t argument, directory, flags
@@ -306,6 +306,8 @@ cdef bint lookup_follows(const lsf_path_t *row, frame_t *frame, bint *beneath) n
         beneath[0] = flags & FREEBSD_O_RESOLVE_BENEATH != 0
         return not flags & FREEBSD_O_NOFOLLOW and flags & (FREEBSD_O_CREAT | FREEBSD_O_EXCL) != (FREEBSD_O_CREAT
                                                                                                  | FREEBSD_O_EXCL)
+    if row.follow == LSF_FOLLOW_INOTIFY:
+        return not flags & IN_DONT_FOLLOW
     beneath[0] = flags & FREEBSD_AT_RESOLVE_BENEATH != 0
     if row.follow == LSF_FOLLOW_AT:
         return not flags & FREEBSD_AT_SYMLINK_NOFOLLOW

@@ -200,6 +200,8 @@ cdef long mqueue_transfer(frame_t *frame, long nr) noexcept nogil:
 
 
 cdef public long sys_kmq_timedreceive(frame_t *frame, area_t *area) noexcept nogil:
+    if range_is_ours(frame.arg[1], frame.arg[2]) or (frame.arg[3] != 0 and range_is_ours(frame.arg[3], 4)):
+        return -EFAULT
     return mqueue_transfer(frame, SYS_mq_timedreceive)
 
 

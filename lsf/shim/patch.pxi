@@ -1,5 +1,5 @@
-# Site patching, the fast lane: when a syscall site has trapped PATCH_AFTER times, the instruction that loads the number becomes a jump
-# to a trampoline, which loads the number, sets the return address and jumps to `entry`: no trap any more.
+# Site patching, the fast lane: when a syscall site has trapped PATCH_AFTER times, the instruction that loads the number
+# becomes a jump to a trampoline, which loads the number, sets the return address and jumps to `entry`: no trap any more.
 #
 # The `syscall` bytes stay. A thread that stands between the two instructions, and a call that is restarted (at rip-2),
 # are right with either form. The jump is stored by one 8-byte store inside one cache line, so that another thread sees
@@ -9,9 +9,10 @@
 # made executable. Where a guest makes patched text writable, its own bytes are put back first (unpatch_range).
 
 cdef enum:
-    # To patch a site costs about what six traps cost (a copy of its page, two changes of protection): a short-lived
-    # process, or the child of a fork that executes at once, shall not pay for what it does not use.
-    PATCH_AFTER = 6
+    # To patch a site costs about what sixteen traps cost (room for the trampoline, a copy of the site's page, two changes
+    # of protection): a short-lived process, or the child of a fork that executes at once, shall not pay for what it
+    # does not use. /bin/echo would patch three sites if this were six, and live a tenth longer.
+    PATCH_AFTER = 16
     # The state of a site is the count of its traps, or:
     SITE_REFUSED = 254          # not tried again
     SITE_PATCHED = 255
@@ -346,7 +347,7 @@ cdef int patch_text(frame_t *frame, area_t *area) noexcept nogil:
 
 
 cdef public long patch_site(frame_t *frame, area_t *area) noexcept nogil:
-    """Patch the site of the call in frame if it is one of the known patterns. The call itself is executed again."""
+    """Patch the site of the call in frame if it is one of the known patterns. The call itself then goes on at `entry`."""
     cdef int outcome
     lock_acquire(&PATCHES.lock)
     outcome = patch_text(frame, area)

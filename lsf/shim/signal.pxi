@@ -576,7 +576,8 @@ cdef public void on_signal(int linux, linux_siginfo *info, linux_ucontext *uc) n
         rewind(uc, area, <uint64_t> translate_args)
     elif <uint64_t> patch_entry <= rip <= <uint64_t> patch_call:
         rewind(uc, area, <uint64_t> patch_args)
-    elif <uint64_t> translate_commit <= rip < <uint64_t> translate_end:
+    elif <uint64_t> translate_commit <= rip < <uint64_t> translate_end \
+            or <uint64_t> patch_commit <= rip < <uint64_t> patch_end:
         restart = finish_translated(uc, area)
     elif <uint64_t> tail_return <= rip < <uint64_t> tail_end and not area.deferred:
         area.frame.result = uc.uc_mcontext.rax

@@ -94,17 +94,25 @@ cdef public long sys_timerfd_create(frame_t *frame, area_t *area) noexcept nogil
 
 
 cdef public long sys_timerfd_gettime(frame_t *frame, area_t *area) noexcept nogil:
+    cdef freebsd_itimerspec now
+    cdef long result
     if descriptor_is_hidden(area.proc, <int> frame.arg[0]):
         return -EBADF
-    return linux_syscall2(SYS_timerfd_gettime, <uint32_t> frame.arg[0], frame.arg[1])
+    result = linux_syscall2(SYS_timerfd_gettime, <uint32_t> frame.arg[0], <uint64_t> &now)
+    return result if is_error(result) else copyout(&now, frame.arg[1], sizeof(now))
 
 
 cdef public long sys_timerfd_settime(frame_t *frame, area_t *area) noexcept nogil:
     """TFD_TIMER_ flags and struct itimerspec are the same on Linux."""
+    cdef freebsd_itimerspec old
+    cdef long result
     if descriptor_is_hidden(area.proc, <int> frame.arg[0]):
         return -EBADF
-    return linux_syscall4(SYS_timerfd_settime, <uint32_t> frame.arg[0], <uint32_t> frame.arg[1], frame.arg[2],
-                          frame.arg[3])
+    result = linux_syscall4(SYS_timerfd_settime, <uint32_t> frame.arg[0], <uint32_t> frame.arg[1], frame.arg[2],
+                            <uint64_t> &old)
+    if is_error(result) or frame.arg[3] == 0:
+        return result
+    return copyout(&old, frame.arg[3], sizeof(old))
 
 
 cdef public long sys___specialfd(frame_t *frame, area_t *area) noexcept nogil:

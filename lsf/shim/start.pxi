@@ -104,7 +104,7 @@ cdef void parse_words(process_t *proc, start_t *start, const char *text) noexcep
             proc.fakeroot = <uint32_t> value
         elif key == 86:         # V
             start.rules = value
-        elif key == 115:        # s
+        elif key == 113:        # q
             start.search = value != 0
         elif key == 99:         # c
             start.has_directory = value != 0

@@ -93,7 +93,8 @@ cdef public long sys_fstat(frame_t *frame, area_t *area) noexcept nogil:
     cdef int fd = <int> frame.arg[0]
     cdef long result = -EFAULT
     # The common case without a call of a function: its return would be mispredicted after Linux's (see tail_syscall).
-    if fd >= 0 and area.proc.events == NULL and fd != area.proc.image_fd and fd != area.proc.truss_fd:
+    if fd >= 0 and area.proc.events == NULL and fd != area.proc.image_fd and fd != area.proc.truss_fd \
+            and fd != area.proc.stats_fd and not area.proc.fakeroot:
         result = linux_syscall5(SYS_statx, fd, 0, LINUX_AT_EMPTY_PATH, LINUX_STATX_ALL, <uint64_t> &sx)
     if result == 0 and sx.stx_mode & S_IFMT:
         freebsd_stat_from_statx(&st, &sx)
@@ -110,7 +111,7 @@ cdef public long sys_fstatat(frame_t *frame, area_t *area) noexcept nogil:
     cdef freebsd_stat st
     cdef linux_statx sx
     cdef long result
-    if frame.arg[3] & 0xffffffffUL == 0:
+    if frame.arg[3] & 0xffffffffUL == 0 and not area.proc.fakeroot:
         result = linux_syscall5(SYS_statx, <uint64_t> <int64_t> <int> frame.arg[0], frame.arg[1], 0, LINUX_STATX_ALL,
                                 <uint64_t> &sx)
         if is_error(result):

@@ -193,7 +193,7 @@ cdef void stats_trap(process_t *proc, uint64_t ret) noexcept nogil:
 
 
 cdef void stats_site(area_t *area, uint64_t ret, int outcome) noexcept nogil:
-    """A site was patched, or was not; the call that led to it is executed once more."""
+    """A site was patched, or was not; the call that led to it goes on, and is counted then."""
     cdef stats_t *stats = area.proc.stats
     cdef stats_site_t *site
     if outcome == OUTCOME_PATCHED:
@@ -209,7 +209,7 @@ cdef void stats_site(area_t *area, uint64_t ret, int outcome) noexcept nogil:
     elif site.reason != 0:
         return
     else:
-        # Those before this one, which is counted when it is executed again.
+        # Those before this one, which is counted when it goes on.
         site.traps = 1 if area.proc.engine == ENGINE_PTRACE else PATCH_AFTER - 1
         site_name(site, ret)
         site.reason = outcome

@@ -38,13 +38,15 @@ cdef inline bint is_signal_argument(uint64_t signo) noexcept nogil:
 cdef long thread_signal(area_t *area, int64_t id_, uint64_t signo) noexcept nogil:
     """Send a signal to a thread of this process, by number: 0, -ESRCH, or -EINVAL for no signal."""
     cdef process_t *proc = area.proc
+    cdef int number
     if id_ <= 0 or id_ > INT_MAX:
         return -ESRCH
     # sig 0 asks Linux whether the thread lives; that comes before the check of the signal, as in FreeBSD.
     if not is_signal_argument(signo):
         return -ESRCH if linux_syscall3(SYS_tgkill, proc.pid, id_, 0) == -ESRCH else -EINVAL
-    if signo == 0 or lsf_signal_to_linux[signo]:
-        return tail_syscall3(area, SYS_tgkill, proc.pid, id_, lsf_signal_to_linux[signo] if signo else 0)
+    number = <int> signo                # the upper half of the register is anything
+    if number == 0 or lsf_signal_to_linux[number]:
+        return tail_syscall3(area, SYS_tgkill, proc.pid, id_, lsf_signal_to_linux[number] if number else 0)
     return signal_thread(area, proc.pid, <int> id_, <int> signo)
 
 

@@ -1,8 +1,8 @@
-# Tracing from outside (lsf/_observe.pxi): the supervisor of the ptrace engine shows a call before it leads the guest here,
-# and this file tells it of what only the shim knows: that the call is over, and that a program is about to begin.
+# Tracing from outside (lsf/observe/): the supervisor of the ptrace engine shows a call before it leads the guest
+# here, and this file tells it of what only the shim knows: that the call is over, and that a program is about to begin.
 #
-# The way to tell is a Linux syscall that does not exist: the supervisor's filter stops it, and its answer is the result.
-# Unlike a signal it cannot be blocked and changes nothing, and it costs nothing where nobody traces.
+# The way to tell is a Linux syscall that does not exist: the supervisor's filter stops it, and its answer is the
+# result. Unlike a signal it cannot be blocked and changes nothing, and it costs nothing where nobody traces.
 
 cdef enum:
     TRACE_EXIT = 1          # frame, area, result, FreeBSD's errno, value: answers the result

@@ -64,7 +64,7 @@ TEST(text_seen)
 {
 	const u8 *site = (const u8 *)libc_getpid, *unknown = (const u8 *)register_call;
 
-	for (int i = 0; i < 10; i++) {
+	for (int i = 0; i < 50; i++) {
 		libc_getpid(0, 0, 0, 0);
 		register_call(SYS_getpid, 0, 0, 0);
 	}
@@ -141,7 +141,7 @@ TEST(fork_keeps_patches)
 	int status = -1;
 	long pid = sys(SYS_getpid);
 
-	for (int i = 0; i < 10; i++)
+	for (int i = 0; i < 50; i++)
 		CHECK_EQ(libc_getpid(0, 0, 0, 0), pid);
 	long child = sys(SYS_fork);
 	if (child == 0)

@@ -73,8 +73,8 @@ TEST(written_then_protected)
 __asm__(".text\n.p2align 12\nown_page:\n	.skip 64, 0x90\nown_call:\n"
     "	mov $20, %eax\n	syscall\n	jnc 1f\n	neg %rax\n1:	ret\n"
     ".p2align 6\nown_unmap:\n	mov $73, %eax\n	syscall\n	jnc 1f\n	neg %rax\n1:	ret\n"
-    "	.p2align 12\n");
-extern u8 own_page[], own_call[], own_unmap[];
+    "	.p2align 12\n	.skip 64, 0x90\nkept_call:\n	mov $20, %eax\n	syscall\n	jnc 1f\n	neg %rax\n1:	ret\n	.p2align 12\n");
+extern u8 own_page[], own_call[], own_unmap[], kept_call[];
 
 /* Text that was patched is made writable: it reads as it was written, and may be changed byte by byte. */
 TEST(text_made_writable)
@@ -100,18 +100,18 @@ TEST(trampoline_is_kept)
 	long pid = sys(SYS_getpid);
 	int distance;
 
-	check_calls(own_call, pid);
-	CHECK_EQ(own_call[0], 0xe9);
-	CHECK_EQ(own_call[5], 0x0f);
-	CHECK_EQ(own_call[6], 0x05);
-	memcpy(&distance, own_call + 1, 4);
-	u64 target = (u64)own_call + 5 + (u64)(i64)distance, page = target & ~4095UL;
+	check_calls(kept_call, pid);
+	CHECK_EQ(kept_call[0], 0xe9);
+	CHECK_EQ(kept_call[5], 0x0f);
+	CHECK_EQ(kept_call[6], 0x05);
+	memcpy(&distance, kept_call + 1, 4);
+	u64 target = (u64)kept_call + 5 + (u64)(i64)distance, page = target & ~4095UL;
 	CHECK_ERR(sys(SYS_munmap, page, 4096), EINVAL);
 	CHECK_ERR(sys(SYS_mprotect, page, 4096, PROT_NONE), EINVAL);
 	CHECK_ERR(sys(SYS_mmap, page, 4096, PROT_READ, MAP_ANON | MAP_PRIVATE | MAP_FIXED, -1, 0), EINVAL);
 	CHECK_ERR(sys(SYS_read, -1, target, 8), EBADF);
-	check_calls(own_call, pid);
-	CHECK_EQ(own_call[0], 0xe9);
+	check_calls(kept_call, pid);
+	CHECK_EQ(kept_call[0], 0xe9);
 }
 
 static u8 *

@@ -30,7 +30,7 @@ hammer(void *argument)
 	long last = (long)argument;
 
 	for (int i = 0; i < last; i++) {
-		for (int k = 0; k < 8; k++)
+		for (int k = 0; k < 24; k++)
 			if (site(i) != expected)
 				wrong++;
 		if (__atomic_add_fetch(&arrived, 1, __ATOMIC_SEQ_CST) == THREADS * (i + 1))
@@ -71,7 +71,7 @@ TEST(signals_while_patching)
 	guest_handle(SIGALRM, count, SA_RESTART);
 	CHECK_EQ(sys(SYS_setitimer, ITIMER_REAL, &often, NULL), 0);
 	for (int i = 0; i < SITES - 512; i++)
-		for (int k = 0; k < 12; k++)
+		for (int k = 0; k < 24; k++)
 			CHECK_EQ(site(i), expected);
 	while (handled < 100)
 		CHECK_EQ(site(handled), expected);
@@ -84,7 +84,7 @@ patch_on(void *argument)
 {
 	(void)argument;
 	for (int i = 0; i < SITES - 64 && !stop; i++)
-		for (int k = 0; k < 8; k++)
+		for (int k = 0; k < 24; k++)
 			if (site(i) != expected)
 				wrong++;
 }
@@ -99,7 +99,7 @@ TEST(fork_while_patching)
 		if (child == 0) {
 			long pid = sys(SYS_getpid);
 			for (int i = SITES - 64; i < SITES; i++)
-				for (int k = 0; k < 8; k++)
+				for (int k = 0; k < 24; k++)
 					if (site(i) != pid)
 						guest_exit(1);
 			for (int i = 0; i < 64; i++)

@@ -96,6 +96,15 @@ TEST(numbers)
 		CHECK_ERR(sys(SYS_thr_kill2, me(), id, bad[i]), EINVAL);
 	}
 	CHECK_ERR(sys(SYS_sigqueue, me(), 129, 0), EINVAL);
+	/* An int: what stands above it in the register does not count. */
+	CHECK_EQ(sys(SYS_kill, me(), 0x4141414100000000), 0);
+	CHECK_EQ(sys(SYS_thr_kill, id, 0x4141414100000000), 0);
+	CHECK_EQ(sys(SYS_thr_kill2, me(), id, 0x4141414100000000), 0);
+	guest_handle(SIGUSR1, note, 0);
+	CHECK_EQ(sys(SYS_kill, me(), 0x4141414100000000 | SIGUSR1), 0);
+	CHECK_EQ(sys(SYS_thr_kill, id, 0x4141414100000000 | SIGUSR1), 0);
+	CHECK_EQ(sys(SYS_thr_kill2, me(), id, 0x4141414100000000 | SIGUSR1), 0);
+	CHECK_EQ(count, 3);
 	CHECK_ERR(sys(SYS_kill, (int)0x80000000, SIGUSR1), ESRCH);
 	CHECK_ERR(sys(SYS_kill, 0x7fffffff, 0), ESRCH);
 	CHECK_ERR(sys(SYS_kill, -0x7fffffff, 0), ESRCH);

@@ -186,11 +186,11 @@ HELPER(linux)
 /* --- sites that cannot be patched --- */
 
 static void
-call_ten_times(const unsigned char *stub, int size, unsigned char *at)
+call_often(const unsigned char *stub, int size, unsigned char *at)
 {
 	for (int i = 0; i < size; i++)
 		at[i] = stub[i];
-	for (int i = 0; i < 10; i++)
+	for (int i = 0; i < 60; i++)
 		CHECK_OK(((long (*)(void))at)());
 }
 
@@ -205,22 +205,22 @@ text(size_t size, int flags, void *at)
 
 TEST(site_usual)
 {
-	call_ten_times(usual, sizeof(usual), text(4096, MAP_PRIVATE, NULL) + 64);
+	call_often(usual, sizeof(usual), text(4096, MAP_PRIVATE, NULL) + 64);
 }
 
 TEST(site_unusual)
 {
-	call_ten_times(unusual, sizeof(unusual), text(4096, MAP_PRIVATE, NULL) + 64);
+	call_often(unusual, sizeof(unusual), text(4096, MAP_PRIVATE, NULL) + 64);
 }
 
 TEST(site_shared)
 {
-	call_ten_times(usual, sizeof(usual), text(4096, MAP_SHARED, NULL) + 64);
+	call_often(usual, sizeof(usual), text(4096, MAP_SHARED, NULL) + 64);
 }
 
 TEST(site_across_lines)
 {
-	call_ten_times(usual, sizeof(usual), text(4096, MAP_PRIVATE, NULL) + 64 - 3);
+	call_often(usual, sizeof(usual), text(4096, MAP_PRIVATE, NULL) + 64 - 3);
 }
 
 /* Everything that a jump reaches is mapped. */
@@ -229,7 +229,7 @@ TEST(site_no_room)
 	unsigned char *base = (void *)0x100000000000, *middle = base + 0x80000000;
 
 	CHECK_EQ(sys(SYS_mmap, base, 0x100000000, PROT_NONE, MAP_ANON | MAP_PRIVATE | MAP_FIXED, -1, 0), base);
-	call_ten_times(usual, sizeof(usual), text(4096, MAP_PRIVATE | MAP_FIXED, middle) + 64);
+	call_often(usual, sizeof(usual), text(4096, MAP_PRIVATE | MAP_FIXED, middle) + 64);
 }
 
 /* How many mappings and descriptors Linux shows of the counters: none without --stats. */
