@@ -56,6 +56,7 @@ cdef enum:
     EVENT_F_GETPIPE_SZ = 1032
     TCP_INFO_UNACKED = 24               # offset of tcpi_unacked: of a listener, the connections that wait
     EVENT_P_PIDFD = 3
+    WEXITED_NOWAIT = 0x1000004
     WEXITED_NOWAIT_NOHANG = 0x1000005
     PIDFD_GET_INFO = 0xc040ff0bUL       # Linux 6.13
     PIDFD_INFO_EXIT = 8                 # Linux 6.15
@@ -406,8 +407,14 @@ cdef void process_ended(events_t *ev, knote_t *kn, int32_t *pidfd) noexcept nogi
     cdef uint64_t info[16]
     cdef int32_t *words = <int32_t *> info
     cdef int32_t status = 0
+    cdef long result = -ECHILD
     memset(info, 0, sizeof(info))
-    if pidfd[0] >= 0 and linux_syscall5(SYS_waitid, EVENT_P_PIDFD, pidfd[0], <uint64_t> info, WEXITED_NOWAIT_NOHANG, 0) == 0:
+    if pidfd[0] >= 0:
+        # It has ended, and yet this may wait: whom a supervisor traces is shown to its parent when the supervisor has seen it.
+        result = -EINTR
+        while result == -EINTR:
+            result = linux_syscall5(SYS_waitid, EVENT_P_PIDFD, pidfd[0], <uint64_t> info, WEXITED_NOWAIT, 0)
+    if result == 0:
         if words[2] == 1:               # CLD_EXITED
             status = (words[6] & 0xff) << 8
         elif words[2] == 2 or words[2] == 3:
