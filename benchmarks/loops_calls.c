@@ -9,7 +9,7 @@ STUB(sys_getpid, 20);
 STUB(sys_kill, 37);
 STUB(sys_getppid, 39);
 STUB(sys_munmap, 73);
-STUB(sys_refused, 151);
+STUB(sys_refused, 70);          /* sstk: EOPNOTSUPP, and no signal */
 STUB(sys_sigprocmask, 340);
 STUB(sys_sigaction, 416);
 STUB(sys_mmap, 477);
