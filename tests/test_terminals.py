@@ -75,9 +75,10 @@ def tcsh(start):
 
 
 def say(t, text: str) -> None:
-    """Have a shell print `text` with a 7 behind it, and wait for it."""
+    """Have a shell print `text` with a 7 behind it, and wait for that and for its prompt: what is typed before it is a
+    line of the terminal's own, in which ^D is the end of the file."""
     t.send(f"echo {text}`expr 3 + 4`\n")
-    t.expect(f"{text}7")
+    t.expect(rf"{text}7\s+[#$>%]")
 
 
 def test_sh_jobs(sh):
