@@ -176,7 +176,8 @@ class TmuxTerminal:
     def wait(self, timeout: float = 10) -> int:
         """The program's exit status."""
         end = time.monotonic() + timeout
-        while not (shown := self._tmux("list-panes", "-F", "#{pane_dead} #{pane_dead_status}").split())[0] == "1":
+        # The status comes a moment after the end.
+        while len(shown := self._tmux("list-panes", "-F", "#{pane_dead} #{pane_dead_status}").split()) < 2:
             assert time.monotonic() < end, f"no end within {timeout} s:\n{self.screen()}"
             time.sleep(0.05)
         return int(shown[1])
