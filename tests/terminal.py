@@ -173,13 +173,11 @@ class TmuxTerminal:
         """Change the window's size."""
         self._tmux("resize-window", "-x", str(columns), "-y", str(rows))
 
-    def wait(self, timeout: float = 10) -> int:
-        """The program's exit status."""
-        end = time.monotonic() + timeout
-        while not (shown := self._tmux("list-panes", "-F", "#{pane_dead} #{pane_dead_status}").split())[0] == "1":
-            assert time.monotonic() < end, f"no end within {timeout} s:\n{self.screen()}"
-            time.sleep(0.05)
-        return int(shown[1])
+    def wait(self, timeout: float = 10) -> int | None:
+        """The program's exit status, or None where tmux has not told it: it does not always."""
+        wait_until(lambda: not alive(self.pid), "the program's end", timeout)
+        shown = self._tmux("list-panes", "-F", "#{pane_dead} #{pane_dead_status}").split()
+        return int(shown[1]) if len(shown) == 2 else None
 
     def close(self) -> None:
         """End the server, and with it the program."""
