@@ -231,6 +231,12 @@ def launch(options: Options, program: str, arguments: list[str], env: dict[str, 
             except OSError as error:
                 raise LaunchError(f"--chdir {options.chdir}: {error.strerror}") from None
         path = find_program(program, env.get("PATH"))
+    if options.root:
+        # The host's shell may be one that the root has not, and editors and script(1) execute what this names.
+        shell = env.get("SHELL")
+        within = options.root if rules is not None else ""
+        if shell and shell == os.environ.get("SHELL") and not os.access(within + shell, os.X_OK):
+            env["SHELL"] = "/bin/sh"
     argv0 = program if options.argv0 is None else options.argv0
     if arm is not None:
         arm()

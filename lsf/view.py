@@ -451,9 +451,14 @@ def _enter_namespaces(root: str, isolated: bool, binds: list[Bind], cwd: str) ->
     tree = _Tree(_namespace)
     try:
         (_show_isolated if isolated else _show_merged)(tree, root, f"/proc/self/fd/{original}")
+        lasting = os.open("/var/tmp", os.O_PATH) if not isolated and os.path.isdir("/var/tmp") else -1
         os.chroot(root)
         os.chdir("/")
         tree.folders.add("/")
+        if lasting >= 0:
+            if os.path.isdir("/var") and not os.path.lexists("/var/tmp"):
+                tree.bind(lasting, "/var/tmp")
+            os.close(lasting)
         if not isolated and not _is_same(cwd, here):
             tree.bind(here, cwd)
         _bind_all(tree, binds, sources)

@@ -247,6 +247,20 @@ def test_release_follows_the_root(handover, monkeypatch, tmp_path, options, numb
     assert handover("--root", tmp_path / "root", *options, "/p")["words"]["r"] == f"{number:x}"
 
 
+def test_a_shell_that_the_root_lacks(handover, monkeypatch, tmp_path):
+    monkeypatch.setattr(launch, "enter_view", lambda options: None)
+    (tmp_path / "root").mkdir()
+
+    def shell(*options: str, host: str) -> str:
+        return handover(*options, "/p", SHELL=host)["env"]["SHELL"]
+
+    rooted = ("--root", str(tmp_path / "root"))
+    assert shell(*rooted, host="/nonexistent/zsh") == "/bin/sh"
+    assert shell(*rooted, host="/bin/cat") == "/bin/cat"
+    assert shell(*rooted, "-E", "SHELL=/nonexistent/mine", host="/nonexistent/zsh") == "/nonexistent/mine"
+    assert shell(host="/nonexistent/zsh") == "/nonexistent/zsh"
+
+
 def test_root_by_name(handover, monkeypatch, tmp_path):
     root = tmp_path / "store" / "mine" / "root"
     (root / "bin").mkdir(parents=True)

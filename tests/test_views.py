@@ -252,15 +252,18 @@ def test_removed_current_directory_is_one_clear_sentence(root):
     assert "current directory" in message
 
 
-def test_var_tmp_is_the_hosts(root, user):
+@pytest.mark.parametrize("lacking", [False, True], ids=["whole", "lacking it"])
+def test_var_tmp_is_the_hosts(root, user, lacking):
+    if lacking:
+        (root / "var/tmp").rmdir()
     mark = Path(tempfile.mkdtemp(dir="/var/tmp"))
     try:
 
         def entered():
             view.enter(str(root))
-            return os.path.isdir(mark)
+            return os.path.isdir(mark), Path("/var/run/mark").read_text()
 
-        assert in_child(entered, user) == (True, True)
+        assert in_child(entered, user) == (True, (True, "mine\n"))
     finally:
         mark.rmdir()
 

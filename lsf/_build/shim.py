@@ -73,8 +73,11 @@ def build(c_file: Path, generated: Path, image: Path, work: Path, cc: str = "gcc
     problems = check_image.check(debug)
     if problems:
         raise BuildError("the shim image breaks its rules:\n" + "\n".join(problems))
-    run(["strip", "-o", str(image), str(debug)])
-    image.chmod(0o755)
+    # Beside it, and then renamed: guests may run from the image that is there.
+    stripped = image.with_suffix(".new")
+    run(["strip", "-o", str(stripped), str(debug)])
+    stripped.chmod(0o755)
+    stripped.replace(image)
 
 
 def translate(pyx: Path, target: Path, include: Path) -> Path:
