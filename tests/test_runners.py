@@ -124,13 +124,13 @@ def test_a_test_that_fails_fails(shell):
 
 
 def test_readme(shell):
-    """The first block of README: a shell, Go's tests by -exec, truss."""
+    """The first block of README: a shell, Go's tests by -exec, truss, the counts."""
     block = (TOP / "README.md").read_text().partition("```console\n")[2].partition("```")[0]
     lines = re.findall(r"^\$ ([^#\n]+?) *(?:#.*)?$", block, re.MULTILINE)
     root = harness.root_with("bin/sh", "bin/ls", "usr/bin/uname", "usr/bin/wc", covers="README's first block")
     need("go", what="README's first block")
-    assert len(lines) == 3
-    assert [part in line for part, line in zip(("/bin/sh", "go test", "--truss"), lines, strict=True)] == [True] * 3
+    parts = ("/bin/sh", "go test", "--truss", "--stats")
+    assert [part in line for part, line in zip(parts, lines, strict=True)] == [True] * len(parts)
     shell_line = lines[0].replace("~/freebsd-14", str(root))
     assert str(root) in shell_line
     done = shell(shell_line)
@@ -149,3 +149,6 @@ def test_readme(shell):
     done = shell(lines[2].replace("./program", f"{PROGRAM} time 1"))
     assert done.returncode == 0
     assert "getppid()" in done.stderr
+    done = shell(lines[3].replace("./program", f"{PROGRAM} time 1"))
+    assert done.returncode == 0
+    assert "1 process, 1 program" in done.stderr

@@ -165,7 +165,7 @@ cdef long map_guest(process_t *proc, uint64_t addr, uint64_t len_, uint64_t prot
         if flags & FREEBSD_MAP_32BIT and addr + size > MAP_32BIT_END:
             return -EINVAL
         if range_is_kept(proc, addr, size):
-            return -EINVAL
+            return -ENOMEM if flags & FREEBSD_MAP_EXCL else -EINVAL
         align = 0
     elif flags & FREEBSD_MAP_32BIT:
         if addr + size > MAP_32BIT_END or addr + size < addr:

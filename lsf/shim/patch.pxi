@@ -250,6 +250,14 @@ cdef void write_trampoline(unsigned char *to, const unsigned char *load, int siz
     (<uint64_t *> &to[n + 6])[0] = <uint64_t> entry
 
 
+cdef bint begins_trampoline(uint64_t rip) noexcept nogil:
+    cdef uint32_t i
+    for i in range(PATCHES.pools):
+        if rip - PATCHES.pool_start[i] < PATCH_POOL_SIZE:
+            return (rip - PATCHES.pool_start[i]) % TRAMPOLINE_SIZE == 0
+    return False
+
+
 cdef uint64_t outside_trampolines(uint64_t rip) noexcept nogil:
     """Where the guest stands in its own text, if it stands in a trampoline; else rip as it is. A signal shows no other
     address, and sigreturn would not take one back."""

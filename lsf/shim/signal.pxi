@@ -507,6 +507,11 @@ cdef void check_gs(area_t *area, uint64_t frame) noexcept nogil:
     kill_self(owner, LINUX_SIGABRT)
 
 
+cdef inline bint is_step(int linux, linux_siginfo *info, linux_ucontext *uc) noexcept nogil:
+    """True for the trap after an instruction of who set the trap flag."""
+    return linux == LINUX_SIGTRAP and info.si_code > 0 and uc.uc_mcontext.eflags & PSL_T != 0
+
+
 cdef public void on_signal(int linux, linux_siginfo *info, linux_ucontext *uc) noexcept nogil:
     """Every Linux signal that the shim handles comes here, on the thread's Linux signal stack, all others blocked."""
     cdef area_t *area = current_area()
@@ -545,10 +550,12 @@ cdef public void on_signal(int linux, linux_siginfo *info, linux_ucontext *uc) n
             uc.uc_mcontext.rip = <uint64_t> accessor_fault
             return
     if rip - WINDOW_BASE >= WINDOW_SIZE and not is_shim_stack(uc.uc_mcontext.rsp):
+        if is_step(linux, info, uc) and begins_trampoline(rip):
+            return                      # the guest steps: our jump is no instruction of its own, the load that follows is
         uc.uc_mcontext.rip = outside_trampolines(rip)
         deliver(area, uc, linux, info, False, 0)
         return
-    if linux == LINUX_SIGTRAP and info.si_code > 0 and uc.uc_mcontext.eflags & PSL_T:
+    if is_step(linux, info, uc):
         uc.uc_mcontext.eflags &= ~<uint64_t> PSL_T       # the guest single-steps itself: that ends at a syscall
         return
     if from_kernel and (linux == LINUX_SIGSEGV or linux == LINUX_SIGBUS or linux == LINUX_SIGILL
