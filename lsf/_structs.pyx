@@ -460,6 +460,46 @@ class convert:
         return _bytes(&target, sizeof(target))
 
     @staticmethod
+    def freebsd_ipc_perm_from_old(bytes data):
+        cdef freebsd_ipc_perm_old source
+        cdef freebsd_ipc_perm target
+        _start(&source, sizeof(source), data, &target, sizeof(target))
+        freebsd_ipc_perm_from_old(&target, &source)
+        return _bytes(&target, sizeof(target))
+
+    @staticmethod
+    def freebsd_ipc_perm_old_from_new(bytes data):
+        cdef freebsd_ipc_perm source
+        cdef freebsd_ipc_perm_old target
+        _start(&source, sizeof(source), data, &target, sizeof(target))
+        freebsd_ipc_perm_old_from_new(&target, &source)
+        return _bytes(&target, sizeof(target))
+
+    @staticmethod
+    def freebsd_shmid_ds_old_from_new(bytes data):
+        cdef freebsd_shmid_ds source
+        cdef freebsd_shmid_ds_old target
+        _start(&source, sizeof(source), data, &target, sizeof(target))
+        freebsd_shmid_ds_old_from_new(&target, &source)
+        return _bytes(&target, sizeof(target))
+
+    @staticmethod
+    def freebsd_semid_ds_old_from_new(bytes data):
+        cdef freebsd_semid_ds source
+        cdef freebsd_semid_ds_old target
+        _start(&source, sizeof(source), data, &target, sizeof(target))
+        freebsd_semid_ds_old_from_new(&target, &source)
+        return _bytes(&target, sizeof(target))
+
+    @staticmethod
+    def freebsd_msqid_ds_old_from_new(bytes data):
+        cdef freebsd_msqid_ds source
+        cdef freebsd_msqid_ds_old target
+        _start(&source, sizeof(source), data, &target, sizeof(target))
+        freebsd_msqid_ds_old_from_new(&target, &source)
+        return _bytes(&target, sizeof(target))
+
+    @staticmethod
     def freebsd_kinfo_proc_from_facts(dict facts):
         """The facts by their names in lsf_process_facts; texts are bytes or None, times (seconds, microseconds), rusages
         and signal sets bytes, groups a list."""

@@ -59,10 +59,12 @@ FREEBSD = """
 #include <vm/vm_param.h>
 #include <sys/termios.h>
 #include <sys/wait.h>
+#define COMPAT_FREEBSD7
 #include <sys/ipc.h>
 #include <sys/shm.h>
 #include <sys/sem.h>
 #include <sys/msg.h>
+#undef COMPAT_FREEBSD7
 #include <sys/elf.h>
 #include <machine/segments.h>
 #include <machine/trap.h>
@@ -191,8 +193,11 @@ FREEBSD_MEMBERS = {
     "freebsd_xucred.cr_padding0": None,
     "freebsd_xucred.cr_padding1": None,
     "freebsd_semid_ds.sem_base": "__sem_base",
+    "freebsd_semid_ds_old.sem_base": "__sem_base",
     "freebsd_msqid_ds.msg_first": "__msg_first",
     "freebsd_msqid_ds.msg_last": "__msg_last",
+    "freebsd_msqid_ds_old.msg_first": "__msg_first",
+    "freebsd_msqid_ds_old.msg_last": "__msg_last",
     "freebsd_msqid_ds.msg_cbytes": "msg_cbytes",
     "freebsd_aiocb.spare": "__spare__",
     "freebsd_aiocb.spare2": "__spare2__",

@@ -780,6 +780,50 @@ def test_msqid_ds(data, held):
     assert convert.freebsd_msqid_ds_from_linux(data, held) == wanted
 
 
+def old_perm(data: bytes) -> bytes:
+    """freebsd_ipc_perm_old for a freebsd_ipc_perm: the lower halves of the ids."""
+    names = ("cuid", "cgid", "uid", "gid", "mode", "seq", "key")
+    return pack("freebsd_ipc_perm_old", **{name: number(data, "freebsd_ipc_perm", name) for name in names})
+
+
+@given(raw("freebsd_ipc_perm"))
+def test_ipc_perm_old(data):
+    old = convert.freebsd_ipc_perm_old_from_new(data)
+    assert old == old_perm(data)
+    back = convert.freebsd_ipc_perm_from_old(old)
+    names = ("cuid", "cgid", "uid", "gid", "mode", "seq", "key")
+    assert back == pack("freebsd_ipc_perm", **{name: number(old, "freebsd_ipc_perm_old", name) for name in names})
+
+
+@given(raw("freebsd_shmid_ds"))
+@example(pack("freebsd_shmid_ds", shm_segsz=2**31 - 1, shm_nattch=2**15 - 1))
+@example(pack("freebsd_shmid_ds", shm_segsz=2**31, shm_nattch=2**15))
+@example(pack("freebsd_shmid_ds", shm_segsz=2**32 + 5, shm_nattch=2**16 + 5))
+def test_shmid_ds_old(data):
+    names = ("lpid", "cpid", "atime", "dtime", "ctime")
+    members = {f"shm_{name}": number(data, "freebsd_shmid_ds", f"shm_{name}") for name in names}
+    members["shm_segsz"] = min(number(data, "freebsd_shmid_ds", "shm_segsz"), 2**31 - 1)
+    members["shm_nattch"] = min(number(data, "freebsd_shmid_ds", "shm_nattch"), 2**15 - 1)
+    perm = old_perm(take(data, "freebsd_shmid_ds", "shm_perm"))
+    assert convert.freebsd_shmid_ds_old_from_new(data) == pack("freebsd_shmid_ds_old", shm_perm=perm, **members)
+
+
+@given(raw("freebsd_semid_ds"))
+def test_semid_ds_old(data):
+    names = ("sem_base", "sem_nsems", "sem_otime", "sem_ctime")
+    members = {name: number(data, "freebsd_semid_ds", name) for name in names}
+    perm = old_perm(take(data, "freebsd_semid_ds", "sem_perm"))
+    assert convert.freebsd_semid_ds_old_from_new(data) == pack("freebsd_semid_ds_old", sem_perm=perm, **members)
+
+
+@given(raw("freebsd_msqid_ds"))
+def test_msqid_ds_old(data):
+    names = ("first", "last", "cbytes", "qnum", "qbytes", "lspid", "lrpid", "stime", "rtime", "ctime")
+    members = {f"msg_{name}": number(data, "freebsd_msqid_ds", f"msg_{name}") for name in names}
+    perm = old_perm(take(data, "freebsd_msqid_ds", "msg_perm"))
+    assert convert.freebsd_msqid_ds_old_from_new(data) == pack("freebsd_msqid_ds_old", msg_perm=perm, **members)
+
+
 INFINITY, LINUX_INFINITY = 2**63 - 1, 2**64 - 1
 
 

@@ -104,8 +104,9 @@ def is_nosys(row: Row | None) -> bool:
     """True for a number that GENERIC's kernel does not have (any more): its answer is nosys(), ENOSYS and SIGSYS."""
     if row is None:
         return True
-    obsolete = row.release.endswith((" obsolete", " compat"))
-    return obsolete and row.lane == "refuse" and row.target == "ENOSYS"
+    ended = "-" in row.release and not row.compat
+    gone = ended or row.compat in ("obsolete", "compat")
+    return gone and row.lane == "refuse" and row.target == "ENOSYS"
 
 
 def _argument(text: str) -> Argument:

@@ -37,15 +37,14 @@ cdef long run_call(frame_t *frame, area_t *area) noexcept nogil:
     return run_row(frame, area)
 
 
-cdef public long sys_syscall(frame_t *frame, area_t *area) noexcept nogil:
-    """syscall(2) and __syscall(2): the real number is the first argument, and the seventh lies on the stack."""
+cdef long run_inner(frame_t *frame, area_t *area, uint64_t nr, uint64_t sixth) noexcept nogil:
+    """Run the call `nr` that this call stands for: its arguments are this one's from the second on, and `sixth`.
+
+    The frame is as before afterwards, but for a second result: the guest may make the whole call anew."""
     cdef uint64_t saved[6]
-    cdef uint64_t nr = <uint32_t> frame.arg[0], outer = frame.nr, sixth = 0
+    cdef uint64_t outer = frame.nr
     cdef long result
     cdef int i
-    if nr >= FREEBSD_NSYSCALLS or nr == 0 or nr == 198:
-        return sys_nosys(frame, area)
-    fetch_guest64(frame.rsp + 8, &sixth)
     for i in range(6):
         saved[i] = frame.arg[i]
     for i in range(5):
@@ -59,6 +58,15 @@ cdef public long sys_syscall(frame_t *frame, area_t *area) noexcept nogil:
         if i != 2 or sixth == saved[3]:
             frame.arg[i] = saved[i]
     return result
+
+
+cdef public long sys_syscall(frame_t *frame, area_t *area) noexcept nogil:
+    """syscall(2) and __syscall(2): the real number is the first argument, and the seventh lies on the stack."""
+    cdef uint64_t nr = <uint32_t> frame.arg[0], sixth = 0
+    if nr >= FREEBSD_NSYSCALLS or nr == 0 or nr == 198:
+        return sys_nosys(frame, area)
+    fetch_guest64(frame.rsp + 8, &sixth)
+    return run_inner(frame, area, nr, sixth)
 
 
 cdef bint descriptor_is_hidden(process_t *proc, int fd) noexcept nogil:

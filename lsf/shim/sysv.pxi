@@ -9,8 +9,6 @@ cdef enum:
     IPC_RMID = 0
     IPC_SET = 1
     IPC_STAT = 2
-    SHM_LOCK = 11
-    SHM_UNLOCK = 12
     SHM_RND = 0o20000
     SHM_REMAP = 0o30000
     SHM_RDONLY = 0o10000
@@ -21,6 +19,10 @@ cdef enum:
     SEM_GETZCNT = 7
     SEM_SETVAL = 8
     SEM_SETALL = 9
+    SEM_STAT = 10
+    LINUX_SEM_STAT = 18
+    FIRST_SEM_CALL = 220        # freebsd7___semctl, semget, semop
+    FIRST_MSG_CALL = 224        # freebsd7_msgctl, msgget, msgsnd, msgrcv
 
 
 cdef public long sys_shmget(frame_t *frame, area_t *area) noexcept nogil:
@@ -56,8 +58,10 @@ cdef public long sys_shmdt(frame_t *frame, area_t *area) noexcept nogil:
     return linux_syscall1(SYS_shmdt, frame.arg[0])
 
 
-cdef public long sys_shmctl(frame_t *frame, area_t *area) noexcept nogil:
+cdef long shmctl(frame_t *frame, bint old) noexcept nogil:
+    """shmctl(2); `old`: with the struct that it had before FreeBSD 8. SHM_LOCK and the commands of Linux are EINVAL."""
     cdef freebsd_shmid_ds out
+    cdef freebsd_shmid_ds_old was
     cdef linux_shmid_ds info
     cdef int command = <int> frame.arg[1]
     cdef long result
@@ -66,50 +70,77 @@ cdef public long sys_shmctl(frame_t *frame, area_t *area) noexcept nogil:
         if is_error(result):
             return result
         freebsd_shmid_ds_from_linux(&out, &info)
+        if old:
+            freebsd_shmid_ds_old_from_new(&was, &out)
+            return copyout(&was, frame.arg[2], sizeof(was))
         return copyout(&out, frame.arg[2], sizeof(out))
     if command == IPC_SET:
-        if copyin(frame.arg[2], &out, sizeof(out)) < 0:
-            return -EFAULT
+        if old:
+            result = copyin(frame.arg[2], &was, sizeof(was))
+            freebsd_ipc_perm_from_old(&out.shm_perm, &was.shm_perm)
+        else:
+            result = copyin(frame.arg[2], &out, sizeof(out))
+        if result < 0:
+            return result
         memset(&info, 0, sizeof(info))
         linux_ipc_perm_from_freebsd(&info.shm_perm, &out.shm_perm)
         return linux_syscall3(SYS_shmctl, frame.arg[0], IPC_SET, <uint64_t> &info)
-    if command == IPC_RMID or command == SHM_LOCK or command == SHM_UNLOCK:
-        return linux_syscall3(SYS_shmctl, frame.arg[0], command, 0)
+    if command == IPC_RMID:
+        return linux_syscall3(SYS_shmctl, frame.arg[0], IPC_RMID, 0)
     return -EINVAL
+
+
+cdef public long sys_shmctl(frame_t *frame, area_t *area) noexcept nogil:
+    return shmctl(frame, False)
+
+
+cdef public long sys_freebsd7_shmctl(frame_t *frame, area_t *area) noexcept nogil:
+    return shmctl(frame, True)
 
 
 cdef public long sys_semget(frame_t *frame, area_t *area) noexcept nogil:
     return linux_syscall3(SYS_semget, <uint32_t> frame.arg[0], <uint32_t> frame.arg[1], <uint32_t> frame.arg[2])
 
 
-cdef long semctl_struct(int semid, int command, uaddr target) noexcept nogil:
-    """IPC_STAT and IPC_SET."""
+cdef long semctl_struct(int semid, int command, uaddr target, bint old) noexcept nogil:
+    """IPC_STAT, IPC_SET and SEM_STAT, whose semid is an index and whose result is the id."""
     cdef freebsd_semid_ds out
+    cdef freebsd_semid_ds_old was
     cdef linux_semid_ds info
-    cdef long result
+    cdef long result, copied
     if command == IPC_SET:
-        if copyin(target, &out, sizeof(out)) < 0:
-            return -EFAULT
+        if old:
+            result = copyin(target, &was, sizeof(was))
+            freebsd_ipc_perm_from_old(&out.sem_perm, &was.sem_perm)
+        else:
+            result = copyin(target, &out, sizeof(out))
+        if result < 0:
+            return result
         memset(&info, 0, sizeof(info))
         linux_ipc_perm_from_freebsd(&info.sem_perm, &out.sem_perm)
         return linux_syscall4(SYS_semctl, semid, 0, IPC_SET, <uint64_t> &info)
-    result = linux_syscall4(SYS_semctl, semid, 0, IPC_STAT, <uint64_t> &info)
+    result = linux_syscall4(SYS_semctl, semid, 0, LINUX_SEM_STAT if command == SEM_STAT else IPC_STAT, <uint64_t> &info)
     if is_error(result):
         return result
     freebsd_semid_ds_from_linux(&out, &info)
-    return copyout(&out, target, sizeof(out))
+    if old:
+        freebsd_semid_ds_old_from_new(&was, &out)
+        copied = copyout(&was, target, sizeof(was))
+    else:
+        copied = copyout(&out, target, sizeof(out))
+    return copied if copied < 0 else result
 
 
-cdef public long sys___semctl(frame_t *frame, area_t *area) noexcept nogil:
-    """The fourth argument is the address of the union."""
+cdef long semctl(frame_t *frame, bint old) noexcept nogil:
+    """__semctl(2), whose fourth argument is the address of the union; `old`: with the struct from before FreeBSD 8."""
     cdef uint64_t value = 0
     cdef int semid = <int> frame.arg[0], number = <int> frame.arg[1], command = <int> frame.arg[2], linux
     if command == IPC_STAT or command == IPC_SET or command == SEM_GETALL or command == SEM_SETALL \
-            or command == SEM_SETVAL:
+            or command == SEM_SETVAL or command == SEM_STAT:
         if fetch_guest64(frame.arg[3], &value) < 0:
             return -EFAULT
-    if command == IPC_STAT or command == IPC_SET:
-        return semctl_struct(semid, command, value)
+    if command == IPC_STAT or command == IPC_SET or command == SEM_STAT:
+        return semctl_struct(semid, command, value, old)
     if command == IPC_RMID:
         linux = IPC_RMID
     elif command == SEM_GETPID:
@@ -132,20 +163,42 @@ cdef public long sys___semctl(frame_t *frame, area_t *area) noexcept nogil:
     return linux_syscall4(SYS_semctl, semid, number, linux, value)
 
 
+cdef public long sys___semctl(frame_t *frame, area_t *area) noexcept nogil:
+    return semctl(frame, False)
+
+
+cdef public long sys_freebsd7___semctl(frame_t *frame, area_t *area) noexcept nogil:
+    return semctl(frame, True)
+
+
+cdef public long sys_semsys(frame_t *frame, area_t *area) noexcept nogil:
+    """The calls on semaphores by their number in semcalls[] of sysv_sem.c: freebsd7___semctl and the next two."""
+    cdef uint32_t which = <uint32_t> frame.arg[0]
+    return run_inner(frame, area, FIRST_SEM_CALL + which, 0) if which < 3 else -EINVAL
+
+
 cdef public long sys_msgget(frame_t *frame, area_t *area) noexcept nogil:
     return linux_syscall2(SYS_msgget, <uint32_t> frame.arg[0], <uint32_t> frame.arg[1])
 
 
-cdef public long sys_msgctl(frame_t *frame, area_t *area) noexcept nogil:
+cdef long msgctl(frame_t *frame, bint old) noexcept nogil:
+    """msgctl(2); `old`: with the struct that it had before FreeBSD 8."""
     cdef freebsd_msqid_ds out
+    cdef freebsd_msqid_ds_old was
     cdef linux_msqid_ds info
     cdef int command = <int> frame.arg[1]
     cdef long result
     if command == IPC_RMID:
         return linux_syscall3(SYS_msgctl, frame.arg[0], IPC_RMID, 0)
     if command == IPC_SET:
-        if copyin(frame.arg[2], &out, sizeof(out)) < 0:
-            return -EFAULT
+        if old:
+            result = copyin(frame.arg[2], &was, sizeof(was))
+            freebsd_ipc_perm_from_old(&out.msg_perm, &was.msg_perm)
+            out.msg_qbytes = was.msg_qbytes
+        else:
+            result = copyin(frame.arg[2], &out, sizeof(out))
+        if result < 0:
+            return result
         memset(&info, 0, sizeof(info))
         linux_ipc_perm_from_freebsd(&info.msg_perm, &out.msg_perm)
         info.msg_qbytes = out.msg_qbytes
@@ -157,4 +210,21 @@ cdef public long sys_msgctl(frame_t *frame, area_t *area) noexcept nogil:
         return result
     # The bytes in the queue stand between the last time and the number of messages.
     freebsd_msqid_ds_from_linux(&out, &info, (<uint64_t *> &info.msg_qnum - 1)[0])
+    if old:
+        freebsd_msqid_ds_old_from_new(&was, &out)
+        return copyout(&was, frame.arg[2], sizeof(was))
     return copyout(&out, frame.arg[2], sizeof(out))
+
+
+cdef public long sys_msgctl(frame_t *frame, area_t *area) noexcept nogil:
+    return msgctl(frame, False)
+
+
+cdef public long sys_freebsd7_msgctl(frame_t *frame, area_t *area) noexcept nogil:
+    return msgctl(frame, True)
+
+
+cdef public long sys_msgsys(frame_t *frame, area_t *area) noexcept nogil:
+    """The calls on message queues by their number in msgcalls[] of sysv_msg.c: freebsd7_msgctl and the next three."""
+    cdef uint32_t which = <uint32_t> frame.arg[0]
+    return run_inner(frame, area, FIRST_MSG_CALL + which, 0) if which < 4 else -EINVAL

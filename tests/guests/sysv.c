@@ -1,5 +1,6 @@
 /* System V shared memory, semaphores and message queues. */
 #include "guest.h"
+#define COMPAT_FREEBSD7		/* the structs from before FreeBSD 8 */
 #include <sys/ipc.h>
 #include <sys/msg.h>
 #include <sys/sem.h>
@@ -50,6 +51,10 @@ TEST(shared_memory)
 	CHECK_EQ(sys(SYS_shmctl, id, IPC_SET, &ds), 0);
 	CHECK_EQ(sys(SYS_shmctl, id, IPC_STAT, &ds), 0);
 	CHECK_EQ(ds.shm_perm.mode & 0777, 0640);
+	/* Nobody can lock, and only Linux programs get the others. */
+	const int none[] = { SHM_LOCK, SHM_UNLOCK, IPC_INFO, SHM_STAT, SHM_INFO };
+	for (u64 i = 0; i < nitems(none); i++)
+		CHECK_ERR(sys(SYS_shmctl, id, none[i], &ds), EINVAL);
 	CHECK_EQ(sys(SYS_shmctl, id, IPC_RMID, NULL), 0);
 	CHECK_ERR(sys(SYS_shmctl, 0x7ffffff, IPC_STAT, &ds), EINVAL);
 	CHECK_ERR(sys(SYS_shmctl, id, 99, &ds), EINVAL);
@@ -135,6 +140,15 @@ TEST(semaphores)
 	CHECK_EQ(ds.sem_nsems, 3);
 	OWNER_MODE(ds.sem_perm);
 	CHECK_ERR(sys(SYS___semctl, id, 0, 99, NULL), EINVAL);
+	CHECK_ERR(sys(SYS___semctl, id, 0, SEM_INFO, &un), EINVAL);
+	/* SEM_STAT takes an index and says whose it is. */
+	int index = 0;
+	while (index < 0x8000 && sys(SYS___semctl, index, 0, SEM_STAT, &un) != id)
+		index++;
+	CHECK_EQ(sys(SYS___semctl, index, 0, SEM_STAT, &un), id);
+	CHECK_EQ(ds.sem_nsems, 3);
+	CHECK_ERR(sys(SYS___semctl, -1, 0, SEM_STAT, &un), EINVAL);
+	CHECK_ERR(sys(SYS___semctl, index, 0, SEM_STAT, 8), EFAULT);
 	CHECK_ERR(sys(SYS___semctl, id, 0, GETALL, 8), EFAULT);
 	CHECK_EQ(sys(SYS___semctl, id, 0, IPC_RMID, NULL), 0);
 	CHECK_ERR(sys(SYS___semctl, id, 0, GETVAL, NULL), EINVAL);
@@ -171,4 +185,158 @@ TEST(message_queues)
 	CHECK_EQ(sys(SYS_msgctl, id, IPC_RMID, NULL), 0);
 	CHECK_EQ(guest_wait(pid), 0);
 	CHECK_ERR(sys(SYS_msgctl, id, IPC_STAT, &ds), EINVAL);
+}
+
+/* As programs of before FreeBSD 8 call it: ids of 16 bits in the structs. */
+
+#define OLD_OWNER_MODE(perm, bits) do { \
+	CHECK_EQ((perm).uid, sys(SYS_geteuid) & 0xffff); \
+	CHECK_EQ((perm).cuid, sys(SYS_geteuid) & 0xffff); \
+	CHECK_EQ((perm).mode & 0777, bits); \
+} while (0)
+
+TEST(old_shared_memory)
+{
+	struct shmid_ds_old ds;
+	const int none[] = { SHM_LOCK, SHM_UNLOCK, IPC_INFO, SHM_STAT, SHM_INFO, 99 };
+	long id = sys(SYS_shmget, IPC_PRIVATE, 3 * PAGE_SIZE, IPC_CREAT | 0600);
+
+	if (id == -ENOSYS)
+		SKIP("this kernel has no System V IPC");
+	CHECK_OK(id);
+	memset(&ds, 0xa5, sizeof(ds));
+	CHECK_EQ(sys(SYS_freebsd7_shmctl, id, IPC_STAT, &ds), 0);
+	CHECK_EQ(ds.shm_segsz, 3 * PAGE_SIZE);
+	CHECK_EQ(ds.shm_nattch, 0);
+	CHECK_EQ(ds.shm_cpid, sys(SYS_getpid));
+	CHECK_EQ(ds.shm_perm.key, IPC_PRIVATE);
+	CHECK(ds.shm_ctime > 1600000000);
+	CHECK_EQ(ds.shm_internal, NULL);
+	OLD_OWNER_MODE(ds.shm_perm, 0600);
+	ds.shm_perm.mode = 0640;
+	CHECK_EQ(sys(SYS_freebsd7_shmctl, id, IPC_SET, &ds), 0);
+	CHECK_EQ(sys(SYS_freebsd7_shmctl, id, IPC_STAT, &ds), 0);
+	OLD_OWNER_MODE(ds.shm_perm, 0640);
+	CHECK_ERR(sys(SYS_freebsd7_shmctl, id, IPC_SET, 8), EFAULT);
+	CHECK_ERR(sys(SYS_freebsd7_shmctl, id, IPC_STAT, 8), EFAULT);
+	for (u64 i = 0; i < nitems(none); i++)
+		CHECK_ERR(sys(SYS_freebsd7_shmctl, id, none[i], &ds), EINVAL);
+	CHECK_EQ(sys(SYS_freebsd7_shmctl, id, IPC_RMID, NULL), 0);
+	CHECK_ERR(sys(SYS_freebsd7_shmctl, id, IPC_STAT, &ds), EINVAL);
+	/* Only i386 has the call that stands for all. */
+	guest_handle(SIGSYS, note, 0);
+	woken = 0;
+	CHECK_ERR(sys(SYS_shmsys, 3, IPC_PRIVATE, PAGE_SIZE, IPC_CREAT | 0600), ENOSYS);
+	CHECK_EQ(woken, 1);
+}
+
+TEST(old_semaphores)
+{
+	enum { CTL, GET, OP };
+	union { int val; void *pointer; } un;
+	struct semid_ds_old ds;
+	struct sembuf op = { 1, -6, 0 };
+	unsigned short values[3] = { 5, 6, 7 }, back[3];
+	long id = sys(SYS_semsys, GET, IPC_PRIVATE, 3, IPC_CREAT | 0600);
+
+	if (id == -ENOSYS)
+		SKIP("this kernel has no System V IPC");
+	CHECK_OK(id);
+	un.pointer = values;
+	CHECK_EQ(sys(SYS_semsys, CTL, id, 0, SETALL, &un), 0);
+	un.pointer = back;
+	CHECK_EQ(sys(SYS_semsys, CTL, id, 0, GETALL, &un), 0);
+	CHECK(back[0] == 5 && back[1] == 6 && back[2] == 7);
+	CHECK_EQ(sys(SYS_semsys, OP, id, &op, 1), 0);
+	CHECK_EQ(sys(SYS_semsys, CTL, id, 1, GETVAL, NULL), 0);
+	op.sem_op = -1, op.sem_flg = IPC_NOWAIT;
+	CHECK_ERR(sys(SYS_semsys, OP, id, &op, 1), EAGAIN);
+	/* A handler ends the wait, SA_RESTART or not. */
+	struct itimerval soon = { { 0, 0 }, { 0, 30000 } };
+	guest_handle(SIGALRM, note, SA_RESTART);
+	woken = 0;
+	CHECK_EQ(sys(SYS_setitimer, ITIMER_REAL, &soon, NULL), 0);
+	op.sem_flg = 0;
+	CHECK_ERR(sys(SYS_semsys, OP, id, &op, 1), EINTR);
+	CHECK_EQ(woken, 1);
+	memset(&ds, 0xa5, sizeof(ds));
+	un.pointer = &ds;
+	CHECK_EQ(sys(SYS_freebsd7___semctl, id, 0, IPC_STAT, &un), 0);
+	CHECK_EQ(ds.sem_nsems, 3);
+	CHECK(ds.sem_otime > 1600000000 && ds.sem_ctime > 1600000000);
+	CHECK_EQ(ds.sem_pad1 | ds.sem_pad2 | ds.sem_pad3[3], 0);
+	OLD_OWNER_MODE(ds.sem_perm, 0600);
+	ds.sem_perm.mode = 0640;
+	CHECK_EQ(sys(SYS_semsys, CTL, id, 0, IPC_SET, &un), 0);
+	CHECK_EQ(sys(SYS_semsys, CTL, id, 0, IPC_STAT, &un), 0);
+	OLD_OWNER_MODE(ds.sem_perm, 0640);
+	CHECK_ERR(sys(SYS_semsys, CTL, id, 0, 99, NULL), EINVAL);
+	CHECK_ERR(sys(SYS_semsys, CTL, id, 0, IPC_STAT, 8), EFAULT);
+	un.pointer = (void *)8;
+	CHECK_ERR(sys(SYS_semsys, CTL, id, 0, IPC_STAT, &un), EFAULT);
+	CHECK_ERR(sys(SYS_semsys, CTL, id, 0, IPC_SET, &un), EFAULT);
+	CHECK_EQ(sys(SYS_semsys, CTL, id, 0, IPC_RMID, NULL), 0);
+	CHECK_ERR(sys(SYS_semsys, CTL, id, 0, GETVAL, NULL), EINVAL);
+	CHECK_ERR(sys(SYS_semsys, OP + 1, id, 0, 0), EINVAL);
+	CHECK_ERR(sys(SYS_semsys, -1, id, 0, 0), EINVAL);
+}
+
+TEST(old_message_queues)
+{
+	enum { CTL, GET, SND, RCV };
+	struct { long type; char text[32]; } m = { 3, "three" };
+	struct msqid_ds_old ds;
+	long id = sys(SYS_msgsys, GET, IPC_PRIVATE, IPC_CREAT | 0600);
+
+	if (id == -ENOSYS)
+		SKIP("this kernel has no System V IPC");
+	CHECK_OK(id);
+	CHECK_EQ(sys(SYS_msgsys, SND, id, &m, 6, 0), 0);
+	m.type = 1L << 40;
+	memcpy(m.text, "nine", 5);
+	CHECK_EQ(sys(SYS_msgsys, SND, id, &m, 5, 0), 0);
+	memset(&ds, 0xa5, sizeof(ds));
+	CHECK_EQ(sys(SYS_msgsys, CTL, id, IPC_STAT, &ds), 0);
+	CHECK_EQ(ds.msg_qnum, 2);
+	CHECK_EQ(ds.msg_cbytes, 11);
+	CHECK_EQ(ds.msg_lspid, sys(SYS_getpid));
+	CHECK_EQ(ds.msg_pad1 | ds.msg_pad2 | ds.msg_pad3 | ds.msg_pad4[3], 0);
+	OLD_OWNER_MODE(ds.msg_perm, 0600);
+	ds.msg_perm.mode = 0640;
+	ds.msg_qbytes = 1000;
+	CHECK_EQ(sys(SYS_freebsd7_msgctl, id, IPC_SET, &ds), 0);
+	CHECK_EQ(sys(SYS_freebsd7_msgctl, id, IPC_STAT, &ds), 0);
+	CHECK_EQ(ds.msg_qbytes, 1000);
+	OLD_OWNER_MODE(ds.msg_perm, 0640);
+	/* All six arguments arrive, in 64 bits. */
+	CHECK_EQ(sys(SYS_msgsys, RCV, id, &m, sizeof(m.text), 1L << 40, 0), 5);
+	CHECK_STR(m.text, "nine");
+	CHECK_EQ(sys(SYS_msgsys, RCV, id, &m, 2, 0, MSG_NOERROR), 2);
+	CHECK_EQ(m.type, 3);
+	CHECK_ERR(sys(SYS_msgsys, RCV, id, &m, 2, 0, IPC_NOWAIT), ENOMSG);
+	/* The whole call begins anew after a handler with SA_RESTART, and ends at another. */
+	struct itimerval soon = { { 0, 0 }, { 0, 30000 } };
+	guest_handle(SIGALRM, note, 0);
+	woken = 0;
+	CHECK_EQ(sys(SYS_setitimer, ITIMER_REAL, &soon, NULL), 0);
+	CHECK_ERR(sys(SYS_msgsys, RCV, id, &m, sizeof(m.text), 0, 0), EINTR);
+	CHECK_EQ(woken, 1);
+	guest_handle(SIGALRM, note, SA_RESTART);
+	int pid = guest_fork();
+	if (pid == 0) {
+		m.type = 4;
+		guest_sleep_ms(300);
+		guest_exit(sys(SYS_msgsys, SND, id, &m, 3, 0) == 0 ? 0 : 1);
+	}
+	CHECK_EQ(sys(SYS_setitimer, ITIMER_REAL, &soon, NULL), 0);
+	CHECK_EQ(sys(SYS_msgsys, RCV, id, &m, sizeof(m.text), 4, 0), 3);
+	CHECK_EQ(woken, 2);
+	CHECK_EQ(guest_wait(pid), 0);
+	CHECK_ERR(sys(SYS_msgsys, CTL, id, 99, &ds), EINVAL);
+	CHECK_ERR(sys(SYS_msgsys, CTL, id, IPC_SET, 8), EFAULT);
+	CHECK_ERR(sys(SYS_msgsys, CTL, id, IPC_STAT, 8), EFAULT);
+	CHECK_EQ(sys(SYS_msgsys, CTL, id, IPC_RMID, NULL), 0);
+	CHECK_ERR(sys(SYS_msgsys, CTL, id, IPC_STAT, &ds), EINVAL);
+	CHECK_ERR(sys(SYS_msgsys, RCV + 1, id, 0, 0), EINVAL);
+	CHECK_ERR(sys(SYS_msgsys, -1, id, 0, 0), EINVAL);
 }
