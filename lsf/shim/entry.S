@@ -42,6 +42,7 @@ global pass_number
 global pass_syscall
     syscall
 global pass_return
+    xor     %r11d, %r11d            /* no call leaves r11 as `syscall` sets it: see call_was_dropped */
     cmp     $-4095, %rax
     jae     pass_error
     mov     %gs:AREA_RET, %rcx
@@ -96,6 +97,7 @@ global translate_return
     cmp     $-RETURN_SYSCALL, %rax
     je      translate_tail
 translate_result:
+    xor     %r11d, %r11d            /* as at pass_return */
     mov     %rax, FRAME_RESULT(%rsp)
     cmpl    $0, %gs:AREA_DEFERRED
 global translate_commit

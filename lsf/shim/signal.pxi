@@ -46,7 +46,9 @@ cdef enum:
     PSL_C = 1
     PSL_T = 0x100
     PSL_D = 0x400
+    PSL_RF = 0x10000
     PSL_AC = 0x40000
+    SYSCALL_BYTES = 0x050f
     PSL_USERCHANGE = 0x40dd5        # what a program may change: CF PF AF ZF SF TF(8) DF OF, and AC
     FP_XSTATE_MAGIC1 = 0x46505853
     FP_XSTATE_MAGIC2 = 0x46505845
@@ -153,7 +155,8 @@ cdef void set_linux_handler(int linux, uint64_t function, uint64_t flags) noexce
     action[0] = function
     action[1] = flags
     action[2] = <uint64_t> signal_restorer
-    action[3] = linux_all_mask()
+    # SIGSYS too: on_signal makes no call that would raise it, and who sends it fast shall not fill the signal stack.
+    action[3] = linux_all_mask() | signal_bit(LINUX_SIGSYS)
     # NODEFER: an accessor may fault within the handler, and that fault must come through.
     action[1] |= 0x40000000
     linux_syscall4(SYS_rt_sigaction, linux, <uint64_t> action, 0, 8)
@@ -427,6 +430,7 @@ cdef void shim_bug(int linux, linux_ucontext *uc, linux_siginfo *info) noexcept 
 cdef bint finish_call(linux_ucontext *uc, long raw, uint64_t nr, uint64_t ret, area_t *area) noexcept nogil:
     """Leave a call on the guest's behalf, as entry.S would. True: the call will be restarted (rip at the site)."""
     uc.uc_mcontext.rcx = ret
+    uc.uc_mcontext.r11 = 0
     uc.uc_mcontext.rip = ret
     if raw == -ERESTARTSYS or raw == -ERESTARTNOINTR:
         uc.uc_mcontext.rip = ret - 2
@@ -507,6 +511,17 @@ cdef void check_gs(area_t *area, uint64_t frame) noexcept nogil:
     kill_self(owner, LINUX_SIGABRT)
 
 
+cdef bint call_was_dropped(process_t *proc, linux_ucontext *uc) noexcept nogil:
+    """True where a syscall was executed and did not trap. Linux raises no SIGSYS for it while another one, which was sent
+    to the thread, is on its way: what is left are the registers as `syscall` sets them, as no call that was made leaves
+    them (r11)."""
+    cdef uint64_t rip = uc.uc_mcontext.rip
+    cdef uint16_t code = 0
+    return ((proc.engine == ENGINE_SUD or proc.engine == ENGINE_TRAP) and rip - WINDOW_BASE >= WINDOW_SIZE
+            and uc.uc_mcontext.rcx == rip and (uc.uc_mcontext.r11 ^ uc.uc_mcontext.eflags) & ~<uint64_t> PSL_RF == 0
+            and copyin(rip - 2, &code, 2) == 0 and code == SYSCALL_BYTES)
+
+
 cdef inline bint is_step(int linux, linux_siginfo *info, linux_ucontext *uc) noexcept nogil:
     """True for the trap after an instruction of who set the trap flag."""
     return linux == LINUX_SIGTRAP and info.si_code > 0 and uc.uc_mcontext.eflags & PSL_T != 0
@@ -545,6 +560,9 @@ cdef public void on_signal(int linux, linux_siginfo *info, linux_ucontext *uc) n
             uc.uc_mcontext.rip = <uint64_t> patch_entry
         uc.uc_mcontext.eflags &= ~<uint64_t> (PSL_AC | PSL_D)
         return
+    if linux == LINUX_SIGSYS and call_was_dropped(area.proc, uc):
+        rip -= 2                            # it is made after the handler
+        uc.uc_mcontext.rip = rip
     if from_kernel and (linux == LINUX_SIGSEGV or linux == LINUX_SIGBUS):
         if <uint64_t> accessors <= rip < <uint64_t> accessors_end:
             uc.uc_mcontext.rip = <uint64_t> accessor_fault
