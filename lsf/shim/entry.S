@@ -25,6 +25,31 @@
 \name:
     .endm
 
+    .macro save_arguments           /* into the frame at rsp */
+    mov     %rdi, FRAME_RDI(%rsp)
+    mov     %rsi, FRAME_RSI(%rsp)
+    mov     %rdx, FRAME_RDX(%rsp)
+    mov     %r10, FRAME_R10(%rsp)
+    mov     %r8, FRAME_R8(%rsp)
+    mov     %r9, FRAME_R9(%rsp)
+    .endm
+    .macro load_arguments
+    mov     FRAME_RDI(%rsp), %rdi
+    mov     FRAME_RSI(%rsp), %rsi
+    mov     FRAME_RDX(%rsp), %rdx
+    mov     FRAME_R10(%rsp), %r10
+    mov     FRAME_R8(%rsp), %r8
+    mov     FRAME_R9(%rsp), %r9
+    .endm
+    .macro save_kept frame          /* the registers that a call keeps */
+    mov     %rbx, FRAME_RBX(\frame)
+    mov     %rbp, FRAME_RBP(\frame)
+    mov     %r12, FRAME_R12(\frame)
+    mov     %r13, FRAME_R13(\frame)
+    mov     %r14, FRAME_R14(\frame)
+    mov     %r15, FRAME_R15(\frame)
+    .endm
+
     .section .text.entry, "ax"
 
 global entry
@@ -61,12 +86,7 @@ global pass_end
 global translate
     mov     %rsp, %gs:AREA_GUEST_RSP
     mov     %gs:AREA_FRAME, %rsp
-    mov     %rdi, FRAME_RDI(%rsp)
-    mov     %rsi, FRAME_RSI(%rsp)
-    mov     %rdx, FRAME_RDX(%rsp)
-    mov     %r10, FRAME_R10(%rsp)
-    mov     %r8, FRAME_R8(%rsp)
-    mov     %r9, FRAME_R9(%rsp)
+    save_arguments
     mov     %rax, FRAME_NR(%rsp)
     mov     %rcx, FRAME_RET(%rsp)
     mov     %gs:AREA_GUEST_RSP, %r11
@@ -75,12 +95,7 @@ global translate
     mov     %gs:AREA_HOOK, %r11
     test    %r11, %r11
     jz      1f
-    mov     %rbx, FRAME_RBX(%rsp)   /* for vfork, which under a hook is called late */
-    mov     %rbp, FRAME_RBP(%rsp)
-    mov     %r12, FRAME_R12(%rsp)
-    mov     %r13, FRAME_R13(%rsp)
-    mov     %r14, FRAME_R14(%rsp)
-    mov     %r15, FRAME_R15(%rsp)
+    save_kept %rsp                  /* for vfork, which under a hook is called late */
     jmp     translate_args
 1:
     lea     sys_nosys(%rip), %r11
@@ -102,12 +117,7 @@ translate_result:
     cmpl    $0, %gs:AREA_DEFERRED
 global translate_commit
     jne     translate_deferred
-    mov     FRAME_RDI(%rsp), %rdi
-    mov     FRAME_RSI(%rsp), %rsi
-    mov     FRAME_RDX(%rsp), %rdx
-    mov     FRAME_R10(%rsp), %r10
-    mov     FRAME_R8(%rsp), %r8
-    mov     FRAME_R9(%rsp), %r9
+    load_arguments
     mov     FRAME_RET(%rsp), %rcx
     cmp     $-4095, %rax
     jae     translate_error
@@ -155,12 +165,7 @@ global tail_end
 /* A signal was deferred while the call was under way, and all others are blocked. With the callee-saved registers the
  * frame has the guest's whole state but for the vector registers, which no code of the shim touches. */
 translate_deferred:
-    mov     %rbx, FRAME_RBX(%rsp)
-    mov     %rbp, FRAME_RBP(%rsp)
-    mov     %r12, FRAME_R12(%rsp)
-    mov     %r13, FRAME_R13(%rsp)
-    mov     %r14, FRAME_R14(%rsp)
-    mov     %r15, FRAME_R15(%rsp)
+    save_kept %rsp
     mov     %rsp, %rdi
     mov     %gs:AREA_SELF, %rsi
     call    deliver_at_exit         /* (frame, area): leaves through rt_sigreturn */
@@ -172,12 +177,7 @@ translate_deferred:
 global patch_entry
     mov     %rsp, %gs:AREA_GUEST_RSP
     mov     %gs:AREA_FRAME, %rsp
-    mov     %rdi, FRAME_RDI(%rsp)
-    mov     %rsi, FRAME_RSI(%rsp)
-    mov     %rdx, FRAME_RDX(%rsp)
-    mov     %r10, FRAME_R10(%rsp)
-    mov     %r8, FRAME_R8(%rsp)
-    mov     %r9, FRAME_R9(%rsp)
+    save_arguments
     mov     %eax, %eax
     mov     %rax, FRAME_NR(%rsp)
     mov     %rcx, FRAME_RET(%rsp)
@@ -194,12 +194,7 @@ global patch_call
     cmpl    $0, %gs:AREA_DEFERRED
 global patch_commit
     jne     translate_deferred
-    mov     FRAME_RDI(%rsp), %rdi
-    mov     FRAME_RSI(%rsp), %rsi
-    mov     FRAME_RDX(%rsp), %rdx
-    mov     FRAME_R10(%rsp), %r10
-    mov     FRAME_R8(%rsp), %r8
-    mov     FRAME_R9(%rsp), %r9
+    load_arguments
     mov     FRAME_RET(%rsp), %rcx
     mov     FRAME_NR(%rsp), %rax
     mov     FRAME_RSP(%rsp), %rsp
@@ -211,23 +206,13 @@ global patch_end
     .org    entry + TRACE_ENTRY_OFFSET
     mov     %rsp, %gs:AREA_GUEST_RSP
     mov     %gs:AREA_FRAME, %rsp
-    mov     %rdi, FRAME_RDI(%rsp)
-    mov     %rsi, FRAME_RSI(%rsp)
-    mov     %rdx, FRAME_RDX(%rsp)
-    mov     %r10, FRAME_R10(%rsp)
-    mov     %r8, FRAME_R8(%rsp)
-    mov     %r9, FRAME_R9(%rsp)
+    save_arguments
     mov     %eax, %eax
     mov     %rax, FRAME_NR(%rsp)
     mov     %rcx, FRAME_RET(%rsp)
     mov     %gs:AREA_GUEST_RSP, %r11
     mov     %r11, FRAME_RSP(%rsp)
-    mov     %rbx, FRAME_RBX(%rsp)   /* as under a hook */
-    mov     %rbp, FRAME_RBP(%rsp)
-    mov     %r12, FRAME_R12(%rsp)
-    mov     %r13, FRAME_R13(%rsp)
-    mov     %r14, FRAME_R14(%rsp)
-    mov     %r15, FRAME_R15(%rsp)
+    save_kept %rsp                  /* as under a hook */
     cld
     mov     %rsp, %rdi
     mov     %gs:AREA_SELF, %rsi
@@ -343,12 +328,7 @@ global sys_vfork
 global fork_sharing_memory
     cmpq    $0, AREA_HOOK(%rsi)
     jne     1f
-    mov     %rbx, FRAME_RBX(%rdi)
-    mov     %rbp, FRAME_RBP(%rdi)
-    mov     %r12, FRAME_R12(%rdi)
-    mov     %r13, FRAME_R13(%rdi)
-    mov     %r14, FRAME_R14(%rdi)
-    mov     %r15, FRAME_R15(%rdi)
+    save_kept %rdi
 1:  sub     $40, %rsp
     mov     %rdi, (%rsp)
     mov     %rsi, 8(%rsp)
@@ -402,12 +382,7 @@ global sys_swapcontext
 context_call:
     cmpq    $0, AREA_HOOK(%rsi)
     jne     1f
-    mov     %rbx, FRAME_RBX(%rdi)
-    mov     %rbp, FRAME_RBP(%rdi)
-    mov     %r12, FRAME_R12(%rdi)
-    mov     %r13, FRAME_R13(%rdi)
-    mov     %r14, FRAME_R14(%rdi)
-    mov     %r15, FRAME_R15(%rdi)
+    save_kept %rdi
 1:  sub     $520, %rsp
     fxsave64 (%rsp)
     mov     %rsp, %rdx
