@@ -141,7 +141,7 @@ def test_sh_background_and_the_terminal(sh):
     sh.send("sleep 0.3; jobs\n")
     sh.expect(r"Stopped \(tty input\) +cat")
     sh.send("fg\n")
-    sh.expect(r"\scat\s")
+    wait_for_job(sh, "cat")
     sh.send("two words\n")
     sh.expect(r"two words\s+two words")
     sh.send(CTRL["D"])
