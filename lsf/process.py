@@ -104,6 +104,18 @@ class Popen(subprocess.Popen):
         return command(args, **view)
 
 
+def add_pipes(options: dict[str, Any], input: bytes | str | None, capture_output: bool) -> None:
+    """Add to the options of Popen the pipes that `input` and `capture_output` ask for. Raises ValueError."""
+    if input is not None:
+        if options.get("stdin") is not None:
+            raise ValueError("stdin and input cannot be given both")
+        options["stdin"] = subprocess.PIPE
+    if capture_output:
+        if options.get("stdout") is not None or options.get("stderr") is not None:
+            raise ValueError("stdout and stderr cannot be given with capture_output")
+        options["stdout"] = options["stderr"] = subprocess.PIPE
+
+
 def run(
     args: _Argument | Sequence[_Argument],
     *,
@@ -118,14 +130,7 @@ def run(
     input: what it reads. capture_output: keep what it writes. timeout: seconds; then it is killed and
     subprocess.TimeoutExpired raised. check: raise subprocess.CalledProcessError for a status other than 0.
     """
-    if input is not None:
-        if options.get("stdin") is not None:
-            raise ValueError("stdin and input cannot be given both")
-        options["stdin"] = subprocess.PIPE
-    if capture_output:
-        if options.get("stdout") is not None or options.get("stderr") is not None:
-            raise ValueError("stdout and stderr cannot be given with capture_output")
-        options["stdout"] = options["stderr"] = subprocess.PIPE
+    add_pipes(options, input, capture_output)
     with Popen(args, **options) as process:
         try:
             stdout, stderr = process.communicate(input, timeout=timeout)

@@ -372,12 +372,5 @@ def trace(
     if options.get("engine") not in (None, "ptrace"):
         raise ValueError(f"tracing needs the engine ptrace, not {options['engine']!r}")
     options.pop("engine", None)
-    if input is not None:
-        if options.get("stdin") is not None:
-            raise ValueError("stdin and input cannot be given both")
-        options["stdin"] = subprocess.PIPE
-    if capture_output:
-        if options.get("stdout") is not None or options.get("stderr") is not None:
-            raise ValueError("stdout and stderr cannot be given with capture_output")
-        options["stdout"] = options["stderr"] = subprocess.PIPE
+    process.add_pipes(options, input, capture_output)
     return Trace(args, _config(syscalls, entries, exits, signals, follow), timeout, capture_output, input, options)

@@ -120,15 +120,6 @@ cdef uint64_t stats_now(process_t *proc) noexcept nogil:
     return now[0] * 1000000000 + now[1]
 
 
-cdef bint call_begins_anew(area_t *area, long result) noexcept nogil:
-    """True for a call that a signal interrupted and that will be made again, as truss's ERESTART."""
-    if result == -ERESTARTNOINTR:
-        return True
-    if result == -ERESTARTSYS or (result == -EINTR and area.deferred and area.not_begun):
-        return not truss_interrupted(area)
-    return False
-
-
 cdef public long stats_call(frame_t *frame, area_t *area) noexcept nogil:
     """Run a call and count it: before, since not every call returns; its time and its error when it has returned."""
     cdef process_t *proc = area.proc

@@ -31,12 +31,9 @@ cdef int trace_error(area_t *area, long result) noexcept nogil:
     """FreeBSD's errno of a raw result, 0 for success; ERESTART for a call that will be made again."""
     if not is_error(result) or result == -RETURN_IN_AREA:
         return 0
-    if (result == -ERESTARTSYS or result == -ERESTARTNOINTR
-            or (result == -EINTR and area.deferred and area.not_begun)):
-        if result == -ERESTARTNOINTR or not truss_interrupted(area):
-            return FREEBSD_ERESTART
-        return EINTR
-    return lsf_errno_map[-result]
+    if call_begins_anew(area, result):
+        return FREEBSD_ERESTART
+    return EINTR if result == -ERESTARTSYS else lsf_errno_map[-result]
 
 
 cdef void trace_start(area_t *area, const image_t *image, const image_t *interp, bint has_interp,

@@ -192,13 +192,10 @@ cdef void truss_tail(area_t *area, truss_t *call, text_t *line, long result) noe
         put_hex(line, <uint64_t> call.result)
         put(line, b")\n")
         return
-    error = lsf_errno_map[-result]
-    if (result == -ERESTARTSYS or result == -ERESTARTNOINTR
-            or (result == -EINTR and area.deferred and area.not_begun)):
-        if result == -ERESTARTNOINTR or not truss_interrupted(area):
-            put(line, b" ERESTART\n")
-            return
-        error = EINTR
+    if call_begins_anew(area, result):
+        put(line, b" ERESTART\n")
+        return
+    error = EINTR if result == -ERESTARTSYS else lsf_errno_map[-result]
     put(line, b" ERR#")
     put_unsigned(line, error)
     put(line, b" '")
@@ -215,6 +212,15 @@ cdef bint truss_interrupted(area_t *area) noexcept nogil:
     signo = lsf_signal_from_linux[area.deferred]
     handler = &area.proc.handlers[signo]
     return handler.function > SIG_IGN and not handler.flags & SA_RESTART
+
+
+cdef bint call_begins_anew(area_t *area, long result) noexcept nogil:
+    """True for a call that a signal interrupted and that will be made again."""
+    if result == -ERESTARTNOINTR:
+        return True
+    if result == -ERESTARTSYS or (result == -EINTR and area.deferred and area.not_begun):
+        return not truss_interrupted(area)
+    return False
 
 
 cdef void truss_write(process_t *proc, text_t *line) noexcept nogil:
