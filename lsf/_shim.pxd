@@ -91,7 +91,7 @@ cdef extern from "shim/runtime.h" nogil:
         uint64_t guest_rsp, ret
         frame_t *frame
         const uint32_t *lanes
-        uint32_t nr, deferred, restart, index
+        uint32_t nr, deferred, alignment, index
         uint64_t retval
         long (*hook)(frame_t *, area_t *) noexcept nogil
         uint32_t not_begun, suspended
@@ -135,10 +135,14 @@ cdef extern from "shim/runtime.h" nogil:
         uint64_t left_end[32]
         uint32_t kept_full
         uint64_t heap_next
+        uint32_t pages, next_image
+        uint64_t pools_low, pools_high
+        uint64_t images[8]
+        uint64_t go_module
 
     const uint64_t STATS_BASE, STATS_SIZE
     const int STATS_PROCESSES, STATS_ROWS, STATS_SITES, STATS_REASONS
-    const int PATCH_SITES, PATCH_POOLS, PATCH_LEFT
+    const int PATCH_SITES, PATCH_POOLS, PATCH_LEFT, PATCH_IMAGES, PATCH_PAGES_MAX
 
     enum:
         ENGINE_AUTO, ENGINE_SUD, ENGINE_TRAP, ENGINE_PTRACE
@@ -150,6 +154,8 @@ cdef extern from "shim/runtime.h" nogil:
     process_t *SHIM
     patches_t *PATCHES
     uint64_t *PATCH_TABLE
+    uint64_t *PATCH_TRAMPOLINES
+    uint64_t *PATCH_PAGES
     const uint64_t PROCESS_COPIED, DATA_SIZE, DATA_BASE
 
     long linux_syscall0(long nr)
@@ -213,6 +219,7 @@ cdef extern from "shim/runtime.h" nogil:
     area_t *current_area()
     uint64_t read_fsbase()
     void write_fsbase(uint64_t base)
+    void clear_alignment_check()
     void write_gsbase(uint64_t base)
     uint32_t atomic_cas32(uint32_t *at, uint32_t expected, uint32_t value)
     uint32_t atomic_swap32(uint32_t *at, uint32_t value)

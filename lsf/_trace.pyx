@@ -179,7 +179,6 @@ cdef extern from * nogil:
 
 cdef enum:
     EFLAGS_DF = 0x400             # a guest may call with the direction flag set; compiled code may not run with it
-    EFLAGS_AC = 0x40000           # and the shim may access what is not aligned
 
     FIRST_SLOTS = 64
     TICK_US = 10000               # how often the rates are looked at
@@ -500,7 +499,7 @@ cdef inline void redirect(user_regs_struct *regs, uint64_t place) noexcept nogil
     regs.orig_rax = <unsigned long long>-1
     regs.rcx = regs.rip
     regs.rip = WINDOW_START + place
-    regs.eflags &= ~<unsigned long long>(EFLAGS_DF | EFLAGS_AC)
+    regs.eflags &= ~<unsigned long long>EFLAGS_DF
 
 
 cdef void answer(supervisor_t *self, tracee_t *tracee) noexcept nogil:

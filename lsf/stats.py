@@ -36,10 +36,9 @@ _ENGINES = {number: name for name, number in launch.ENGINES.items()}
 
 #: Why a site was left alone, by the numbers of lsf/shim/patch.pxi (OUTCOME_UNKNOWN_PATTERN and after).
 REASONS = {
-    2: "unknown pattern",
+    2: "no jump fits there, and what is before it is not proven",
     3: "shared mapping",
     4: "code that the program writes",
-    5: "across cache lines",
     6: "no room for a trampoline",
     7: "not writable",
     8: "not readable",

@@ -1,6 +1,6 @@
 # The ground every domain stands on: errors, guest memory, areas, messages.
 
-from libc.string cimport memcpy, memset
+from libc.string cimport memcmp, memcpy, memset
 
 cdef extern from "<sys/syscall.h>" nogil:
     const long SYS_accept4, SYS_arch_prctl, SYS_chdir, SYS_clone, SYS_close, SYS_execve, SYS_execveat, SYS_exit
@@ -130,13 +130,7 @@ cdef long copyinstr(uaddr source, char *target, uint64_t max, uint64_t *length) 
 
 cdef bint range_is_ours(uint64_t start, uint64_t size) noexcept nogil:
     """True where [start, start + size) touches memory of the shim (or wraps), which no guest call may change."""
-    cdef uint32_t i
-    if start + size < start or (start < SHIM_END and start + size > WINDOW_BASE):
-        return True
-    for i in range(PATCHES.pools):
-        if start < PATCHES.pool_start[i] + PATCH_POOL_SIZE and start + size > PATCHES.pool_start[i]:
-            return True
-    return False
+    return start + size < start or (start < SHIM_END and start + size > WINDOW_BASE) or range_has_trampolines(start, size)
 
 
 cdef inline bint is_no_place_to_run(uint64_t rip) noexcept nogil:

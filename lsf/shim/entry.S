@@ -114,7 +114,7 @@ global translate_return
 translate_result:
     xor     %r11d, %r11d            /* as at pass_return */
     mov     %rax, FRAME_RESULT(%rsp)
-    cmpl    $0, %gs:AREA_DEFERRED
+    cmpq    $0, %gs:AREA_DEFERRED   /* and AREA_ALIGNMENT */
 global translate_commit
     jne     translate_deferred
     load_arguments
@@ -191,7 +191,7 @@ global patch_args
 global patch_call
     call    *%r11
     mov     %rax, FRAME_RESULT(%rsp)        /* -ERESTARTNOINTR, always */
-    cmpl    $0, %gs:AREA_DEFERRED
+    cmpq    $0, %gs:AREA_DEFERRED
 global patch_commit
     jne     translate_deferred
     load_arguments

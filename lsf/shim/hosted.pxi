@@ -87,3 +87,24 @@ def freebsd_mask(linux):
     cdef uint64_t mask[2]
     mask_from_linux(linux, mask)
     return mask[0], mask[1]
+
+
+def instruction(code):
+    """What the length decoder says of the instruction at the beginning of `code` (bytes): (length, kind, offset of a
+    displacement from rip or 0, target from its end), or None where it does not know it."""
+    cdef instruction_t found
+    cdef bytes text = code
+    if not decode_instruction(<const unsigned char *> <const char *> text, len(text), &found):
+        return None
+    return found.length, found.kind, found.rip_at, found.leads
+
+
+def displaced(function, site):
+    """What a jump may displace before the syscall at offset `site` of a function's text (bytes): (offset, bytes up to the
+    syscall), or None."""
+    cdef bytes text = function
+    cdef uint64_t start = <uint64_t> <const char *> text
+    cdef displaced_t found
+    if not displaced_before(start, start + <uint64_t> len(text), start + <uint64_t> site, &found):
+        return None
+    return found.start - start, found.size

@@ -21,12 +21,14 @@
 /* The shim's writable data. What a start and a fork write lies together in the first page: each page that they write is
  * a page fault, and under fork a copy. Window, data and the first areas share one page table. */
 #define DATA_BASE 0x6ffff0110000
-#define DATA_SIZE 0x20000
+#define DATA_SIZE 0x30000
 #define DATA_PATCHES 0          /* struct patches */
 #define DATA_SLOTS 0x400        /* the first AREA_SLOTS_FIRST slots of the areas */
 #define DATA_PROCESS 0x600      /* struct process */
 #define DATA_SITES 0x8000       /* the table of patch.pxi */
 #define DATA_MORE_SLOTS 0x10000 /* the other slots */
+#define DATA_TRAMPOLINES 0x20000 /* beside the table of sites: where each one's trampoline is */
+#define DATA_PAGES 0x28000      /* trampolines.pxi's: the pages of those that jumps in a syscall's place lead to */
 /* Per-thread areas, mapped when a thread needs one, the first with the image. */
 #define AREAS_BASE 0x6ffff0140000
 #define AREA_STRIDE 0x20000
@@ -57,8 +59,8 @@
 #define AREA_FRAME 24
 #define AREA_LANES 32
 #define AREA_NR 40
-#define AREA_DEFERRED 44
-#define AREA_RESTART 48
+#define AREA_DEFERRED 48
+#define AREA_ALIGNMENT 52
 #define AREA_RETVAL 56
 #define AREA_HOOK 64
 #define AREA_NOT_BEGUN 72

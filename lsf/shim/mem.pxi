@@ -118,9 +118,10 @@ cdef long map_error(long result, int prot, int fd) noexcept nogil:
     return result
 
 
-cdef long map_guest(process_t *proc, uint64_t addr, uint64_t len_, uint64_t prot_word, uint64_t flags_word, int fd,
+cdef long map_guest(area_t *area, uint64_t addr, uint64_t len_, uint64_t prot_word, uint64_t flags_word, int fd,
                     uint64_t pos) noexcept nogil:
     """mmap(2), with FreeBSD's checks in FreeBSD's order."""
+    cdef process_t *proc = area.proc
     cdef uint32_t word = <uint32_t> prot_word, flags = <uint32_t> flags_word
     cdef int prot = word & PROT_ALL, max_prot = (word >> 16) & PROT_ALL
     cdef uint64_t align = flags & MAP_ALIGNMENT_MASK, offset, size
@@ -164,14 +165,19 @@ cdef long map_guest(process_t *proc, uint64_t addr, uint64_t len_, uint64_t prot
             return -EINVAL
         if flags & FREEBSD_MAP_32BIT and addr + size > MAP_32BIT_END:
             return -EINVAL
+        evict_trampolines(area, addr, size)
         if range_is_kept(proc, addr, size):
             return -ENOMEM if flags & FREEBSD_MAP_EXCL else -EINVAL
         align = 0
     elif flags & FREEBSD_MAP_32BIT:
         if addr + size > MAP_32BIT_END or addr + size < addr:
             addr = 0
-    elif proc.break_start <= addr < proc.break_start + DATA_ROOM or range_is_ours(addr, size):
-        addr = 0
+        evict_trampolines(area, addr, size)
+    else:
+        if addr != 0:
+            evict_trampolines(area, addr, size)
+        if proc.break_start <= addr < proc.break_start + DATA_ROOM or range_is_ours(addr, size):
+            addr = 0
     if size > GUEST_ADDRESS_END:
         return -ENOMEM
     if linux & LINUX_MAP_ANONYMOUS:
@@ -213,7 +219,7 @@ cdef long map_guest(process_t *proc, uint64_t addr, uint64_t len_, uint64_t prot
 
 
 cdef public long sys_mmap(frame_t *frame, area_t *area) noexcept nogil:
-    return map_guest(area.proc, frame.arg[0], frame.arg[1], frame.arg[2], frame.arg[3], <int> frame.arg[4],
+    return map_guest(area, frame.arg[0], frame.arg[1], frame.arg[2], frame.arg[3], <int> frame.arg[4],
                      frame.arg[5])
 
 
@@ -222,7 +228,7 @@ cdef public long sys_freebsd6_mmap(frame_t *frame, area_t *area) noexcept nogil:
     cdef uint64_t pos = 0
     if fetch_guest64(frame.rsp + 8, &pos) < 0:
         return -EFAULT
-    return map_guest(area.proc, frame.arg[0], frame.arg[1], frame.arg[2], frame.arg[3], <int> frame.arg[4], pos)
+    return map_guest(area, frame.arg[0], frame.arg[1], frame.arg[2], frame.arg[3], <int> frame.arg[4], pos)
 
 
 cdef public long sys_munmap(frame_t *frame, area_t *area) noexcept nogil:
@@ -230,6 +236,7 @@ cdef public long sys_munmap(frame_t *frame, area_t *area) noexcept nogil:
     cdef long result
     if frame.arg[1] == 0 or frame.arg[0] + frame.arg[1] < frame.arg[0] or not range_is_valid(start, end):
         return -EINVAL
+    evict_trampolines(area, start, end - start)
     if range_is_kept(area.proc, start, end - start):
         return -EINVAL
     lock_acquire(&PATCHES.lock)
@@ -252,6 +259,7 @@ cdef public long sys_mprotect(frame_t *frame, area_t *area) noexcept nogil:
         return -EINVAL
     if size == 0:
         return 0
+    evict_trampolines(area, start, size)
     if range_is_kept(area.proc, start, size) or start + size > GUEST_ADDRESS_END:
         return -EINVAL
     result = limits_refuse(area.proc, start, start + size, prot, max_prot)
@@ -285,6 +293,7 @@ cdef public long sys_madvise(frame_t *frame, area_t *area) noexcept nogil:
         return -EINVAL
     if start == end:
         return 0
+    evict_trampolines(area, start, end - start)
     if range_is_kept(area.proc, start, end - start):
         return -EINVAL
     if linux >= 0:
@@ -348,6 +357,7 @@ cdef public long sys_minherit(frame_t *frame, area_t *area) noexcept nogil:
         return -EINVAL
     if size == 0:
         return 0
+    evict_trampolines(area, start, size)
     if range_is_kept(area.proc, start, size) or start + size > GUEST_ADDRESS_END:
         return -EINVAL
     if inherit == FREEBSD_INHERIT_SHARE:
@@ -435,6 +445,8 @@ cdef public long sys_break(frame_t *frame, area_t *area) noexcept nogil:
     cdef long result
     limit[0] = DATA_ROOM
     linux_syscall4(SYS_prlimit64, 0, 2, 0, <uint64_t> limit)       # RLIMIT_DATA
+    if frame.arg[0] > area.proc.break_end:
+        evict_trampolines(area, area.proc.break_end, page_up(frame.arg[0]) - area.proc.break_end)
     lock_acquire(&area.proc.lock_memory)
     result = set_break(area.proc, frame.arg[0], limit[0] if limit[0] < DATA_ROOM else DATA_ROOM)
     lock_release(&area.proc.lock_memory)

@@ -1,12 +1,23 @@
-# Site patching, the fast lane: when a syscall site has trapped PATCH_AFTER times, the instruction that loads the number
-# becomes a jump to a trampoline, which loads the number, sets the return address and jumps to `entry`: no trap any more.
+# Site patching, the fast lane: when a syscall site has trapped PATCH_AFTER times, a jump leads to a trampoline, which sets the
+# return address and jumps to `entry`: no trap any more.
 #
-# The `syscall` bytes stay. A thread that stands between the two instructions, and a call that is restarted (at rip-2),
-# are right with either form. The jump is stored by one 8-byte store inside one cache line, so that another thread sees
+# Only what is proven is touched. There are two ways:
+# - Before the syscall: an instruction of five bytes or more becomes a jump, and is executed in the trampoline, with what stands
+#   between it and the syscall. Its boundary must be proven from the beginning of its function (functions.pxi). The `syscall`
+#   bytes stay: a thread that stands between the two, and a call that is restarted (at rip-2), are right with either form.
+# - In the syscall's own place: its two bytes become e9 and a byte that is chosen, so that the bytes which follow, and stay, are
+#   the rest of the jump's distance. Where that leads, a page is mapped. (Or 48 e9, whose distance is the next four bytes.)
+#   No other instruction is displaced, so nothing has to be known of the text around: a thread may stand before or after it
+#   or come back to either, and a restarted call takes the jump too.
+# The second one needs a page of its own for nearly each site, the first one shares a pool; so the first is preferred where
+# a table of the image tells where functions begin at no cost. Weighed and left: displacing what follows the syscall. Its
+# boundaries are certain, but threads, saved contexts and branches come back to the middle of it.
+#
+# Either is stored inside one cache line (of a syscall that lies in two only the first byte is), so that another thread sees
 # the old instruction or the new one. Patches are private to the process and are lost at exec; fork keeps them.
-# Left alone: patterns that are not known, sites across a cache line, text that cannot be made writable, shared mappings,
-# and code that the guest wrote or may write itself: anonymous or writable memory that can be executed, and what mprotect
-# made executable. Where a guest makes patched text writable, its own bytes are put back first (unpatch_range).
+# Left alone: text that cannot be made writable, shared mappings, and code that the guest wrote or may write itself: anonymous
+# or writable memory that can be executed, and what mprotect made executable. Where a guest makes patched text writable, its
+# own bytes are put back first (unpatch_range).
 
 cdef enum:
     # To patch a site costs about what sixteen traps cost (room for the trampoline, a copy of the site's page, two changes
@@ -21,7 +32,7 @@ cdef enum:
     SITE_PROBES = 8
     SITE_PAGES = 16             # neighbouring sites have neighbouring places in the table: a child of fork copies few pages
     SITE_PLACES = 256
-    TRAMPOLINE_SIZE = 40
+    SITE_REACH = 48             # no jump of a site begins earlier, counted from its end
     JUMP_SIZE = 5
     CACHE_LINE = 64
 
@@ -29,10 +40,9 @@ cdef enum:
 cdef enum:
     OUTCOME_PATCHED = 0
     OUTCOME_NONE = 1            # by wish, or it was patched already
-    OUTCOME_UNKNOWN_PATTERN = 2
+    OUTCOME_UNPROVEN = 2        # no jump fits in its place, and what stands before it is not proven
     OUTCOME_SHARED = 3          # its text is mapped shared (stats.pxi tells it from the next)
     OUTCOME_OWN_CODE = 4        # the program wrote its text, or may
-    OUTCOME_ACROSS_LINES = 5    # the jump would lie across two cache lines
     OUTCOME_NO_ROOM = 6         # for a trampoline, as near as a jump reaches
     OUTCOME_NOT_WRITABLE = 7    # or it changed meanwhile
     OUTCOME_UNREADABLE = 8
@@ -123,24 +133,57 @@ cdef bint is_left_alone(uint64_t address) noexcept nogil:
     return False
 
 
-cdef void unpatch_site(uint64_t *entry) noexcept nogil:
-    """Put the load of the number back in the place of our jump: it is the trampoline's first instruction."""
-    cdef unsigned char code[12]
-    cdef unsigned char load[8]
+cdef long copyin_unpatched(uint64_t start, unsigned char *to, uint64_t size) noexcept nogil:
+    """Copy text as it is without our jumps: 0 or -EFAULT. PATCHES.lock is held."""
+    cdef uint64_t ret, record, at
+    cdef const unsigned char *kept
+    cdef int i, k
+    if copyin(start, to, size) < 0:
+        return -EFAULT
+    for i in range(PATCH_SITES if PATCHES.patched else 0):
+        ret = PATCH_TABLE[i]
+        if ret >> SITE_STATE_SHIFT != SITE_PATCHED:
+            continue
+        ret &= SITE_ADDRESS
+        if not start < ret < start + size + SITE_REACH or not jump_is_there(ret, PATCH_TRAMPOLINES[i]):
+            continue
+        record = PATCH_TRAMPOLINES[i]
+        if record >> RECORD_FORM_SHIFT == FORM_BEFORE:
+            at = ret - 2 - record_size(record)
+            kept = <const unsigned char *> (record_address(record) + TRAMPOLINE_TEXT + (at - word_of_site(at, JUMP_SIZE)))
+            for k in range(JUMP_SIZE):
+                if at + <uint64_t> k - start < size:
+                    to[at + <uint64_t> k - start] = kept[k]
+        else:
+            if ret - 2 - start < size:
+                to[ret - 2 - start] = 0x0f
+            if ret - 1 - start < size:
+                to[ret - 1 - start] = 0x05
+    return 0
+
+
+cdef void unpatch_site(int i, uint64_t state) noexcept nogil:
+    """Put a site's own bytes back, and give it a state. i: its place in the table. PATCHES.lock is held."""
     cdef unsigned char word[8]
-    cdef uint64_t rip = entry[0] & SITE_ADDRESS, site, at, target
-    cdef int offset
-    entry[0] = rip | (<uint64_t> SITE_REFUSED << SITE_STATE_SHIFT)
-    if copyin(rip - 12, code, 12) < 0:
+    cdef unsigned char kept[8]
+    cdef uint64_t ret = PATCH_TABLE[i] & SITE_ADDRESS, record = PATCH_TRAMPOLINES[i], site, at
+    PATCH_TABLE[i] = ret | (state << SITE_STATE_SHIFT)
+    if not jump_is_there(ret, record):
         return
-    offset = 0 if code[0] == 0xe9 else 2 if code[2] == 0xe9 else 5
-    site = rip - 12 + <uint64_t> offset
-    target = site + JUMP_SIZE + <uint64_t> <int64_t> (<int32_t *> &code[offset + 1])[0]
-    if code[offset] != 0xe9 or not range_is_ours(target, TRAMPOLINE_SIZE) or copyin(target, load, 8) < 0:
+    if record >> RECORD_FORM_SHIFT == FORM_BEFORE:
+        site = ret - 2 - record_size(record)
+        at = word_of_site(site, JUMP_SIZE)
+        memcpy(kept, <void *> (record_address(record) + TRAMPOLINE_TEXT), 8)
+        if copyin(at, word, 8) == 0:
+            memcpy(&word[site - at], &kept[site - at], JUMP_SIZE)
+            store_in_text(at, (<uint64_t *> word)[0])
         return
-    at = word_of_site(site)
+    site = ret - 2
+    at = word_of_site(site, 2)
     if copyin(at, word, 8) == 0:
-        memcpy(&word[site - at], load, JUMP_SIZE)
+        word[site - at] = 0x0f
+        if site - at < 7:
+            word[site - at + 1] = 0x05
         store_in_text(at, (<uint64_t *> word)[0])
 
 
@@ -151,139 +194,20 @@ cdef void unpatch_range(uint64_t start, uint64_t end) noexcept nogil:
     if PATCHES.patched == 0:
         return
     if end - start < (SITE_PAGES - 1) * PAGE_SIZE:
-        # Sites whose load begins in the range end in it or just behind it.
+        # Sites whose jump begins in the range end in it or just behind it.
         at = (start >> 12) % SITE_PAGES * SITE_PLACES
-        n = ((end + 12 - 1 >> 12) - (start >> 12) + 1) * SITE_PLACES + SITE_PROBES
+        n = ((end + SITE_REACH - 1 >> 12) - (start >> 12) + 1) * SITE_PLACES + SITE_PROBES
     for i in range(n):
         rip = PATCH_TABLE[(at + i) & (PATCH_SITES - 1)]
-        if rip >> SITE_STATE_SHIFT == SITE_PATCHED and start < rip & SITE_ADDRESS and (rip & SITE_ADDRESS) - 12 < end:
-            unpatch_site(&PATCH_TABLE[(at + i) & (PATCH_SITES - 1)])
+        if rip >> SITE_STATE_SHIFT == SITE_PATCHED and start < rip & SITE_ADDRESS and (rip & SITE_ADDRESS) - SITE_REACH < end:
+            unpatch_site(<int> ((at + i) & (PATCH_SITES - 1)), SITE_REFUSED)
 
 
-cdef unsigned char *trampoline_near(uint64_t site) noexcept nogil:
-    """Room for a trampoline that a 32-bit jump from the site reaches; NULL when there is none. Under PATCHES.lock."""
-    cdef uint64_t at, step
-    cdef int64_t distance
-    cdef uint32_t i
-    cdef int attempt
-    cdef long result
-    for i in range(PATCHES.pools):
-        at = PATCHES.pool_start[i] + PATCHES.pool_used[i]
-        distance = <int64_t> (at - site)
-        if PATCHES.pool_used[i] + TRAMPOLINE_SIZE <= PATCH_POOL_SIZE and -0x7fff0000 < distance < 0x7fff0000:
-            PATCHES.pool_used[i] += TRAMPOLINE_SIZE
-            return <unsigned char *> at
-    if PATCHES.pools >= <uint32_t> PATCH_POOLS:
-        return NULL
-    # Below the site where there is room (above a program lies its break), else above it.
-    for attempt in range(1, 64):
-        step = <uint64_t> attempt * 0x1000000
-        if attempt < 32:
-            if site < step + 0x20000:
-                continue
-            at = (site - step) & ~0xffffUL
-        else:
-            at = (site + (step - 0x1f000000)) & ~0xffffUL
-            if range_is_ours(at, PATCH_POOL_SIZE) or at + PATCH_POOL_SIZE >= 1UL << GUEST_ADDRESS_MAX_LOG:
-                continue
-        result = linux_syscall6(SYS_mmap, at, PATCH_POOL_SIZE, 7, 0x100022, <uint64_t> -1, 0)
-        if not is_error(result):
-            if <uint64_t> result != at:         # a kernel before MAP_FIXED_NOREPLACE
-                linux_syscall2(SYS_munmap, result, PATCH_POOL_SIZE)
-                return NULL
-            PATCHES.pool_start[PATCHES.pools] = at
-            PATCHES.pool_used[PATCHES.pools] = TRAMPOLINE_SIZE
-            PATCHES.pools += 1
-            return <unsigned char *> at
-        if result == -ENOMEM or result == -EACCES or result == -EPERM:
-            return NULL
-    return NULL
-
-
-cdef inline bint is_prefix(unsigned char byte) noexcept nogil:
-    """A byte that makes another load of `mov $nr,%eax` where it stands before it: 41 b8 is `mov $nr,%r8d`."""
-    return byte & 0xf0 == 0x40 or byte == 0x66
-
-
-cdef int site_pattern(const unsigned char *code, uint64_t nr, int *size, bint *moves_rcx) noexcept nogil:
-    """Which known way of loading the number stands before the syscall; code is the 12 bytes that end with it.
-
-    Returns the offset of the load in code, or -1; size: its bytes; moves_rcx: `mov %rcx,%r10` stands between."""
-    moves_rcx[0] = code[7] == 0x49 and code[8] == 0x89 and code[9] == 0xca
-    size[0] = JUMP_SIZE
-    if code[10] != 0x0f or code[11] != 0x05:
-        return -1
-    if moves_rcx[0]:
-        if code[0] == 0x48 and code[1] == 0xc7 and code[2] == 0xc0 and (<uint32_t *> &code[3])[0] == <uint32_t> nr:
-            size[0] = 7
-            return 0
-        if code[2] == 0xb8 and (<uint32_t *> &code[3])[0] == <uint32_t> nr and not is_prefix(code[1]):
-            return 2
-        return -1
-    if code[5] == 0xb8 and (<uint32_t *> &code[6])[0] == <uint32_t> nr and not is_prefix(code[4]):
-        return 5
-    if code[5] == 0x48 and code[6] == 0x8b and code[7] == 0x44 and code[8] == 0x24 and code[9] == 0x08:
-        return 5
-    return -1
-
-
-cdef void write_trampoline(unsigned char *to, const unsigned char *load, int size, bint moves_rcx,
-                           uint64_t ret) noexcept nogil:
-    """[the load of the number] [mov %rcx,%r10] lea ret(%rip),%rcx; jmp *entry"""
-    cdef int n = 0, i
-    for i in range(size):
-        to[n] = load[i]
-        n += 1
-    if moves_rcx:
-        to[n] = 0x49
-        to[n + 1] = 0x89
-        to[n + 2] = 0xca
-        n += 3
-    to[n] = 0x48
-    to[n + 1] = 0x8d
-    to[n + 2] = 0x0d
-    (<int32_t *> &to[n + 3])[0] = <int32_t> (<int64_t> ret - <int64_t> (<uint64_t> to + n + 7))
-    n += 7
-    to[n] = 0xff
-    to[n + 1] = 0x25
-    (<int32_t *> &to[n + 2])[0] = 0
-    (<uint64_t *> &to[n + 6])[0] = <uint64_t> entry
-
-
-cdef bint begins_trampoline(uint64_t rip) noexcept nogil:
-    cdef uint32_t i
-    for i in range(PATCHES.pools):
-        if rip - PATCHES.pool_start[i] < PATCH_POOL_SIZE:
-            return (rip - PATCHES.pool_start[i]) % TRAMPOLINE_SIZE == 0
-    return False
-
-
-cdef uint64_t outside_trampolines(uint64_t rip) noexcept nogil:
-    """Where the guest stands in its own text, if it stands in a trampoline; else rip as it is. A signal shows no other
-    address, and sigreturn would not take one back."""
-    cdef uint64_t start, ret
-    cdef const unsigned char *code
-    cdef uint32_t i
-    cdef uint64_t load, lea
-    for i in range(PATCHES.pools):
-        if rip - PATCHES.pool_start[i] >= PATCH_POOL_SIZE:
-            continue
-        start = rip - (rip - PATCHES.pool_start[i]) % TRAMPOLINE_SIZE
-        code = <const unsigned char *> start
-        load = 7 if code[0] == 0x48 and code[1] == 0xc7 else 5
-        lea = load + 3 if code[load] == 0x49 else load
-        ret = start + lea + 7 + <uint64_t> <int64_t> (<int32_t *> &code[lea + 3])[0]
-        if rip >= start + lea:
-            return ret - 2                  # before the syscall, whose bytes are there still
-        if rip >= start + load:
-            return ret - 5                  # before mov %rcx,%r10
-        return ret - 2 - lea
-    return rip
-
-
-cdef inline uint64_t word_of_site(uint64_t site) noexcept nogil:
-    """Where to store 8 bytes that hold the jump and lie in one cache line."""
-    return site if site % CACHE_LINE <= CACHE_LINE - 8 else (site | (CACHE_LINE - 1)) - 7
+cdef inline uint64_t word_of_site(uint64_t site, uint64_t size) noexcept nogil:
+    """Where to store 8 bytes that lie in one cache line and hold the `size` bytes at a site, or of a syscall that lies in two
+    lines the first."""
+    cdef uint64_t room = CACHE_LINE - site % CACHE_LINE
+    return site if room >= 8 else site - (8 - room)
 
 
 cdef bint store_in_text(uint64_t at, uint64_t value) noexcept nogil:
@@ -305,61 +229,134 @@ cdef bint store_in_text(uint64_t at, uint64_t value) noexcept nogil:
     return seen == was
 
 
-cdef bint site_is_patched(uint64_t ret) noexcept nogil:
-    """True where the syscall that ends at ret has a jump to a trampoline before it already."""
-    cdef unsigned char code[12]
-    cdef int offset = 0
-    if copyin(ret - 12, code, 12) < 0 or code[10] != 0x0f or code[11] != 0x05:
+cdef bint jump_is_there(uint64_t ret, uint64_t record) noexcept nogil:
+    """True where the text has the jump of a record; other code may be mapped there by now."""
+    cdef unsigned char code[6]
+    cdef uint64_t at = ret - 2, form = record >> RECORD_FORM_SHIFT, skip = 0
+    if form == FORM_BEFORE:
+        at -= record_size(record)
+    elif form == FORM_AT_REX:
+        skip = 1
+    if record == 0 or copyin(at, code, JUMP_SIZE + skip) < 0 or code[skip] != 0xe9 or (skip and code[0] != 0x48):
         return False
-    if code[7] != 0x49 or code[8] != 0x89 or code[9] != 0xca:
-        offset = 5
-    elif code[0] != 0xe9:
-        offset = 2
-    return code[offset] == 0xe9 and range_is_ours(
-        ret - 12 + <uint64_t> (offset + JUMP_SIZE) + <uint64_t> <int64_t> (<int32_t *> &code[offset + 1])[0], 1)
+    return at + skip + JUMP_SIZE + <uint64_t> <int64_t> (<int32_t *> &code[skip + 1])[0] == record_address(record)
 
 
-cdef int patch_text(frame_t *frame, area_t *area) noexcept nogil:
-    """Make a jump of the site of the call in frame: OUTCOME_PATCHED, or why it cannot be done. PATCHES.lock is held."""
-    cdef unsigned char code[12]
-    cdef unsigned char word[8]
-    cdef unsigned char *trampoline
-    cdef uint64_t *entry
-    cdef uint64_t ret = frame.ret, site, at
-    cdef int offset, size = 0
-    cdef bint moves_rcx = False
-    if area.proc.no_patch or range_is_ours(ret, 1):
-        return OUTCOME_NONE
-    if copyin(ret - 12, code, 12) < 0:
-        return OUTCOME_UNREADABLE
-    if is_left_alone(ret - 12) or is_left_alone(ret - 1):
-        return OUTCOME_OWN_CODE
-    offset = site_pattern(code, frame.nr, &size, &moves_rcx)
-    if offset < 0:
-        return OUTCOME_NONE if site_is_patched(ret) else OUTCOME_UNKNOWN_PATTERN
-    site = ret - 12 + <uint64_t> offset
-    if site % CACHE_LINE > CACHE_LINE - JUMP_SIZE:
-        return OUTCOME_ACROSS_LINES
-    at = word_of_site(site)
-    if copyin(at, word, 8) < 0:
-        return OUTCOME_UNREADABLE
-    entry = site_entry(ret)         # a site that has none could not be found again by unpatch_range
-    if entry == NULL:
-        return OUTCOME_NO_PLACE
-    trampoline = trampoline_near(site)
-    if trampoline == NULL:
-        return OUTCOME_NO_ROOM
-    write_trampoline(trampoline, &code[offset], size, moves_rcx, ret)
-    word[site - at] = 0xe9
-    (<int32_t *> &word[site - at + 1])[0] = <int32_t> (<int64_t> <uint64_t> trampoline - <int64_t> (site + JUMP_SIZE))
-    if not store_in_text(at, (<uint64_t *> word)[0]):
-        return OUTCOME_NOT_WRITABLE
+cdef bint site_is_patched(uint64_t ret) noexcept nogil:
+    """True where the syscall that ends at ret is led to a trampoline already."""
+    cdef uint64_t *entry = site_entry(ret)
+    return (entry != NULL and entry[0] >> SITE_STATE_SHIFT == SITE_PATCHED
+            and jump_is_there(ret, PATCH_TRAMPOLINES[entry - PATCH_TABLE]))
+
+
+cdef bint patch_written(uint64_t *entry, uint64_t ret, uint64_t record, uint64_t at, uint64_t word) noexcept nogil:
+    """Note a site's trampoline, then lead the site to it. A signal may come between the two."""
+    PATCH_TRAMPOLINES[entry - PATCH_TABLE] = record
+    if not store_in_text(at, word):
+        return False
     entry[0] = ret | (<uint64_t> SITE_PATCHED << SITE_STATE_SHIFT)
+    return True
+
+
+cdef int patch_before(process_t *proc, uint64_t *entry, uint64_t ret, const mapped_image_t *image, const displaced_t *displaced) noexcept nogil:
+    """Make a jump of an instruction before the syscall."""
+    cdef unsigned char code[DISPLACED_MAX]
+    cdef unsigned char word[8]
+    cdef unsigned char text[8]
+    cdef uint64_t at = word_of_site(displaced.start, JUMP_SIZE), to
+    cdef int64_t distance
+    cdef instruction_t found
+    cdef uint32_t i = 0
+    if is_left_alone(at) or copyin(at, word, 8) < 0 or copyin(displaced.start, code, displaced.size) < 0:
+        return OUTCOME_UNREADABLE
+    memcpy(text, word, 8)
+    to = slot_for(proc, displaced.start, image.low)
+    if to == 0:
+        return OUTCOME_NO_ROOM
+    while i < displaced.size:               # what is relative to rip is now relative to another place
+        if not decode_instruction(&code[i], displaced.size - i, &found):
+            return OUTCOME_UNPROVEN
+        if found.rip_at:
+            distance = <int64_t> (<int32_t *> &code[i + found.rip_at])[0] + <int64_t> (displaced.start - to)
+            if distance != <int32_t> distance:
+                return OUTCOME_NO_ROOM
+            (<int32_t *> &code[i + found.rip_at])[0] = <int32_t> distance
+        i += found.length
+    distance = <int64_t> (to - (displaced.start + JUMP_SIZE))
+    if not write_trampoline(to, code, displaced.size, text, ret):
+        return OUTCOME_NO_ROOM
+    i = <uint32_t> (displaced.start - at)
+    word[i] = 0xe9
+    (<int32_t *> &word[i + 1])[0] = <int32_t> distance
+    if not patch_written(entry, ret, to | <uint64_t> displaced.size << RECORD_SIZE_SHIFT | <uint64_t> FORM_BEFORE << RECORD_FORM_SHIFT,
+                         at, (<uint64_t *> word)[0]):
+        return OUTCOME_NOT_WRITABLE
     return OUTCOME_PATCHED
 
 
+cdef int patch_at(process_t *proc, uint64_t *entry, uint64_t ret) noexcept nogil:
+    """Make a jump of the syscall itself."""
+    cdef unsigned char word[8]
+    cdef unsigned char low = 0
+    cdef uint64_t site = ret - 2, at = word_of_site(site, 2), i = site - at, to
+    cdef int form = 0
+    if copyin(at, word, 8) < 0:
+        return OUTCOME_UNREADABLE
+    to = place_that_jump_reaches(proc, site, &low, &form)
+    if to == 0:
+        return OUTCOME_UNPROVEN
+    if not write_trampoline(to, NULL, 0, NULL, ret):
+        return OUTCOME_NO_ROOM
+    if form == FORM_AT_REX:
+        word[i] = 0x48
+        word[i + 1] = 0xe9
+    else:
+        word[i] = 0xe9
+        if i < 7:
+            word[i + 1] = low
+    if not patch_written(entry, ret, to | <uint64_t> form << RECORD_FORM_SHIFT, at, (<uint64_t *> word)[0]):
+        return OUTCOME_NOT_WRITABLE
+    return OUTCOME_PATCHED
+
+
+cdef int patch_text(frame_t *frame, area_t *area) noexcept nogil:
+    """Lead the site of the call in frame to a trampoline: OUTCOME_PATCHED, or why it cannot be done. PATCHES.lock is held."""
+    cdef uint64_t *entry
+    cdef uint64_t ret = frame.ret, start = 0, end = 0
+    cdef mapped_image_t image
+    cdef displaced_t displaced
+    cdef uint16_t code = 0
+    cdef int outcome
+    cdef bint known
+    if area.proc.no_patch or range_is_ours(ret, 1):
+        return OUTCOME_NONE
+    if copyin(ret - 2, &code, 2) < 0:
+        return OUTCOME_UNREADABLE
+    if is_left_alone(ret - 2) or is_left_alone(ret - 1):
+        return OUTCOME_OWN_CODE
+    if code != SYSCALL_BYTES:
+        return OUTCOME_NONE         # another thread was here first
+    entry = site_entry(ret)         # a site that has none could not be found again by unpatch_range
+    if entry == NULL:
+        return OUTCOME_NO_PLACE
+    if site_is_patched(ret):
+        return OUTCOME_NONE
+    known = image_of(ret - 2, &image)
+    if known and (function_by_unwind(&image, ret - 2, &start, &end) or function_by_dynamic(&image, ret - 2, &start, &end)) \
+            and displaced_before(start, end, ret - 2, &displaced):
+        outcome = patch_before(area.proc, entry, ret, &image, &displaced)
+        if outcome == OUTCOME_PATCHED or outcome == OUTCOME_NOT_WRITABLE:
+            return outcome
+    outcome = patch_at(area.proc, entry, ret)
+    if outcome == OUTCOME_UNPROVEN and known and (function_by_go(&image, ret - 2, &start, &end)
+                                                  or function_by_file(area.proc, &image, ret - 2, &start, &end)) \
+            and displaced_before(start, end, ret - 2, &displaced):
+        outcome = patch_before(area.proc, entry, ret, &image, &displaced)
+    return outcome
+
+
 cdef public long patch_site(frame_t *frame, area_t *area) noexcept nogil:
-    """Patch the site of the call in frame if it is one of the known patterns. The call itself then goes on at `entry`."""
+    """Patch the site of the call in frame if that can be done. The call itself then goes on at `entry`."""
     cdef int outcome
     lock_acquire(&PATCHES.lock)
     outcome = patch_text(frame, area)

@@ -11,7 +11,7 @@ AT(area, frame, AREA_FRAME);
 AT(area, lanes, AREA_LANES);
 AT(area, nr, AREA_NR);
 AT(area, deferred, AREA_DEFERRED);
-AT(area, restart, AREA_RESTART);
+AT(area, alignment, AREA_ALIGNMENT);
 AT(area, retval, AREA_RETVAL);
 AT(area, hook, AREA_HOOK);
 AT(area, not_begun, AREA_NOT_BEGUN);
@@ -42,7 +42,10 @@ _Static_assert(offsetof(struct process, execpath) + 256 <= 4096 - DATA_PROCESS, 
 _Static_assert(sizeof(struct patches) <= DATA_SLOTS, "struct patches");
 _Static_assert(AREA_SLOTS_FIRST * sizeof(struct slot) <= DATA_PROCESS - DATA_SLOTS, "the first slots");
 _Static_assert(PATCH_SITES * 8 <= DATA_MORE_SLOTS - DATA_SITES, "the table of sites");
-_Static_assert((AREA_COUNT - AREA_SLOTS_FIRST) * sizeof(struct slot) <= DATA_SIZE - DATA_MORE_SLOTS, "slots");
+_Static_assert((AREA_COUNT - AREA_SLOTS_FIRST) * sizeof(struct slot) <= DATA_TRAMPOLINES - DATA_MORE_SLOTS, "slots");
+_Static_assert(PATCH_SITES * 8 <= DATA_PAGES - DATA_TRAMPOLINES, "the table of trampolines");
+_Static_assert(PATCH_PAGES_MAX * 8 <= DATA_SIZE - DATA_PAGES, "the pages of trampolines");
+_Static_assert(AREA_ALIGNMENT == AREA_DEFERRED + 4 && AREA_DEFERRED % 8 == 0, "the exit looks at both at once");
 _Static_assert(DATA_BASE + DATA_SIZE <= AREAS_BASE && AREA_STRUCT % 64 == 0, "the areas");
 _Static_assert(AREAS_BASE + (uint64_t) AREA_COUNT * AREA_STRIDE <= STATS_BASE, "areas");
 _Static_assert(STATS_BASE + STATS_SIZE <= HEAP_BASE, "the counters");
@@ -94,7 +97,7 @@ NOBITS(".firststack") static char first_stack[AREA_STRIDE - AREA_STACK];
 struct process hosted_process;
 struct slot hosted_slots[AREA_COUNT];
 struct patches hosted_patches;
-uint64_t hosted_sites[PATCH_SITES];
+uint64_t hosted_sites[PATCH_SITES], hosted_trampolines[PATCH_SITES], hosted_pages[PATCH_PAGES_MAX];
 char image_text_end[1];
 
 #include <signal.h>

@@ -43,9 +43,9 @@ struct area {
     struct frame *frame;
     const uint32_t *lanes;
     uint32_t nr;
-    uint32_t deferred;      /* Linux number of the signal that waits in `info` for the end of the call; 0: none */
-    uint32_t restart;       /* the call that a deferred signal interrupted is one that SA_RESTART restarts */
     uint32_t index;
+    uint32_t deferred;      /* Linux number of the signal that waits in `info` for the end of the call; 0: none */
+    uint32_t alignment;     /* EFLAGS.AC is the guest's, and was taken from it for the call: see on_signal */
     uint64_t retval;
     long (*hook)(struct frame *, struct area *);    /* called instead of the handler: truss */
     uint32_t not_begun;         /* a deferred signal came before the wait: a restartable call restarts in any case */
@@ -172,6 +172,8 @@ struct process {
 #define PATCH_SITES 4096
 #define PATCH_POOLS 16
 #define PATCH_LEFT 32
+#define PATCH_IMAGES 8
+#define PATCH_PAGES_MAX 1024
 struct patches {
     struct lock lock;
     uint32_t pools, left;
@@ -180,6 +182,10 @@ struct patches {
     uint64_t left_start[PATCH_LEFT], left_end[PATCH_LEFT];  /* ranges in which nothing is patched */
     uint32_t kept_full;                     /* carrier.pxi's: no more are taken from Linux for now */
     uint64_t heap_next;                     /* core.pxi's: where in the shim's heap the next mapping goes */
+    uint32_t pages, next_image;
+    uint64_t pools_low, pools_high;         /* pools and pages lie in between */
+    uint64_t images[PATCH_IMAGES];          /* functions.pxi's: where headers of images were found */
+    uint64_t go_module;                     /* and Go's moduledata; both are looked at anew before they are believed */
 };
 
 /* What --stats counts. The guests of one `lsf` share it; only grows, by atomic additions. */
@@ -222,11 +228,13 @@ struct slot {
 LSF_HIDDEN extern struct process hosted_process;
 LSF_HIDDEN extern struct slot hosted_slots[AREA_COUNT];
 LSF_HIDDEN extern struct patches hosted_patches;
-LSF_HIDDEN extern uint64_t hosted_sites[PATCH_SITES];
+LSF_HIDDEN extern uint64_t hosted_sites[PATCH_SITES], hosted_trampolines[PATCH_SITES], hosted_pages[PATCH_PAGES_MAX];
 #define SHIM (&hosted_process)
 #define PATCHES (&hosted_patches)
 #define HEAP_START 0UL      /* no heap: mappings go where Linux likes */
 #define PATCH_TABLE hosted_sites
+#define PATCH_TRAMPOLINES hosted_trampolines
+#define PATCH_PAGES hosted_pages
 static inline struct slot *slot_at(int index) { return &hosted_slots[index]; }
 /* runtime.c: the one area of the extension, and a fault handler for the accessors around each call. */
 LSF_HIDDEN extern struct area *hosted_area(void);
@@ -237,6 +245,8 @@ LSF_HIDDEN extern void hosted_unguard(void);
 #define SHIM ((struct process *) (DATA_BASE + DATA_PROCESS))
 #define PATCHES ((struct patches *) (DATA_BASE + DATA_PATCHES))
 #define PATCH_TABLE ((uint64_t *) (DATA_BASE + DATA_SITES))     /* a site's address, its state in the top byte */
+#define PATCH_TRAMPOLINES ((uint64_t *) (DATA_BASE + DATA_TRAMPOLINES))
+#define PATCH_PAGES ((uint64_t *) (DATA_BASE + DATA_PAGES))
 static inline struct slot *slot_at(int index)
 {
     return index < AREA_SLOTS_FIRST ? (struct slot *) (DATA_BASE + DATA_SLOTS) + index
@@ -323,6 +333,7 @@ static inline struct area *current_area(void)
     return (struct area *) base;
 }
 static inline uint64_t read_fsbase(void) { uint64_t base; __asm__ volatile("rdfsbase %0" : "=r"(base)); return base; }
+static inline void clear_alignment_check(void) { __asm__ volatile("pushfq\n\tandl $~0x40000, (%%rsp)\n\tpopfq" : : : "memory", "cc"); }
 static inline void write_fsbase(uint64_t base) { __asm__ volatile("wrfsbase %0" : : "r"(base)); }
 static inline void write_gsbase(uint64_t base) { __asm__ volatile("wrgsbase %0" : : "r"(base)); }
 

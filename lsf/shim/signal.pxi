@@ -41,6 +41,7 @@ cdef enum:
     HANDLER_KNOWN = 0x80000000UL    # in handler_t.flags: what the shim inherited was looked up
     HANDLER_SET = 0x40000000        # the guest has set it: else it shows SA_RESTART, as on FreeBSD
     SYS_SECCOMP = 1
+    BUS_ADRALN = 1
     SYS_USER_DISPATCH = 2
     SI_KERNEL = 128
     PSL_C = 1
@@ -458,6 +459,9 @@ cdef bint finish_translated(linux_ucontext *uc, area_t *area) noexcept nogil:
     uc.uc_mcontext.r8 = frame.arg[4]
     uc.uc_mcontext.r9 = frame.arg[5]
     uc.uc_mcontext.rsp = frame.rsp
+    if area.alignment:
+        area.alignment = 0
+        uc.uc_mcontext.eflags |= PSL_AC
     return finish_call(uc, <long> frame.result, frame.nr, frame.ret, area)
 
 
@@ -519,7 +523,7 @@ cdef bint call_was_dropped(process_t *proc, linux_ucontext *uc) noexcept nogil:
     cdef uint16_t code = 0
     return ((proc.engine == ENGINE_SUD or proc.engine == ENGINE_TRAP) and rip - WINDOW_BASE >= WINDOW_SIZE
             and uc.uc_mcontext.rcx == rip and (uc.uc_mcontext.r11 ^ uc.uc_mcontext.eflags) & ~<uint64_t> PSL_RF == 0
-            and copyin(rip - 2, &code, 2) == 0 and code == SYSCALL_BYTES)
+            and copyin(rip - 2, &code, 2) == 0 and (code == SYSCALL_BYTES or site_is_patched(rip)))
 
 
 cdef inline bint is_step(int linux, linux_siginfo *info, linux_ucontext *uc) noexcept nogil:
@@ -533,6 +537,8 @@ cdef public void on_signal(int linux, linux_siginfo *info, linux_ucontext *uc) n
     cdef uint64_t rip = uc.uc_mcontext.rip
     cdef bint from_kernel = info.si_code > 0 and info.si_code != 0x10000
     cdef bint restart = False, quiet = False
+    if uc.uc_mcontext.eflags & PSL_AC:
+        clear_alignment_check()             # Linux leaves it on in a handler
     if <uint64_t> area - <uint64_t> uc >= AREA_STRUCT:
         check_gs(area, <uint64_t> uc)
     if linux == LINUX_CARRIER:
@@ -558,18 +564,25 @@ cdef public void on_signal(int linux, linux_siginfo *info, linux_ucontext *uc) n
         uc.uc_mcontext.rip = <uint64_t> entry
         if trapped_enough(area.proc, rip):
             uc.uc_mcontext.rip = <uint64_t> patch_entry
-        uc.uc_mcontext.eflags &= ~<uint64_t> (PSL_AC | PSL_D)
+        uc.uc_mcontext.eflags &= ~<uint64_t> PSL_D
         return
     if linux == LINUX_SIGSYS and call_was_dropped(area.proc, uc):
         rip -= 2                            # it is made after the handler
         uc.uc_mcontext.rip = rip
+    if linux == LINUX_SIGBUS and from_kernel and info.si_code == BUS_ADRALN and uc.uc_mcontext.eflags & PSL_AC \
+            and (rip - WINDOW_BASE < WINDOW_SIZE or area.proc.vdso <= rip < area.proc.vdso_end):
+        # The guest has set AC, and the shim's code is not made for it: without AC until the call ends.
+        uc.uc_mcontext.eflags &= ~<uint64_t> PSL_AC
+        if not is_signal_stack(area, uc.uc_mcontext.rsp):
+            area.alignment = 1
+        return
     if from_kernel and (linux == LINUX_SIGSEGV or linux == LINUX_SIGBUS):
         if <uint64_t> accessors <= rip < <uint64_t> accessors_end:
             uc.uc_mcontext.rip = <uint64_t> accessor_fault
             return
     if rip - WINDOW_BASE >= WINDOW_SIZE and not is_shim_stack(uc.uc_mcontext.rsp):
-        if is_step(linux, info, uc) and begins_trampoline(rip):
-            return                      # the guest steps: our jump is no instruction of its own, the load that follows is
+        if is_step(linux, info, uc) and step_is_ours(rip):
+            return                      # the guest steps: our jump is no instruction of its own, what it displaced is
         uc.uc_mcontext.rip = outside_trampolines(rip)
         deliver(area, uc, linux, info, False, 0)
         return
@@ -646,7 +659,14 @@ cdef public void deliver_at_exit(frame_t *frame, area_t *area) noexcept nogil:
     xsave(<void *> at, area.proc.xstate_features)
     (<uint32_t *> (at + size))[0] = FP_XSTATE_MAGIC2
     resumable(area, &uc, at, True)
-    deliver_deferred(area, &uc)
+    if not area.deferred:
+        block_all(NULL)
+    if area.deferred:
+        deliver_deferred(area, &uc)
+    else:
+        finish_translated(&uc, area)        # it is here for EFLAGS.AC alone
+        uc.uc_sigmask = linux_mask_from(area.sigmask)
+        deliver_virtual(area, &uc)
     resume_from(&uc)
 
 

@@ -43,6 +43,7 @@ cdef public long sys_shmat(frame_t *frame, area_t *area) noexcept nogil:
     elif address & (PAGE_SIZE - 1):
         return -EINVAL
     if not is_error(result):
+        evict_trampolines(area, address, page_up(info.shm_segsz))
         if not range_is_valid(address, address + page_up(info.shm_segsz)) \
                 or range_is_kept(area.proc, address, page_up(info.shm_segsz)):
             return -EINVAL
