@@ -30,7 +30,7 @@ cdef extern from "shim/runtime.h" nogil:
 
     ctypedef struct stats_site_t "struct stats_site":
         uint64_t key, traps, offset
-        uint32_t reason
+        uint32_t reason, claimed
         char name[96]
 
     ctypedef struct stats_t "struct stats":

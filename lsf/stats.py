@@ -191,6 +191,7 @@ def _refused_sites(memory) -> list[dict]:
     for number in range(STATS_SITES):
         at = STATS_SITE + _SITE_SIZE * number
         key, traps, offset, reason = (int.from_bytes(memory[at + 8 * i : at + 8 * i + 8], "little") for i in range(4))
+        reason &= 0xFFFFFFFF  # beside it stands who may write it
         if key == 0 or reason not in REASONS:
             continue
         raw = bytes(memory[at + _SITE_NAME : at + _SITE_NAME + _SITE_NAME_SIZE]).partition(b"\0")[0]

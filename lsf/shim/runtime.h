@@ -196,7 +196,7 @@ struct stats_site {             /* a syscall site that could not be patched */
     uint64_t key;               /* the address after its syscall, and the image's number in the upper 16 bits; 0: free */
     uint64_t traps;
     uint64_t offset;            /* of the instruction in the file */
-    uint32_t reason, pad;
+    uint32_t reason, claimed;   /* claimed: by the process that writes reason, offset and name */
     char name[96];              /* the file's path, its end where it is longer */
 };
 struct stats {

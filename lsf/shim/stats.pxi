@@ -197,11 +197,11 @@ cdef void stats_site(area_t *area, uint64_t ret, int outcome) noexcept nogil:
     site = stats_site_at(stats, site_key(area.proc, ret), True)
     if site == NULL:
         atomic_add32(&stats.sites_lost, 1)
-    elif site.reason != 0:
-        return
+    elif atomic_cas32(&site.claimed, 0, 1) != 0:
+        return                          # another process says, or has said, what there is to say
     else:
         # Those before this one, which is counted when it goes on.
-        site.traps = 1 if area.proc.engine == ENGINE_PTRACE else PATCH_AFTER - 1
+        atomic_add64(&site.traps, 1 if area.proc.engine == ENGINE_PTRACE else PATCH_AFTER - 1)
         if site_name(site, ret) and outcome == OUTCOME_OWN_CODE:
             outcome = OUTCOME_SHARED
         site.reason = outcome

@@ -44,7 +44,7 @@ storm_of(int signal, void (*work)(u64), int flags, u64 want)
 			for (volatile int pause = 0; pause < 300; pause++)
 				;
 			/* Under ptrace one is taken more slowly than the next is sent: without a rest the program stands still. */
-			if (n % 256 == 0)
+			if (n % 2048 == 0)
 				guest_sleep_ms(1);
 		}
 		guest_exit(0);

@@ -189,10 +189,12 @@ HELPER(linux)
 		sys(SYS_getpgrp);
 }
 
-/* --- sites that cannot be patched --- */
+/* --- sites that are patched, and sites that cannot be --- */
 
 static const unsigned char usual[] = { 0xb8, SYS_getpgrp, 0, 0, 0, 0x0f, 0x05, 0xc3 };		/* mov $81,%eax; syscall; ret */
 static const unsigned char unusual[] = { 0x6a, SYS_getpgrp, 0x58, 0x0f, 0x05, 0xc3 };	/* push $81; pop %rax; syscall; ret */
+/* What follows the syscall would be the rest of a jump that leads below the first address. */
+static const unsigned char unreachable[] = { 0xb8, SYS_getpgrp, 0, 0, 0, 0x0f, 0x05, 0xc3, 0xcc, 0xcc, 0xcc, 0xcc };
 
 static void
 call_often(const unsigned char *code)
@@ -202,8 +204,8 @@ call_often(const unsigned char *code)
 }
 
 /* A stub, `offset` bytes into a file that is mapped as a program's text is. */
-static void
-call_in_file(const unsigned char *stub, int size, int offset, int flags, void *at)
+static unsigned char *
+map_file(const unsigned char *stub, int size, int offset, int flags, void *at)
 {
 	static unsigned char page[4096];
 	unsigned char *text;
@@ -213,7 +215,14 @@ call_in_file(const unsigned char *stub, int size, int offset, int flags, void *a
 	guest_put("text", page, sizeof(page));
 	fd = (int)CHECK_OK(sys(SYS_open, "text", O_RDONLY));
 	text = (void *)CHECK_OK(sys(SYS_mmap, at, sizeof(page), PROT_READ | PROT_EXEC, flags, fd, 0));
-	call_often(text + offset);
+	sys(SYS_close, fd);
+	return (text + offset);
+}
+
+static void
+call_in_file(const unsigned char *stub, int size, int offset, int flags, void *at)
+{
+	call_often(map_file(stub, size, offset, flags, at));
 }
 
 TEST(site_usual)
@@ -233,7 +242,28 @@ TEST(site_shared)
 
 TEST(site_across_lines)
 {
-	call_in_file(usual, sizeof(usual), 64 - 3, MAP_PRIVATE, NULL);
+	call_in_file(usual, sizeof(usual), 64 - 6, MAP_PRIVATE, NULL);
+}
+
+#define LOW ((void *)0x20000000)
+
+TEST(site_unreachable)
+{
+	call_in_file(unreachable, sizeof(unreachable), 64, MAP_PRIVATE | MAP_FIXED, LOW);
+}
+
+/* Two processes of one image: one line for the site. */
+TEST(site_in_two_processes)
+{
+	unsigned char *call = map_file(unreachable, sizeof(unreachable), 64, MAP_PRIVATE | MAP_FIXED, LOW);
+	int pid = guest_fork();
+
+	if (pid == 0) {
+		call_often(call);
+		guest_exit(0);
+	}
+	CHECK_EQ(guest_wait(pid), 0);
+	call_often(call);
 }
 
 TEST(site_own_code)
