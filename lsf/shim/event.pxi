@@ -73,6 +73,8 @@ cdef enum:
     KN_WATCHED = 8                      # its descriptor is registered with epoll
     KN_QUIET = 16                       # Linux calls it ready and FreeBSD does not: ask for edges alone
     KN_FRESH = 32                       # `revents` is what epoll said just now
+    KN_LISTENS = 64                     # READ on a socket: it accepts connections, for good
+    KN_CONNECTED = 128                  # it never will: something was received
 
 cdef enum:                              # in epoll_event.data, instead of a knote's index
     EVENT_WAKE = 0xfffffff1UL
@@ -87,7 +89,7 @@ cdef enum:
     KNOTES_PER_CHUNK = 256
     KNOTE_CHUNKS = 4096
     KEVENT_BATCH = 8                    # FreeBSD's KQ_NEVENTS
-    RAW_EVENTS = 64
+    RAW_EVENTS = 64                     # that one epoll_wait is asked for
     KQUEUE_CLOEXEC = 1
 
 cdef struct kqueue_t
@@ -698,15 +700,18 @@ cdef long kqueue_register(process_t *proc, events_t *ev, kqueue_t *kq, freebsd_k
     if filt > 0 or filt < EVFILT_EMPTY:
         return -EINVAL
     is_fd = is_descriptor_filter(filt)
-    if is_fd:
-        if kev.ident > 0x7fffffff or descriptor_is_hidden(proc, <int> kev.ident) \
-                or is_error(linux_syscall2(SYS_fcntl, kev.ident, 1)):                   # F_GETFD
+    kn = knote_find(ev, kq, kev.ident, filt)
+    if is_fd and kn == NULL:            # a descriptor that has a knote is open
+        if kev.ident > 0x7fffffff or descriptor_is_hidden(proc, <int> kev.ident):
+            return -EBADF
+        # What is added to READ or WRITE is looked at there (descriptor_attach).
+        if not (kev.flags & EV_ADD and (filt == EVFILT_READ or filt == EVFILT_WRITE)) \
+                and is_error(linux_syscall2(SYS_fcntl, kev.ident, 1)):                  # F_GETFD
             return -EBADF
         if kev.ident >= EVENT_WORDS * 64:
-            return -ENOMEM
+            return -EBADF if is_error(linux_syscall2(SYS_fcntl, kev.ident, 1)) else -ENOMEM
         if kqueue_find(ev, kev.ident) == kq:
             return -EINVAL
-    kn = knote_find(ev, kq, kev.ident, filt)
     if kn == NULL:
         if not kev.flags & EV_ADD:
             return -ENOENT
@@ -763,7 +768,22 @@ cdef long kqueue_register(process_t *proc, events_t *ev, kqueue_t *kq, freebsd_k
 
 # ------------------------------------------------------------------ kevent(2)
 
-cdef void kqueue_absorb(process_t *proc, events_t *ev, kqueue_t *kq, linux_epoll_event *raw, long count) noexcept nogil:
+cdef void kqueue_absorb_rest(process_t *proc, events_t *ev, kqueue_t *kq, int epoll, linux_epoll_event *raw, long count,
+                             uint32_t wanted) noexcept nogil:
+    """Where epoll filled its list there may be more: ask on, until as many are on the queue as are wanted, or none of those
+    that come is new (epoll tells of a level-triggered one again when it has told of all)."""
+    cdef uint32_t before
+    while count == RAW_EVENTS and kq.count < wanted:
+        before = kq.count
+        count = linux_syscall4(SYS_epoll_wait, epoll, <uint64_t> raw, RAW_EVENTS, 0)
+        if count <= 0:
+            break
+        kqueue_absorb(proc, ev, kq, raw, count, wanted)
+        if kq.count == before:
+            break
+
+
+cdef void kqueue_absorb(process_t *proc, events_t *ev, kqueue_t *kq, linux_epoll_event *raw, long count, uint32_t wanted) noexcept nogil:
     """Put the knotes that epoll named on the queue. Called with the lock held."""
     cdef linux_epoll_event inner[RAW_EVENTS]
     cdef knote_t *kn
@@ -777,7 +797,8 @@ cdef void kqueue_absorb(process_t *proc, events_t *ev, kqueue_t *kq, linux_epoll
         if name == EVENT_WRITE:
             n = linux_syscall4(SYS_epoll_wait, kq.write_fd, <uint64_t> inner, RAW_EVENTS, 0)
             if n > 0:
-                kqueue_absorb(proc, ev, kq, inner, n)
+                kqueue_absorb(proc, ev, kq, inner, n, wanted)
+                kqueue_absorb_rest(proc, ev, kq, kq.write_fd, inner, n, wanted)
             continue
         if name == EVENT_TIMER:
             timers_expire(proc, ev, kq)
@@ -904,7 +925,8 @@ cdef long kevent_collect(process_t *proc, events_t *ev, kqueue_t *kq, linux_epol
     cdef uint64_t size = sizeof(freebsd11_kevent) if old else sizeof(freebsd_kevent)
     cdef uint32_t turns
     cdef long got, total = 0
-    kqueue_absorb(proc, ev, kq, raw, count)
+    kqueue_absorb(proc, ev, kq, raw, count, <uint32_t> nevents)
+    kqueue_absorb_rest(proc, ev, kq, kq.fd, raw, count, <uint32_t> nevents)
     turns = kq.count
     while nevents > 0:
         got = kqueue_scan(proc, ev, kq, out, nevents if nevents < KEVENT_BATCH else KEVENT_BATCH, &turns)

@@ -51,6 +51,11 @@ cdef enum:
     EVENT_SO_TYPE = 3
     EVENT_SO_SNDBUF = 7
     EVENT_SO_ACCEPTCONN = 30
+    EVENT_SO_MEMINFO = 55
+    MEMINFO_WORDS = 9
+    MEMINFO_WMEM_ALLOC = 2
+    MEMINFO_SNDBUF = 3
+    MEMINFO_WMEM_QUEUED = 5
     EVENT_SOL_TCP = 6
     EVENT_TCP_INFO = 11
     EVENT_F_GETPIPE_SZ = 1032
@@ -84,6 +89,25 @@ cdef int64_t bytes_of(int fd, uint64_t request) noexcept nogil:
     if is_error(linux_syscall3(SYS_ioctl, fd, request, <uint64_t> &value)):
         return 0
     return value
+
+
+cdef int64_t room_of(int fd) noexcept nogil:
+    """Bytes that a socket's send buffer has room for. One call where it is empty, as it mostly is."""
+    cdef uint32_t info[MEMINFO_WORDS]
+    cdef uint32_t size = sizeof(info)
+    if not is_error(linux_syscall5(SYS_getsockopt, fd, LINUX_SOL_SOCKET, EVENT_SO_MEMINFO, <uint64_t> info, <uint64_t> &size)) \
+            and size == sizeof(info) and info[MEMINFO_WMEM_ALLOC] == 0 and info[MEMINFO_WMEM_QUEUED] == 0:
+        return <int32_t> info[MEMINFO_SNDBUF]
+    return option_of(fd, EVENT_SO_SNDBUF) - bytes_of(fd, EVENT_TIOCOUTQ)
+
+
+cdef bint listens(knote_t *kn) noexcept nogil:
+    """True for a socket that accepts connections. That is asked until it is known for good."""
+    if kn.status & KN_CONNECTED:
+        return False
+    if not kn.status & KN_LISTENS and option_of(<int> kn.kev.ident, EVENT_SO_ACCEPTCONN):
+        kn.status |= KN_LISTENS
+    return kn.status & KN_LISTENS != 0
 
 
 cdef int64_t backlog_of(int fd) noexcept nogil:
@@ -140,13 +164,15 @@ cdef bint read_ready(events_t *ev, knote_t *kn, uint32_t revents) noexcept nogil
         kn.kev.data = 0
         return False
     if kn.mode == S_IFSOCK:
-        if option_of(fd, EVENT_SO_ACCEPTCONN):
+        if listens(kn):
             kn.kev.data = backlog_of(fd)
             return kn.kev.data != 0
         if revents & EPOLLHUP and not revents & (EPOLLRDHUP | EPOLLERR | EPOLLIN):
             kn.kev.data = 0         # Linux's way to say that the socket was never connected
             return False
     kn.kev.data = bytes_of(fd, EVENT_FIONREAD)
+    if kn.mode == S_IFSOCK and kn.kev.data > 0:
+        kn.status |= KN_CONNECTED
     if kn.mode == ANONYMOUS_OTHER and kn.kev.data == 0 and revents & EPOLLIN:
         kn.kev.data = 1             # an eventfd or a timerfd, and no /proc to tell
     if revents & (EPOLLRDHUP | EPOLLHUP) or (revents & EPOLLERR and kn.mode == S_IFSOCK):
@@ -173,7 +199,7 @@ cdef bint write_ready(knote_t *kn, uint32_t revents) noexcept nogil:
                 and poll_now(fd) & (EPOLLRDHUP | EPOLLERR | EPOLLIN) == 0:
             kn.kev.data = 0
             return False
-        room = option_of(fd, EVENT_SO_SNDBUF) - bytes_of(fd, EVENT_TIOCOUTQ)
+        room = room_of(fd)
     elif kn.mode == S_IFIFO:
         size = linux_syscall2(SYS_fcntl, fd, EVENT_F_GETPIPE_SZ)
         if not is_error(size):

@@ -1,6 +1,9 @@
 /* kevent(2) on descriptors: EVFILT_READ and EVFILT_WRITE on pipes and files, and what closing does. */
 #include "guest.h"
 #include <sys/event.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <netinet/in.h>
 
 static int kq, fds[2];
 static struct kevent got[32];
@@ -343,4 +346,91 @@ TEST(apart)
 	kq = first;
 	CHECK_EQ(poll_events(8), 1);
 	CHECK_EQ(poll_events(8), 0);
+}
+
+/* As many as fit are reported in one call, each once (kern_event.c, kqueue_scan): 200 pipes that can be read and 200 that
+ * can be written, with room for all, for some, and in turns. */
+TEST(many_at_once)
+{
+	static struct kevent many[512];
+	static u8 seen[2048];
+	int ends[200][2];
+	struct rlimit files = { 1024, 1024 };
+
+	CHECK_EQ(sys(SYS_getrlimit, RLIMIT_NOFILE, &files), 0);
+	if (files.rlim_cur < 500) {
+		files.rlim_cur = files.rlim_max;
+		sys(SYS_setrlimit, RLIMIT_NOFILE, &files);
+	}
+	if (files.rlim_cur < 500)
+		SKIP("too few descriptors are allowed");
+	kq = (int)CHECK_OK(sys(SYS_kqueue));
+	for (int i = 0; i < 200; i++) {
+		CHECK_EQ(sys(SYS_pipe2, ends[i], O_NONBLOCK), 0);
+		CHECK_EQ(sys(SYS_write, ends[i][1], "abc", i % 3 + 1), i % 3 + 1);
+		CHECK_EQ(change(ends[i][0], EVFILT_READ, EV_ADD, 0, 0, NULL), 0);
+		CHECK_EQ(change(ends[i][1], EVFILT_WRITE, EV_ADD, 0, 0, NULL), 0);
+	}
+	for (int round = 0; round < 3; round++) {
+		CHECK_EQ(sys(SYS_kevent, kq, NULL, 0, many, 512, &now), 400);
+		memset(seen, 0, sizeof(seen));
+		for (int i = 0; i < 400; i++) {
+			CHECK_EQ(seen[many[i].ident]++, 0);
+			if (many[i].filter == EVFILT_READ)
+				CHECK_BETWEEN(many[i].data, 1, 3);
+		}
+	}
+	CHECK_EQ(sys(SYS_kevent, kq, NULL, 0, many, 150, &now), 150);
+	CHECK_EQ(sys(SYS_kevent, kq, NULL, 0, many, 64, &now), 64);
+	CHECK_EQ(sys(SYS_kevent, kq, NULL, 0, many, 65, &now), 65);
+	/* Edges: each comes once, whatever fits into a call. */
+	int total = 0;
+	for (int i = 0; i < 200; i++) {
+		CHECK_EQ(change(ends[i][1], EVFILT_WRITE, EV_DELETE, 0, 0, NULL), 0);
+		CHECK_EQ(change(ends[i][0], EVFILT_READ, EV_DELETE, 0, 0, NULL), 0);
+		CHECK_EQ(change(ends[i][0], EVFILT_READ, EV_ADD | EV_CLEAR, 0, 0, NULL), 0);
+	}
+	memset(seen, 0, sizeof(seen));
+	for (int room = 70; total < 200; room += 13) {
+		long n = CHECK_OK(sys(SYS_kevent, kq, NULL, 0, many, room, &now));
+		CHECK(n == room || total + n == 200);
+		for (int i = 0; i < n; i++)
+			CHECK_EQ(seen[many[i].ident]++, 0);
+		total += (int)n;
+	}
+	CHECK_EQ(sys(SYS_kevent, kq, NULL, 0, many, 512, &now), 0);
+}
+
+/* A socket is asked what it is until that is known: one that listens only after it was added, and one that has data. */
+TEST(listens_later)
+{
+	struct sockaddr_in at = { .sin_len = sizeof(at), .sin_family = AF_INET, .sin_addr.s_addr = 0x0100007f };
+	u32 length = sizeof(at);
+	int a = (int)CHECK_OK(sys(SYS_socket, AF_INET, SOCK_STREAM, 0)), b = (int)CHECK_OK(sys(SYS_socket, AF_INET, SOCK_STREAM, 0)), c;
+
+	kq = (int)CHECK_OK(sys(SYS_kqueue));
+	CHECK_EQ(sys(SYS_bind, a, &at, sizeof(at)), 0);
+	CHECK_EQ(change(a, EVFILT_READ, EV_ADD, 0, 0, NULL), 0);
+	poll_events(8);
+	CHECK_EQ(sys(SYS_listen, a, 5), 0);
+	CHECK_EQ(sys(SYS_getsockname, a, &at, &length), 0);
+	CHECK_EQ(sys(SYS_connect, b, &at, sizeof(at)), 0);
+	for (int i = 0; i < 3; i++) {
+		CHECK_EQ(wait_events(8, 2000), 1);
+		CHECK_EQ(got[0].ident, a);
+		CHECK_EQ(got[0].data, 1);
+	}
+	c = (int)CHECK_OK(sys(SYS_accept, a, NULL, NULL));
+	CHECK_EQ(poll_events(8), 0);
+	CHECK_EQ(change(c, EVFILT_READ, EV_ADD, 0, 0, NULL), 0);
+	CHECK_EQ(change(c, EVFILT_WRITE, EV_ADD | EV_CLEAR, 0, 0, NULL), 0);
+	CHECK_EQ(poll_events(8), 1);
+	CHECK_EQ(got[0].filter, EVFILT_WRITE);
+	CHECK(got[0].data > 2048);
+	for (int i = 1; i < 4; i++) {
+		CHECK_EQ(sys(SYS_write, b, "abc", 3), 3);
+		guest_sleep_ms(20);
+		CHECK_EQ(wait_events(8, 2000), 1);
+		CHECK_EQ(got[0].data, 3 * i);
+	}
 }
