@@ -1,12 +1,12 @@
 """Benchmarks compare a FreeBSD program under LSF with its native twin, run in turn with it.
 
     pytest benchmarks --benchmark-only --benchmark-json=FILE        everything, some minutes
-    pytest benchmarks --benchmark-only -m calls                     a part: calls, ipc, processes, start, tools, programs
+    pytest benchmarks --benchmark-only -m calls                     a part: calls, ipc, processes, start, go, tools, programs
     pytest benchmarks --benchmark-only -k "getppid and sud"
 
 The time of each benchmark is that of the guest's whole run. What counts stands in its extra_info: `ns_per_call` and
 `native_ns_per_call` (medians), `ratio` (the median of the ratios of the rounds, each a native run and the guest's
-beside it), `ratios`, `best_ratio` (of the fastest runs, which other load disturbs least), `per` (what a call is), `native` (what the twin is), `engine`, `load`. Compare ratios and not times:
+beside it), `ratios`, `linux_calls` (false where Linux is not called at all), `best_ratio` (of the fastest runs, which other load disturbs least), `per` (what a call is), `native` (what the twin is), `engine`, `load`. Compare ratios and not times:
 the machine's noise is in both. report.py draws them, compare.py finds what became slower.
 
 The tools come from a FreeBSD root in LSF_TEST_ROOTS; without one those benchmarks are skipped, and the end says so.
@@ -28,7 +28,7 @@ import harness  # noqa: E402
 
 ENGINES = ("sud", "trap", "ptrace")
 PARTS = {"calls": "one system call each", "ipc": "threads and processes that talk",
-         "processes": "what makes threads and processes", "start": "how a program starts",
+         "processes": "what makes threads and processes", "start": "how a program starts", "go": "Go programs",
          "tools": "FreeBSD's tools", "programs": "programs of others"}  # fmt: skip
 COMPILE = ["gcc", "-O2", "-ffreestanding", "-fno-stack-protector", "-fno-pie", "-no-pie", "-nostdlib", "-static",
            "-fcf-protection=none", "-Wl,--build-id=none", "-Wl,-z,noexecstack"]  # fmt: skip

