@@ -117,6 +117,8 @@ cdef extern from "shim/runtime.h" nogil:
         uint32_t directory_changes
         uint32_t ids_generation, ids_asked, ready
         void (*service)(area_t *) noexcept nogil
+        uint64_t fast_block
+        uint32_t fast_block_set
         uint64_t exterr
         void *truss_call
         void *truss_pieces

@@ -150,6 +150,8 @@ cdef public long vfork_prepare(frame_t *frame, area_t *area) noexcept nogil:
     child.altstack_sp = area.altstack_sp
     child.altstack_size = area.altstack_size
     child.altstack_flags = area.altstack_flags
+    child.fast_block = area.fast_block
+    child.fast_block_set = area.fast_block_set
     stats_expect(proc, 1)
     child.exterr = area.exterr
     return <long> child

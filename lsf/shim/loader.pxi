@@ -381,7 +381,7 @@ cdef uint64_t build_stack(process_t *proc, uint64_t below, uint64_t argc, char *
     aux(&at, AUX_PAGESIZES, pagesizes)
     aux(&at, AUX_PAGESIZESLEN, 24)
     aux(&at, AUX_STACKPROT, 7 if image.stack_executable else 3)
-    aux(&at, AUX_BSDFLAGS, 0)
+    aux(&at, AUX_BSDFLAGS, ELF_BSDF_SIGFASTBLK if proc.osreldate >= SIGFASTBLOCK_SINCE else 0)
     aux(&at, AUX_ARGC, argc)
     aux(&at, AUX_ARGV, guest_argv)
     aux(&at, AUX_ENVC, envc)

@@ -41,6 +41,15 @@ cdef inline bint range_is_kept(process_t *proc, uint64_t start, uint64_t size) n
                                           and start + size > vdso_start(proc))
 
 
+cdef void vdso_look_below(process_t *proc) noexcept nogil:
+    """At the start, when nothing else lies below the vDSO but perhaps the stack: find where its data begin, without /proc."""
+    cdef unsigned char here
+    cdef uint64_t at = proc.vdso
+    while proc.vdso - at < VVAR_ROOM and at != proc.stack_top and not is_error(linux_syscall3(SYS_mincore, at - PAGE_SIZE, PAGE_SIZE, <uint64_t> &here)):
+        at -= PAGE_SIZE
+    proc.vdso_data = at
+
+
 cdef uint64_t vdso_start(process_t *proc) noexcept nogil:
     """Where the pages of data begin that lie before the vDSO; they are looked for once, when it first matters."""
     cdef mapping_t mapping

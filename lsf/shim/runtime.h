@@ -78,6 +78,8 @@ struct area {
     uint32_t ids_asked;
     uint32_t ready;             /* its GS and its signal stack are its own: it may be sent SIGBUS */
     void (*service)(struct area *);     /* a thread of the shim's own: what it runs instead of the guest */
+    uint64_t fast_block;        /* sigfastblock.pxi's: the word of this thread, */
+    uint32_t fast_block_set;    /* and whether it has one */
     uint64_t exterr;            /* exterr.pxi's: what exterrctl enabled, 0 for nothing */
 };
 

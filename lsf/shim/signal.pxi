@@ -694,6 +694,11 @@ cdef void deliver_virtual(area_t *area, linux_ucontext *uc) noexcept nogil:
     cdef uint64_t info[16]
     cdef uint32_t ready
     cdef int signo
+    if fast_blocked(area):
+        if area.virtual_pending & ~<uint32_t> area.sigmask[0] or atomic_or64(&area.proc.kept_bits[0], 0) & ~area.sigmask[0] \
+                or atomic_or64(&area.proc.kept_bits[1], 0) & ~area.sigmask[1]:
+            fast_pend(area)
+        return
     while True:
         ready = area.virtual_pending & ~<uint32_t> area.sigmask[0]
         if ready == 0:
@@ -727,7 +732,7 @@ cdef void deliver(area_t *area, linux_ucontext *uc, int linux, linux_siginfo *in
     cdef int signo = trap_signal(info, linux, &code)
     cdef bint fault = info.si_code > 0 and (linux == LINUX_SIGSEGV or linux == LINUX_SIGBUS or linux == LINUX_SIGILL
                                             or linux == LINUX_SIGFPE or linux == LINUX_SIGTRAP)
-    if signo <= 0:
+    if signo <= 0 or (not fault and fast_hold(area, uc, linux, info, signo)):
         return
     if is_virtual(signo) and not fault and mask_has(area.sigmask, signo):
         if proc.handlers[signo].function == SIG_IGN:

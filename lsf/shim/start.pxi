@@ -211,6 +211,7 @@ cdef void find_vdso(process_t *proc, uint64_t base) noexcept nogil:
             load = base + phdr[i].p_offset - phdr[i].p_vaddr
             proc.vdso = base
             proc.vdso_end = page_up(load + phdr[i].p_vaddr + phdr[i].p_memsz)
+            vdso_look_below(proc)
     section = <Elf64_Shdr *> (base + header.e_shoff)
     for i in range(header.e_shnum):
         if section[i].sh_type != SHT_DYNSYM:

@@ -16,6 +16,7 @@ cdef enum:
     POOL_TARGET = 8                 # where the first trampoline of a page may begin
     STACK_ROOM = 1 << 30            # below the top of the main stack, where it may grow
     LOWEST_ADDRESS = 0x10000        # vm.mmap_min_addr
+    MAPPED_FROM = 1 << 32           # an image above was placed by Linux, or might have been
     # A record in PATCH_TRAMPOLINES: the address, and above it the bytes of displaced instructions, and the form of the jump.
     RECORD_SIZE_SHIFT = 48
     RECORD_FORM_SHIFT = 56
@@ -113,6 +114,14 @@ cdef long map_pool(uint64_t at, uint64_t size) noexcept nogil:
     return 0
 
 
+cdef uint64_t pool_add(uint64_t at) noexcept nogil:
+    """Note a pool that was mapped: its first slot for a trampoline. (The one before it has the address of `entry`.)"""
+    PATCHES.pool_start[PATCHES.pools] = at
+    PATCHES.pool_used[PATCHES.pools] = 2 * TRAMPOLINE_SLOT
+    PATCHES.pools += 1
+    return at + TRAMPOLINE_SLOT
+
+
 cdef uint64_t slot_for(process_t *proc, uint64_t site, uint64_t image_low) noexcept nogil:
     """Room for a trampoline of FORM_BEFORE; 0 when there is none. PATCHES.lock is held."""
     cdef uint64_t at
@@ -128,6 +137,15 @@ cdef uint64_t slot_for(process_t *proc, uint64_t site, uint64_t image_low) noexc
             return at
     if PATCHES.pools >= <uint32_t> PATCH_POOLS:
         return 0
+    # Where Linux maps things by itself, the next place is near enough.
+    if image_low >= MAPPED_FROM:
+        result = linux_syscall6(SYS_mmap, 0, PATCH_POOL_SIZE, 0, LINUX_MAP_PRIVATE | LINUX_MAP_ANONYMOUS, <uint64_t> -1, 0)
+        if not is_error(result):
+            linux_syscall2(SYS_munmap, result, PATCH_POOL_SIZE)
+            distance = result - <int64_t> site
+            if -0x7fff0000 < distance < 0x7ffe0000 and is_room_for_pool(proc, <uint64_t> result, PATCH_POOL_SIZE) \
+                    and map_pool(<uint64_t> result, PATCH_POOL_SIZE) == 0:
+                return pool_add(<uint64_t> result)
     # Right below the image (above a program lies its break), and lower, in steps that grow.
     distance = PATCH_POOL_SIZE
     for attempt in range(40):
@@ -139,10 +157,7 @@ cdef uint64_t slot_for(process_t *proc, uint64_t site, uint64_t image_low) noexc
             continue
         result = map_pool(at, PATCH_POOL_SIZE)
         if result == 0:
-            PATCHES.pool_start[PATCHES.pools] = at
-            PATCHES.pool_used[PATCHES.pools] = 2 * TRAMPOLINE_SLOT
-            PATCHES.pools += 1
-            return at + TRAMPOLINE_SLOT
+            return pool_add(at)
         if result != -EEXIST:
             return 0
     return 0

@@ -1,0 +1,87 @@
+# sigfastblock(2): a thread names a word of its memory, and blocks all its signals by counting in it, without a call. FreeBSD's
+# rtld does so around its locks, and libthr around its critical sections.
+# Model: FreeBSD sys/kern/kern_sig.c (sys_sigfastblock, sigfastblock_fetch_sig, sigfastblock_setpend1).
+#
+# Linux knows nothing of the word, so signals come while it blocks. Such a one is put back into Linux's queue with all
+# signals blocked there (`deliver` asks fast_hold first), and the word says that it is pending: so the program makes a call when it
+# counts down to zero, which gives Linux the thread's mask again. As on FreeBSD a wait that the word covers may be
+# interrupted. What Linux does by default, stop or end the process, is not held up.
+
+cdef enum:
+    SIGFASTBLOCK_SETPTR = 1
+    SIGFASTBLOCK_UNBLOCK = 2
+    SIGFASTBLOCK_UNSETPTR = 3
+    SIGFASTBLOCK_PEND = 1
+    SIGFASTBLOCK_FLAGS = 15
+    ELF_BSDF_SIGFASTBLK = 1         # in AT_BSDFLAGS
+    SIGFASTBLOCK_SINCE = 1300000    # the release that has it
+
+
+cdef bint fast_blocked(area_t *area) noexcept nogil:
+    """True where this thread's word blocks its signals now. A word that cannot be read any more is forgotten."""
+    cdef uint32_t word = 0
+    if not area.fast_block_set:
+        return False
+    if fetch_guest32(area.fast_block, &word) < 0:
+        area.fast_block_set = 0
+        return False
+    return word & ~<uint32_t> SIGFASTBLOCK_FLAGS != 0
+
+
+cdef void fast_pend(area_t *area) noexcept nogil:
+    """Note in the word that a signal is pending."""
+    cdef uint32_t seen = 0, before
+    if fetch_guest32(area.fast_block, &seen) < 0:
+        return
+    while True:
+        before = seen
+        if cas_guest32(area.fast_block, &seen, before | SIGFASTBLOCK_PEND) < 0 or seen == before:
+            return
+
+
+cdef bint fast_hold(area_t *area, linux_ucontext *uc, int linux, linux_siginfo *info, int signo) noexcept nogil:
+    """Keep a signal that has come while the word blocks: False where it does not."""
+    if not fast_blocked(area):
+        return False
+    fast_pend(area)
+    if is_virtual(signo):
+        atomic_or32(&area.virtual_pending, <uint32_t> signal_bit(signo))
+    elif linux == LINUX_CARRIER:
+        info.si_errno |= CARRIER_SEEN
+        keep_carried(area, info)
+    else:
+        linux_syscall4(SYS_rt_tgsigqueueinfo, area.proc.pid, area.tid, linux, <uint64_t> info)
+    uc.uc_sigmask = linux_all_mask()
+    return True
+
+
+cdef public long sys_sigfastblock(frame_t *frame, area_t *area) noexcept nogil:
+    cdef uint32_t seen = SIGFASTBLOCK_PEND
+    cdef int cmd = <int> frame.arg[0]
+    if cmd == SIGFASTBLOCK_SETPTR:
+        if area.fast_block_set:
+            return -EBUSY
+        if frame.arg[1] & 3:
+            return -EINVAL
+        area.fast_block = frame.arg[1]
+        area.fast_block_set = 1
+        return 0
+    if (cmd != SIGFASTBLOCK_UNBLOCK and cmd != SIGFASTBLOCK_UNSETPTR) or not area.fast_block_set:
+        return -EINVAL
+    if cmd == SIGFASTBLOCK_UNBLOCK:
+        if cas_guest32(area.fast_block, &seen, 0) < 0:
+            area.fast_block_set = 0
+            set_linux_mask(area)
+            return -EFAULT
+        if seen != SIGFASTBLOCK_PEND:
+            return -EBUSY
+    else:
+        if fetch_guest32(area.fast_block, &seen) < 0:
+            area.fast_block_set = 0
+            set_linux_mask(area)
+            return -EFAULT
+        if seen != 0 and seen != SIGFASTBLOCK_PEND:
+            return -EBUSY
+        area.fast_block_set = 0
+    set_linux_mask(area)
+    return 0
