@@ -540,7 +540,7 @@ LINUX_KERNEL_CONSTANTS = {
 } | {"LINUX_CSIZE", "LINUX_CRTSCTS"}
 
 #: LSF's own numbers, and properties of the processor.
-OWN_CONSTANTS = ("CREDS_", "FXSAVE_", "XSTATE_", "MXCSR_", "LAYOUT_")
+OWN_CONSTANTS = ("BOUND_", "FXSAVE_", "XSTATE_", "MXCSR_", "LAYOUT_")
 
 
 def compare_constants(command, preamble, names, folder) -> None:

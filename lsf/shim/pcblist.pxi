@@ -329,17 +329,20 @@ cdef long out_local(sysctl_request_t *request, const lsf_pcb *pcb, const char *p
     cdef freebsd_xunpcb record
     cdef uint8_t old[XUNPCB_10]
     cdef uint8_t *address = <uint8_t *> record.xu_dummy1
+    cdef uint8_t linux[SOCKET_ADDRESS]
+    cdef uint8_t shown[SOCKET_ADDRESS]
     cdef uint64_t length = 0
     memset(&record, 0, sizeof(record))
     memset(old, 0, sizeof(old))
     if request.area.proc.osrel < OSREL_XINPCB:
         address = old + XUNPCB_10_ADDRESS
-    while path[length] != 0 and path[length] != 10 and length < 103:
+    memset(linux, 0, sizeof(linux))
+    linux[0] = LINUX_AF_UNIX
+    while path[length] != 0 and path[length] != 10 and length < BOUND_PATH:
+        linux[2 + length] = <uint8_t> path[length]
         length += 1
-    if length != 0:
-        address[0] = <uint8_t> (length + 3)
-        address[1] = FREEBSD_AF_UNIX
-        memcpy(address + 2, path, length)
+    if length != 0 and path[0] != 64:               # `@`: one of Linux's abstract names
+        memcpy(address, shown, sockaddr_shown(shown, linux, <uint32_t> (2 + length)))
     if request.area.proc.osrel < OSREL_XINPCB:
         (<uint64_t *> old)[0] = XUNPCB_10
         (<uint64_t *> (old + 8))[0] = socket_handle(pcb.inode) + 0x80

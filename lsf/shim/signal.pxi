@@ -164,7 +164,7 @@ cdef void set_linux_handler(int linux, uint64_t function, uint64_t flags) noexce
 
 cdef bint is_watched(process_t *proc, int signo) noexcept nogil:
     """True for a signal that the shim wants to see although the guest leaves it to its default, the end: truss shows
-    it, and SIGPIPE may be one that SO_NOSIGPIPE prevents."""
+    it, and SIGPIPE may be one that FreeBSD does not send (failed.pxi)."""
     if signo == SIGPIPE and proc.nosigpipe:
         return True
     return proc.traced and signo != SIGKILL and (lsf_signal_default[signo] == LSF_SIGNAL_TERMINATE
@@ -532,7 +532,7 @@ cdef public void on_signal(int linux, linux_siginfo *info, linux_ucontext *uc) n
     cdef area_t *area = current_area()
     cdef uint64_t rip = uc.uc_mcontext.rip
     cdef bint from_kernel = info.si_code > 0 and info.si_code != 0x10000
-    cdef bint restart = False, quiet = False
+    cdef bint restart = False, quiet = False, wanted = False
     if <uint64_t> area - <uint64_t> uc >= AREA_STRUCT:
         check_gs(area, <uint64_t> uc)
     if linux == LINUX_CARRIER:
@@ -585,9 +585,11 @@ cdef public void on_signal(int linux, linux_siginfo *info, linux_ucontext *uc) n
             uc.uc_mcontext.rax = area.nr
         uc.uc_mcontext.rip = uc.uc_mcontext.rcx - 2
     elif <uint64_t> pass_return <= rip < <uint64_t> pass_converted:
-        if linux == SIGPIPE and is_sigpipe_unwanted(area, uc.uc_mcontext.rdi, <long> uc.uc_mcontext.rax):
-            finish_call(uc, -EPIPE, area.nr, area.ret, area)
-            return
+        if linux == SIGPIPE and <long> uc.uc_mcontext.rax == -EPIPE:
+            uc.uc_mcontext.rax = <uint64_t> send_error(<int> uc.uc_mcontext.rdi, -EPIPE, False, &wanted)
+            if not wanted:
+                finish_call(uc, <long> uc.uc_mcontext.rax, area.nr, area.ret, area)
+                return
         if <long> uc.uc_mcontext.rax == -EINTR and quiet:
             finish_call(uc, -ERESTARTNOINTR, area.nr, area.ret, area)
         elif <long> uc.uc_mcontext.rax == -EINTR and lsf_restart[area.nr]:

@@ -186,7 +186,7 @@ find_local(uint64_t handle)
 		found = 1;
 		CHECK_EQ(p->xu_addr.sun_family, AF_UNIX);
 		CHECK_STR(p->xu_addr.sun_path, "here");
-		CHECK_EQ(p->xu_addr.sun_len, 2 + 5);
+		CHECK_EQ(p->xu_addr.sun_len, sizeof(struct sockaddr_un));	/* as bound: unp_pcblist, uipc_bindat */
 		CHECK_EQ(p->xu_socket.so_options & SO_ACCEPTCONN, SO_ACCEPTCONN);
 	}
 	CHECK_EQ(first->xug_count, records);
