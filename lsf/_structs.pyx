@@ -661,6 +661,13 @@ class convert:
     # --- terminals ----------------------------------------------------------------------------------------------------
 
     @staticmethod
+    def freebsd_termios_default():
+        cdef freebsd_termios target
+        memset(&target, 0xa5, sizeof(target))
+        freebsd_termios_default(&target)
+        return _bytes(&target, sizeof(target))
+
+    @staticmethod
     def freebsd_termios_from_linux(bytes data):
         cdef linux_termios2 source
         cdef freebsd_termios target

@@ -657,6 +657,20 @@ def test_termios_characters(tmp_path):
         assert [i for i in range(20) if result[place[0] + i] == 0x41] == [theirs], name
 
 
+def test_termios_defaults(tmp_path):
+    """<sys/ttydefaults.h>: what a new terminal is like."""
+    names = ["TTYDEF_IFLAG", "TTYDEF_OFLAG", "TTYDEF_CFLAG", "TTYDEF_LFLAG", "TTYDEF_SPEED"]
+    names += [f"ttydefchars[{index}]" for index in range(20)]
+    preamble = FREEBSD + "\n#define TTYDEFCHARS\n#include <sys/ttydefaults.h>\n"
+    numbers = compile_numbers(list(zig_cc()), preamble, names, tmp_path)
+    ours = _structs.convert.freebsd_termios_default()
+    members = ("c_iflag", "c_oflag", "c_cflag", "c_lflag", "c_ospeed")
+    assert [get("freebsd_termios", ours, member) for member in members] == [n & 0xFFFFFFFF for n in numbers[:5]]
+    assert get("freebsd_termios", ours, "c_ispeed") == get("freebsd_termios", ours, "c_ospeed")
+    offset = _structs.OFFSETS["freebsd_termios.c_cc"]
+    assert list(ours[offset : offset + 20]) == [n & 0xFF for n in numbers[5:]]
+
+
 def test_termios_speeds(tmp_path):
     """Linux numbers a speed by the bits of its B constant."""
     speeds = [

@@ -1244,7 +1244,7 @@ def test_real_descriptor_passing():
 
 #: All bits that both systems have (test_abi_oracle.py checks each), with FreeBSD's two bits of CRTSCTS together.
 TERMIOS_MASKS = {"c_iflag": 0x6FFF, "c_oflag": 0x77, "c_cflag": 0x3FF00, "c_lflag": 0xA0C00DFF}
-WITHOUT_LINUX_CHARACTER = (7, 11, 18, 19)  # VERASE2, VDSUSP, VSTATUS, the spare one
+WITHOUT_LINUX_CHARACTER = (19,)  # the spare one
 VMIN, VTIME = 16, 17
 
 
@@ -1279,10 +1279,15 @@ def test_termios_round_trip(data, current):
 def test_termios_keeps_what_only_linux_has(current, data):
     linux = convert.linux_termios2_from_freebsd(data, current)
     assert take(linux, "linux_termios2", "c_line") == take(current, "linux_termios2", "c_line")
-    assert take(linux, "linux_termios2", "c_cc")[7] == take(current, "linux_termios2", "c_cc")[7]  # VSWTC
     only_linux = {"c_iflag": 0x200, "c_oflag": 0xFFFFE7C2, "c_cflag": 0x60000000, "c_lflag": 0xFFFE2004}
     for member, mask in only_linux.items():
         assert number(linux, "linux_termios2", member) & mask == number(current, "linux_termios2", member) & mask
+
+
+def test_termios_default():
+    """Linux can keep all of it. The values: test_abi_oracle.py."""
+    data = convert.freebsd_termios_default()
+    assert convert.freebsd_termios_from_linux(convert.linux_termios2_from_freebsd(data, None)) == data
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 # What FreeBSD says where Linux says something else of a transfer that failed: on sockets, and whether SIGPIPE comes with
 # it; on terminals. Model: FreeBSD sys/kern/uipc_socket.c (sousrsend, sosend_generic), uipc_usrreq.c, sys_generic.c
-# (dofilewrite), tty_pts.c (ptsdev_read, ptsdev_write).
+# (dofilewrite), tty_pts.c (ptsdev_read), tty.c (ttydev_enter).
 #
 # All of it is on the way of an error, which the pass lane leaves for pass_failed() when it is one of a few.
 
@@ -116,43 +116,18 @@ cdef bint is_terminal_master(int fd) noexcept nogil:
     return not is_error(linux_syscall3(SYS_ioctl, fd, LINUX_TIOCGPTN, <uint64_t> &number))
 
 
-cdef long vectors_total(uaddr vectors, uint64_t count) noexcept nogil:
-    """The bytes that an array of iovec stands for, of a call that Linux took."""
-    cdef freebsd_iovec iov
-    cdef uint64_t i, total = 0
-    for i in range(count):
-        if copyin(vectors + i * sizeof(iov), &iov, sizeof(iov)) < 0:
-            return -EFAULT
-        total += iov.iov_len
-    return <long> total
-
-
-cdef bint terminal_is_raw(int fd) noexcept nogil:
-    """TF_BYPASS: the line discipline looks at no character (ttydisc_optimize)."""
-    cdef linux_termios2 linux
-    cdef freebsd_termios t
-    if is_error(get_termios(fd, &linux)):
-        return True
-    freebsd_termios_from_linux(&t, &linux)
-    return (t.c_iflag & (FREEBSD_ICRNL | FREEBSD_IGNCR | FREEBSD_IMAXBEL | FREEBSD_INLCR | FREEBSD_ISTRIP
-                         | FREEBSD_IXON) == 0
-            and (not t.c_iflag & FREEBSD_BRKINT or t.c_iflag & FREEBSD_IGNBRK)
-            and (not t.c_iflag & FREEBSD_PARMRK
-                 or t.c_iflag & (FREEBSD_IGNPAR | FREEBSD_IGNBRK) == FREEBSD_IGNPAR | FREEBSD_IGNBRK)
-            and t.c_lflag & (FREEBSD_ECHO | FREEBSD_ICANON | FREEBSD_IEXTEN | FREEBSD_ISIG | FREEBSD_PENDIN) == 0)
-
-
-cdef long terminal_failed(int fd, bint writes, uint64_t size) noexcept nogil:
-    """EIO of a terminal. The master reads the end of file while nobody has the slave open, and what it writes then is
-    dropped, but for a raw terminal. Who has the slave of a master that is gone gets ENXIO where he writes."""
+cdef bint is_hung_up(int fd) noexcept nogil:
+    """True for a slave whose master is gone. (A background process of an orphaned group gets EIO too, but may ask.)"""
     cdef linux_termios2 termios
-    if is_terminal_master(fd):
-        if not writes:
-            return 0
-        return -EIO if terminal_is_raw(fd) else <long> size
-    if writes and get_termios(fd, &termios) == -EIO:
-        return -ENXIO                       # hung up; a background process of an orphaned group may ask
-    return -EIO
+    return get_termios(fd, &termios) == -EIO
+
+
+cdef long terminal_failed(int fd, bint writes) noexcept nogil:
+    """EIO of a terminal. The master reads the end of file while nobody has the slave open. Who has the slave of a master
+    that is gone gets ENXIO where he writes."""
+    if writes:
+        return -ENXIO if is_hung_up(fd) else -EIO
+    return 0 if is_terminal_master(fd) else -EIO
 
 
 # ------------------------------------------------------------------ the pass lane
@@ -171,13 +146,9 @@ cdef long passed_error(area_t *area, frame_t *frame, uint64_t nr, long result) n
     """The result of a call of the pass lane that failed with `result`, whose errno is one that FreeBSD may say otherwise."""
     cdef int fd = <int> frame.arg[0]
     cdef bint writes = nr == FREEBSD_SYS_write or nr == FREEBSD_SYS_writev
-    cdef uint64_t size = 0
     if writes or nr == FREEBSD_SYS_read or nr == FREEBSD_SYS_readv:
         if result == -EIO:
-            if writes:
-                size = frame.arg[2] if nr == FREEBSD_SYS_write else <uint64_t> vectors_total(frame.arg[1],
-                                                                                             <uint32_t> frame.arg[2])
-            return terminal_failed(fd, writes, size)
+            return terminal_failed(fd, writes)
         return send_failed(area, fd, result, False, False) if writes else receive_error(fd, result)
     return listen_error(fd, result) if nr == FREEBSD_SYS_listen else result
 
