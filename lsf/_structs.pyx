@@ -521,6 +521,7 @@ class convert:
         given.processor = facts["processor"]
         given.tracer = facts["tracer"]
         given.nice = facts["nice"]
+        given.osreldate = facts["osreldate"]
         given.uid = facts["uid"]
         given.ruid = facts["ruid"]
         given.svuid = facts["svuid"]

@@ -527,6 +527,7 @@ CONSTANT_NAMES: dict[str, str | None] = {
     "FREEBSD_FS": "GSEL(GUFS32_SEL, SEL_UPL)",
     "FREEBSD_GS": "GSEL(GUGS32_SEL, SEL_UPL)",
     "FREEBSD_POSIX_VDISABLE": "_POSIX_VDISABLE",
+    "FREEBSD_MC_HASTLSBASE": None,  # of FreeBSD 15: test_releases.py
     "LINUX_CS": None,  # __USER_CS of arch/x86/include/asm/segment.h
     "LINUX_SS": None,  # __USER_DS
     "LINUX_ST_NOSYMFOLLOW": None,  # include/linux/statfs.h, and newer libcs

@@ -851,6 +851,7 @@ def facts(**changes) -> dict:
     children = struct.pack("<qqqq14q", 1, 700_000, 2, 800_000, *range(14, 28))
     return {
         "pid": 500, "ppid": 1, "pgid": 500, "sid": 400, "tpgid": 500, "tid": 501, "threads": 2, "processor": 3, "tracer": 9, "nice": 5,
+        "osreldate": 1400000,
         "uid": 10, "ruid": 11, "svuid": 12, "gid": 20, "rgid": 21, "svgid": 22, "groups": [30, 31], "terminal": 0x8805,
         "size": 2**40, "resident_pages": 9, "text_pages": 1, "data_pages": 2, "stack_pages": 3,
         "start": (1000, 5), "now": (1060, 0), "self": rusage, "children": children, "state": "S",
@@ -1378,7 +1379,7 @@ def test_the_face_is_complete():
         # reached through the converters that use them
         "linux_dirent64_name_length", "freebsd_dirent_size", "freebsd11_dirent_size", "freebsd_limit_from_linux",
         "linux_limit_from_freebsd", "freebsd_process_state_from_linux", "linux_xstate_size", "cmsg_align", "put_cmsg",
-            "put_slashes", "string_begins", "linux_bound_address",
+            "put_slashes", "string_begins", "linux_bound_address", "freebsd_user_priority",
         "tty_bits", "tty_mask", "linux_speed_bits",
     }  # fmt: skip
     assert sorted(set(names) - set(vars(convert)) - helpers) == []
