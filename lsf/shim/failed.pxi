@@ -134,10 +134,8 @@ cdef long terminal_failed(int fd, bint writes) noexcept nogil:
 
 cdef long listen_error(int fd, long result) noexcept nogil:
     """A local socket without a name is EDESTADDRREQ (uipc_listen); one that is connected, EINVAL."""
-    cdef uint8_t address[SOCKET_ADDRESS]
-    cdef uint32_t length = SOCKET_ADDRESS
-    if (result == -EINVAL and linux_syscall3(SYS_getsockname, fd, <uint64_t> address, <uint64_t> &length) == 0
-            and address[0] == LINUX_AF_UNIX and length == 2 and has_no_peer(fd)):
+    if (result == -EINVAL and socket_option(fd, LINUX_SO_DOMAIN) == LINUX_AF_UNIX and not has_a_name(fd)
+            and has_no_peer(fd)):
         return -EDESTADDRREQ
     return result
 

@@ -15,6 +15,7 @@ cdef enum:
     LINUX_SO_PASSCRED = 16
     LINUX_SO_PEERCRED = 17
     LINUX_SO_TIMESTAMPNS = 35
+    LINUX_SO_PROTOCOL = 38
     LINUX_SO_DOMAIN = 39
     LINUX_SO_PEERGROUPS = 59
     LINUX_IPV6_V6ONLY = 26
@@ -23,6 +24,7 @@ cdef enum:
     LINUX_SOCK_NONBLOCK = 0x800
     SOCK_STREAM = 1
     SOCK_DGRAM = 2
+    SOCK_RAW = 3
     OSRELDATE_WHOLE_NAMES = 1500000
     # What Linux has no bit for is kept in the socket itself, in bits that mean nothing to a socket of its kind, so that
     # it goes with the socket through dup, fork, exec and SCM_RIGHTS. sockopt.pxi keeps the guest off them.
@@ -150,7 +152,7 @@ cdef public long sys_socket(frame_t *frame, area_t *area) noexcept nogil:
     cdef int on = 1
     if domain < 0 or domain == LINUX_AF_UNSPEC:
         return -EAFNOSUPPORT
-    if type_ < 0:
+    if type_ < 0 or (domain == LINUX_AF_UNIX and type_ & 0xf == SOCK_RAW):
         return socket_type_error(-ESOCKTNOSUPPORT, frame.arg[2])
     fd = linux_syscall3(SYS_socket, domain, type_, <uint32_t> frame.arg[2])
     if is_error(fd):
@@ -170,7 +172,7 @@ cdef public long sys_socketpair(frame_t *frame, area_t *area) noexcept nogil:
     cdef long result
     if domain < 0 or domain == LINUX_AF_UNSPEC:
         return -EAFNOSUPPORT
-    if type_ < 0:
+    if type_ < 0 or (domain == LINUX_AF_UNIX and type_ & 0xf == SOCK_RAW):
         return socket_type_error(-ESOCKTNOSUPPORT, frame.arg[2])
     result = linux_syscall4(SYS_socketpair, domain, type_, <uint32_t> frame.arg[2], <uint64_t> pair)
     if is_error(result):
@@ -194,6 +196,25 @@ cdef uint64_t bound_nuls(uaddr name, uint64_t length) noexcept nogil:
     return length - path
 
 
+cdef bint is_of_another_family(int fd, uaddr name, uint64_t length) noexcept nogil:
+    """True for an address that is not of the socket's family. Inet sockets take AF_UNSPEC for old programs' sake."""
+    cdef uint8_t head[2]
+    cdef int family
+    cdef long domain = socket_option(fd, LINUX_SO_DOMAIN)
+    if is_error(domain) or <uint32_t> length < 2 or copyin(name, head, 2) < 0:
+        return False
+    family = linux_family_from_freebsd(head[1])
+    return family != domain and (family != LINUX_AF_UNSPEC or domain == LINUX_AF_UNIX)
+
+
+cdef bint has_a_name(int fd) noexcept nogil:
+    """True for a local socket that is bound."""
+    cdef uint8_t address[SOCKET_ADDRESS]
+    cdef uint32_t length = SOCKET_ADDRESS
+    return (linux_syscall3(SYS_getsockname, fd, <uint64_t> address, <uint64_t> &length) == 0
+            and length > 2 and address[0] == LINUX_AF_UNIX)
+
+
 cdef long bind_or_connect(area_t *area, long number, int dirfd, int fd, uaddr name, uint64_t length) noexcept nogil:
     """bind(2), connect(2) and their *at forms, whose descriptor is where a local path starts."""
     cdef uint8_t address[SOCKET_ADDRESS]
@@ -203,6 +224,8 @@ cdef long bind_or_connect(area_t *area, long number, int dirfd, int fd, uaddr na
     if descriptor_is_hidden(area.proc, fd):
         return -EBADF
     result = sockaddr_in(name, length, address)
+    if result != -EFAULT and result != -ENAMETOOLONG and is_of_another_family(fd, name, length):
+        return -EAFNOSUPPORT
     if result < 0:
         return result
     if dirfd != AT_FDCWD and address[0] == LINUX_AF_UNIX and address[2] != 47:
@@ -228,6 +251,8 @@ cdef long bind_or_connect(area_t *area, long number, int dirfd, int fd, uaddr na
     result = blocking_syscall(number, fd, <uint64_t> address, result, 0, 0, 0)
     if number == SYS_connect and result == -EAGAIN and address[0] == LINUX_AF_UNIX:
         return -ECONNREFUSED        # the listener's queue is full
+    if number == SYS_bind and result == -EADDRINUSE and address[0] == LINUX_AF_UNIX and has_a_name(fd):
+        return -EINVAL              # no second name, whatever there is
     if number == SYS_connect and result == -EPERM and address[0] == LINUX_AF_INET:
         return -EACCES
     return result
@@ -299,6 +324,26 @@ cdef long socket_name(frame_t *frame, area_t *area, long number) noexcept nogil:
     if is_error(result):
         return result
     return sockaddr_out(address, length, frame.arg[1], frame.arg[2], room, names_are_whole(area))
+
+
+cdef void fill_kinfo_socket(int fd, freebsd_kf_sock *info) noexcept nogil:
+    """What struct kinfo_file tells of a socket of the process's own (soo_fill_kinfo)."""
+    cdef uint8_t address[SOCKET_ADDRESS]
+    cdef uint8_t shown[SOCKET_ADDRESS]
+    cdef uint32_t length
+    cdef uint64_t size
+    cdef int peer
+    info.kf_sock_domain0 = freebsd_family_from_linux(<int> socket_option(fd, LINUX_SO_DOMAIN))
+    info.kf_sock_type0 = <int32_t> socket_option(fd, LINUX_SO_TYPE)
+    info.kf_sock_protocol0 = <int32_t> socket_option(fd, LINUX_SO_PROTOCOL)
+    for peer in range(2):
+        length = SOCKET_ADDRESS
+        if is_error(linux_syscall3(SYS_getpeername if peer else SYS_getsockname, fd, <uint64_t> address,
+                                   <uint64_t> &length)):
+            continue
+        size = sockaddr_shown(shown, address, length)
+        if size <= sizeof(freebsd_sockaddr_storage):
+            memcpy(&info.kf_sa_peer if peer else &info.kf_sa_local, shown, size)
 
 
 cdef public long sys_getsockname(frame_t *frame, area_t *area) noexcept nogil:

@@ -7,6 +7,7 @@
 #include <sys/sysctl.h>
 #include <sys/uio.h>
 #include <sys/un.h>
+#include <sys/user.h>
 
 static int
 whole_names(void)
@@ -134,15 +135,15 @@ TEST(spellings)
 	for (unsigned i = 0; i < sizeof(paths) / sizeof(paths[0]); i++)
 		for (size_t nuls = 0; nuls < 4; nuls++)
 			bound_with(paths[i], nuls == 3 ? sizeof(struct sockaddr_un) : 2 + strlen(paths[i]) + nuls);
-	CHECK_OK(sys(SYS___getcwd, here, sizeof(here)));
-	if (strlen(here) > 70)
-		SKIP("the tests' folder has a long name");
+	/* In a folder of a short name. */
+	memcpy(here, "tmp/lsf-names-0000000", 22);
+	for (long pid = sys(SYS_getpid), i = 20; pid != 0; pid /= 10)
+		here[i--] = (char)('0' + pid % 10);
 	for (unsigned i = 0; i < sizeof(absolute) / sizeof(absolute[0]); i++)
 		for (size_t nuls = 0; nuls < 4; nuls++) {
 			size_t at = strlen(absolute[i]);
 			memcpy(path, absolute[i], at);
-			memcpy(path + at, here + 1, strlen(here));
-			memcpy(path + strlen(path), "/s", 3);
+			memcpy(path + at, here, strlen(here) + 1);
 			bound_with(path, nuls == 3 ? sizeof(struct sockaddr_un) : 2 + strlen(path) + nuls);
 		}
 }
@@ -166,6 +167,38 @@ TEST(longest)
 	CHECK_ERR(sys(SYS_bind, s, &a, 256), ENAMETOOLONG);
 	CHECK_ERR(sys(SYS_bind, s, &a, 2), EINVAL);
 	CHECK_ERR(sys(SYS_bind, s, &a, 1), EINVAL);
+}
+
+/* F_KINFO tells both names (soo_fill_kinfo). */
+TEST(of_a_descriptor)
+{
+	struct sockaddr_un a = name("told");
+	int s = (int)CHECK_OK(sys(SYS_socket, AF_UNIX, SOCK_STREAM, 0));
+	int c = (int)CHECK_OK(sys(SYS_socket, AF_UNIX, SOCK_STREAM, 0));
+	static struct kinfo_file kf;
+
+	CHECK_EQ(sys(SYS_bind, s, &a, 2 + 4 + 1), 0);
+	CHECK_EQ(sys(SYS_listen, s, 1), 0);
+	CHECK_EQ(sys(SYS_connect, c, &a, 2 + 4), 0);
+	kf.kf_structsize = KINFO_FILE_SIZE;
+	CHECK_EQ(sys(SYS_fcntl, s, F_KINFO, &kf), 0);
+	CHECK_EQ(kf.kf_type, KF_TYPE_SOCKET);
+	CHECK_EQ(kf.kf_un.kf_sock.kf_sock_domain0, AF_UNIX);
+	CHECK_EQ(kf.kf_un.kf_sock.kf_sock_type0, SOCK_STREAM);
+	CHECK_EQ(kf.kf_un.kf_sock.kf_sock_protocol0, 0);
+	CHECK_EQ(kf.kf_un.kf_sock.kf_sa_local.ss_len, 7);
+	CHECK_EQ(kf.kf_un.kf_sock.kf_sa_local.ss_family, AF_UNIX);
+	CHECK_STR((char *)&kf.kf_un.kf_sock.kf_sa_local + 2, "told");
+	kf.kf_structsize = KINFO_FILE_SIZE;
+	CHECK_EQ(sys(SYS_fcntl, c, F_KINFO, &kf), 0);
+	CHECK_EQ(kf.kf_un.kf_sock.kf_sa_local.ss_len, 16);
+	CHECK_EQ(kf.kf_un.kf_sock.kf_sa_peer.ss_len, 7);
+	CHECK_STR((char *)&kf.kf_un.kf_sock.kf_sa_peer + 2, "told");
+	kf.kf_structsize = KINFO_FILE_SIZE;
+	CHECK_EQ(sys(SYS_fcntl, CHECK_OK(sys(SYS_socket, AF_INET, SOCK_STREAM, 0)), F_KINFO, &kf), 0);
+	CHECK_EQ(kf.kf_un.kf_sock.kf_sock_domain0, AF_INET);
+	CHECK_EQ(kf.kf_un.kf_sock.kf_sock_protocol0, 6);
+	CHECK_EQ(kf.kf_un.kf_sock.kf_sa_local.ss_len, 16);
 }
 
 /* sun_noname: 16 bytes; a pair's ends, a client, the sender of a datagram. */
