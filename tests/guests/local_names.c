@@ -253,6 +253,37 @@ TEST(from_a_directory)
 	check(&b, n, &a, 2 + 3);
 }
 
+/* In a view that moves paths, what was bound is what comes back (test_lookup.py). */
+HELPER(in_a_root)
+{
+	const char *paths[] = { "/libexec/s", "//libexec/s", "/libexec/.//s", "/libexec/a/../s" };
+
+	CHECK_EQ(sys(SYS_mkdir, "/libexec/a", 0755), 0);
+	for (unsigned i = 0; i < sizeof(paths) / sizeof(paths[0]); i++)
+		for (size_t nuls = 0; nuls < 5; nuls++) {
+			size_t length = nuls == 4 ? sizeof(struct sockaddr_un) : 2 + 10 + nuls;
+			struct sockaddr_un a = name(paths[i]), plain = name("/libexec/s"), b;
+			int s = (int)CHECK_OK(sys(SYS_socket, AF_UNIX, SOCK_STREAM, 0)), c;
+			socklen_t n = sizeof(b);
+
+			CHECK_EQ(sys(SYS_bind, s, &a, nuls == 4 ? sizeof(a) : 2 + strlen(paths[i]) + nuls), 0);
+			CHECK_EQ(sys(SYS_listen, s, 1), 0);
+			memset(&b, 0x55, sizeof(b));
+			CHECK_EQ(sys(SYS_getsockname, s, &b, &n), 0);
+			check(&b, n, &plain, length);
+			c = (int)CHECK_OK(sys(SYS_socket, AF_UNIX, SOCK_STREAM, 0));
+			CHECK_EQ(sys(SYS_connect, c, &plain, sizeof(plain)), 0);
+			memset(&b, 0x55, sizeof(b));
+			n = sizeof(b);
+			CHECK_EQ(sys(SYS_getpeername, c, &b, &n), 0);
+			check(&b, n, &plain, length);
+			CHECK_EQ(sys(SYS_close, c), 0);
+			CHECK_EQ(sys(SYS_close, s), 0);
+			CHECK_EQ(sys(SYS_unlink, "/libexec/s"), 0);
+		}
+	guest_exit(9);
+}
+
 /* Bytes of any kind as addresses: an error or a name that comes back, never a crash. */
 TEST(random_addresses)
 {
