@@ -29,7 +29,7 @@ cdef enum:
     # What Linux has no bit for is kept in the socket itself, in bits that mean nothing to a socket of its kind, so that
     # it goes with the socket through dup, fork, exec and SCM_RIGHTS. sockopt.pxi keeps the guest off them.
     KEPT_NOSIGPIPE = 6              # SO_BROADCAST of a stream and of a local socket
-    KEPT_NOSIGPIPE_OTHER = 9        # SO_KEEPALIVE of any other
+    KEPT_NOSIGPIPE_OTHER = 10       # SO_OOBINLINE of any other
     KEPT_CREDS = 9                  # SO_KEEPALIVE of a local socket: LOCAL_CREDS
     KEPT_CREDS_PERSISTENT = 5       # SO_DONTROUTE of a local socket: LOCAL_CREDS_PERSISTENT
     SOCKET_ADDRESS = 264            # room for an address of either system

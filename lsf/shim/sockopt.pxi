@@ -45,7 +45,7 @@ cdef bint option_has_no_effect(uint32_t name, int domain, long type_) noexcept n
     are the bits that keep something else (KEPT_)."""
     if domain == LINUX_AF_UNIX and (name == FREEBSD_SO_KEEPALIVE or name == FREEBSD_SO_DONTROUTE):
         return True
-    if name == FREEBSD_SO_BROADCAST or name == FREEBSD_SO_KEEPALIVE:
+    if name == FREEBSD_SO_BROADCAST or name == FREEBSD_SO_OOBINLINE:
         return kept_nosigpipe(domain, type_) == freebsd_to_linux_so_option(<int> name)
     return (name == FREEBSD_SO_USELOOPBACK or name == FREEBSD_SO_NO_OFFLOAD or name == FREEBSD_SO_NO_DDP
             or name == FREEBSD_SO_RERROR or name == FREEBSD_SO_SNDLOWAT or name == FREEBSD_SO_USER_COOKIE)

@@ -167,6 +167,33 @@ TEST(ip)
 	CHECK_ERR(sys(SYS_setsockopt, s, IPPROTO_IP, 250, &ttl, 1), ENOPROTOOPT);
 }
 
+/* SO_NOSIGPIPE is kept where no other option of the socket's shows it. */
+TEST(no_signal)
+{
+	const int kinds[][2] = { { AF_INET, SOCK_STREAM }, { AF_INET, SOCK_DGRAM }, { AF_UNIX, SOCK_STREAM },
+	    { AF_UNIX, SOCK_DGRAM }, { AF_UNIX, SOCK_SEQPACKET } };
+	const int others[] = { SO_BROADCAST, SO_KEEPALIVE, SO_OOBINLINE, SO_DONTROUTE };
+
+	for (u64 i = 0; i < nitems(kinds); i++) {
+		int s = (int)CHECK_OK(sys(SYS_socket, kinds[i][0], kinds[i][1], 0));
+
+		CHECK_EQ(get(s, SOL_SOCKET, SO_NOSIGPIPE), 0);
+		set(s, SOL_SOCKET, SO_NOSIGPIPE, 1);
+		CHECK_EQ(get(s, SOL_SOCKET, SO_NOSIGPIPE), SO_NOSIGPIPE);
+		for (u64 k = 0; k < nitems(others); k++)
+			CHECK_EQ(get(s, SOL_SOCKET, others[k]), 0);
+		if (kinds[i][0] == AF_INET) {
+			set(s, SOL_SOCKET, SO_KEEPALIVE, 1);
+			CHECK_EQ(get(s, SOL_SOCKET, SO_KEEPALIVE), SO_KEEPALIVE);
+		}
+		for (u64 k = 0; k < nitems(others); k++)
+			set(s, SOL_SOCKET, others[k], 0);
+		CHECK_EQ(get(s, SOL_SOCKET, SO_NOSIGPIPE), SO_NOSIGPIPE);
+		set(s, SOL_SOCKET, SO_NOSIGPIPE, 0);
+		CHECK_EQ(get(s, SOL_SOCKET, SO_NOSIGPIPE), 0);
+	}
+}
+
 TEST(errors)
 {
 	int s = (int)CHECK_OK(sys(SYS_socket, AF_INET, SOCK_STREAM, 0)), value = 1;
