@@ -52,6 +52,8 @@ cdef long send_error(int fd, long result, bint addressed, bint *signal) noexcept
     """FreeBSD's errno for a send that failed. signal[0]: whether SIGPIPE comes with it, which Linux sends for streams."""
     cdef long type_, domain
     signal[0] = result == -EPIPE
+    if result == -EOPNOTSUPP and addressed and socket_option(fd, LINUX_SO_TYPE) == SOCK_STREAM:
+        return -ENOTCONN                    # a local stream
     if result != -EPIPE and result != -ENOTCONN and result != -ECONNREFUSED:
         return result
     type_ = socket_option(fd, LINUX_SO_TYPE)

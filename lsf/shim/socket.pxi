@@ -15,6 +15,7 @@ cdef enum:
     LINUX_SO_PASSCRED = 16
     LINUX_SO_PEERCRED = 17
     LINUX_SO_TIMESTAMPNS = 35
+    LINUX_SO_ACCEPTCONN = 30
     LINUX_SO_PROTOCOL = 38
     LINUX_SO_DOMAIN = 39
     LINUX_SO_PEERGROUPS = 59
@@ -26,6 +27,7 @@ cdef enum:
     SOCK_DGRAM = 2
     SOCK_RAW = 3
     OSRELDATE_WHOLE_NAMES = 1500000
+    OSREL_SHUTDOWN_ENOTCONN = 1100077
     # What Linux has no bit for is kept in the socket itself, in bits that mean nothing to a socket of its kind, so that
     # it goes with the socket through dup, fork, exec and SCM_RIGHTS. sockopt.pxi keeps the guest off them.
     KEPT_NOSIGPIPE = 6              # SO_BROADCAST of a stream and of a local socket
@@ -127,6 +129,11 @@ cdef uint64_t send_flags(area_t *area, int fd, uint64_t flags) noexcept nogil:
     if area.proc.nosigpipe & NOSIGPIPE_SOCKETS and socket_option(fd, KEPT_NOSIGPIPE) > 0:
         result |= LINUX_MSG_NOSIGNAL
     return result
+
+
+cdef inline bint is_out_of_band(int fd, uint64_t flags) noexcept nogil:
+    """True for urgent data of a local socket: there are none on FreeBSD."""
+    return flags & FREEBSD_MSG_OOB != 0 and socket_option(fd, LINUX_SO_DOMAIN) == LINUX_AF_UNIX
 
 
 cdef long sent(area_t *area, int fd, uint64_t flags, bint addressed, long result) noexcept nogil:
@@ -326,6 +333,22 @@ cdef long socket_name(frame_t *frame, area_t *area, long number) noexcept nogil:
     return sockaddr_out(address, length, frame.arg[1], frame.arg[2], room, names_are_whole(area))
 
 
+cdef public long sys_shutdown(frame_t *frame, area_t *area) noexcept nogil:
+    """A local socket that is not connected is ENOTCONN, as others are on Linux too; a datagram's, and one that listens, is
+    shut down all the same (uipc_shutdown). Programs of before FreeBSD 11 are not told."""
+    cdef int fd = <int> frame.arg[0], how = <int> frame.arg[1]
+    cdef long result = 0
+    cdef bint alone
+    if descriptor_is_hidden(area.proc, fd):
+        return -EBADF
+    alone = 0 <= how <= 2 and socket_option(fd, LINUX_SO_DOMAIN) == LINUX_AF_UNIX and has_no_peer(fd)
+    if not alone or socket_option(fd, LINUX_SO_TYPE) == SOCK_DGRAM or socket_option(fd, LINUX_SO_ACCEPTCONN) > 0:
+        result = linux_syscall2(SYS_shutdown, fd, how)
+    if alone and not is_error(result):
+        result = -ENOTCONN
+    return 0 if result == -ENOTCONN and area.proc.osrel < OSREL_SHUTDOWN_ENOTCONN else result
+
+
 cdef void fill_kinfo_socket(int fd, freebsd_kf_sock *info) noexcept nogil:
     """What struct kinfo_file tells of a socket of the process's own (soo_fill_kinfo)."""
     cdef uint8_t address[SOCKET_ADDRESS]
@@ -356,8 +379,8 @@ cdef public long sys_getpeername(frame_t *frame, area_t *area) noexcept nogil:
 
 cdef public long sys_sendto(frame_t *frame, area_t *area) noexcept nogil:
     cdef uint8_t address[SOCKET_ADDRESS]
-    cdef uint64_t to = 0
-    cdef long length = 0
+    cdef uint64_t to = 0, flags
+    cdef long length = 0, result
     cdef int fd = <int> frame.arg[0]
     if descriptor_is_hidden(area.proc, fd):
         return -EBADF
@@ -368,8 +391,13 @@ cdef public long sys_sendto(frame_t *frame, area_t *area) noexcept nogil:
         if length < 0:
             return length
         to = <uint64_t> address
-    return sent(area, fd, frame.arg[3], to != 0,
-                blocking_syscall(SYS_sendto, fd, frame.arg[1], frame.arg[2], send_flags(area, fd, frame.arg[3]), to, length))
+    if is_out_of_band(fd, frame.arg[3]):
+        return -EOPNOTSUPP
+    flags = send_flags(area, fd, frame.arg[3])
+    result = blocking_syscall(SYS_sendto, fd, frame.arg[1], frame.arg[2], flags, to, length)
+    if result == -EISCONN and to != 0 and address[0] == LINUX_AF_UNIX:
+        result = blocking_syscall(SYS_sendto, fd, frame.arg[1], frame.arg[2], flags, 0, 0)     # a stream looks at none
+    return sent(area, fd, frame.arg[3], to != 0, result)
 
 
 cdef public long sys_recvfrom(frame_t *frame, area_t *area) noexcept nogil:
@@ -400,9 +428,12 @@ cdef public long sys_sendmsg(frame_t *frame, area_t *area) noexcept nogil:
     cdef uint8_t address[SOCKET_ADDRESS]
     cdef uint8_t control[SOCKET_CONTROL]
     cdef int fd = <int> frame.arg[0], manifest = -1
+    cdef uint64_t flags
     cdef long result
     if descriptor_is_hidden(area.proc, fd):
         return -EBADF
+    if is_out_of_band(fd, frame.arg[2]):
+        return -EOPNOTSUPP
     if copyin(frame.arg[1], &message, sizeof(message)) < 0:
         return -EFAULT
     linux_msghdr_from_freebsd(&header, &message)
@@ -424,7 +455,12 @@ cdef public long sys_sendmsg(frame_t *frame, area_t *area) noexcept nogil:
             return result
         header.msg_control = control
         header.msg_controllen = <uint64_t> result
-    result = blocking_syscall(SYS_sendmsg, fd, <uint64_t> &header, send_flags(area, fd, frame.arg[2]), 0, 0, 0)
+    flags = send_flags(area, fd, frame.arg[2])
+    result = blocking_syscall(SYS_sendmsg, fd, <uint64_t> &header, flags, 0, 0, 0)
+    if result == -EISCONN and header.msg_name != NULL and address[0] == LINUX_AF_UNIX:
+        header.msg_name = NULL              # a stream looks at none
+        header.msg_namelen = 0
+        result = blocking_syscall(SYS_sendmsg, fd, <uint64_t> &header, flags, 0, 0, 0)
     if manifest >= 0:
         linux_syscall1(SYS_close, manifest)
     return sent(area, fd, frame.arg[2], message.msg_name != 0, result)

@@ -218,6 +218,63 @@ TEST(local_connections)
 	}
 }
 
+/* An address does not matter to a local stream that is connected, and connects none; urgent data it has not. */
+TEST(local_addresses)
+{
+	const int types[] = { SOCK_STREAM, SOCK_SEQPACKET };
+	struct sockaddr_un a = { .sun_family = AF_UNIX, .sun_path = "other" };
+	int l = (int)CHECK_OK(sys(SYS_socket, AF_UNIX, SOCK_STREAM, 0)), s[2];
+	struct iovec iov = { "m", 1 };
+	struct msghdr m = { .msg_name = &a, .msg_namelen = sizeof(a), .msg_iov = &iov, .msg_iovlen = 1 };
+	char buf[4];
+
+	CHECK_EQ(sys(SYS_bind, l, &a, sizeof(a)), 0);
+	CHECK_EQ(sys(SYS_listen, l, 1), 0);
+	for (int t = 0; t < 2; t++) {
+		CHECK_ERR(sys(SYS_sendto, CHECK_OK(sys(SYS_socket, AF_UNIX, types[t], 0)), "x", 1, 0, &a, sizeof(a)), ENOTCONN);
+		CHECK_ERR(sys(SYS_sendmsg, CHECK_OK(sys(SYS_socket, AF_UNIX, types[t], 0)), &m, 0), ENOTCONN);
+		CHECK_EQ(sys(SYS_socketpair, AF_UNIX, types[t], 0, s), 0);
+		CHECK_EQ(sys(SYS_sendto, s[0], "x", 1, 0, &a, sizeof(a)), 1);
+		CHECK_EQ(sys(SYS_read, s[1], buf, 4), 1);
+		CHECK_EQ(sys(SYS_sendmsg, s[0], &m, 0), 1);
+		CHECK_EQ(sys(SYS_read, s[1], buf, 4), 1);
+		CHECK_ERR(sys(SYS_sendto, s[0], "x", 1, MSG_OOB, NULL, 0), EOPNOTSUPP);
+		m.msg_name = NULL;
+		CHECK_ERR(sys(SYS_sendmsg, s[0], &m, MSG_OOB), EOPNOTSUPP);
+		m.msg_name = &a;
+	}
+}
+
+/* shutdown(2) of what is not connected (uipc_shutdown, soshutdown). */
+TEST(shut_alone)
+{
+	struct sockaddr_un a = { .sun_family = AF_UNIX, .sun_path = "alone" };
+	int s;
+
+	for (int how = SHUT_RD; how <= SHUT_RDWR; how++) {
+		s = (int)CHECK_OK(sys(SYS_socket, AF_UNIX, SOCK_STREAM, 0));
+		CHECK_ERR(sys(SYS_shutdown, s, how), ENOTCONN);
+		CHECK_EQ(sys(SYS_bind, s, &a, sizeof(a)), 0);
+		CHECK_ERR(sys(SYS_shutdown, s, how), ENOTCONN);
+		CHECK_EQ(sys(SYS_listen, s, 1), 0);
+		CHECK_ERR(sys(SYS_shutdown, s, how), ENOTCONN);
+		CHECK_EQ(sys(SYS_unlink, a.sun_path), 0);
+		CHECK_ERR(sys(SYS_shutdown, CHECK_OK(sys(SYS_socket, AF_UNIX, SOCK_DGRAM, 0)), how), ENOTCONN);
+		CHECK_ERR(sys(SYS_shutdown, inet_socket(SOCK_STREAM), how), ENOTCONN);
+		CHECK_ERR(sys(SYS_shutdown, inet_socket(SOCK_DGRAM), how), ENOTCONN);
+	}
+	CHECK_ERR(sys(SYS_shutdown, s, 3), EINVAL);
+	CHECK_ERR(sys(SYS_shutdown, s, -1), EINVAL);
+	CHECK_ERR(sys(SYS_shutdown, 999, SHUT_RD), EBADF);
+	CHECK_ERR(sys(SYS_shutdown, CHECK_OK(sys(SYS_open, "/", O_RDONLY)), SHUT_RD), ENOTSOCK);
+	/* A datagram socket is shut down all the same. */
+	guest_handle(SIGPIPE, on_pipe, 0);
+	s = (int)CHECK_OK(sys(SYS_socket, AF_UNIX, SOCK_DGRAM, 0));
+	CHECK_ERR(sys(SYS_shutdown, s, SHUT_RDWR), ENOTCONN);
+	char c;
+	CHECK_EQ(sys(SYS_read, s, &c, 1), 0);
+}
+
 TEST(local_datagrams)
 {
 	struct sockaddr_un a = { .sun_family = AF_UNIX, .sun_path = "gone" };
