@@ -136,10 +136,11 @@ cdef inline bint is_out_of_band(int fd, uint64_t flags) noexcept nogil:
     return flags & FREEBSD_MSG_OOB != 0 and socket_option(fd, LINUX_SO_DOMAIN) == LINUX_AF_UNIX
 
 
-cdef long sent(area_t *area, int fd, uint64_t flags, bint addressed, long result) noexcept nogil:
-    """The end of every send: MSG_EOF closes the sending side behind the message, an error becomes FreeBSD's."""
+cdef long sent(area_t *area, int fd, uint64_t flags, bint quiet, bint addressed, long result) noexcept nogil:
+    """The end of every send: MSG_EOF closes the sending side behind the message, an error becomes FreeBSD's. quiet: Linux
+    was told to send no signal."""
     if is_error(result):
-        return restartable(send_failed(area, fd, result, flags & FREEBSD_MSG_NOSIGNAL != 0, addressed))
+        return restartable(send_failed(area, fd, result, quiet, addressed))
     if flags & FREEBSD_MSG_EOF:
         linux_syscall2(SYS_shutdown, fd, 1)
     return result
@@ -397,7 +398,7 @@ cdef public long sys_sendto(frame_t *frame, area_t *area) noexcept nogil:
     result = blocking_syscall(SYS_sendto, fd, frame.arg[1], frame.arg[2], flags, to, length)
     if result == -EISCONN and to != 0 and address[0] == LINUX_AF_UNIX:
         result = blocking_syscall(SYS_sendto, fd, frame.arg[1], frame.arg[2], flags, 0, 0)     # a stream looks at none
-    return sent(area, fd, frame.arg[3], to != 0, result)
+    return sent(area, fd, frame.arg[3], flags & LINUX_MSG_NOSIGNAL != 0, to != 0, result)
 
 
 cdef public long sys_recvfrom(frame_t *frame, area_t *area) noexcept nogil:
@@ -463,7 +464,7 @@ cdef public long sys_sendmsg(frame_t *frame, area_t *area) noexcept nogil:
         result = blocking_syscall(SYS_sendmsg, fd, <uint64_t> &header, flags, 0, 0, 0)
     if manifest >= 0:
         linux_syscall1(SYS_close, manifest)
-    return sent(area, fd, frame.arg[2], message.msg_name != 0, result)
+    return sent(area, fd, frame.arg[2], flags & LINUX_MSG_NOSIGNAL != 0, message.msg_name != 0, result)
 
 
 cdef void receive_control(area_t *area, int fd, long domain, const freebsd_msghdr *message, linux_msghdr *header,
