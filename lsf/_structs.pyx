@@ -521,6 +521,7 @@ class convert:
         given.processor = facts["processor"]
         given.tracer = facts["tracer"]
         given.nice = facts["nice"]
+        given.osreldate = facts["osreldate"]
         given.uid = facts["uid"]
         given.ruid = facts["ruid"]
         given.svuid = facts["svuid"]
@@ -616,6 +617,21 @@ class convert:
         return result, _bytes(target, sizeof(target))
 
     @staticmethod
+    def linux_bound_path(bytes path, uint64_t nuls):
+        """None where there is no room."""
+        cdef char target[108]
+        length = linux_bound_path(target, <const char *>path, <uint64_t>len(path), nuls)
+        return None if length < 0 else _bytes(target, <size_t>length)
+
+    @staticmethod
+    def freebsd_bound_path(bytes path):
+        """The path and the number of NULs behind it."""
+        cdef char target[104]
+        cdef uint64_t nuls = 0
+        length = freebsd_bound_path(target, <const char *>path, <uint64_t>len(path), &nuls)
+        return _bytes(target, <size_t>length), nuls
+
+    @staticmethod
     def linux_msghdr_from_freebsd(bytes data):
         cdef freebsd_msghdr source
         cdef linux_msghdr target
@@ -624,27 +640,33 @@ class convert:
         return _bytes(&target, sizeof(target))
 
     @staticmethod
-    def linux_cmsgs_from_freebsd(bytes data, uint64_t room, bytes credentials):
+    def linux_cmsgs_from_freebsd(bytes data, uint64_t room):
         """Returns the result and a buffer of 4096 bytes, garbage where it was not written."""
-        cdef linux_ucred sender
         cdef char target[4096]
         if room > sizeof(target):
             raise ValueError("room")
-        _start(&sender, sizeof(sender), credentials, target, sizeof(target))
-        result = linux_cmsgs_from_freebsd(target, room, <const char *>data, <uint64_t>len(data), &sender)
+        memset(target, 0xa5, sizeof(target))
+        result = linux_cmsgs_from_freebsd(target, room, <const char *>data, <uint64_t>len(data))
         return result, _bytes(target, sizeof(target))
 
     @staticmethod
-    def freebsd_cmsgs_from_linux(bytes data, uint64_t room, int form, uint32_t flags):
+    def freebsd_cmsgs_from_linux(bytes data, uint64_t room, uint32_t flags):
         """Returns the length, the flags and a buffer of 4096 bytes, garbage where it was not written."""
         cdef char target[4096]
         if room > sizeof(target):
             raise ValueError("room")
         memset(target, 0xa5, sizeof(target))
-        length = freebsd_cmsgs_from_linux(target, room, <const char *>data, <uint64_t>len(data), form, &flags)
+        length = freebsd_cmsgs_from_linux(target, room, <const char *>data, <uint64_t>len(data), &flags)
         return length, flags, _bytes(target, sizeof(target))
 
     # --- terminals ----------------------------------------------------------------------------------------------------
+
+    @staticmethod
+    def freebsd_termios_default():
+        cdef freebsd_termios target
+        memset(&target, 0xa5, sizeof(target))
+        freebsd_termios_default(&target)
+        return _bytes(&target, sizeof(target))
 
     @staticmethod
     def freebsd_termios_from_linux(bytes data):

@@ -527,6 +527,7 @@ CONSTANT_NAMES: dict[str, str | None] = {
     "FREEBSD_FS": "GSEL(GUFS32_SEL, SEL_UPL)",
     "FREEBSD_GS": "GSEL(GUGS32_SEL, SEL_UPL)",
     "FREEBSD_POSIX_VDISABLE": "_POSIX_VDISABLE",
+    "FREEBSD_MC_HASTLSBASE": None,  # of FreeBSD 15: test_releases.py
     "LINUX_CS": None,  # __USER_CS of arch/x86/include/asm/segment.h
     "LINUX_SS": None,  # __USER_DS
     "LINUX_ST_NOSYMFOLLOW": None,  # include/linux/statfs.h, and newer libcs
@@ -540,7 +541,7 @@ LINUX_KERNEL_CONSTANTS = {
 } | {"LINUX_CSIZE", "LINUX_CRTSCTS"}
 
 #: LSF's own numbers, and properties of the processor.
-OWN_CONSTANTS = ("CREDS_", "FXSAVE_", "XSTATE_", "MXCSR_", "LAYOUT_")
+OWN_CONSTANTS = ("BOUND_", "FXSAVE_", "XSTATE_", "MXCSR_", "LAYOUT_")
 
 
 def compare_constants(command, preamble, names, folder) -> None:
@@ -655,6 +656,20 @@ def test_termios_characters(tmp_path):
         data[place[1] + ours] = 0x41
         result = _structs.convert.freebsd_termios_from_linux(bytes(data))
         assert [i for i in range(20) if result[place[0] + i] == 0x41] == [theirs], name
+
+
+def test_termios_defaults(tmp_path):
+    """<sys/ttydefaults.h>: what a new terminal is like."""
+    names = ["TTYDEF_IFLAG", "TTYDEF_OFLAG", "TTYDEF_CFLAG", "TTYDEF_LFLAG", "TTYDEF_SPEED"]
+    names += [f"ttydefchars[{index}]" for index in range(20)]
+    preamble = FREEBSD + "\n#define TTYDEFCHARS\n#include <sys/ttydefaults.h>\n"
+    numbers = compile_numbers(list(zig_cc()), preamble, names, tmp_path)
+    ours = _structs.convert.freebsd_termios_default()
+    members = ("c_iflag", "c_oflag", "c_cflag", "c_lflag", "c_ospeed")
+    assert [get("freebsd_termios", ours, member) for member in members] == [n & 0xFFFFFFFF for n in numbers[:5]]
+    assert get("freebsd_termios", ours, "c_ispeed") == get("freebsd_termios", ours, "c_ospeed")
+    offset = _structs.OFFSETS["freebsd_termios.c_cc"]
+    assert list(ours[offset : offset + 20]) == [n & 0xFF for n in numbers[5:]]
 
 
 def test_termios_speeds(tmp_path):

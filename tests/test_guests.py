@@ -30,10 +30,11 @@ def known_gap(request):
         request.node.add_marker(pytest.mark.xfail(strict=True, reason=reason))
 
 
-def run_case(lsf, guest: str, case: str) -> None:
+def run_case(lsf, guest: str, case: str, env: dict[str, str] | None = None) -> None:
     """Run one case and judge its output."""
     label = f"{guest}.{case}"
-    result = lsf(harness.compile_guest(guest), case, timeout=TIMEOUTS.get(label, harness.DEFAULT_TIMEOUT))
+    timeout = TIMEOUTS.get(label, harness.DEFAULT_TIMEOUT)
+    result = lsf(harness.compile_guest(guest), case, timeout=timeout, env=env)
     lines = result.stdout.splitlines()
     if result.returncode == 0 and lines and lines[-1].startswith(f"skip {guest}: "):
         harness.not_covered(f"guest {label}", lines[-1].partition(": ")[2])
@@ -43,6 +44,21 @@ def run_case(lsf, guest: str, case: str) -> None:
 
 def test_guest(lsf, guest, case):
     run_case(lsf, guest, case)
+
+
+#: Cases that expect what the release says that they find.
+BY_RELEASE = [
+    ("releases", "priorities"), ("releases", "posix_version"), ("releases", "context_flags"),
+    ("sysv", "shared_memory_in_place"), ("local_control", "receiver_asks"), ("local_control", "documented_size"),
+    ("local_control", "refused"), ("local_names", "lengths"), ("local_names", "without_a_name"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("release", ["13.5", "15.0"])
+@pytest.mark.parametrize(("guest", "name"), BY_RELEASE, ids=[".".join(case) for case in BY_RELEASE])
+def test_guest_of_another_release(lsf, guest, name, release):
+    """What differs between releases goes by the one that is shown."""
+    run_case(lsf, guest, name, env={"LSF_OSRELEASE": release})
 
 
 @pytest.mark.engines("sud-cli")

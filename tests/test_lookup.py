@@ -38,6 +38,7 @@ GUESTS = (
     "files_open",
     "hostile",
     "kqueue_fd",
+    "local_names",
     "proc_exec",
     "proc_fork",
     "shm",
@@ -46,8 +47,10 @@ GUESTS = (
     "statfs",
     "truss",
 )
-#: chroot is refused in this view.
-NOT_HERE = {("hostile", "chroot_without_proc")}
+#: chroot is refused in this view; the address of a local socket that leads up or over a link is named by where it leads.
+NOT_HERE = {
+    ("hostile", "chroot_without_proc"), ("local_names", "spellings"), ("local_names", "random_addresses"),
+}  # fmt: skip
 CASES = [
     (guest, case)
     for guest in GUESTS
@@ -495,6 +498,18 @@ def test_local_sockets(lsf, way):
                 assert (out, err) == (b"hello\n", b"")
     finally:
         shutil.rmtree(folder)
+
+
+@pytest.mark.engines("sud-cli")
+def test_names_of_local_sockets(lsf):
+    """A socket below the root is named as the guest sees it, with the length that it was bound with."""
+    root = Path(tempfile.mkdtemp(dir="/tmp", prefix="r"))       # which leaves room in an address
+    try:
+        (root / "libexec").mkdir()
+        program = harness.compile_guest("local_names")
+        lsf(program, "@in_a_root", options=[*LOOKUP, "--root", str(root)]).check("", status=9)
+    finally:
+        shutil.rmtree(root)
 
 
 # ---------------------------------------------------------------- where nothing else is allowed

@@ -851,6 +851,7 @@ def facts(**changes) -> dict:
     children = struct.pack("<qqqq14q", 1, 700_000, 2, 800_000, *range(14, 28))
     return {
         "pid": 500, "ppid": 1, "pgid": 500, "sid": 400, "tpgid": 500, "tid": 501, "threads": 2, "processor": 3, "tracer": 9, "nice": 5,
+        "osreldate": 1400000,
         "uid": 10, "ruid": 11, "svuid": 12, "gid": 20, "rgid": 21, "svgid": 22, "groups": [30, 31], "terminal": 0x8805,
         "size": 2**40, "resident_pages": 9, "text_pages": 1, "data_pages": 2, "stack_pages": 3,
         "start": (1000, 5), "now": (1060, 0), "self": rusage, "children": children, "state": "S",
@@ -1003,6 +1004,51 @@ def test_sockaddr_round_trip(name):
     assert size == len(source)
 
 
+@given(st.text("./ab", min_size=1, max_size=104), st.integers(0, 103))
+def test_bound_path_round_trip(path, nuls):
+    """The path that Linux gets leads to the same file, and tells the guest's and the NULs behind it."""
+    path = path.encode()
+    nuls = min(nuls, 104 - len(path))
+    linux = convert.linux_bound_path(path, nuls)
+    if linux is None:
+        assert len(path) > 70
+        return
+    assert len(linux) <= 108
+    assert os.path.normpath(b"/d/e/" + linux) == os.path.normpath(b"/d/e/" + path)
+    assert linux.startswith(b"/") == path.startswith(b"/")
+    assert linux.endswith(b"/") == path.endswith(b"/")
+    back = convert.freebsd_bound_path(linux)
+    assert back[0] == path
+    # A path that leaves no room for the number has one NUL behind it.
+    assert back[1] == nuls or (back[1] == 1 and len(path) > 70)
+
+
+@pytest.mark.parametrize(
+    ("linux", "guest"),
+    [
+        (b"sock", (b"sock", 0)),
+        (b"/tmp/sock", (b"/tmp/sock", 0)),
+        (b"//tmp/sock", (b"/tmp/sock", 1)),
+        (b"./sock", (b"sock", 1)),
+        (b".//sock", (b"sock", 100)),
+        (b".////sock", (b"./sock", 0)),
+        (b"/proc/self/fd/12/sock", (b"sock", 0)),
+        (b"//proc/self/fd/12/sock", (b"sock", 1)),
+        (b"/proc/self/fd/x", (b"/proc/self/fd/x", 0)),
+        (b"////sock", (b"////sock", 0)),  # no code, since nothing counts follows
+        (b"x" * 108, (b"x" * 104, 0)),
+    ],
+)
+def test_bound_path(linux, guest):
+    assert convert.freebsd_bound_path(linux) == guest
+
+
+@given(st.binary(max_size=108))
+def test_bound_path_of_anything(linux):
+    path, nuls = convert.freebsd_bound_path(linux)
+    assert len(path) + nuls <= 104
+
+
 NO_NAME = bytes([16, 1]) + bytes(14)
 
 
@@ -1075,14 +1121,12 @@ def linux_cmsg(level: int, kind: int, data: bytes, pad: bool = True) -> bytes:
     return message + bytes(-len(message) % 8) if pad else message
 
 
-CREDENTIALS = struct.pack("<iII", 77, 10, 20)
 ADDRESS = bytes([192, 0, 2, 1])
 
 #: FreeBSD (level, type, data) -> Linux's.
 CMSG_SENT = {
     "rights": ((0xFFFF, 1, struct.pack("<3i", 3, 4, 5)), (1, 1, struct.pack("<3i", 3, 4, 5))),
     "one right": ((0xFFFF, 1, struct.pack("<i", 3)), (1, 1, struct.pack("<i", 3))),
-    "credentials": ((0xFFFF, 3, bytes(84)), (1, 2, CREDENTIALS)),
     "source address": ((0, 7, ADDRESS), (0, 8, bytes(4) + ADDRESS + bytes(4))),
     "tos": ((0, 3, b"\x10"), (0, 1, b"\x10")),
     "ttl": ((0, 4, b"\x40"), (0, 2, struct.pack("<i", 64))),
@@ -1097,11 +1141,11 @@ CMSG_SENT = {
 def test_cmsgs_sent(chosen):
     source = b"".join(freebsd_cmsg(*CMSG_SENT[name][0]) for name in chosen)
     expected = b"".join(linux_cmsg(*CMSG_SENT[name][1]) for name in chosen)
-    result, data = convert.linux_cmsgs_from_freebsd(source, 4096, CREDENTIALS)
+    result, data = convert.linux_cmsgs_from_freebsd(source, 4096)
     assert data[:result] == expected
     assert data[result:] == bytes([GARBAGE]) * (4096 - result)
     if expected:
-        assert convert.linux_cmsgs_from_freebsd(source, len(expected) - 1, CREDENTIALS)[0] == -7
+        assert convert.linux_cmsgs_from_freebsd(source, len(expected) - 1)[0] == -7
 
 
 @pytest.mark.parametrize(
@@ -1117,24 +1161,19 @@ def test_cmsgs_sent(chosen):
     ],
 )
 def test_cmsgs_that_are_refused(source):
-    assert convert.linux_cmsgs_from_freebsd(source, 4096, CREDENTIALS)[0] == -22
+    assert convert.linux_cmsgs_from_freebsd(source, 4096)[0] == -22
 
 
 @given(st.binary(max_size=200))
 def test_cmsgs_sent_of_anything(source):
-    result, data = convert.linux_cmsgs_from_freebsd(source, 256, CREDENTIALS)
+    result, data = convert.linux_cmsgs_from_freebsd(source, 256)
     assert result in (-22, -7) or 0 <= result <= 256
     assert data[256:] == bytes([GARBAGE]) * 3840
 
 
-def cmsgcred(pid: int, uid: int, gid: int) -> bytes:
-    return struct.pack("<iIIIhxxI60x", pid, uid, uid, gid, 1, gid)
-
-
-#: Linux (level, type, data) -> FreeBSD's, with credentials as cmsgcred.
+#: Linux (level, type, data) -> FreeBSD's.
 CMSG_RECEIVED = {
     "rights": ((1, 1, struct.pack("<3i", 3, 4, 5)), (0xFFFF, 1, struct.pack("<3i", 3, 4, 5))),
-    "credentials": ((1, 2, CREDENTIALS), (0xFFFF, 3, cmsgcred(77, 10, 20))),
     "timestamp": ((1, 29, bytes(range(16))), (0xFFFF, 2, bytes(range(16)))),
     "timestamp in ns": ((1, 35, bytes(range(16))), (0xFFFF, 5, bytes(range(16)))),
     "destination": ((0, 8, bytes(8) + ADDRESS), (0, 7, ADDRESS)),
@@ -1152,7 +1191,7 @@ def test_cmsgs_received(chosen, word):
     source = linux_cmsg(1, 99, b"") + b"".join(linux_cmsg(*CMSG_RECEIVED[name][0]) for name in chosen)
     source += linux_cmsg(1, 37, b"abcd", pad=False)
     expected = b"".join(freebsd_cmsg(*CMSG_RECEIVED[name][1]) for name in chosen)
-    length, got_word, data = convert.freebsd_cmsgs_from_linux(source, 4096, 0, word)
+    length, got_word, data = convert.freebsd_cmsgs_from_linux(source, 4096, word)
     assert data[:length] == expected
     assert data[length:] == bytes([GARBAGE]) * (4096 - length)
     assert got_word == word
@@ -1160,33 +1199,19 @@ def test_cmsgs_received(chosen, word):
 
 @given(st.integers(0, 200))
 def test_cmsgs_received_without_room(room):
-    """Whole messages or none, MSG_CTRUNC for what is lost; the last one's padding may be missing."""
-    messages = [CMSG_RECEIVED["rights"], CMSG_RECEIVED["credentials"]]
+    """Whole messages with their padding or none, MSG_CTRUNC for what is lost, and with it all that follows."""
+    messages = [CMSG_RECEIVED["rights"], CMSG_RECEIVED["timestamp"], CMSG_RECEIVED["ttl"]]
     source = b"".join(linux_cmsg(*message[0]) for message in messages)
-    length, word, data = convert.freebsd_cmsgs_from_linux(source, room, 0, 0)
+    length, word, data = convert.freebsd_cmsgs_from_linux(source, room, 0)
     whole = b"".join(freebsd_cmsg(*message[1]) for message in messages)
-    ends = {28: 0, 132: 1}
-    fitting = max((end for end in ends if end <= room), default=0)
-    assert word == (0 if room >= 132 else 0x20)
-    assert fitting <= length <= room
-    if fitting == 28:
-        assert data[:length] == whole[: min(room, 32)]
-    if fitting == 132:
-        assert data[:length] == whole[: min(room, 136)]
-    assert data[length:] == bytes([GARBAGE]) * (4096 - length)
-
-
-def test_credentials_in_other_forms():
-    source = linux_cmsg(1, 2, CREDENTIALS)
-    length, _, data = convert.freebsd_cmsgs_from_linux(source, 4096, CONSTANTS["CREDS_SOCKCRED"], 0)
-    assert data[:length] == freebsd_cmsg(0xFFFF, 3, struct.pack("<IIIIi4x", 10, 10, 20, 20, 0))
-    length, _, data = convert.freebsd_cmsgs_from_linux(source, 4096, CONSTANTS["CREDS_SOCKCRED2"], 0)
-    assert data[:length] == freebsd_cmsg(0xFFFF, 8, struct.pack("<iiIIIIi4x", 0, 77, 10, 10, 20, 20, 0))
+    assert length == max(end for end in (0, 32, 64, 88) if end <= room)
+    assert word == (0 if room >= 88 else 0x20)
+    assert data == whole[:length] + bytes([GARBAGE]) * (4096 - length)
 
 
 @given(st.binary(max_size=200), st.integers(0, 256))
 def test_cmsgs_received_of_anything(source, room):
-    length, _, data = convert.freebsd_cmsgs_from_linux(source, room, 0, 0)
+    length, _, data = convert.freebsd_cmsgs_from_linux(source, room, 0)
     assert length <= room
     assert data[room:] == bytes([GARBAGE]) * (4096 - room)
 
@@ -1196,7 +1221,7 @@ def test_real_descriptor_passing():
     left, right = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
     with left, right:
         source = freebsd_cmsg(0xFFFF, 1, struct.pack("<i", left.fileno()), pad=False)
-        length, control = convert.linux_cmsgs_from_freebsd(source, 4096, CREDENTIALS)
+        length, control = convert.linux_cmsgs_from_freebsd(source, 4096)
         text = ctypes.create_string_buffer(b"x", 1)
         vector = struct.pack("<QQ", ctypes.addressof(text), 1)
         header = pack("freebsd_msghdr", msg_iov=0, msg_iovlen=1, msg_controllen=length)
@@ -1207,7 +1232,7 @@ def test_real_descriptor_passing():
         assert libc.sendmsg(left.fileno(), bytes(header), 0) == 1, os.strerror(ctypes.get_errno())
         _, received, _, _ = right.recvmsg(1, 256)
         (level, kind, data) = received[0]
-        length, _, result = convert.freebsd_cmsgs_from_linux(linux_cmsg(level, kind, data, pad=False), 256, 0, 0)
+        length, _, result = convert.freebsd_cmsgs_from_linux(linux_cmsg(level, kind, data, pad=False), 256, 0)
         (descriptor,) = struct.unpack("<i", data)
         try:
             assert os.path.sameopenfile(descriptor, left.fileno())
@@ -1220,7 +1245,7 @@ def test_real_descriptor_passing():
 
 #: All bits that both systems have (test_abi_oracle.py checks each), with FreeBSD's two bits of CRTSCTS together.
 TERMIOS_MASKS = {"c_iflag": 0x6FFF, "c_oflag": 0x77, "c_cflag": 0x3FF00, "c_lflag": 0xA0C00DFF}
-WITHOUT_LINUX_CHARACTER = (7, 11, 18, 19)  # VERASE2, VDSUSP, VSTATUS, the spare one
+WITHOUT_LINUX_CHARACTER = (19,)  # the spare one
 VMIN, VTIME = 16, 17
 
 
@@ -1255,10 +1280,15 @@ def test_termios_round_trip(data, current):
 def test_termios_keeps_what_only_linux_has(current, data):
     linux = convert.linux_termios2_from_freebsd(data, current)
     assert take(linux, "linux_termios2", "c_line") == take(current, "linux_termios2", "c_line")
-    assert take(linux, "linux_termios2", "c_cc")[7] == take(current, "linux_termios2", "c_cc")[7]  # VSWTC
     only_linux = {"c_iflag": 0x200, "c_oflag": 0xFFFFE7C2, "c_cflag": 0x60000000, "c_lflag": 0xFFFE2004}
     for member, mask in only_linux.items():
         assert number(linux, "linux_termios2", member) & mask == number(current, "linux_termios2", member) & mask
+
+
+def test_termios_default():
+    """Linux can keep all of it. The values: test_abi_oracle.py."""
+    data = convert.freebsd_termios_default()
+    assert convert.freebsd_termios_from_linux(convert.linux_termios2_from_freebsd(data, None)) == data
 
 
 @pytest.mark.parametrize(
@@ -1349,6 +1379,7 @@ def test_the_face_is_complete():
         # reached through the converters that use them
         "linux_dirent64_name_length", "freebsd_dirent_size", "freebsd11_dirent_size", "freebsd_limit_from_linux",
         "linux_limit_from_freebsd", "freebsd_process_state_from_linux", "linux_xstate_size", "cmsg_align", "put_cmsg",
+            "put_slashes", "string_begins", "linux_bound_address", "freebsd_user_priority",
         "tty_bits", "tty_mask", "linux_speed_bits",
     }  # fmt: skip
     assert sorted(set(names) - set(vars(convert)) - helpers) == []

@@ -89,7 +89,7 @@ kern.proc.cwd | 42 | N | call cwd | Process current working directory
 kern.proc.nfds | 43 | N | call filedesc 1 | Number of open file descriptors
 kern.proc.vm_layout | 45 | N | call vm_layout | Process virtual address space layout info
 kern.file | 15 | S,xfile | call file_table | Entire file table
-kern.posix1version | 17 | I | = 200112 | Version of POSIX attempting to comply to
+kern.posix1version | 17 | I | call posix1version | Version of POSIX attempting to comply to
 kern.ngroups | 18 | I | = 1023 | Maximum number of supplemental groups a user can belong to
 kern.job_control | 19 | I | = 1 | Whether job control is available
 kern.saved_ids | 20 | I | = 0 | Whether saved set-group/user ID is available

@@ -262,6 +262,7 @@ cdef int64_t aio_transfer_socket(area_t *area, aio_job_t *job, int fd) noexcept 
     cdef uint64_t *iov
     cdef uint64_t i, left
     cdef int64_t result
+    cdef bint signal = False
     while True:
         memset(message, 0, sizeof(message))
         message[2] = job.iov
@@ -269,8 +270,10 @@ cdef int64_t aio_transfer_socket(area_t *area, aio_job_t *job, int fd) noexcept 
         if job.opcode & LIO_READ:
             return linux_syscall3(SYS_recvmsg, fd, <uint64_t> message, LINUX_MSG_DONTWAIT)
         result = linux_syscall3(SYS_sendmsg, fd, <uint64_t> message, LINUX_MSG_DONTWAIT | LINUX_MSG_NOSIGNAL)
-        if result == -EPIPE and socket_option(fd, KEPT_NOSIGPIPE) <= 0:
-            linux_syscall2(SYS_kill, area.proc.pid, SIGPIPE)
+        if result < 0:
+            result = send_error(fd, result, False, &signal)
+            if signal:
+                linux_syscall2(SYS_kill, area.proc.pid, SIGPIPE)
         if result < 0:
             return <int64_t> job.done if job.done and result != -EAGAIN else result
         job.done += <uint64_t> result

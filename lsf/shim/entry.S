@@ -74,6 +74,16 @@ global pass_return
     clc
     jmp     *%rcx
 pass_error:
+    cmp     $-LINUX_EINVAL, %rax    /* what pass_failed() may say otherwise */
+    je      pass_doubtful
+    cmp     $-LINUX_EIO, %rax
+    je      pass_doubtful
+    cmp     $-LINUX_EPIPE, %rax
+    je      pass_doubtful
+    cmp     $-LINUX_ENOTCONN, %rax
+    je      pass_doubtful
+    cmp     $-LINUX_ECONNREFUSED, %rax
+    je      pass_doubtful
     mov     %gs:AREA_RET, %rcx
     lea     lsf_errno_map(%rip), %r11
     sub     %rax, %r11
@@ -82,6 +92,25 @@ global pass_converted
     stc
     jmp     *%rcx
 global pass_end
+
+/* A call of the pass lane is over with an errno that FreeBSD may say otherwise: pass_failed(frame, area) judges. A signal
+ * that comes here is deferred to the end, as in a handler. */
+pass_doubtful:
+    mov     %rsp, %gs:AREA_GUEST_RSP
+    mov     %gs:AREA_FRAME, %rsp
+    save_arguments
+    mov     %rax, FRAME_RESULT(%rsp)
+    mov     %gs:AREA_NR, %eax
+    mov     %rax, FRAME_NR(%rsp)
+    mov     %gs:AREA_RET, %rcx
+    mov     %rcx, FRAME_RET(%rsp)
+    mov     %gs:AREA_GUEST_RSP, %r11
+    mov     %r11, FRAME_RSP(%rsp)
+    cld
+    mov     %rsp, %rdi
+    mov     %gs:AREA_SELF, %rsi
+    call    pass_failed
+    jmp     translate_result
 
 global translate
     mov     %rsp, %gs:AREA_GUEST_RSP

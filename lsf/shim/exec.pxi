@@ -143,7 +143,7 @@ cdef void handover_words(process_t *proc, area_t *area, int target, char *words)
         at = append_word(words, at, b",d=", proc.debug)
     at = append_word(words, at, b",r=", proc.osreldate)
     if proc.nosigpipe:
-        at = append_word(words, at, b",n=", 1)
+        at = append_word(words, at, b",n=", proc.nosigpipe)
     if proc.no_patch:
         at = append_word(words, at, b",x=", proc.no_patch)
     if proc.fakeroot:

@@ -437,6 +437,8 @@ cdef long fill_kinfo_file(int fd, freebsd_kinfo_file *info) noexcept nogil:
         info.kf_un.kf_file.kf_file_fsid_freebsd11 = <uint32_t> st.st_dev
         info.kf_un.kf_file.kf_file_rdev_freebsd11 = <uint32_t> st.st_rdev
         info.kf_un.kf_file.kf_file_mode = st.st_mode
+    elif info.kf_type == KF_TYPE_SOCKET:
+        fill_kinfo_socket(fd, &info.kf_un.kf_sock)
     return 0
 
 

@@ -422,6 +422,7 @@ cdef public long sys_sendfile(frame_t *frame, area_t *area) noexcept nogil:
     cdef int source = <int> frame.arg[0], to = <int> frame.arg[1]
     cdef uint64_t sent = 0
     cdef long mode, result = 0
+    cdef bint signal = False
     if <int64_t> frame.arg[2] < 0:
         return -EINVAL
     memset(&around, 0, sizeof(around))
@@ -437,7 +438,11 @@ cdef public long sys_sendfile(frame_t *frame, area_t *area) noexcept nogil:
     if mode & S_IFMT != S_IFREG:
         return -EINVAL
     if is_stream_socket(to, &result):
+        watch_sigpipe(area.proc, NOSIGPIPE_SEEN)
         result = send_file(source, to, frame.arg[2], frame.arg[3], &around, &sent)
+        if result == -EPIPE:
+            forget_sigpipe(area)            # kern_sendfile.c sends none
+            result = send_error(to, result, False, &signal)
     if result == -EINTR and sent == 0 and area.not_begun:
         return -ERESTARTNOINTR          # the signal came before: then anew
     if frame.arg[5] != 0 and store_guest64(frame.arg[5], sent) < 0:

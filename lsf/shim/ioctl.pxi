@@ -80,6 +80,8 @@ cdef public long sys_ioctl(frame_t *frame, area_t *area) noexcept nogil:
         result = ioctl_interface(area, fd, row, data)
     else:
         result = ioctl_file(area, fd, row, data)
+    if result == -EIO and (command >> 8) & 0xff == 116 and is_hung_up(fd):
+        return -ENXIO
     # Linux's drivers say EINVAL, too, for a request that is not theirs.
     if result == -EINVAL and row.how == LSF_IOCTL_PASS and command & IOC_OUT:
         return -ENOTTY

@@ -108,6 +108,11 @@
 /* "The Linux call in area->tail is still to be made, and its result is the handler's." */
 #define RETURN_SYSCALL 2998
 #define LINUX_EINTR 4
+#define LINUX_EIO 5
+#define LINUX_EINVAL 22
+#define LINUX_EPIPE 32
+#define LINUX_ENOTCONN 107
+#define LINUX_ECONNREFUSED 111
 #define LINUX_ERESTARTSYS 512
 #define LINUX_ERESTARTNOINTR 513
 

@@ -22,7 +22,8 @@ cdef long run_row(frame_t *frame, area_t *area) noexcept nogil:
         return lsf_handler[nr](frame, area)
     result = blocking_syscall(lsf_pass_nr[nr], frame.arg[0], frame.arg[1], frame.arg[2], frame.arg[3], frame.arg[4],
                               frame.arg[5])
-    drop_sigpipe(area, frame.arg[0], result)
+    if is_doubtful(result):
+        result = passed_error(area, frame, nr, result)
     if result == -EINTR and not lsf_restart[nr] and area.not_begun and area.deferred:
         return -ERESTARTNOINTR      # a signal came before it, to which entry.S would have gone back
     return restartable(result) if lsf_restart[nr] else result

@@ -12,6 +12,7 @@ cdef enum:
     PCB_RAW = 2
     INP_IPV4 = 0x1
     INP_IPV6 = 0x2
+    INP_IPV6PROTO = 0x4             # what was opened as IPv6 stays so
     SO_ACCEPTCONN = 0x2
     SS_ISCONNECTED = 0x2
     LINUX_TCP_LISTEN = 10
@@ -177,7 +178,7 @@ cdef bint parse_inet(const char *line, bint six, int kind, lsf_pcb *pcb) noexcep
     line = parse_number(line, &value)
     pcb.inode = <uint64_t> value
     pcb.family = FREEBSD_AF_INET6 if six else FREEBSD_AF_INET
-    pcb.vflag = INP_IPV6 if six else INP_IPV4
+    pcb.vflag = INP_IPV6 | INP_IPV6PROTO if six else INP_IPV4
     if kind == PCB_TCP:
         pcb.type_ = 1
         pcb.protocol = 6
@@ -195,12 +196,12 @@ cdef bint parse_inet(const char *line, bint six, int kind, lsf_pcb *pcb) noexcep
     pcb.connected = pcb.state == LINUX_TCP_ESTABLISHED
     # An IPv4 connection of an IPv6 socket.
     if six and connection.ie_laddr[10] == 0xff and is_mapped(connection.ie_laddr) and is_mapped(connection.ie_faddr):
-        pcb.vflag = INP_IPV4
+        pcb.vflag = INP_IPV4 | INP_IPV6PROTO
         memset(connection.ie_laddr, 0, 12)
         memset(connection.ie_faddr, 0, 12)
     connection.ie_lport = <uint16_t> (connection.ie_lport << 8 | connection.ie_lport >> 8)
     connection.ie_fport = <uint16_t> (connection.ie_fport << 8 | connection.ie_fport >> 8)
-    connection.inc_flags = 0 if pcb.vflag == INP_IPV4 else 1
+    connection.inc_flags = 0 if pcb.vflag & INP_IPV4 else 1
     return True
 
 
@@ -329,17 +330,20 @@ cdef long out_local(sysctl_request_t *request, const lsf_pcb *pcb, const char *p
     cdef freebsd_xunpcb record
     cdef uint8_t old[XUNPCB_10]
     cdef uint8_t *address = <uint8_t *> record.xu_dummy1
+    cdef uint8_t linux[SOCKET_ADDRESS]
+    cdef uint8_t shown[SOCKET_ADDRESS]
     cdef uint64_t length = 0
     memset(&record, 0, sizeof(record))
     memset(old, 0, sizeof(old))
     if request.area.proc.osrel < OSREL_XINPCB:
         address = old + XUNPCB_10_ADDRESS
-    while path[length] != 0 and path[length] != 10 and length < 103:
+    memset(linux, 0, sizeof(linux))
+    linux[0] = LINUX_AF_UNIX
+    while path[length] != 0 and path[length] != 10 and length < BOUND_PATH:
+        linux[2 + length] = <uint8_t> path[length]
         length += 1
-    if length != 0:
-        address[0] = <uint8_t> (length + 3)
-        address[1] = FREEBSD_AF_UNIX
-        memcpy(address + 2, path, length)
+    if length != 0 and path[0] != 64:               # `@`: one of Linux's abstract names
+        memcpy(address, shown, sockaddr_shown(shown, linux, <uint32_t> (2 + length)))
     if request.area.proc.osrel < OSREL_XINPCB:
         (<uint64_t *> old)[0] = XUNPCB_10
         (<uint64_t *> (old + 8))[0] = socket_handle(pcb.inode) + 0x80

@@ -42,14 +42,15 @@ cdef inline long wait_over(area_t *area, long result) noexcept nogil:
 
 cdef int16_t poll_events_seen(int fd, int16_t asked, int16_t seen) noexcept nogil:
     """FreeBSD's revents for Linux's. At the end of a pipe or terminal FreeBSD also says that a read does not block; a
-    pipe without a reader is POLLHUP, where Linux says POLLERR; and POLLHUP goes without POLLOUT."""
+    pipe without a reader is POLLHUP, where Linux says POLLERR, as is a terminal that was hung up; and POLLHUP goes without
+    POLLOUT."""
     cdef long mode
     if seen & (LINUX_POLLHUP | LINUX_POLLERR):
         mode = mode_of(fd, <uint64_t> <const char *> b"", LINUX_AT_EMPTY_PATH)
         if not is_error(mode) and mode & S_IFMT != S_IFSOCK:
             if seen & LINUX_POLLHUP:
                 seen |= asked & (LINUX_POLLIN | LINUX_POLLRDNORM)
-            if seen & LINUX_POLLERR and mode & S_IFMT == S_IFIFO:
+            if seen & LINUX_POLLERR and (mode & S_IFMT == S_IFIFO or (mode & S_IFMT == S_IFCHR and seen & LINUX_POLLHUP)):
                 seen = (seen & ~<int16_t> LINUX_POLLERR) | LINUX_POLLHUP
         if seen & LINUX_POLLHUP:
             seen &= ~<int16_t> LINUX_POLLOUT

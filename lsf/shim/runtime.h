@@ -127,7 +127,7 @@ struct process {
     uint32_t ncpu;
     uint32_t traced;            /* this process was started with truss */
     uint32_t tracer;            /* this process is traced from outside (trace.pxi) */
-    uint32_t nosigpipe;         /* some socket has SO_NOSIGPIPE */
+    uint32_t nosigpipe;         /* NOSIGPIPE_ of failed.pxi: the shim sees every SIGPIPE, some socket has SO_NOSIGPIPE */
     uint32_t truss_pids;        /* truss shows pids: there is more than one process */
     struct lock lock_signal, lock_memory, lock_event, lock_thread, lock_truss;
     void *events;               /* event.pxi's */

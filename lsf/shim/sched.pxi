@@ -16,7 +16,7 @@ cdef enum:
     LINUX_SCHED_BATCH = 3
     LINUX_SCHED_IDLE = 5
     P1B_PRIO_MAX = 31               # of SCHED_FIFO and SCHED_RR
-    TIMESHARE_MAX = 135             # of SCHED_OTHER: PRI_MAX_TIMESHARE - PRI_MIN_TIMESHARE
+    PRI_MAX_TIMESHARE = 223
     TIMESHARE_NOW = 32              # where an ordinary process stands in it: PUSER + nice 0
     RTP_PRIO_REALTIME = 2
     RTP_PRIO_NORMAL = 3
@@ -28,6 +28,11 @@ cdef enum:
 
 cdef struct freebsd_rtprio:
     uint16_t type, prio
+
+
+cdef inline int timeshare_max() noexcept nogil:
+    """The highest priority of SCHED_OTHER: PRI_MAX_TIMESHARE - PRI_MIN_TIMESHARE."""
+    return PRI_MAX_TIMESHARE - freebsd_user_priority(SHIM.osreldate)
 
 
 cdef public long sys_getpriority(frame_t *frame, area_t *area) noexcept nogil:
@@ -88,7 +93,7 @@ cdef long policy_of(int pid, int *priority) noexcept nogil:
     if policy == LINUX_SCHED_FIFO or policy == LINUX_SCHED_RR:
         priority[0] = priority_from_linux(linux_priority)
         return FREEBSD_SCHED_FIFO if policy == LINUX_SCHED_FIFO else FREEBSD_SCHED_RR
-    priority[0] = TIMESHARE_MAX - TIMESHARE_NOW
+    priority[0] = timeshare_max() - TIMESHARE_NOW
     return FREEBSD_SCHED_OTHER
 
 
@@ -97,7 +102,7 @@ cdef long set_policy(int pid, int policy, int priority) noexcept nogil:
     if linux < 0 or priority < 0:
         return -EINVAL
     if policy == FREEBSD_SCHED_OTHER:
-        if priority > TIMESHARE_MAX:
+        if priority > timeshare_max():
             return -EINVAL
     else:
         if priority > P1B_PRIO_MAX:
@@ -140,7 +145,7 @@ cdef public long sys_sched_get_priority_max(frame_t *frame, area_t *area) noexce
     cdef int policy = <int> frame.arg[0]
     if policy == FREEBSD_SCHED_FIFO or policy == FREEBSD_SCHED_RR:
         return P1B_PRIO_MAX
-    return TIMESHARE_MAX if policy == FREEBSD_SCHED_OTHER else -EINVAL
+    return timeshare_max() if policy == FREEBSD_SCHED_OTHER else -EINVAL
 
 
 cdef public long sys_sched_get_priority_min(frame_t *frame, area_t *area) noexcept nogil:
@@ -185,7 +190,7 @@ cdef long rtprio_set(int pid, const freebsd_rtprio *wanted) noexcept nogil:
         priority = RTP_PRIO_MAX - wanted.prio + 1
         policy = LINUX_SCHED_FIFO if wanted.type == RTP_PRIO_FIFO else LINUX_SCHED_RR
     elif wanted.type == RTP_PRIO_NORMAL:
-        if wanted.prio > TIMESHARE_MAX:
+        if wanted.prio > timeshare_max():
             return -EINVAL
         policy = LINUX_SCHED_OTHER
     elif wanted.type == RTP_PRIO_IDLE:

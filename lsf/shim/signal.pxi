@@ -165,7 +165,7 @@ cdef void set_linux_handler(int linux, uint64_t function, uint64_t flags) noexce
 
 cdef bint is_watched(process_t *proc, int signo) noexcept nogil:
     """True for a signal that the shim wants to see although the guest leaves it to its default, the end: truss shows
-    it, and SIGPIPE may be one that SO_NOSIGPIPE prevents."""
+    it, and SIGPIPE may be one that FreeBSD does not send (failed.pxi)."""
     if signo == SIGPIPE and proc.nosigpipe:
         return True
     return proc.traced and signo != SIGKILL and (lsf_signal_default[signo] == LSF_SIGNAL_TERMINATE
@@ -536,7 +536,7 @@ cdef public void on_signal(int linux, linux_siginfo *info, linux_ucontext *uc) n
     cdef area_t *area = current_area()
     cdef uint64_t rip = uc.uc_mcontext.rip
     cdef bint from_kernel = info.si_code > 0 and info.si_code != 0x10000
-    cdef bint restart = False, quiet = False
+    cdef bint restart = False, quiet = False, wanted = False
     if uc.uc_mcontext.eflags & PSL_AC:
         clear_alignment_check()             # Linux leaves it on in a handler
     if <uint64_t> area - <uint64_t> uc >= AREA_STRUCT:
@@ -598,9 +598,11 @@ cdef public void on_signal(int linux, linux_siginfo *info, linux_ucontext *uc) n
             uc.uc_mcontext.rax = area.nr
         uc.uc_mcontext.rip = uc.uc_mcontext.rcx - 2
     elif <uint64_t> pass_return <= rip < <uint64_t> pass_converted:
-        if linux == SIGPIPE and is_sigpipe_unwanted(area, uc.uc_mcontext.rdi, <long> uc.uc_mcontext.rax):
-            finish_call(uc, -EPIPE, area.nr, area.ret, area)
-            return
+        if linux == SIGPIPE and <long> uc.uc_mcontext.rax == -EPIPE:
+            uc.uc_mcontext.rax = <uint64_t> send_error(<int> uc.uc_mcontext.rdi, -EPIPE, False, &wanted)
+            if not wanted:
+                finish_call(uc, <long> uc.uc_mcontext.rax, area.nr, area.ret, area)
+                return
         if <long> uc.uc_mcontext.rax == -EINTR and quiet:
             finish_call(uc, -ERESTARTNOINTR, area.nr, area.ret, area)
         elif <long> uc.uc_mcontext.rax == -EINTR and lsf_restart[area.nr]:
@@ -943,8 +945,9 @@ cdef long context_convert(process_t *proc, const freebsd_ucontext *context, resu
     cdef const freebsd_mcontext *mc = &context.uc_mcontext
     cdef uint64_t at, extended = 0, length, limit = xstate_limit(proc), features = proc.xstate_features
     cdef int64_t size
-    if mc.mc_flags & ~<uint32_t> (FREEBSD_MC_HASSEGS | FREEBSD_MC_HASBASES | FREEBSD_MC_HASFPXSTATE):
-        return -EINVAL
+    if mc.mc_flags & ~<uint32_t> (FREEBSD_MC_HASSEGS | FREEBSD_MC_HASBASES | FREEBSD_MC_HASFPXSTATE
+                                  | (FREEBSD_MC_HASTLSBASE if proc.osreldate >= 1500000 else 0)):
+        return -EINVAL                      # _MC_FLAG_MASK
     if is_no_place_to_run(mc.mc_rip) or WINDOW_BASE <= mc.mc_rsp < SHIM_END:
         return -EINVAL
     if mc.mc_flags & FREEBSD_MC_HASBASES and (mc.mc_fsbase | mc.mc_gsbase) >> GUEST_ADDRESS_MAX_LOG:

@@ -15,6 +15,8 @@ cdef enum:
     LINUX_SO_PASSCRED = 16
     LINUX_SO_PEERCRED = 17
     LINUX_SO_TIMESTAMPNS = 35
+    LINUX_SO_ACCEPTCONN = 30
+    LINUX_SO_PROTOCOL = 38
     LINUX_SO_DOMAIN = 39
     LINUX_SO_PEERGROUPS = 59
     LINUX_IPV6_V6ONLY = 26
@@ -22,17 +24,20 @@ cdef enum:
     LINUX_SOCK_CLOEXEC = 0x80000
     LINUX_SOCK_NONBLOCK = 0x800
     SOCK_STREAM = 1
+    SOCK_DGRAM = 2
+    SOCK_RAW = 3
+    OSRELDATE_WHOLE_NAMES = 1500000
+    OSREL_SHUTDOWN_ENOTCONN = 1100077
     # What Linux has no bit for is kept in the socket itself, in bits that mean nothing to a socket of its kind, so that
     # it goes with the socket through dup, fork, exec and SCM_RIGHTS. sockopt.pxi keeps the guest off them.
-    KEPT_NOSIGPIPE = 6              # SO_BROADCAST of a stream
+    KEPT_NOSIGPIPE = 6              # SO_BROADCAST of a stream and of a local socket
+    KEPT_NOSIGPIPE_OTHER = 10       # SO_OOBINLINE of any other
     KEPT_CREDS = 9                  # SO_KEEPALIVE of a local socket: LOCAL_CREDS
     KEPT_CREDS_PERSISTENT = 5       # SO_DONTROUTE of a local socket: LOCAL_CREDS_PERSISTENT
     SOCKET_ADDRESS = 264            # room for an address of either system
     SOCKET_CONTROL = 4096           # for control messages; FreeBSD sends 2048 bytes at most
     SOCKET_CONTROL_MAX = 2048
     CREDENTIALS_SPACE = 32          # of Linux's SCM_CREDENTIALS
-    CMSGCRED_SPACE = 104            # of FreeBSD's SCM_CREDS
-    SOCKCRED_SPACE = 48             # of SCM_CREDS2, which is the larger of what LOCAL_CREDS brings
 
 
 cdef long socket_option(int fd, int name) noexcept nogil:
@@ -45,6 +50,11 @@ cdef long socket_option(int fd, int name) noexcept nogil:
 
 cdef long set_socket_option(int fd, int name, int value) noexcept nogil:
     return linux_syscall5(SYS_setsockopt, fd, LINUX_SOL_SOCKET, name, <uint64_t> &value, 4)
+
+
+cdef inline int kept_nosigpipe(long domain, long type_) noexcept nogil:
+    """Linux's option that keeps SO_NOSIGPIPE in a socket."""
+    return KEPT_NOSIGPIPE if domain == LINUX_AF_UNIX or type_ == SOCK_STREAM else KEPT_NOSIGPIPE_OTHER
 
 
 cdef long sockaddr_in(uaddr name, uint64_t length, uint8_t *address) noexcept nogil:
@@ -60,47 +70,80 @@ cdef long sockaddr_in(uaddr name, uint64_t length, uint8_t *address) noexcept no
     return linux_sockaddr_from_freebsd(address, SOCKET_ADDRESS, raw, length)
 
 
-cdef long sockaddr_out(const uint8_t *address, uint32_t length, uaddr name, uaddr length_at, uint32_t room) noexcept nogil:
-    """Give an address to the guest. The length that it learns is that of what fits, as FreeBSD says it."""
-    cdef uint8_t raw[SOCKET_ADDRESS]
+cdef uint64_t sockaddr_shown(uint8_t *to, const uint8_t *address, uint32_t length) noexcept nogil:
+    """An address as the guest sees it, in SOCKET_ADDRESS bytes: its whole length. In a view by look-up a local socket's
+    has the path there, with as many NULs behind it as it was bound with."""
     cdef char path[LOOKUP_PATH]
-    cdef uint64_t whole = freebsd_sockaddr_from_linux(raw, sizeof(raw), address, length)
-    if SHIM.lookup != NULL and whole > 2 and raw[1] == FREEBSD_AF_UNIX and raw[2] == 47:
-        append(path, 0, LOOKUP_PATH, <char *> &address[2])
-        lookup_guest(SHIM, path, LOOKUP_PATH)
-        raw[0] = <uint8_t> (append(<char *> &raw[2], 0, 104, path) + 2)
-        whole = raw[0]
-    if whole > room:
-        whole = room
-    if whole != 0 and copyout(raw, name, whole) < 0:
+    cdef uint64_t size = 0, nuls, whole = freebsd_sockaddr_from_linux(to, SOCKET_ADDRESS, address, length)
+    if SHIM.lookup == NULL or whole <= 2 or to[1] != FREEBSD_AF_UNIX or to[2] != 47:
+        return whole
+    while 2 + size < whole and to[2 + size] != 0:
+        path[size] = <char> to[2 + size]
+        size += 1
+    path[size] = 0
+    nuls = whole - 2 - size
+    lookup_guest(SHIM, path, LOOKUP_PATH)
+    size = string_length(path)
+    if size > FREEBSD_SUNPATHLEN:
+        size = FREEBSD_SUNPATHLEN
+    if size + nuls > FREEBSD_SUNPATHLEN or (whole == 2 + FREEBSD_SUNPATHLEN and nuls > 1):
+        nuls = FREEBSD_SUNPATHLEN - size
+    memset(&to[2], 0, FREEBSD_SUNPATHLEN)
+    memcpy(&to[2], path, size)
+    to[0] = <uint8_t> (2 + size + nuls)
+    return to[0]
+
+
+cdef long sockaddr_out(const uint8_t *address, uint32_t length, uaddr name, uaddr length_at, uint32_t room,
+                       bint tells_whole) noexcept nogil:
+    """Give an address to the guest, and its length: that of what fits, or of the whole address."""
+    cdef uint8_t raw[SOCKET_ADDRESS]
+    cdef uint64_t whole = sockaddr_shown(raw, address, length), fits = whole
+    if fits > room:
+        fits = room
+    if fits != 0 and copyout(raw, name, fits) < 0:
         return -EFAULT
-    return store_guest32(length_at, <uint32_t> whole)
+    return store_guest32(length_at, <uint32_t> (whole if tells_whole else fits))
 
 
-cdef bint is_sigpipe_unwanted(area_t *area, uint64_t fd, long result) noexcept nogil:
-    """True where a call that gave EPIPE was on a socket with SO_NOSIGPIPE."""
-    return result == -EPIPE and area.proc.nosigpipe and socket_option(<int> fd, KEPT_NOSIGPIPE) > 0
+cdef inline bint names_are_whole(area_t *area) noexcept nogil:
+    """Since FreeBSD 15 accept, getsockname and getpeername tell the length that the address has, not what was given."""
+    return area.proc.osreldate >= OSRELDATE_WHOLE_NAMES
 
 
-cdef void drop_sigpipe(area_t *area, uint64_t fd, long result) noexcept nogil:
-    """Forget the SIGPIPE of a write(2) that was made on the guest's behalf."""
-    if area.deferred == SIGPIPE and is_sigpipe_unwanted(area, fd, result):
-        area.deferred = 0
-        set_linux_mask(area)
+cdef uint32_t sender_length(int fd, uint8_t *address, uint32_t length) noexcept nogil:
+    """The length of a sender's address that Linux gave, as FreeBSD tells it: a local stream tells none, and a local
+    datagram's sender without a name has an address too."""
+    if length == 0:
+        if socket_option(fd, LINUX_SO_DOMAIN) == LINUX_AF_UNIX and socket_option(fd, LINUX_SO_TYPE) != SOCK_STREAM:
+            memset(address, 0, 16)
+            address[0] = LINUX_AF_UNIX
+            return 2
+    elif address[0] == LINUX_AF_UNIX and socket_option(fd, LINUX_SO_TYPE) == SOCK_STREAM:
+        return 0
+    return length
 
 
 cdef uint64_t send_flags(area_t *area, int fd, uint64_t flags) noexcept nogil:
     cdef uint64_t result = <uint64_t> freebsd_to_linux_msg_flags(<uint32_t> flags)
-    if area.proc.nosigpipe and socket_option(fd, KEPT_NOSIGPIPE) > 0:
+    if area.proc.nosigpipe & NOSIGPIPE_SOCKETS and socket_option(fd, KEPT_NOSIGPIPE) > 0:
         result |= LINUX_MSG_NOSIGNAL
     return result
 
 
-cdef long sent(int fd, uint64_t flags, long result) noexcept nogil:
-    """The end of every send: MSG_EOF closes the sending side behind the message."""
-    if result >= 0 and flags & FREEBSD_MSG_EOF:
+cdef inline bint is_out_of_band(int fd, uint64_t flags) noexcept nogil:
+    """True for urgent data of a local socket: there are none on FreeBSD."""
+    return flags & FREEBSD_MSG_OOB != 0 and socket_option(fd, LINUX_SO_DOMAIN) == LINUX_AF_UNIX
+
+
+cdef long sent(area_t *area, int fd, uint64_t flags, bint quiet, bint addressed, long result) noexcept nogil:
+    """The end of every send: MSG_EOF closes the sending side behind the message, an error becomes FreeBSD's. quiet: Linux
+    was told to send no signal."""
+    if is_error(result):
+        return restartable(send_failed(area, fd, result, quiet, addressed))
+    if flags & FREEBSD_MSG_EOF:
         linux_syscall2(SYS_shutdown, fd, 1)
-    return restartable(result)
+    return result
 
 
 cdef long socket_type_error(long result, uint64_t protocol) noexcept nogil:
@@ -117,11 +160,13 @@ cdef public long sys_socket(frame_t *frame, area_t *area) noexcept nogil:
     cdef int on = 1
     if domain < 0 or domain == LINUX_AF_UNSPEC:
         return -EAFNOSUPPORT
-    if type_ < 0:
+    if type_ < 0 or (domain == LINUX_AF_UNIX and type_ & 0xf == SOCK_RAW):
         return socket_type_error(-ESOCKTNOSUPPORT, frame.arg[2])
     fd = linux_syscall3(SYS_socket, domain, type_, <uint32_t> frame.arg[2])
     if is_error(fd):
         return socket_type_error(fd, frame.arg[2])
+    if type_ & 0xf == SOCK_STREAM and (domain == LINUX_AF_INET or domain == LINUX_AF_INET6):
+        watch_sigpipe(area.proc, NOSIGPIPE_SEEN)    # which Linux sends for one that is not connected, too
     if domain == LINUX_AF_INET6:
         # FreeBSD's default (net.inet6.ip6.v6only): servers bind 0.0.0.0 and :: to one port.
         linux_syscall5(SYS_setsockopt, fd, FREEBSD_IPPROTO_IPV6, LINUX_IPV6_V6ONLY, <uint64_t> &on, 4)
@@ -135,7 +180,7 @@ cdef public long sys_socketpair(frame_t *frame, area_t *area) noexcept nogil:
     cdef long result
     if domain < 0 or domain == LINUX_AF_UNSPEC:
         return -EAFNOSUPPORT
-    if type_ < 0:
+    if type_ < 0 or (domain == LINUX_AF_UNIX and type_ & 0xf == SOCK_RAW):
         return socket_type_error(-ESOCKTNOSUPPORT, frame.arg[2])
     result = linux_syscall4(SYS_socketpair, domain, type_, <uint32_t> frame.arg[2], <uint64_t> pair)
     if is_error(result):
@@ -147,6 +192,37 @@ cdef public long sys_socketpair(frame_t *frame, area_t *area) noexcept nogil:
     return 0
 
 
+cdef uint64_t bound_nuls(uaddr name, uint64_t length) noexcept nogil:
+    """How many bytes of a local socket's address lie behind its path."""
+    cdef uint8_t raw[256]
+    cdef uint64_t path = 2
+    length = <uint32_t> length
+    if copyin(name, raw, length) < 0:
+        return 0
+    while path < length and raw[path] != 0:
+        path += 1
+    return length - path
+
+
+cdef bint is_of_another_family(int fd, uaddr name, uint64_t length) noexcept nogil:
+    """True for an address that is not of the socket's family. Inet sockets take AF_UNSPEC for old programs' sake."""
+    cdef uint8_t head[2]
+    cdef int family
+    cdef long domain = socket_option(fd, LINUX_SO_DOMAIN)
+    if is_error(domain) or <uint32_t> length < 2 or copyin(name, head, 2) < 0:
+        return False
+    family = linux_family_from_freebsd(head[1])
+    return family != domain and (family != LINUX_AF_UNSPEC or domain == LINUX_AF_UNIX)
+
+
+cdef bint has_a_name(int fd) noexcept nogil:
+    """True for a local socket that is bound."""
+    cdef uint8_t address[SOCKET_ADDRESS]
+    cdef uint32_t length = SOCKET_ADDRESS
+    return (linux_syscall3(SYS_getsockname, fd, <uint64_t> address, <uint64_t> &length) == 0
+            and length > 2 and address[0] == LINUX_AF_UNIX)
+
+
 cdef long bind_or_connect(area_t *area, long number, int dirfd, int fd, uaddr name, uint64_t length) noexcept nogil:
     """bind(2), connect(2) and their *at forms, whose descriptor is where a local path starts."""
     cdef uint8_t address[SOCKET_ADDRESS]
@@ -156,6 +232,8 @@ cdef long bind_or_connect(area_t *area, long number, int dirfd, int fd, uaddr na
     if descriptor_is_hidden(area.proc, fd):
         return -EBADF
     result = sockaddr_in(name, length, address)
+    if result != -EFAULT and result != -ENAMETOOLONG and is_of_another_family(fd, name, length):
+        return -EAFNOSUPPORT
     if result < 0:
         return result
     if dirfd != AT_FDCWD and address[0] == LINUX_AF_UNIX and address[2] != 47:
@@ -175,10 +253,14 @@ cdef long bind_or_connect(area_t *area, long number, int dirfd, int fd, uaddr na
         result = lookup_address(area.proc, address, result)
         if result < 0:
             return result
+    if number == SYS_bind and address[0] == LINUX_AF_UNIX:
+        result = linux_bound_address(address, result, bound_nuls(name, length))
     # FreeBSD does not restart a connect: it goes on without the caller.
     result = blocking_syscall(number, fd, <uint64_t> address, result, 0, 0, 0)
     if number == SYS_connect and result == -EAGAIN and address[0] == LINUX_AF_UNIX:
         return -ECONNREFUSED        # the listener's queue is full
+    if number == SYS_bind and result == -EADDRINUSE and address[0] == LINUX_AF_UNIX and has_a_name(fd):
+        return -EINVAL              # no second name, whatever there is
     if number == SYS_connect and result == -EPERM and address[0] == LINUX_AF_INET:
         return -EACCES
     return result
@@ -211,13 +293,13 @@ cdef long accept_with(frame_t *frame, area_t *area, uint64_t linux_flags) noexce
     if name != 0:
         if fetch_guest32(frame.arg[2], &room) < 0:
             return -EFAULT
-        if <int32_t> room < 0:
-            return -EINVAL
     result = blocking_syscall(SYS_accept4, fd, <uint64_t> address, <uint64_t> &length, linux_flags, 0, 0)
     if is_error(result):
         # A socket that does not listen, whatever its type.
         return -EINVAL if result == -EOPNOTSUPP else restartable(result)
-    if name != 0 and sockaddr_out(address, length, name, frame.arg[2], room) < 0:
+    if length >= 2 and address[0] == LINUX_AF_UNIX:
+        credentials_inherit(fd, <int> result)
+    if name != 0 and sockaddr_out(address, length, name, frame.arg[2], room, names_are_whole(area)) < 0:
         linux_syscall1(SYS_close, result)
         return -EFAULT
     return result
@@ -246,10 +328,46 @@ cdef long socket_name(frame_t *frame, area_t *area, long number) noexcept nogil:
         return -EBADF
     if fetch_guest32(frame.arg[2], &room) < 0:
         return -EFAULT
-    if <int32_t> room < 0:
-        return -EINVAL
     result = linux_syscall3(number, <uint32_t> frame.arg[0], <uint64_t> address, <uint64_t> &length)
-    return result if is_error(result) else sockaddr_out(address, length, frame.arg[1], frame.arg[2], room)
+    if is_error(result):
+        return result
+    return sockaddr_out(address, length, frame.arg[1], frame.arg[2], room, names_are_whole(area))
+
+
+cdef public long sys_shutdown(frame_t *frame, area_t *area) noexcept nogil:
+    """A local socket that is not connected is ENOTCONN, as others are on Linux too; a datagram's, and one that listens, is
+    shut down all the same (uipc_shutdown). Programs of before FreeBSD 11 are not told."""
+    cdef int fd = <int> frame.arg[0], how = <int> frame.arg[1]
+    cdef long result = 0
+    cdef bint alone
+    if descriptor_is_hidden(area.proc, fd):
+        return -EBADF
+    alone = 0 <= how <= 2 and socket_option(fd, LINUX_SO_DOMAIN) == LINUX_AF_UNIX and has_no_peer(fd)
+    if not alone or socket_option(fd, LINUX_SO_TYPE) == SOCK_DGRAM or socket_option(fd, LINUX_SO_ACCEPTCONN) > 0:
+        result = linux_syscall2(SYS_shutdown, fd, how)
+    if alone and not is_error(result):
+        result = -ENOTCONN
+    return 0 if result == -ENOTCONN and area.proc.osrel < OSREL_SHUTDOWN_ENOTCONN else result
+
+
+cdef void fill_kinfo_socket(int fd, freebsd_kf_sock *info) noexcept nogil:
+    """What struct kinfo_file tells of a socket of the process's own (soo_fill_kinfo)."""
+    cdef uint8_t address[SOCKET_ADDRESS]
+    cdef uint8_t shown[SOCKET_ADDRESS]
+    cdef uint32_t length
+    cdef uint64_t size
+    cdef int peer
+    info.kf_sock_domain0 = freebsd_family_from_linux(<int> socket_option(fd, LINUX_SO_DOMAIN))
+    info.kf_sock_type0 = <int32_t> socket_option(fd, LINUX_SO_TYPE)
+    info.kf_sock_protocol0 = <int32_t> socket_option(fd, LINUX_SO_PROTOCOL)
+    for peer in range(2):
+        length = SOCKET_ADDRESS
+        if is_error(linux_syscall3(SYS_getpeername if peer else SYS_getsockname, fd, <uint64_t> address,
+                                   <uint64_t> &length)):
+            continue
+        size = sockaddr_shown(shown, address, length)
+        if size <= sizeof(freebsd_sockaddr_storage):
+            memcpy(&info.kf_sa_peer if peer else &info.kf_sa_local, shown, size)
 
 
 cdef public long sys_getsockname(frame_t *frame, area_t *area) noexcept nogil:
@@ -262,8 +380,8 @@ cdef public long sys_getpeername(frame_t *frame, area_t *area) noexcept nogil:
 
 cdef public long sys_sendto(frame_t *frame, area_t *area) noexcept nogil:
     cdef uint8_t address[SOCKET_ADDRESS]
-    cdef uint64_t to = 0
-    cdef long length = 0
+    cdef uint64_t to = 0, flags
+    cdef long length = 0, result
     cdef int fd = <int> frame.arg[0]
     if descriptor_is_hidden(area.proc, fd):
         return -EBADF
@@ -274,8 +392,13 @@ cdef public long sys_sendto(frame_t *frame, area_t *area) noexcept nogil:
         if length < 0:
             return length
         to = <uint64_t> address
-    return sent(fd, frame.arg[3], blocking_syscall(SYS_sendto, fd, frame.arg[1], frame.arg[2],
-                                                   send_flags(area, fd, frame.arg[3]), to, length))
+    if is_out_of_band(fd, frame.arg[3]):
+        return -EOPNOTSUPP
+    flags = send_flags(area, fd, frame.arg[3])
+    result = blocking_syscall(SYS_sendto, fd, frame.arg[1], frame.arg[2], flags, to, length)
+    if result == -EISCONN and to != 0 and address[0] == LINUX_AF_UNIX:
+        result = blocking_syscall(SYS_sendto, fd, frame.arg[1], frame.arg[2], flags, 0, 0)     # a stream looks at none
+    return sent(area, fd, frame.arg[3], flags & LINUX_MSG_NOSIGNAL != 0, to != 0, result)
 
 
 cdef public long sys_recvfrom(frame_t *frame, area_t *area) noexcept nogil:
@@ -293,42 +416,11 @@ cdef public long sys_recvfrom(frame_t *frame, area_t *area) noexcept nogil:
     result = blocking_syscall(SYS_recvfrom, fd, frame.arg[1], frame.arg[2], flags, <uint64_t> address,
                               <uint64_t> &length)
     if is_error(result):
-        return restartable(result)
-    if frame.arg[5] != 0 and sockaddr_out(address, length, frame.arg[4], frame.arg[5],
-                                          room if frame.arg[4] != 0 else 0) < 0:
-        return -EFAULT
-    return result
-
-
-cdef long control_in(area_t *area, const freebsd_msghdr *message, uint8_t *control) noexcept nogil:
-    """Take control messages from the guest: their Linux length. The shim's own descriptors are not the guest's to send."""
-    cdef uint8_t raw[SOCKET_CONTROL_MAX]
-    cdef linux_ucred credentials
-    cdef freebsd_cmsghdr header
-    cdef uint64_t at = 0, length = message.msg_controllen, i
-    cdef int32_t fd
-    if length < sizeof(freebsd_cmsghdr) or length > SOCKET_CONTROL_MAX:
-        return -EINVAL
-    if copyin(message.msg_control, raw, length) < 0:
-        return -EFAULT
-    while length - at >= sizeof(header):
-        memcpy(&header, raw + at, sizeof(header))
-        if header.cmsg_len < 16 or header.cmsg_len > length - at:
-            break
-        if header.cmsg_level == FREEBSD_SOL_SOCKET and header.cmsg_type == FREEBSD_SCM_RIGHTS:
-            i = 16
-            while i + 4 <= header.cmsg_len:
-                memcpy(&fd, raw + at + i, 4)
-                if descriptor_is_hidden(area.proc, fd):
-                    return -EBADF
-                i += 4
-        at += cmsg_align(header.cmsg_len)
-        if at > length:
-            break
-    credentials.pid = <int32_t> linux_syscall0(SYS_getpid)
-    credentials.uid = <uint32_t> linux_syscall0(SYS_getuid)
-    credentials.gid = <uint32_t> linux_syscall0(SYS_getgid)
-    return linux_cmsgs_from_freebsd(control, SOCKET_CONTROL, raw, length, &credentials)
+        return restartable(receive_error(fd, result))
+    if frame.arg[4] == 0 or frame.arg[5] == 0:
+        return result
+    length = sender_length(fd, address, length)
+    return -EFAULT if sockaddr_out(address, length, frame.arg[4], frame.arg[5], room, False) < 0 else result
 
 
 cdef public long sys_sendmsg(frame_t *frame, area_t *area) noexcept nogil:
@@ -336,10 +428,13 @@ cdef public long sys_sendmsg(frame_t *frame, area_t *area) noexcept nogil:
     cdef linux_msghdr header
     cdef uint8_t address[SOCKET_ADDRESS]
     cdef uint8_t control[SOCKET_CONTROL]
-    cdef int fd = <int> frame.arg[0]
+    cdef int fd = <int> frame.arg[0], manifest = -1
+    cdef uint64_t flags
     cdef long result
     if descriptor_is_hidden(area.proc, fd):
         return -EBADF
+    if is_out_of_band(fd, frame.arg[2]):
+        return -EOPNOTSUPP
     if copyin(frame.arg[1], &message, sizeof(message)) < 0:
         return -EFAULT
     linux_msghdr_from_freebsd(&header, &message)
@@ -356,59 +451,47 @@ cdef public long sys_sendmsg(frame_t *frame, area_t *area) noexcept nogil:
         header.msg_name = address
         header.msg_namelen = <uint32_t> result
     if message.msg_control != 0:
-        result = control_in(area, &message, control)
+        result = control_in(area, fd, &message, control, &manifest)
         if result < 0:
             return result
         header.msg_control = control
         header.msg_controllen = <uint64_t> result
-    result = blocking_syscall(SYS_sendmsg, fd, <uint64_t> &header, send_flags(area, fd, frame.arg[2]), 0, 0, 0)
-    return sent(fd, frame.arg[2], result)
+    flags = send_flags(area, fd, frame.arg[2])
+    result = blocking_syscall(SYS_sendmsg, fd, <uint64_t> &header, flags, 0, 0, 0)
+    if result == -EISCONN and header.msg_name != NULL and address[0] == LINUX_AF_UNIX:
+        header.msg_name = NULL              # a stream looks at none
+        header.msg_namelen = 0
+        result = blocking_syscall(SYS_sendmsg, fd, <uint64_t> &header, flags, 0, 0, 0)
+    if manifest >= 0:
+        linux_syscall1(SYS_close, manifest)
+    return sent(area, fd, frame.arg[2], flags & LINUX_MSG_NOSIGNAL != 0, message.msg_name != 0, result)
 
 
-cdef int credentials_form(int fd, uint64_t room) noexcept nogil:
-    """In which form the next message of a local socket shows its sender, -1 in none; asks Linux to tell it.
-
-    A FreeBSD sender may attach SCM_CREDS at will; Linux tells a receiver only if it has asked. So who leaves room for
-    it is taken to ask, and then learns the sender of every message."""
-    if socket_option(fd, KEPT_CREDS_PERSISTENT) > 0:
-        return CREDS_SOCKCRED2
-    if socket_option(fd, KEPT_CREDS) > 0:
-        return CREDS_SOCKCRED
-    if room < CMSGCRED_SPACE:
-        return -1
-    if socket_option(fd, LINUX_SO_PASSCRED) == 0:
-        set_socket_option(fd, LINUX_SO_PASSCRED, 1)
-    return CREDS_CMSGCRED
-
-
-cdef uint64_t credentials_last(uint8_t *control, uint64_t length, uint64_t room, int form) noexcept nogil:
-    """Linux puts its SCM_CREDENTIALS first: move them behind the rest, or drop those that nobody asked for, that say
-    nothing or do not fit, so that descriptors keep their place. The new length."""
-    cdef uint64_t size = CMSGCRED_SPACE if form == CREDS_CMSGCRED else SOCKCRED_SPACE
-    cdef uint8_t kept[CREDENTIALS_SPACE]
-    cdef linux_cmsghdr *header = <linux_cmsghdr *> control
-    cdef uint64_t i
-    if (length < CREDENTIALS_SPACE or header.cmsg_level != LINUX_SOL_SOCKET or header.cmsg_type != LINUX_SCM_CREDENTIALS):
-        return length
-    memcpy(kept, control, CREDENTIALS_SPACE)
-    length -= CREDENTIALS_SPACE
-    for i in range(length):
-        control[i] = control[i + CREDENTIALS_SPACE]
-    if form < 0 or (<linux_ucred *> &kept[16]).pid == 0 or length + size > room:
-        return length
-    memcpy(control + length, kept, CREDENTIALS_SPACE)
-    return length + CREDENTIALS_SPACE
+cdef void receive_control(area_t *area, int fd, long domain, const freebsd_msghdr *message, linux_msghdr *header,
+                          uint8_t *control, uint64_t flags, control_t *out, uint32_t *told) noexcept nogil:
+    """The guest's control part for Linux's."""
+    cdef uint64_t length = header.msg_controllen
+    out.room = message.msg_controllen
+    if out.room > SOCKET_CONTROL:
+        out.room = SOCKET_CONTROL
+    if domain == LINUX_AF_UNIX:
+        local_control_out(area.proc, fd, control, length, out, flags & FREEBSD_MSG_PEEK != 0)
+        if out.full:
+            told[0] |= FREEBSD_MSG_CTRUNC
+    else:
+        out.length = freebsd_cmsgs_from_linux(out.answer, out.room, control, length, told)
 
 
 cdef public long sys_recvmsg(frame_t *frame, area_t *area) noexcept nogil:
+    """What was asked for comes back in msg_flags, beside what Linux tells (kern_recvit)."""
     cdef freebsd_msghdr message
     cdef linux_msghdr header
+    cdef control_t out
     cdef uint8_t address[SOCKET_ADDRESS]
     cdef uint8_t control[SOCKET_CONTROL]
-    cdef uint8_t answer[SOCKET_CONTROL]
-    cdef int fd = <int> frame.arg[0], form = -1
-    cdef uint64_t flags = <uint64_t> freebsd_to_linux_msg_flags(<uint32_t> frame.arg[2]), room = 0, length
-    cdef uint32_t told
+    cdef int fd = <int> frame.arg[0]
+    cdef uint64_t flags = <uint64_t> freebsd_to_linux_msg_flags(<uint32_t> frame.arg[2])
+    cdef uint32_t told, length
     cdef long result, domain = LINUX_AF_UNSPEC
     if descriptor_is_hidden(area.proc, fd):
         return -EBADF
@@ -422,41 +505,37 @@ cdef public long sys_recvmsg(frame_t *frame, area_t *area) noexcept nogil:
     if message.msg_name != 0:
         header.msg_name = address
         header.msg_namelen = SOCKET_ADDRESS
-    if message.msg_control != 0 and message.msg_controllen != 0:
-        room = message.msg_controllen
-        if room > SOCKET_CONTROL - 64:
-            room = SOCKET_CONTROL - 64
+    if message.msg_control != 0:
         domain = socket_option(fd, LINUX_SO_DOMAIN)
-        header.msg_control = control
-        header.msg_controllen = room + 64       # Linux's forms are larger here and there
+        # All that may come: what does not fit is the shim's to leave out, and descriptors among it to close.
+        if message.msg_controllen != 0 or domain == LINUX_AF_UNIX:
+            header.msg_control = control
+            header.msg_controllen = SOCKET_CONTROL
         if domain == LINUX_AF_UNIX:
-            # No more descriptors than the guest has room for: the rest would be lost.
-            form = credentials_form(fd, room)
-            header.msg_controllen = room + CREDENTIALS_SPACE if form >= 0 else room
+            credentials_can_come(fd)
     result = blocking_syscall(SYS_recvmsg, fd, <uint64_t> &header, flags, 0, 0, 0)
     if is_error(result):
-        return restartable(result)
-    told = <uint32_t> linux_to_freebsd_msg_flags(<uint32_t> header.msg_flags) & ~<uint32_t> FREEBSD_MSG_CMSG_CLOEXEC
+        return restartable(receive_error(fd, result))
+    told = <uint32_t> linux_to_freebsd_msg_flags(<uint32_t> header.msg_flags)
+    told |= <uint32_t> frame.arg[2] & ~<uint32_t> FREEBSD_MSG_TRUNC
+    out.length = 0
+    out.full = False
+    out.rights_count = 0
+    if message.msg_control == 0:
+        told &= ~<uint32_t> FREEBSD_MSG_CTRUNC          # who gives no place for it does not learn that there was any
+    elif header.msg_control != NULL:
+        receive_control(area, fd, domain, &message, &header, control, frame.arg[2], &out, &told)
+    message.msg_flags = <int32_t> told
     if message.msg_name != 0:
-        if sockaddr_out(address, header.msg_namelen, message.msg_name, frame.arg[1] + 8, message.msg_namelen) < 0:
+        length = sender_length(fd, address, header.msg_namelen)
+        if sockaddr_out(address, length, message.msg_name, frame.arg[1] + 8, message.msg_namelen, False) < 0:
+            control_dispose(&out)
             return -EFAULT
         fetch_guest32(frame.arg[1] + 8, &message.msg_namelen)
     if message.msg_control != 0:
-        length = 0
-        if room != 0:
-            length = header.msg_controllen
-            if domain == LINUX_AF_UNIX:
-                length = credentials_last(control, length, room, form)
-            length = freebsd_cmsgs_from_linux(answer, room, control, length, form if form >= 0 else CREDS_CMSGCRED,
-                                              &told)
-            if copyout(answer, message.msg_control, length) < 0:
-                return -EFAULT
-            if form == CREDS_SOCKCRED and length != 0 and socket_option(fd, LINUX_SO_TYPE) == SOCK_STREAM:
-                # A stream tells its sender once.
-                set_socket_option(fd, KEPT_CREDS, 0)
-                set_socket_option(fd, LINUX_SO_PASSCRED, 0)
-        message.msg_controllen = <uint32_t> length
-    message.msg_flags = <int32_t> told
-    if copyout(&message, frame.arg[1], sizeof(message)) < 0:
+        message.msg_controllen = <uint32_t> out.length
+    if copyout(out.answer, message.msg_control, out.length) < 0 \
+            or copyout(&message, frame.arg[1], sizeof(message)) < 0:
+        control_dispose(&out)
         return -EFAULT
     return result

@@ -45,19 +45,10 @@ cdef bint option_has_no_effect(uint32_t name, int domain, long type_) noexcept n
     are the bits that keep something else (KEPT_)."""
     if domain == LINUX_AF_UNIX and (name == FREEBSD_SO_KEEPALIVE or name == FREEBSD_SO_DONTROUTE):
         return True
-    if type_ == SOCK_STREAM and name == FREEBSD_SO_BROADCAST:
-        return True
+    if name == FREEBSD_SO_BROADCAST or name == FREEBSD_SO_OOBINLINE:
+        return kept_nosigpipe(domain, type_) == freebsd_to_linux_so_option(<int> name)
     return (name == FREEBSD_SO_USELOOPBACK or name == FREEBSD_SO_NO_OFFLOAD or name == FREEBSD_SO_NO_DDP
             or name == FREEBSD_SO_RERROR or name == FREEBSD_SO_SNDLOWAT or name == FREEBSD_SO_USER_COOKIE)
-
-
-cdef void watch_sigpipe(process_t *proc) noexcept nogil:
-    """From now on sends ask for SO_NOSIGPIPE, and the shim sees every SIGPIPE (write(2) has no flag to prevent it)."""
-    lock_acquire(&proc.lock_signal)
-    proc.nosigpipe = 1
-    know_handler(proc, SIGPIPE)
-    apply_disposition(proc, SIGPIPE)
-    lock_release(&proc.lock_signal)
 
 
 cdef long set_at_socket(area_t *area, int fd, int domain, uint32_t name, uint8_t *value, uint64_t size) noexcept nogil:
@@ -79,8 +70,8 @@ cdef long set_at_socket(area_t *area, int fd, int domain, uint32_t name, uint8_t
         return 0
     if name == FREEBSD_SO_NOSIGPIPE:
         if number:
-            watch_sigpipe(area.proc)
-        return set_socket_option(fd, KEPT_NOSIGPIPE, number != 0) if type_ == SOCK_STREAM else 0
+            watch_sigpipe(area.proc, NOSIGPIPE_SOCKETS)
+        return set_socket_option(fd, kept_nosigpipe(domain, type_), number != 0)
     if name == FREEBSD_SO_SETFIB:
         return 0 if number == 0 else -EINVAL
     if name == FREEBSD_SO_TS_CLOCK:
@@ -111,7 +102,7 @@ cdef long get_at_socket(int fd, int domain, uint32_t name, uint8_t *value, uint3
     size[0] = 4
     number[0] = 0
     if name == FREEBSD_SO_NOSIGPIPE:
-        if type_ == SOCK_STREAM and socket_option(fd, KEPT_NOSIGPIPE) > 0:
+        if socket_option(fd, kept_nosigpipe(domain, type_)) > 0:
             number[0] = FREEBSD_SO_NOSIGPIPE
         return 0
     if name == FREEBSD_SO_SNDLOWAT:
@@ -167,7 +158,9 @@ cdef long get_local(int fd, uint32_t name, uint8_t *value, uint32_t *size) noexc
         size[0] = 4
         return 0
     if name != FREEBSD_LOCAL_PEERCRED:
-        return -ENOPROTOOPT
+        return -EOPNOTSUPP
+    if socket_option(fd, LINUX_SO_TYPE) == SOCK_DGRAM:
+        return -EINVAL              # no connection, and so no peer
     result = linux_syscall5(SYS_getsockopt, fd, LINUX_SOL_SOCKET, LINUX_SO_PEERCRED, <uint64_t> &peer,
                             <uint64_t> &length)
     if is_error(result):
@@ -327,6 +320,11 @@ cdef long get_at_tcp(int fd, uint32_t name, uint8_t *value, uint32_t *size) noex
     return 0
 
 
+cdef inline long option_level_error(int level) noexcept nogil:
+    """No such option, or a level that no protocol of the socket's has (ip_ctloutput, ip6_ctloutput)."""
+    return -ENOPROTOOPT if level == FREEBSD_IPPROTO_UDP or level == FREEBSD_IPPROTO_ICMPV6 else -EINVAL
+
+
 cdef public long sys_setsockopt(frame_t *frame, area_t *area) noexcept nogil:
     cdef int fd = <int> frame.arg[0]
     cdef int level = <int> frame.arg[1]
@@ -360,7 +358,7 @@ cdef public long sys_setsockopt(frame_t *frame, area_t *area) noexcept nogil:
         for i in range(32):
             value[i] = ~value[i]    # a bit lets through on FreeBSD and stops on Linux
         return linux_syscall5(SYS_setsockopt, fd, level, LINUX_ICMPV6_FILTER, <uint64_t> value, 32)
-    return -ENOPROTOOPT
+    return option_level_error(level)
 
 
 cdef public long sys_getsockopt(frame_t *frame, area_t *area) noexcept nogil:
@@ -403,7 +401,7 @@ cdef public long sys_getsockopt(frame_t *frame, area_t *area) noexcept nogil:
         for i in range(32):
             value[i] = ~value[i]
     else:
-        result = -ENOPROTOOPT
+        result = option_level_error(level)
     if is_error(result):
         return result
     if frame.arg[3] == 0:

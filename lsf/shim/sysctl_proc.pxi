@@ -172,6 +172,7 @@ cdef void facts_from_stat(lsf_process_facts *facts, proc_stat_t *stat) noexcept 
     facts.threads = stat.threads
     facts.processor = stat.cpu
     facts.nice = <int32_t> stat.nice
+    facts.osreldate = SHIM.osreldate
     facts.size = stat.vsize
     facts.resident_pages = <int64_t> stat.rss
     facts.state = stat.state

@@ -65,6 +65,11 @@ cdef public long sysctl_osreldate(sysctl_request_t *request) noexcept nogil:
     return sysctl_out_number(request, request.area.proc.osreldate)
 
 
+cdef public long sysctl_posix1version(sysctl_request_t *request) noexcept nogil:
+    """_POSIX_VERSION of <sys/unistd.h>."""
+    return sysctl_out_number(request, 200809 if request.area.proc.osreldate >= 1500000 else 200112)
+
+
 cdef public long sysctl_hostname(sysctl_request_t *request) noexcept nogil:
     cdef linux_utsname name
     linux_syscall1(SYS_uname, <uint64_t> &name)

@@ -10,7 +10,8 @@ cdef enum:
     IPC_SET = 1
     IPC_STAT = 2
     SHM_RND = 0o20000
-    SHM_REMAP = 0o30000
+    SHM_REMAP = 0o40000         # since FreeBSD 15; before, either of the other two does it at an address
+    OSRELDATE_SHM_REMAP = 1500000
     SHM_RDONLY = 0o10000
     SEM_GETNCNT = 3
     SEM_GETPID = 4
@@ -30,7 +31,8 @@ cdef public long sys_shmget(frame_t *frame, area_t *area) noexcept nogil:
 
 
 cdef public long sys_shmat(frame_t *frame, area_t *area) noexcept nogil:
-    """FreeBSD's SHM_REMAP is what Linux does at an address anyway: but it refuses without, and so do we."""
+    """SHM_REMAP takes the place of what is mapped at the address. Its number was 030000 before FreeBSD 15, which is SHM_RND
+    and SHM_RDONLY, and the kernel asked for either bit; 040000, which meant nothing then, is taken on every release."""
     cdef linux_shmid_ds info
     cdef uaddr address = frame.arg[1]
     cdef uint32_t flags = <uint32_t> frame.arg[2]
@@ -47,7 +49,7 @@ cdef public long sys_shmat(frame_t *frame, area_t *area) noexcept nogil:
         if not range_is_valid(address, address + page_up(info.shm_segsz)) \
                 or range_is_kept(area.proc, address, page_up(info.shm_segsz)):
             return -EINVAL
-    if flags & SHM_REMAP == SHM_REMAP:
+    if flags & SHM_REMAP or (area.proc.osreldate < OSRELDATE_SHM_REMAP and flags & (SHM_RND | SHM_RDONLY)):
         linux_flags |= 0o40000          # Linux's SHM_REMAP
     if is_error(result):
         return result

@@ -7,7 +7,6 @@ cdef enum:
     LINUX_TCSETS2 = 0x402c542b
     LINUX_TCFLSH = 0x540b
     LINUX_TIOCSPTLCK = 0x40045431
-    LINUX_EXTPROC = 0x10000
     FREEBSD_CIGNORE = 1
     FREEBSD_FREAD = 1
     FREEBSD_FWRITE = 2
@@ -106,6 +105,8 @@ cdef long ioctl_tty(area_t *area, int fd, const lsf_ioctl_t *row, uaddr data) no
     if command == FREEBSD_TIOCGETD:
         result = linux_syscall3(SYS_ioctl, fd, row.linux_command, <uint64_t> &number)
         return result if is_error(result) else copyout_int(0, data)
+    if command == FREEBSD_TIOCSETD or command == FREEBSD_TIOCEXT:
+        return ioctl_check(area.proc, fd) or -ENOTTY        # no kernel since FreeBSD 8 has them, its headers do
     if command == FREEBSD_TIOCGDRAINWAIT:
         result = get_termios(fd, &termios)
         return result if is_error(result) else copyout_int(FREEBSD_DRAINWAIT, data)
@@ -120,18 +121,6 @@ cdef long ioctl_tty(area_t *area, int fd, const lsf_ioctl_t *row, uaddr data) no
         # Linux: 0 input, 1 output, 2 both.
         return linux_ioctl(fd, row.linux_command,
                            1 if number == FREEBSD_FWRITE else (0 if number == FREEBSD_FREAD else 2))
-    if command == FREEBSD_TIOCSETD:
-        if number != 0:
-            return -ENXIO
-        return linux_syscall3(SYS_ioctl, fd, row.linux_command, <uint64_t> &number)
-    if command == FREEBSD_TIOCEXT:
-        result = get_termios(fd, &termios)
-        if is_error(result):
-            return result
-        termios.c_lflag &= ~<uint32_t> LINUX_EXTPROC
-        if number:
-            termios.c_lflag |= LINUX_EXTPROC
-        return set_termios(fd, 0, &termios)
     if command == FREEBSD_TIOCCONS:
         # Only ever taken, never given back, on Linux.
         return linux_syscall3(SYS_ioctl, fd, row.linux_command, 0) if number else 0
@@ -141,11 +130,13 @@ cdef long ioctl_tty(area_t *area, int fd, const lsf_ioctl_t *row, uaddr data) no
 cdef public long sys_posix_openpt(frame_t *frame, area_t *area) noexcept nogil:
     """A new pseudo-terminal's master. Its slave is usable at once: unlockpt(3) does nothing on FreeBSD."""
     cdef uint32_t flags = <uint32_t> frame.arg[0]
-    cdef uint64_t linux_flags = 0o400 | 2       # O_NOCTTY | O_RDWR
+    cdef uint64_t linux_flags = 0o400 | flags & 2       # O_NOCTTY, and O_RDWR if it is asked for
+    cdef freebsd_termios begins
+    cdef linux_termios2 now, termios
     cdef long fd
     cdef int unlocked = 0
-    # O_RDWR, O_NOCTTY and O_CLOEXEC are what there is.
-    if flags & ~<uint32_t> 0x108002 or not flags & 2:
+    # O_RDWR, O_NOCTTY and O_CLOEXEC are what there is; without O_RDWR it can be read alone.
+    if flags & ~<uint32_t> 0x108002:
         return -EINVAL
     if flags & 0x100000:
         linux_flags |= 0o2000000
@@ -156,4 +147,8 @@ cdef public long sys_posix_openpt(frame_t *frame, area_t *area) noexcept nogil:
         # FreeBSD's answer when no terminal is left.
         return fd if fd == -EMFILE or fd == -ENFILE else -EAGAIN
     linux_syscall3(SYS_ioctl, fd, LINUX_TIOCSPTLCK, <uint64_t> &unlocked)
+    freebsd_termios_default(&begins)
+    if not is_error(get_termios(<int> fd, &now)):
+        linux_termios2_from_freebsd(&termios, &begins, &now)
+        set_termios(<int> fd, 0, &termios)
     return fd

@@ -18,7 +18,7 @@ cdef enum:
     FREEBSD_KI_CRF_GRP_OVERFLOW = 0x80000000
     FREEBSD_NOCPU_OLD = 255
     FREEBSD_PRI_TIMESHARE = 3
-    FREEBSD_PUSER = 88              # 120 up to FreeBSD 13
+    FREEBSD_PUSER = 88              # of FreeBSD 14: freebsd_user_priority
 
 cdef struct freebsd_rusage:
     freebsd_timeval ru_utime
@@ -198,6 +198,7 @@ cdef struct lsf_process_facts:
     uint32_t gid
     uint32_t rgid
     uint32_t svgid
+    uint32_t osreldate              # of the kernel that is shown
     uint32_t group_count            # supplementary groups at `groups`
     const uint32_t *groups
     uint64_t terminal               # FreeBSD's dev_t; counts only where tpgid is not -1
@@ -449,6 +450,11 @@ cdef inline int8_t freebsd_process_state_from_linux(char state) noexcept nogil:
     return FREEBSD_SSLEEP
 
 
+cdef inline int freebsd_user_priority(uint32_t osreldate) noexcept nogil:
+    """PUSER and PRI_MIN_TIMESHARE of <sys/priority.h>: 14 and 15 took levels from the kernel's own threads."""
+    return 120 if osreldate < 1400000 else FREEBSD_PUSER if osreldate < 1500000 else 56
+
+
 cdef inline void freebsd_kinfo_proc_from_facts(freebsd_kinfo_proc *to, const lsf_process_facts *facts) noexcept nogil:
     """Kernel addresses, %cpu, jail and FIB stay 0; the priority is that of a time-sharing process of this niceness."""
     cdef uint32_t group
@@ -511,7 +517,7 @@ cdef inline void freebsd_kinfo_proc_from_facts(freebsd_kinfo_proc *to, const lsf
     to.ki_stat = freebsd_process_state_from_linux(facts.state)
     to.ki_nice = <int8_t>facts.nice
     to.ki_pri.pri_class = FREEBSD_PRI_TIMESHARE
-    to.ki_pri.pri_level = <uint8_t>(FREEBSD_PUSER + 20 + facts.nice)
+    to.ki_pri.pri_level = <uint8_t>(freebsd_user_priority(facts.osreldate) + 20 + facts.nice)
     to.ki_pri.pri_native = to.ki_pri.pri_level
     to.ki_pri.pri_user = to.ki_pri.pri_level
     to.ki_lastcpu = facts.processor

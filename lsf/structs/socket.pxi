@@ -44,10 +44,6 @@ cdef enum:
     LINUX_IPV6_PKTINFO = 50
     LINUX_IPV6_HOPLIMIT = 52
     LINUX_IPV6_TCLASS = 67
-    # Which form credentials take on the receiving side: LSF's numbers for its socket's options.
-    CREDS_CMSGCRED = 0              # the sender asked with SCM_CREDS
-    CREDS_SOCKCRED = 1              # LOCAL_CREDS
-    CREDS_SOCKCRED2 = 2             # LOCAL_CREDS_PERSISTENT
 
 cdef struct freebsd_sockaddr:
     uint8_t sa_len
@@ -246,19 +242,147 @@ cdef inline int64_t linux_sockaddr_from_freebsd(void *to, uint64_t room, const v
     return <int64_t>length
 
 
+# The length that a local socket was bound with. FreeBSD keeps the address as bind(2) was given it, whether or not the
+# NUL was counted; Linux keeps the path alone. So the path that Linux gets says it, in bytes that lead to the same file: a
+# code of 0 to 3 in the slashes at its start. "/x" is 1 + code slashes and more where the guest wrote more than one
+# ("//x": 5 + code), "x" is "." and `code` slashes before it (none for 0), "./x" is "." and 4 + code slashes.
+cdef enum:
+    BOUND_BARE = 0                  # the path and nothing behind it; what Linux programs bind looks like it
+    BOUND_NUL = 1                   # one NUL was counted
+    BOUND_WHOLE = 2                 # the whole struct
+    BOUND_COUNTED = 3               # another number of NULs, in BOUND_DIGITS: "./" is 0, ".//" is 1
+    BOUND_DIGITS = 7
+    BOUND_PATH = 108                # of Linux's sun_path, which needs no NUL at its end
+
+
+cdef inline uint64_t put_slashes(char *to, uint64_t at, uint64_t count) noexcept nogil:
+    memset(to + at, 47, count)
+    return at + count
+
+
+cdef inline int64_t linux_bound_path(char *to, const char *path, uint64_t length, uint64_t nuls) noexcept nogil:
+    """Write the path that Linux binds for one of `length` bytes with `nuls` NULs behind it to `to` (BOUND_PATH
+    bytes); returns its length, or -1 where there is no room."""
+    cdef uint64_t code, slashes = 0, at = 0, size, i
+    cdef uint64_t dots = 1 if length > 1 and path[0] == 46 and path[1] == 47 else 0
+    while dots + slashes < length and path[dots + slashes] == 47:
+        slashes += 1
+    code = nuls
+    if nuls > 1:
+        code = BOUND_WHOLE if length + nuls >= FREEBSD_SUNPATHLEN else BOUND_COUNTED
+    size = length - dots - slashes
+    if slashes > 0 and not dots:
+        size += 1 + code + 4 * (slashes - 1)
+    elif dots or code:
+        size += 1 + code + 4 * slashes
+    if code == BOUND_COUNTED:
+        size += 3 * BOUND_DIGITS
+    if size > BOUND_PATH:
+        # What is counted exactly for a path that leaves room is rounded for one that does not.
+        return linux_bound_path(to, path, length, BOUND_NUL) if code == BOUND_COUNTED else -1
+    if slashes > 0 and not dots:
+        at = put_slashes(to, 0, 1 + code + 4 * (slashes - 1))
+    elif dots or code:
+        to[0] = 46
+        at = put_slashes(to, 1, code + 4 * slashes)
+    if code == BOUND_COUNTED:
+        for i in range(BOUND_DIGITS):
+            to[at] = 46
+            at = put_slashes(to, at + 1, 1 + (nuls >> i & 1))
+    memcpy(to + at, path + dots + slashes, length - dots - slashes)
+    return <int64_t> (at + length - dots - slashes)
+
+
+cdef inline uint64_t freebsd_bound_path(char *to, const char *path, uint64_t length, uint64_t *nuls) noexcept nogil:
+    """The other direction: the guest's path (FREEBSD_SUNPATHLEN bytes in `to`, at most) and the NULs behind it."""
+    cdef uint64_t code, slashes = 0, kept, at, i, digits = 0
+    cdef uint64_t dots = 1 if length > 1 and path[0] == 46 and path[1] == 47 else 0
+    while dots + slashes < length and path[dots + slashes] == 47:
+        slashes += 1
+    code = slashes - 1 & 3 if slashes > 0 and not dots else slashes & 3
+    kept = 1 + (slashes - 1 >> 2) if slashes > 0 and not dots else slashes >> 2
+    at = dots + slashes
+    nuls[0] = code
+    if code == BOUND_COUNTED:
+        nuls[0] = 0
+        while digits < BOUND_DIGITS and at + 2 <= length and path[at] == 46 and path[at + 1] == 47:
+            at += 2
+            if at < length and path[at] == 47:
+                nuls[0] |= <uint64_t> 1 << digits
+                at += 1
+            digits += 1
+        if digits < BOUND_DIGITS:               # a path of somebody else's
+            nuls[0] = 0
+            kept = slashes
+            at = dots + slashes
+    if string_begins(path + at - (1 if kept else 0), length - at + (1 if kept else 0), b"/proc/self/fd/"):
+        # bindat(2): the path as it was given begins behind the descriptor.
+        i = at + 13
+        while i < length and 48 <= path[i] <= 57:
+            i += 1
+        if i > at + 13 and i + 1 < length and path[i] == 47:
+            at = i + 1
+            kept = 0
+            dots = 0
+    i = 0
+    if dots and kept:
+        to[0] = 46
+        i = 1
+    if kept > FREEBSD_SUNPATHLEN - i:
+        kept = FREEBSD_SUNPATHLEN - i
+    i = put_slashes(to, i, kept)
+    length -= at
+    if length > FREEBSD_SUNPATHLEN - i:
+        length = FREEBSD_SUNPATHLEN - i
+    memcpy(to + i, path + at, length)
+    i += length
+    if code == BOUND_WHOLE or i + nuls[0] > FREEBSD_SUNPATHLEN:
+        nuls[0] = FREEBSD_SUNPATHLEN - i
+    return i
+
+
+cdef inline bint string_begins(const char *text, uint64_t length, const char *start) noexcept nogil:
+    cdef uint64_t i = 0
+    while start[i] != 0:
+        if i >= length or text[i] != start[i]:
+            return False
+        i += 1
+    return True
+
+
+cdef inline int64_t linux_bound_address(uint8_t *address, int64_t length, uint64_t nuls) noexcept nogil:
+    """Give the address of a local socket (of linux_sockaddr_from_freebsd) the mark for bind(2); returns its new length.
+    A path that leaves no room for it stays as it is."""
+    cdef char path[BOUND_PATH]
+    cdef uint64_t size = 0
+    cdef int64_t marked
+    while 2 + size < <uint64_t> length and address[2 + size] != 0:
+        size += 1
+    if size > BOUND_PATH:
+        return length
+    marked = linux_bound_path(path, <char *> &address[2], size, nuls)
+    if marked < 0:
+        return length
+    memset(&address[2], 0, BOUND_PATH)
+    memcpy(&address[2], path, <uint64_t> marked)
+    # Linux wants no NUL where the path fills the struct.
+    return 2 + marked + (1 if marked < BOUND_PATH else 0)
+
+
 cdef inline uint64_t freebsd_sockaddr_from_linux(void *to, uint64_t room, const void *source,
                                                  uint64_t length) noexcept nogil:
     """Writes as much as fits `room`; returns the whole length, which is sa_len too (0: Linux gave no address).
 
     A Unix socket without a name has 16 bytes with an empty path, as FreeBSD's sun_noname. Linux's abstract names, which
-    FreeBSD lacks, look the same. A family that FreeBSD lacks becomes AF_UNSPEC.
+    FreeBSD lacks, look the same. One with a name has the length that it was bound with (linux_bound_address). A family that
+    FreeBSD lacks becomes AF_UNSPEC.
     """
     cdef freebsd_sockaddr_un address
     cdef uint8_t *target = <uint8_t *>&address
     cdef const uint8_t *bytes = <const uint8_t *>source
     cdef uint16_t linux_family = 0
     cdef int family
-    cdef uint64_t path
+    cdef uint64_t path = 0, nuls = 0
     cdef uint64_t size = length
     if length < 2:
         return 0
@@ -266,11 +390,12 @@ cdef inline uint64_t freebsd_sockaddr_from_linux(void *to, uint64_t room, const 
     memcpy(&linux_family, source, sizeof(linux_family))
     family = freebsd_family_from_linux(linux_family)
     if family == FREEBSD_AF_UNIX:
-        path = 2
-        while path < length and path < sizeof(freebsd_sockaddr_un) and bytes[path] != 0:
-            target[path] = bytes[path]
+        while 2 + path < length and path < BOUND_PATH and bytes[2 + path] != 0:
             path += 1
-        size = path if path > 2 else sizeof(freebsd_sockaddr)
+        size = sizeof(freebsd_sockaddr)
+        if path > 0:
+            size = 2 + freebsd_bound_path(<char *> target + 2, <const char *> bytes + 2, path, &nuls)
+            size += nuls
     else:
         if size > sizeof(freebsd_sockaddr_un):
             size = sizeof(freebsd_sockaddr_un)
@@ -313,13 +438,14 @@ cdef inline void put_cmsg(char *to, uint64_t length, int32_t level, int32_t type
         ours.cmsg_type = type
 
 
-cdef inline int64_t linux_cmsgs_from_freebsd(void *to, uint64_t room, const void *source, uint64_t length,
-                                             const linux_ucred *credentials) noexcept nogil:
-    """The control messages of sendmsg(2). Returns the length for Linux's msg_controllen, or a negative errno.
+cdef inline int64_t linux_cmsgs_from_freebsd(void *to, uint64_t room, const void *source,
+                                             uint64_t length) noexcept nogil:
+    """The control messages of sendmsg(2), but for local sockets'. Returns the length for Linux's msg_controllen, or a
+    negative errno.
 
-    SCM_RIGHTS, SCM_CREDS (which FreeBSD's kernel fills in; `credentials` are the sender's real ones), IP_SENDSRCADDR,
-    IP_TOS, IP_TTL, IPV6_PKTINFO, IPV6_HOPLIMIT and IPV6_TCLASS are translated. Anything else, and a length that does
-    not fit, is -EINVAL (-22). -E2BIG (-7) if `room` is too small: length + 64 always suffices for one message of each.
+    SCM_RIGHTS, IP_SENDSRCADDR, IP_TOS, IP_TTL, IPV6_PKTINFO, IPV6_HOPLIMIT and IPV6_TCLASS are translated. Anything else,
+    and a length that does not fit, is -EINVAL (-22). -E2BIG (-7) if `room` is too small: length + 64 always suffices for one
+    message of each.
     """
     cdef const char *bytes = <const char *>source
     cdef char *target = <char *>to
@@ -342,9 +468,6 @@ cdef inline int64_t linux_cmsgs_from_freebsd(void *to, uint64_t room, const void
             level = LINUX_SOL_SOCKET
             if header.cmsg_type == FREEBSD_SCM_RIGHTS and data % 4 == 0:
                 type = LINUX_SCM_RIGHTS
-            elif header.cmsg_type == FREEBSD_SCM_CREDS:
-                type = LINUX_SCM_CREDENTIALS
-                size = sizeof(linux_ucred)
         elif level == FREEBSD_IPPROTO_IP:
             if header.cmsg_type == FREEBSD_IP_RECVDSTADDR and data == 4:
                 type = LINUX_IP_PKTINFO
@@ -367,9 +490,7 @@ cdef inline int64_t linux_cmsgs_from_freebsd(void *to, uint64_t room, const void
             return -7
         put_cmsg(target + written, size, level, type, 0)
         memset(target + written + 16, 0, cmsg_align(size))
-        if type == LINUX_SCM_CREDENTIALS and level == LINUX_SOL_SOCKET:
-            memcpy(target + written + 16, credentials, sizeof(linux_ucred))
-        elif type == LINUX_IP_PKTINFO and level == FREEBSD_IPPROTO_IP:
+        if type == LINUX_IP_PKTINFO and level == FREEBSD_IPPROTO_IP:
             memcpy(target + written + 20, bytes + position + 16, 4)     # ipi_spec_dst: the source of what is sent
         else:
             memcpy(target + written + 16, bytes + position + 16, data)
@@ -380,14 +501,12 @@ cdef inline int64_t linux_cmsgs_from_freebsd(void *to, uint64_t room, const void
     return <int64_t>written
 
 
-cdef inline uint64_t freebsd_cmsgs_from_linux(void *to, uint64_t room, const void *source, uint64_t length, int form,
+cdef inline uint64_t freebsd_cmsgs_from_linux(void *to, uint64_t room, const void *source, uint64_t length,
                                               uint32_t *flags) noexcept nogil:
-    """The control messages that recvmsg(2) got. Returns the length for FreeBSD's msg_controllen.
+    """The control messages that recvmsg(2) got, but for local sockets'. Returns the length for FreeBSD's msg_controllen.
 
-    `form` says how credentials look: CREDS_. Linux tells one user and one group id, which stand for the effective ones
-    as well. What does not fit, or has no counterpart, is left out; for the former MSG_CTRUNC is added to *flags, which
-    is a FreeBSD word. SCM_RIGHTS have the same length on both sides: give Linux no more room than the guest gave, and
-    none are lost here.
+    What has no counterpart is left out. So is what does not fit whole, with its padding, and all that follows it: then
+    MSG_CTRUNC is added to *flags, which is a FreeBSD word.
     """
     cdef const char *bytes = <const char *>source
     cdef char *target = <char *>to
@@ -398,10 +517,6 @@ cdef inline uint64_t freebsd_cmsgs_from_linux(void *to, uint64_t room, const voi
     cdef int32_t level
     cdef int32_t type
     cdef linux_cmsghdr header
-    cdef linux_ucred sender
-    cdef freebsd_cmsgcred cmsgcred
-    cdef freebsd_sockcred sockcred
-    cdef freebsd_sockcred2 sockcred2
     cdef const void *content
     while length - position >= sizeof(linux_cmsghdr):
         memcpy(&header, bytes + position, sizeof(header))
@@ -420,37 +535,6 @@ cdef inline uint64_t freebsd_cmsgs_from_linux(void *to, uint64_t room, const voi
                 type = FREEBSD_SCM_TIMESTAMP
             elif header.cmsg_type == LINUX_SCM_TIMESTAMPNS:
                 type = FREEBSD_SCM_REALTIME
-            elif header.cmsg_type == LINUX_SCM_CREDENTIALS and data >= sizeof(linux_ucred):
-                memcpy(&sender, content, sizeof(sender))
-                type = FREEBSD_SCM_CREDS
-                if form == CREDS_CMSGCRED:
-                    memset(&cmsgcred, 0, sizeof(cmsgcred))
-                    cmsgcred.cmcred_pid = sender.pid
-                    cmsgcred.cmcred_uid = sender.uid
-                    cmsgcred.cmcred_euid = sender.uid
-                    cmsgcred.cmcred_gid = sender.gid
-                    cmsgcred.cmcred_ngroups = 1
-                    cmsgcred.cmcred_groups[0] = sender.gid
-                    content = &cmsgcred
-                    size = sizeof(cmsgcred)
-                elif form == CREDS_SOCKCRED:
-                    memset(&sockcred, 0, sizeof(sockcred))
-                    sockcred.sc_uid = sender.uid
-                    sockcred.sc_euid = sender.uid
-                    sockcred.sc_gid = sender.gid
-                    sockcred.sc_egid = sender.gid
-                    content = &sockcred
-                    size = sizeof(sockcred)
-                else:
-                    type = FREEBSD_SCM_CREDS2
-                    memset(&sockcred2, 0, sizeof(sockcred2))
-                    sockcred2.sc_pid = sender.pid
-                    sockcred2.sc_uid = sender.uid
-                    sockcred2.sc_euid = sender.uid
-                    sockcred2.sc_gid = sender.gid
-                    sockcred2.sc_egid = sender.gid
-                    content = &sockcred2
-                    size = sizeof(sockcred2)
         elif level == FREEBSD_IPPROTO_IP:
             if header.cmsg_type == LINUX_IP_PKTINFO and data >= 12:
                 type = FREEBSD_IP_RECVDSTADDR
@@ -470,17 +554,13 @@ cdef inline uint64_t freebsd_cmsgs_from_linux(void *to, uint64_t room, const voi
             elif header.cmsg_type == LINUX_IPV6_TCLASS:
                 type = FREEBSD_IPV6_TCLASS
         if type >= 0:
-            if written + 16 + size > room:
+            if written + 16 + cmsg_align(size) > room:
                 flags[0] |= FREEBSD_MSG_CTRUNC
-            else:
-                put_cmsg(target + written, size, level, type, 1)
-                memcpy(target + written + 16, content, size)
-                # A last message need not be padded if there is no room for it.
-                data = cmsg_align(size) - size
-                if data > room - written - 16 - size:
-                    data = room - written - 16 - size
-                memset(target + written + 16 + size, 0, data)
-                written += 16 + size + data
+                break
+            put_cmsg(target + written, size, level, type, 1)
+            memcpy(target + written + 16, content, size)
+            memset(target + written + 16 + size, 0, cmsg_align(size) - size)
+            written += 16 + cmsg_align(size)
         position += cmsg_align(header.cmsg_len)
         if position > length:
             position = length

@@ -52,6 +52,25 @@ cdef enum:
     FREEBSD_NCCS = 20
     FREEBSD_VMIN = 16
     FREEBSD_VTIME = 17
+    FREEBSD_BRKINT = 0x2
+    FREEBSD_ICRNL = 0x100
+    FREEBSD_IXON = 0x200
+    FREEBSD_IXANY = 0x800
+    FREEBSD_IMAXBEL = 0x2000
+    FREEBSD_IUTF8 = 0x4000
+    FREEBSD_OPOST = 0x1
+    FREEBSD_ONLCR = 0x2
+    FREEBSD_CS8 = 0x300
+    FREEBSD_CREAD = 0x800
+    FREEBSD_HUPCL = 0x4000
+    FREEBSD_B9600 = 9600
+    FREEBSD_ECHOKE = 0x1
+    FREEBSD_ECHOE = 0x2
+    FREEBSD_ECHOCTL = 0x40
+    FREEBSD_ECHO = 0x8
+    FREEBSD_ISIG = 0x80
+    FREEBSD_ICANON = 0x100
+    FREEBSD_IEXTEN = 0x400
     FREEBSD_CSIZE = 0x300
     FREEBSD_CRTSCTS = 0x30000
     FREEBSD_CCTS_OFLOW = 0x10000
@@ -120,9 +139,10 @@ cdef extern from *:
         { 0x80000000u, 0x80 },  /* NOFLSH */
         { 0, 0 }
     };
-    /* Linux's index in c_cc for each of FreeBSD's; 255: none (VERASE2, VDSUSP, VSTATUS, a spare one). */
+    /* Linux's index in c_cc for each of FreeBSD's; 255: none (a spare one). VERASE2, VDSUSP and VSTATUS, which Linux does
+     * not have, are kept in places that nothing of its kernel looks at: VSWTC's, and the two that are left. */
     static const unsigned char lsf_cc[20] __attribute__((unused)) = {
-        4, 11, 16, 2, 14, 3, 12, 255, 0, 1, 10, 255, 8, 9, 15, 13, 6, 5, 255, 255
+        4, 11, 16, 2, 14, 3, 12, 7, 0, 1, 10, 17, 8, 9, 15, 13, 6, 5, 18, 255
     };
     /* The speeds that Linux numbers in c_cflag: its number, bits per second. Every other one is BOTHER. */
     static lsf_bits lsf_speeds[] __attribute__((unused)) = {
@@ -141,6 +161,28 @@ cdef extern from *:
     lsf_bits *lsf_lflag
     lsf_bits *lsf_speeds
     const uint8_t *lsf_cc
+
+
+cdef extern from *:
+    """
+    /* ttydefchars of <sys/ttydefaults.h>, by FreeBSD's index. */
+    static const unsigned char lsf_default_cc[20] __attribute__((unused)) = {
+        4, 0xff, 0xff, 0x7f, 23, 21, 18, 8, 3, 28, 26, 25, 17, 19, 22, 15, 1, 0, 20, 0xff
+    };
+    """
+    const uint8_t *lsf_default_cc
+
+
+cdef inline void freebsd_termios_default(freebsd_termios *to) noexcept nogil:
+    """What a terminal is like that nobody has changed (tty_init_termios)."""
+    memset(to, 0, sizeof(freebsd_termios))
+    to.c_iflag = (FREEBSD_BRKINT | FREEBSD_ICRNL | FREEBSD_IMAXBEL | FREEBSD_IXON | FREEBSD_IXANY | FREEBSD_IUTF8)
+    to.c_oflag = FREEBSD_OPOST | FREEBSD_ONLCR
+    to.c_cflag = FREEBSD_CREAD | FREEBSD_CS8 | FREEBSD_HUPCL
+    to.c_lflag = (FREEBSD_ICANON | FREEBSD_ISIG | FREEBSD_IEXTEN | FREEBSD_ECHO | FREEBSD_ECHOE | FREEBSD_ECHOKE
+                  | FREEBSD_ECHOCTL)
+    memcpy(to.c_cc, lsf_default_cc, 20)
+    to.c_ispeed = to.c_ospeed = FREEBSD_B9600
 
 
 cdef inline uint32_t tty_bits(const lsf_bits *table, uint32_t word, int source, int target) noexcept nogil:
@@ -177,7 +219,7 @@ cdef inline uint32_t linux_speed_bits(uint32_t speed) noexcept nogil:
 cdef inline void freebsd_termios_from_linux(freebsd_termios *to, const linux_termios2 *source) noexcept nogil:
     """What TCGETS2 gave, whose speeds are numbers. Bits that only Linux has (IUCLC, XCASE, delays) are not shown.
 
-    A control character that is off is 0 on Linux and 0xff on FreeBSD; those that Linux lacks are off.
+    A control character that is off is 0 on Linux and 0xff on FreeBSD.
     """
     cdef int i
     cdef uint8_t character
@@ -199,7 +241,7 @@ cdef inline void freebsd_termios_from_linux(freebsd_termios *to, const linux_ter
 cdef inline void linux_termios2_from_freebsd(linux_termios2 *to, const freebsd_termios *source,
                                              const linux_termios2 *current) noexcept nogil:
     """For TCSETS2. `current` (from TCGETS2, or NULL) keeps what a FreeBSD program cannot say: the line discipline, bits
-    and control characters that only Linux has. FreeBSD's own (ALTWERASE, NOKERNINFO, CIGNORE, VSTATUS...) are dropped.
+    and control characters that only Linux has. FreeBSD's own (ALTWERASE, NOKERNINFO, CIGNORE...) are dropped.
 
     An input speed of 0 is the output speed, on both sides.
     """

@@ -155,7 +155,7 @@ TEST(udp)
 		SKIP("no ::1 here");
 	CHECK_EQ(sys(SYS_getsockname, fd, &address, &length), 0);
 	p = find_inet("net.inet.udp.pcblist", socket_of((int)fd), NULL, 0);
-	CHECK_EQ(p->inp_vflag, INP_IPV6);
+	CHECK_EQ(p->inp_vflag, INP_IPV6 | INP_IPV6PROTO);	/* in_pcballoc */
 	CHECK_EQ(p->inp_inc.inc_lport, address.sin6_port);
 	CHECK_EQ(memcmp(&p->inp_inc.inc6_laddr, &address.sin6_addr, 16), 0);
 	CHECK_EQ(p->xi_socket.xso_protocol, IPPROTO_UDP);
@@ -186,7 +186,7 @@ find_local(uint64_t handle)
 		found = 1;
 		CHECK_EQ(p->xu_addr.sun_family, AF_UNIX);
 		CHECK_STR(p->xu_addr.sun_path, "here");
-		CHECK_EQ(p->xu_addr.sun_len, 2 + 5);
+		CHECK_EQ(p->xu_addr.sun_len, sizeof(struct sockaddr_un));	/* as bound: unp_pcblist, uipc_bindat */
 		CHECK_EQ(p->xu_socket.so_options & SO_ACCEPTCONN, SO_ACCEPTCONN);
 	}
 	CHECK_EQ(first->xug_count, records);

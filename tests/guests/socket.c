@@ -221,7 +221,34 @@ TEST(tcp)
 	CHECK_EQ(sys(SYS_close, s), 0);
 	c = (int)CHECK_OK(sys(SYS_socket, AF_INET, SOCK_STREAM, 0));
 	CHECK_ERR(sys(SYS_connect, c, &a, sizeof(a)), ECONNREFUSED);
-	CHECK_ERR(sys(SYS_connect, c, &a, 12), EINVAL);
+	CHECK_ERR(sys(SYS_connect, CHECK_OK(sys(SYS_socket, AF_INET, SOCK_STREAM, 0)), &a, 12), EINVAL);
+}
+
+/* An address of another family (uipc_bindat, unp_connectat, tcp_usr_connect, udp_bind), and a second name. */
+TEST(wrong_addresses)
+{
+	struct sockaddr_in a = inet(0), none = inet(0);
+	struct sockaddr_un u = local("one"), v = local("two");
+	int t = (int)CHECK_OK(sys(SYS_socket, AF_INET, SOCK_STREAM, 0));
+	int d = (int)CHECK_OK(sys(SYS_socket, AF_INET, SOCK_DGRAM, 0));
+	int s = (int)CHECK_OK(sys(SYS_socket, AF_UNIX, SOCK_STREAM, 0));
+
+	none.sin_family = AF_UNSPEC;
+	for (int i = 0; i < 2; i++) {
+		CHECK_ERR(sys(i ? SYS_bind : SYS_connect, t, &u, u.sun_len), EAFNOSUPPORT);
+		CHECK_ERR(sys(i ? SYS_bind : SYS_connect, t, &u, sizeof(a)), EAFNOSUPPORT);
+		CHECK_ERR(sys(i ? SYS_bind : SYS_connect, d, &u, sizeof(u)), EAFNOSUPPORT);
+		CHECK_ERR(sys(i ? SYS_bind : SYS_connect, s, &a, sizeof(a)), EAFNOSUPPORT);
+		CHECK_ERR(sys(i ? SYS_bind : SYS_connect, s, &none, sizeof(none)), EAFNOSUPPORT);
+	}
+	none.sin_addr.s_addr = 0;
+	CHECK_EQ(sys(SYS_bind, d, &none, sizeof(none)), 0);
+	CHECK_EQ(sys(SYS_bind, s, &u, u.sun_len), 0);
+	CHECK_ERR(sys(SYS_bind, s, &u, u.sun_len), EINVAL);
+	CHECK_ERR(sys(SYS_bind, s, &v, v.sun_len), EINVAL);
+	CHECK_ERR(sys(SYS_bind, CHECK_OK(sys(SYS_socket, AF_UNIX, SOCK_STREAM, 0)), &u, u.sun_len), EADDRINUSE);
+	CHECK_ERR(sys(SYS_socket, AF_UNIX, SOCK_RAW, 0), EPROTOTYPE);
+	CHECK_ERR(sys(SYS_socketpair, AF_UNIX, SOCK_RAW, 0, &t), EPROTOTYPE);
 }
 
 /* accept(2) hands O_NONBLOCK of the listening socket on; accept4(2) sets what its flags say. */
@@ -397,7 +424,7 @@ TEST(pass_descriptors)
 	/* With much room, close-on-exec. */
 	send_descriptors(s[0], ends, 1);
 	CHECK_EQ(receive_descriptors(s[1], got, 400, MSG_CMSG_CLOEXEC, &flags), 1);
-	CHECK_EQ(flags, 0);
+	CHECK_EQ(flags, MSG_CMSG_CLOEXEC);	/* soreceive gives the flags of the call back */
 	CHECK_EQ(sys(SYS_fcntl, got[0], F_GETFD, 0), FD_CLOEXEC);
 	/* No room: the message says so, and no descriptor is left behind. */
 	int next = (int)CHECK_OK(sys(SYS_dup, 0));

@@ -167,6 +167,33 @@ TEST(ip)
 	CHECK_ERR(sys(SYS_setsockopt, s, IPPROTO_IP, 250, &ttl, 1), ENOPROTOOPT);
 }
 
+/* SO_NOSIGPIPE is kept where no other option of the socket's shows it. */
+TEST(no_signal)
+{
+	const int kinds[][2] = { { AF_INET, SOCK_STREAM }, { AF_INET, SOCK_DGRAM }, { AF_UNIX, SOCK_STREAM },
+	    { AF_UNIX, SOCK_DGRAM }, { AF_UNIX, SOCK_SEQPACKET } };
+	const int others[] = { SO_BROADCAST, SO_KEEPALIVE, SO_OOBINLINE, SO_DONTROUTE };
+
+	for (u64 i = 0; i < nitems(kinds); i++) {
+		int s = (int)CHECK_OK(sys(SYS_socket, kinds[i][0], kinds[i][1], 0));
+
+		CHECK_EQ(get(s, SOL_SOCKET, SO_NOSIGPIPE), 0);
+		set(s, SOL_SOCKET, SO_NOSIGPIPE, 1);
+		CHECK_EQ(get(s, SOL_SOCKET, SO_NOSIGPIPE), SO_NOSIGPIPE);
+		for (u64 k = 0; k < nitems(others); k++)
+			CHECK_EQ(get(s, SOL_SOCKET, others[k]), 0);
+		if (kinds[i][0] == AF_INET) {
+			set(s, SOL_SOCKET, SO_KEEPALIVE, 1);
+			CHECK_EQ(get(s, SOL_SOCKET, SO_KEEPALIVE), SO_KEEPALIVE);
+		}
+		for (u64 k = 0; k < nitems(others); k++)
+			set(s, SOL_SOCKET, others[k], 0);
+		CHECK_EQ(get(s, SOL_SOCKET, SO_NOSIGPIPE), SO_NOSIGPIPE);
+		set(s, SOL_SOCKET, SO_NOSIGPIPE, 0);
+		CHECK_EQ(get(s, SOL_SOCKET, SO_NOSIGPIPE), 0);
+	}
+}
+
 TEST(errors)
 {
 	int s = (int)CHECK_OK(sys(SYS_socket, AF_INET, SOCK_STREAM, 0)), value = 1;
@@ -180,7 +207,9 @@ TEST(errors)
 	CHECK_ERR(sys(SYS_setsockopt, s, SOL_SOCKET, SO_REUSEADDR, &value, 2), EINVAL);
 	CHECK_ERR(sys(SYS_setsockopt, s, SOL_SOCKET, SO_REUSEADDR, &value, -1), EINVAL);
 	CHECK_ERR(sys(SYS_setsockopt, s, SOL_SOCKET, 0x2345, &value, 4), ENOPROTOOPT);
-	CHECK_ERR(sys(SYS_setsockopt, s, 1 /* Linux's SOL_SOCKET */, 2, &value, 4), ENOPROTOOPT);
+	/* Linux's SOL_SOCKET: a level that no protocol has (ip_ctloutput). */
+	CHECK_ERR(sys(SYS_setsockopt, s, 1, 2, &value, 4), EINVAL);
+	CHECK_ERR(sys(SYS_getsockopt, s, 1, 2, &value, &n), EINVAL);
 	CHECK_ERR(sys(SYS_setsockopt, u, IPPROTO_TCP, TCP_NODELAY, &value, 4), EINVAL);
 	CHECK_ERR(sys(SYS_getsockopt, s, SOL_SOCKET, SO_REUSEADDR, &value, 8), EFAULT);
 	CHECK_ERR(sys(SYS_getsockopt, s, SOL_SOCKET, SO_REUSEADDR, 8, &n), EFAULT);

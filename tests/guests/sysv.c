@@ -5,6 +5,7 @@
 #include <sys/msg.h>
 #include <sys/sem.h>
 #include <sys/shm.h>
+#include <sys/sysctl.h>
 
 #define OWNER_MODE(perm) do { \
 	CHECK_EQ((perm).uid, sys(SYS_geteuid)); \
@@ -59,6 +60,43 @@ TEST(shared_memory)
 	CHECK_ERR(sys(SYS_shmctl, 0x7ffffff, IPC_STAT, &ds), EINVAL);
 	CHECK_ERR(sys(SYS_shmctl, id, 99, &ds), EINVAL);
 	CHECK_ERR(sys(SYS_shmget, 0x12345678, 4096, 0600), ENOENT);
+}
+
+/*
+ * SHM_REMAP is 040000 since FreeBSD 15. Before, it was 030000, which is SHM_RND | SHM_RDONLY, and either bit of it put the
+ * segment in the place of what was there (kern_shmat_locked).
+ */
+TEST(shared_memory_in_place)
+{
+	int mib[2] = { CTL_KERN, KERN_OSRELDATE }, release = 0;
+	size_t n = sizeof(release);
+	long id = sys(SYS_shmget, IPC_PRIVATE, PAGE_SIZE, IPC_CREAT | 0600);
+	const int flags[] = { 0, 010000, 020000, 030000, 040000, 050000, 060000, 070000 };
+
+	if (id == -ENOSYS)
+		SKIP("this kernel has no System V IPC");
+	CHECK_EQ(sys(SYS___sysctl, mib, 2, &release, &n, NULL, 0), 0);
+	char *p = (char *)CHECK_OK(sys(SYS_shmat, id, NULL, 0));
+	p[0] = 's';
+	for (u64 i = 0; i < nitems(flags); i++) {
+		char *room = guest_map(2 * PAGE_SIZE);
+		long got = sys(SYS_shmat, id, room, flags[i]);
+
+		if ((flags[i] & 040000) == 0 && (release >= 1500000 || flags[i] == 0)) {
+			CHECK_ERR(got, ENOMEM);
+			CHECK_EQ(room[0], 0);
+			continue;
+		}
+		CHECK_EQ(got, room);
+		CHECK_EQ(room[0], 's');
+		/* Read-only where it says so. */
+		CHECK_EQ(sys(SYS_read, CHECK_OK(sys(SYS_open, "/dev/zero", O_RDONLY)), room, 1),
+		    (flags[i] & SHM_RDONLY) ? -EFAULT : 1);
+		p[0] = 's';
+		CHECK_EQ(sys(SYS_shmdt, room), 0);
+	}
+	CHECK_ERR(sys(SYS_shmat, id, guest_map(PAGE_SIZE) + 5, 040000), EINVAL);
+	CHECK_EQ(sys(SYS_shmctl, id, IPC_RMID, NULL), 0);
 }
 
 TEST(keys)

@@ -3,6 +3,12 @@
 #include <sys/filio.h>
 #include <sys/ttycom.h>
 #include <sys/_termios.h>
+#include <sys/event.h>
+#include <sys/poll.h>
+#include <sys/select.h>
+#include <sys/uio.h>
+#define TTYDEFCHARS
+#include <sys/ttydefaults.h>
 
 static int master, slave;
 
@@ -30,8 +36,14 @@ TEST(openpt)
 	CHECK_EQ(sys(SYS_ioctl, master, TIOCGPTN, &n), 0);
 	CHECK(n >= 0);
 	CHECK_ERR(sys(SYS_ioctl, slave, TIOCPTMASTER, 0), ENOTTY);
-	CHECK_ERR(sys(SYS_posix_openpt, O_RDONLY), EINVAL);
 	CHECK_ERR(sys(SYS_posix_openpt, O_RDWR | O_NONBLOCK), EINVAL);
+	CHECK_ERR(sys(SYS_posix_openpt, O_WRONLY), EINVAL);
+	/* Without O_RDWR it is to be read (sys_posix_openpt: O_RDONLY is no flag). */
+	n = (int)CHECK_OK(sys(SYS_posix_openpt, O_RDONLY));
+	CHECK_EQ(sys(SYS_fcntl, n, F_GETFL, 0) & O_ACCMODE, O_RDONLY);
+	CHECK_EQ(sys(SYS_ioctl, n, TIOCPTMASTER, 0), 0);
+	CHECK_ERR(sys(SYS_write, n, "x", 1), EBADF);
+	CHECK_EQ(sys(SYS_close, n), 0);
 	int other = (int)CHECK_OK(sys(SYS_posix_openpt, O_RDWR | O_CLOEXEC));
 	CHECK_EQ(sys(SYS_fcntl, other, F_GETFD, 0), FD_CLOEXEC);
 	CHECK_EQ(sys(SYS_fcntl, master, F_GETFD, 0), 0);
@@ -53,29 +65,33 @@ TEST(names)
 	CHECK_ERR(sys(SYS_ioctl, CHECK_OK(sys(SYS_open, ".", O_RDONLY)), FIODGNAME, &arg), ENOTTY);
 }
 
-/* What a terminal is like to begin with: cooked, with FreeBSD's bits and characters. */
+/* What a terminal is like to begin with: <sys/ttydefaults.h>, tty_init_termios() of sys/kern/tty.c. */
 TEST(attributes)
 {
 	struct termios t;
 
 	pty();
+	for (int i = 0; i < 2; i++) {
+		memset(&t, 0x55, sizeof(t));
+		CHECK_EQ(sys(SYS_ioctl, i ? master : slave, TIOCGETA, &t), 0);
+		CHECK_EQ(t.c_iflag, TTYDEF_IFLAG);
+		CHECK_EQ(t.c_oflag, TTYDEF_OFLAG);
+		CHECK_EQ(t.c_cflag, TTYDEF_CFLAG);
+		CHECK_EQ(t.c_lflag, TTYDEF_LFLAG);
+		CHECK_EQ(t.c_ispeed, TTYDEF_SPEED);
+		CHECK_EQ(t.c_ospeed, 9600);
+		CHECK_EQ(memcmp(t.c_cc, ttydefchars, sizeof(t.c_cc)), 0);
+	}
+	/* Those that have no effect here are kept, too. */
+	t.c_cc[VERASE2] = 'a';
+	t.c_cc[VSTATUS] = _POSIX_VDISABLE;
+	t.c_cc[VDSUSP] = 'b';
+	CHECK_EQ(sys(SYS_ioctl, slave, TIOCSETA, &t), 0);
 	memset(&t, 0x55, sizeof(t));
 	CHECK_EQ(sys(SYS_ioctl, slave, TIOCGETA, &t), 0);
-	CHECK_EQ(t.c_iflag & (ICRNL | IXON | IGNBRK), ICRNL | IXON);
-	CHECK_EQ(t.c_oflag & (OPOST | ONLCR | OCRNL), OPOST | ONLCR);
-	CHECK_EQ(t.c_cflag & (CSIZE | CREAD | PARENB), CS8 | CREAD);
-	CHECK_EQ(t.c_lflag & (ICANON | ECHO | ECHOE | ISIG | IEXTEN | NOFLSH | TOSTOP), ICANON | ECHO | ECHOE | ISIG | IEXTEN);
-	CHECK_EQ(t.c_ispeed, 38400);
-	CHECK_EQ(t.c_ospeed, 38400);
-	CHECK_EQ(t.c_cc[VINTR], 3);
-	CHECK_EQ(t.c_cc[VQUIT], 28);
-	CHECK_EQ(t.c_cc[VERASE], 127);
-	CHECK_EQ(t.c_cc[VEOF], 4);
-	CHECK_EQ(t.c_cc[VSUSP], 26);
-	CHECK_EQ(t.c_cc[VMIN], 1);
-	CHECK_EQ(t.c_cc[VTIME], 0);
-	CHECK_EQ(t.c_cc[VEOL], _POSIX_VDISABLE);
-	CHECK_EQ(t.c_cc[VDSUSP], _POSIX_VDISABLE);
+	CHECK_EQ(t.c_cc[VERASE2], 'a');
+	CHECK_EQ(t.c_cc[VSTATUS], _POSIX_VDISABLE);
+	CHECK_EQ(t.c_cc[VDSUSP], 'b');
 	CHECK_ERR(sys(SYS_ioctl, slave, TIOCGETA, 8), EFAULT);
 	CHECK_ERR(sys(SYS_ioctl, slave, TIOCSETA, 8), EFAULT);
 	CHECK_ERR(sys(SYS_ioctl, 999, TIOCGETA, &t), EBADF);
@@ -298,8 +314,13 @@ TEST(small_requests)
 	n = -1;
 	CHECK_EQ(sys(SYS_ioctl, slave, TIOCGETD, &n), 0);
 	CHECK_EQ(n, TTYDISC);
-	n = 5;
-	CHECK_ERR(sys(SYS_ioctl, slave, TIOCSETD, &n), ENXIO);
+	/* tty_generic_ioctl() has neither, though the headers do. */
+	for (n = 0; n < 6; n += 5) {
+		CHECK_ERR(sys(SYS_ioctl, slave, TIOCSETD, &n), ENOTTY);
+		CHECK_ERR(sys(SYS_ioctl, master, TIOCSETD, &n), ENOTTY);
+		CHECK_ERR(sys(SYS_ioctl, slave, TIOCEXT, &n), ENOTTY);
+	}
+	CHECK_ERR(sys(SYS_ioctl, 999, TIOCSETD, &n), EBADF);
 	CHECK_EQ(sys(SYS_ioctl, slave, TIOCSTOP, 0), 0);
 	CHECK_EQ(sys(SYS_ioctl, slave, TIOCSTART, 0), 0);
 	CHECK_EQ(sys(SYS_ioctl, slave, TIOCGDRAINWAIT, &n), 0);
@@ -321,6 +342,164 @@ TEST(packet_mode)
 	CHECK_EQ(sys(SYS_read, master, buf, sizeof(buf)), 2);
 	CHECK_EQ(buf[0], TIOCPKT_DATA);
 	CHECK_EQ(buf[1], 'x');
+}
+
+static char slave_path[64];
+
+static void
+remember_path(void)
+{
+	struct fiodgname_arg name = { sizeof(slave_path) - 5, slave_path + 5 };
+
+	memcpy(slave_path, "/dev/", 5);
+	CHECK_EQ(sys(SYS_ioctl, master, FIODGNAME, &name), 0);
+}
+
+static int
+events(int fd, int asked)
+{
+	struct pollfd p = { fd, (short)asked, 0 };
+
+	CHECK_BETWEEN(sys(SYS_poll, &p, 1, 0), 0, 1);
+	return (p.revents);
+}
+
+/*
+ * Nobody has the slave open any more: what it wrote is there to read, then the end of file, which poll, select and kevent
+ * tell, too (ptsdev_read, ptsdev_poll, pts_kqops_read_event). A write is taken (ptsdev_write, ttydisc_rint).
+ * Opened again, it goes on.
+ */
+TEST(last_close)
+{
+	char buf[16];
+	struct kevent ev;
+	struct timespec now = { 0, 0 };
+	struct timeval none = { 0, 0 };
+	struct iovec iov[2] = { { buf, 8 }, { buf + 8, 8 } };
+	fd_set in;
+
+	pty();
+	remember_path();
+	int kq = (int)CHECK_OK(sys(SYS_kqueue));
+	EV_SET(&ev, master, EVFILT_READ, EV_ADD, 0, 0, 0);
+	CHECK_EQ(sys(SYS_kevent, kq, &ev, 1, NULL, 0, NULL), 0);
+	for (int round = 0; round < 3; round++) {
+		CHECK_EQ(events(master, POLLIN), 0);
+		CHECK_EQ(sys(SYS_kevent, kq, NULL, 0, &ev, 1, &now), 0);
+		CHECK_EQ(sys(SYS_write, slave, "last", 4), 4);
+		CHECK_EQ(sys(SYS_close, slave), 0);
+		CHECK_EQ(sys(SYS_read, master, buf, sizeof(buf)), 4);
+		for (int i = 0; i < 2; i++) {
+			CHECK_EQ(events(master, POLLIN | POLLOUT), POLLIN | POLLHUP);
+			CHECK_EQ(events(master, POLLOUT), POLLHUP);
+			memset(&in, 0, sizeof(in));
+			FD_SET(master, &in);
+			CHECK_EQ(sys(SYS_select, master + 1, &in, NULL, NULL, &none), 1);
+			CHECK_EQ(sys(SYS_kevent, kq, NULL, 0, &ev, 1, &now), 1);
+			CHECK_EQ(ev.filter, EVFILT_READ);
+			CHECK_EQ(ev.flags & EV_EOF, EV_EOF);
+			CHECK_EQ(sys(SYS_read, master, buf, sizeof(buf)), 0);
+			CHECK_EQ(sys(SYS_readv, master, iov, 2), 0);
+		}
+		slave = (int)CHECK_OK(sys(SYS_open, slave_path, O_RDWR | O_NOCTTY));
+		CHECK_EQ(events(slave, POLLIN), 0);
+		CHECK_EQ(sys(SYS_write, master, "kept\n", 5), 5);
+		CHECK_EQ(sys(SYS_read, slave, buf, sizeof(buf)), 5);
+		CHECK_EQ(memcmp(buf, "kept\n", 5), 0);
+		CHECK_EQ(sys(SYS_read, master, buf, sizeof(buf)), 6);	/* the echo */
+	}
+	CHECK_EQ(sys(SYS_close, slave), 0);
+	CHECK_EQ(sys(SYS_read, master, buf, sizeof(buf)), 0);
+	CHECK_EQ(sys(SYS_write, master, "lost\n", 5), 5);
+}
+
+/* A read that waits ends when the last one closes; the slave's modes may be any. */
+TEST(last_close_while_waiting)
+{
+	struct termios t;
+	char buf[16];
+
+	for (int raw = 0; raw < 2; raw++) {
+		pty();
+		if (raw) {
+			CHECK_EQ(sys(SYS_ioctl, slave, TIOCGETA, &t), 0);
+			t.c_iflag = t.c_oflag = t.c_lflag = 0;
+			CHECK_EQ(sys(SYS_ioctl, slave, TIOCSETA, &t), 0);
+		}
+		int pid = guest_fork();
+		if (pid == 0) {
+			guest_sleep_ms(40);
+			CHECK_EQ(sys(SYS_write, slave, "bye", 3), 3);
+			guest_sleep_ms(40);
+			guest_exit(0);
+		}
+		CHECK_EQ(sys(SYS_close, slave), 0);
+		CHECK_EQ(sys(SYS_read, master, buf, sizeof(buf)), 3);
+		CHECK_EQ(sys(SYS_read, master, buf, sizeof(buf)), 0);
+		CHECK_EQ(guest_wait(pid), 0);
+		CHECK_EQ(sys(SYS_close, master), 0);
+	}
+}
+
+/* Before anybody has opened the slave a read waits. */
+TEST(before_the_first_open)
+{
+	char c;
+
+	pty();
+	int other = (int)CHECK_OK(sys(SYS_posix_openpt, O_RDWR | O_NOCTTY));
+	CHECK_EQ(events(other, POLLIN | POLLHUP), 0);
+	CHECK_EQ(sys(SYS_fcntl, other, F_SETFL, O_NONBLOCK), 0);
+	CHECK_ERR(sys(SYS_read, other, &c, 1), EAGAIN);
+}
+
+/* The master is gone: the slave reads the end of file, and all else is ENXIO (ttydev_enter, tty_gone). */
+TEST(master_closes)
+{
+	struct termios t;
+	struct winsize w;
+	char c;
+	int n;
+
+	pty();
+	CHECK_EQ(sys(SYS_close, master), 0);
+	CHECK_EQ(sys(SYS_read, slave, &c, 1), 0);
+	CHECK_ERR(sys(SYS_write, slave, "x", 1), ENXIO);
+	struct iovec iov = { &c, 1 };
+	CHECK_ERR(sys(SYS_writev, slave, &iov, 1), ENXIO);
+	CHECK_ERR(sys(SYS_ioctl, slave, TIOCGETA, &t), ENXIO);
+	CHECK_ERR(sys(SYS_ioctl, slave, TIOCGWINSZ, &w), ENXIO);
+	CHECK_ERR(sys(SYS_ioctl, slave, TIOCOUTQ, &n), ENXIO);
+	CHECK_EQ(events(slave, POLLIN | POLLOUT), POLLIN | POLLHUP);
+	CHECK_EQ(events(slave, POLLOUT), POLLHUP);
+}
+
+/* A packet says what happened to the slave, one of data begins with 0; then the end of file. */
+TEST(packets)
+{
+	char buf[16];
+	int n = 1;
+
+	pty();
+	CHECK_EQ(sys(SYS_ioctl, master, TIOCPKT, &n), 0);
+	CHECK_EQ(sys(SYS_ioctl, slave, TIOCSTOP, 0), 0);
+	CHECK_EQ(events(master, POLLIN), POLLIN);
+	CHECK_EQ(sys(SYS_read, master, buf, sizeof(buf)), 1);
+	CHECK_EQ(buf[0], TIOCPKT_STOP);
+	CHECK_EQ(sys(SYS_ioctl, slave, TIOCSTART, 0), 0);
+	CHECK_EQ(sys(SYS_read, master, buf, sizeof(buf)), 1);
+	CHECK_EQ(buf[0], TIOCPKT_START);
+	CHECK_EQ(sys(SYS_write, slave, "data", 4), 4);
+	CHECK_EQ(sys(SYS_read, master, buf, sizeof(buf)), 5);
+	CHECK_EQ(buf[0], TIOCPKT_DATA);
+	CHECK_EQ(memcmp(buf + 1, "data", 4), 0);
+	CHECK_EQ(sys(SYS_close, slave), 0);
+	for (int i = 0; i < 4 && (n = (int)sys(SYS_read, master, buf, sizeof(buf))) == 1; i++)
+		CHECK_EQ(buf[0] & ~(TIOCPKT_FLUSHREAD | TIOCPKT_FLUSHWRITE), 0);
+	CHECK_EQ(n, 0);
+	n = 0;
+	CHECK_EQ(sys(SYS_ioctl, master, TIOCPKT, &n), 0);
+	CHECK_EQ(sys(SYS_read, master, buf, sizeof(buf)), 0);
 }
 
 /* A master by its name: FreeBSD's unlockpt(3) asks TIOCPTMASTER alone, and then the slave opens. */

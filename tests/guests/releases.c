@@ -1,0 +1,71 @@
+/*
+ * What the kernel of one release says otherwise than that of another. Each case asks which one it is (kern.osreldate);
+ * test_guests.py runs them under several. The values: <sys/priority.h>, <sys/unistd.h>, <x86/ucontext.h> of each.
+ */
+#include "guest.h"
+#include <sys/sysctl.h>
+#include <sys/user.h>
+#include <sys/sched.h>
+#include <machine/ucontext.h>
+#include <sys/ucontext.h>
+
+static int
+number(int first, int second)
+{
+	int mib[2] = { first, second }, value = 0;
+	size_t n = sizeof(value);
+
+	CHECK_EQ(sys(SYS___sysctl, mib, 2, &value, &n, NULL, 0), 0);
+	CHECK_EQ(n, sizeof(value));
+	return (value);
+}
+
+/* 13, 14 or 15. */
+static int
+release(void)
+{
+	return (number(CTL_KERN, KERN_OSRELDATE) / 100000);
+}
+
+/* PUSER: with PRI_MAX_TIMESHARE 223 it bounds the priorities of SCHED_OTHER, and ki_pri counts from it. */
+TEST(priorities)
+{
+	int user = release() < 14 ? 120 : release() == 14 ? 88 : 56;
+	int mib[4] = { CTL_KERN, KERN_PROC, KERN_PROC_PID, (int)sys(SYS_getpid) };
+	struct kinfo_proc kp;
+	struct sched_param param = { 0 };
+	size_t n = sizeof(kp);
+
+	CHECK_EQ(sys(SYS_sched_get_priority_max, SCHED_OTHER), 223 - user);
+	CHECK_EQ(sys(SYS_sched_getparam, 0, &param), 0);
+	CHECK_BETWEEN(param.sched_priority, 0, 223 - user);
+	CHECK_EQ(sys(SYS___sysctl, mib, 4, &kp, &n, NULL, 0), 0);
+	CHECK_BETWEEN(kp.ki_pri.pri_level, user, 223);
+	CHECK_EQ(kp.ki_pri.pri_level, user + 20 + kp.ki_nice);
+}
+
+TEST(posix_version)
+{
+	CHECK_EQ(number(CTL_KERN, KERN_POSIX1), release() < 15 ? 200112 : 200809);
+}
+
+/* _MC_FLAG_MASK has _MC_HASTLSBASE (8) since 15. */
+TEST(context_flags)
+{
+	static ucontext_t uc;
+	static volatile int been;
+
+	CHECK_EQ(sys(SYS_getcontext, &uc), 0);
+	if (been == 1)
+		return;
+	been = 1;
+	uc.uc_mcontext.mc_flags |= 16;
+	CHECK_ERR(sys(SYS_setcontext, &uc), EINVAL);
+	uc.uc_mcontext.mc_flags ^= 16 | 8;
+	if (release() < 15)
+		CHECK_ERR(sys(SYS_setcontext, &uc), EINVAL);
+	else {
+		sys(SYS_setcontext, &uc);	/* goes on above */
+		CHECK(!"came back");
+	}
+}
