@@ -175,7 +175,7 @@ def run(arguments: list[str]) -> int:
         launch.launch(options, program, rest, env)
         raise AssertionError("not reached")
     except launch.LaunchError as error:
-        os.write(2, os.fsencode(f"lsf: {error}\n"))
+        launch.say(str(error))
         return error.status
     except KeyboardInterrupt:
         # The guest has not begun: end as it would have.

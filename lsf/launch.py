@@ -27,6 +27,14 @@ class LaunchError(Exception):
         self.status = status
 
 
+def say(text: str) -> None:
+    """One line on standard error, if that takes one."""
+    try:
+        os.write(2, os.fsencode(f"lsf: {text}\n"))
+    except OSError:
+        pass
+
+
 class Options:
     """What a start can be told; the defaults start a program on the host's own tree."""
 
@@ -139,13 +147,24 @@ def enter_view(options: Options) -> list[tuple[str, str]] | None:
     return None
 
 
+def above_standard(fd: int) -> int:
+    """The descriptor, with another number if it is one of the three standard ones: this process was started without them,
+    and what others write there must not land in a file of LSF's. Raises OSError."""
+    if fd > 2:
+        return fd
+    import fcntl
+
+    moved = fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 3)
+    os.close(fd)
+    return moved
+
+
 def _open_truss(name: str) -> int:
-    if not name:
-        return os.dup(2)
     try:
-        return os.open(name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o666)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND
+        return above_standard(os.open(name, flags, 0o666) if name else os.dup(2))
     except OSError as error:
-        raise LaunchError(f"--truss={name}: {error.strerror}") from None
+        raise LaunchError(f"--truss{'=' if name else ''}{name}: {error.strerror}") from None
 
 
 def _supervise(pin: bool) -> object:
@@ -180,7 +199,7 @@ def launch(options: Options, program: str, arguments: list[str], env: dict[str, 
     """
     words = ["v=1"]
     try:
-        image = os.open(shim_path(), os.O_RDONLY)
+        image = above_standard(os.open(shim_path(), os.O_RDONLY))
     except OSError as error:
         raise LaunchError(f"{shim_path()}: {error.strerror}; the package is not built completely") from None
     os.set_inheritable(image, True)

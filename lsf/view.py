@@ -319,10 +319,6 @@ def _remedy() -> str:
     return "run as root, or start the container with --cap-add SYS_ADMIN or --cap-add SYS_CHROOT"
 
 
-def _say(text: str) -> None:
-    os.write(2, os.fsencode(f"lsf: {text}\n"))
-
-
 def _check(root: str, isolated: bool) -> None:
     try:
         if not stat.S_ISDIR(os.stat(root).st_mode):
@@ -375,7 +371,7 @@ def _by_lookup(root: str, isolated: bool, binds: list[Bind], cwd: str, debug: bo
     except OSError as error:
         raise launch.LaunchError(f"the view of {root or '/'} cannot be made: {error}") from None
     if debug:
-        _say(f"no mount namespaces ({why}): paths are looked up in {root or 'the binds'} first")
+        launch.say(f"no mount namespaces ({why}): paths are looked up in {root or 'the binds'} first")
     return rules
 
 
@@ -418,7 +414,7 @@ def enter(root: str, isolated: bool = False, binds: tuple[str, ...] = (), debug:
     except OSError as error:
         raise launch.LaunchError(f"--root {root}: {error.strerror}: chroot needs root, or CAP_SYS_CHROOT") from None
     if debug:
-        _say(f"no mount namespaces ({why}): chroot to {root} alone, without the host's files, /dev and /proc")
+        launch.say(f"no mount namespaces ({why}): chroot to {root} alone, without the host's files, /dev and /proc")
     return None
 
 

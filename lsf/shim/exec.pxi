@@ -120,7 +120,7 @@ cdef void handover_words(process_t *proc, area_t *area, int target, char *words)
     at = append_word(words, at, b",t=", target)
     at = append_word(words, at, b",h=", proc.image_fd)
     at = append_word(words, at, b",e=", proc.engine)
-    if proc.truss_fd >= 0:
+    if proc.truss_fd >= 0 and not proc.truss_over:
         at = append_word(words, at, b",l=", proc.truss_fd)
         if proc.truss_pids:
             at = append_word(words, at, b",L=", 1)
