@@ -171,8 +171,7 @@ def run(arguments: list[str]) -> int:
             raise UsageError(f"--engine {options.engine}: not one of {', '.join(launch.ENGINES)}")
         if options.view not in launch.VIEWS:
             raise UsageError(f"--view {options.view}: not one of {', '.join(launch.VIEWS)}")
-        _restore_signals()
-        launch.launch(options, program, rest, env)
+        launch.launch(options, program, rest, env, _restore_signals)
         raise AssertionError("not reached")
     except launch.LaunchError as error:
         launch.say(str(error))

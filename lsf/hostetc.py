@@ -5,6 +5,10 @@ They are made once and kept in $XDG_CACHE_HOME/lsf/etc (~/.cache/lsf/etc) until 
 """
 
 import os
+import stat
+import time
+
+from lsf import launch
 
 #: Copied as they are.
 HOSTS = ("resolv.conf", "hosts", "localtime")
@@ -15,19 +19,32 @@ FIRST_PERSON = 1000
 NOBODY = 65534
 #: For a root that has no users of its own.
 SUPERUSER = ("root", "*", "0", "0", "", "0", "0", "Charlie &", "/root", "/bin/sh")
-_FORMAT = 2  # another number makes every layer anew
+_FORMAT = 3  # another number makes every layer anew
+MAX_SYMLINKS = 40
+ENOTDIR, ELOOP = 20, 40  # the module errno is not loaded yet at a start
+#: Seconds: after how long without use a layer is removed, how often its use is noted, what is too new to be left behind.
+UNUSED = 30 * 86400
+DAY = 86400
+FRESH = 10
+SCRATCH = ".new-"
+NAME_LENGTH = 16  # of what is kept: a number in hexadecimal
 
 
-def _read(path: str) -> bytes | None:
+def _read(path: str, root: str = "") -> bytes | None:
+    """A file's contents, by its path on the host or inside a root; None where it cannot be read, or is no file."""
     try:
-        with open(path, "rb") as file:
-            return file.read(1 << 22)
+        fd = open_inside(root, path) if root else os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
     except OSError:
         return None
+    with open(fd, "rb") as file:
+        try:
+            return file.read(1 << 22) if stat.S_ISREG(os.fstat(fd).st_mode) else None
+        except OSError:
+            return None
 
 
-def _rows(path: str, fields: int) -> list[list[str]] | None:
-    text = _read(path)
+def _rows(path: str, fields: int, root: str = "") -> list[list[str]] | None:
+    text = _read(path, root)
     if text is None:
         return None
     lines = os.fsdecode(text).split("\n")
@@ -37,10 +54,24 @@ def _rows(path: str, fields: int) -> list[list[str]] | None:
 
 def _root_users(etc: str) -> list[list[str]]:
     """The root's users with the ten fields of master.passwd, which only its owner may be able to read."""
-    rows = _rows(f"{etc}/master.passwd", 10)
+    top, name = os.path.split(etc)
+    rows = _rows(f"{name}/master.passwd", 10, top)
     if rows is None:
-        rows = [[*row[:4], "", "0", "0", *row[4:]] for row in _rows(f"{etc}/passwd", 7) or []]
+        rows = [[*row[:4], "", "0", "0", *row[4:]] for row in _rows(f"{name}/passwd", 7, top) or []]
     return rows
+
+
+def _is_program(top: str, path: str) -> bool:
+    """Whether a root has a program."""
+    try:
+        fd = open_inside(top, path)
+    except OSError:
+        return False
+    try:
+        mode = os.fstat(fd).st_mode
+        return stat.S_ISREG(mode) and mode & 0o111 != 0
+    finally:
+        os.close(fd)
 
 
 def _is_ours(number: str, own: set[int]) -> bool:
@@ -81,10 +112,10 @@ def contents(etc: str) -> dict[str, bytes]:
     """The files of the layer over a root's `etc`, by name."""
     from lsf.freebsd import pwdb
 
-    top = os.path.dirname(etc)
-    every = users(_root_users(etc), _rows("/etc/passwd", 7) or [], lambda shell: os.access(top + shell, os.X_OK),
+    top, name = os.path.split(etc)
+    every = users(_root_users(etc), _rows("/etc/passwd", 7) or [], lambda shell: _is_program(top, shell),
                   os.getuid())  # fmt: skip
-    group = groups(_rows(f"{etc}/group", 4) or [], _rows("/etc/group", 4) or [], {os.getgid(), *os.getgroups()})
+    group = groups(_rows(f"{name}/group", 4, top) or [], _rows("/etc/group", 4) or [], {os.getgid(), *os.getgroups()})
     public, secret = pwdb.databases(every)
 
     def text(rows) -> bytes:
@@ -108,10 +139,12 @@ def write(files: dict[str, bytes], folder: str) -> None:
     """Write a layer's files into a folder. Raises OSError."""
     for name, data in files.items():
         mode = 0o600 if name in ("master.passwd", "spwd.db") else 0o644
-        fd = os.open(os.path.join(folder, name), os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+        fd = os.open(os.path.join(folder, name), os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
         try:
             os.fchmod(fd, mode)  # whatever the umask
-            os.write(fd, data)
+            while data:
+                data = data[os.write(fd, data) :]
+            os.fsync(fd)
         finally:
             os.close(fd)
 
@@ -121,22 +154,167 @@ def _signature(etc: str) -> int:
     parts: list[int] = [_FORMAT, os.getuid(), os.getgid(), *sorted(os.getgroups())]
     for path in [f"/etc/{name}" for name in _SOURCES] + [f"{etc}/{name}" for name in _ROOT_SOURCES]:
         try:
-            status = os.stat(path)
+            status = os.lstat(path)
+            if stat.S_ISLNK(status.st_mode):
+                status = _status_of_link(path, etc)
             parts += [status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns]
         except OSError:
             parts.append(0)
     return hash(tuple(parts)) & 0xFFFFFFFFFFFFFFFF  # of integers it is the same in every process
 
 
+def _status_of_link(path: str, etc: str) -> os.stat_result:
+    """What a symbolic link among the sources leads to, for a root's inside the root. Raises OSError."""
+    if not path.startswith(etc + "/"):
+        return os.stat(path)
+    fd = open_inside(os.path.dirname(etc), f"{os.path.basename(etc)}/{os.path.basename(path)}")
+    try:
+        return os.fstat(fd)
+    finally:
+        os.close(fd)
+
+
+def open_inside(root: str, path: str) -> int:
+    """Open a file of a root for reading: symbolic links mean what they mean inside the root, whoever makes them meanwhile.
+    Raises OSError."""
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+    folders = [os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)]
+    waiting = [part for part in reversed(path.split("/")) if part not in ("", ".")]
+    links = 0
+    try:
+        while waiting:
+            part = waiting.pop()
+            if part == "..":
+                if len(folders) > 1:
+                    os.close(folders.pop())
+                continue
+            try:
+                fd = os.open(part, flags | os.O_PATH | os.O_DIRECTORY if waiting else flags, dir_fd=folders[-1])
+            except OSError as error:
+                if error.errno not in (ELOOP, ENOTDIR):
+                    raise
+                links += 1
+                if links > MAX_SYMLINKS:
+                    raise
+                try:
+                    target = os.readlink(part, dir_fd=folders[-1])
+                except OSError:
+                    raise error from None
+                if target.startswith("/"):
+                    while len(folders) > 1:
+                        os.close(folders.pop())
+                waiting += [part for part in reversed(target.split("/")) if part not in ("", ".")]
+                continue
+            if not waiting:
+                return fd
+            folders.append(fd)
+        raise IsADirectoryError(21, "Is a directory", path)
+    finally:
+        for folder in folders:
+            os.close(folder)
+
+
+# ---------------------------------------------------------------- the cache
+#
+# What is kept is used by root, too, and by who has another user's HOME (sudo -E). So the way there must be nobody else's to
+# change, and the folder is the user's alone. Where that is not so nothing is kept.
+
+
+def _owners() -> tuple[int, ...]:
+    """Whose folders and links may be trusted: this user's, root's, and, in a user namespace, whoever the / is of."""
+    return os.geteuid(), 0, os.lstat("/").st_uid
+
+
+def _is_safe(path: str) -> bool:
+    """Whether nobody but this user and root can lead an absolute path elsewhere. Symbolic links of theirs may be on it."""
+    owners = _owners()
+    done = "/"
+    waiting = [part for part in reversed(path.split("/")) if part not in ("", ".")]
+    links = 0
+    hidden = False  # behind a folder that only this user can enter
+    status = os.lstat("/")
+    while True:
+        if status.st_uid not in owners or (not hidden and status.st_mode & 0o022 and not status.st_mode & stat.S_ISVTX):
+            return False
+        hidden = hidden or (status.st_uid == owners[0] and not status.st_mode & 0o011)
+        if not waiting:
+            return stat.S_ISDIR(status.st_mode)
+        part = waiting.pop()
+        if part == "..":
+            done = os.path.dirname(done)
+            status = os.lstat(done)
+            continue
+        here = os.path.join(done, part)
+        inner = os.lstat(here)
+        if not stat.S_ISLNK(inner.st_mode):
+            done, status = here, inner
+            continue
+        links += 1
+        if links > MAX_SYMLINKS or inner.st_uid not in owners:
+            return False
+        target = os.readlink(here)
+        waiting += [part for part in reversed(target.split("/")) if part not in ("", ".")]
+        if target.startswith("/"):
+            done, hidden = "/", False
+            status = os.lstat("/")
+
+
+_cache: str | None = None
+_cache_known: tuple[str, str, int] | None = None
+
+
+def prepare() -> None:
+    """Find the cache. To be called before a user namespace is entered, in which other users look like root."""
+    place("")
+
+
 def place(kind: str) -> str | None:
-    """Where what is made for views is kept, by kind; None where no variable says where."""
-    cache = os.environ.get("XDG_CACHE_HOME", "")
-    if not cache.startswith("/"):
-        home = os.environ.get("HOME", "")
+    """The folder of what is kept for views, by kind; None where nothing can be."""
+    global _cache, _cache_known
+    known = os.environ.get("XDG_CACHE_HOME", ""), os.environ.get("HOME", ""), os.getpid()
+    if known != _cache_known:
+        _cache_known = known
+        try:
+            _cache = _private_folder(*known[:2])
+        except OSError:
+            _cache = None
+    return _cache and f"{_cache}/{kind}"
+
+
+def _private_folder(cache: str, home: str) -> str | None:
+    """The folder lsf of the user's cache, made where it is missing; a home is not made. Raises OSError."""
+    if not cache.startswith("/"):  # the XDG specification: a relative path is to be ignored
         if not home.startswith("/"):
             return None
-        cache = home + "/.cache"
-    return f"{cache}/lsf/{kind}"
+        cache = home.rstrip("/") + "/.cache"
+    cache = cache.rstrip("/")
+    above, _, name = cache.rpartition("/")
+    if not os.path.lexists(cache):
+        if not above or not name or not _is_safe(above) or os.stat(above).st_uid != os.geteuid():
+            return None
+        _make_folder(cache)
+    if os.path.islink(cache) or not _is_safe(cache):
+        return None
+    folder = cache + "/lsf"
+    _make_folder(folder)
+    if not _is_own(folder):
+        return None
+    if os.lstat(folder).st_mode & 0o077:
+        os.chmod(folder, 0o700)
+    return folder
+
+
+def _make_folder(path: str) -> None:
+    try:
+        os.mkdir(path, 0o700)
+    except FileExistsError:
+        pass
+
+
+def _is_own(path: str) -> bool:
+    """Whether this is a folder, and no link to one, that nobody but this user writes in. Raises OSError."""
+    status = os.lstat(path)
+    return stat.S_ISDIR(status.st_mode) and status.st_uid == os.geteuid() and not status.st_mode & 0o022
 
 
 def cached(etc: str) -> str | None:
@@ -146,30 +324,85 @@ def cached(etc: str) -> str | None:
 
 
 def keep(folder: str, make) -> str | None:
-    """A folder that `make(folder)` fills where it is not there yet: its name, None where it cannot be kept."""
+    """A folder of the cache that `make(folder)` fills where it is not there yet: its name, None where it cannot be kept."""
     try:
-        status = os.stat(folder)
-        return folder if status.st_uid == os.geteuid() else None
-    except OSError:
+        if not _is_own(os.path.dirname(folder)) or not _is_own(folder):
+            return None
+        if time.time() - os.lstat(folder).st_mtime > DAY:
+            os.utime(folder)  # it is used: see _sweep
+        return folder
+    except FileNotFoundError:
         pass
-    scratch = f"{folder}.{os.getpid()}"
-    try:
-        os.makedirs(scratch, 0o755)
-        os.chmod(scratch, 0o755)
-        make(scratch)
-        os.rename(scratch, folder)
     except OSError:
-        remove(scratch)
+        return None
+    try:
+        return launch.with_large_files(lambda: _make(folder, make))
+    except OSError:
         return folder if os.path.isdir(folder) else None  # another start made it at the same time
+
+
+def _make(folder: str, make) -> str:
+    """Make a folder of the cache: it has its name when it is whole. Raises OSError."""
+    import fcntl
+
+    above = os.path.dirname(folder)
+    _make_folder(above)
+    _sweep(above)
+    # Not by the process id: containers that share a home have the same ones.
+    scratch = f"{above}/{SCRATCH}{os.urandom(8).hex()}"
+    os.mkdir(scratch, 0o755)
+    fd = os.open(scratch, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX)  # as long as it is held it is being made
+        os.fchmod(fd, 0o755)
+        make(scratch)
+        os.fsync(fd)
+        os.rename(scratch, folder)
+    except BaseException:
+        remove(scratch)
+        raise
+    finally:
+        os.close(fd)
     return folder
 
 
+def _sweep(above: str) -> None:
+    """Remove what starts that were killed have left half made, and what none has used for a month."""
+    import fcntl
+
+    now = time.time()
+    for name in os.listdir(above):
+        path = f"{above}/{name}"
+        try:
+            age = now - os.lstat(path).st_mtime
+            if len(name) == NAME_LENGTH and name.isalnum():
+                if age > UNUSED:
+                    remove(path)
+                continue
+            if age < FRESH:
+                continue  # it may not be held yet
+            fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                remove(path)
+            finally:
+                os.close(fd)
+        except OSError:
+            continue
+
+
 def remove(folder: str) -> None:
-    """Remove a layer that is not complete."""
+    """Remove a folder of the cache. What cannot be removed stays."""
     try:
-        for name in os.listdir(folder):
-            path = os.path.join(folder, name)
-            (os.rmdir if os.path.isdir(path) and not os.path.islink(path) else os.unlink)(path)
+        fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            for name in os.listdir(fd):
+                try:
+                    os.unlink(name, dir_fd=fd)
+                except IsADirectoryError:
+                    os.rmdir(name, dir_fd=fd)
+        finally:
+            os.close(fd)
         os.rmdir(folder)
     except OSError:
         pass

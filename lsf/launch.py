@@ -14,6 +14,7 @@ DEFAULT_PATH = "/sbin:/bin:/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin"
 STATUS_FAILED = 125
 STATUS_NOT_RUNNABLE = 126
 STATUS_NOT_FOUND = 127
+EFBIG = 27  # the module errno is not loaded yet at a start
 
 #: The sockets of lsf.trace (lsf/tracing.py), which it hands to this process; they make the engine ptrace.
 observer: tuple[int, int] | None = None
@@ -125,6 +126,23 @@ def root_osreldate(root: str) -> int | None:
         return None
 
 
+def with_large_files(action):
+    """Call action(), again with the soft limit on the size of files out of the way if that is too small: it is the program's."""
+    try:
+        return action()
+    except OSError as error:
+        if error.errno != EFBIG:
+            raise
+    import resource
+
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit[1], limit[1]))
+    try:
+        return action()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+
+
 def enter_view(options: Options) -> list[tuple[str, str]] | None:
     """See the files that the options say: the host's own where they say nothing.
 
@@ -133,6 +151,10 @@ def enter_view(options: Options) -> list[tuple[str, str]] | None:
     if options.fakeroot:
         from lsf import view
 
+        if options.root and not options.isolated:
+            from lsf import hostetc
+
+            hostetc.prepare()
         view.become_root()
     if options.root:
         from lsf import view
@@ -192,10 +214,10 @@ def _supervise(pin: bool) -> object:
     return arm
 
 
-def launch(options: Options, program: str, arguments: list[str], env: dict[str, str]) -> None:
+def launch(options: Options, program: str, arguments: list[str], env: dict[str, str], ready=None) -> None:
     """Become the FreeBSD program: returns never, raises LaunchError.
 
-    The program is looked for inside the root, with the guest's PATH.
+    The program is looked for inside the root, with the guest's PATH. ready() is called when all but exec is done.
     """
     words = ["v=1"]
     try:
@@ -257,6 +279,8 @@ def launch(options: Options, program: str, arguments: list[str], env: dict[str, 
         if shell and shell == os.environ.get("SHELL") and not os.access(within + shell, os.X_OK):
             env["SHELL"] = "/bin/sh"
     argv0 = program if options.argv0 is None else options.argv0
+    if ready is not None:
+        ready()
     if arm is not None:
         arm()
     try:

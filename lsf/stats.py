@@ -11,7 +11,6 @@ import _signal
 import fcntl
 import mmap
 import os
-import resource
 import time
 
 from lsf import launch
@@ -68,16 +67,12 @@ def start(text: str) -> int:
         raise launch.LaunchError(f"--stats={text}: {error.strerror}") from None
     try:
         told, tell = map(launch.above_standard, os.pipe())
-        # The limit on the size of files is the program's: counters and summary have the hard one, and no signal ends them.
-        # And where SIGCHLD is ignored there is no child to wait for.
-        limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+        # A limit on the size of files ends nobody, and where SIGCHLD is ignored there is no child to wait for.
         actions = [(number, _signal.signal(number, action)) for number, action in _MEANWHILE]
         try:
-            resource.setrlimit(resource.RLIMIT_FSIZE, (limit[1], limit[1]))
-            counters, waiting = _counters()
+            counters, waiting = launch.with_large_files(_counters)
             _fork_owner(waiting, output, tell, text)
         finally:
-            resource.setrlimit(resource.RLIMIT_FSIZE, limit)
             for number, action in actions:
                 _signal.signal(number, action)
     except OSError as error:
@@ -94,7 +89,11 @@ def start(text: str) -> int:
 def _counters() -> tuple[int, int]:
     """New counters: the guests' descriptor, and the one with which the owner waits. Raises OSError."""
     counters = launch.above_standard(os.memfd_create("lsf-stats", os.MFD_CLOEXEC))
-    os.truncate(counters, STATS_SIZE)
+    try:
+        os.truncate(counters, STATS_SIZE)
+    except OSError:
+        os.close(counters)
+        raise
     memory = mmap.mmap(counters, STATS_SIZE)
     # A second open file of the same memory: it gets the lock when nobody holds the first one any more.
     waiting = launch.above_standard(os.open(f"/proc/self/fd/{counters}", os.O_RDWR | os.O_CLOEXEC))
@@ -124,8 +123,11 @@ def _fork_owner(waiting: int, output: int, tell: int, text: str) -> None:
 
 def _own(waiting: int, output: int, tell: int, text: str) -> None:
     """The owner's life; returns when it is over, whatever happens."""
-    import signal  # not on the guest's way
+    import resource  # not on the guest's way
+    import signal
 
+    hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
+    resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))  # the limit is the program's
     signal.pthread_sigmask(signal.SIG_SETMASK, signal.valid_signals())
     kept = sorted({2, waiting, output, tell})
     for low, high in zip((-1, *kept), (*kept, os.sysconf("SC_OPEN_MAX"))):

@@ -164,16 +164,21 @@ def _show_etc(tree: _Tree, source: str, target: str) -> None:
     layer = hostetc.cached(source)
     if layer is None:
         tree.namespace.mount_tmpfs(target, bindable=True)  # below the mount that follows
-        hostetc.write(hostetc.contents(source), target)
         layer = target
+        try:
+            launch.with_large_files(lambda: hostetc.write(hostetc.contents(source), target))
+        except OSError:
+            layer = "/etc"  # not even memory may be written to (a hard limit): the root keeps its users and groups
     upper, lower = os.open(layer, os.O_RDONLY), os.open(source, os.O_PATH)
     try:
+        if layer == "/etc":
+            raise OSError
         tree.namespace.mount_layers(f"/proc/self/fd/{upper}", f"/proc/self/fd/{lower}", target)
     except OSError:
         # No overlay here: the host's files over those that the root has.
         tree.namespace.bind(f"/proc/self/fd/{lower}", target)
-        for name in os.listdir(upper):
-            if os.path.isfile(os.path.join(target, name)):
+        for name in hostetc.HOSTS if layer == "/etc" else os.listdir(upper):
+            if os.path.isfile(os.path.join(target, name)) and os.path.isfile(os.path.join(layer, name)):
                 tree.namespace.bind(f"/proc/self/fd/{upper}/{name}", os.path.join(target, name))
     finally:
         os.close(upper)
@@ -395,6 +400,10 @@ def enter(root: str, isolated: bool = False, binds: tuple[str, ...] = (), debug:
         rules = bind_on_host(wanted, debug, way) if wanted else None
         os.chdir(cwd)
         return rules
+    if not isolated:
+        from lsf import hostetc
+
+        hostetc.prepare()
     why: str | None = f"--view {way}"
     if way in ("auto", "namespace"):
         why = _enter_namespaces(root, isolated, wanted, cwd)

@@ -301,7 +301,7 @@ VIEW = {"lsf._namespace", "lsf.roots", "lsf.view", "lsf.binfmt_rule"}
     [
         (["/p"], set()),
         (["-E", "A=1", "--truss", "--osrelease", "13.5", "env"], set()),
-        (["--stats=json", "/p"], {"lsf.stats", "resource", "__future__", "fcntl", "mmap"}),
+        (["--stats=json", "/p"], {"lsf.stats", "__future__", "fcntl", "mmap"}),
         (["--engine", "ptrace", "/p"], {"lsf._trace"}),
         (["--root", "/", "/p"], {"lsf.roots", "lsf.view"}),
         (["--root", "/tmp/lsf-import-test", "--isolated", "/p"], VIEW),
