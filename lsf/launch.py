@@ -53,6 +53,7 @@ class Options:
         self.chdir: str | None = None
         self.debug = False
         self.patch = True
+        self.given: set[str] = set()  # the options of the command line
 
 
 def shim_path() -> str:

@@ -216,6 +216,12 @@ def _bind_all(tree: _Tree, binds: list[Bind], sources: list[int]) -> None:
         os.close(source)
 
 
+def _need_proc() -> None:
+    """A tree of mounts is made by descriptors, whose names are in /proc. Raises OSError where that is missing."""
+    if not os.path.isdir("/proc/self/fd"):
+        raise OSError("there is no /proc here")
+
+
 def _own_namespaces(namespace) -> None:
     """A mount tree of this process's own, in a user namespace where that is what it takes. Raises OSError."""
     if os.geteuid() == 0:
@@ -315,6 +321,8 @@ def _setting(name: str) -> str:
 
 def _remedy() -> str:
     """What makes user namespaces available on this machine, as far as it tells."""
+    if not os.path.isdir("/proc/self"):
+        return "`mount -t proc proc /proc` brings what they are made with"
     if _setting("kernel/apparmor_restrict_unprivileged_userns") == "1":
         return "as root, `sysctl kernel.apparmor_restrict_unprivileged_userns=0` allows them"
     if _setting("kernel/unprivileged_userns_clone") == "0":
@@ -349,6 +357,7 @@ def bind_on_host(binds: list[Bind], debug: bool = False, way: str = "auto") -> R
 
     tree = _Tree(_namespace)
     try:
+        _need_proc()
         _own_namespaces(_namespace)
     except OSError as error:
         if way == "auto":
@@ -356,10 +365,11 @@ def bind_on_host(binds: list[Bind], debug: bool = False, way: str = "auto") -> R
         raise launch.LaunchError(
             f"--bind: needs mount namespaces, which are not allowed here ({error}): {_remedy()}"
         ) from None
+    sources = _open_sources(binds)
     for bind in binds:
         if not os.path.isdir("/" + bind.target.split("/")[1]):
             raise bind.wrong("without a root, no new name can be shown at the top")
-    _bind_all(tree, binds, _open_sources(binds))
+    _bind_all(tree, binds, sources)
     tree.seal()
     os.chdir(cwd)
     return None
@@ -446,6 +456,7 @@ def _enter_namespaces(root: str, isolated: bool, binds: list[Bind], cwd: str) ->
     except ImportError as error:
         return str(error)
     try:
+        _need_proc()
         _own_namespaces(_namespace)
         here = os.open(cwd, os.O_PATH)
         sources = _open_sources(binds)

@@ -46,6 +46,8 @@ class Reference:
                 raise RootError(f"{text} names no registry: HOST/REPOSITORY[:TAG], or LSF_REGISTRY=HOST")
             scheme, separator, host = default_host.rpartition("://")
             path = rest
+            if not _HOST.fullmatch(host.rstrip("/")) or scheme not in ("", "http", "https"):
+                raise RootError(f"LSF_REGISTRY={default_host}: not the name of a registry (HOST or HOST:PORT)")
         path, colon, tag = path.partition(":")
         self.host, self.repository, self.tag = host.rstrip("/"), path, tag or "latest"
         self.scheme = scheme or ("http" if _LOOPBACK.fullmatch(self.host) else "https")

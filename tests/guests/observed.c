@@ -124,6 +124,14 @@ HELPER(stays)
 		many_calls();
 }
 
+HELPER(executes)
+{
+	char *argv[] = { "prog", NULL }, *envv[] = { NULL };
+	long result = sys(SYS_execve, "prog", argv, envv);
+
+	say("%s\n", result == -ENOEXEC ? "ENOEXEC" : "another error");
+}
+
 /* The limit that it sees is the one that it was started with. */
 HELPER(limit)
 {
