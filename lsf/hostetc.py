@@ -326,7 +326,7 @@ def cached(etc: str) -> str | None:
 def keep(folder: str, make) -> str | None:
     """A folder of the cache that `make(folder)` fills where it is not there yet: its name, None where it cannot be kept."""
     try:
-        if not _is_own(os.path.dirname(folder)) or not _is_own(folder):
+        if not _is_own(os.path.dirname(folder)) or not _is_own(folder) or not os.access(folder, os.R_OK | os.X_OK):
             return None
         if time.time() - os.lstat(folder).st_mtime > DAY:
             os.utime(folder)  # it is used: see _sweep
@@ -371,7 +371,11 @@ def _sweep(above: str) -> None:
     import fcntl
 
     now = time.time()
-    for name in os.listdir(above):
+    try:
+        names = os.listdir(above)
+    except OSError:
+        return
+    for name in names:
         path = f"{above}/{name}"
         try:
             age = now - os.lstat(path).st_mtime

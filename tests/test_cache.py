@@ -190,6 +190,43 @@ def test_no_home_is_made(root, monkeypatch, home, cache):
         shutil.rmtree("/nonexistent", ignore_errors=True)
 
 
+@needs_root
+@pytest.mark.parametrize("what", [".cache", ".cache/lsf", ".cache/lsf/etc", "layer"])
+@pytest.mark.parametrize("mode", [0, 0o300, 0o500, 0o700])
+def test_a_users_cache_that_cannot_be_used(root, home, what, mode):
+    """Not read, not written to: what cannot be kept is made in memory, and what is kept is whole."""
+
+    def as_user(function):
+        def run():
+            os.setgroups([])
+            os.setgid(OTHER)
+            os.setuid(OTHER)
+            return function()
+
+        return in_child(run)
+
+    os.chown(home, OTHER, OTHER)
+    ok, layer = as_user(lambda: kept(root))
+    assert ok
+    path = Path(layer) if what == "layer" else home / what
+    path.chmod(mode)
+
+    def found() -> tuple[str | None, list[str]]:
+        folder = kept(root)
+        return folder, sorted(os.listdir(folder)) if folder else sorted(hostetc.contents(str(root / "etc")))
+
+    for _ in range(2):
+        ok, (folder, names) = as_user(found)
+        assert ok
+        assert names == sorted(hostetc.contents(str(root / "etc")))
+        if mode == 0o700:
+            assert folder is not None
+        if mode == 0 and what != "layer":
+            assert folder is None
+        # Another layer has to be made the second time.
+        (root / "etc/group").write_text("wheel:*:0:root\nnew:*:9:\n")
+
+
 def test_links_that_go_round(root, home):
     (home / ".cache").symlink_to(".cache")
     assert kept(root) is None
