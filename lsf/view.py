@@ -272,6 +272,9 @@ def become_root() -> None:
 def _try_in_child(namespace) -> None:
     """Ubuntu's AppArmor lets everybody into a user namespace and nobody do anything there, and there is no way back out of
     it. Raises OSError for that."""
+    import _signal
+
+    ignored = _signal.signal(_signal.SIGCHLD, _signal.SIG_DFL)  # where it is ignored there is no child to wait for
     child = os.fork()
     if child == 0:
         try:
@@ -281,6 +284,7 @@ def _try_in_child(namespace) -> None:
         except OSError as error:
             os._exit(error.errno & 0xFF or 1)
     status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    _signal.signal(_signal.SIGCHLD, ignored)
     if status:
         raise OSError(status, os.strerror(status))
 
