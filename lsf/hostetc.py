@@ -27,6 +27,7 @@ UNUSED = 30 * 86400
 DAY = 86400
 FRESH = 10
 SCRATCH = ".new-"
+FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 NAME_LENGTH = 16  # of what is kept: a number in hexadecimal
 
 
@@ -217,7 +218,8 @@ def open_inside(root: str, path: str) -> int:
 # ---------------------------------------------------------------- the cache
 #
 # What is kept is used by root, too, and by who has another user's HOME (sudo -E). So the way there must be nobody else's to
-# change, and the folder is the user's alone. Where that is not so nothing is kept.
+# change, and the folder `lsf` is the user's alone. Where that is not so nothing is kept. Only the folder that `lsf` is in may be
+# one for all, as /tmp is: so what is made is made by descriptors, and what is opened is looked at once more.
 
 
 def _owners() -> tuple[int, ...]:
@@ -259,7 +261,8 @@ def _is_safe(path: str) -> bool:
             status = os.lstat("/")
 
 
-_cache: str | None = None
+#: The folder, its descriptor, and whether nobody can put another one in its place.
+_cache: tuple[str, int, bool] | None = None
 _cache_known: tuple[str, str, int] | None = None
 
 
@@ -278,10 +281,15 @@ def place(kind: str) -> str | None:
             _cache = _private_folder(*known[:2])
         except OSError:
             _cache = None
-    return _cache and f"{_cache}/{kind}"
+    return _cache and f"{_cache[0]}/{kind}"
 
 
-def _private_folder(cache: str, home: str) -> str | None:
+def is_lasting() -> bool:
+    """Whether the paths of what is kept can be used for as long as a program runs: nobody else can make them lead elsewhere."""
+    return _cache is not None and _cache[2]
+
+
+def _private_folder(cache: str, home: str) -> tuple[str, int, bool] | None:
     """The folder lsf of the user's cache, made where it is missing; a home is not made. Raises OSError."""
     if not cache.startswith("/"):  # the XDG specification: a relative path is to be ignored
         if not home.startswith("/"):
@@ -289,32 +297,50 @@ def _private_folder(cache: str, home: str) -> str | None:
         cache = home.rstrip("/") + "/.cache"
     cache = cache.rstrip("/")
     above, _, name = cache.rpartition("/")
+    if not name or not _is_safe(above or "/"):
+        return None
     if not os.path.lexists(cache):
-        if not above or not name or not _is_safe(above) or os.stat(above).st_uid != os.geteuid():
+        if not above or os.stat(above).st_uid != os.geteuid():
             return None
-        _make_folder(cache)
-    if os.path.islink(cache) or not _is_safe(cache):
-        return None
-    folder = cache + "/lsf"
-    _make_folder(folder)
-    if not _is_own(folder):
-        return None
-    if os.lstat(folder).st_mode & 0o077:
-        os.chmod(folder, 0o700)
-    return folder
-
-
-def _make_folder(path: str) -> None:
+        os.mkdir(cache, 0o700)
+    outer = os.open(cache, FOLDER)
     try:
-        os.mkdir(path, 0o700)
+        if os.fstat(outer).st_uid not in _owners():
+            return None
+        return cache + "/lsf", _open_own("lsf", outer, private=True), _is_safe(cache)
+    finally:
+        os.close(outer)
+
+
+def _is_own(status: os.stat_result) -> bool:
+    """Whether this is a folder that nobody but this user writes in."""
+    return stat.S_ISDIR(status.st_mode) and status.st_uid == os.geteuid() and not status.st_mode & 0o022
+
+
+def _open_own(name: str, above: int, private: bool = False) -> int:
+    """Open a folder of the cache in the opened folder `above`, made where it is missing. Raises OSError where it is not the
+    user's alone. private: others are to be kept out."""
+    try:
+        os.mkdir(name, 0o700, dir_fd=above)
     except FileExistsError:
         pass
+    fd = os.open(name, FOLDER, dir_fd=above)
+    status = os.fstat(fd)
+    if not _is_own(status):
+        os.close(fd)
+        raise PermissionError(name)
+    if private and status.st_mode & 0o077:
+        os.fchmod(fd, 0o700)
+    return fd
 
 
-def _is_own(path: str) -> bool:
-    """Whether this is a folder, and no link to one, that nobody but this user writes in. Raises OSError."""
-    status = os.lstat(path)
-    return stat.S_ISDIR(status.st_mode) and status.st_uid == os.geteuid() and not status.st_mode & 0o022
+def open_layer(folder: str) -> int:
+    """Open what is kept. Raises OSError where it is not the user's alone (any more)."""
+    fd = os.open(folder, FOLDER)
+    if not _is_own(os.fstat(fd)):
+        os.close(fd)
+        raise PermissionError(folder)
+    return fd
 
 
 def cached(etc: str) -> str | None:
@@ -325,48 +351,64 @@ def cached(etc: str) -> str | None:
 
 def keep(folder: str, make) -> str | None:
     """A folder of the cache that `make(folder)` fills where it is not there yet: its name, None where it cannot be kept."""
+    if _cache is None:
+        return None
+    kind, name = folder.split("/")[-2:]
     try:
-        if not _is_own(os.path.dirname(folder)) or not _is_own(folder) or not os.access(folder, os.R_OK | os.X_OK):
-            return None
-        if time.time() - os.lstat(folder).st_mtime > DAY:
-            os.utime(folder)  # it is used: see _sweep
-        return folder
-    except FileNotFoundError:
-        pass
+        above = _open_own(kind, _cache[1])
     except OSError:
         return None
     try:
-        return launch.with_large_files(lambda: _make(folder, make))
+        if not _note_use(name, above):
+            launch.with_large_files(lambda: _make(name, above, os.path.dirname(folder), make))
+        return folder
     except OSError:
-        return folder if os.path.isdir(folder) else None  # another start made it at the same time
+        return None
+    finally:
+        os.close(above)
 
 
-def _make(folder: str, make) -> str:
-    """Make a folder of the cache: it has its name when it is whole. Raises OSError."""
+def _note_use(name: str, above: int) -> bool:
+    """Whether something is kept by this name; that it is used keeps it from being swept. Raises OSError where it is not good."""
+    try:
+        status = os.stat(name, dir_fd=above, follow_symlinks=False)
+    except FileNotFoundError:
+        return False
+    if not _is_own(status) or not os.access(name, os.R_OK | os.X_OK, dir_fd=above):
+        raise PermissionError(name)
+    if time.time() - status.st_mtime > DAY:
+        os.utime(name, dir_fd=above)
+    return True
+
+
+def _make(name: str, above: int, folder: str, make) -> None:
+    """Make something to keep in `above`, which is the folder of that path: it has its name when it is whole. Raises OSError."""
     import fcntl
 
-    above = os.path.dirname(folder)
-    _make_folder(above)
     _sweep(above)
     # Not by the process id: containers that share a home have the same ones.
-    scratch = f"{above}/{SCRATCH}{os.urandom(8).hex()}"
-    os.mkdir(scratch, 0o755)
-    fd = os.open(scratch, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    scratch = SCRATCH + os.urandom(8).hex()
+    os.mkdir(scratch, 0o755, dir_fd=above)
+    fd = os.open(scratch, FOLDER, dir_fd=above)
     try:
         fcntl.flock(fd, fcntl.LOCK_EX)  # as long as it is held it is being made
         os.fchmod(fd, 0o755)
-        make(scratch)
+        make(f"{folder}/{scratch}" if is_lasting() else f"/proc/self/fd/{fd}")
         os.fsync(fd)
-        os.rename(scratch, folder)
+        try:
+            os.rename(scratch, name, src_dir_fd=above, dst_dir_fd=above)
+        except OSError:
+            if not _note_use(name, above):
+                raise
+            remove(scratch, above)  # another start made it at the same time
     except BaseException:
-        remove(scratch)
+        remove(scratch, above)
         raise
     finally:
         os.close(fd)
-    return folder
 
 
-def _sweep(above: str) -> None:
+def _sweep(above: int) -> None:
     """Remove what starts that were killed have left half made, and what none has used for a month."""
     import fcntl
 
@@ -376,37 +418,36 @@ def _sweep(above: str) -> None:
     except OSError:
         return
     for name in names:
-        path = f"{above}/{name}"
         try:
-            age = now - os.lstat(path).st_mtime
+            age = now - os.stat(name, dir_fd=above, follow_symlinks=False).st_mtime
             if len(name) == NAME_LENGTH and name.isalnum():
                 if age > UNUSED:
-                    remove(path)
+                    remove(name, above)
                 continue
             if age < FRESH:
                 continue  # it may not be held yet
-            fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            fd = os.open(name, FOLDER, dir_fd=above)
             try:
                 fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                remove(path)
+                remove(name, above)
             finally:
                 os.close(fd)
         except OSError:
             continue
 
 
-def remove(folder: str) -> None:
+def remove(name: str, above: int) -> None:
     """Remove a folder of the cache. What cannot be removed stays."""
     try:
-        fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        fd = os.open(name, FOLDER, dir_fd=above)
         try:
-            for name in os.listdir(fd):
+            for inner in os.listdir(fd):
                 try:
-                    os.unlink(name, dir_fd=fd)
+                    os.unlink(inner, dir_fd=fd)
                 except IsADirectoryError:
-                    os.rmdir(name, dir_fd=fd)
+                    os.rmdir(inner, dir_fd=fd)
         finally:
             os.close(fd)
-        os.rmdir(folder)
+        os.rmdir(name, dir_fd=above)
     except OSError:
         pass

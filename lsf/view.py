@@ -162,6 +162,10 @@ def _show_etc(tree: _Tree, source: str, target: str) -> None:
 
     os.mkdir(target)
     layer = hostetc.cached(source)
+    try:
+        upper = hostetc.open_layer(layer) if layer else -1
+    except OSError:
+        layer = None
     if layer is None:
         tree.namespace.mount_tmpfs(target, bindable=True)  # below the mount that follows
         layer = target
@@ -169,7 +173,8 @@ def _show_etc(tree: _Tree, source: str, target: str) -> None:
             launch.with_large_files(lambda: hostetc.write(hostetc.contents(source), target))
         except OSError:
             layer = "/etc"  # not even memory may be written to (a hard limit): the root keeps its users and groups
-    upper, lower = os.open(layer, os.O_RDONLY), os.open(source, os.O_PATH)
+        upper = os.open(layer, os.O_RDONLY)
+    lower = os.open(source, os.O_PATH)
     try:
         if layer == "/etc":
             raise OSError

@@ -17,7 +17,7 @@ import harness
 import pytest
 from test_views import in_child
 
-from lsf import hostetc
+from lsf import hostetc, lookup
 
 OTHER = 12345
 needs_root = pytest.mark.skipif(os.getuid() != 0, reason="only root can play another user")
@@ -134,14 +134,45 @@ def test_links_on_the_way(root, home, place, monkeypatch):
 @needs_root
 @pytest.mark.parametrize(("mode", "good"), [(0o755, True), (0o775, False), (0o777, False), (0o1777, True), (0o770, False)])
 def test_a_cache_that_others_may_write_to(root, place, monkeypatch, mode, good):
+    """It can be used at once, looked at twice; a program whose paths are looked up could be led elsewhere later."""
     cache = place / "cache"
     cache.mkdir()
     cache.chmod(mode)
     monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
-    assert (kept(root) is not None) == good
+
+    def found() -> tuple[bool, bool, bool, bool]:
+        rules = dict(lookup.rules(str(root), False, [], "/"))
+        return kept(root) is not None, hostetc.is_lasting(), "/etc/passwd" in rules, "/" in rules
+
+    assert in_child(found) == (True, (True, good, good, good))
     # Behind a door that is the user's alone it does not matter.
     place.chmod(0o700)
-    assert in_child(lambda: kept(root) is not None) == (True, True)
+    assert in_child(found) == (True, (True, True, True, True))
+    # One that others can write to above it does.
+    place.chmod(0o777)
+    assert in_child(found) == (True, (False, False, False, False))
+    place.chmod(0o755)
+
+
+@needs_root
+def test_a_folder_that_is_exchanged_meanwhile(root, place, monkeypatch):
+    """Who may write beside `lsf` may put a link in its place at any moment: nothing is written there, and nothing used."""
+    cache, victim = place / "cache", place / "victim"
+    cache.mkdir()
+    cache.chmod(0o777)
+    (victim / "etc").mkdir(parents=True)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
+    hostetc.place("etc")
+    (cache / "lsf").rename(cache / "away")
+    (cache / "lsf").symlink_to(victim)
+    folder = kept(root)
+    assert os.listdir(victim / "etc") == []
+    assert os.listdir(cache / "away/etc") == [os.path.basename(folder)]
+    forged = victim / "etc" / os.path.basename(folder)
+    forged.mkdir()
+    os.chown(forged, OTHER, OTHER)
+    with pytest.raises(OSError, match=r"."):
+        hostetc.open_layer(folder)
 
 
 @needs_root

@@ -93,7 +93,7 @@ def place(monkeypatch):
     top.chmod(0o755)
     cache = top / "cache"
     cache.mkdir()
-    cache.chmod(0o1777)
+    cache.chmod(0o777)
     monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
     yield top
     shutil.rmtree(name)
