@@ -21,6 +21,7 @@ NOBODY = 65534
 SUPERUSER = ("root", "*", "0", "0", "", "0", "0", "Charlie &", "/root", "/bin/sh")
 _FORMAT = 3  # another number makes every layer anew
 MAX_SYMLINKS = 40
+MAX_FILE = 1 << 22
 ENOTDIR, ELOOP = 20, 40  # the module errno is not loaded yet at a start
 #: Seconds: after how long without use a layer is removed, how often its use is noted, what is too new to be left behind.
 UNUSED = 30 * 86400
@@ -37,11 +38,17 @@ def _read(path: str, root: str = "") -> bytes | None:
         fd = open_inside(root, path) if root else os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
     except OSError:
         return None
-    with open(fd, "rb") as file:
-        try:
-            return file.read(1 << 22) if stat.S_ISREG(os.fstat(fd).st_mode) else None
-        except OSError:
+    try:
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
             return None
+        data = b""
+        while len(data) < MAX_FILE and (piece := os.read(fd, MAX_FILE)):
+            data += piece
+        return data
+    except OSError:
+        return None
+    finally:
+        os.close(fd)
 
 
 def _rows(path: str, fields: int, root: str = "") -> list[list[str]] | None:
@@ -243,7 +250,7 @@ def _is_safe(path: str) -> bool:
             return stat.S_ISDIR(status.st_mode)
         part = waiting.pop()
         if part == "..":
-            done = os.path.dirname(done)
+            done, hidden = os.path.dirname(done), False
             status = os.lstat(done)
             continue
         here = os.path.join(done, part)

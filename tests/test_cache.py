@@ -176,6 +176,20 @@ def test_a_folder_that_is_exchanged_meanwhile(root, place, monkeypatch):
 
 
 @needs_root
+def test_a_way_that_leaves_a_closed_folder_again(root, place, monkeypatch):
+    """Behind a door that is the user's alone others change nothing; on this side they do."""
+    closed, common = place / "closed", place / "common"
+    closed.mkdir(0o700)
+    (common / "cache").mkdir(parents=True)
+    common.chmod(0o777)
+    (closed / "link").symlink_to("../common/cache")
+    for way in (f"{closed}/../common/cache", f"{closed}/link/../cache"):
+        monkeypatch.setenv("XDG_CACHE_HOME", way)
+        assert in_child(lambda: kept(root)) == (True, None)
+    assert os.listdir(common / "cache") == []
+
+
+@needs_root
 def test_a_folder_of_that_name_that_is_another_users(root, place, monkeypatch):
     """In a folder for all, as /tmp is one."""
     cache = place / "cache"
@@ -389,7 +403,7 @@ def test_a_limit_on_the_size_of_files(lsf, root, home, options, hard):
 
 
 @pytest.mark.parametrize(
-    "target", ["/etc/secret", "../../secret", "/../../etc/secret", "x/../../../secret", "fifo", "loop", "/dev/zero", "."]
+    "target", ["/etc/secret", "../../secret", "/../../etc/secret", "x/../../../secret", "fifo", "loop", "/dev/zero", ".", "/usr"]
 )
 def test_a_roots_files_are_read_inside_it(root, home, place, target):
     """A link means the root, as it does to programs there; and what is no file is not read."""
