@@ -16,7 +16,8 @@ import pytest
 
 COMMANDS = pytest.mark.engines("sud-cli", "trap-cli", "ptrace")
 GO = harness.TESTS / "go"
-ENDINGS = {"by_default": 7, "with_handlers": 7, "with_blocked_signals": 7, "dies_of_its_own": -signal.SIGPIPE}
+ENDINGS = {"by_default": 7, "with_handlers": 7, "with_blocked_signals": 7, "dies_of_its_own": -signal.SIGPIPE,
+           "executes_another": 7}  # fmt: skip
 
 
 def limit_files(soft: int, hard: int | None = None):

@@ -113,6 +113,24 @@ HELPER(no_stderr)
 	guest_exit(7);
 }
 
+/* The next program is not traced, and does not find where the trace went. */
+HELPER(executes_another)
+{
+	char *argv[] = { "observed", "@finds_nothing", NULL }, *envv[] = { NULL };
+
+	many_calls();
+	sys(SYS_execve, guest_argv[0], argv, envv);
+	guest_exit(99);
+}
+
+HELPER(finds_nothing)
+{
+	many_calls();
+	for (int fd = 3; fd < 1024; fd++)
+		CHECK_ERR(sys(SYS_fcntl, fd, F_GETFD, 0), EBADF);
+	done();
+}
+
 /* Until a signal ends it: by default, or in its handler, which makes calls of its own. */
 HELPER(stays)
 {
