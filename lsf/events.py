@@ -48,7 +48,8 @@ def call_number(call: int | str) -> int:
         return call
     rows = table.by_name()
     if call not in rows:
-        raise ValueError(f"FreeBSD has no syscall {call!r}{_alike(call, (name for name, row in rows.items() if row.state != 'refused'))}")
+        offered = [name for name, row in rows.items() if row.state != "refused"]
+        raise ValueError(f"FreeBSD has no syscall {call!r}{_alike(call, offered)}")
     return rows[call].number
 
 

@@ -110,7 +110,8 @@ def test_links_that_another_user_prepared(root, home, place, monkeypatch, variab
         if whose or link != ".cache/lsf/top":
             assert kept(root) is None
         if whose or link != ".cache/lsf/etc":
-            assert hostetc.place("top") is None or hostetc.keep(hostetc.place("top") + "/" + "0" * 16, lambda folder: None) is None
+            top = hostetc.place("top")
+            assert top is None or hostetc.keep(f"{top}/{0:016x}", lambda folder: None) is None
     else:
         assert kept(root) is not None
     assert everything(victim) == before[0]
@@ -357,7 +358,8 @@ def test_short_writes_are_gone_on_with(root, home, monkeypatch):
 def test_sweeping(root, home, place):
     first = Path(kept(root))
     folder = first.parent
-    names = {"0123456789abcdef": 40, "0123456789abcde0": 20, "0123456789abcdef.123": 0, ".new-dead": 0, ".new-fresh": 0, ".new-held": 0}
+    names = {"0123456789abcdef": 40, "0123456789abcde0": 20, "0123456789abcdef.123": 0, ".new-dead": 0, ".new-fresh": 0,
+             ".new-held": 0}  # fmt: skip
     for name, days in names.items():
         (folder / name / "sub").mkdir(parents=True)
         (folder / name / "passwd").write_text("x")

@@ -174,7 +174,8 @@ def test_a_go_program_whose_trace_nobody_reads(lsf):
 @COMMANDS
 def test_truss_without_standard_error(lsf):
     """Known before the program starts: it does not."""
-    result = lsf(harness.compile_guest("observed"), "@by_default", options=["--truss"], before=lambda: os.close(2), stdio={"stderr": None})
+    result = lsf(harness.compile_guest("observed"), "@by_default", options=["--truss"], before=lambda: os.close(2),
+                 stdio={"stderr": None})  # fmt: skip
     assert result.returncode == 125
     assert not (lsf.cwd / "done").exists()
 
@@ -228,7 +229,8 @@ def test_a_parent_that_ignores_its_children(lsf):
 @pytest.mark.parametrize("options", [[], ["--stats=json:out"], ["--truss=out"], ["--stats=json:out", "--truss=trace"]])
 def test_what_is_opened_is_not_standard_error(lsf, options):
     """A program without one has none, and what is said there lands in no file of the observer's."""
-    result = lsf(harness.compile_guest("observed"), "@no_stderr", options=options, before=lambda: os.close(2), stdio={"stderr": None})
+    result = lsf(harness.compile_guest("observed"), "@no_stderr", options=options, before=lambda: os.close(2),
+                 stdio={"stderr": None})  # fmt: skip
     assert result.returncode == 7, result.explain()
     missing = lsf("/nonexistent/program", options=options, before=lambda: os.close(2), stdio={"stderr": None})
     assert missing.returncode == 127

@@ -249,8 +249,8 @@ def test_documents_that_are_cut_or_twisted(root_store, web_server, run_root):
 def test_files_of_logins_that_are_none(root_store, web_server, run_root, tmp_path):
     path = tmp_path / "auth.json"
     host = json.dumps(web_server.host)
-    for text in ("[" * 100_000, '{"auths": {' + host + ": []}}", '{"auths": {' + host + ': {"auth": 7}}}', '{"auths": {' + host + ': {"auth": "é"}}}',
-                 '{"auths": 7}', "\x00", '{"auths": {' + host + ': {"auth": null}}}', '{"auths": {' + host + ': {"auth": [1]}}}'):  # fmt: skip
+    entries = ["[]"] + [f'{{"auth": {value}}}' for value in ("7", '"é"', "null", "[1]")]
+    for text in ("[" * 100_000, '{"auths": 7}', "\x00", *(f'{{"auths": {{{host}: {entry}}}}}' for entry in entries)):
         path.write_text(text)
         fails(run_root("pull", f"{web_server.host}/base", "--auth-file", path), "not a file of registry logins")
     fails(run_root("pull", f"{web_server.host}/base", "--auth-file", tmp_path), "Is a directory")

@@ -21,8 +21,8 @@ def start(lsf, view: str, program, *arguments: str, root=None, options=(), cwd=N
             root = lsf.cwd / "root"
             (root / "libexec").mkdir(parents=True, exist_ok=True)
         options = ["--root", str(root), *VIEWS[view], *options]
-    return harness.run_as_user(lsf.command(program, *arguments, options=options), lsf.environment({"PATH": "/bin:/usr/bin:/usr/sbin:/sbin"}),
-                               cwd or lsf.cwd, namespaces=True)  # fmt: skip
+    environment = lsf.environment({"PATH": "/bin:/usr/bin:/usr/sbin:/sbin"})
+    return harness.run_as_user(lsf.command(program, *arguments, options=options), environment, cwd or lsf.cwd, namespaces=True)
 
 
 @pytest.mark.parametrize("view", VIEWS)
@@ -91,15 +91,15 @@ def test_cp(shell):
 
 def test_tar(shell):
     """A user's tar does not restore owners (tar(1), -p: "for the root user")."""
-    done = shell("cd tree; tar cf ../a.tar in others group; echo $?; cd ..; mkdir out own; tar xf a.tar -C out; echo $?; stat -f %u out/others;"
-                 "tar xpf a.tar -C own; echo $?; cat own/in/file")  # fmt: skip
+    done = shell("cd tree; tar cf ../a.tar in others group; echo $?; cd ..; mkdir out own; tar xf a.tar -C out; echo $?;"
+                 "stat -f %u out/others; tar xpf a.tar -C own; echo $?; cat own/in/file")  # fmt: skip
     assert (done.stdout, done.stderr) == ("0\n0\n1000\n0\nin/file", "")
 
 
 def test_pax(shell):
     """file_subs.c, set_ids(): what pax -pe cannot give it says, with EPERM, and goes on."""
-    done = shell("pax -w -f a.pax tree; echo $?; mkdir out; cd out; pax -r -pe -f ../a.pax; echo $?; stat -f %u tree/others tree/in/file;"
-                 "cat tree/in/file; cd ..; mkdir rw; pax -rw -pp tree rw; echo $?")  # fmt: skip
+    done = shell("pax -w -f a.pax tree; echo $?; mkdir out; cd out; pax -r -pe -f ../a.pax; echo $?;"
+                 "stat -f %u tree/others tree/in/file; cat tree/in/file; cd ..; mkdir rw; pax -rw -pp tree rw; echo $?")  # fmt: skip
     assert done.stdout == "0\n1\n1000\n1000\nin/file0\n"
     lines = done.stderr.splitlines()
     assert len(lines) == 3, done.stderr  # others, group, link
@@ -109,7 +109,8 @@ def test_pax(shell):
 
 def test_install(shell):
     """xinstall.c: an owner that cannot be given is an error, in FreeBSD's words."""
-    done = shell("install -o 4242 tree/in/file x; echo $?; install -g 4242 tree/in/file y; echo $?; install -o 1000 tree/in/file z; echo $?")
+    done = shell("install -o 4242 tree/in/file x; echo $?; install -g 4242 tree/in/file y; echo $?;"
+                 "install -o 1000 tree/in/file z; echo $?")  # fmt: skip
     lines = done.stderr.splitlines()
     assert done.stdout.split() == ["71", "71", "0"], done.stderr
     assert len(lines) == 2
