@@ -51,7 +51,9 @@ cdef extern from "shim/runtime.h" nogil:
         int (*vdso_clock_gettime)(int, void *) noexcept nogil
         uint64_t break_start, break_end, stack_top, ps_strings
         uint64_t minsigstksz
-        uint32_t ncpu, traced, tracer, truss_pids, nosigpipe
+        uint32_t ncpu, traced, tracer, nosigpipe
+        uint32_t truss_pids, truss_over, truss_lost, truss_pipe
+        uint64_t truss_stderr
         lock_t lock_signal, lock_memory, lock_event, lock_thread, lock_truss
         handler_t handlers[129]
         char execpath[4096]

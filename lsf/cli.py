@@ -32,7 +32,9 @@ OPTIONS = {
     "--version": (None, None, "no"),
 }
 ALIASES = {"-h": "--help"}
-_OFF = ("", "0", "no", "off")
+_OFF = ("", "0", "no", "off", "false")
+_ON = ("1", "yes", "on", "true")
+_SWITCHES = ("LSF_DEBUG", "LSF_PATCH", "LSF_ISOLATED", "LSF_FAKEROOT")
 
 
 class UsageError(launch.LaunchError):
@@ -47,6 +49,12 @@ def _set_variable(env: dict[str, str], assignment: str, where: str) -> None:
     if not name or not equals:
         raise UsageError(f"{where} {assignment}: not of the form NAME=VALUE")
     env[name] = value
+
+
+def _unset_variable(env: dict[str, str], name: str, where: str) -> None:
+    if not name or "=" in name:
+        raise UsageError(f"{where} {name}: not the name of a variable")
+    env.pop(name, None)
 
 
 def guest_environment(host) -> dict[str, str]:
@@ -77,28 +85,53 @@ def _restore_lc_ctype(env: dict[str, str]) -> None:
         del env["LC_CTYPE"]
 
 
-def options_from_environment(host, options: launch.Options, env: dict[str, str]) -> None:
-    """Apply the environment twins of the options."""
-    for attribute, variable, _ in OPTIONS.values():
+def options_from_environment(host, options: launch.Options, env: dict[str, str]) -> dict[str, tuple[str, str]]:
+    """Apply the environment twins of the options. Returns which options came so, with variable and value."""
+    twins = {}
+    for option, (attribute, variable, _) in OPTIONS.items():
         value = host.get(variable) if variable else None
         if not value:
             continue
+        twins[option] = variable, value
         if variable == "LSF_SET_ENV":
             for assignment in value.split(","):
                 _set_variable(env, assignment, variable)
         elif variable == "LSF_UNSET_ENV":
             for name in value.split(","):
-                env.pop(name, None)
+                _unset_variable(env, name, variable)
         elif variable == "LSF_TRUSS":
-            options.truss = None if value in _OFF else "" if value == "1" else value
+            options.truss = None if value in _OFF else "" if value in _ON else value
         elif variable == "LSF_STATS":
-            options.stats = None if value in _OFF else "" if value == "1" else value
+            options.stats = None if value in _OFF else "" if value in _ON else value
         elif variable == "LSF_BIND":
             options.binds += value.split(",")
-        elif variable in ("LSF_DEBUG", "LSF_PATCH", "LSF_ISOLATED", "LSF_FAKEROOT"):
+        elif variable in _SWITCHES:
             setattr(options, attribute, value not in _OFF)
         else:
             setattr(options, attribute, value)
+    return twins
+
+
+def check_twins(twins: dict[str, tuple[str, str]], options: launch.Options) -> None:
+    """Forget the twins whose options the command line has, which win. Raises UsageError for a switch that is none."""
+    for option in options.given:
+        if option != "--bind":
+            twins.pop(option, None)
+    for variable, value in twins.values():
+        if variable in _SWITCHES and value not in _OFF + _ON:
+            raise UsageError(f"{variable}={value}: neither 1 nor 0")
+
+
+def name_twin(message: str, twins: dict[str, tuple[str, str]]) -> str:
+    """A message about an option, about the variable where that is where it came from."""
+    for option, (variable, value) in twins.items():
+        if not message.startswith(option):
+            continue
+        rest = message[len(option) :]
+        if option == "--bind":
+            return f"{variable}={rest[1:]}" if any(rest.startswith(f" {text}: ") for text in value.split(",")) else message
+        return f"{variable}={rest[1:]}" if rest[:1] in ("=", " ") and rest[1:].startswith(value) else variable + rest
+    return message
 
 
 def scan(arguments: list[str], options: launch.Options, env: dict[str, str]) -> tuple[str | None, list[str]]:
@@ -123,6 +156,7 @@ def scan(arguments: list[str], options: launch.Options, env: dict[str, str]) -> 
         if name not in OPTIONS:
             raise UsageError(f"{argument}: unknown option")
         attribute, _, takes = OPTIONS[name]
+        options.given.add(name)
         if takes == "no" and value is not None:
             raise UsageError(f"{name} takes no argument")
         if takes == "needs" and value is None:
@@ -135,7 +169,7 @@ def scan(arguments: list[str], options: launch.Options, env: dict[str, str]) -> 
         if name == "-E":
             _set_variable(env, value, "-E")
         elif name == "-U":
-            env.pop(value, None)
+            _unset_variable(env, value, "-U")
         elif name == "--bind":
             options.binds.append(value)
         elif takes == "no":
@@ -158,24 +192,25 @@ def _restore_signals() -> None:
 
 def run(arguments: list[str]) -> int:
     """Do what a command line says. Returns the exit status; a program that is started never does."""
+    twins: dict[str, tuple[str, str]] = {}
     try:
         options = launch.Options()
         env = guest_environment(os.environ)
-        options_from_environment(os.environ, options, env)
+        twins = options_from_environment(os.environ, options, env)
         program, rest = scan(arguments, options, env)
         if program is None:
             from lsf import usage
 
             return usage.show(usage.HELP if rest == ["--help"] else usage.version())
+        check_twins(twins, options)
         if options.engine not in launch.ENGINES:
             raise UsageError(f"--engine {options.engine}: not one of {', '.join(launch.ENGINES)}")
         if options.view not in launch.VIEWS:
             raise UsageError(f"--view {options.view}: not one of {', '.join(launch.VIEWS)}")
-        _restore_signals()
-        launch.launch(options, program, rest, env)
+        launch.launch(options, program, rest, env, _restore_signals)
         raise AssertionError("not reached")
     except launch.LaunchError as error:
-        os.write(2, os.fsencode(f"lsf: {error}\n"))
+        launch.say(name_twin(str(error), twins))
         return error.status
     except KeyboardInterrupt:
         # The guest has not begun: end as it would have.

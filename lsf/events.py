@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno as linux_errno
 import os
 import struct
+from collections.abc import Iterable
 from typing import Any
 
 from lsf import _trace
@@ -27,6 +28,19 @@ _ERESTART = -1  # FreeBSD's own word for a call that will be made again
 # ------------------------------------------------------------------ names and numbers
 
 
+def _alike(wrong: str, names: Iterable[str]) -> str:
+    """A clause with the names that may have been meant: those with the wrong one in them, then those spelt alike."""
+    import difflib
+
+    upper = {name.upper(): name for name in names}
+    found = [name for name in upper if len(wrong) > 2 and wrong.upper() in name]
+    # The old form of a call comes first (freebsd11_stat), then what begins or ends so.
+    found.sort(key=lambda name: (not name.endswith("_" + wrong.upper()), len(name), name))
+    found += difflib.get_close_matches(wrong.upper(), upper, 3, 0.75)
+    few = [upper[name] for name in dict.fromkeys(found)][:5]
+    return f"; there is {', '.join(few)}" if few else ""
+
+
 def call_number(call: int | str) -> int:
     if isinstance(call, int):
         if not 0 <= call < 1 << 32:
@@ -34,14 +48,15 @@ def call_number(call: int | str) -> int:
         return call
     rows = table.by_name()
     if call not in rows:
-        raise ValueError(f"FreeBSD has no syscall {call!r}")
+        offered = [name for name, row in rows.items() if row.state != "refused"]
+        raise ValueError(f"FreeBSD has no syscall {call!r}{_alike(call, offered)}")
     return rows[call].number
 
 
 def signal_number(name: int | str) -> int:
     if isinstance(name, str):
         if name not in freebsd_signals.BY_NAME:
-            raise ValueError(f"FreeBSD has no signal {name!r}")
+            raise ValueError(f"FreeBSD has no signal {name!r}{_alike(name, freebsd_signals.BY_NAME)}")
         return freebsd_signals.BY_NAME[name].number
     if not 0 < name <= freebsd_signals.NSIG:
         raise ValueError(f"{name} is no FreeBSD signal")
@@ -51,7 +66,7 @@ def signal_number(name: int | str) -> int:
 def errno_number(name: int | str) -> int:
     if isinstance(name, str):
         if name not in errors.NUMBER:
-            raise ValueError(f"FreeBSD has no errno {name!r}")
+            raise ValueError(f"FreeBSD has no errno {name!r}{_alike(name, errors.NUMBER)}")
         return errors.NUMBER[name]
     if name not in errors.BY_NUMBER:
         raise ValueError(f"{name} is no FreeBSD errno")

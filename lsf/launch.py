@@ -14,6 +14,7 @@ DEFAULT_PATH = "/sbin:/bin:/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin"
 STATUS_FAILED = 125
 STATUS_NOT_RUNNABLE = 126
 STATUS_NOT_FOUND = 127
+EFBIG = 27  # the module errno is not loaded yet at a start
 
 #: The sockets of lsf.trace (lsf/tracing.py), which it hands to this process; they make the engine ptrace.
 observer: tuple[int, int] | None = None
@@ -25,6 +26,14 @@ class LaunchError(Exception):
     def __init__(self, message: str, status: int = STATUS_FAILED) -> None:
         super().__init__(message)
         self.status = status
+
+
+def say(text: str) -> None:
+    """One line on standard error, if that takes one."""
+    try:
+        os.write(2, os.fsencode(f"lsf: {text}\n"))
+    except OSError:
+        pass
 
 
 class Options:
@@ -44,6 +53,7 @@ class Options:
         self.chdir: str | None = None
         self.debug = False
         self.patch = True
+        self.given: set[str] = set()  # the options of the command line
 
 
 def shim_path() -> str:
@@ -117,6 +127,23 @@ def root_osreldate(root: str) -> int | None:
         return None
 
 
+def with_large_files(action):
+    """Call action(), again with the soft limit on the size of files out of the way if that is too small: it is the program's."""
+    try:
+        return action()
+    except OSError as error:
+        if error.errno != EFBIG:
+            raise
+    import resource
+
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit[1], limit[1]))
+    try:
+        return action()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+
+
 def enter_view(options: Options) -> list[tuple[str, str]] | None:
     """See the files that the options say: the host's own where they say nothing.
 
@@ -125,6 +152,10 @@ def enter_view(options: Options) -> list[tuple[str, str]] | None:
     if options.fakeroot:
         from lsf import view
 
+        if options.root and not options.isolated:
+            from lsf import hostetc
+
+            hostetc.prepare()
         view.become_root()
     if options.root:
         from lsf import view
@@ -139,13 +170,24 @@ def enter_view(options: Options) -> list[tuple[str, str]] | None:
     return None
 
 
+def above_standard(fd: int) -> int:
+    """The descriptor, with another number if it is one of the three standard ones: this process was started without them,
+    and what others write there must not land in a file of LSF's. Raises OSError."""
+    if fd > 2:
+        return fd
+    import fcntl
+
+    moved = fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 3)
+    os.close(fd)
+    return moved
+
+
 def _open_truss(name: str) -> int:
-    if not name:
-        return os.dup(2)
     try:
-        return os.open(name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o666)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND
+        return above_standard(os.open(name, flags, 0o666) if name else os.dup(2))
     except OSError as error:
-        raise LaunchError(f"--truss={name}: {error.strerror}") from None
+        raise LaunchError(f"--truss{'=' if name else ''}{name}: {error.strerror}") from None
 
 
 def _supervise(pin: bool) -> object:
@@ -173,14 +215,14 @@ def _supervise(pin: bool) -> object:
     return arm
 
 
-def launch(options: Options, program: str, arguments: list[str], env: dict[str, str]) -> None:
+def launch(options: Options, program: str, arguments: list[str], env: dict[str, str], ready=None) -> None:
     """Become the FreeBSD program: returns never, raises LaunchError.
 
-    The program is looked for inside the root, with the guest's PATH.
+    The program is looked for inside the root, with the guest's PATH. ready() is called when all but exec is done.
     """
     words = ["v=1"]
     try:
-        image = os.open(shim_path(), os.O_RDONLY)
+        image = above_standard(os.open(shim_path(), os.O_RDONLY))
     except OSError as error:
         raise LaunchError(f"{shim_path()}: {error.strerror}; the package is not built completely") from None
     os.set_inheritable(image, True)
@@ -238,6 +280,8 @@ def launch(options: Options, program: str, arguments: list[str], env: dict[str, 
         if shell and shell == os.environ.get("SHELL") and not os.access(within + shell, os.X_OK):
             env["SHELL"] = "/bin/sh"
     argv0 = program if options.argv0 is None else options.argv0
+    if ready is not None:
+        ready()
     if arm is not None:
         arm()
     try:

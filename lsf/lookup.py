@@ -42,7 +42,7 @@ def _etc(etc: str) -> view.Rules:
     from lsf import hostetc
 
     layer = hostetc.cached(etc)
-    if layer is not None:
+    if layer is not None and hostetc.is_lasting():
         return [("/etc/" + name, f"{os.path.realpath(layer)}/{name}") for name in os.listdir(layer)]
     return [(path, path) for path in ("/etc/" + name for name in hostetc.HOSTS) if os.path.exists(path)]
 
@@ -52,7 +52,7 @@ def _top(root: str, chosen: dict[str, bool]) -> str | None:
     from lsf import hostetc
 
     place = hostetc.place("top")
-    if place is None:
+    if place is None or not hostetc.is_lasting():
         return None
     names = []
     for name, is_roots in sorted(chosen.items()):

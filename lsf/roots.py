@@ -62,6 +62,17 @@ def name_is_valid(name: str) -> bool:
     return 0 < len(name) <= 100 and plain.isalnum() and plain.isascii() and name[0] not in ".-"
 
 
+def is_release(name: str) -> bool:
+    """Whether `lsfctl root install` may know it as a release: 14, 14.1, 14.1-RELEASE, 15.0-BETA2."""
+    number, dash, kind = name.removeprefix("FreeBSD-").partition("-")
+    parts = number.split(".")
+    if len(parts) > 3 or not all(part.isdecimal() and part.isascii() and len(part) < 3 for part in parts):
+        return False
+    if not dash:
+        return len(parts) < 3
+    return len(parts) > 1 and kind.rstrip("0123456789") in ("RELEASE", "RC", "BETA", "ALPHA", "STABLE", "CURRENT", "PRERELEASE")
+
+
 def _read(path: str, limit: int = 1 << 16) -> str:
     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     try:
@@ -130,7 +141,8 @@ def resolve(name: str = "") -> str:
             return root.path
         if not os.path.isdir(name):
             known = ", ".join(root.name for root in installed()) or "none"
-            raise RootError(f"{name}: neither a FreeBSD root ({known} in {store()}) nor a folder here")
+            hint = f": `{INSTALL_HINT} {name}` fetches it" if is_release(name) else ""
+            raise RootError(f"{name}: neither a FreeBSD root ({known} in {store()}) nor a folder here{hint}")
     try:
         path = os.path.abspath(name)
         os.stat(path + "/.")

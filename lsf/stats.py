@@ -1,11 +1,13 @@
 """`lsf --stats`: what the guests of one start did, counted by the shim and written when the last of them has ended.
 
 The counters are memory that all guests share (struct stats in lsf/shim/runtime.h). A process forked from `lsf`, the owner,
-waits for the guests' end and writes the summary. It is nobody's job and holds no descriptor but its output.
+waits for the guests' end and writes the summary. It is nobody's job and holds no descriptor but its output, and standard
+error, on which it says why there is none.
 """
 
 from __future__ import annotations
 
+import _signal
 import fcntl
 import mmap
 import os
@@ -57,34 +59,23 @@ def parse(text: str) -> tuple[str, str]:
 def start(text: str) -> int:
     """Fork the owner: the descriptor of the counters, which the guests inherit. Raises LaunchError."""
     form, name = parse(text)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC
     try:
-        output = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o666) if name else os.dup(2)
+        output = launch.above_standard(os.open(name, flags, 0o666) if name else os.dup(2))
     except OSError as error:
         raise launch.LaunchError(f"--stats={text}: {error.strerror}") from None
     try:
-        counters = os.memfd_create("lsf-stats", os.MFD_CLOEXEC)
-        os.truncate(counters, STATS_SIZE)
-        memory = mmap.mmap(counters, STATS_SIZE)
-        # A second open file of the same memory: it gets the lock when nobody holds the first one any more.
-        waiting = os.open(f"/proc/self/fd/{counters}", os.O_RDWR | os.O_CLOEXEC)
-        fcntl.flock(counters, fcntl.LOCK_EX)
-        memory[0:8] = STATS_VERSION.to_bytes(8, "little")
-        memory[STATS_STARTED : STATS_STARTED + 8] = time.monotonic_ns().to_bytes(8, "little")
-        # Mapped from the guests' open file, it would keep the lock.
-        memory.close()
-        told, tell = os.pipe()
-        middle = os.fork()
+        told, tell = map(launch.above_standard, os.pipe())
+        # A limit on the size of files ends nobody, and where SIGCHLD is ignored there is no child to wait for.
+        actions = [(number, _signal.signal(number, action)) for number, action in _MEANWHILE]
+        try:
+            counters, waiting = launch.with_large_files(_counters)
+            _fork_owner(waiting, output, tell, text)
+        finally:
+            for number, action in actions:
+                _signal.signal(number, action)
     except OSError as error:
         raise launch.LaunchError(f"--stats: the counters cannot be set up: {error.strerror}") from None
-    if middle == 0:
-        # Two forks: the owner may not be a child of the guest, which would find it by wait().
-        try:
-            os.setsid()
-            if os.fork() == 0:
-                _own(waiting, output, tell, form)
-        finally:
-            os._exit(0)
-    os.waitpid(middle, 0)
     for fd in (tell, waiting, output):
         os.close(fd)
     ready = os.read(told, 1)
@@ -94,15 +85,76 @@ def start(text: str) -> int:
     return counters
 
 
-def _own(waiting: int, output: int, tell: int, form: str) -> None:
-    """The owner's life; returns when it is over, whatever happens."""
-    import signal  # not on the guest's way
+def _counters() -> tuple[int, int]:
+    """New counters: the guests' descriptor, and the one with which the owner waits. Raises OSError."""
+    counters = launch.above_standard(os.memfd_create("lsf-stats", os.MFD_CLOEXEC))
+    try:
+        os.truncate(counters, STATS_SIZE)
+    except OSError:
+        os.close(counters)
+        raise
+    memory = mmap.mmap(counters, STATS_SIZE)
+    # A second open file of the same memory: it gets the lock when nobody holds the first one any more.
+    waiting = launch.above_standard(os.open(f"/proc/self/fd/{counters}", os.O_RDWR | os.O_CLOEXEC))
+    fcntl.flock(counters, fcntl.LOCK_EX)
+    memory[0:8] = STATS_VERSION.to_bytes(8, "little")
+    memory[STATS_STARTED : STATS_STARTED + 8] = time.monotonic_ns().to_bytes(8, "little")
+    # Mapped from the guests' open file, it would keep the lock.
+    memory.close()
+    return counters, waiting
 
+
+_MEANWHILE = ((_signal.SIGXFSZ, _signal.SIG_IGN), (_signal.SIGCHLD, _signal.SIG_DFL))
+
+
+def _fork_owner(waiting: int, output: int, tell: int, text: str) -> None:
+    """Two forks: the owner may not be a child of the guest, which would find it by wait()."""
+    middle = os.fork()
+    if middle == 0:
+        try:
+            os.setsid()
+            if os.fork() == 0:
+                _own(waiting, output, tell, text)
+        finally:
+            os._exit(0)
+    os.waitpid(middle, 0)
+
+
+def _own(waiting: int, output: int, tell: int, text: str) -> None:
+    """The owner's life; returns when it is over, whatever happens."""
+    import resource  # not on the guest's way
+    import signal
+
+    hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
+    resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))  # the limit is the program's
     signal.pthread_sigmask(signal.SIG_SETMASK, signal.valid_signals())
-    kept = sorted((waiting, output, tell))
+    kept = sorted({2, waiting, output, tell})
     for low, high in zip((-1, *kept), (*kept, os.sysconf("SC_OPEN_MAX"))):
         os.closerange(low + 1, high)
     os.chdir("/")
+    try:
+        _write(output, _summary(waiting, tell, parse(text)[0]))
+    except BrokenPipeError:
+        pass  # nobody wants to know
+    except Exception as error:  # noqa: BLE001  # it is the last that happens
+        reason = getattr(error, "strerror", None) or f"the summary cannot be made ({type(error).__name__}: {error})"
+        launch.say(f"--stats={text}: {reason}")
+
+
+def _write(output: int, data: bytes) -> None:
+    while data:
+        try:
+            data = data[os.write(output, data) :]
+        except BlockingIOError:  # whoever shares the open file has made it so
+            import select
+
+            poll = select.poll()
+            poll.register(output, select.POLLOUT)
+            poll.poll()
+
+
+def _summary(waiting: int, tell: int, form: str) -> bytes:
+    """Wait for the guests' end: what is to be written, nothing where no program was started (which was told)."""
     try:
         with open("/proc/self/comm", "w") as comm:
             comm.write("lsf-stats")
@@ -120,10 +172,8 @@ def _own(waiting: int, output: int, tell: int, form: str) -> None:
         fcntl.flock(waiting, fcntl.LOCK_EX)
         summary = read(memory, time.monotonic_ns())
     if summary["processes"] == 0:
-        return  # the start failed, and was told
-    data = (json.dumps(summary) + "\n" if form == "json" else as_text(summary)).encode(errors="surrogateescape")
-    while data:
-        data = data[os.write(output, data) :]
+        return b""
+    return (json.dumps(summary) + "\n" if form == "json" else as_text(summary)).encode(errors="surrogateescape")
 
 
 # ---------------------------------------------------------------- the summary

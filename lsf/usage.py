@@ -4,6 +4,8 @@ start needs it."""
 import os
 import sys
 
+from lsf import launch
+
 HELP = """\
 usage: lsf [options] [--] PROGRAM [ARG...]
 
@@ -53,7 +55,7 @@ def show(text: str) -> int:
         sys.stdout.flush()
     except (OSError, AttributeError) as error:  # AttributeError: standard output is closed
         give_up_output()
-        os.write(2, f"lsf: standard output: {getattr(error, 'strerror', None) or 'closed'}\n".encode())
+        launch.say(f"standard output: {getattr(error, 'strerror', None) or 'closed'}")
         return 125
     return 0
 

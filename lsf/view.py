@@ -162,18 +162,28 @@ def _show_etc(tree: _Tree, source: str, target: str) -> None:
 
     os.mkdir(target)
     layer = hostetc.cached(source)
+    try:
+        upper = hostetc.open_layer(layer) if layer else -1
+    except OSError:
+        layer = None
     if layer is None:
         tree.namespace.mount_tmpfs(target, bindable=True)  # below the mount that follows
-        hostetc.write(hostetc.contents(source), target)
         layer = target
-    upper, lower = os.open(layer, os.O_RDONLY), os.open(source, os.O_PATH)
+        try:
+            launch.with_large_files(lambda: hostetc.write(hostetc.contents(source), target))
+        except OSError:
+            layer = "/etc"  # not even memory may be written to (a hard limit): the root keeps its users and groups
+        upper = os.open(layer, os.O_RDONLY)
+    lower = os.open(source, os.O_PATH)
     try:
+        if layer == "/etc":
+            raise OSError
         tree.namespace.mount_layers(f"/proc/self/fd/{upper}", f"/proc/self/fd/{lower}", target)
     except OSError:
         # No overlay here: the host's files over those that the root has.
         tree.namespace.bind(f"/proc/self/fd/{lower}", target)
-        for name in os.listdir(upper):
-            if os.path.isfile(os.path.join(target, name)):
+        for name in hostetc.HOSTS if layer == "/etc" else os.listdir(upper):
+            if os.path.isfile(os.path.join(target, name)) and os.path.isfile(os.path.join(layer, name)):
                 tree.namespace.bind(f"/proc/self/fd/{upper}/{name}", os.path.join(target, name))
     finally:
         os.close(upper)
@@ -209,6 +219,12 @@ def _bind_all(tree: _Tree, binds: list[Bind], sources: list[int]) -> None:
         except OSError as error:
             raise bind.wrong(f"cannot be shown at {bind.target}: {error.strerror}") from None
         os.close(source)
+
+
+def _need_proc() -> None:
+    """A tree of mounts is made by descriptors, whose names are in /proc. Raises OSError where that is missing."""
+    if not os.path.isdir("/proc/self/fd"):
+        raise OSError("there is no /proc here")
 
 
 def _own_namespaces(namespace) -> None:
@@ -261,6 +277,9 @@ def become_root() -> None:
 def _try_in_child(namespace) -> None:
     """Ubuntu's AppArmor lets everybody into a user namespace and nobody do anything there, and there is no way back out of
     it. Raises OSError for that."""
+    import _signal
+
+    ignored = _signal.signal(_signal.SIGCHLD, _signal.SIG_DFL)  # where it is ignored there is no child to wait for
     child = os.fork()
     if child == 0:
         try:
@@ -270,6 +289,7 @@ def _try_in_child(namespace) -> None:
         except OSError as error:
             os._exit(error.errno & 0xFF or 1)
     status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    _signal.signal(_signal.SIGCHLD, ignored)
     if status:
         raise OSError(status, os.strerror(status))
 
@@ -310,6 +330,8 @@ def _setting(name: str) -> str:
 
 def _remedy() -> str:
     """What makes user namespaces available on this machine, as far as it tells."""
+    if not os.path.isdir("/proc/self"):
+        return "`mount -t proc proc /proc` brings what they are made with"
     if _setting("kernel/apparmor_restrict_unprivileged_userns") == "1":
         return "as root, `sysctl kernel.apparmor_restrict_unprivileged_userns=0` allows them"
     if _setting("kernel/unprivileged_userns_clone") == "0":
@@ -317,10 +339,6 @@ def _remedy() -> str:
     if _setting("user/max_user_namespaces") == "0":
         return "as root, `sysctl user.max_user_namespaces=10000` allows them"
     return "run as root, or start the container with --cap-add SYS_ADMIN or --cap-add SYS_CHROOT"
-
-
-def _say(text: str) -> None:
-    os.write(2, os.fsencode(f"lsf: {text}\n"))
 
 
 def _check(root: str, isolated: bool) -> None:
@@ -348,6 +366,7 @@ def bind_on_host(binds: list[Bind], debug: bool = False, way: str = "auto") -> R
 
     tree = _Tree(_namespace)
     try:
+        _need_proc()
         _own_namespaces(_namespace)
     except OSError as error:
         if way == "auto":
@@ -355,10 +374,11 @@ def bind_on_host(binds: list[Bind], debug: bool = False, way: str = "auto") -> R
         raise launch.LaunchError(
             f"--bind: needs mount namespaces, which are not allowed here ({error}): {_remedy()}"
         ) from None
+    sources = _open_sources(binds)
     for bind in binds:
         if not os.path.isdir("/" + bind.target.split("/")[1]):
             raise bind.wrong("without a root, no new name can be shown at the top")
-    _bind_all(tree, binds, _open_sources(binds))
+    _bind_all(tree, binds, sources)
     tree.seal()
     os.chdir(cwd)
     return None
@@ -375,7 +395,7 @@ def _by_lookup(root: str, isolated: bool, binds: list[Bind], cwd: str, debug: bo
     except OSError as error:
         raise launch.LaunchError(f"the view of {root or '/'} cannot be made: {error}") from None
     if debug:
-        _say(f"no mount namespaces ({why}): paths are looked up in {root or 'the binds'} first")
+        launch.say(f"no mount namespaces ({why}): paths are looked up in {root or 'the binds'} first")
     return rules
 
 
@@ -399,6 +419,10 @@ def enter(root: str, isolated: bool = False, binds: tuple[str, ...] = (), debug:
         rules = bind_on_host(wanted, debug, way) if wanted else None
         os.chdir(cwd)
         return rules
+    if not isolated:
+        from lsf import hostetc
+
+        hostetc.prepare()
     why: str | None = f"--view {way}"
     if way in ("auto", "namespace"):
         why = _enter_namespaces(root, isolated, wanted, cwd)
@@ -418,7 +442,7 @@ def enter(root: str, isolated: bool = False, binds: tuple[str, ...] = (), debug:
     except OSError as error:
         raise launch.LaunchError(f"--root {root}: {error.strerror}: chroot needs root, or CAP_SYS_CHROOT") from None
     if debug:
-        _say(f"no mount namespaces ({why}): chroot to {root} alone, without the host's files, /dev and /proc")
+        launch.say(f"no mount namespaces ({why}): chroot to {root} alone, without the host's files, /dev and /proc")
     return None
 
 
@@ -441,6 +465,7 @@ def _enter_namespaces(root: str, isolated: bool, binds: list[Bind], cwd: str) ->
     except ImportError as error:
         return str(error)
     try:
+        _need_proc()
         _own_namespaces(_namespace)
         here = os.open(cwd, os.O_PATH)
         sources = _open_sources(binds)

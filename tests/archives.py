@@ -8,6 +8,7 @@ import io
 import lzma
 import os
 import struct
+import ssl
 import tarfile
 import threading
 from collections.abc import Callable, Iterable
@@ -179,9 +180,12 @@ class Answer:
 
 
 class Server:
-    """A web server on loopback. `files` maps paths to bodies, or to functions from a Request to an Answer."""
+    """A web server on loopback. `files` maps paths to bodies, or to functions from a Request to an Answer.
 
-    def __init__(self) -> None:
+    certificate: a file with a certificate and its key; it speaks https then.
+    """
+
+    def __init__(self, certificate: Path | None = None) -> None:
         self.files: dict[str, bytes | Answer | Callable[[Request], Answer]] = {}
         self.log: list[Request] = []
         outer = self
@@ -203,7 +207,11 @@ class Server:
 
         self._server = Quiet(("127.0.0.1", 0), Handler)
         self.host = f"127.0.0.1:{self._server.server_address[1]}"
-        self.url = f"http://{self.host}"
+        self.url = f"{'https' if certificate else 'http'}://{self.host}"
+        if certificate:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(certificate)
+            self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
         self._thread.start()
 

@@ -135,18 +135,18 @@ def test_options(command, arguments, status, word):
 @pytest.mark.parametrize(
     ("name", "value", "word"),
     [
-        ("LSF_ENGINE", "x", "--engine x"),
-        ("LSF_VIEW", "x", "--view x"),
-        ("LSF_BIND", ",", "--bind"),
+        ("LSF_ENGINE", "x", "LSF_ENGINE=x"),
+        ("LSF_VIEW", "x", "LSF_VIEW=x"),
+        ("LSF_BIND", ",", "LSF_BIND"),
         ("LSF_BIND", "/tmp:/dev", "/dev"),
         ("LSF_SET_ENV", ",", "LSF_SET_ENV"),
         ("LSF_SET_ENV", "=B", "LSF_SET_ENV =B"),
-        ("LSF_OSRELEASE", "x", "--osrelease x"),
-        ("LSF_CHDIR", "/nosuch", "--chdir /nosuch"),
-        ("LSF_TRUSS", "/nosuch/x", "--truss=/nosuch/x"),
+        ("LSF_OSRELEASE", "x", "LSF_OSRELEASE=x"),
+        ("LSF_CHDIR", "/nosuch", "LSF_CHDIR=/nosuch"),
+        ("LSF_TRUSS", "/nosuch/x", "LSF_TRUSS=/nosuch/x"),
         ("LSF_STATS", "json:/nosuch/x", "/nosuch/x"),
         ("LSF_ROOT", "/nosuch", "/nosuch"),
-        ("LSF_ISOLATED", "1", "--isolated needs --root"),
+        ("LSF_ISOLATED", "1", "LSF_ISOLATED needs --root"),
     ],
 )
 def test_twins(command, name, value, word):

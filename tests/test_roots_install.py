@@ -18,6 +18,7 @@ import sys
 import tarfile
 import tempfile
 import termios
+import time
 from pathlib import Path
 
 import archives
@@ -335,8 +336,7 @@ def test_a_corrupted_download(root_store, web_server, run_root):
         "not what was announced",
         hashlib.sha256(data).hexdigest(),
     )
-    nothing_installed(root_store, downloads=True)
-    assert not list((root_store / ".download").rglob("*.txz")), "what is wrong is not kept"
+    nothing_installed(root_store)
     assert not roots.installed()
 
 
@@ -375,6 +375,68 @@ def test_redirections_are_followed(root_store, web_server, run_root):
     assert run_root("install", "14.1", "--mirror", web_server.url)[0] == 0
 
 
+def test_redirections_that_do_not_end(root_store, web_server, run_root):
+    serve_release(web_server)
+    web_server.files["/14.1-RELEASE/base.txz"] = Answer(302, b"", {"Location": "base.txz"})
+    fails(run_root("install", "14.1", "--mirror", web_server.url), "more than 10 redirections")
+    for place in ("ftp://127.0.0.1/x", "file:///etc/passwd", "http://[", "//", "http://127.0.0.1:99999/", "http:///x", "\xff\xfe"):
+        web_server.files["/14.1-RELEASE/base.txz"] = Answer(302, b"", {"Location": place})
+        fails(run_root("install", "14.1", "--mirror", web_server.url), "/14.1-RELEASE/")
+    nothing_installed(root_store)
+
+
+def test_a_name_and_password_of_a_mirror_are_its_own(root_store, web_server, run_root):
+    """They are sent, to that mirror alone, and are not shown or kept."""
+    data = serve_release(web_server)
+    elsewhere = archives.Server()
+    try:
+        elsewhere.files["/base.txz"] = data
+        web_server.files["/14.1-RELEASE/base.txz"] = Answer(302, b"", {"Location": f"{elsewhere.url}/base.txz"})
+        status, _, err = run_root("install", "14.1", "--mirror", f"http://me:secret@{web_server.host}")
+        assert status == 0, err
+        assert all(request.headers["authorization"] == "Basic bWU6c2VjcmV0" for request in web_server.log)
+        assert elsewhere.log
+        assert not any("authorization" in request.headers for request in elsewhere.log)
+        assert "secret" not in err
+        assert roots.load("14.1-RELEASE").fields["source"] == f"{web_server.url}/14.1-RELEASE"
+        web_server.files["/14.1-RELEASE/MANIFEST"] = Answer(403)
+        for url in (f"http://me:secret@{web_server.host}", "http://me:secret@127.0.0.1:9", "ftp://me:secret@h"):
+            assert "secret" not in fails(run_root("install", "14.1", "--mirror", url, "--name", "x"))
+    finally:
+        elsewhere.close()
+
+
+def test_a_file_of_logins_for_everything_is_not_read(root_store, web_server, run_root, tmp_path, monkeypatch):
+    serve_release(web_server)
+    logins = tmp_path / "netrc"
+    logins.write_text("default login me password secret\n")
+    logins.chmod(0o600)
+    monkeypatch.setenv("NETRC", str(logins))
+    assert run_root("install", "14.1", "--mirror", web_server.url)[0] == 0
+    assert not any("authorization" in request.headers for request in web_server.log)
+
+
+@pytest.mark.parametrize("age", [20, 40])
+def test_downloads_that_nobody_went_on_with(root_store, web_server, run_root, age):
+    serve_release(web_server)
+    old = root_store / ".download/13.0-RELEASE-0000000000000000"
+    old.mkdir(parents=True)
+    (old / "base.txz").write_text("part")
+    then = time.time() - age * 86400
+    for path in (old / "base.txz", old):
+        os.utime(path, (then, then))
+    assert run_root("install", "14.1", "--mirror", web_server.url)[0] == 0
+    assert old.exists() == (age < 30)
+
+
+@pytest.mark.parametrize("refused", ["no root", "too large", "hostile"])
+def test_what_is_refused_does_not_stay(root_store, web_server, run_root, refused):
+    items = {"no root": [Item("x", b"")], "too large": [Item("bin/freebsd-version", bytes(3 << 20))], "hostile": [Item("../x", b"")]}
+    serve_release(web_server, data=archives.txz(items[refused]))
+    fails(run_root("install", "14.1", "--mirror", web_server.url, "--max-size", "1M"))
+    nothing_installed(root_store)
+
+
 def test_two_at_once(root_store, web_server, run_root):
     """The second says that the first is at it; a hidden folder that is held is not swept away."""
     data = serve_release(web_server)
@@ -401,7 +463,7 @@ def test_an_archive_that_is_damaged_though_its_digest_is_right(root_store, web_s
     data = archives.txz(archives.base())
     serve_release(web_server, data=data[: len(data) * 2 // 3])
     fails(run_root("install", "14.1", "--mirror", web_server.url), "damaged")
-    nothing_installed(root_store, downloads=True)
+    nothing_installed(root_store)
 
 
 def test_an_interrupt_leaves_nothing(root_store, web_server, run_root, monkeypatch):
@@ -437,7 +499,10 @@ def test_a_store_that_cannot_be_written(root_store, web_server, run_root, monkey
 
 def test_missing_packages_are_named(root_store, run_root, monkeypatch):
     monkeypatch.setitem(sys.modules, "requests", None)
-    fails(run_root("install", "14.1", "--mirror", "http://127.0.0.1:9"), "Python package requests", "lsf[roots]")
+    fails(run_root("install", "14.1", "--mirror", "http://127.0.0.1:9"), "Python package requests", "lsf[roots]",
+          f"`{sys.executable} -m pip install requests tqdm zstandard`")  # fmt: skip
+    extra = re.search(r"^roots = \[(.*)\]$", (harness.TESTS.parent / "pyproject.toml").read_text(), re.MULTILINE)[1]
+    assert re.findall(r'"(\w+)', extra) == download.PACKAGES.split()
 
 
 # ---------------------------------------------------------------- list, path, remove, hints

@@ -7,6 +7,7 @@ import errno
 import os
 import pickle
 import shutil
+import signal
 import stat
 import tempfile
 import time
@@ -477,6 +478,19 @@ def test_apparmor_is_asked_before_a_namespace_is_entered(root, monkeypatch):
         return rules is not None, os.readlink("/proc/self/ns/user") == before, os.getuid()
 
     assert in_child(entered, user=True) == (True, (True, True, NOBODY if os.getuid() == 0 else os.getuid()))
+
+
+def test_apparmor_is_asked_where_children_are_ignored():
+    """With SIGCHLD ignored there is none to wait for; the program inherits it as it was."""
+    if not namespaces_allowed(True):
+        harness.not_covered("a namespace tried in a child", "they are not allowed here")
+
+    def asked():
+        signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+        view._try_in_child(_namespace)
+        return signal.getsignal(signal.SIGCHLD)
+
+    assert in_child(asked, user=True) == (True, signal.SIG_IGN)
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="needs root")

@@ -12,12 +12,16 @@ from elftools.elf.elffile import ELFFile
 MACHINES = {"EM_X86_64": "x86-64", "EM_386": "i386", "EM_AARCH64": "aarch64", "EM_ARM": "arm", "EM_RISCV": "riscv",
             "EM_PPC64": "powerpc64", "EM_PPC": "powerpc"}  # fmt: skip
 BRANDS = {"ELFOSABI_FREEBSD": "FreeBSD", "ELFOSABI_LINUX": "Linux", "ELFOSABI_NETBSD": "NetBSD",
-          "ELFOSABI_OPENBSD": "OpenBSD", "ELFOSABI_SOLARIS": "Solaris"}  # fmt: skip
+          "ELFOSABI_OPENBSD": "OpenBSD", "ELFOSABI_SOLARIS": "Solaris or illumos"}  # fmt: skip
 #: who signs notes: FreeBSD's ABI note is of type 1 with the vendor FreeBSD; GNU's (type 1) names Linux or kFreeBSD
-VENDORS = {b"FreeBSD": "FreeBSD", b"GNU": "Linux", b"NetBSD": "NetBSD", b"OpenBSD": "OpenBSD"}
-GNU_SYSTEMS = {0: "Linux", 1: "GNU/Hurd", 2: "Solaris", 3: "GNU/kFreeBSD"}
+VENDORS = {b"FreeBSD": "FreeBSD", b"GNU": "Linux", b"NetBSD": "NetBSD", b"OpenBSD": "OpenBSD",
+           b"DragonFly": "DragonFly BSD"}  # fmt: skip
+GNU_SYSTEMS = {0: "Linux", 1: "GNU/Hurd", 2: "Solaris or illumos", 3: "GNU/kFreeBSD"}
 INTERPRETERS = {"/libexec/ld-elf.so.1": "FreeBSD", "/lib64/ld-linux-x86-64.so.2": "Linux", "/lib/ld-musl-x86_64.so.1": "Linux",
-                "/lib/ld-linux.so.2": "Linux", "/libexec/ld.elf_so": "NetBSD", "/usr/libexec/ld.so": "OpenBSD"}  # fmt: skip
+                "/lib/ld-linux.so.2": "Linux", "/libexec/ld.elf_so": "NetBSD", "/usr/libexec/ld.elf_so": "NetBSD",
+                "/usr/libexec/ld.so": "OpenBSD", "/usr/libexec/ld-elf.so.2": "DragonFly BSD",
+                "/lib/amd64/ld.so.1": "Solaris or illumos", "/usr/lib/amd64/ld.so.1": "Solaris or illumos",
+                "/lib/64/ld.so.1": "Solaris or illumos"}  # fmt: skip
 DF_1_NODEFLIB = 0x800
 DF_1_PIE = 0x08000000
 MAX_NOTES = 1 << 16

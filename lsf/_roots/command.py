@@ -39,8 +39,11 @@ def _options(arguments: argparse.Namespace):
 def _install(arguments: argparse.Namespace) -> None:
     from lsf._roots import manage
 
-    mirror = arguments.mirror or os.environ.get("LSF_MIRROR", "")
-    root = manage.install(arguments.release, _options(arguments), mirror or DEFAULT_MIRROR, arguments.sha256)
+    from lsf._roots.download import check_url
+
+    if not arguments.mirror and os.environ.get("LSF_MIRROR"):
+        arguments.mirror = check_url(os.environ["LSF_MIRROR"], "LSF_MIRROR")
+    root = manage.install(arguments.release, _options(arguments), arguments.mirror or DEFAULT_MIRROR, arguments.sha256)
     print(root.name)
 
 

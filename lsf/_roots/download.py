@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urljoin, urlsplit
 
 from lsf.roots import RootError
 
@@ -18,6 +19,8 @@ ATTEMPTS = 5
 PAUSE = 1.0
 CHUNK = 1 << 15  # what is lost at a cut: urllib3 gives nothing of a piece that did not come whole
 MAX_TRANSFERS = 200
+MAX_REDIRECTS = 10
+PACKAGES = "requests tqdm zstandard"  # the extra `roots` of pyproject.toml
 
 
 class DownloadError(RootError):
@@ -35,11 +38,15 @@ class ChecksumError(DownloadError):
 def need(name: str) -> Any:
     """Import a package of the extra `roots`, or say in one sentence that it is missing."""
     import importlib
+    import shlex
 
     try:
         return importlib.import_module(name)
     except ImportError:
-        raise RootError(f"fetching roots needs the Python package {name}: pip install 'lsf[roots]'") from None
+        raise RootError(
+            f"fetching roots needs the Python package {name}: `{shlex.quote(sys.executable)} -m pip install {PACKAGES}`"
+            " brings it and the others of the extra lsf[roots]"
+        ) from None
 
 
 def digest_of(path: str, algorithm: str) -> str:
@@ -53,16 +60,46 @@ def digest_of(path: str, algorithm: str) -> str:
 
 def check_url(url: str, what: str) -> str:
     """A web address without its last slash. Raises RootError for another thing."""
-    from urllib.parse import urlsplit
-
     try:
         parts = urlsplit(url)
         good = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
     except ValueError:
         good = False
     if not good:
-        raise RootError(f"{what} {url}: not an http or https address")
+        raise RootError(f"{what} {shown(url)}: not an http or https address")
     return url.rstrip("/")
+
+
+def shown(url: str) -> str:
+    """An address without the name and password that may be in it: for people, and for what is kept."""
+    scheme, separator, rest = url.partition("://")
+    place, slash, path = rest.partition("/")
+    return scheme + separator + place.rpartition("@")[2] + slash + path
+
+
+def _origin(url: str) -> tuple[str, str, int]:
+    """Whom one talks to at an address: scheme, host and port. Raises ValueError for what is no address."""
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("not an http or https address")
+    return parts.scheme, parts.hostname, parts.port or {"http": 80, "https": 443}[parts.scheme]
+
+
+def _next(url: str, location: str) -> str:
+    """Where a redirection leads. Raises DownloadError for a place that is not safe, or none."""
+    try:
+        found = urljoin(url, location)
+        safe = _origin(found)[0] == "https" or _origin(url)[0] == "http"
+    except ValueError:
+        raise DownloadError(f"{shown(url)}: the server leads to {location[:200]!r}, which is no address", 1) from None
+    if not safe:
+        raise DownloadError(f"{shown(url)}: the server leads to {shown(found)}, from https to http, which is not safe", 1)
+    return found
+
+
+def _no_login(request: Any) -> Any:
+    """As `auth`: nothing is added, from no file of logins either."""
+    return request
 
 
 def _reason(error: Exception) -> str:
@@ -101,15 +138,47 @@ class Client:
             print(line, file=sys.stderr, flush=True)
 
     def open(self, url: str, headers: Mapping[str, str] | None = None, auth: Any = None) -> Any:
-        """A response whose body has not been read. Raises DownloadError where none comes."""
+        """A response whose body has not been read. Raises DownloadError where none comes.
+
+        auth adds a login to a request; the login in an address is one, too. It is for the address's own server alone: once a
+        redirection has led elsewhere, which `.elsewhere` of the response says, nothing of it is sent any more.
+        """
         # identity: a length and a range are of the file, not of what a server made of it
         wanted = {"Accept-Encoding": "identity", **(headers or {})}
         try:
-            return self._session.get(
-                url, headers=wanted, auth=auth, stream=True, timeout=(CONNECT_TIMEOUT, READ_TIMEOUT)
-            )
-        except (self._requests.RequestException, OSError, ValueError) as error:
-            raise DownloadError(f"{url}: {_reason(error)}") from None
+            first = _origin(url)
+        except ValueError as error:
+            raise DownloadError(f"{shown(url)[:200]}: {error}", 1) from None
+        login = auth or self._login_in(url)
+        elsewhere = False
+        for _ in range(MAX_REDIRECTS + 1):
+            try:
+                response = self._session.get(
+                    url,
+                    headers=wanted,
+                    auth=login,
+                    stream=True,
+                    timeout=(CONNECT_TIMEOUT, READ_TIMEOUT),
+                    allow_redirects=False,
+                )
+            except (self._requests.RequestException, OSError, ValueError) as error:
+                raise DownloadError(f"{shown(url)}: {_reason(error)}") from None
+            response.elsewhere = elsewhere
+            try:
+                location = self._session.get_redirect_target(response)
+            except ValueError:
+                location = "//"  # not of any encoding
+            if not location:
+                return response
+            response.close()
+            url = _next(url, location)
+            if _origin(url) != first:
+                elsewhere, login = True, _no_login
+        raise DownloadError(f"{shown(url)}: more than {MAX_REDIRECTS} redirections, one after another", 1)
+
+    def _login_in(self, url: str) -> Any:
+        name, password = self._requests.utils.get_auth_from_url(url)
+        return (name, password) if name or password else _no_login
 
     def get(self, url: str, limit: int, headers: Mapping[str, str] | None = None, auth: Any = None) -> Any:
         """A small thing: the response, with its whole body in `.body`. The status is the caller's to judge."""
@@ -124,11 +193,11 @@ class Client:
                     for piece in response.iter_content(CHUNK):
                         body += piece
                         if len(body) > limit:
-                            raise DownloadError(f"{url}: more than {limit} bytes came, which this cannot be", 1)
+                            raise DownloadError(f"{shown(url)}: more than {limit} bytes came, which this cannot be", 1)
                     if response.status_code >= 500 or response.status_code == 429:
-                        raise DownloadError(f"{url}: the server answers {response.status_code} {response.reason}")
+                        raise DownloadError(f"{shown(url)}: the server answers {response.status_code} {response.reason}")
             except (self._requests.RequestException, OSError) as error:
-                last = DownloadError(f"{url}: {_reason(error)}")
+                last = DownloadError(f"{shown(url)}: {_reason(error)}")
                 continue
             except DownloadError as error:
                 if error.status:
@@ -159,15 +228,15 @@ class Client:
         algorithm, _, expected = digest.partition(":")
         resumed = os.path.exists(path)
         for last in (False, True) if resumed else (True,):
-            self._transfer(url, path, size, limit, label or url, auth)
+            self._transfer(url, path, size, limit, label or shown(url), auth)
             found = digest_of(path, algorithm)
             if found == expected:
                 return
             os.unlink(path)
             if not last:
-                self.say(f"{label or url}: what an earlier try left does not fit; beginning again")
+                self.say(f"{label or shown(url)}: what an earlier try left does not fit; beginning again")
         raise ChecksumError(
-            f"{url} is not what was announced: its {algorithm} is {found}, not {expected}; it was thrown away"
+            f"{shown(url)} is not what was announced: its {algorithm} is {found}, not {expected}; it was thrown away"
         )
 
     def _transfer(self, url: str, path: str, size: int, limit: int, label: str, auth: Any) -> None:
@@ -211,19 +280,19 @@ class Client:
                 os.truncate(path, 0)
                 return False
             if status >= 500 or status == 429:
-                raise DownloadError(f"{url}: the server answers {status} {response.reason}")
+                raise DownloadError(f"{shown(url)}: the server answers {status} {response.reason}")
             if status not in (200, 206):
-                raise DownloadError(f"{url}: the server answers {status} {response.reason}", status)
+                raise DownloadError(f"{shown(url)}: the server answers {status} {response.reason}", status)
             if status == 206 and not response.headers.get("Content-Range", "").startswith(f"bytes {have}-"):
-                raise DownloadError(f"{url}: the server answers with another range than it was asked for", status)
+                raise DownloadError(f"{shown(url)}: the server answers with another range than it was asked for", status)
             if status == 200:
                 have = 0
             length = response.headers.get("Content-Length", "")
             total = have + int(length) if length.isdecimal() else 0
             if size and total and total != size:
-                raise ChecksumError(f"{url} is not what was announced: it has {total} bytes, not {size}", status)
+                raise ChecksumError(f"{shown(url)} is not what was announced: it has {total} bytes, not {size}", status)
             if max(size, total) > limit:
-                raise DownloadError(f"{url}: {max(size, total)} bytes are more than the limit of {limit}", status)
+                raise DownloadError(f"{shown(url)}: {max(size, total)} bytes are more than the limit of {limit}", status)
             return self._receive(response, path, have, size or total, limit, label)
 
     def _receive(self, response: Any, path: str, have: int, total: int, limit: int, label: str) -> bool:
@@ -249,7 +318,7 @@ class Client:
                     have += len(piece)
                     bar.update(len(piece))
                     if have > (total or limit):
-                        raise DownloadError(f"{response.url}: more came than was announced", response.status_code)
+                        raise DownloadError(f"{shown(response.url)}: more came than was announced", response.status_code)
             except self._requests.RequestException:
                 return False
         return have == total if total else True

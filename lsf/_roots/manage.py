@@ -23,7 +23,7 @@ from typing import Any
 
 from lsf import roots
 from lsf._roots import archive, hints, identify, oci
-from lsf._roots.download import Client, check_url
+from lsf._roots.download import ChecksumError, Client, DownloadError, check_url, shown
 from lsf._roots.tree import Entry, Limits, Report, Writer, remove_tree
 from lsf.roots import Root, RootError
 
@@ -33,6 +33,7 @@ ARCHIVE = "base.txz"
 DOWNLOADS = ".download"
 MAX_MANIFEST = 1 << 20
 SWEEP_AGE = 10.0
+DOWNLOAD_AGE = 30 * 86400.0
 
 _RELEASE = re.compile(r"\d{1,2}\.\d{1,2}(\.\d{1,2})?-(RELEASE|RC\d+|BETA\d+|ALPHA\d+|STABLE|CURRENT|PRERELEASE)")
 _SHORT = re.compile(r"\d{1,2}(\.\d{1,2})?")
@@ -247,7 +248,7 @@ def _release(client: Client, mirror: str, wanted: str) -> str:
             return release
     if wanted:
         known = ", ".join(listed) or "it lists none"
-        raise RootError(f"{mirror} has no release {wanted}.x ({known})")
+        raise RootError(f"{shown(mirror)} has no release {wanted}.x ({known})")
     return FALLBACK_RELEASE
 
 
@@ -255,14 +256,14 @@ def _announced(client: Client, url: str) -> str:
     """The sha256 of base.txz in a release's MANIFEST: lines of tab-separated name, digest, number of files and more."""
     response = client.get(url + "/MANIFEST", MAX_MANIFEST)
     if response.status_code == 404:
-        raise RootError(f"{url} is not there: the mirror has no such release")
+        raise RootError(f"{shown(url)} is not there: the mirror has no such release")
     if response.status_code != 200:
-        raise RootError(f"{url}/MANIFEST: the server answers {response.status_code} {response.reason}")
+        raise RootError(f"{shown(url)}/MANIFEST: the server answers {response.status_code} {response.reason}")
     for line in response.body.decode("utf-8", "replace").splitlines():
         words = line.split("\t")
         if words[0] == ARCHIVE and len(words) > 1 and re.fullmatch("[0-9a-fA-F]{64}", words[1]):
             return words[1].lower()
-    raise RootError(f"{url}/MANIFEST says nothing of {ARCHIVE}")
+    raise RootError(f"{shown(url)}/MANIFEST says nothing of {ARCHIVE}")
 
 
 def install(release: str, options: Options, mirror: str, sha256: str = "") -> Root:
@@ -281,7 +282,8 @@ def install(release: str, options: Options, mirror: str, sha256: str = "") -> Ro
         _store()
         url = f"{mirror}/{release}"
         digest = sha256.lower() or _announced(client, url)
-        options.say(f"fetching {url}/{ARCHIVE}")
+        plain = shown(url)
+        options.say(f"fetching {plain}/{ARCHIVE}")
         # By its digest: another mirror's file of the same release is the same file.
         with _downloads(f"{release}-{digest[:16]}") as folder:
             path = os.path.join(folder, ARCHIVE)
@@ -290,12 +292,12 @@ def install(release: str, options: Options, mirror: str, sha256: str = "") -> Ro
             root = _make(
                 name,
                 options,
-                url,
+                plain,
                 lambda work: _unpack(
                     os.path.join(work, roots.TREE),
                     archive.tar_entries(path, options.limits),
                     options,
-                    f"{url}/{ARCHIVE}",
+                    f"{plain}/{ARCHIVE}",
                 ),
                 announced=release,
             )
@@ -306,17 +308,45 @@ def install(release: str, options: Options, mirror: str, sha256: str = "") -> Ro
 
 @contextlib.contextmanager
 def _downloads(name: str) -> Iterator[str]:
-    """A folder for what is fetched. It goes when all went well, and stays for the next try when not."""
+    """A folder for what is fetched. It stays for the next try where that can go on; not where all went well, or where
+    what came is not wanted."""
     parent = os.path.join(_store(), DOWNLOADS)
     folder = os.path.join(parent, name)
     os.makedirs(folder, mode=0o700, exist_ok=True)
-    with _held(folder) as alone:
-        if not alone:
-            raise RootError(f"{name} is being fetched by another process")
-        yield folder
-        remove_path(folder)
-    with contextlib.suppress(OSError):
-        os.rmdir(parent)
+    try:
+        with _held(folder) as alone:
+            if not alone:
+                raise RootError(f"{name} is being fetched by another process")
+            _sweep_downloads(parent)
+            try:
+                yield folder
+            except BaseException as error:
+                if not os.listdir(folder) or not _can_go_on(error):
+                    remove_path(folder)
+                raise
+            remove_path(folder)
+    finally:
+        with contextlib.suppress(OSError):
+            os.rmdir(parent)
+
+
+def _can_go_on(error: BaseException) -> bool:
+    """Whether the next try has a use for what came until this error: a cut, a full disk, somebody who lost patience."""
+    if isinstance(error, DownloadError):
+        return not error.status and not isinstance(error, ChecksumError)
+    return not isinstance(error, RootError)
+
+
+def _sweep_downloads(parent: str) -> None:
+    """Remove what nobody went on with for a month."""
+    for name in os.listdir(parent):
+        path = os.path.join(parent, name)
+        with contextlib.suppress(OSError):
+            newest = max(os.lstat(os.path.join(path, file)).st_mtime for file in (".", *os.listdir(path)))
+            if time.time() - newest > DOWNLOAD_AGE:
+                with _held(path) as gone:
+                    if gone:
+                        remove_path(path)
 
 
 # ---------------------------------------------------------------- import

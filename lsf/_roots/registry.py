@@ -46,6 +46,8 @@ class Reference:
                 raise RootError(f"{text} names no registry: HOST/REPOSITORY[:TAG], or LSF_REGISTRY=HOST")
             scheme, separator, host = default_host.rpartition("://")
             path = rest
+            if not _HOST.fullmatch(host.rstrip("/")) or scheme not in ("", "http", "https"):
+                raise RootError(f"LSF_REGISTRY={default_host}: not the name of a registry (HOST or HOST:PORT)")
         path, colon, tag = path.partition(":")
         self.host, self.repository, self.tag = host.rstrip("/"), path, tag or "latest"
         self.scheme = scheme or ("http" if _LOOPBACK.fullmatch(self.host) else "https")
@@ -78,15 +80,15 @@ def login_of(host: str, file: str) -> str:
         return str(login)
     except OSError as error:
         raise RootError(f"{file}: {error.strerror}") from None
-    except (ValueError, AttributeError, TypeError, binascii.Error):
+    except (ValueError, AttributeError, TypeError, RecursionError, binascii.Error):
         raise RootError(f"{file}: not a file of registry logins (JSON, as podman and docker write it)") from None
 
 
 class _Authorization:
-    """Adds a header to the requests of one registry; requests drops it where a redirection leads elsewhere."""
+    """Adds a header to the requests of one server; Client.open leaves it out where a redirection leads to another one."""
 
-    def __init__(self) -> None:
-        self.value = ""
+    def __init__(self, value: str = "") -> None:
+        self.value = value
 
     def __call__(self, request: Any) -> Any:
         if self.value:
@@ -104,9 +106,14 @@ class Registry:
         self._known: dict[str, bytes] = {}  # by digest
         self._login = login_of(reference.host, auth_file) if auth_file else ""
 
-    def _authenticate(self, challenge: str) -> bool:
-        """Do what a 401 asks for. Returns whether there is something new to try."""
-        scheme, _, rest = challenge.partition(" ")
+    def _authenticate(self, response: Any) -> bool:
+        """Do what a 401 of the registry's asks for. Returns whether there is something new to try.
+
+        What another server asks for, to which the registry has led, gets nothing: neither the login nor a token.
+        """
+        if response.status_code != 401 or response.elsewhere:
+            return False
+        scheme, _, rest = response.headers.get("WWW-Authenticate", "").partition(" ")
         parameters = {m[1].lower(): m[2] if m[2] is not None else m[3] for m in _PARAMETER.finditer(rest)}
         before = self._auth.value
         if scheme.lower() == "basic":
@@ -117,7 +124,10 @@ class Registry:
 
     def _token(self, parameters: dict[str, str]) -> str:
         realm = parameters.get("realm", "")
-        parts = urlsplit(realm)
+        try:
+            parts = urlsplit(realm)
+        except ValueError:
+            parts = urlsplit("")
         if parts.scheme != "https" and not (parts.scheme == "http" and self._reference.scheme == "http"):
             raise RootError(f"{self.name}: the registry sends to {realm or 'nowhere'} for a token, which is not safe")
         query = {
@@ -125,9 +135,9 @@ class Registry:
             "scope": parameters.get("scope") or f"repository:{self._reference.repository}:pull",
         }
         joint = "&" if parts.query else "?"
-        headers = {"Authorization": f"Basic {self._login}"} if self._login else {}
+        login = _Authorization(f"Basic {self._login}") if self._login else None
         response = self._client.get(
-            realm + joint + urlencode({k: v for k, v in query.items() if v}), MAX_TOKEN, headers
+            realm + joint + urlencode({k: v for k, v in query.items() if v}), MAX_TOKEN, None, login
         )
         if response.status_code in (401, 403):
             raise RootError(f"{self.name}: the registry gives no token{self._login_hint()}")
@@ -146,7 +156,7 @@ class Registry:
         url = f"{self._reference.base}/manifests/{name}"
         headers = {"Accept": ", ".join((*oci.INDEX_TYPES, *oci.MANIFEST_TYPES))}
         response = self._client.get(url, oci.MAX_JSON, headers, self._auth)
-        if response.status_code == 401 and self._authenticate(response.headers.get("WWW-Authenticate", "")):
+        if self._authenticate(response):
             response = self._client.get(url, oci.MAX_JSON, headers, self._auth)
         return self._checked(response)
 
@@ -185,7 +195,7 @@ class Registry:
             else:
                 url = f"{self._reference.base}/blobs/{blob.digest}"
                 response = self._client.get(url, oci.MAX_JSON, None, self._auth)
-                if response.status_code == 401 and self._authenticate(response.headers.get("WWW-Authenticate", "")):
+                if self._authenticate(response):
                     response = self._client.get(url, oci.MAX_JSON, None, self._auth)
                 data = self._checked(response).body
             oci.check_digest(data, blob.digest, self.name)
@@ -207,6 +217,6 @@ class Registry:
                 self._auth.value = ""
                 probe = self._client.open(url, None, self._auth)
                 with probe:
-                    if probe.status_code != 401 or not self._authenticate(probe.headers.get("WWW-Authenticate", "")):
+                    if not self._authenticate(probe):
                         raise
         return path

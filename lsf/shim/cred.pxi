@@ -4,12 +4,13 @@
 # Linux keeps ids by thread: what changes them lets the others follow (cred_all.pxi).
 
 cdef extern from "<sys/syscall.h>" nogil:
-    const long SYS_setresuid, SYS_setresgid, SYS_setreuid, SYS_setregid, SYS_setgroups, SYS_getgroups
+    const long SYS_setresuid, SYS_setresgid, SYS_setgroups, SYS_getgroups
     const long SYS_getresuid, SYS_getresgid
 
 cdef enum:
     NGROUPS_MAX = 1023
     MAXLOGNAME = 33
+    ID_KEPT = 0xffffffff                # -1: leave this id as it is
 
 cdef struct ids_t:
     uint32_t real, effective, saved
@@ -25,13 +26,77 @@ cdef inline void group_ids(ids_t *ids) noexcept nogil:
 
 cdef long taint(area_t *area, long result) noexcept nogil:
     """The result of a change of ids; one that succeeded is made known to the other threads, and marks the process
-    (P_SUGID). --fakeroot accepts what Linux refuses."""
-    if area.proc.fakeroot and (result == -EPERM or result == -EINVAL):
+    (P_SUGID). Linux's EINVAL is of an id that the user namespace does not map: to FreeBSD's programs it is one that they may
+    not have. --fakeroot accepts what Linux refuses."""
+    if result == -EINVAL:
+        result = -EPERM
+    if area.proc.fakeroot and result == -EPERM:
         return 0
     if not is_error(result):
         area.proc.sugid = 1
         ids_spread(area)
     return result
+
+
+cdef inline bint is_one_of(uint32_t id_, const ids_t *ids) noexcept nogil:
+    return id_ == ids.real or id_ == ids.effective or id_ == ids.saved
+
+
+cdef long change_ids(area_t *area, long call, const ids_t *now, const ids_t *wanted, bint allowed) noexcept nogil:
+    """Give the process three ids by SYS_setresuid or SYS_setresgid; allowed: its own ids let it, without being root.
+    What changes nothing does not taint."""
+    if not allowed and linux_syscall0(SYS_geteuid) != 0:
+        return taint(area, -EPERM)
+    if wanted.real == now.real and wanted.effective == now.effective and wanted.saved == now.saved:
+        return 0
+    if wanted.real == ID_KEPT or wanted.effective == ID_KEPT or wanted.saved == ID_KEPT:
+        return -EINVAL                  # of setuid(-1) and its like: an id to FreeBSD, and none to Linux
+    return taint(area, linux_syscall3(call, wanted.real, wanted.effective, wanted.saved))
+
+
+cdef inline void keep_or_take(uint64_t argument, uint32_t kept, uint32_t *wanted) noexcept nogil:
+    """An id that is given, or the one that -1 leaves as it is."""
+    wanted[0] = kept if <uint32_t> argument == ID_KEPT else <uint32_t> argument
+
+
+cdef long change_all(area_t *area, long call, const ids_t *now, uint32_t id_) noexcept nogil:
+    """setuid(2), setgid(2): all three ids, wherever it is permitted. It is to root, and to others for their real and effective
+    id, the saved one is none of those (kern_prot.c, "we really do not want to set _POSIX_SAVED_IDS")."""
+    cdef ids_t wanted
+    wanted.real = id_
+    wanted.effective = id_
+    wanted.saved = id_
+    return change_ids(area, call, now, &wanted, id_ == now.real or id_ == now.effective)
+
+
+cdef long change_effective(area_t *area, long call, const ids_t *now, uint32_t id_) noexcept nogil:
+    """seteuid(2), setegid(2)."""
+    cdef ids_t wanted = now[0]
+    wanted.effective = id_
+    return change_ids(area, call, now, &wanted, id_ == now.real or id_ == now.saved)
+
+
+cdef long change_two(area_t *area, long call, const ids_t *now, uint64_t real, uint64_t effective) noexcept nogil:
+    """setreuid(2), setregid(2): the saved id follows the effective one where the real one is given or differs from it."""
+    cdef ids_t wanted
+    cdef bint allowed
+    keep_or_take(real, now.real, &wanted.real)
+    keep_or_take(effective, now.effective, &wanted.effective)
+    wanted.saved = now.saved
+    if <uint32_t> real != ID_KEPT or wanted.effective != wanted.real:
+        wanted.saved = wanted.effective
+    allowed = ((wanted.real == now.real or wanted.real == now.saved) and is_one_of(wanted.effective, now))
+    return change_ids(area, call, now, &wanted, allowed)
+
+
+cdef long change_three(area_t *area, long call, const ids_t *now, const uint64_t *argument) noexcept nogil:
+    """setresuid(2), setresgid(2)."""
+    cdef ids_t wanted
+    keep_or_take(argument[0], now.real, &wanted.real)
+    keep_or_take(argument[1], now.effective, &wanted.effective)
+    keep_or_take(argument[2], now.saved, &wanted.saved)
+    return change_ids(area, call, now, &wanted, is_one_of(wanted.real, now) and is_one_of(wanted.effective, now)
+                      and is_one_of(wanted.saved, now))
 
 
 cdef public long sys_issetugid(frame_t *frame, area_t *area) noexcept nogil:
@@ -41,58 +106,51 @@ cdef public long sys_issetugid(frame_t *frame, area_t *area) noexcept nogil:
 
 
 cdef public long sys_setuid(frame_t *frame, area_t *area) noexcept nogil:
-    """The superuser, and whoever names the effective id, changes all three ids; others the effective one alone."""
-    cdef uint32_t uid = <uint32_t> frame.arg[0]
-    cdef ids_t ids
-    user_ids(&ids)
-    if uid == ids.real and uid == ids.effective and uid == ids.saved:
-        return 0
-    if uid == ids.effective or ids.effective == 0:
-        return taint(area, linux_syscall3(SYS_setresuid, uid, uid, uid))
-    return taint(area, linux_syscall3(SYS_setresuid, 0xffffffffUL, uid, 0xffffffffUL))
-
-
-cdef public long sys_setgid(frame_t *frame, area_t *area) noexcept nogil:
-    cdef uint32_t gid = <uint32_t> frame.arg[0]
-    cdef ids_t ids
-    group_ids(&ids)
-    if gid == ids.real and gid == ids.effective and gid == ids.saved:
-        return 0
-    if gid == ids.effective or linux_syscall0(SYS_geteuid) == 0:
-        return taint(area, linux_syscall3(SYS_setresgid, gid, gid, gid))
-    return taint(area, linux_syscall3(SYS_setresgid, 0xffffffffUL, gid, 0xffffffffUL))
+    cdef ids_t now
+    user_ids(&now)
+    return change_all(area, SYS_setresuid, &now, <uint32_t> frame.arg[0])
 
 
 cdef public long sys_seteuid(frame_t *frame, area_t *area) noexcept nogil:
-    cdef ids_t ids
-    user_ids(&ids)
-    if <uint32_t> frame.arg[0] == ids.effective:
-        return 0
-    return taint(area, linux_syscall3(SYS_setresuid, 0xffffffffUL, <uint32_t> frame.arg[0], 0xffffffffUL))
-
-
-cdef public long sys_setegid(frame_t *frame, area_t *area) noexcept nogil:
-    cdef ids_t ids
-    group_ids(&ids)
-    if <uint32_t> frame.arg[0] == ids.effective:
-        return 0
-    return taint(area, linux_syscall3(SYS_setresgid, 0xffffffffUL, <uint32_t> frame.arg[0], 0xffffffffUL))
+    cdef ids_t now
+    user_ids(&now)
+    return change_effective(area, SYS_setresuid, &now, <uint32_t> frame.arg[0])
 
 
 cdef public long sys_setreuid(frame_t *frame, area_t *area) noexcept nogil:
-    return taint(area, linux_syscall2(SYS_setreuid, frame.arg[0], frame.arg[1]))
-
-
-cdef public long sys_setregid(frame_t *frame, area_t *area) noexcept nogil:
-    return taint(area, linux_syscall2(SYS_setregid, frame.arg[0], frame.arg[1]))
+    cdef ids_t now
+    user_ids(&now)
+    return change_two(area, SYS_setresuid, &now, frame.arg[0], frame.arg[1])
 
 
 cdef public long sys_setresuid(frame_t *frame, area_t *area) noexcept nogil:
-    return taint(area, linux_syscall3(SYS_setresuid, frame.arg[0], frame.arg[1], frame.arg[2]))
+    cdef ids_t now
+    user_ids(&now)
+    return change_three(area, SYS_setresuid, &now, frame.arg)
+
+
+cdef public long sys_setgid(frame_t *frame, area_t *area) noexcept nogil:
+    cdef ids_t now
+    group_ids(&now)
+    return change_all(area, SYS_setresgid, &now, <uint32_t> frame.arg[0])
+
+
+cdef public long sys_setegid(frame_t *frame, area_t *area) noexcept nogil:
+    cdef ids_t now
+    group_ids(&now)
+    return change_effective(area, SYS_setresgid, &now, <uint32_t> frame.arg[0])
+
+
+cdef public long sys_setregid(frame_t *frame, area_t *area) noexcept nogil:
+    cdef ids_t now
+    group_ids(&now)
+    return change_two(area, SYS_setresgid, &now, frame.arg[0], frame.arg[1])
 
 
 cdef public long sys_setresgid(frame_t *frame, area_t *area) noexcept nogil:
-    return taint(area, linux_syscall3(SYS_setresgid, frame.arg[0], frame.arg[1], frame.arg[2]))
+    cdef ids_t now
+    group_ids(&now)
+    return change_three(area, SYS_setresgid, &now, frame.arg)
 
 
 cdef long store_ids(frame_t *frame, ids_t *ids) noexcept nogil:
@@ -162,9 +220,13 @@ cdef public long sys_freebsd14_setgroups(frame_t *frame, area_t *area) noexcept 
 
 cdef public long sys_setgroups(frame_t *frame, area_t *area) noexcept nogil:
     """FreeBSD 15's: the supplementary groups alone."""
-    if <uint32_t> frame.arg[0] > NGROUPS_MAX:
+    cdef uint32_t groups[NGROUPS_MAX]
+    cdef uint32_t count = <uint32_t> frame.arg[0]
+    if count > NGROUPS_MAX:
         return -EINVAL
-    return taint(area, linux_syscall2(SYS_setgroups, <uint32_t> frame.arg[0], frame.arg[1]))
+    if count > 0 and copyin(frame.arg[1], groups, count * 4) < 0:
+        return -EFAULT
+    return taint(area, linux_syscall2(SYS_setgroups, count, <uint64_t> groups))
 
 
 cdef void user_name(uint32_t uid, char *name, uint64_t size) noexcept nogil:

@@ -120,7 +120,7 @@ cdef void handover_words(process_t *proc, area_t *area, int target, char *words)
     at = append_word(words, at, b",t=", target)
     at = append_word(words, at, b",h=", proc.image_fd)
     at = append_word(words, at, b",e=", proc.engine)
-    if proc.truss_fd >= 0:
+    if proc.truss_fd >= 0 and not proc.truss_over:
         at = append_word(words, at, b",l=", proc.truss_fd)
         if proc.truss_pids:
             at = append_word(words, at, b",L=", 1)
@@ -243,7 +243,7 @@ cdef bint image_needed(process_t *proc) noexcept nogil:
 cdef void keep_over_exec(process_t *proc, int target, uint64_t flag) noexcept nogil:
     """Set close-on-exec (flag 1) or clear it (0) on what a handover passes on."""
     linux_syscall3(SYS_fcntl, target, 2, flag)
-    if proc.truss_fd >= 0:
+    if proc.truss_fd >= 0 and not proc.truss_over:
         linux_syscall3(SYS_fcntl, proc.truss_fd, 2, flag)
     if proc.stats_fd >= 0:
         linux_syscall3(SYS_fcntl, proc.stats_fd, 2, flag)

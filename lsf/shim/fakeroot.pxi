@@ -80,13 +80,28 @@ cdef long fake_chown(int fd, uint32_t uid, uint32_t gid, long result) noexcept n
     return 0
 
 
+cdef long owner_refused(int dirfd, uaddr path, uint64_t uid, uint64_t gid, uint64_t linux_flags, long result) noexcept nogil:
+    """The result of a chown(2) that Linux answered with `result`. Its EINVAL is of an id that the user namespace does not map.
+    FreeBSD knows no such ids: it is one that may not be given (EPERM), or the group that the file has and is shown with."""
+    cdef linux_stat st
+    if result != -EINVAL:
+        return result
+    if (<uint32_t> gid != 0xffffffffU
+            and not is_error(linux_syscall4(SYS_newfstatat, <uint64_t> <int64_t> dirfd, path, <uint64_t> &st, linux_flags))
+            and <uint32_t> gid == st.st_gid):
+        # Its owner is named, so that Linux asks whether the file is the caller's.
+        result = linux_syscall5(SYS_fchownat, <uint64_t> <int64_t> dirfd, path,
+                                st.st_uid if <uint32_t> uid == 0xffffffffU else uid, 0xffffffffU, linux_flags)
+    return -EPERM if result == -EINVAL else result
+
+
 cdef long change_owner(process_t *proc, int dirfd, uaddr path, uint64_t uid, uint64_t gid,
                        uint64_t linux_flags) noexcept nogil:
     """chown(2) and its kin."""
     cdef long fd, result = linux_syscall5(SYS_fchownat, <uint64_t> <int64_t> dirfd, path, uid, gid, linux_flags)
     cdef char first = 0
     if not proc.fakeroot:
-        return result
+        return owner_refused(dirfd, path, uid, gid, linux_flags, result)
     if linux_flags & LINUX_AT_EMPTY_PATH and dirfd != AT_FDCWD and copyin(path, &first, 1) == 0 and first == 0:
         return fake_chown(dirfd, <uint32_t> uid, <uint32_t> gid, result)
     fd = linux_syscall4(SYS_openat, <uint64_t> <int64_t> dirfd, path, LINUX_O_PATH | LINUX_O_CLOEXEC
@@ -112,5 +127,6 @@ cdef public long sys_fchown(frame_t *frame, area_t *area) noexcept nogil:
         return -EBADF
     result = linux_syscall3(SYS_fchown, frame.arg[0], frame.arg[1], frame.arg[2])
     if area.proc.fakeroot:
-        result = fake_chown(<int> frame.arg[0], <uint32_t> frame.arg[1], <uint32_t> frame.arg[2], result)
-    return result
+        return fake_chown(<int> frame.arg[0], <uint32_t> frame.arg[1], <uint32_t> frame.arg[2], result)
+    return owner_refused(<int> frame.arg[0], <uint64_t> <const char *> b"", frame.arg[1], frame.arg[2],
+                         LINUX_AT_EMPTY_PATH, result)

@@ -166,7 +166,7 @@ cdef public void vfork_child(frame_t *parent_frame, area_t *area) noexcept nogil
     area.proc.pid = <int> area.slot.state
     area.tid = area.proc.pid
     if area.proc.truss_fd >= 0:
-        truss_new_process(area.proc)
+        truss_new_process(area, True)
     stats_after_fork(area.proc)
     # The Linux signal stack stays the parent's, which waits and has nothing on it.
     arm(area.proc)

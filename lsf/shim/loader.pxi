@@ -35,7 +35,7 @@ cdef enum program_kind:
     PROGRAM_LINUX           # any other ELF: Linux may know it
     PROGRAM_SCRIPT          # starts with #!
     PROGRAM_UNKNOWN         # no format at all
-    PROGRAM_FOREIGN         # FreeBSD's, for another processor
+    PROGRAM_FOREIGN         # FreeBSD's for another processor, or another system's that is neither FreeBSD nor Linux
 
 cdef enum:
     AUX_NULL = 0
@@ -68,6 +68,14 @@ cdef enum:
     CANARY_SIZE = 64
     GUEST_ADDRESS_MAX_LOG = 47
 
+# The systems that LSF knows by name, so that their programs are not taken for Linux's.
+cdef enum other_system:
+    OTHER_NONE
+    OTHER_NETBSD
+    OTHER_OPENBSD
+    OTHER_DRAGONFLY
+    OTHER_SOLARIS
+
 # What is known of a program once its header was read.
 cdef struct program_t:
     int fd
@@ -76,6 +84,7 @@ cdef struct program_t:
     uint64_t file_mode
     uint64_t interp_offset, interp_size     # PT_INTERP; size 0: none
     uint32_t osrel                          # the FreeBSD release its note names, 0 when it has none
+    other_system other                      # whose it is, of those systems
     uint64_t got                            # valid bytes of page
     unsigned char page[4096]
 
@@ -102,8 +111,51 @@ cdef long program_read(program_t *program, void *to, uint64_t size, uint64_t off
     return linux_syscall4(SYS_pread64, program.fd, <uint64_t> to, size, offset)
 
 
+cdef other_system other_by_note(const char *name, uint64_t size) noexcept nogil:
+    """The system that signs its programs with a note of this name (of type 1), OTHER_NONE for none known."""
+    if 7 <= size <= 8 and string_equal(name, b"NetBSD"):
+        return OTHER_NETBSD
+    if size == 8 and string_equal(name, b"OpenBSD"):
+        return OTHER_OPENBSD
+    return OTHER_DRAGONFLY if 10 <= size <= 12 and string_equal(name, b"DragonFly") else OTHER_NONE
+
+
+cdef other_system other_by_osabi(int osabi) noexcept nogil:
+    if osabi == 2:
+        return OTHER_NETBSD
+    if osabi == 12:
+        return OTHER_OPENBSD
+    return OTHER_SOLARIS if osabi == 6 else OTHER_NONE
+
+
+cdef other_system other_by_linker(const char *interp) noexcept nogil:
+    """The system whose dynamic linker this is, OTHER_NONE for none known."""
+    if string_equal(interp, b"/libexec/ld.elf_so") or string_equal(interp, b"/usr/libexec/ld.elf_so"):
+        return OTHER_NETBSD
+    if string_equal(interp, b"/usr/libexec/ld.so"):
+        return OTHER_OPENBSD
+    if string_equal(interp, b"/usr/libexec/ld-elf.so.2"):
+        return OTHER_DRAGONFLY
+    if string_equal(interp, b"/lib/amd64/ld.so.1") or string_equal(interp, b"/usr/lib/amd64/ld.so.1") \
+            or string_equal(interp, b"/lib/64/ld.so.1"):
+        return OTHER_SOLARIS
+    return OTHER_NONE
+
+
+cdef const char *other_text(other_system other) noexcept nogil:
+    """What a program of another system is, as a clause."""
+    if other == OTHER_NETBSD:
+        return b"a NetBSD program, and LSF runs FreeBSD's only"
+    if other == OTHER_OPENBSD:
+        return b"an OpenBSD program, and LSF runs FreeBSD's only"
+    if other == OTHER_DRAGONFLY:
+        return b"a DragonFly BSD program, and LSF runs FreeBSD's only"
+    return b"a Solaris or illumos program, and LSF runs FreeBSD's only"
+
+
 cdef int note_brand(program_t *program, uint64_t offset, uint64_t size) noexcept nogil:
-    """1: FreeBSD's ABI note (its release goes to program.osrel); 2: GNU's (Linux); 0: neither."""
+    """1: FreeBSD's ABI note (its release goes to program.osrel); 2: GNU's (Linux); 3: of another system (program.other);
+    0: none of these."""
     cdef unsigned char notes[4096]
     cdef uint32_t *word
     cdef uint64_t at = 0, name_size, desc_size
@@ -127,6 +179,9 @@ cdef int note_brand(program_t *program, uint64_t offset, uint64_t size) noexcept
             return 1
         if word[2] == 1 and name_size == 4 and string_equal(<char *> &notes[at], b"GNU"):
             return 2
+        if word[2] == 1 and other_by_note(<char *> &notes[at], name_size) != OTHER_NONE:
+            program.other = other_by_note(<char *> &notes[at], name_size)
+            return 3
         at += ((name_size + 3) & ~3UL) + ((desc_size + 3) & ~3UL)
     return 0
 
@@ -144,12 +199,19 @@ cdef program_kind brand(program_t *program) noexcept nogil:
             program.interp_size = phdr[i].p_filesz
         elif phdr[i].p_type == PT_NOTE and who != 1:
             who = note_brand(program, phdr[i].p_offset, phdr[i].p_filesz)
+    memset(interp, 0, 32)
+    if program.interp_size < 32:
+        program_read(program, interp, program.interp_size, program.interp_offset)
     if who == 1 or header.e_ident[7] == ELFOSABI_FREEBSD or string_equal(<char *> &header.e_ident[8], b"FreeBSD"):
+        program.other = OTHER_NONE
         freebsd = True
-    elif who == 0 and header.e_ident[7] == 0 and program.interp_size == 21:
-        memset(interp, 0, 32)
-        program_read(program, interp, 21, program.interp_offset)
-        freebsd = string_equal(interp, b"/libexec/ld-elf.so.1")
+    elif who == 0:
+        program.other = other_by_osabi(header.e_ident[7])
+        if header.e_ident[7] == 0:
+            program.other = other_by_linker(interp)
+            freebsd = string_equal(interp, b"/libexec/ld-elf.so.1")
+    if program.other != OTHER_NONE:
+        return PROGRAM_FOREIGN
     return PROGRAM_FREEBSD if freebsd else PROGRAM_LINUX
 
 
@@ -179,7 +241,8 @@ cdef long program_examine(program_t *program, int fd) noexcept nogil:
         return 0
     program.kind = PROGRAM_LINUX
     if header.e_ident[4] != 2 or header.e_machine != EM_X86_64:
-        if header.e_ident[7] == ELFOSABI_FREEBSD:
+        program.other = other_by_osabi(header.e_ident[7])
+        if header.e_ident[7] == ELFOSABI_FREEBSD or program.other != OTHER_NONE:
             program.kind = PROGRAM_FOREIGN
         return 0
     if header.e_type != ET_EXEC and header.e_type != ET_DYN:

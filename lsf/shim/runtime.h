@@ -129,6 +129,10 @@ struct process {
     uint32_t tracer;            /* this process is traced from outside (trace.pxi) */
     uint32_t nosigpipe;         /* NOSIGPIPE_ of failed.pxi: the shim sees every SIGPIPE, some socket has SO_NOSIGPIPE */
     uint32_t truss_pids;        /* truss shows pids: there is more than one process */
+    uint32_t truss_over;        /* its output failed: this process goes on without */
+    uint32_t truss_lost;        /* lines that were not written since nobody reads */
+    uint32_t truss_pipe;        /* its output is a pipe */
+    uint64_t truss_stderr;      /* which file descriptor 2 was when the program began */
     struct lock lock_signal, lock_memory, lock_event, lock_thread, lock_truss;
     void *events;               /* event.pxi's */
     void *mqueue_notes;         /* mqueue.pxi's */

@@ -396,6 +396,8 @@ cdef long start_program(process_t *proc, start_t *start) noexcept nogil:
         result = start_script(proc, start, &program)
         return result
     if program.kind == PROGRAM_FOREIGN:
+        if program.other != OTHER_NONE:
+            die(EXIT_NOT_RUNNABLE, start.path, other_text(program.other))
         if program.page[4] == 1:            # ELFCLASS32
             die(EXIT_NOT_RUNNABLE, start.path, b"a 32-bit FreeBSD program (i386); LSF runs amd64 programs only")
         die(EXIT_NOT_RUNNABLE, start.path, b"a FreeBSD program for another processor than amd64, which LSF does not run")
@@ -581,6 +583,20 @@ cdef uint32_t release_number(const char *text) noexcept nogil:
     return <uint32_t> (major * 100000 + minor * 1000)
 
 
+cdef int switch_of(const char *text, const char *wrong) noexcept nogil:
+    """What a variable that is a switch says: 1 on, 0 off, -1 where it is not set or empty. Another thing ends with the
+    message `wrong`; without one it is 2."""
+    if text == NULL or text[0] == 0:
+        return -1
+    if string_equal(text, b"1") or string_equal(text, b"yes") or string_equal(text, b"on") or string_equal(text, b"true"):
+        return 1
+    if string_equal(text, b"0") or string_equal(text, b"no") or string_equal(text, b"off") or string_equal(text, b"false"):
+        return 0
+    if wrong != NULL:
+        die(EXIT_LSF, wrong, text)
+    return 2
+
+
 cdef void launcher_environment(process_t *proc, start_t *start) noexcept nogil:
     """The environment twins that the image honours when it is a command of its own."""
     cdef char *text = environment(start.envp, b"LSF_ENGINE")
@@ -599,15 +615,11 @@ cdef void launcher_environment(process_t *proc, start_t *start) noexcept nogil:
         proc.osreldate = release_number(text)
         if proc.osreldate == 0:
             die(EXIT_LSF, b"LSF_OSRELEASE must be as 14.1-RELEASE, 14.1 or 1401000", text)
-    text = environment(start.envp, b"LSF_PATCH")
-    if text != NULL and string_equal(text, b"0"):
-        proc.no_patch = 1
-    text = environment(start.envp, b"LSF_DEBUG")
-    if text != NULL and text[0] != 0 and not string_equal(text, b"0"):
-        proc.debug = 1
+    proc.no_patch = switch_of(environment(start.envp, b"LSF_PATCH"), b"LSF_PATCH must be 1 or 0") == 0
+    proc.debug = switch_of(environment(start.envp, b"LSF_DEBUG"), b"LSF_DEBUG must be 1 or 0") == 1
     text = environment(start.envp, b"LSF_TRUSS")
-    if text != NULL and text[0] != 0 and not string_equal(text, b"0"):
-        if string_equal(text, b"1"):
+    if text != NULL and text[0] != 0 and switch_of(text, NULL) != 0:
+        if switch_of(text, NULL) == 1:
             result = linux_syscall3(SYS_fcntl, 2, 1030, 0)      # F_DUPFD_CLOEXEC
         else:
             # WRONLY | CREAT | TRUNC | CLOEXEC | APPEND

@@ -1,8 +1,16 @@
 # Tracing from inside: every call of a traced process goes through truss_call, which writes truss's line. A line is one
 # write(2), so that threads and processes may share a file. Arguments: truss_print.pxi. Model: usr.bin/truss/setup.c.
 
+cdef extern from "<sys/syscall.h>" nogil:
+    const long TRUSS_SYS_POLL "SYS_poll"
+    const long SYS_pwritev2
+
 cdef enum:
-    TRUSS_LINE = 4096
+    TRUSS_LINE = 4096                   # as much as a pipe takes whole, and with one free place (PIPE_BUF)
+    TRUSS_PATIENCE = 1000               # milliseconds that a signal to the program waits for who reads the lines
+    TRUSS_POLLOUT = 0x400000000         # struct pollfd: POLLOUT
+    RWF_NOWAIT = 8
+    SIGXFSZ = 25                        # Linux's number too
     SYSCALL_EXIT = 1
     SYSCALL_FORK = 2
     SYSCALL_OPEN = 5
@@ -25,6 +33,8 @@ cdef public long truss_call(frame_t *frame, area_t *area) noexcept nogil:
     cdef truss_t call
     cdef int i, pid = proc.pid
     cdef long result
+    if proc.truss_over:
+        return run_call(frame, area)
     pieces.start = pieces_text
     pieces.at = 0
     pieces.size = sizeof(pieces_text)
@@ -34,7 +44,7 @@ cdef public long truss_call(frame_t *frame, area_t *area) noexcept nogil:
     truss_begin(frame, &call)
     if call.nr == SYSCALL_FORK or call.nr == SYSCALL_VFORK or call.nr == SYSCALL_RFORK or call.nr == SYSCALL_PDFORK:
         proc.truss_pids = 1
-    truss_unimplemented(proc, &call, &line)
+    truss_unimplemented(area, &call, &line)
     # What the call may overwrite is printed first; what it writes, afterwards.
     for i in range(call.narg):
         starts[i] = pieces.at
@@ -44,9 +54,9 @@ cdef public long truss_call(frame_t *frame, area_t *area) noexcept nogil:
     if call.nr == SYSCALL_EXIT or call.nr == SYSCALL_THR_EXIT or call.nr == SYSCALL_SIGRETURN:
         truss_head(proc, &call, &line, &pieces, starts)
         put(&line, b" EJUSTRETURN\n" if call.nr == SYSCALL_SIGRETURN else b"\n")
-        truss_write(proc, &line)
+        truss_write(area, &line, False)
         if call.nr == SYSCALL_EXIT:
-            truss_exit(proc, call.arg[0] & 0xff, &line)
+            truss_exit(area, call.arg[0] & 0xff, &line)
         return run_call(frame, area)
     area.truss_call = &call
     area.truss_pieces = &pieces
@@ -54,12 +64,12 @@ cdef public long truss_call(frame_t *frame, area_t *area) noexcept nogil:
     result = run_call(frame, area)
     area.truss_call = NULL
     if proc.pid != pid:
-        truss_new_process(proc)
+        truss_new_process(area, False)
         return result
     truss_result(area, &call, result)
     truss_head(proc, &call, &line, &pieces, starts)
     truss_tail(area, &call, &line, result)
-    truss_write(proc, &line)
+    truss_write(area, &line, False)
     return result
 
 
@@ -118,8 +128,9 @@ cdef void truss_prefix(process_t *proc, text_t *line) noexcept nogil:
     put(line, b": ")
 
 
-cdef void truss_unimplemented(process_t *proc, truss_t *call, text_t *line) noexcept nogil:
+cdef void truss_unimplemented(area_t *area, truss_t *call, text_t *line) noexcept nogil:
     """Say, once for each call, that LSF does not have it."""
+    cdef process_t *proc = area.proc
     cdef bint known = call.nr < FREEBSD_NSYSCALLS and call.call.name != 0
     cdef uint64_t slot = call.nr if call.nr < 640 else 639
     if known and (lsf_pass_nr[call.nr] >= 0 or lsf_refuse_errno[call.nr] != FREEBSD_ERRNO + 78
@@ -136,7 +147,7 @@ cdef void truss_unimplemented(process_t *proc, truss_t *call, text_t *line) noex
         put(line, &lsf_strings[call.call.name])
         put_char(line, 41)
     put(line, b" --\n")
-    truss_write(proc, line)
+    truss_write(area, line, False)
 
 
 cdef void truss_head(process_t *proc, truss_t *call, text_t *line, text_t *pieces, uint16_t *starts) noexcept nogil:
@@ -223,22 +234,124 @@ cdef bint call_begins_anew(area_t *area, long result) noexcept nogil:
     return False
 
 
-cdef void truss_write(process_t *proc, text_t *line) noexcept nogil:
-    """Write a line and begin anew. A line that was cut still ends."""
+# What becomes of a line. The program must not notice who reads it: a reader that is gone, a full disk or a limit on the size of
+# files ends the trace and not the program, and a reader that stands still stops the program as a slow disk would, but
+# no signal to it.
+
+cdef void take_back(area_t *area, int linux, uint64_t pending) noexcept nogil:
+    """Take the signal back that a write of the shim's own raised; `pending`: the signals that waited before. All are blocked."""
+    cdef linux_siginfo info
+    cdef uint64_t set_ = signal_bit(linux), now = 0
+    cdef uint64_t no_time[2]
+    no_time[0] = 0
+    no_time[1] = 0
+    if linux_syscall4(SYS_rt_sigtimedwait, <uint64_t> &set_, <uint64_t> &info, <uint64_t> no_time, 8) != linux \
+            or not pending & set_:
+        return
+    linux_syscall2(SYS_rt_sigpending, <uint64_t> &now, 8)
+    if not now & set_:                  # Linux had made one of the program's and this one
+        linux_syscall4(SYS_rt_tgsigqueueinfo, area.proc.pid, area.tid, linux, <uint64_t> &info)
+
+
+cdef long write_unnoticed(area_t *area, int fd, const char *text, uint64_t size, bint pipe) noexcept nogil:
+    """write(2) without the signals that it may raise. pipe: -EAGAIN instead of a wait, as far as Linux (6.4) can."""
+    cdef uint64_t vector[2]
+    cdef uint64_t old, pending = 0
+    cdef long result = -EOPNOTSUPP
+    block_all(&old)
+    if is_blocked(area, SIGPIPE) or is_blocked(area, SIGXFSZ):
+        linux_syscall2(SYS_rt_sigpending, <uint64_t> &pending, 8)
+    if pipe:
+        vector[0] = <uint64_t> text
+        vector[1] = size
+        result = linux_syscall6(SYS_pwritev2, fd, <uint64_t> vector, 1, <uint64_t> -1, <uint64_t> -1, RWF_NOWAIT)
+    if result == -EOPNOTSUPP or result == -ENOSYS:
+        result = linux_syscall3(SYS_write, fd, <uint64_t> text, size)
+    if result == -EPIPE:
+        take_back(area, SIGPIPE, pending)
+    elif result == -EFBIG:
+        take_back(area, SIGXFSZ, pending)
+    set_mask_unless_deferred(area, old)
+    return result
+
+
+cdef bint truss_wait(area_t *area, bint delivering) noexcept nogil:
+    """Wait until the output takes a line: False where it does not, and a signal must not wait for it. delivering: one is on
+    its way to the program, and all are blocked."""
+    cdef process_t *proc = area.proc
+    cdef uint64_t poll_one[1]
+    cdef uint32_t not_begun = area.not_begun
+    cdef long result
+    while True:
+        poll_one[0] = <uint32_t> proc.truss_fd | TRUSS_POLLOUT
+        if proc.truss_lost or delivering or area.deferred:
+            result = linux_syscall3(TRUSS_SYS_POLL, <uint64_t> poll_one, 1, 0 if proc.truss_lost else TRUSS_PATIENCE)
+        else:
+            result = blocking_syscall(TRUSS_SYS_POLL, <uint64_t> poll_one, 1, <uint64_t> -1, 0, 0, 0)
+            area.not_begun = not_begun  # it is not the program's call that this interrupted
+        if result != -EINTR:
+            return result != 0
+
+
+cdef void truss_lines_lost(area_t *area) noexcept nogil:
+    cdef char text[80]
+    cdef uint64_t at = append(text, 0, sizeof(text), b"-- ")
+    at = append_number(text, at, sizeof(text), proc_lost(area.proc), 10)
+    at = append(text, at, sizeof(text), b" lines lost: nobody read them --\n")
+    write_unnoticed(area, area.proc.truss_fd, text, at, area.proc.truss_pipe)
+
+
+cdef inline uint32_t proc_lost(process_t *proc) noexcept nogil:
+    """How many lines were lost; none from here on."""
+    cdef uint32_t lost = proc.truss_lost
+    proc.truss_lost = 0
+    return lost
+
+
+cdef uint64_t file_of(int fd) noexcept nogil:
+    """A number for the file behind a descriptor, 0 for none."""
+    cdef linux_stat st
+    if is_error(linux_syscall2(SYS_fstat, fd, <uint64_t> &st)):
+        return 0
+    return (st.st_dev * 0x9e3779b97f4a7c15UL ^ st.st_ino) | 1
+
+
+cdef void truss_end(area_t *area, long result) noexcept nogil:
+    """The output failed: say so, if standard error is still what it was, and trace no more."""
+    cdef char text[160]
+    cdef uint64_t poll_one[1]
+    cdef uint64_t at
+    if atomic_cas32(&area.proc.truss_over, 0, 1) != 0 or area.proc.truss_stderr == 0 \
+            or file_of(2) != area.proc.truss_stderr:
+        return
+    at = append(text, 0, sizeof(text), b"lsf: --truss: ")
+    at = append(text, at, sizeof(text), lsf_strerror(lsf_errno_map[-result]))
+    at = append(text, at, sizeof(text), b"; the program goes on without it\n")
+    poll_one[0] = 2 | TRUSS_POLLOUT
+    if linux_syscall3(TRUSS_SYS_POLL, <uint64_t> poll_one, 1, 0) > 0:
+        write_unnoticed(area, 2, text, at, False)
+
+
+cdef void truss_write(area_t *area, text_t *line, bint delivering) noexcept nogil:
+    """Write a line and begin anew. A line that was cut still ends. delivering: as truss_wait has it."""
+    cdef process_t *proc = area.proc
     cdef uint64_t done = 0
     cdef long result
-    if line.at == 0:
-        return
-    if line.start[line.at - 1] != 10:
+    if line.at != 0 and line.start[line.at - 1] != 10:
         line.start[line.at] = 10
         line.at += 1
-    while done < line.at:
-        result = linux_syscall3(SYS_write, proc.truss_fd, <uint64_t> line.start + done, line.at - done)
-        if is_error(result):
-            if result != -EINTR:
-                break
-        else:
+    while done < line.at and not proc.truss_over and proc.truss_fd >= 0:
+        if not truss_wait(area, delivering):
+            proc.truss_lost += 1
+            break
+        if proc.truss_lost:
+            truss_lines_lost(area)
+            continue
+        result = write_unnoticed(area, proc.truss_fd, line.start + done, line.at - done, proc.truss_pipe)
+        if not is_error(result):
             done += result
+        elif result != -EINTR and result != -EAGAIN:
+            truss_end(area, result)
     line.at = 0
 
 
@@ -254,31 +367,35 @@ cdef void truss_before_exec(area_t *area) noexcept nogil:
     truss_head(area.proc, <truss_t *> area.truss_call, &line, <text_t *> area.truss_pieces,
                <uint16_t *> area.truss_starts)
     put(&line, b" EJUSTRETURN\n")
-    truss_write(area.proc, &line)
+    truss_write(area, &line, False)
 
 
-cdef void truss_new_process(process_t *proc) noexcept nogil:
+cdef void truss_new_process(area_t *area, bint delivering) noexcept nogil:
     """The first line of the child of a fork."""
     cdef char line_text[64]
     cdef text_t line
     line.start = line_text
     line.at = 0
     line.size = sizeof(line_text) - 2
-    truss_prefix(proc, &line)
+    truss_prefix(area.proc, &line)
     put(&line, b"<new process>\n")
-    truss_write(proc, &line)
+    truss_write(area, &line, delivering)
 
 
-cdef void truss_exit(process_t *proc, uint64_t status, text_t *line) noexcept nogil:
-    truss_prefix(proc, line)
+cdef void truss_exit(area_t *area, uint64_t status, text_t *line) noexcept nogil:
+    truss_prefix(area.proc, line)
     put(line, b"process exit, rval = ")
     put_unsigned(line, status)
     put_char(line, 10)
-    truss_write(proc, line)
+    truss_write(area, line, False)
 
 
 cdef void truss_start(process_t *proc, area_t *area) noexcept nogil:
+    cdef linux_stat st
     cdef int signo
+    proc.truss_pipe = (not is_error(linux_syscall2(SYS_fstat, proc.truss_fd, <uint64_t> &st))
+                       and st.st_mode & S_IFMT == S_IFIFO)
+    proc.truss_stderr = file_of(2)
     area.lanes = lsf_lane_none
     area.hook = truss_call
     proc.traced = 1
@@ -303,10 +420,10 @@ cdef void truss_signal(area_t *area, const freebsd_siginfo *info, bint fatal) no
     put_char(&line, 41)
     put_siginfo(&line, info)
     put_char(&line, 10)
-    truss_write(area.proc, &line)
+    truss_write(area, &line, True)
     if fatal:
         truss_prefix(area.proc, &line)
         put(&line, b"process killed, signal = ")
         put_unsigned(&line, <uint32_t> info.si_signo)
         put_char(&line, 10)
-        truss_write(area.proc, &line)
+        truss_write(area, &line, True)
