@@ -51,11 +51,28 @@ cdef bint option_has_no_effect(uint32_t name, int domain, long type_) noexcept n
             or name == FREEBSD_SO_RERROR or name == FREEBSD_SO_SNDLOWAT or name == FREEBSD_SO_USER_COOKIE)
 
 
+cdef inline bint option_needs_kind(int level, uint32_t name) noexcept nogil:
+    """False for the options that servers set on each connection, and that mean the same on every socket that has them: what
+    kind of socket it is need not be asked first. (TCP's are another socket's EOPNOTSUPP, and then it is asked.)"""
+    if level == FREEBSD_SOL_SOCKET:
+        return not (name == FREEBSD_SO_REUSEADDR or name == FREEBSD_SO_ERROR or name == FREEBSD_SO_TYPE or name == FREEBSD_SO_SNDBUF
+                    or name == FREEBSD_SO_RCVBUF or name == FREEBSD_SO_LINGER or name == FREEBSD_SO_SNDTIMEO
+                    or name == FREEBSD_SO_RCVTIMEO)
+    return level != FREEBSD_IPPROTO_TCP
+
+
+cdef inline long type_if_it_matters(int fd, uint32_t name) noexcept nogil:
+    """The socket's type where option_has_no_effect or kept_nosigpipe asks for it, else 0."""
+    if name == FREEBSD_SO_BROADCAST or name == FREEBSD_SO_OOBINLINE or name == FREEBSD_SO_NOSIGPIPE:
+        return socket_option(fd, LINUX_SO_TYPE)
+    return 0
+
+
 cdef long set_at_socket(area_t *area, int fd, int domain, uint32_t name, uint8_t *value, uint64_t size) noexcept nogil:
     """setsockopt at SOL_SOCKET."""
     cdef int linux = freebsd_to_linux_so_option(<int> name)
     cdef int number = (<int *> value)[0]
-    cdef long result, type_ = socket_option(fd, LINUX_SO_TYPE)
+    cdef long result, type_ = type_if_it_matters(fd, name)
     if name == FREEBSD_SO_ACCEPTFILTER:
         # A kernel without such a filter; taking one off where there is none is an error too.
         return -EINVAL if size == 0 else -ENOENT
@@ -95,7 +112,7 @@ cdef long get_at_socket(int fd, int domain, uint32_t name, uint8_t *value, uint3
     """getsockopt at SOL_SOCKET; *size in: room, out: what there is."""
     cdef int linux = freebsd_to_linux_so_option(<int> name)
     cdef int *number = <int *> value
-    cdef long result, type_ = socket_option(fd, LINUX_SO_TYPE)
+    cdef long result, type_ = type_if_it_matters(fd, name)
     cdef uint32_t length = 16
     if name == FREEBSD_SO_ACCEPTFILTER or name == FREEBSD_SO_LABEL or name == FREEBSD_SO_PEERLABEL:
         return -EINVAL
@@ -338,10 +355,18 @@ cdef public long sys_setsockopt(frame_t *frame, area_t *area) noexcept nogil:
         return -EFAULT
     if size < 0 or size > SOCKOPT_MAX:
         return -EINVAL
+    memset(value, 0, 16)
+    if not option_needs_kind(level, name):
+        if copyin(frame.arg[3], value, size) < 0:
+            return -EFAULT
+        if level == FREEBSD_SOL_SOCKET:
+            return set_at_socket(area, fd, 0, name, value, size)
+        result = set_at_tcp(fd, name, value, size)
+        if not is_error(result):
+            return result
     domain = socket_option(fd, LINUX_SO_DOMAIN)
     if is_error(domain):
         return domain
-    memset(value, 0, 16)
     if copyin(frame.arg[3], value, size) < 0:
         return -EFAULT
     if level == FREEBSD_SOL_SOCKET:
@@ -374,9 +399,11 @@ cdef public long sys_getsockopt(frame_t *frame, area_t *area) noexcept nogil:
             return -EFAULT
         if <int32_t> room < 0:
             return -EINVAL
-    domain = socket_option(fd, LINUX_SO_DOMAIN)
-    if is_error(domain):
-        return domain
+    domain = 0
+    if level != FREEBSD_SOL_SOCKET or option_needs_kind(level, name):
+        domain = socket_option(fd, LINUX_SO_DOMAIN)
+        if is_error(domain):
+            return domain
     size = room if room < SOCKOPT_MAX else SOCKOPT_MAX
     memset(value, 0, sizeof(value))
     if level == FREEBSD_SOL_SOCKET:
