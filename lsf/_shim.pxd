@@ -91,7 +91,7 @@ cdef extern from "shim/runtime.h" nogil:
         uint64_t guest_rsp, ret
         frame_t *frame
         const uint32_t *lanes
-        uint32_t nr, deferred, restart, index
+        uint32_t nr, deferred, woken, index
         uint64_t retval
         long (*hook)(frame_t *, area_t *) noexcept nogil
         uint32_t not_begun, suspended
@@ -118,6 +118,10 @@ cdef extern from "shim/runtime.h" nogil:
         uint32_t ids_generation, ids_asked, ready
         void (*service)(area_t *) noexcept nogil
         uint64_t exterr
+        const uint32_t *usual_lanes
+        long (*usual_hook)(frame_t *, area_t *) noexcept nogil
+        int64_t wake_delay
+        int32_t wake_timer
         void *truss_call
         void *truss_pieces
         void *truss_starts
@@ -145,7 +149,7 @@ cdef extern from "shim/runtime.h" nogil:
 
     const uint64_t WINDOW_BASE, WINDOW_SIZE, SIGCODE_BASE, SIGCODE_SIZE, HEAP_BASE, HEAP_START, SHIM_END, AREAS_BASE, AREA_STRIDE, AREA_STRUCT
     const uint64_t AREA_SIGSTACK, AREA_SIGSTACK_SIZE, AREA_STACK
-    const int AREA_COUNT, FRAME_SIZE, FREEBSD_ERRNO, RETURN_IN_AREA, TRACE_CALL
+    const int AREA_COUNT, FRAME_SIZE, FREEBSD_ERRNO, RETURN_IN_AREA, TRACE_CALL, WOKEN_PENDING, WOKEN_ENDED
     slot_t *slot_at(int index)
     process_t *SHIM
     patches_t *PATCHES
@@ -163,6 +167,7 @@ cdef extern from "shim/runtime.h" nogil:
     long tail_syscall3(area_t *area, long nr, uint64_t a, uint64_t b, uint64_t c)
     long tail_syscall4(area_t *area, long nr, uint64_t a, uint64_t b, uint64_t c, uint64_t d)
     long blocking_syscall(long nr, uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e, uint64_t f)
+    long undeferred_syscall(long nr, uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e, uint64_t f)
 
     long copy_guest(void *to, const void *from_, uint64_t size)
     long copy_guest_string(void *to, const void *from_, uint64_t max)
@@ -201,6 +206,8 @@ cdef extern from "shim/runtime.h" nogil:
     char tail_end[1]
     char blocking_check[1]
     char blocking_call[1]
+    char undeferred_check[1]
+    char undeferred_call[1]
     char blocking_cancel[1]
     char signal_restorer[1]
     char sigcode[1]

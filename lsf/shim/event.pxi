@@ -962,7 +962,7 @@ cdef long kevent_wait(area_t *area, events_t *ev, kqueue_t *kq, uaddr events, in
             return total
         # A stop and a continue also end epoll_wait, with no signal for the guest; and one that the guest ignores
         # came here only for an EVFILT_SIGNAL.
-        if count < 0 and (count != -EINTR or (area.deferred and not signal_swallow(area))):
+        if count < 0 and (count != -EINTR or area.woken == WOKEN_ENDED or (area.deferred and not signal_swallow(area))):
             return count
         if poll_ or (expired and not busy):
             return 0

@@ -85,6 +85,7 @@ cdef long fork_with(frame_t *frame, area_t *area, uint64_t flags, int *pidfd) no
         if not alone:
             free_other_areas(area)
         area.virtual_pending = 0
+        wake_over(area, 0)
         kept_clear(proc)
         after_fork(proc)
         arm(proc)
@@ -143,8 +144,7 @@ cdef public long vfork_prepare(frame_t *frame, area_t *area) noexcept nogil:
     copy.lock_truss.word = 0
     child.proc = copy
     child.in_vfork = 1
-    child.lanes = area.lanes
-    child.hook = area.hook
+    wake_inherit(child, area)
     child.sigmask[0] = area.sigmask[0]
     child.sigmask[1] = area.sigmask[1]
     child.altstack_sp = area.altstack_sp
@@ -213,8 +213,7 @@ cdef long thread_create(area_t *area, const new_thread_t *new_) noexcept nogil:
     child.sigmask[0] = area.sigmask[0]
     child.sigmask[1] = area.sigmask[1]
     child.altstack_flags = FREEBSD_SS_DISABLE
-    child.lanes = area.lanes
-    child.hook = area.hook
+    wake_inherit(child, area)
     child.guest_gsbase = area.guest_gsbase
     child.thread_child_tid = new_.child_tid
     child.thread_context = new_.context
@@ -222,13 +221,14 @@ cdef long thread_create(area_t *area, const new_thread_t *new_) noexcept nogil:
     child.scratch_size = new_.context_size
     stack = <uint64_t *> (<uint64_t> child.frame - 32)
     stack[0] = <uint64_t> child
+    memset(child.frame, 0, sizeof(frame_t))
     # An address that the processor refuses, or that is the shim's: let the thread fault at an instruction of the guest's,
     # and on no stack.
-    stack[1] = new_.start
+    child.frame.ret = new_.start
     if new_.start >= 1UL << GUEST_ADDRESS_MAX_LOG or is_no_place_to_run(new_.start):
-        stack[1] = <uint64_t> sigcode_end - 1
-    stack[2] = 0 if WINDOW_BASE <= new_.stack < SHIM_END else new_.stack
-    stack[3] = new_.argument
+        child.frame.ret = <uint64_t> sigcode_end - 1
+    child.frame.rsp = 0 if WINDOW_BASE <= new_.stack < SHIM_END else new_.stack
+    child.frame.arg[0] = new_.argument
     flags = (CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM | CLONE_CHILD_SETTID
              | CLONE_CHILD_CLEARTID)
     if new_.has_tls:

@@ -58,7 +58,7 @@
 #define AREA_LANES 32
 #define AREA_NR 40
 #define AREA_DEFERRED 44
-#define AREA_RESTART 48
+#define AREA_WOKEN 48              /* beside AREA_DEFERRED: one comparison of 8 bytes sees both */
 #define AREA_RETVAL 56
 #define AREA_HOOK 64
 #define AREA_NOT_BEGUN 72
@@ -106,6 +106,9 @@
 /* "The Linux call in area->tail is still to be made, and its result is the handler's." */
 #define RETURN_SYSCALL 2998
 #define LINUX_EINTR 4
+/* area.woken: thr_wake of the own thread is to end the next sleep, or has ended this call's. */
+#define WOKEN_PENDING 1
+#define WOKEN_ENDED 2
 #define LINUX_ERESTARTSYS 512
 #define LINUX_ERESTARTNOINTR 513
 

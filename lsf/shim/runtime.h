@@ -44,7 +44,7 @@ struct area {
     const uint32_t *lanes;
     uint32_t nr;
     uint32_t deferred;      /* Linux number of the signal that waits in `info` for the end of the call; 0: none */
-    uint32_t restart;       /* the call that a deferred signal interrupted is one that SA_RESTART restarts */
+    uint32_t woken;         /* thread.pxi's: thr_wake of the own thread (FreeBSD's TDP_WAKEUP) */
     uint32_t index;
     uint64_t retval;
     long (*hook)(struct frame *, struct area *);    /* called instead of the handler: truss */
@@ -66,7 +66,7 @@ struct area {
     uint64_t thread_child_tid;
     uint64_t thread_context;    /* fork.pxi's: what the thread begins with (a resume_t); 0: thr_new's start */
     char name[24];
-    uint32_t wakeup;            /* thr_wake's, for thr_suspend */
+    uint32_t wakeup;            /* thr_wake's of another thread, for thr_suspend */
     uint32_t exiting;           /* it ends: thr_exit of another thread does not count it */
     uint64_t robust[3];         /* UMTX_OP_ROBUST_LISTS: shared list, private list, the mutex in between */
     void *truss_call, *truss_pieces, *truss_starts;     /* the call that truss is at */
@@ -79,6 +79,10 @@ struct area {
     uint32_t ready;             /* its GS and its signal stack are its own: it may be sent SIGBUS */
     void (*service)(struct area *);     /* a thread of the shim's own: what it runs instead of the guest */
     uint64_t exterr;            /* exterr.pxi's: what exterrctl enabled, 0 for nothing */
+    const uint32_t *usual_lanes;        /* while `woken` is pending: what `lanes` and `hook` are else */
+    long (*usual_hook)(struct frame *, struct area *);
+    int64_t wake_delay;         /* nanoseconds until its timer ends a sleep; 0: no timer */
+    int32_t wake_timer, pad1;
 };
 
 struct handler {
@@ -303,7 +307,7 @@ LSF_HIDDEN extern long cas_guest64(uaddr at, uint64_t *expected, uint64_t value)
 LSF_HIDDEN extern char accessors[], accessors_end[], accessor_fault[];
 LSF_HIDDEN extern char entry[], pass_number[], pass_syscall[], pass_return[], pass_converted[], pass_end[];
 LSF_HIDDEN extern char translate[], translate_args[], translate_call[], translate_return[], translate_commit[], translate_end[];
-LSF_HIDDEN extern char patch_entry[], patch_args[], patch_call[], patch_commit[], patch_end[], tail_return[], tail_end[], blocking_check[], blocking_call[], blocking_cancel[], signal_restorer[], sigcode[], sigcode_traced[], sigcode_end[];
+LSF_HIDDEN extern char patch_entry[], patch_args[], patch_call[], patch_commit[], patch_end[], tail_return[], tail_end[], blocking_check[], blocking_call[], undeferred_check[], undeferred_call[], blocking_cancel[], signal_restorer[], sigcode[], sigcode_traced[], sigcode_end[];
 LSF_HIDDEN extern void resume_from(void *linux_frame) __attribute__((noreturn));
 LSF_HIDDEN extern void enter_guest(uint64_t start, uint64_t stack) __attribute__((noreturn));
 LSF_HIDDEN extern long clone_thread(uint64_t flags, void *stack, uint64_t parent_tid, void *child_tid, uint64_t tls);
@@ -312,8 +316,11 @@ static inline long blocking_syscall(long nr, uint64_t a, uint64_t b, uint64_t c,
 {
     return linux_syscall6(nr, a, b, c, d, e, f);
 }
+#define undeferred_syscall blocking_syscall
 #else
 LSF_HIDDEN extern long blocking_syscall(long nr, uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e, uint64_t f);
+/* The same for a call that is no sleep on FreeBSD, which no thr_wake ends. */
+LSF_HIDDEN extern long undeferred_syscall(long nr, uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e, uint64_t f);
 #endif
 
 static inline struct area *current_area(void)

@@ -348,7 +348,7 @@ cdef void set_mask_unless_deferred(area_t *area, uint64_t mask) noexcept nogil:
     """Give Linux a mask as one step with the check that no signal is deferred: one that came between the two has blocked
     all others, and must find them blocked."""
     cdef uint32_t not_begun = area.not_begun
-    blocking_syscall(SYS_rt_sigprocmask, 2, <uint64_t> &mask, 0, 8, 0, 0)
+    undeferred_syscall(SYS_rt_sigprocmask, 2, <uint64_t> &mask, 0, 8, 0, 0)
     area.not_begun = not_begun
 
 
@@ -451,6 +451,10 @@ cdef bint finish_call(linux_ucontext *uc, long raw, uint64_t nr, uint64_t ret, a
 cdef bint finish_translated(linux_ucontext *uc, area_t *area) noexcept nogil:
     """finish_call for the translate lane: the frame says how the guest goes on."""
     cdef frame_t *frame = area.frame
+    if area.woken == WOKEN_ENDED:           # as at translate_apart
+        if frame.result == <uint64_t> -ERESTARTSYS:
+            frame.result = <uint64_t> -EINTR
+        area.woken = 0
     uc.uc_mcontext.rdi = frame.arg[0]
     uc.uc_mcontext.rsi = frame.arg[1]
     uc.uc_mcontext.rdx = frame.arg[2]
@@ -493,7 +497,8 @@ cdef void defer(area_t *area, linux_ucontext *uc, int linux, linux_siginfo *info
         # one comes again when it has been.
         linux_syscall4(SYS_rt_tgsigqueueinfo, area.proc.pid, area.tid, linux, <uint64_t> info)
     uc.uc_sigmask = linux_all_mask()
-    if <uint64_t> blocking_check <= uc.uc_mcontext.rip <= <uint64_t> blocking_call:
+    if <uint64_t> blocking_check <= uc.uc_mcontext.rip <= <uint64_t> blocking_call \
+            or <uint64_t> undeferred_check <= uc.uc_mcontext.rip <= <uint64_t> undeferred_call:
         uc.uc_mcontext.rip = <uint64_t> blocking_cancel
 
 
@@ -540,6 +545,9 @@ cdef public void on_signal(int linux, linux_siginfo *info, linux_ucontext *uc) n
         quiet = not carrier_wanted(area, info)
         if info.si_code == LINUX_SI_MESGQ:
             mqueue_send_on(area, info)
+    elif linux == LINUX_SIGBUS and is_wake_signal(info):
+        wake_again(area)
+        return
     elif linux == LINUX_SIGBUS and is_ids_signal(info):
         ids_adopt(area)
         if area.deferred or is_signal_stack(area, uc.uc_mcontext.rsp):
@@ -654,7 +662,7 @@ cdef void deliver_deferred(area_t *area, linux_ucontext *uc) noexcept nogil:
     cdef uint64_t info[16]
     cdef int linux = area.deferred
     cdef bint restart
-    if linux == LINUX_CARRIER and area.frame.result == <uint64_t> -EINTR \
+    if linux == LINUX_CARRIER and area.frame.result == <uint64_t> -EINTR and area.woken != WOKEN_ENDED \
             and not carrier_wanted(area, <linux_siginfo *> area.info):
         area.frame.result = <uint64_t> -ERESTARTNOINTR       # nothing that the guest shall see ended the call
     restart = finish_translated(uc, area)

@@ -125,7 +125,8 @@ cdef long signal_wait(area_t *area, const uint64_t *wanted, freebsd_siginfo *out
         if result > 0 or take_deferred(area, set_, source):
             break
         if result == -EINTR:
-            if area.deferred and not carrier_set_aside(area) and not signal_swallow(area):
+            if area.woken == WOKEN_ENDED or (area.deferred and not carrier_set_aside(area)
+                                             and not signal_swallow(area)):
                 return -EINTR
         elif result != -EAGAIN or not poll_:
             if mask != linux_mask_from(area.sigmask):
