@@ -56,7 +56,7 @@ cdef extern from "shim/runtime.h" nogil:
         handler_t handlers[129]
         char execpath[4096]
         uint64_t unknown_reported[10]
-        uint32_t files_shared
+        uint32_t files_shared, executing
         uint64_t vfork_spare
         void *events
         void *mqueue_notes
@@ -122,6 +122,7 @@ cdef extern from "shim/runtime.h" nogil:
         long (*usual_hook)(frame_t *, area_t *) noexcept nogil
         int64_t wake_delay
         int32_t wake_timer
+        uint64_t waiting[2]
         void *truss_call
         void *truss_pieces
         void *truss_starts

@@ -222,14 +222,15 @@ cdef void keep_carried(area_t *area, linux_siginfo *info) noexcept nogil:
     kept_add(proc, info, word, area.tid if word & CARRIER_THREAD else 0)
     if proc.kept_count > at:
         if not word & CARRIER_THREAD:
-            # Another thread may have it unblocked. One that unblocks it now looks at kept_bits after its mask.
+            # Another thread may have it unblocked, or wait for it. One that begins to now looks at kept_bits thereafter.
             for i in range(AREA_COUNT):
                 if slot_at(i).mapped == 0 and i > 0:
                     break
                 if slot_at(i).state == 0:
                     continue
                 other = area_at(i)
-                if other != area and other.proc == proc and other.tid > 0 and not mask_has(other.sigmask, signo):
+                if other != area and other.proc == proc and other.tid > 0 \
+                        and (not mask_has(other.sigmask, signo) or mask_has(other.waiting, signo)):
                     info.si_errno = <int32_t> word
                     info.si_code = -1
                     (<uint64_t *> info)[CARRIER_KEPT] = 0

@@ -402,6 +402,12 @@ global fork_sharing_memory
     xor     %eax, %eax
     jmp     translate_return
 
+/* sys_rfork(frame, area): RFSPAWN alone is a vfork, which needs the guest's registers in place. */
+global sys_rfork
+    cmpl    $FREEBSD_RFSPAWN, FRAME_RDI(%rdi)
+    jne     rfork_other
+    jmp     sys_vfork
+
 /* sys_getcontext, sys_swapcontext(frame, area): the callee-saved registers and the FXSAVE image are the guest's still. */
     .p2align 4
 global sys_getcontext

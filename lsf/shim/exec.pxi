@@ -283,8 +283,10 @@ cdef long hand_over(area_t *area, int target, const char *execpath, uint64_t *ar
     truss_before_exec(area)
     umtx_thread_exit(area)
     kept_before_exec(area)
+    proc.executing = 1
     result = restartable(undeferred_syscall(SYS_execveat, proc.image_fd, <uint64_t> <const char *> b"", <uint64_t> argv,
                                           envp, 0x1000, 0))
+    proc.executing = 0
     keep_over_exec(proc, target, 1)
     set_linux_mask(area)
     return result
@@ -376,7 +378,9 @@ cdef long execute_linux(area_t *area, const char *path, uint64_t *argv, uaddr en
     truss_before_exec(area)
     umtx_thread_exit(area)
     stats_uncount(area.proc)
+    area.proc.executing = 1
     result = restartable(undeferred_syscall(SYS_execve, <uint64_t> path, <uint64_t> argv, envp, 0, 0, 0))
+    area.proc.executing = 0
     stats_count(area.proc)
     if area.proc.image_fd >= 0:
         linux_syscall3(SYS_fcntl, area.proc.image_fd, 2, 0)

@@ -16,6 +16,9 @@ cdef enum:
     LINUX_SIGCHLD_EXIT = 17
     FUTEX_WAKE = 1
     EPROCLIM = 67                   # FreeBSD's alone: too many processes, or threads of one
+    LINUX_WEXITED = 4
+    FREEBSD_SYS_RFORK = 251
+    RFSPAWN_SINCE = 1202000
 
 
 cdef void locks_acquire(process_t *proc) noexcept nogil:
@@ -108,6 +111,8 @@ cdef public long vfork_prepare(frame_t *frame, area_t *area) noexcept nogil:
     cdef area_t *child
     cdef process_t *copy
     cdef uint64_t spare
+    if frame.nr == FREEBSD_SYS_RFORK and proc.osreldate < RFSPAWN_SINCE:
+        return -EINVAL                  # libc takes vfork then
     image_open(proc)
     block_all(NULL)
     if area.deferred:
@@ -127,6 +132,7 @@ cdef public long vfork_prepare(frame_t *frame, area_t *area) noexcept nogil:
     lock_acquire(&proc.lock_signal)
     memcpy(copy, proc, PROCESS_COPIED)
     copy.vfork_spare = 0
+    copy.executing = 0
     copy.lock_signal.word = 0
     copy.kept_count = 0
     copy.kept_bits[0] = 0
@@ -155,6 +161,16 @@ cdef public long vfork_prepare(frame_t *frame, area_t *area) noexcept nogil:
     return <long> child
 
 
+cdef void handlers_drop(process_t *proc) noexcept nogil:
+    """RFSPAWN: what the parent catches has its default in the child (sig_drop_caught)."""
+    cdef int signo
+    for signo in range(1, SIGNAL_MAX + 1):
+        if proc.handlers[signo].function > SIG_IGN:
+            proc.handlers[signo].function = SIG_DFL
+            proc.handlers[signo].flags &= ~<uint32_t> SA_SIGINFO
+            apply_disposition(proc, signo)
+
+
 cdef public void vfork_child(frame_t *parent_frame, area_t *area) noexcept nogil:
     """In the child of a vfork, on its own area: take over the frame, arm, unblock."""
     memcpy(area.frame, parent_frame, sizeof(frame_t))
@@ -166,13 +182,29 @@ cdef public void vfork_child(frame_t *parent_frame, area_t *area) noexcept nogil
     if area.proc.truss_fd >= 0:
         truss_new_process(area.proc)
     stats_after_fork(area.proc)
+    if parent_frame.nr == FREEBSD_SYS_RFORK:
+        handlers_drop(area.proc)
     # The Linux signal stack stays the parent's, which waits and has nothing on it.
     arm(area.proc)
     set_linux_mask(area)
 
 
+cdef void wait_for_zombie(int64_t pid) noexcept nogil:
+    """Until a child that is about to end has, so that wait4 finds it; it may be reaped by Linux itself, or by another
+    thread, meanwhile."""
+    while linux_syscall5(SYS_waitid, LINUX_P_PID, <uint64_t> pid, 0, LINUX_WEXITED | LINUX_WNOWAIT | LINUX_WALL,
+                         0) == -EINTR:
+        pass
+
+
 cdef public long vfork_parent(frame_t *frame, area_t *area, area_t *child, long result) noexcept nogil:
-    """In the parent, when the child has executed a program or is gone: free its area, unblock."""
+    """In the parent, when the child has executed a program or is gone: free its area, unblock.
+
+    Linux lets the parent go on when the child gives up its memory, which a dying process does before it can be waited
+    for. On FreeBSD it is a zombie by then (kern_exit.c). One that Linux kills in execve itself is not told from one that
+    has executed, as on FreeBSD nobody can say which came first."""
+    if not is_error(result) and not child.proc.executing:
+        wait_for_zombie(result)
     if child.scratch != 0:
         linux_syscall2(SYS_munmap, child.scratch, child.scratch_size)
         child.scratch = 0

@@ -105,6 +105,7 @@
 #define RETURN_IN_AREA 2999
 /* "The Linux call in area->tail is still to be made, and its result is the handler's." */
 #define RETURN_SYSCALL 2998
+#define FREEBSD_RFSPAWN 0x80000000
 #define LINUX_EINTR 4
 /* area.woken: thr_wake of the own thread is to end the next sleep, or has ended this call's. */
 #define WOKEN_PENDING 1

@@ -106,6 +106,16 @@ cdef public long sys_wait4(frame_t *frame, area_t *area) noexcept nogil:
     return child.pid
 
 
+cdef int first_child() noexcept nogil:
+    """The oldest child of this thread, which FreeBSD's list has last; 0 where Linux does not tell."""
+    cdef char text[32]
+    cdef int64_t pid = 0
+    memset(text, 0, sizeof(text))
+    if read_file(b"/proc/thread-self/children", text, sizeof(text) - 1) > 0:
+        parse_number(text, &pid)
+    return <int> pid
+
+
 cdef public long sys_wait6(frame_t *frame, area_t *area) noexcept nogil:
     cdef child_t child
     cdef freebsd_wrusage usage
@@ -137,24 +147,30 @@ cdef public long sys_wait6(frame_t *frame, area_t *area) noexcept nogil:
                 return -EFAULT
     if frame.arg[5] != 0:
         memset(&info, 0, sizeof(info))
+        info.si_signo = SIGCHLD
         if child.pid != 0:
-            info.si_signo = SIGCHLD
             info.si_code = child.code
             info.si_pid = child.pid
             info.si_uid = child.uid
             info.si_status = child.status if child.code == CLD_EXITED else child_signal(&child)
+        else:
+            # WNOHANG, and nothing to tell: proc_to_reap has filled it with what it looked at last.
+            info.si_code = CLD_EXITED
+            info.si_pid = <int> id_ if idtype == LINUX_P_PID else first_child()
+            info.si_uid = <uint32_t> linux_syscall0(SYS_getuid)
         if copyout(&info, frame.arg[5], sizeof(info)) < 0:
             return -EFAULT
     return child.pid
 
 
-cdef public long sys_rfork(frame_t *frame, area_t *area) noexcept nogil:
-    """fork with a choice of what is shared. Sharing memory or signal handlers is refused: see the table."""
+cdef public long rfork_other(frame_t *frame, area_t *area) noexcept nogil:
+    """rfork(2): fork with a choice of what is shared. Sharing memory or signal handlers is refused: see the table.
+    (RFSPAWN alone, which is a vfork, has left for there: entry.S.)"""
     cdef uint32_t flags = <uint32_t> frame.arg[0], signo = flags >> 20 & 0xff
     cdef uint64_t clone_flags = LINUX_SIGCHLD_EXIT
     cdef long result
     if flags & ~<uint32_t> RFKNOWN or flags & RFSPAWN:
-        return -EINVAL                  # libc takes vfork then
+        return -EINVAL
     if signo != 0 and not flags & FREEBSD_RFTSIGZMB:
         return -EINVAL
     if flags & (FREEBSD_RFFDG | FREEBSD_RFCFDG) == FREEBSD_RFFDG | FREEBSD_RFCFDG:

@@ -83,6 +83,7 @@ struct area {
     long (*usual_hook)(struct frame *, struct area *);
     int64_t wake_delay;         /* nanoseconds until its timer ends a sleep; 0: no timer */
     int32_t wake_timer, pad1;
+    uint64_t waiting[2];        /* sigwait.pxi's: the signals that this thread waits for, whatever its mask says */
 };
 
 struct handler {
@@ -156,6 +157,7 @@ struct process {
     uint64_t kept_bits[2];      /* FreeBSD signals among `kept` */
     uint32_t kept_count;
     uint32_t files_shared;      /* rfork: another process has the same descriptors */
+    uint32_t executing;         /* a child of vfork is in execve: its parent goes on because of that */
     uint64_t vfork_spare;       /* memory for the copy that a vfork makes; 0: none kept */
     uint64_t mount_cache;       /* mount.pxi's, a mapping of its own; 0: none yet */
     struct stats *stats;        /* stats.pxi's: NULL where nothing is counted */

@@ -216,7 +216,6 @@ TEST(rfork_descriptors)
 	CHECK_OK(sys(SYS_fcntl, 0, F_GETFD, 0));
 	CHECK_ERR(sys(SYS_rfork, RFPROC | RFFDG | RFTSIGFLAGS(SIGUSR1)), EINVAL);
 	CHECK_ERR(sys(SYS_rfork, RFPROC | RFFDG | RFTSIGZMB | RFTSIGFLAGS(200)), EINVAL);
-	CHECK_ERR(sys(SYS_rfork, RFSPAWN), EINVAL);
 }
 
 static volatile int got_signal;
