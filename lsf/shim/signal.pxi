@@ -6,6 +6,7 @@
 # Model: FreeBSD sys/amd64/amd64/exec_machdep.c (sendsig, sys_sigreturn), sys/kern/kern_sig.c.
 
 cdef enum:
+    LINUX_SA_RESTORER = 0x04000000
     LINUX_SIGABRT = 6               # the others are in lsf/structs/signal.pxi
 
 cdef enum:
@@ -292,6 +293,7 @@ cdef void signals_start(process_t *proc, area_t *area, start_t *start) noexcept 
         know_virtual(proc, SIGSEGV, LINUX_SIGSEGV)
         know_virtual(proc, SIGBUS, LINUX_SIGBUS)
         know_virtual(proc, SIGSYS, LINUX_SIGSYS)
+        set_linux_handler(LINUX_SIGCHLD, SIG_DFL, LINUX_SA_RESTORER)    # never ignored at a start (execsigs)
     if start.ignored & signal_bit(SIGSEGV):
         proc.handlers[SIGSEGV].function = SIG_IGN
     if start.ignored & signal_bit(SIGBUS):
