@@ -62,6 +62,7 @@ cdef extern from "shim/runtime.h" nogil:
         void *mqueue_notes
         void *aio
         void *shared_ids
+        void *procdescs
         lock_t lock_ids
         void *threads
         void *lookup
@@ -80,6 +81,7 @@ cdef extern from "shim/runtime.h" nogil:
         uint64_t kept_bits[2]
         uint32_t kept_count
         stats_t *stats
+        int32_t procdesc_fd
         int32_t stats_fd
         uint32_t stats_counted, stats_image
         kept_t kept[1]

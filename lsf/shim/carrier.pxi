@@ -385,8 +385,9 @@ cdef enum:
     STATUS_CARRIED = 0x100          # in a child's status: the low byte is a FreeBSD signal
 
 
-cdef long waitid_carried(int idtype, int64_t id_, linux_siginfo *info, long options, void *usage) noexcept nogil:
-    """waitid(2) of Linux. Where a carried signal killed the child, info's status is STATUS_CARRIED and its number: so a
+cdef long waitid_carried(process_t *proc, int idtype, int64_t id_, linux_siginfo *info, long options,
+                         void *usage) noexcept nogil:
+    """waitid(2) of Linux, which for all children passes over those with a descriptor. Where a carried signal killed the child, info's status is STATUS_CARRIED and its number: so a
     child is looked at before it is taken."""
     cdef long result
     cdef int signo = 0, pid
@@ -396,6 +397,9 @@ cdef long waitid_carried(int idtype, int64_t id_, linux_siginfo *info, long opti
         if is_error(result) or info.fields.child.pid == 0:
             return result
         pid = info.fields.child.pid
+        if idtype == LINUX_P_ALL and proc.procdescs != NULL and procdesc_pass_over(proc, info):
+            memset(info, 0, 128)
+            continue
         if info.si_code == CLD_KILLED and info.fields.child.status == LINUX_CARRIER:
             signo = carrier_killed_by(pid)
         if options & LINUX_WNOWAIT:

@@ -796,8 +796,12 @@ cdef void kqueue_absorb(process_t *proc, events_t *ev, kqueue_t *kq, linux_epoll
         if kn.kev.filter == EVFILT_PROC:
             process_ended(ev, kn, &kn.source)
         elif kn.kev.filter == EVFILT_PROCDESC:
-            descriptor = <int32_t> kn.kev.ident
+            # It hangs up when the process closes its files. Whoever has waited for that is told of a zombie.
+            descriptor = <int32_t> linux_syscall2(SYS_pidfd_open,
+                                                  <uint64_t> procdesc_process(<int> kn.kev.ident), 0)
             process_ended(ev, kn, &descriptor)
+            if descriptor >= 0:
+                linux_syscall1(SYS_close, descriptor)
         knote_enqueue(kn)
 
 

@@ -202,6 +202,8 @@ cdef void handover_words(process_t *proc, area_t *area, int target, char *words)
     kept = process_kept(proc)
     if kept:
         at = append_word(words, at, b",k=", kept)
+    if proc.procdesc_fd >= 0:
+        at = append_word(words, at, b",D=", proc.procdesc_fd)
     if area.woken == WOKEN_PENDING:
         at = append_word(words, at, b",W=", 1)
     if proc.cpuset:

@@ -61,9 +61,8 @@ cdef bint is_alone(area_t *area) noexcept nogil:
     return True
 
 
-cdef long fork_with(frame_t *frame, area_t *area, uint64_t flags, int *pidfd) noexcept nogil:
-    """clone without CLONE_VM: the parent gets the child's pid, the child 0 (and 1 in rdx). With CLONE_PIDFD the parent
-    finds the descriptor in *pidfd."""
+cdef long fork_with(frame_t *frame, area_t *area, uint64_t flags) noexcept nogil:
+    """clone without CLONE_VM: the parent gets the child's pid, the child 0 (and 1 in rdx)."""
     cdef process_t *proc = area.proc
     cdef long result
     cdef bint alone
@@ -75,7 +74,7 @@ cdef long fork_with(frame_t *frame, area_t *area, uint64_t flags, int *pidfd) no
     if not alone:
         locks_acquire(proc)
     stats_expect(proc, 1)
-    result = linux_syscall5(SYS_clone, flags | CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID, 0, <uint64_t> pidfd,
+    result = linux_syscall5(SYS_clone, flags | CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID, 0, 0,
                             <uint64_t> &area.slot.state, 0)
     if not alone:
         locks_release(proc)
@@ -102,7 +101,7 @@ cdef long fork_with(frame_t *frame, area_t *area, uint64_t flags, int *pidfd) no
 
 
 cdef public long sys_fork(frame_t *frame, area_t *area) noexcept nogil:
-    return fork_with(frame, area, LINUX_SIGCHLD_EXIT, NULL)
+    return fork_with(frame, area, LINUX_SIGCHLD_EXIT)
 
 
 cdef public long vfork_prepare(frame_t *frame, area_t *area) noexcept nogil:
@@ -145,6 +144,7 @@ cdef public long vfork_prepare(frame_t *frame, area_t *area) noexcept nogil:
     copy.events = NULL              # the child has no kqueues, and what it closes is not closed here
     copy.mqueue_notes = NULL
     copy.aio = NULL
+    copy.procdescs = NULL
     copy.shared_ids = NULL
     copy.lock_ids.word = 0
     copy.lock_truss.word = 0
@@ -182,6 +182,7 @@ cdef public void vfork_child(frame_t *parent_frame, area_t *area) noexcept nogil
     if area.proc.truss_fd >= 0:
         truss_new_process(area.proc)
     stats_after_fork(area.proc)
+    procdesc_end(area.proc)
     if parent_frame.nr == FREEBSD_SYS_RFORK:
         handlers_drop(area.proc)
     # The Linux signal stack stays the parent's, which waits and has nothing on it.

@@ -56,7 +56,7 @@ cdef int16_t poll_events_seen(int fd, int16_t asked, int16_t seen) noexcept nogi
     if seen & (LINUX_POLLHUP | LINUX_POLLERR):
         mode = mode_of(fd, <uint64_t> <const char *> b"", LINUX_AT_EMPTY_PATH)
         if not is_error(mode) and mode & S_IFMT != S_IFSOCK:
-            if seen & LINUX_POLLHUP:
+            if seen & LINUX_POLLHUP and not (mode == PROCDESC_MODE and procdesc_process(fd) > 0):
                 seen |= asked & (LINUX_POLLIN | LINUX_POLLRDNORM)
             if seen & LINUX_POLLERR and mode & S_IFMT == S_IFIFO:
                 seen = (seen & ~<int16_t> LINUX_POLLERR) | LINUX_POLLHUP

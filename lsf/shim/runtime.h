@@ -136,6 +136,7 @@ struct process {
     void *events;               /* event.pxi's */
     void *mqueue_notes;         /* mqueue.pxi's */
     void *aio;                  /* aio.pxi's */
+    void *procdescs;            /* procdesc.pxi's: the children that waits treat apart */
     void *shared_ids;           /* cred_all.pxi's */
     struct lock lock_ids;
     void *threads;              /* thread.pxi's */
@@ -161,6 +162,7 @@ struct process {
     uint64_t vfork_spare;       /* memory for the copy that a vfork makes; 0: none kept */
     uint64_t mount_cache;       /* mount.pxi's, a mapping of its own; 0: none yet */
     struct stats *stats;        /* stats.pxi's: NULL where nothing is counted */
+    int32_t procdesc_fd;        /* hidden: open while this process lives, for who has its process descriptor; -1 */
     int32_t stats_fd;           /* hidden: the memory of stats, -1 when there is none */
     uint32_t stats_counted;     /* this process is among stats->alive */
     uint32_t stats_image;       /* the number of this image among all that were executed */

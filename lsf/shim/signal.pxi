@@ -547,6 +547,10 @@ cdef public void on_signal(int linux, linux_siginfo *info, linux_ucontext *uc) n
         quiet = not carrier_wanted(area, info)
         if info.si_code == LINUX_SI_MESGQ:
             mqueue_send_on(area, info)
+    elif linux == LINUX_SIGCHLD and area.proc.procdescs != NULL and info.si_code > 0 and procdesc_swallow(area.proc, info):
+        linux = LINUX_CARRIER           # as below
+        info.si_code = LINUX_SI_MESGQ
+        quiet = True
     elif linux == LINUX_SIGBUS and is_wake_signal(info):
         wake_again(area)
         return
@@ -1274,4 +1278,5 @@ cdef public long sys_kill(frame_t *frame, area_t *area) noexcept nogil:
         return signal_carried(area, <int> frame.arg[0], <int> frame.arg[1], FREEBSD_SI_USER, 0)
     if linux < 0:
         return -EINVAL
+    procdesc_sweep(area.proc)
     return tail_syscall2(area, SYS_kill, <uint64_t> <int64_t> <int> frame.arg[0], linux)

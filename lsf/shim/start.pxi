@@ -109,6 +109,8 @@ cdef void parse_words(process_t *proc, start_t *start, const char *text) noexcep
             start.search = value != 0
         elif key == 99:         # c
             start.has_directory = value != 0
+        elif key == 68:         # D
+            proc.procdesc_fd = <int> value
         elif key == 107:        # k
             process_keep(proc, value)
         elif key == 87:         # W
@@ -490,6 +492,7 @@ cdef public void shim_start(uint64_t *linux_stack) noexcept nogil:
     proc.image_fd = IMAGE_UNKNOWN
     proc.truss_fd = -1
     proc.stats_fd = -1
+    proc.procdesc_fd = -1
     proc.osreldate = OSRELDATE_DEFAULT
     proc.minsigstksz = 2048
     auxv = <uint64_t *> (start.envp + start.envc + 1)
