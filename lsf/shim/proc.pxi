@@ -55,8 +55,9 @@ cdef long wait_child(process_t *proc, int idtype, int64_t id_, long options, chi
         id_ = <int> id_                 # FreeBSD compares pid_t's; none is below 0, where Linux answers EINVAL
         if id_ < 0:
             return -ECHILD
-    procdesc_sweep(proc)
     entry = procdesc_find(proc, id_) if idtype == LINUX_P_PID else NULL
+    if idtype != LINUX_P_PID:
+        procdesc_sweep(proc)
     if entry != NULL and (entry.state == PROCDESC_LIVE or entry.state == PROCDESC_ENDED):
         return -ECHILD if options & LINUX_WCLONE else procdesc_wait(proc, entry, options, child)
     if idtype == LINUX_P_PID and not options & LINUX_WCLONE and (entry == NULL or entry.state != PROCDESC_CLONE):

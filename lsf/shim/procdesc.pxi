@@ -133,16 +133,20 @@ cdef bint procdesc_take(procdesc_t *entry) noexcept nogil:
     return True
 
 
+cdef void procdesc_let_go(procdesc_t *entry) noexcept nogil:
+    """Reap it if it is dead and this process has closed its descriptor: nobody will ask for it (on FreeBSD init reaps it)."""
+    if (entry.state == PROCDESC_LIVE or entry.state == PROCDESC_ENDED) and not procdesc_is_held(entry) \
+            and procdesc_take(entry):
+        atomic_store32(&entry.state, PROCDESC_FREE)
+
+
 cdef void procdesc_sweep(process_t *proc) noexcept nogil:
-    """Reap those whose descriptor this process has closed: nobody will ask for them (on FreeBSD init reaps them)."""
     cdef procdesc_t *list_ = <procdesc_t *> proc.procdescs
     cdef int i
     if list_ == NULL:
         return
     for i in range(PROCDESCS):
-        if (list_[i].state == PROCDESC_LIVE or list_[i].state == PROCDESC_ENDED) and not procdesc_is_held(&list_[i]) \
-                and procdesc_take(&list_[i]):
-            atomic_store32(&list_[i].state, PROCDESC_FREE)
+        procdesc_let_go(&list_[i])
 
 
 cdef void procdesc_note(process_t *proc, int pid, uint32_t state, int fd) noexcept nogil:
@@ -214,7 +218,7 @@ cdef long procdesc_wait(process_t *proc, procdesc_t *entry, long options, child_
     cdef linux_siginfo info
     cdef long result
     if not procdesc_is_held(entry):
-        procdesc_sweep(proc)
+        procdesc_let_go(entry)
         return -ECHILD                  # it is init's child now
     while True:
         if entry.state == PROCDESC_ENDED:
