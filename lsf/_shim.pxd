@@ -81,6 +81,8 @@ cdef extern from "shim/runtime.h" nogil:
         uint64_t kept_bits[2]
         uint32_t kept_count
         stats_t *stats
+        int32_t procdesc_making
+        uint32_t procdesc_maker
         int32_t procdesc_fd
         int32_t stats_fd
         uint32_t stats_counted, stats_image

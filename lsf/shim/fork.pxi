@@ -89,7 +89,7 @@ cdef long fork_with(frame_t *frame, area_t *area, uint64_t flags) noexcept nogil
         area.virtual_pending = 0
         wake_over(area, 0)
         kept_clear(proc)
-        after_fork(proc)
+        after_fork(proc, area)
         arm(proc)
         frame.arg[2] = 1
     elif is_error(result):
@@ -145,6 +145,7 @@ cdef public long vfork_prepare(frame_t *frame, area_t *area) noexcept nogil:
     copy.mqueue_notes = NULL
     copy.aio = NULL
     copy.procdescs = NULL
+    copy.procdesc_maker = 0
     copy.shared_ids = NULL
     copy.lock_ids.word = 0
     copy.lock_truss.word = 0

@@ -113,12 +113,11 @@ cdef void move_hidden(process_t *proc, int fd) noexcept nogil:
         proc.procdesc_fd = <int> moved
 
 
-cdef void after_fork(process_t *proc) noexcept nogil:
+cdef void after_fork(process_t *proc, area_t *area) noexcept nogil:
     """What each domain has to do in the child of a fork."""
     proc.umtx_shared_waiters = 0
     event_after_fork(proc)
     stats_after_fork(proc)
     aio_after_fork(proc)
-    procdesc_end(proc)
-    proc.procdescs = NULL               # the children are the parent's
+    procdesc_after_fork(proc, area)
     proc.lock_ids.word = 0

@@ -275,6 +275,38 @@ cdef void procdesc_end(process_t *proc) noexcept nogil:
         proc.procdesc_fd = -1
 
 
+cdef void procdesc_after_fork(process_t *proc, area_t *area) noexcept nogil:
+    """The child of a fork: nor does it hold the pipe of another thread's pdfork, which it would keep from hanging up."""
+    procdesc_end(proc)
+    if proc.procdesc_maker != 0 and proc.procdesc_maker != area.index + 1 and not proc.files_shared:
+        linux_syscall1(SYS_close, proc.procdesc_making)
+    proc.procdesc_maker = 0
+    proc.procdescs = NULL               # the children are the parent's
+
+
+cdef long procdesc_pipe(process_t *proc, area_t *area, int *ends) noexcept nogil:
+    """The pipe of a pdfork, of which there is one at a time: 0 or an error. fork takes lock_thread: no other thread's is
+    made between the pipe and the note."""
+    cdef long result
+    while atomic_cas32(&proc.procdesc_maker, 0, area.index + 1) != 0:
+        linux_syscall0(SYS_sched_yield)
+    lock_acquire(&proc.lock_thread)
+    result = linux_syscall2(SYS_pipe2, <uint64_t> ends, LINUX_O_CLOEXEC | LINUX_O_NONBLOCK)
+    proc.procdesc_making = ends[1]
+    if is_error(result):
+        atomic_store32(&proc.procdesc_maker, 0)
+    lock_release(&proc.lock_thread)
+    return result
+
+
+cdef void procdesc_made(process_t *proc, int end) noexcept nogil:
+    """In the parent: the writing end is the child's alone."""
+    lock_acquire(&proc.lock_thread)
+    linux_syscall1(SYS_close, end)
+    atomic_store32(&proc.procdesc_maker, 0)
+    lock_release(&proc.lock_thread)
+
+
 cdef void procdesc_describe(int fd, int pid) noexcept nogil:
     """In the parent: write on the pipe what it stands for."""
     cdef linux_timespec times[2]
@@ -296,7 +328,7 @@ cdef public long sys_pdfork(frame_t *frame, area_t *area) noexcept nogil:
     if flags & ~<uint32_t> (PD_DAEMON | PD_CLOEXEC):
         return -EINVAL
     procdesc_sweep(proc)
-    result = linux_syscall2(SYS_pipe2, <uint64_t> ends, LINUX_O_CLOEXEC | LINUX_O_NONBLOCK)
+    result = procdesc_pipe(proc, area, ends)
     if is_error(result):
         return result
     result = fork_with(frame, area, 0)
@@ -304,7 +336,7 @@ cdef public long sys_pdfork(frame_t *frame, area_t *area) noexcept nogil:
         linux_syscall1(SYS_close, ends[0])
         procdesc_begin(proc, ends[1], flags & PD_DAEMON != 0)
         return 0
-    linux_syscall1(SYS_close, ends[1])
+    procdesc_made(proc, ends[1])
     if is_error(result):
         linux_syscall1(SYS_close, ends[0])
         return result

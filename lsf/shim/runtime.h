@@ -162,6 +162,8 @@ struct process {
     uint64_t vfork_spare;       /* memory for the copy that a vfork makes; 0: none kept */
     uint64_t mount_cache;       /* mount.pxi's, a mapping of its own; 0: none yet */
     struct stats *stats;        /* stats.pxi's: NULL where nothing is counted */
+    int32_t procdesc_making;    /* the writing end of the pipe of a pdfork that is under way, */
+    uint32_t procdesc_maker;    /* and whose it is: an area's index and 1, 0 for nobody's */
     int32_t procdesc_fd;        /* hidden: open while this process lives, for who has its process descriptor; -1 */
     int32_t stats_fd;           /* hidden: the memory of stats, -1 when there is none */
     uint32_t stats_counted;     /* this process is among stats->alive */

@@ -439,6 +439,51 @@ TEST(many)
 	CHECK_ERR(sys(SYS_wait4, -1, &status, WNOHANG, NULL), ECHILD);
 }
 
+static volatile int stop;
+
+static void
+fork_much(void *argument)
+{
+	(void)argument;
+	while (!stop) {
+		int pid = guest_fork();
+		if (pid == 0) {
+			guest_sleep_ms(500);
+			guest_exit(0);
+		}
+		guest_sleep_ms(3);
+		while (sys(SYS_wait4, -1, NULL, WNOHANG, NULL) > 0)
+			;
+	}
+}
+
+/* A fork by another thread at the same time takes no part in it. */
+TEST(among_threads)
+{
+	struct guest_thread t[2];
+	int status;
+
+	for (int i = 0; i < 2; i++)
+		guest_thread_start(&t[i], fork_much, NULL);
+	for (int i = 0; i < 300; i++) {
+		int fd, pid = (int)CHECK_OK(sys(SYS_pdfork, &fd, 0));
+		if (pid == 0)
+			guest_exit(i & 63);
+		struct pollfd one = { .fd = fd, .events = POLLIN };
+		long begun = guest_now_ms();
+		CHECK_EQ(sys(SYS_poll, &one, 1, 5000), 1);
+		CHECK(guest_now_ms() - begun < 450);
+		CHECK_EQ(sys(SYS_wait4, pid, &status, WNOHANG, NULL), pid);
+		CHECK_EQ(WEXITSTATUS(status), i & 63);
+		CHECK_EQ(sys(SYS_close, fd), 0);
+	}
+	stop = 1;
+	for (int i = 0; i < 2; i++)
+		guest_thread_join(&t[i]);
+	while (sys(SYS_wait4, -1, NULL, 0, NULL) > 0)
+		;
+}
+
 HELPER(look_held)
 {
 	int pid;
