@@ -387,8 +387,8 @@ cdef enum:
 
 cdef long waitid_carried(process_t *proc, int idtype, int64_t id_, linux_siginfo *info, long options,
                          void *usage) noexcept nogil:
-    """waitid(2) of Linux, which for all children passes over those with a descriptor. Where a carried signal killed the child, info's status is STATUS_CARRIED and its number: so a
-    child is looked at before it is taken."""
+    """waitid(2) of Linux, which for all children passes over those with a descriptor. Where a carried signal killed the
+    child, info's status is STATUS_CARRIED and its number: so a child is looked at before it is taken."""
     cdef long result
     cdef int signo = 0, pid
     while True:

@@ -120,8 +120,8 @@ cdef enum:
 
 
 cdef uint64_t process_kept(process_t *proc) noexcept nogil:
-    """What FreeBSD keeps over exec, and Linux does not know. Model: kern_exec.c (do_execve), kern_sig.c (execsigs: PS_NOCLDSTOP
-    stays), kern_procctl.c."""
+    """What FreeBSD keeps over exec, and Linux does not know. Model: kern_exec.c (do_execve), kern_sig.c (execsigs:
+    PS_NOCLDSTOP stays), kern_procctl.c."""
     cdef uint64_t kept = 0, value
     cdef int i
     if proc.nice_beyond:

@@ -1,11 +1,11 @@
 # Process descriptors: pdfork and what is done with one. Model: FreeBSD sys/kern/sys_procdesc.c, kern_exit.c (proc_to_reap).
 #
 # The descriptor is the reading end of a pipe whose writing end the child keeps open, hidden, until it ends: so the last
-# close, by whoever it is and in whatever process (dup, fork, SCM_RIGHTS, exit, kill -9), is Linux's to notice. The writing
-# end has O_ASYNC, the child as its owner and SIGKILL as its signal: when the pipe has no reader any more Linux kills the child.
-# When the child is gone the descriptor polls POLLHUP, as FreeBSD's does. What it stands for is written on the pipe itself, where
-# every process that has it finds it: its mode is 0700, its access time the child's start, its modification time the
-# child's number and a mark; and the owner of its open file (F_GETOWN) is the child while that exists.
+# close, by whoever it is and in whatever process (dup, fork, SCM_RIGHTS, exit, kill -9), is Linux's to notice. The
+# writing end has O_ASYNC, the child as its owner and SIGKILL as its signal: when the pipe has no reader any more Linux
+# kills the child. When the child is gone the descriptor polls POLLHUP, as FreeBSD's does. What it stands for is written
+# on the pipe itself, where every process that has it finds it: its mode is 0700, its access time the child's start, its
+# modification time the child's number and a mark; and the owner of its open file (F_GETOWN) is the child while that exists.
 #
 # (A pidfd knows of no last close, and polls POLLIN.)
 #
@@ -134,7 +134,7 @@ cdef bint procdesc_take(procdesc_t *entry) noexcept nogil:
 
 
 cdef void procdesc_let_go(procdesc_t *entry) noexcept nogil:
-    """Reap it if it is dead and this process has closed its descriptor: nobody will ask for it (on FreeBSD init reaps it)."""
+    """Reap it if it is dead and this process has closed its descriptor: nobody will ask for it (FreeBSD: init reaps it)."""
     if (entry.state == PROCDESC_LIVE or entry.state == PROCDESC_ENDED) and not procdesc_is_held(entry) \
             and procdesc_take(entry):
         atomic_store32(&entry.state, PROCDESC_FREE)
@@ -190,7 +190,8 @@ cdef bint procdesc_swallow(process_t *proc, linux_siginfo *info) noexcept nogil:
     procdesc_take(entry)
     while True:
         memset(&other, 0, sizeof(other))
-        if linux_syscall5(SYS_waitid, LINUX_P_ALL, 0, <uint64_t> &other, LINUX_WEXITED | LINUX_WNOHANG | LINUX_WNOWAIT, 0) != 0 \
+        if linux_syscall5(SYS_waitid, LINUX_P_ALL, 0, <uint64_t> &other,
+                          LINUX_WEXITED | LINUX_WNOHANG | LINUX_WNOWAIT, 0) != 0 \
                 or other.fields.child.pid == 0:
             return True
         entry = procdesc_find(proc, other.fields.child.pid)
@@ -200,7 +201,7 @@ cdef bint procdesc_swallow(process_t *proc, linux_siginfo *info) noexcept nogil:
 
 
 cdef bint procdesc_pass_over(process_t *proc, linux_siginfo *info) noexcept nogil:
-    """A wait for any child has found this one: True where it is one that only its number finds. It is out of the way then."""
+    """A wait for any child has found this one: True where only its number finds it. It is out of the way then."""
     cdef procdesc_t *entry = procdesc_find(proc, info.fields.child.pid)
     cdef linux_siginfo state
     if entry == NULL or entry.state == PROCDESC_CLONE or entry.state == PROCDESC_WAITED:
@@ -357,6 +358,7 @@ cdef public long sys_pdkill(frame_t *frame, area_t *area) noexcept nogil:
     """A number may be another process's by now; its pidfd, opened before the pipe's owner is asked, is not."""
     cdef linux_siginfo info
     cdef linux_siginfo *carried = NULL
+    cdef procdesc_t *entry
     cdef int fd = <int> frame.arg[0], status = 0
     cdef int linux = LINUX_CARRIER if is_carried(<int> frame.arg[1]) else linux_signal_number(frame.arg[1])
     cdef long pid, pidfd, result = -ESRCH
@@ -375,6 +377,8 @@ cdef public long sys_pdkill(frame_t *frame, area_t *area) noexcept nogil:
         linux_syscall1(SYS_close, pidfd)
     elif pidfd != -ESRCH and pidfd != -EINVAL:
         result = pidfd
-    if result == -ESRCH and procdesc_find(area.proc, pid) != NULL and procdesc_find(area.proc, pid).state == PROCDESC_ENDED:
-        return 0                        # a zombie still, as FreeBSD sees it
+    if result == -ESRCH:
+        entry = procdesc_find(area.proc, pid)
+        if entry != NULL and entry.state == PROCDESC_ENDED:
+            return 0                    # a zombie still, as FreeBSD sees it
     return result

@@ -4,11 +4,11 @@
 # Model: FreeBSD sys/kern/kern_thr.c (sys_thr_wake, TDP_WAKEUP), subr_sleepqueue.c (sleepq_check_ast_sc_locked).
 #
 # FreeBSD looks at the flag when a thread is about to sleep: a call that is ready at once leaves it for the next one. Only
-# Linux knows whether a call sleeps. So the call is made, and a timer sends this thread SIGBUS, which Linux never has blocked,
-# until it is over: the first one that finds it asleep ends it. Who never calls thr_wake pays nothing: the entry and
-# blocking_syscall see the flag with the comparison that looks for a deferred signal, and while it is set the calls of the
-# pass lane are led through blocking_syscall too. What remains different: a transfer that ends in the middle, part done, leaves
-# the flag for the next sleep.
+# Linux knows whether a call sleeps. So the call is made, and a timer sends this thread SIGBUS, which Linux never has
+# blocked, until it is over: the first one that finds it asleep ends it. Who never calls thr_wake pays nothing: the entry
+# and blocking_syscall see the flag with the comparison that looks for a deferred signal, and while it is set the calls of
+# the pass lane are led through blocking_syscall too. What remains different: a transfer that ends in the middle, part
+# done, leaves the flag for the next sleep.
 
 cdef enum:
     WAKE_FIRST = 10000                  # nanoseconds until a call is thought to sleep, doubled each time that it did not
