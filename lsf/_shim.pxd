@@ -58,12 +58,13 @@ cdef extern from "shim/runtime.h" nogil:
         handler_t handlers[129]
         char execpath[4096]
         uint64_t unknown_reported[10]
-        uint32_t files_shared
+        uint32_t files_shared, executing
         uint64_t vfork_spare
         void *events
         void *mqueue_notes
         void *aio
         void *shared_ids
+        void *procdescs
         lock_t lock_ids
         void *threads
         void *lookup
@@ -82,6 +83,9 @@ cdef extern from "shim/runtime.h" nogil:
         uint64_t kept_bits[2]
         uint32_t kept_count
         stats_t *stats
+        int32_t procdesc_making
+        uint32_t procdesc_maker
+        int32_t procdesc_fd
         int32_t stats_fd
         uint32_t stats_counted, stats_image
         kept_t kept[1]
@@ -93,7 +97,8 @@ cdef extern from "shim/runtime.h" nogil:
         uint64_t guest_rsp, ret
         frame_t *frame
         const uint32_t *lanes
-        uint32_t nr, deferred, alignment, index
+        uint32_t nr, deferred, index
+        uint16_t woken, alignment
         uint64_t retval
         long (*hook)(frame_t *, area_t *) noexcept nogil
         uint32_t not_begun, suspended
@@ -122,6 +127,11 @@ cdef extern from "shim/runtime.h" nogil:
         uint64_t fast_block
         uint32_t fast_block_set
         uint64_t exterr
+        const uint32_t *usual_lanes
+        long (*usual_hook)(frame_t *, area_t *) noexcept nogil
+        int64_t wake_delay
+        int32_t wake_timer
+        uint64_t waiting[2]
         void *truss_call
         void *truss_pieces
         void *truss_starts
@@ -153,7 +163,7 @@ cdef extern from "shim/runtime.h" nogil:
 
     const uint64_t WINDOW_BASE, WINDOW_SIZE, SIGCODE_BASE, SIGCODE_SIZE, HEAP_BASE, HEAP_START, SHIM_END, AREAS_BASE, AREA_STRIDE, AREA_STRUCT
     const uint64_t AREA_SIGSTACK, AREA_SIGSTACK_SIZE, AREA_STACK
-    const int AREA_COUNT, FRAME_SIZE, FREEBSD_ERRNO, RETURN_IN_AREA, TRACE_CALL
+    const int AREA_COUNT, FRAME_SIZE, FREEBSD_ERRNO, RETURN_IN_AREA, TRACE_CALL, WOKEN_PENDING, WOKEN_ENDED
     slot_t *slot_at(int index)
     process_t *SHIM
     patches_t *PATCHES
@@ -173,6 +183,7 @@ cdef extern from "shim/runtime.h" nogil:
     long tail_syscall3(area_t *area, long nr, uint64_t a, uint64_t b, uint64_t c)
     long tail_syscall4(area_t *area, long nr, uint64_t a, uint64_t b, uint64_t c, uint64_t d)
     long blocking_syscall(long nr, uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e, uint64_t f)
+    long undeferred_syscall(long nr, uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e, uint64_t f)
 
     long copy_guest(void *to, const void *from_, uint64_t size)
     long copy_guest_string(void *to, const void *from_, uint64_t max)
@@ -211,6 +222,8 @@ cdef extern from "shim/runtime.h" nogil:
     char tail_end[1]
     char blocking_check[1]
     char blocking_call[1]
+    char undeferred_check[1]
+    char undeferred_call[1]
     char blocking_cancel[1]
     char signal_restorer[1]
     char sigcode[1]

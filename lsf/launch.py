@@ -4,6 +4,7 @@ The calling process becomes the guest. Imports are kept to what every Python pro
 modules are imported where an option needs them.
 """
 
+import _signal  # the rest of signal.py is enums, which take a millisecond
 import os
 import stat
 
@@ -220,6 +221,8 @@ def launch(options: Options, program: str, arguments: list[str], env: dict[str, 
 
     The program is looked for inside the root, with the guest's PATH. ready() is called when all but exec is done.
     """
+    # FreeBSD's exec gives an ignored SIGCHLD its default back, and children are waited for on the way.
+    _signal.signal(_signal.SIGCHLD, _signal.SIG_DFL)
     words = ["v=1"]
     try:
         image = above_standard(os.open(shim_path(), os.O_RDONLY))

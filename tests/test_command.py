@@ -128,3 +128,20 @@ def test_name_in_proc(lsf, start):
     finally:
         harness.kill_session(process.pid)
         process.communicate()
+
+
+def ignore_children():
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+
+
+@pytest.mark.engines("sud", "trap", "ptrace", "sud-cli")
+@pytest.mark.parametrize("stats", [None, "json:summary"])
+def test_ignored_child_signal(lsf, tmp_path, stats):
+    """A start is an exec: SIGCHLD that the caller ignores has its default, other signals are as they were."""
+    if stats and not lsf.starts_by_command(None):
+        pytest.skip("--stats is the command's")
+    guest = harness.compile_guest("exec_keeps")
+    env = {"LSF_STATS": stats} if stats else {}
+    lsf(guest, "@look_started", before=ignore_children, env=env, cwd=tmp_path).check(stdout="", status=0)
+    assert not stats or (tmp_path / "summary").read_text().startswith("{")

@@ -44,6 +44,11 @@ def test_threads(lsf, root, sysroot):
     run(lsf, root, sysroot, "threads").check("threads ok\n")
 
 
+def test_cancel(lsf, root, sysroot):
+    """pthread_cancel at each of libthr's cancellation points."""
+    run(lsf, root, sysroot, "cancel", ("-lrt", "-lpthread")).check("cancel ok\n")
+
+
 def test_libc(lsf, root, sysroot):
     if not (root / "bin/sh").exists():
         harness.not_covered("libc's popen, system and posix_spawn", "no root with bin/sh in LSF_TEST_ROOTS")

@@ -313,6 +313,12 @@ def test_chosen_signals(trace):
     assert names == ["SIGRT35", "SIGWINCH"]
 
 
+def test_the_shims_own_signals_are_not_shown(trace):
+    running = trace("umtx", program=harness.compile_guest("wake"), syscalls=False)
+    assert [event.name for event in running if event.kind == "signal"] == []
+    assert running.result().returncode == 0
+
+
 def test_signals_are_suppressed_and_replaced(trace):
     running = trace("@signals", syscalls=False)
     for event in running:
@@ -430,6 +436,7 @@ def test_the_child_of_vfork_has_the_parents_registers(trace):
     [
         ("contexts", "swap"), ("contexts", "registers"), ("registers", None), ("signals_carried", None),
         ("threads", None), ("signals", None), ("proc_fork", "fork"), ("tls", None), ("efault", None),
+        ("wake", None), ("procdesc", "events"), ("proc_fork", "vfork_zombie"),
     ],
 )  # fmt: skip
 def test_guests_do_not_notice(trace, tmp_path, program, case):

@@ -34,6 +34,12 @@ cdef extern from * nogil:
     /* What is needed of siginfo_t, whose members are macros. */
     static inline int signal_code(const siginfo_t *info) { return info->si_code; }
     static inline int signal_errno(const siginfo_t *info) { return info->si_errno; }
+    /* A SIGBUS by which the shim speaks with its own threads (shim/cred_all.pxi, shim/wake.pxi). */
+    static inline int signal_is_shims(const siginfo_t *info)
+    {
+        return (info->si_code == SI_QUEUE && info->si_errno == 0x4c530001)
+            || (info->si_code == SI_TIMER && (unsigned long) info->si_value.sival_ptr == 0x4c5346776b75);
+    }
     static inline int signal_sender(const siginfo_t *info) { return info->si_pid; }
     static inline int signal_user(const siginfo_t *info) { return info->si_uid; }
     static inline int signal_status(const siginfo_t *info) { return info->si_status; }
@@ -64,6 +70,7 @@ cdef extern from * nogil:
         pass
     int signal_code(const siginfo_t *)
     int signal_errno(const siginfo_t *)
+    bint signal_is_shims(const siginfo_t *)
     int signal_sender(const siginfo_t *)
     int signal_user(const siginfo_t *)
     int signal_status(const siginfo_t *)

@@ -60,6 +60,8 @@ cdef int observe_signal(supervisor_t *self, tracee_t *tracee, int signo) noexcep
         if ptrace(PTRACE_GETREGS, pid, NULL, &regs) < 0:
             return signo
         in_shim = regs.rip - WINDOW_START < WINDOW_SIZE
+        if signo == LINUX_SIGBUS and signal_is_shims(&info):
+            return signo
         if (signo == LINUX_SIGSEGV or signo == LINUX_SIGBUS) and code > 0:
             if in_shim:
                 return signo      # the shim's own: a bad pointer of the guest's, or a signal that was deferred

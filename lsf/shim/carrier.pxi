@@ -222,14 +222,15 @@ cdef void keep_carried(area_t *area, linux_siginfo *info) noexcept nogil:
     kept_add(proc, info, word, area.tid if word & CARRIER_THREAD else 0)
     if proc.kept_count > at:
         if not word & CARRIER_THREAD:
-            # Another thread may have it unblocked. One that unblocks it now looks at kept_bits after its mask.
+            # Another thread may have it unblocked, or wait for it. One that begins to now looks at kept_bits thereafter.
             for i in range(AREA_COUNT):
                 if slot_at(i).mapped == 0 and i > 0:
                     break
                 if slot_at(i).state == 0:
                     continue
                 other = area_at(i)
-                if other != area and other.proc == proc and other.tid > 0 and not mask_has(other.sigmask, signo):
+                if other != area and other.proc == proc and other.tid > 0 \
+                        and (not mask_has(other.sigmask, signo) or mask_has(other.waiting, signo)):
                     info.si_errno = <int32_t> word
                     info.si_code = -1
                     (<uint64_t *> info)[CARRIER_KEPT] = 0
@@ -384,9 +385,10 @@ cdef enum:
     STATUS_CARRIED = 0x100          # in a child's status: the low byte is a FreeBSD signal
 
 
-cdef long waitid_carried(int idtype, int64_t id_, linux_siginfo *info, long options, void *usage) noexcept nogil:
-    """waitid(2) of Linux. Where a carried signal killed the child, info's status is STATUS_CARRIED and its number: so a
-    child is looked at before it is taken."""
+cdef long waitid_carried(process_t *proc, int idtype, int64_t id_, linux_siginfo *info, long options,
+                         void *usage) noexcept nogil:
+    """waitid(2) of Linux, which for all children passes over those with a descriptor. Where a carried signal killed the
+    child, info's status is STATUS_CARRIED and its number: so a child is looked at before it is taken."""
     cdef long result
     cdef int signo = 0, pid
     while True:
@@ -395,6 +397,9 @@ cdef long waitid_carried(int idtype, int64_t id_, linux_siginfo *info, long opti
         if is_error(result) or info.fields.child.pid == 0:
             return result
         pid = info.fields.child.pid
+        if idtype == LINUX_P_ALL and proc.procdescs != NULL and procdesc_pass_over(proc, info):
+            memset(info, 0, 128)
+            continue
         if info.si_code == CLD_KILLED and info.fields.child.status == LINUX_CARRIER:
             signo = carrier_killed_by(pid)
         if options & LINUX_WNOWAIT:

@@ -143,9 +143,10 @@ global translate_return
 translate_result:
     xor     %r11d, %r11d            /* as at pass_return */
     mov     %rax, FRAME_RESULT(%rsp)
-    cmpq    $0, %gs:AREA_DEFERRED   /* and AREA_ALIGNMENT */
+    cmpq    $0, %gs:AREA_DEFERRED   /* and AREA_WOKEN, AREA_ALIGNMENT */
 global translate_commit
-    jne     translate_deferred
+    jne     translate_apart
+translate_leave:
     load_arguments
     mov     FRAME_RET(%rsp), %rcx
     cmp     $-4095, %rax
@@ -176,6 +177,19 @@ translate_again:                    /* interrupted, yet no signal waits (a stop 
     sub     $2, %rcx
     mov     FRAME_RSP(%rsp), %rsp
     jmp     *%rcx
+translate_apart:
+    cmpl    $0, %gs:AREA_DEFERRED
+    jne     translate_deferred
+    cmpw    $WOKEN_ENDED, %gs:AREA_WOKEN
+    jne     2f
+    cmp     $-LINUX_ERESTARTSYS, %rax
+    jne     1f
+    mov     $-LINUX_EINTR, %rax     /* no signal came that it could be restarted after */
+    mov     %rax, FRAME_RESULT(%rsp)
+1:  movw    $0, %gs:AREA_WOKEN
+2:  cmpw    $0, %gs:AREA_ALIGNMENT
+    je      translate_leave
+    jmp     translate_deferred
 global translate_end
 
 /* A Linux call that a handler left to the exit (runtime.h, tail_syscall): the callee-saved registers are the guest's
@@ -220,7 +234,9 @@ global patch_args
 global patch_call
     call    *%r11
     mov     %rax, FRAME_RESULT(%rsp)        /* -ERESTARTNOINTR, always */
-    cmpq    $0, %gs:AREA_DEFERRED
+    cmpw    $0, %gs:AREA_ALIGNMENT          /* this thread's own doing, so it may be looked at first */
+    jne     translate_deferred
+    cmpl    $0, %gs:AREA_DEFERRED
 global patch_commit
     jne     translate_deferred
     load_arguments
@@ -248,11 +264,11 @@ global patch_end
     call    trace_call
     jmp     translate_return
 
-/* long blocking_syscall(long nr, a, b, c, d, e, f): a Linux call that may block. A signal that arrives before the
- * syscall instruction sends it to blocking_cancel, so that none is lost between the check and the wait. */
-    .text
-    .p2align 4
-global blocking_syscall
+/* long blocking_syscall(long nr, a, b, c, d, e, f): a Linux call that may sleep. A signal that arrives before the
+ * syscall instruction sends it to blocking_cancel, so that none is lost between the check and the wait. Where thr_wake is
+ * to end the sleep, blocking_woken makes the call (thread.pxi). undeferred_syscall: the same for a call that is no sleep
+ * on FreeBSD. */
+    .macro linux_arguments          /* of C: nr in rdi, the sixth argument on the stack */
     mov     %rdi, %rax
     mov     %rsi, %rdi
     mov     %rdx, %rsi
@@ -260,15 +276,41 @@ global blocking_syscall
     mov     %r8, %r10
     mov     %r9, %r8
     mov     8(%rsp), %r9
+    .endm
+    .text
+    .p2align 4
+global blocking_syscall
+    linux_arguments
 global blocking_check
-    cmpl    $0, %gs:AREA_DEFERRED
-    jne     blocking_cancel
+    cmpq    $0, %gs:AREA_DEFERRED   /* and AREA_WOKEN */
+    jne     blocking_apart
 global blocking_call
     syscall
     ret
+blocking_apart:
+    cmpl    $0, %gs:AREA_DEFERRED
+    jne     blocking_cancel
+    cmpw    $0, %gs:AREA_WOKEN
+    je      undeferred_check        /* AREA_ALIGNMENT alone */
+    mov     %r8, %r9
+    mov     %r10, %r8
+    mov     %rdx, %rcx
+    mov     %rsi, %rdx
+    mov     %rdi, %rsi
+    mov     %rax, %rdi
+    jmp     blocking_woken
 global blocking_cancel
     movl    $1, %gs:AREA_NOT_BEGUN
     mov     $-LINUX_EINTR, %rax
+    ret
+    .p2align 4
+global undeferred_syscall
+    linux_arguments
+global undeferred_check
+    cmpl    $0, %gs:AREA_DEFERRED
+    jne     blocking_cancel
+global undeferred_call
+    syscall
     ret
 
 /* Linux's way back from a signal handler. */
@@ -319,8 +361,9 @@ global enter_guest
     mov     $0, %ecx
     jmp     *%gs:AREA_RET
 
-/* long clone_thread(flags, stack, parent_tid, child_tid, tls): the child finds on its stack
- * [area][start][guest rsp][argument] and runs thread_start(area) before it enters the guest. */
+/* long clone_thread(flags, stack, parent_tid, child_tid, tls): the child finds its area on its stack, and runs
+ * thread_start(area), which makes a frame of what the thread begins with. It leaves as from a call, so that a signal which
+ * was sent to it meanwhile is delivered before its first instruction. */
 global clone_thread
     mov     %rcx, %r10
     mov     $56, %eax               /* clone */
@@ -332,22 +375,15 @@ global clone_thread
     wrgsbase %rdi
     xor     %ebp, %ebp
     call    thread_start
-    mov     8(%rsp), %rcx
-    mov     24(%rsp), %rdi
-    mov     16(%rsp), %rsp
+    mov     %gs:AREA_FRAME, %rsp
     xor     %eax, %eax
     xor     %ebx, %ebx
-    xor     %edx, %edx
-    xor     %esi, %esi
-    xor     %r8d, %r8d
-    xor     %r9d, %r9d
-    xor     %r10d, %r10d
-    xor     %r11d, %r11d
+    xor     %ebp, %ebp
     xor     %r12d, %r12d
     xor     %r13d, %r13d
     xor     %r14d, %r14d
     xor     %r15d, %r15d
-    jmp     *%rcx
+    jmp     translate_return
 
 /* sys_vfork(frame, area): the child shares the parent's memory, so it runs on an area of its own and the parent's
  * frame survives. The guest's callee-saved registers are still in place here (under a hook the entry has put them into
@@ -400,6 +436,12 @@ global fork_sharing_memory
     mov     FRAME_R15(%rsp), %r15
     xor     %eax, %eax
     jmp     translate_return
+
+/* sys_rfork(frame, area): RFSPAWN alone is a vfork, which needs the guest's registers in place. */
+global sys_rfork
+    cmpl    $FREEBSD_RFSPAWN, FRAME_RDI(%rdi)
+    jne     rfork_other
+    jmp     sys_vfork
 
 /* sys_getcontext, sys_swapcontext(frame, area): the callee-saved registers and the FXSAVE image are the guest's still. */
     .p2align 4

@@ -817,8 +817,12 @@ cdef void kqueue_absorb(process_t *proc, events_t *ev, kqueue_t *kq, linux_epoll
         if kn.kev.filter == EVFILT_PROC:
             process_ended(ev, kn, &kn.source)
         elif kn.kev.filter == EVFILT_PROCDESC:
-            descriptor = <int32_t> kn.kev.ident
+            # It hangs up when the process closes its files. Whoever has waited for that is told of a zombie.
+            descriptor = <int32_t> linux_syscall2(SYS_pidfd_open,
+                                                  <uint64_t> procdesc_process(<int> kn.kev.ident), 0)
             process_ended(ev, kn, &descriptor)
+            if descriptor >= 0:
+                linux_syscall1(SYS_close, descriptor)
         knote_enqueue(kn)
 
 
@@ -984,7 +988,7 @@ cdef long kevent_wait(area_t *area, events_t *ev, kqueue_t *kq, uaddr events, in
             return total
         # A stop and a continue also end epoll_wait, with no signal for the guest; and one that the guest ignores
         # came here only for an EVFILT_SIGNAL.
-        if count < 0 and (count != -EINTR or (area.deferred and not signal_swallow(area))):
+        if count < 0 and (count != -EINTR or area.woken == WOKEN_ENDED or (area.deferred and not signal_swallow(area))):
             return count
         if poll_ or (expired and not busy):
             return 0

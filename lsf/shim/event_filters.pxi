@@ -61,8 +61,7 @@ cdef enum:
     EVENT_F_GETPIPE_SZ = 1032
     TCP_INFO_UNACKED = 24               # offset of tcpi_unacked: of a listener, the connections that wait
     EVENT_P_PIDFD = 3
-    WEXITED_NOWAIT = 0x1000004
-    WEXITED_NOWAIT_NOHANG = 0x1000005
+    WEXITED_NOWAIT = 0x41000004         # and __WALL: whatever signal it ends with
     PIDFD_GET_INFO = 0xc040ff0bUL       # Linux 6.13
     PIDFD_INFO_EXIT = 8                 # Linux 6.15
     EMPTY_POLL = 10000000               # nanoseconds between two looks at a socket that is to run empty
@@ -445,6 +444,8 @@ cdef void process_ended(events_t *ev, knote_t *kn, int32_t *pidfd) noexcept nogi
             status = (words[6] & 0xff) << 8
         elif words[2] == 2 or words[2] == 3:
             status = lsf_signal_from_linux[words[6] & 63] | (0x80 if words[2] == 3 else 0)
+    elif kn.kev.filter == EVFILT_PROCDESC and procdesc_status(SHIM, procdesc_process(<int> kn.kev.ident), &status):
+        pass                            # it has been waited for
     elif pidfd[0] >= 0:
         memset(info, 0, sizeof(info))
         info[0] = PIDFD_INFO_EXIT
@@ -465,12 +466,8 @@ cdef void process_ended(events_t *ev, knote_t *kn, int32_t *pidfd) noexcept nogi
 
 
 cdef long process_descriptor_attach(events_t *ev, knote_t *kn) noexcept nogil:
-    """EVFILT_PROCDESC: the descriptor is a pidfd."""
-    cdef uint64_t info[16]
-    cdef long result
-    memset(info, 0, sizeof(info))
-    result = linux_syscall5(SYS_waitid, EVENT_P_PIDFD, kn.kev.ident, <uint64_t> info, WEXITED_NOWAIT_NOHANG, 0)
-    if result == -EBADF or result == -EINVAL:
+    """EVFILT_PROCDESC."""
+    if procdesc_process(<int> kn.kev.ident) < 0:
         return -EINVAL
     kn.kev.flags |= EV_CLEAR
     return knote_watch(ev, kn)

@@ -113,10 +113,59 @@ cdef uint64_t append_word(char *words, uint64_t at, const char *key, uint64_t va
     return append_number(words, at, 1024, value, 16)
 
 
+cdef enum:
+    KEPT_NICE_BEYOND = 1
+    KEPT_NOCLDSTOP = 2
+    KEPT_CTL_SHIFT = 4              # then 4 bits for each kind of procctl
+
+
+cdef uint64_t process_kept(process_t *proc) noexcept nogil:
+    """What FreeBSD keeps over exec, and Linux does not know. Model: kern_exec.c (do_execve), kern_sig.c (execsigs:
+    PS_NOCLDSTOP stays), kern_procctl.c."""
+    cdef uint64_t kept = 0, value
+    cdef int i
+    if proc.nice_beyond:
+        kept |= KEPT_NICE_BEYOND
+    if proc.handlers[SIGCHLD].flags & SA_NOCLDSTOP:
+        kept |= KEPT_NOCLDSTOP
+    for i in range(CTL_KINDS):
+        value = proc.ctl[i]
+        if i == CTL_TRACE and value != PROC_TRACE_CTL_DISABLE_EXEC:
+            value = 0
+        elif i == CTL_STACKGAP and not value & PROC_STACKGAP_DISABLE_EXEC:
+            value &= ~<uint64_t> PROC_STACKGAP_DISABLE
+        kept |= value << (KEPT_CTL_SHIFT + 4 * i)
+    return kept
+
+
+cdef void process_keep(process_t *proc, uint64_t kept) noexcept nogil:
+    """In the new image."""
+    cdef int i
+    proc.nice_beyond = kept & KEPT_NICE_BEYOND != 0
+    for i in range(CTL_KINDS):
+        proc.ctl[i] = <uint32_t> (kept >> (KEPT_CTL_SHIFT + 4 * i)) & 0xf
+    if kept & KEPT_NOCLDSTOP:
+        proc.handlers[SIGCHLD].flags = SA_NOCLDSTOP | SA_RESTART | HANDLER_SET | HANDLER_KNOWN
+        apply_disposition(proc, SIGCHLD)
+
+
+cdef void child_signal_reset(process_t *proc) noexcept nogil:
+    """Before exec: an ignored SIGCHLD is the one ignored signal that FreeBSD does not leave so (execsigs)."""
+    if proc.handlers[SIGCHLD].function == SIG_IGN:
+        set_linux_handler(LINUX_SIGCHLD, SIG_DFL, LINUX_SA_RESTORER)
+
+
+cdef void child_signal_again(process_t *proc) noexcept nogil:
+    """After an exec that failed."""
+    if proc.handlers[SIGCHLD].function == SIG_IGN:
+        apply_disposition(proc, SIGCHLD)
+
+
 cdef void handover_words(process_t *proc, area_t *area, int target, char *words) noexcept nogil:
     """The words of a handover (1024 bytes); see start.pxi's parse_words."""
-    cdef uint64_t at = append(words, 0, 1024, b"v=1")
+    cdef uint64_t at = append(words, 0, 1024, b"v=1"), kept
     cdef uint64_t ignored[2]
+    cdef uint64_t login[4]              # of 33 bytes, the last of which is NUL
     at = append_word(words, at, b",t=", target)
     at = append_word(words, at, b",h=", proc.image_fd)
     at = append_word(words, at, b",e=", proc.engine)
@@ -150,6 +199,21 @@ cdef void handover_words(process_t *proc, area_t *area, int target, char *words)
         at = append_word(words, at, b",F=", 1)
     if proc.lookup != NULL:
         at = append_word(words, at, b",V=", lookup_count(proc))
+    kept = process_kept(proc)
+    if kept:
+        at = append_word(words, at, b",k=", kept)
+    if proc.procdesc_fd >= 0:
+        at = append_word(words, at, b",D=", proc.procdesc_fd)
+    if area.woken == WOKEN_PENDING:
+        at = append_word(words, at, b",W=", 1)
+    if proc.cpuset:
+        at = append_word(words, at, b",u=", proc.cpuset)
+    memcpy(login, proc.login, sizeof(login))
+    if login[0]:
+        at = append_word(words, at, b",0=", login[0])
+        at = append_word(words, at, b",1=", login[1])
+        at = append_word(words, at, b",2=", login[2])
+        at = append_word(words, at, b",3=", login[3])
     # Where Linux ignores them now it will after exec; a handler of ours would be reset.
     if (proc.handlers[SIGIO].function <= SIG_IGN and proc.handlers[SIGINFO].function <= SIG_IGN
             and not event_wants_signal(proc, SIGIO) and not event_wants_signal(proc, SIGINFO)):
@@ -283,8 +347,12 @@ cdef long hand_over(area_t *area, int target, const char *execpath, uint64_t *ar
     truss_before_exec(area)
     umtx_thread_exit(area)
     kept_before_exec(area)
-    result = restartable(blocking_syscall(SYS_execveat, proc.image_fd, <uint64_t> <const char *> b"", <uint64_t> argv,
+    proc.executing = 1
+    child_signal_reset(proc)
+    result = restartable(undeferred_syscall(SYS_execveat, proc.image_fd, <uint64_t> <const char *> b"", <uint64_t> argv,
                                           envp, 0x1000, 0))
+    proc.executing = 0
+    child_signal_again(proc)
     keep_over_exec(proc, target, 1)
     set_linux_mask(area)
     return result
@@ -376,7 +444,11 @@ cdef long execute_linux(area_t *area, const char *path, uint64_t *argv, uaddr en
     truss_before_exec(area)
     umtx_thread_exit(area)
     stats_uncount(area.proc)
-    result = restartable(blocking_syscall(SYS_execve, <uint64_t> path, <uint64_t> argv, envp, 0, 0, 0))
+    area.proc.executing = 1
+    child_signal_reset(area.proc)
+    result = restartable(undeferred_syscall(SYS_execve, <uint64_t> path, <uint64_t> argv, envp, 0, 0, 0))
+    area.proc.executing = 0
+    child_signal_again(area.proc)
     stats_count(area.proc)
     if area.proc.image_fd >= 0:
         linux_syscall3(SYS_fcntl, area.proc.image_fd, 2, 0)

@@ -398,7 +398,7 @@ cdef int kinfo_type(const char *path, uint32_t mode) noexcept nogil:
             return KF_TYPE_TIMERFD
         if string_starts(path, b"anon_inode:inotify"):
             return KF_TYPE_INOTIFY
-        return KF_TYPE_PROCDESC if string_starts(path, b"anon_inode:[pidfd") else KF_TYPE_UNKNOWN
+        return KF_TYPE_UNKNOWN
     return KF_TYPE_VNODE
 
 
@@ -419,6 +419,9 @@ cdef long fill_kinfo_file(int fd, freebsd_kinfo_file *info) noexcept nogil:
     info.kf_type = kinfo_type(info.kf_path, st.st_mode)
     if info.kf_path[0] != 47 or info.kf_type == KF_TYPE_SHM:
         memset(info.kf_path, 0, KINFO_PATH)
+    if st.st_mode == PROCDESC_MODE and procdesc_process(fd) > 0:
+        info.kf_type = KF_TYPE_PROCDESC
+        info.kf_un.kf_proc.kf_pid = <int> procdesc_process(fd)
     info.kf_fd = fd
     info.kf_ref_count = 1
     got = get_status_flags(fd)

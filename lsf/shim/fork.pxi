@@ -16,6 +16,9 @@ cdef enum:
     LINUX_SIGCHLD_EXIT = 17
     FUTEX_WAKE = 1
     EPROCLIM = 67                   # FreeBSD's alone: too many processes, or threads of one
+    LINUX_WEXITED = 4
+    FREEBSD_SYS_RFORK = 251
+    RFSPAWN_SINCE = 1202000
 
 
 cdef void locks_acquire(process_t *proc) noexcept nogil:
@@ -58,9 +61,8 @@ cdef bint is_alone(area_t *area) noexcept nogil:
     return True
 
 
-cdef long fork_with(frame_t *frame, area_t *area, uint64_t flags, int *pidfd) noexcept nogil:
-    """clone without CLONE_VM: the parent gets the child's pid, the child 0 (and 1 in rdx). With CLONE_PIDFD the parent
-    finds the descriptor in *pidfd."""
+cdef long fork_with(frame_t *frame, area_t *area, uint64_t flags) noexcept nogil:
+    """clone without CLONE_VM: the parent gets the child's pid, the child 0 (and 1 in rdx)."""
     cdef process_t *proc = area.proc
     cdef long result
     cdef bint alone
@@ -72,7 +74,7 @@ cdef long fork_with(frame_t *frame, area_t *area, uint64_t flags, int *pidfd) no
     if not alone:
         locks_acquire(proc)
     stats_expect(proc, 1)
-    result = linux_syscall5(SYS_clone, flags | CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID, 0, <uint64_t> pidfd,
+    result = linux_syscall5(SYS_clone, flags | CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID, 0, 0,
                             <uint64_t> &area.slot.state, 0)
     if not alone:
         locks_release(proc)
@@ -85,8 +87,9 @@ cdef long fork_with(frame_t *frame, area_t *area, uint64_t flags, int *pidfd) no
         if not alone:
             free_other_areas(area)
         area.virtual_pending = 0
+        wake_over(area, 0)
         kept_clear(proc)
-        after_fork(proc)
+        after_fork(proc, area)
         arm(proc)
         frame.arg[2] = 1
     elif is_error(result):
@@ -98,7 +101,7 @@ cdef long fork_with(frame_t *frame, area_t *area, uint64_t flags, int *pidfd) no
 
 
 cdef public long sys_fork(frame_t *frame, area_t *area) noexcept nogil:
-    return fork_with(frame, area, LINUX_SIGCHLD_EXIT, NULL)
+    return fork_with(frame, area, LINUX_SIGCHLD_EXIT)
 
 
 cdef public long vfork_prepare(frame_t *frame, area_t *area) noexcept nogil:
@@ -107,6 +110,8 @@ cdef public long vfork_prepare(frame_t *frame, area_t *area) noexcept nogil:
     cdef area_t *child
     cdef process_t *copy
     cdef uint64_t spare
+    if frame.nr == FREEBSD_SYS_RFORK and proc.osreldate < RFSPAWN_SINCE:
+        return -EINVAL                  # libc takes vfork then
     image_open(proc)
     block_all(NULL)
     if area.deferred:
@@ -126,6 +131,7 @@ cdef public long vfork_prepare(frame_t *frame, area_t *area) noexcept nogil:
     lock_acquire(&proc.lock_signal)
     memcpy(copy, proc, PROCESS_COPIED)
     copy.vfork_spare = 0
+    copy.executing = 0
     copy.lock_signal.word = 0
     copy.kept_count = 0
     copy.kept_bits[0] = 0
@@ -138,13 +144,14 @@ cdef public long vfork_prepare(frame_t *frame, area_t *area) noexcept nogil:
     copy.events = NULL              # the child has no kqueues, and what it closes is not closed here
     copy.mqueue_notes = NULL
     copy.aio = NULL
+    copy.procdescs = NULL
+    copy.procdesc_maker = 0
     copy.shared_ids = NULL
     copy.lock_ids.word = 0
     copy.lock_truss.word = 0
     child.proc = copy
     child.in_vfork = 1
-    child.lanes = area.lanes
-    child.hook = area.hook
+    wake_inherit(child, area)
     child.sigmask[0] = area.sigmask[0]
     child.sigmask[1] = area.sigmask[1]
     child.altstack_sp = area.altstack_sp
@@ -155,6 +162,16 @@ cdef public long vfork_prepare(frame_t *frame, area_t *area) noexcept nogil:
     stats_expect(proc, 1)
     child.exterr = area.exterr
     return <long> child
+
+
+cdef void handlers_drop(process_t *proc) noexcept nogil:
+    """RFSPAWN: what the parent catches has its default in the child (sig_drop_caught)."""
+    cdef int signo
+    for signo in range(1, SIGNAL_MAX + 1):
+        if proc.handlers[signo].function > SIG_IGN:
+            proc.handlers[signo].function = SIG_DFL
+            proc.handlers[signo].flags &= ~<uint32_t> SA_SIGINFO
+            apply_disposition(proc, signo)
 
 
 cdef public void vfork_child(frame_t *parent_frame, area_t *area) noexcept nogil:
@@ -168,13 +185,30 @@ cdef public void vfork_child(frame_t *parent_frame, area_t *area) noexcept nogil
     if area.proc.truss_fd >= 0:
         truss_new_process(area, True)
     stats_after_fork(area.proc)
+    procdesc_end(area.proc)
+    if parent_frame.nr == FREEBSD_SYS_RFORK:
+        handlers_drop(area.proc)
     # The Linux signal stack stays the parent's, which waits and has nothing on it.
     arm(area.proc)
     set_linux_mask(area)
 
 
+cdef void wait_for_zombie(int64_t pid) noexcept nogil:
+    """Until a child that is about to end has, so that wait4 finds it; it may be reaped by Linux itself, or by another
+    thread, meanwhile."""
+    while linux_syscall5(SYS_waitid, LINUX_P_PID, <uint64_t> pid, 0, LINUX_WEXITED | LINUX_WNOWAIT | LINUX_WALL,
+                         0) == -EINTR:
+        pass
+
+
 cdef public long vfork_parent(frame_t *frame, area_t *area, area_t *child, long result) noexcept nogil:
-    """In the parent, when the child has executed a program or is gone: free its area, unblock."""
+    """In the parent, when the child has executed a program or is gone: free its area, unblock.
+
+    Linux lets the parent go on when the child gives up its memory, which a dying process does before it can be waited
+    for. On FreeBSD it is a zombie by then (kern_exit.c). One that Linux kills in execve itself is not told from one that
+    has executed, as on FreeBSD nobody can say which came first."""
+    if not is_error(result) and not child.proc.executing:
+        wait_for_zombie(result)
     if child.scratch != 0:
         linux_syscall2(SYS_munmap, child.scratch, child.scratch_size)
         child.scratch = 0
@@ -215,8 +249,7 @@ cdef long thread_create(area_t *area, const new_thread_t *new_) noexcept nogil:
     child.sigmask[0] = area.sigmask[0]
     child.sigmask[1] = area.sigmask[1]
     child.altstack_flags = FREEBSD_SS_DISABLE
-    child.lanes = area.lanes
-    child.hook = area.hook
+    wake_inherit(child, area)
     child.guest_gsbase = area.guest_gsbase
     child.thread_child_tid = new_.child_tid
     child.thread_context = new_.context
@@ -224,13 +257,14 @@ cdef long thread_create(area_t *area, const new_thread_t *new_) noexcept nogil:
     child.scratch_size = new_.context_size
     stack = <uint64_t *> (<uint64_t> child.frame - 32)
     stack[0] = <uint64_t> child
+    memset(child.frame, 0, sizeof(frame_t))
     # An address that the processor refuses, or that is the shim's: let the thread fault at an instruction of the guest's,
     # and on no stack.
-    stack[1] = new_.start
+    child.frame.ret = new_.start
     if new_.start >= 1UL << GUEST_ADDRESS_MAX_LOG or is_no_place_to_run(new_.start):
-        stack[1] = <uint64_t> sigcode_end - 1
-    stack[2] = 0 if WINDOW_BASE <= new_.stack < SHIM_END else new_.stack
-    stack[3] = new_.argument
+        child.frame.ret = <uint64_t> sigcode_end - 1
+    child.frame.rsp = 0 if WINDOW_BASE <= new_.stack < SHIM_END else new_.stack
+    child.frame.arg[0] = new_.argument
     flags = (CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM | CLONE_CHILD_SETTID
              | CLONE_CHILD_CLEARTID)
     if new_.has_tls:

@@ -60,7 +60,8 @@
 #define AREA_LANES 32
 #define AREA_NR 40
 #define AREA_DEFERRED 48
-#define AREA_ALIGNMENT 52
+#define AREA_WOKEN 52              /* beside AREA_DEFERRED: one comparison of 8 bytes sees all three */
+#define AREA_ALIGNMENT 54
 #define AREA_RETVAL 56
 #define AREA_HOOK 64
 #define AREA_NOT_BEGUN 72
@@ -107,12 +108,16 @@
 #define RETURN_IN_AREA 2999
 /* "The Linux call in area->tail is still to be made, and its result is the handler's." */
 #define RETURN_SYSCALL 2998
+#define FREEBSD_RFSPAWN 0x80000000
 #define LINUX_EINTR 4
 #define LINUX_EIO 5
 #define LINUX_EINVAL 22
 #define LINUX_EPIPE 32
 #define LINUX_ENOTCONN 107
 #define LINUX_ECONNREFUSED 111
+/* area.woken: thr_wake of the own thread is to end the next sleep, or has ended this call's. */
+#define WOKEN_PENDING 1
+#define WOKEN_ENDED 2
 #define LINUX_ERESTARTSYS 512
 #define LINUX_ERESTARTNOINTR 513
 

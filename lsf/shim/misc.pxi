@@ -72,7 +72,8 @@ cdef public long sys_syscall(frame_t *frame, area_t *area) noexcept nogil:
 
 cdef bint descriptor_is_hidden(process_t *proc, int fd) noexcept nogil:
     """True for a descriptor of the shim's own, which the guest must not see."""
-    return fd >= 0 and (fd == proc.image_fd or fd == proc.truss_fd or fd == proc.stats_fd or event_hides(proc, fd))
+    return fd >= 0 and (fd == proc.image_fd or fd == proc.truss_fd or fd == proc.stats_fd or fd == proc.procdesc_fd
+                        or event_hides(proc, fd))
 
 
 cdef int next_hidden(process_t *proc, uint32_t fd) noexcept nogil:
@@ -84,6 +85,8 @@ cdef int next_hidden(process_t *proc, uint32_t fd) noexcept nogil:
         found = proc.truss_fd
     if proc.stats_fd >= 0 and <uint32_t> proc.stats_fd >= fd and (found < 0 or proc.stats_fd < found):
         found = proc.stats_fd
+    if proc.procdesc_fd >= 0 and <uint32_t> proc.procdesc_fd >= fd and (found < 0 or proc.procdesc_fd < found):
+        found = proc.procdesc_fd
     return found
 
 
@@ -91,13 +94,14 @@ cdef void move_hidden(process_t *proc, int fd) noexcept nogil:
     """Give the guest the number of a hidden descriptor: it goes on under another, or is given up where there is none
     (the image is rebuilt when it is needed, truss falls silent, the next program is not counted)."""
     cdef long moved
+    cdef bint passes_on = fd == proc.image_fd or fd == proc.procdesc_fd
     if event_hides(proc, fd):
         event_move_hidden(proc, fd)
         return
-    # F_DUPFD for the image, which passes on at exec, else F_DUPFD_CLOEXEC
-    moved = linux_syscall3(SYS_fcntl, fd, 0 if fd == proc.image_fd else 1030, fd + 1)
+    # F_DUPFD for what passes on at exec, else F_DUPFD_CLOEXEC
+    moved = linux_syscall3(SYS_fcntl, fd, 0 if passes_on else 1030, fd + 1)
     if is_error(moved):
-        moved = linux_syscall3(SYS_fcntl, fd, 0 if fd == proc.image_fd else 1030, 3)
+        moved = linux_syscall3(SYS_fcntl, fd, 0 if passes_on else 1030, 3)
     if is_error(moved):
         moved = -1
     if fd == proc.image_fd:
@@ -106,12 +110,15 @@ cdef void move_hidden(process_t *proc, int fd) noexcept nogil:
         proc.truss_fd = <int> moved
     elif fd == proc.stats_fd:
         proc.stats_fd = <int> moved
+    elif fd == proc.procdesc_fd:
+        proc.procdesc_fd = <int> moved
 
 
-cdef void after_fork(process_t *proc) noexcept nogil:
+cdef void after_fork(process_t *proc, area_t *area) noexcept nogil:
     """What each domain has to do in the child of a fork."""
     proc.umtx_shared_waiters = 0
     event_after_fork(proc)
     stats_after_fork(proc)
     aio_after_fork(proc)
+    procdesc_after_fork(proc, area)
     proc.lock_ids.word = 0

@@ -40,6 +40,15 @@ cdef inline long wait_over(area_t *area, long result) noexcept nogil:
     return suspend_over(area, result)
 
 
+cdef long wait_call(area_t *area, long nr, uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e,
+                    uint64_t f, const linux_timespec *timeout) noexcept nogil:
+    """ppoll or pselect6 of Linux. With no time to wait it is no sleep, which no thr_wake ends: but Linux then says EINTR
+    too where it finds a signal."""
+    if timeout != NULL and timeout.tv_sec == 0 and timeout.tv_nsec == 0:
+        return wait_over(area, undeferred_syscall(nr, a, b, c, d, e, f))
+    return wait_over(area, blocking_syscall(nr, a, b, c, d, e, f))
+
+
 cdef int16_t poll_events_seen(int fd, int16_t asked, int16_t seen) noexcept nogil:
     """FreeBSD's revents for Linux's. At the end of a pipe or terminal FreeBSD also says that a read does not block; a
     pipe without a reader is POLLHUP, where Linux says POLLERR, as is a terminal that was hung up; and POLLHUP goes without
@@ -48,7 +57,7 @@ cdef int16_t poll_events_seen(int fd, int16_t asked, int16_t seen) noexcept nogi
     if seen & (LINUX_POLLHUP | LINUX_POLLERR):
         mode = mode_of(fd, <uint64_t> <const char *> b"", LINUX_AT_EMPTY_PATH)
         if not is_error(mode) and mode & S_IFMT != S_IFSOCK:
-            if seen & LINUX_POLLHUP:
+            if seen & LINUX_POLLHUP and not (mode == PROCDESC_MODE and procdesc_process(fd) > 0):
                 seen |= asked & (LINUX_POLLIN | LINUX_POLLRDNORM)
             if seen & LINUX_POLLERR and (mode & S_IFMT == S_IFIFO or (mode & S_IFMT == S_IFCHR and seen & LINUX_POLLHUP)):
                 seen = (seen & ~<int16_t> LINUX_POLLERR) | LINUX_POLLHUP
@@ -73,7 +82,7 @@ cdef long poll_all(area_t *area, linux_pollfd *fds, uaddr guest, uint32_t count,
         asked = fds[i].events
         if asked & ~<int16_t> POLL_SAME:
             fds[i].events = <int16_t> freebsd_to_linux_poll_events(<uint16_t> asked)
-    result = wait_over(area, blocking_syscall(SYS_ppoll, <uint64_t> fds, count, timeout, mask, 8, 0))
+    result = wait_call(area, SYS_ppoll, <uint64_t> fds, count, timeout, mask, 8, 0, <linux_timespec *> timeout)
     if is_error(result):
         return result
     for i in range(count):
@@ -154,8 +163,8 @@ cdef public long sys_select(frame_t *frame, area_t *area) noexcept nogil:
         ts.tv_sec = tv.tv_sec
         ts.tv_nsec = tv.tv_usec * 1000
         timeout = <uint64_t> &ts
-    return wait_over(area, blocking_syscall(SYS_pselect6, frame.arg[0], frame.arg[1], frame.arg[2], frame.arg[3],
-                                            timeout, 0))
+    return wait_call(area, SYS_pselect6, frame.arg[0], frame.arg[1], frame.arg[2], frame.arg[3], timeout, 0,
+                     <linux_timespec *> timeout)
 
 
 cdef public long sys_pselect(frame_t *frame, area_t *area) noexcept nogil:
@@ -171,12 +180,12 @@ cdef public long sys_pselect(frame_t *frame, area_t *area) noexcept nogil:
             return result
         timeout = <uint64_t> &ts
     if frame.arg[5] == 0:
-        return wait_over(area, blocking_syscall(SYS_pselect6, frame.arg[0], frame.arg[1], frame.arg[2],
-                                                frame.arg[3], timeout, 0))
+        return wait_call(area, SYS_pselect6, frame.arg[0], frame.arg[1], frame.arg[2], frame.arg[3], timeout, 0,
+                         <linux_timespec *> timeout)
     result = wait_mask(area, frame.arg[5], &mask)
     if result < 0:
         return result
     set_[0] = <uint64_t> &mask
     set_[1] = 8
-    return wait_over(area, blocking_syscall(SYS_pselect6, frame.arg[0], frame.arg[1], frame.arg[2], frame.arg[3],
-                                            timeout, <uint64_t> set_))
+    return wait_call(area, SYS_pselect6, frame.arg[0], frame.arg[1], frame.arg[2], frame.arg[3], timeout,
+                     <uint64_t> set_, <linux_timespec *> timeout)

@@ -1,5 +1,5 @@
-# Processes: waiting, process descriptors, rfork, and what a process says of itself.
-# Model: FreeBSD sys/kern/kern_exit.c (kern_wait6), kern_fork.c (sys_rfork, fork1), sys_procdesc.c, kern_uuid.c.
+# Processes: waiting, rfork, and what a process says of itself.
+# Model: FreeBSD sys/kern/kern_exit.c (kern_wait6), kern_fork.c (sys_rfork, fork1), kern_uuid.c.
 
 cdef extern from "<sys/syscall.h>" nogil:
     const long SYS_waitid, SYS_getpgid, SYS_unshare, SYS_pidfd_send_signal, SYS_kcmp, SYS_getcpu
@@ -18,9 +18,6 @@ cdef enum:
     SIGCONT = 19
     FREEBSD_P_PPID = 1
     FREEBSD_P_SID = 3
-    PD_DAEMON = 1
-    PD_CLOEXEC = 2
-    CLONE_PIDFD = 0x1000
     KERN_KCMP_FILE = 100
     UUIDS_MAX = 2048
 
@@ -37,11 +34,20 @@ cdef struct child_t:
     linux_rusage usage
 
 
-cdef long wait_child(int idtype, int64_t id_, long options, child_t *child) noexcept nogil:
+cdef void child_from_info(child_t *child, const linux_siginfo *info) noexcept nogil:
+    child.pid = info.fields.child.pid
+    child.uid = info.fields.child.uid
+    child.code = info.si_code
+    child.status = info.fields.child.status
+
+
+cdef long wait_child(process_t *proc, int idtype, int64_t id_, long options, child_t *child) noexcept nogil:
     """waitid(2) of Linux; child.pid is 0 where WNOHANG found none. 0 or a negative errno.
 
-    As on FreeBSD, a child that does not end with SIGCHLD (pdfork) is found only when it is asked for."""
+    As on FreeBSD, a child with a descriptor (pdfork) is found only by its number, and one that ends with another signal than
+    SIGCHLD (rfork) only with WLINUXCLONE."""
     cdef linux_siginfo info
+    cdef procdesc_t *entry
     cdef long result
     memset(&info, 0, sizeof(info))
     memset(child, 0, sizeof(child_t))
@@ -49,15 +55,19 @@ cdef long wait_child(int idtype, int64_t id_, long options, child_t *child) noex
         id_ = <int> id_                 # FreeBSD compares pid_t's; none is below 0, where Linux answers EINVAL
         if id_ < 0:
             return -ECHILD
-    if idtype == LINUX_P_PID:
-        options |= LINUX_WALL
-    result = waitid_carried(idtype, id_, &info, options, &child.usage)
+    entry = procdesc_find(proc, id_) if idtype == LINUX_P_PID else NULL
+    if idtype != LINUX_P_PID:
+        procdesc_sweep(proc)
+    if entry != NULL and (entry.state == PROCDESC_LIVE or entry.state == PROCDESC_ENDED):
+        return -ECHILD if options & LINUX_WCLONE else procdesc_wait(proc, entry, options, child)
+    if idtype == LINUX_P_PID and not options & LINUX_WCLONE and (entry == NULL or entry.state != PROCDESC_CLONE):
+        options |= LINUX_WALL           # the list has not all: this image may have inherited one
+    result = waitid_carried(proc, idtype, id_, &info, options, &child.usage)
     if is_error(result):
         return result
-    child.pid = info.fields.child.pid
-    child.uid = info.fields.child.uid
-    child.code = info.si_code
-    child.status = info.fields.child.status
+    child_from_info(child, &info)
+    if entry != NULL and entry.state == PROCDESC_CLONE and child.pid != 0 and not options & LINUX_WNOWAIT:
+        atomic_store32(&entry.state, PROCDESC_FREE)
     return 0
 
 
@@ -94,7 +104,7 @@ cdef public long sys_wait4(frame_t *frame, area_t *area) noexcept nogil:
     elif pid <= 0:
         idtype = LINUX_P_PGID
         id_ = -<int64_t> pid if pid < 0 else linux_syscall1(SYS_getpgid, 0)
-    result = wait_child(idtype, id_, options, &child)
+    result = wait_child(area.proc, idtype, id_, options, &child)
     if result < 0:
         return restartable(result)
     if child.pid == 0:
@@ -104,6 +114,16 @@ cdef public long sys_wait4(frame_t *frame, area_t *area) noexcept nogil:
     if frame.arg[3] != 0 and copyout(&child.usage, frame.arg[3], sizeof(freebsd_rusage)) < 0:
         return -EFAULT
     return child.pid
+
+
+cdef int first_child() noexcept nogil:
+    """The oldest child of this thread, which FreeBSD's list has last; 0 where Linux does not tell."""
+    cdef char text[32]
+    cdef int64_t pid = 0
+    memset(text, 0, sizeof(text))
+    if read_file(b"/proc/thread-self/children", text, sizeof(text) - 1) > 0:
+        parse_number(text, &pid)
+    return <int> pid
 
 
 cdef public long sys_wait6(frame_t *frame, area_t *area) noexcept nogil:
@@ -124,7 +144,7 @@ cdef public long sys_wait6(frame_t *frame, area_t *area) noexcept nogil:
     if <int> id_ == 0 and (idtype == LINUX_P_PID or idtype == LINUX_P_PGID):
         idtype = LINUX_P_PGID
         id_ = linux_syscall1(SYS_getpgid, 0)
-    result = wait_child(idtype, id_, options, &child)
+    result = wait_child(area.proc, idtype, id_, options, &child)
     if result < 0:
         return restartable(result)
     if child.pid != 0:
@@ -137,24 +157,30 @@ cdef public long sys_wait6(frame_t *frame, area_t *area) noexcept nogil:
                 return -EFAULT
     if frame.arg[5] != 0:
         memset(&info, 0, sizeof(info))
+        info.si_signo = SIGCHLD
         if child.pid != 0:
-            info.si_signo = SIGCHLD
             info.si_code = child.code
             info.si_pid = child.pid
             info.si_uid = child.uid
             info.si_status = child.status if child.code == CLD_EXITED else child_signal(&child)
+        else:
+            # WNOHANG, and nothing to tell: proc_to_reap has filled it with what it looked at last.
+            info.si_code = CLD_EXITED
+            info.si_pid = <int> id_ if idtype == LINUX_P_PID else first_child()
+            info.si_uid = <uint32_t> linux_syscall0(SYS_getuid)
         if copyout(&info, frame.arg[5], sizeof(info)) < 0:
             return -EFAULT
     return child.pid
 
 
-cdef public long sys_rfork(frame_t *frame, area_t *area) noexcept nogil:
-    """fork with a choice of what is shared. Sharing memory or signal handlers is refused: see the table."""
+cdef public long rfork_other(frame_t *frame, area_t *area) noexcept nogil:
+    """rfork(2): fork with a choice of what is shared. Sharing memory or signal handlers is refused: see the table.
+    (RFSPAWN alone, which is a vfork, has left for there: entry.S.)"""
     cdef uint32_t flags = <uint32_t> frame.arg[0], signo = flags >> 20 & 0xff
     cdef uint64_t clone_flags = LINUX_SIGCHLD_EXIT
     cdef long result
     if flags & ~<uint32_t> RFKNOWN or flags & RFSPAWN:
-        return -EINVAL                  # libc takes vfork then
+        return -EINVAL
     if signo != 0 and not flags & FREEBSD_RFTSIGZMB:
         return -EINVAL
     if flags & (FREEBSD_RFFDG | FREEBSD_RFCFDG) == FREEBSD_RFFDG | FREEBSD_RFCFDG:
@@ -176,66 +202,12 @@ cdef public long sys_rfork(frame_t *frame, area_t *area) noexcept nogil:
     if not flags & (FREEBSD_RFFDG | FREEBSD_RFCFDG):
         clone_flags |= CLONE_FILES
         area.proc.files_shared = 1
-    result = fork_with(frame, area, clone_flags, NULL)
+    result = fork_with(frame, area, clone_flags)
+    if result > 0 and clone_flags & 0xff != LINUX_SIGCHLD_EXIT:
+        procdesc_note(area.proc, <int> result, PROCDESC_CLONE, -1)
     if result == 0 and flags & FREEBSD_RFCFDG:
         close_visible(area.proc, 0, 0xffffffffUL, 0)
     return result
-
-
-cdef public long sys_pdfork(frame_t *frame, area_t *area) noexcept nogil:
-    """fork that also gives a process descriptor, which is a Linux pidfd."""
-    cdef uint32_t flags = <uint32_t> frame.arg[1]
-    cdef int pidfd = -1
-    cdef uaddr out = frame.arg[0]
-    cdef long result
-    if flags & ~<uint32_t> (PD_DAEMON | PD_CLOEXEC):
-        return -EINVAL
-    result = fork_with(frame, area, CLONE_PIDFD, &pidfd)
-    if is_error(result) or result == 0:
-        return result
-    if not flags & PD_CLOEXEC:
-        linux_syscall3(SYS_fcntl, pidfd, 2, 0)
-    store_guest32(out, pidfd)
-    return result
-
-
-cdef long pidfd_process(process_t *proc, int fd) noexcept nogil:
-    """The process that a process descriptor stands for: its pid, or -EBADF, or -EINVAL for another descriptor."""
-    cdef char path[48]
-    cdef char text[512]
-    cdef const char *at
-    cdef int64_t pid = 0
-    cdef uint64_t end
-    if descriptor_is_hidden(proc, fd) or is_error(linux_syscall2(SYS_fcntl, fd, 1)):
-        return -EBADF
-    end = append(path, 0, sizeof(path), b"/proc/self/fdinfo/")
-    append_number(path, end, sizeof(path), <uint32_t> fd, 10)
-    if read_file(path, text, sizeof(text)) < 0:
-        return -EINVAL
-    at = find_text(text, b"Pid:")
-    if at == NULL:
-        return -EINVAL
-    parse_number(at, &pid)
-    return pid if pid > 0 else -ESRCH
-
-
-cdef public long sys_pdgetpid(frame_t *frame, area_t *area) noexcept nogil:
-    cdef long pid = pidfd_process(area.proc, <int> frame.arg[0])
-    return pid if pid < 0 else store_guest32(frame.arg[1], <uint32_t> pid)
-
-
-cdef public long sys_pdkill(frame_t *frame, area_t *area) noexcept nogil:
-    cdef linux_siginfo info
-    cdef int linux = LINUX_CARRIER if is_carried(<int> frame.arg[1]) else linux_signal_number(frame.arg[1])
-    cdef long result
-    if linux < 0:
-        return -EINVAL
-    if descriptor_is_hidden(area.proc, <int> frame.arg[0]):
-        return -EBADF
-    if linux == LINUX_CARRIER:
-        carrier_info(area, &info, <int> frame.arg[1], FREEBSD_SI_USER, 0)
-        return linux_syscall4(SYS_pidfd_send_signal, frame.arg[0], linux, <uint64_t> &info, 0)
-    return linux_syscall4(SYS_pidfd_send_signal, frame.arg[0], linux, 0, 0)
 
 
 cdef public long sys_abort2(frame_t *frame, area_t *area) noexcept nogil:

@@ -36,6 +36,10 @@ cdef enum:
     CTL_PROTMAX = 4
     CTL_STACKGAP = 5
     CTL_WXMAP = 6
+    CTL_KINDS = 7
+    PROC_TRACE_CTL_DISABLE_EXEC = 3
+    PROC_STACKGAP_DISABLE = 2
+    PROC_STACKGAP_DISABLE_EXEC = 8
 
 cdef enum:
     PR_SET_PDEATHSIG = 1
@@ -238,7 +242,7 @@ cdef long procctl_set(area_t *area, int command, int value) noexcept nogil:
     if command == PROC_TRACE_CTL:
         if value < 1 or value > 3:
             return -EINVAL
-        proc.ctl[CTL_TRACE] = 0 if value == 1 else 1
+        proc.ctl[CTL_TRACE] = 0 if value == 1 else value
         return 0
     if command == PROC_TRAPCAP_CTL:
         if value < 1 or value > 2:

@@ -11,7 +11,10 @@ AT(area, frame, AREA_FRAME);
 AT(area, lanes, AREA_LANES);
 AT(area, nr, AREA_NR);
 AT(area, deferred, AREA_DEFERRED);
+AT(area, woken, AREA_WOKEN);
 AT(area, alignment, AREA_ALIGNMENT);
+_Static_assert(AREA_DEFERRED % 8 == 0 && AREA_WOKEN == AREA_DEFERRED + 4 && AREA_ALIGNMENT == AREA_DEFERRED + 6,
+               "the entry looks at all at once");
 AT(area, retval, AREA_RETVAL);
 AT(area, hook, AREA_HOOK);
 AT(area, not_begun, AREA_NOT_BEGUN);
@@ -45,7 +48,6 @@ _Static_assert(PATCH_SITES * 8 <= DATA_MORE_SLOTS - DATA_SITES, "the table of si
 _Static_assert((AREA_COUNT - AREA_SLOTS_FIRST) * sizeof(struct slot) <= DATA_TRAMPOLINES - DATA_MORE_SLOTS, "slots");
 _Static_assert(PATCH_SITES * 8 <= DATA_PAGES - DATA_TRAMPOLINES, "the table of trampolines");
 _Static_assert(PATCH_PAGES_MAX * 8 <= DATA_SIZE - DATA_PAGES, "the pages of trampolines");
-_Static_assert(AREA_ALIGNMENT == AREA_DEFERRED + 4 && AREA_DEFERRED % 8 == 0, "the exit looks at both at once");
 _Static_assert(DATA_BASE + DATA_SIZE <= AREAS_BASE && AREA_STRUCT % 64 == 0, "the areas");
 _Static_assert(AREAS_BASE + (uint64_t) AREA_COUNT * AREA_STRIDE <= STATS_BASE, "areas");
 _Static_assert(STATS_BASE + STATS_SIZE <= HEAP_BASE, "the counters");

@@ -45,7 +45,8 @@ struct area {
     uint32_t nr;
     uint32_t index;
     uint32_t deferred;      /* Linux number of the signal that waits in `info` for the end of the call; 0: none */
-    uint32_t alignment;     /* EFLAGS.AC is the guest's, and was taken from it for the call: see on_signal */
+    uint16_t woken;         /* thread.pxi's: thr_wake of the own thread (FreeBSD's TDP_WAKEUP) */
+    uint16_t alignment;     /* EFLAGS.AC is the guest's, and was taken from it for the call: see on_signal */
     uint64_t retval;
     long (*hook)(struct frame *, struct area *);    /* called instead of the handler: truss */
     uint32_t not_begun;         /* a deferred signal came before the wait: a restartable call restarts in any case */
@@ -66,7 +67,7 @@ struct area {
     uint64_t thread_child_tid;
     uint64_t thread_context;    /* fork.pxi's: what the thread begins with (a resume_t); 0: thr_new's start */
     char name[24];
-    uint32_t wakeup;            /* thr_wake's, for thr_suspend */
+    uint32_t wakeup;            /* thr_wake's of another thread, for thr_suspend */
     uint32_t exiting;           /* it ends: thr_exit of another thread does not count it */
     uint64_t robust[3];         /* UMTX_OP_ROBUST_LISTS: shared list, private list, the mutex in between */
     void *truss_call, *truss_pieces, *truss_starts;     /* the call that truss is at */
@@ -81,6 +82,11 @@ struct area {
     uint64_t fast_block;        /* sigfastblock.pxi's: the word of this thread, */
     uint32_t fast_block_set;    /* and whether it has one */
     uint64_t exterr;            /* exterr.pxi's: what exterrctl enabled, 0 for nothing */
+    const uint32_t *usual_lanes;        /* while `woken` is pending: what `lanes` and `hook` are else */
+    long (*usual_hook)(struct frame *, struct area *);
+    int64_t wake_delay;         /* nanoseconds until its timer ends a sleep; 0: no timer */
+    int32_t wake_timer, pad1;
+    uint64_t waiting[2];        /* sigwait.pxi's: the signals that this thread waits for, whatever its mask says */
 };
 
 struct handler {
@@ -137,6 +143,7 @@ struct process {
     void *events;               /* event.pxi's */
     void *mqueue_notes;         /* mqueue.pxi's */
     void *aio;                  /* aio.pxi's */
+    void *procdescs;            /* procdesc.pxi's: the children that waits treat apart */
     void *shared_ids;           /* cred_all.pxi's */
     struct lock lock_ids;
     void *threads;              /* thread.pxi's */
@@ -158,9 +165,13 @@ struct process {
     uint64_t kept_bits[2];      /* FreeBSD signals among `kept` */
     uint32_t kept_count;
     uint32_t files_shared;      /* rfork: another process has the same descriptors */
+    uint32_t executing;         /* a child of vfork is in execve: its parent goes on because of that */
     uint64_t vfork_spare;       /* memory for the copy that a vfork makes; 0: none kept */
     uint64_t mount_cache;       /* mount.pxi's, a mapping of its own; 0: none yet */
     struct stats *stats;        /* stats.pxi's: NULL where nothing is counted */
+    int32_t procdesc_making;    /* the writing end of the pipe of a pdfork that is under way, */
+    uint32_t procdesc_maker;    /* and whose it is: an area's index and 1, 0 for nobody's */
+    int32_t procdesc_fd;        /* hidden: open while this process lives, for who has its process descriptor; -1 */
     int32_t stats_fd;           /* hidden: the memory of stats, -1 when there is none */
     uint32_t stats_counted;     /* this process is among stats->alive */
     uint32_t stats_image;       /* the number of this image among all that were executed */
@@ -319,7 +330,7 @@ LSF_HIDDEN extern long cas_guest64(uaddr at, uint64_t *expected, uint64_t value)
 LSF_HIDDEN extern char accessors[], accessors_end[], accessor_fault[];
 LSF_HIDDEN extern char entry[], pass_number[], pass_syscall[], pass_return[], pass_converted[], pass_end[];
 LSF_HIDDEN extern char translate[], translate_args[], translate_call[], translate_return[], translate_commit[], translate_end[];
-LSF_HIDDEN extern char patch_entry[], patch_args[], patch_call[], patch_commit[], patch_end[], tail_return[], tail_end[], blocking_check[], blocking_call[], blocking_cancel[], signal_restorer[], sigcode[], sigcode_traced[], sigcode_end[];
+LSF_HIDDEN extern char patch_entry[], patch_args[], patch_call[], patch_commit[], patch_end[], tail_return[], tail_end[], blocking_check[], blocking_call[], undeferred_check[], undeferred_call[], blocking_cancel[], signal_restorer[], sigcode[], sigcode_traced[], sigcode_end[];
 LSF_HIDDEN extern void resume_from(void *linux_frame) __attribute__((noreturn));
 LSF_HIDDEN extern void enter_guest(uint64_t start, uint64_t stack) __attribute__((noreturn));
 LSF_HIDDEN extern long clone_thread(uint64_t flags, void *stack, uint64_t parent_tid, void *child_tid, uint64_t tls);
@@ -328,8 +339,11 @@ static inline long blocking_syscall(long nr, uint64_t a, uint64_t b, uint64_t c,
 {
     return linux_syscall6(nr, a, b, c, d, e, f);
 }
+#define undeferred_syscall blocking_syscall
 #else
 LSF_HIDDEN extern long blocking_syscall(long nr, uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e, uint64_t f);
+/* The same for a call that is no sleep on FreeBSD, which no thr_wake ends. */
+LSF_HIDDEN extern long undeferred_syscall(long nr, uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e, uint64_t f);
 #endif
 
 static inline struct area *current_area(void)

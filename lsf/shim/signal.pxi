@@ -6,6 +6,7 @@
 # Model: FreeBSD sys/amd64/amd64/exec_machdep.c (sendsig, sys_sigreturn), sys/kern/kern_sig.c.
 
 cdef enum:
+    LINUX_SA_RESTORER = 0x04000000
     LINUX_SIGABRT = 6               # the others are in lsf/structs/signal.pxi
 
 cdef enum:
@@ -293,6 +294,7 @@ cdef void signals_start(process_t *proc, area_t *area, start_t *start) noexcept 
         know_virtual(proc, SIGSEGV, LINUX_SIGSEGV)
         know_virtual(proc, SIGBUS, LINUX_SIGBUS)
         know_virtual(proc, SIGSYS, LINUX_SIGSYS)
+        set_linux_handler(LINUX_SIGCHLD, SIG_DFL, LINUX_SA_RESTORER)    # never ignored at a start (execsigs)
     if start.ignored & signal_bit(SIGSEGV):
         proc.handlers[SIGSEGV].function = SIG_IGN
     if start.ignored & signal_bit(SIGBUS):
@@ -349,7 +351,7 @@ cdef void set_mask_unless_deferred(area_t *area, uint64_t mask) noexcept nogil:
     """Give Linux a mask as one step with the check that no signal is deferred: one that came between the two has blocked
     all others, and must find them blocked."""
     cdef uint32_t not_begun = area.not_begun
-    blocking_syscall(SYS_rt_sigprocmask, 2, <uint64_t> &mask, 0, 8, 0, 0)
+    undeferred_syscall(SYS_rt_sigprocmask, 2, <uint64_t> &mask, 0, 8, 0, 0)
     area.not_begun = not_begun
 
 
@@ -452,6 +454,10 @@ cdef bint finish_call(linux_ucontext *uc, long raw, uint64_t nr, uint64_t ret, a
 cdef bint finish_translated(linux_ucontext *uc, area_t *area) noexcept nogil:
     """finish_call for the translate lane: the frame says how the guest goes on."""
     cdef frame_t *frame = area.frame
+    if area.woken == WOKEN_ENDED:           # as at translate_apart
+        if frame.result == <uint64_t> -ERESTARTSYS:
+            frame.result = <uint64_t> -EINTR
+        area.woken = 0
     uc.uc_mcontext.rdi = frame.arg[0]
     uc.uc_mcontext.rsi = frame.arg[1]
     uc.uc_mcontext.rdx = frame.arg[2]
@@ -497,7 +503,8 @@ cdef void defer(area_t *area, linux_ucontext *uc, int linux, linux_siginfo *info
         # one comes again when it has been.
         linux_syscall4(SYS_rt_tgsigqueueinfo, area.proc.pid, area.tid, linux, <uint64_t> info)
     uc.uc_sigmask = linux_all_mask()
-    if <uint64_t> blocking_check <= uc.uc_mcontext.rip <= <uint64_t> blocking_call:
+    if <uint64_t> blocking_check <= uc.uc_mcontext.rip <= <uint64_t> blocking_call \
+            or <uint64_t> undeferred_check <= uc.uc_mcontext.rip <= <uint64_t> undeferred_call:
         uc.uc_mcontext.rip = <uint64_t> blocking_cancel
 
 
@@ -546,6 +553,13 @@ cdef public void on_signal(int linux, linux_siginfo *info, linux_ucontext *uc) n
         quiet = not carrier_wanted(area, info)
         if info.si_code == LINUX_SI_MESGQ:
             mqueue_send_on(area, info)
+    elif linux == LINUX_SIGCHLD and area.proc.procdescs != NULL and info.si_code > 0 and procdesc_swallow(area.proc, info):
+        linux = LINUX_CARRIER           # as below
+        info.si_code = LINUX_SI_MESGQ
+        quiet = True
+    elif linux == LINUX_SIGBUS and is_wake_signal(info):
+        wake_again(area)
+        return
     elif linux == LINUX_SIGBUS and is_ids_signal(info):
         ids_adopt(area)
         if area.deferred or is_signal_stack(area, uc.uc_mcontext.rsp):
@@ -676,7 +690,7 @@ cdef void deliver_deferred(area_t *area, linux_ucontext *uc) noexcept nogil:
     cdef uint64_t info[16]
     cdef int linux = area.deferred
     cdef bint restart
-    if linux == LINUX_CARRIER and area.frame.result == <uint64_t> -EINTR \
+    if linux == LINUX_CARRIER and area.frame.result == <uint64_t> -EINTR and area.woken != WOKEN_ENDED \
             and not carrier_wanted(area, <linux_siginfo *> area.info):
         area.frame.result = <uint64_t> -ERESTARTNOINTR       # nothing that the guest shall see ended the call
     restart = finish_translated(uc, area)
@@ -1287,9 +1301,14 @@ cdef int linux_signal_number(uint64_t signo) noexcept nogil:
 
 
 cdef public long sys_kill(frame_t *frame, area_t *area) noexcept nogil:
+    cdef procdesc_t *entry
     cdef int linux = linux_signal_number(frame.arg[1])
     if is_carried(<int> frame.arg[1]):
         return signal_carried(area, <int> frame.arg[0], <int> frame.arg[1], FREEBSD_SI_USER, 0)
     if linux < 0:
         return -EINVAL
+    if area.proc.procdescs != NULL:
+        entry = procdesc_find(area.proc, <int> frame.arg[0])
+        if entry != NULL:
+            procdesc_let_go(entry)      # and so it is gone
     return tail_syscall2(area, SYS_kill, <uint64_t> <int64_t> <int> frame.arg[0], linux)

@@ -62,6 +62,18 @@ cdef uint64_t stops_by_default(process_t *proc, const uint64_t *set_) noexcept n
 
 cdef long signal_wait(area_t *area, const uint64_t *wanted, freebsd_siginfo *out,
                       const freebsd_timespec *timeout) noexcept nogil:
+    """signal_wait_for, which other threads see meanwhile: one that a carried signal of the set comes to sends it on."""
+    cdef long result
+    area.waiting[0] = wanted[0]
+    area.waiting[1] = wanted[1]
+    result = signal_wait_for(area, wanted, out, timeout)
+    area.waiting[0] = 0
+    area.waiting[1] = 0
+    return result
+
+
+cdef long signal_wait_for(area_t *area, const uint64_t *wanted, freebsd_siginfo *out,
+                          const freebsd_timespec *timeout) noexcept nogil:
     """kern_sigtimedwait: FreeBSD's number of the signal, -EAGAIN when the time is up, -EINTR when another one came.
 
     Linux gets the signals of the set blocked while it waits: so the one that comes is the waiter's whatever its action
@@ -125,7 +137,8 @@ cdef long signal_wait(area_t *area, const uint64_t *wanted, freebsd_siginfo *out
         if result > 0 or take_deferred(area, set_, source):
             break
         if result == -EINTR:
-            if area.deferred and not carrier_set_aside(area) and not signal_swallow(area):
+            if area.woken == WOKEN_ENDED or (area.deferred and not carrier_set_aside(area)
+                                             and not signal_swallow(area)):
                 return -EINTR
         elif result != -EAGAIN or not poll_:
             if mask != linux_mask_from(area.sigmask):

@@ -31,6 +31,7 @@ cdef struct start_t:
     bint has_mask
     uint64_t mask[2]
     uint64_t ignored, ignored_high, pending
+    bint woken                  # thr_wake came before, and no sleep has ended by it
     bint ordinary               # Linux's dispositions are as a start leaves them
     uint64_t *linux_stack
 
@@ -108,6 +109,16 @@ cdef void parse_words(process_t *proc, start_t *start, const char *text) noexcep
             start.search = value != 0
         elif key == 99:         # c
             start.has_directory = value != 0
+        elif key == 68:         # D
+            proc.procdesc_fd = <int> value
+        elif key == 107:        # k
+            process_keep(proc, value)
+        elif key == 87:         # W
+            start.woken = value != 0
+        elif key == 117:        # u
+            proc.cpuset = <uint32_t> value
+        elif 48 <= key <= 51:   # 0 to 3
+            memcpy(&proc.login[8 * (key - 48)], &value, 8)
         elif key == 120:        # x
             proc.no_patch = <uint32_t> value
         if text[0] == 44:
@@ -372,6 +383,8 @@ cdef long load_program(process_t *proc, start_t *start, program_t *program) noex
         tell_start(proc, &image, interp_path if has_interp else NULL)
     if proc.tracer:
         trace_start(current_area(), &image, &interp, has_interp, stack)
+    if start.woken:
+        wake_set(current_area())
     enter_guest(interp.entry if has_interp else image.entry, stack)
     return 0
 
@@ -482,6 +495,7 @@ cdef public void shim_start(uint64_t *linux_stack) noexcept nogil:
     proc.image_fd = IMAGE_UNKNOWN
     proc.truss_fd = -1
     proc.stats_fd = -1
+    proc.procdesc_fd = -1
     proc.osreldate = OSRELDATE_DEFAULT
     proc.minsigstksz = 2048
     auxv = <uint64_t *> (start.envp + start.envc + 1)

@@ -84,6 +84,8 @@ cdef inline long stat_untyped(int fd, freebsd_stat *st) noexcept nogil:
             st.st_mode = 0
         elif kind == ANONYMOUS_INOTIFY:
             st.st_mode = S_IFREG | 0o400
+    if result == 0 and st.st_mode == PROCDESC_MODE:
+        procdesc_stat(fd, st)
     return result
 
 
@@ -94,9 +96,9 @@ cdef public long sys_fstat(frame_t *frame, area_t *area) noexcept nogil:
     cdef long result = -EFAULT
     # The common case without a call of a function: its return would be mispredicted after Linux's (see tail_syscall).
     if fd >= 0 and area.proc.events == NULL and fd != area.proc.image_fd and fd != area.proc.truss_fd \
-            and fd != area.proc.stats_fd and not area.proc.fakeroot:
+            and fd != area.proc.stats_fd and fd != area.proc.procdesc_fd and not area.proc.fakeroot:
         result = linux_syscall5(SYS_statx, fd, 0, LINUX_AT_EMPTY_PATH, LINUX_STATX_ALL, <uint64_t> &sx)
-    if result == 0 and sx.stx_mode & S_IFMT:
+    if result == 0 and sx.stx_mode & S_IFMT and sx.stx_mode != PROCDESC_MODE:
         freebsd_stat_from_statx(&st, &sx)
         if st.st_flags & (FREEBSD_SF_IMMUTABLE | FREEBSD_SF_APPEND):
             show_user_flags(fd, &st)

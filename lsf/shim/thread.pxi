@@ -178,6 +178,9 @@ cdef public long sys_thr_suspend(frame_t *frame, area_t *area) noexcept nogil:
         if not timespec_is_interval(&timeout):
             return -EINVAL
         deadline_set(area.proc, &deadline, &timeout, FREEBSD_CLOCK_MONOTONIC, False)
+    if area.woken == WOKEN_PENDING:
+        wake_over(area, 0)
+        return 0
     while atomic_swap32(&area.wakeup, 0) == 0:
         result = umtx_sleep(area.proc, <uint64_t> &area.wakeup, 0, False, FUTEX_ANY, &deadline)
         if result < 0 and result != -EAGAIN:
@@ -188,7 +191,12 @@ cdef public long sys_thr_suspend(frame_t *frame, area_t *area) noexcept nogil:
 
 
 cdef public long sys_thr_wake(frame_t *frame, area_t *area) noexcept nogil:
-    cdef area_t *thread = thread_find(area.proc, <int64_t> frame.arg[0])
+    """End another thread's thr_suspend, or the next sleep of this thread (wake.pxi)."""
+    cdef area_t *thread
+    if <int64_t> frame.arg[0] == area.tid:
+        wake_set(area)
+        return 0
+    thread = thread_find(area.proc, <int> frame.arg[0])
     if thread == NULL:
         return -ESRCH
     atomic_store32(&thread.wakeup, 1)

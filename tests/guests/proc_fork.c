@@ -230,8 +230,17 @@ TEST(wait6_nothing_yet)
 	}
 	memset(&info, 0x44, sizeof(info));
 	CHECK_EQ(sys(SYS_wait6, P_PID, pid, &status, WEXITED | WNOHANG, NULL, &info), 0);
-	CHECK_EQ(info.si_signo, 0);
-	CHECK_EQ(info.si_pid, 0);
+	/* proc_to_reap has filled it when it looked at the child, which is alive (kern_exit.c). */
+	CHECK_EQ(info.si_signo, SIGCHLD);
+	CHECK_EQ(info.si_pid, pid);
+	CHECK_EQ(info.si_code, CLD_EXITED);
+	CHECK_EQ(info.si_status, 0);
+	CHECK_EQ(info.si_uid, sys(SYS_getuid));
+	CHECK_EQ(status, 3);
+	memset(&info, 0x44, sizeof(info));
+	CHECK_EQ(sys(SYS_wait6, P_ALL, 0, &status, WEXITED | WNOHANG, NULL, &info), 0);
+	CHECK_EQ(info.si_signo, SIGCHLD);
+	CHECK_ERR(sys(SYS_wait6, P_PID, 0x3ffffff, &status, WEXITED | WNOHANG, NULL, &info), ECHILD);
 	CHECK_EQ(sys(SYS_kill, pid, SIGKILL), 0);
 	CHECK_EQ(WTERMSIG(guest_wait(pid)), SIGKILL);
 }
@@ -262,6 +271,98 @@ TEST(vfork)
 		CHECK_NE(pid, sys(SYS_getpid));
 		CHECK_EQ(WEXITSTATUS(guest_wait(pid)), i);
 	}
+}
+
+static void
+caught(int signo, siginfo_t *info, void *context)
+{
+	(void)signo, (void)info, (void)context;
+}
+
+static char *no_strings[] = { NULL };
+
+/* When the parent goes on because the child is dead, the child is a zombie: exit1 in kern_exit.c wakes it after that. How it
+ * ended is told by `how`. */
+static int __attribute__((noinline))
+dead_child(long call, long flags, int how)
+{
+	long pid = sys(call, flags);
+
+	if (pid == 0) {
+		if (how == 1)
+			sys(SYS_execve, "/no/such/program", no_strings, no_strings);
+		if (how == 2)
+			sys(SYS_kill, sys(SYS_getpid), SIGKILL);
+		if (how == 3)
+			*(volatile int *)8 = 0;
+		if (how == 4)
+			sys(SYS_execve, guest_argv[0], (void *)16, no_strings);
+		sys(SYS_exit, 7);
+	}
+	return ((int)pid);
+}
+
+TEST(vfork_zombie)
+{
+	int status;
+
+	for (int i = 0; i < 300; i++) {
+		int how = i % 5, pid = dead_child(i & 1 && how != 3 ? SYS_vfork : SYS_rfork, RFSPAWN, how);
+		CHECK(pid > 0);
+		CHECK_EQ(sys(SYS_wait4, pid, &status, WNOHANG, NULL), pid);
+		if (how == 2)
+			CHECK_EQ(WTERMSIG(status), SIGKILL);
+		else if (how == 3)
+			CHECK(WIFSIGNALED(status));
+		else
+			CHECK_EQ(WEXITSTATUS(status), 7);
+	}
+	CHECK_ERR(sys(SYS_wait4, -1, &status, WNOHANG, NULL), ECHILD);
+	/* Where the parent wants no zombies there is none, and the parent does not wait for ever. */
+	struct sigaction ignore = { .sa_handler = SIG_IGN };
+	CHECK_EQ(sys(SYS_sigaction, SIGCHLD, &ignore, NULL), 0);
+	for (int i = 0; i < 20; i++)
+		CHECK(dead_child(SYS_vfork, 0, i % 3) > 0);
+	CHECK_ERR(sys(SYS_wait4, -1, &status, 0, NULL), ECHILD);
+}
+
+/* RFSPAWN is vfork with the caught signals at their defaults, and goes with no other flag (kern_fork.c, sys_rfork). */
+static long __attribute__((noinline))
+spawn(volatile int *shared)
+{
+	long pid = sys(SYS_rfork, RFSPAWN);
+
+	if (pid == 0) {
+		struct sigaction act;
+		memset(&act, 0x55, sizeof(act));
+		sys(SYS_sigaction, SIGUSR1, NULL, &act);
+		shared[0] = act.sa_handler == SIG_DFL;
+		sys(SYS_sigaction, SIGUSR2, NULL, &act);
+		shared[1] = act.sa_handler == SIG_IGN;
+		shared[2] = 1;
+		sys(SYS_kill, sys(SYS_getpid), SIGUSR1);
+		sys(SYS_exit, 0);
+	}
+	return (pid);
+}
+
+TEST(rfork_spawn)
+{
+	static volatile int shared[3];
+	struct sigaction ignore = { .sa_handler = SIG_IGN }, now;
+
+	guest_handle(SIGUSR1, caught, 0);
+	CHECK_EQ(sys(SYS_sigaction, SIGUSR2, &ignore, NULL), 0);
+	long pid = spawn(shared);
+	CHECK(pid > 0);
+	CHECK_EQ(shared[0], 1);
+	CHECK_EQ(shared[1], 1);
+	CHECK_EQ(shared[2], 1);
+	CHECK_EQ(WTERMSIG(guest_wait((int)pid)), SIGUSR1);
+	CHECK_EQ(sys(SYS_sigaction, SIGUSR1, NULL, &now), 0);
+	CHECK(now.sa_sigaction == (void (*)(int, struct __siginfo *, void *))caught);
+	CHECK_ERR(sys(SYS_rfork, RFSPAWN | RFPROC | RFFDG), EINVAL);
+	CHECK_ERR(sys(SYS_rfork, RFSPAWN | RFPROC | RFMEM), EINVAL);
 }
 
 HELPER(exit_with)

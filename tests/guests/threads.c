@@ -452,3 +452,45 @@ TEST(yield)
 {
 	CHECK_EQ(sys(SYS_sched_yield), 0);
 }
+
+static int pipe_[2];
+static volatile int handled;
+
+static void
+count_signal(int signo, siginfo_t *info, void *context)
+{
+	(void)signo, (void)info, (void)context;
+	__atomic_add_fetch(&handled, 1, __ATOMIC_SEQ_CST);
+}
+
+static void
+read_one(void *argument)
+{
+	char c;
+	long got;
+
+	(void)argument;
+	do
+		got = sys(SYS_read, pipe_[0], &c, 1);
+	while (got == -EINTR);
+	CHECK_EQ(got, 1);
+}
+
+/* A signal that is sent to a thread before its first instruction is handled then, not when it makes some other call. */
+TEST(signal_at_birth)
+{
+	struct guest_thread t;
+
+	CHECK_EQ(sys(SYS_pipe2, pipe_, 0), 0);
+	guest_handle(SIGUSR1, count_signal, 0);
+	for (int i = 0; i < 300; i++) {
+		guest_thread_start(&t, read_one, NULL);
+		CHECK_EQ(sys(SYS_thr_kill, t.id, SIGUSR1), 0);
+		long begun = guest_now_ms();
+		while (handled <= i && guest_now_ms() - begun < 5000)
+			sys(SYS_sched_yield);
+		CHECK_EQ(handled, i + 1);
+		CHECK_EQ(sys(SYS_write, pipe_[1], "x", 1), 1);
+		guest_thread_join(&t);
+	}
+}

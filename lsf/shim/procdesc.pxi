@@ -1,0 +1,384 @@
+# Process descriptors: pdfork and what is done with one. Model: FreeBSD sys/kern/sys_procdesc.c, kern_exit.c (proc_to_reap).
+#
+# The descriptor is the reading end of a pipe whose writing end the child keeps open, hidden, until it ends: so the last
+# close, by whoever it is and in whatever process (dup, fork, SCM_RIGHTS, exit, kill -9), is Linux's to notice. The
+# writing end has O_ASYNC, the child as its owner and SIGKILL as its signal: when the pipe has no reader any more Linux
+# kills the child. When the child is gone the descriptor polls POLLHUP, as FreeBSD's does. What it stands for is written
+# on the pipe itself, where every process that has it finds it: its mode is 0700, its access time the child's start, its
+# modification time the child's number and a mark; and the owner of its open file (F_GETOWN) is the child while that exists.
+#
+# (A pidfd knows of no last close, and polls POLLIN.)
+#
+# The parent keeps a list, since the child's end is told to nobody but who asks for its number: Linux would give
+# one that has executed a program to any wait, and a zombie whose descriptor is closed to nobody.
+
+cdef extern from "<sys/syscall.h>" nogil:
+    const long SYS_fchmod
+
+cdef enum:
+    LINUX_SIGKILL = 9
+    PD_DAEMON = 1
+    PD_CLOEXEC = 2
+    PROCDESC_MODE = 0o10700             # S_IFIFO: a pipe has 0600 else
+    PROCDESC_MARK = 0x4c5350            # nanoseconds of the modification time
+    PROCDESCS = 256
+    PROCDESC_FREE = 0
+    PROCDESC_LIVE = 1
+    PROCDESC_TAKING = 2
+    PROCDESC_ENDED = 3                  # Linux's zombie is reaped, FreeBSD's is not
+    PROCDESC_WAITED = 4                 # FreeBSD's too: the status is kept for who asks the descriptor
+    PROCDESC_CLONE = 5                  # no descriptor at all: rfork with another signal than SIGCHLD
+    PROCDESC_SEARCH = 1024              # descriptors among which one is looked for
+    LINUX_F_GETOWN = 9
+    LINUX_F_SETSIG = 10
+    LINUX_WSTOPPED = 2
+    LINUX_WCONTINUED = 8
+    LINUX_WCLONE = 0x80000000UL
+
+cdef struct procdesc_t:
+    uint32_t state
+    int32_t pid
+    uint64_t inode                      # of the pipe
+    int32_t fd                          # where the descriptor was last
+    child_t child                       # how it ended
+
+
+cdef long procdesc_look(int fd, linux_statx *sx) noexcept nogil:
+    """The number of the process that a descriptor stands for, or -EBADF where it is no process descriptor."""
+    cdef long result = linux_syscall5(SYS_statx, <uint32_t> fd, <uint64_t> <const char *> b"", LINUX_AT_EMPTY_PATH,
+                                      LINUX_STATX_ALL, <uint64_t> sx) if fd >= 0 else -EBADF
+    if is_error(result) or sx.stx_mode != PROCDESC_MODE or sx.stx_mtime.tv_nsec != PROCDESC_MARK:
+        return -EBADF
+    return <int> sx.stx_mtime.tv_sec
+
+
+cdef long procdesc_process(int fd) noexcept nogil:
+    cdef linux_statx sx
+    return procdesc_look(fd, &sx)
+
+
+cdef bint procdesc_hung_up(int fd) noexcept nogil:
+    """True where the process has closed its files: it is ending, or gone."""
+    cdef linux_pollfd one
+    cdef uint64_t none[2]
+    memset(none, 0, sizeof(none))
+    one.fd = fd
+    one.events = 0
+    one.revents = 0
+    linux_syscall5(SYS_ppoll, <uint64_t> &one, 1, <uint64_t> none, 0, 8)
+    return one.revents & (LINUX_POLLHUP | LINUX_POLLERR) != 0
+
+
+cdef void procdesc_stat(int fd, freebsd_stat *st) noexcept nogil:
+    """procdesc_stat of FreeBSD, where this is one: all times are the start's."""
+    cdef linux_statx sx
+    cdef freebsd_timespec start
+    cdef uint64_t inode = st.st_ino
+    if procdesc_look(fd, &sx) < 0:
+        return
+    start = st.st_atim
+    memset(st, 0, sizeof(freebsd_stat))
+    st.st_mode = S_IFREG
+    if linux_syscall2(SYS_fcntl, fd, LINUX_F_GETOWN) <= 0:
+        return
+    if not procdesc_hung_up(fd):
+        st.st_mode |= 0o700
+    st.st_atim = start
+    st.st_mtim = start
+    st.st_ctim = start
+    st.st_birthtim = start
+    st.st_uid = sx.stx_uid
+    st.st_gid = sx.stx_gid
+
+
+# ------------------------------------------------------------------ the parent's list
+
+cdef procdesc_t *procdesc_find(process_t *proc, int64_t pid) noexcept nogil:
+    cdef procdesc_t *list_ = <procdesc_t *> proc.procdescs
+    cdef int i
+    if list_ == NULL:
+        return NULL
+    for i in range(PROCDESCS):
+        if list_[i].pid == pid and list_[i].state != PROCDESC_FREE:
+            return &list_[i]
+    return NULL
+
+
+cdef bint procdesc_is_held(procdesc_t *entry) noexcept nogil:
+    """Whether this process has the descriptor still, by whatever number."""
+    cdef linux_statx sx
+    cdef int fd
+    if procdesc_look(entry.fd, &sx) == entry.pid and sx.stx_ino == entry.inode:
+        return True
+    for fd in range(PROCDESC_SEARCH):
+        if procdesc_look(fd, &sx) == entry.pid and sx.stx_ino == entry.inode:
+            entry.fd = fd
+            return True
+    return False
+
+
+cdef bint procdesc_take(procdesc_t *entry) noexcept nogil:
+    """Reap the child, if it is dead, into the list. (Also in the handler of a signal: no lock.) True where it has been."""
+    cdef linux_siginfo info
+    memset(&info, 0, sizeof(info))
+    if atomic_cas32(&entry.state, PROCDESC_LIVE, PROCDESC_TAKING) != PROCDESC_LIVE:
+        return entry.state == PROCDESC_ENDED
+    if linux_syscall5(SYS_waitid, LINUX_P_PID, <uint64_t> entry.pid, <uint64_t> &info,
+                      LINUX_WEXITED | LINUX_WNOHANG | LINUX_WALL, <uint64_t> &entry.child.usage) != 0 \
+            or info.fields.child.pid == 0:
+        atomic_store32(&entry.state, PROCDESC_LIVE)
+        return False
+    child_from_info(&entry.child, &info)
+    atomic_store32(&entry.state, PROCDESC_ENDED)
+    return True
+
+
+cdef void procdesc_let_go(procdesc_t *entry) noexcept nogil:
+    """Reap it if it is dead and this process has closed its descriptor: nobody will ask for it (FreeBSD: init reaps it)."""
+    if (entry.state == PROCDESC_LIVE or entry.state == PROCDESC_ENDED) and not procdesc_is_held(entry) \
+            and procdesc_take(entry):
+        atomic_store32(&entry.state, PROCDESC_FREE)
+
+
+cdef void procdesc_sweep(process_t *proc) noexcept nogil:
+    cdef procdesc_t *list_ = <procdesc_t *> proc.procdescs
+    cdef int i
+    if list_ == NULL:
+        return
+    for i in range(PROCDESCS):
+        procdesc_let_go(&list_[i])
+
+
+cdef void procdesc_note(process_t *proc, int pid, uint32_t state, int fd) noexcept nogil:
+    """A child that waits treat apart. Where the list is full it is treated as others are."""
+    cdef procdesc_t *entry = procdesc_find(proc, pid)
+    cdef linux_statx sx
+    cdef procdesc_t *list_
+    cdef int i
+    if proc.procdescs == NULL:
+        proc.procdescs = <void *> map_memory(page_up(PROCDESCS * sizeof(procdesc_t)))
+    list_ = <procdesc_t *> proc.procdescs
+    if list_ == NULL:
+        return
+    for i in range(PROCDESCS):
+        if entry != NULL:
+            break
+        if list_[i].state == PROCDESC_FREE:
+            entry = &list_[i]
+    for i in range(PROCDESCS):
+        if entry != NULL:
+            break
+        if list_[i].state == PROCDESC_WAITED:
+            entry = &list_[i]
+    if entry == NULL:
+        return
+    memset(entry, 0, sizeof(procdesc_t))
+    entry.pid = pid
+    entry.fd = fd
+    if fd >= 0 and procdesc_look(fd, &sx) > 0:
+        entry.inode = sx.stx_ino
+    atomic_store32(&entry.state, state)
+
+
+cdef bint procdesc_swallow(process_t *proc, linux_siginfo *info) noexcept nogil:
+    """A SIGCHLD has come: True where it is of a child with a descriptor, whose parent gets none. Linux may have merged the
+    one of another child with it, which then takes its place."""
+    cdef procdesc_t *entry = procdesc_find(proc, info.fields.child.pid)
+    cdef linux_siginfo other
+    if entry == NULL or entry.state == PROCDESC_CLONE or entry.state == PROCDESC_WAITED:
+        return False
+    procdesc_take(entry)
+    while True:
+        memset(&other, 0, sizeof(other))
+        if linux_syscall5(SYS_waitid, LINUX_P_ALL, 0, <uint64_t> &other,
+                          LINUX_WEXITED | LINUX_WNOHANG | LINUX_WNOWAIT, 0) != 0 \
+                or other.fields.child.pid == 0:
+            return True
+        entry = procdesc_find(proc, other.fields.child.pid)
+        if entry == NULL or not procdesc_take(entry):
+            memcpy(info, &other, sizeof(other))
+            return False
+
+
+cdef bint procdesc_pass_over(process_t *proc, linux_siginfo *info) noexcept nogil:
+    """A wait for any child has found this one: True where only its number finds it. It is out of the way then."""
+    cdef procdesc_t *entry = procdesc_find(proc, info.fields.child.pid)
+    cdef linux_siginfo state
+    if entry == NULL or entry.state == PROCDESC_CLONE or entry.state == PROCDESC_WAITED:
+        return False
+    if info.si_code == CLD_STOPPED or info.si_code == CLD_CONTINUED or info.si_code == CLD_TRAPPED:
+        linux_syscall5(SYS_waitid, LINUX_P_PID, <uint64_t> entry.pid, <uint64_t> &state,
+                       LINUX_WSTOPPED | LINUX_WCONTINUED | LINUX_WNOHANG | LINUX_WALL, 0)
+        return True
+    procdesc_take(entry)
+    return True
+
+
+cdef long procdesc_wait(process_t *proc, procdesc_t *entry, long options, child_t *child) noexcept nogil:
+    """wait_child for one of the list: 0, with child.pid 0 where WNOHANG found nothing, or an error."""
+    cdef linux_siginfo info
+    cdef long result
+    if not procdesc_is_held(entry):
+        procdesc_let_go(entry)
+        return -ECHILD                  # it is init's child now
+    while True:
+        if entry.state == PROCDESC_ENDED:
+            if not options & LINUX_WEXITED:
+                return -ECHILD
+            memcpy(child, &entry.child, sizeof(child_t))
+            if not options & LINUX_WNOWAIT:
+                atomic_store32(&entry.state, PROCDESC_WAITED)
+            return 0
+        if options & LINUX_WEXITED and procdesc_hung_up(entry.fd):
+            wait_for_zombie(entry.pid)  # it has closed its files, and is a zombie in a moment
+        memset(&info, 0, sizeof(info))
+        result = waitid_carried(proc, LINUX_P_PID, entry.pid, &info, options | LINUX_WALL, &child.usage)
+        if result == -ECHILD and entry.state == PROCDESC_ENDED:
+            continue                    # a signal's handler took it meanwhile
+        if is_error(result):
+            return result
+        child_from_info(child, &info)
+        if child.pid != 0 and not options & LINUX_WNOWAIT and (child.code == CLD_EXITED or child.code == CLD_KILLED
+                                                               or child.code == CLD_DUMPED):
+            memcpy(&entry.child, child, sizeof(child_t))
+            atomic_store32(&entry.state, PROCDESC_WAITED)
+        return 0
+
+
+cdef bint procdesc_status(process_t *proc, int64_t pid, int32_t *status) noexcept nogil:
+    """FreeBSD's status word of a child that has been reaped; False where it has not been here."""
+    cdef procdesc_t *entry = procdesc_find(proc, pid)
+    if entry == NULL or (entry.state != PROCDESC_ENDED and entry.state != PROCDESC_WAITED):
+        return False
+    status[0] = wait_status(&entry.child)
+    return True
+
+
+# ------------------------------------------------------------------ the calls
+
+cdef void procdesc_begin(process_t *proc, int fd, bint daemon) noexcept nogil:
+    """In the child of pdfork: keep the writing end, and die with the last reader."""
+    cdef uint64_t pid = <uint64_t> proc.pid
+    proc.procdesc_fd = hide_descriptor(fd, False)
+    if daemon:
+        return
+    linux_syscall3(SYS_fcntl, proc.procdesc_fd, LINUX_F_SETOWN, pid)
+    linux_syscall3(SYS_fcntl, proc.procdesc_fd, LINUX_F_SETSIG, LINUX_SIGKILL)
+    linux_syscall3(SYS_fcntl, proc.procdesc_fd, LINUX_F_SETFL, LINUX_O_ASYNC | LINUX_O_NONBLOCK)
+    if procdesc_hung_up(proc.procdesc_fd):
+        linux_syscall2(SYS_kill, pid, LINUX_SIGKILL)        # it was closed before Linux knew whom to kill
+
+
+cdef void procdesc_end(process_t *proc) noexcept nogil:
+    """In a child of a process with a descriptor: it has none itself."""
+    if proc.procdesc_fd >= 0 and not proc.files_shared:
+        linux_syscall1(SYS_close, proc.procdesc_fd)
+        proc.procdesc_fd = -1
+
+
+cdef void procdesc_after_fork(process_t *proc, area_t *area) noexcept nogil:
+    """The child of a fork: nor does it hold the pipe of another thread's pdfork, which it would keep from hanging up."""
+    procdesc_end(proc)
+    if proc.procdesc_maker != 0 and proc.procdesc_maker != area.index + 1 and not proc.files_shared:
+        linux_syscall1(SYS_close, proc.procdesc_making)
+    proc.procdesc_maker = 0
+    proc.procdescs = NULL               # the children are the parent's
+
+
+cdef long procdesc_pipe(process_t *proc, area_t *area, int *ends) noexcept nogil:
+    """The pipe of a pdfork, of which there is one at a time: 0 or an error. fork takes lock_thread: no other thread's is
+    made between the pipe and the note."""
+    cdef long result
+    while atomic_cas32(&proc.procdesc_maker, 0, area.index + 1) != 0:
+        linux_syscall0(SYS_sched_yield)
+    lock_acquire(&proc.lock_thread)
+    result = linux_syscall2(SYS_pipe2, <uint64_t> ends, LINUX_O_CLOEXEC | LINUX_O_NONBLOCK)
+    proc.procdesc_making = ends[1]
+    if is_error(result):
+        atomic_store32(&proc.procdesc_maker, 0)
+    lock_release(&proc.lock_thread)
+    return result
+
+
+cdef void procdesc_made(process_t *proc, int end) noexcept nogil:
+    """In the parent: the writing end is the child's alone."""
+    lock_acquire(&proc.lock_thread)
+    linux_syscall1(SYS_close, end)
+    atomic_store32(&proc.procdesc_maker, 0)
+    lock_release(&proc.lock_thread)
+
+
+cdef void procdesc_describe(int fd, int pid) noexcept nogil:
+    """In the parent: write on the pipe what it stands for."""
+    cdef linux_timespec times[2]
+    linux_syscall2(SYS_clock_gettime, LINUX_CLOCK_REALTIME, <uint64_t> &times[0])
+    times[1].tv_sec = pid
+    times[1].tv_nsec = PROCDESC_MARK
+    linux_syscall4(SYS_utimensat, fd, 0, <uint64_t> times, 0)
+    linux_syscall2(SYS_fchmod, fd, PROCDESC_MODE & 0o777)
+    linux_syscall3(SYS_fcntl, fd, LINUX_F_SETOWN, <uint64_t> pid)
+
+
+cdef public long sys_pdfork(frame_t *frame, area_t *area) noexcept nogil:
+    """fork that also gives a process descriptor."""
+    cdef process_t *proc = area.proc
+    cdef uint32_t flags = <uint32_t> frame.arg[1]
+    cdef int ends[2]
+    cdef uaddr out = frame.arg[0]
+    cdef long result
+    if flags & ~<uint32_t> (PD_DAEMON | PD_CLOEXEC):
+        return -EINVAL
+    procdesc_sweep(proc)
+    result = procdesc_pipe(proc, area, ends)
+    if is_error(result):
+        return result
+    result = fork_with(frame, area, 0)
+    if result == 0:
+        linux_syscall1(SYS_close, ends[0])
+        procdesc_begin(proc, ends[1], flags & PD_DAEMON != 0)
+        return 0
+    procdesc_made(proc, ends[1])
+    if is_error(result):
+        linux_syscall1(SYS_close, ends[0])
+        return result
+    procdesc_describe(ends[0], <int> result)
+    procdesc_note(proc, <int> result, PROCDESC_LIVE, ends[0])
+    if not flags & PD_CLOEXEC:
+        linux_syscall3(SYS_fcntl, ends[0], LINUX_F_SETFD, 0)
+    return -EFAULT if store_guest32(out, ends[0]) < 0 else result
+
+
+cdef public long sys_pdgetpid(frame_t *frame, area_t *area) noexcept nogil:
+    cdef int fd = <int> frame.arg[0]
+    cdef long pid = -EBADF if descriptor_is_hidden(area.proc, fd) else procdesc_process(fd)
+    return pid if pid < 0 else store_guest32(frame.arg[1], <uint32_t> pid)
+
+
+cdef public long sys_pdkill(frame_t *frame, area_t *area) noexcept nogil:
+    """A number may be another process's by now; its pidfd, opened before the pipe's owner is asked, is not."""
+    cdef linux_siginfo info
+    cdef linux_siginfo *carried = NULL
+    cdef procdesc_t *entry
+    cdef int fd = <int> frame.arg[0], status = 0
+    cdef int linux = LINUX_CARRIER if is_carried(<int> frame.arg[1]) else linux_signal_number(frame.arg[1])
+    cdef long pid, pidfd, result = -ESRCH
+    if linux < 0:
+        return -EINVAL
+    pid = -EBADF if descriptor_is_hidden(area.proc, fd) else procdesc_process(fd)
+    if pid < 0:
+        return pid
+    if linux == LINUX_CARRIER:
+        carrier_info(area, &info, <int> frame.arg[1], FREEBSD_SI_USER, 0)
+        carried = &info
+    pidfd = linux_syscall2(SYS_pidfd_open, <uint64_t> pid, 0)
+    if not is_error(pidfd):
+        if linux_syscall2(SYS_fcntl, fd, LINUX_F_GETOWN) == pid:
+            result = linux_syscall4(SYS_pidfd_send_signal, pidfd, linux, <uint64_t> carried, 0)
+        linux_syscall1(SYS_close, pidfd)
+    elif pidfd != -ESRCH and pidfd != -EINVAL:
+        result = pidfd
+    if result == -ESRCH:
+        entry = procdesc_find(area.proc, pid)
+        if entry != NULL and entry.state == PROCDESC_ENDED:
+            return 0                    # a zombie still, as FreeBSD sees it
+    return result
