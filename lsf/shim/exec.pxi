@@ -4,6 +4,7 @@
 cdef enum:
     EXEC_ARGUMENTS_MAX = 1 << 20        # entries in argv and in the environment, each
     EXEC_ARGUMENTS_NEAR = 64            # so many need no memory of their own
+    SCRIPT_LINE = 4096                  # MAXSHELLCMDLEN
     IMAGE_UNKNOWN = -2                  # image_fd: none was passed, /proc was not asked yet
 
 
@@ -45,36 +46,60 @@ cdef long open_above_limit(int dirfd, const char *path) noexcept nogil:
     return result
 
 
-cdef long script_line(program_t *program, char *interp, char *option) noexcept nogil:
-    """Split a #! line as imgact_shell does: the interpreter and, as one argument, the rest (PATH_MAX bytes each)."""
+# What the first line of a #! script says.
+cdef struct script_t:
+    char interpreter[PATH_MAX]
+    char option[SCRIPT_LINE]    # what follows the interpreter, as one argument; empty: nothing does
+    bint nested                 # the interpreter is a script itself
+
+
+cdef long script_line(program_t *program, script_t *script) noexcept nogil:
+    """Split a #! line as exec_shell_imgact does (sys/kern/imgact_shell.c): 0, -ENAMETOOLONG, or -ENOEXEC for a line that
+    names nothing or does not end in the file's first page."""
     cdef unsigned char *page = program.page
-    cdef uint64_t at = 2, n = 0, end = program.got
+    cdef uint64_t at = 2, start, size, end = program.got
+    script.option[0] = 0
     while at < end and (page[at] == 32 or page[at] == 9):
         at += 1
+    start = at
     while at < end and page[at] != 32 and page[at] != 9 and page[at] != 10 and page[at] != 0:
-        if n + 1 >= PATH_MAX:
-            return -ENAMETOOLONG
-        interp[n] = page[at]
-        n += 1
         at += 1
-    interp[n] = 0
-    if n == 0:
+    size = at - start
+    if size == 0:
         return -ENOEXEC
+    if size >= PATH_MAX:
+        return -ENAMETOOLONG
+    memcpy(script.interpreter, &page[start], size)
+    script.interpreter[size] = 0
     while at < end and (page[at] == 32 or page[at] == 9):
         at += 1
-    n = 0
+    start = at
     while at < end and page[at] != 10 and page[at] != 0:
-        if n + 1 >= PATH_MAX:
-            return -ENAMETOOLONG
-        option[n] = page[at]
-        n += 1
         at += 1
-    if at >= end and end == 4096:
-        return -ENOEXEC         # FreeBSD wants the line whole in the first page
-    while n > 0 and (option[n - 1] == 32 or option[n - 1] == 9):
-        n -= 1
-    option[n] = 0
+    if at == end:
+        return -ENOEXEC
+    while at > start and (page[at - 1] == 32 or page[at - 1] == 9):
+        at -= 1
+    memcpy(script.option, &page[start], at - start)
+    script.option[at - start] = 0
     return 0
+
+
+cdef long script_interpreter(program_t *program, script_t *script) noexcept nogil:
+    """Put the interpreter of an opened script in its place, opened and examined: 0 or a negative errno. It may not be a
+    script again. program.fd stays the caller's to close in any case; -1 where nothing is open."""
+    cdef long result = script_line(program, script)
+    script.nested = False
+    if result < 0:
+        return result
+    linux_syscall1(SYS_close, program.fd)
+    program.fd = -1
+    result = open_executable(AT_FDCWD, script.interpreter)
+    if result < 0:
+        return result
+    result = program_examine(program, <int> result)
+    script.nested = result == 0 and program.kind == PROGRAM_SCRIPT
+    return -ENOEXEC if script.nested else result
 
 
 cdef long check_loadable(program_t *program) noexcept nogil:
@@ -142,6 +167,7 @@ cdef void handover_words(process_t *proc, area_t *area, int target, char *words)
     if proc.debug:
         at = append_word(words, at, b",d=", proc.debug)
     at = append_word(words, at, b",r=", proc.osreldate)
+    at = append_word(words, at, b",k=", proc.stack_linux)
     if proc.nosigpipe:
         at = append_word(words, at, b",n=", 1)
     if proc.no_patch:
@@ -290,32 +316,22 @@ cdef long hand_over(area_t *area, int target, const char *execpath, uint64_t *ar
     return result
 
 
-cdef long execute(area_t *area, int fd, const char *path, uaddr argv, uaddr envv) noexcept nogil:
-    """Replace the process by the opened program `fd`, named `path`; consumes fd when it fails."""
+cdef long execute(area_t *area, int fd, const char *path, const char *name, uaddr argv, uaddr envv) noexcept nogil:
+    """Replace the process by the opened program `fd`, found at `path`; consumes fd when it fails. name: what the interpreter
+    of a script is to open."""
     cdef process_t *proc = area.proc
     cdef program_t program
-    cdef char interp[PATH_MAX]
-    cdef char option[PATH_MAX]
+    cdef script_t script
     cdef char execpath[4096]
     cdef uint64_t near_[EXEC_ARGUMENTS_NEAR]
     cdef uint64_t *list_ = near_
     cdef long argc, envc = 0, result
     cdef uint64_t extra = 0, front = handover_places(proc)
-    cdef bint script = False
     result = program_examine(&program, fd)
     if result == 0 and program.kind == PROGRAM_SCRIPT:
-        script = True
-        result = script_line(&program, interp, option)
-        if result == 0:
-            linux_syscall1(SYS_close, fd)
-            result = open_executable(AT_FDCWD, interp)
-            if result < 0:
-                return result
-            fd = result
-            result = program_examine(&program, fd)
-            if result == 0 and program.kind == PROGRAM_SCRIPT:
-                result = -ELOOP
-        extra = 2 if option[0] else 1
+        result = script_interpreter(&program, &script)
+        extra = 2 if script.option[0] else 1
+    fd = program.fd
     if result == 0:
         if program.kind == PROGRAM_FREEBSD:
             result = check_loadable(&program)
@@ -342,12 +358,12 @@ cdef long execute(area_t *area, int fd, const char *path, uaddr argv, uaddr envv
         linux_syscall1(SYS_close, fd)
         return -EFAULT
     list_[front + extra + argc] = 0
-    if script:
-        list_[front] = <uint64_t> interp
-        list_[front + extra] = <uint64_t> path
+    if extra != 0:
+        list_[front] = <uint64_t> script.interpreter
+        list_[front + extra] = <uint64_t> name
         if extra == 2:
-            list_[front + 1] = <uint64_t> option
-        path = interp
+            list_[front + 1] = <uint64_t> script.option
+        path = script.interpreter
     if program.kind == PROGRAM_LINUX:
         result = execute_linux(area, path, &list_[front], envv)
     else:
@@ -363,6 +379,7 @@ cdef long execute_linux(area_t *area, const char *path, uint64_t *argv, uaddr en
     cdef uint64_t none = 0, virtual_mask, old = 0
     cdef uint64_t envp = envv if envv != 0 else <uint64_t> &none
     cdef char host[LOOKUP_PATH]
+    cdef linux_rlimit stack_limit
     cdef long result
     if area.proc.engine == ENGINE_TRAP:
         return -ENOEXEC
@@ -376,7 +393,9 @@ cdef long execute_linux(area_t *area, const char *path, uint64_t *argv, uaddr en
     truss_before_exec(area)
     umtx_thread_exit(area)
     stats_uncount(area.proc)
+    stack_for_linux(area.proc, &stack_limit)
     result = restartable(blocking_syscall(SYS_execve, <uint64_t> path, <uint64_t> argv, envp, 0, 0, 0))
+    stack_for_guest(area.proc, &stack_limit)
     stats_count(area.proc)
     if area.proc.image_fd >= 0:
         linux_syscall3(SYS_fcntl, area.proc.image_fd, 2, 0)
@@ -404,6 +423,8 @@ cdef void absolute_path(const char *path, char *absolute) noexcept nogil:
 cdef public long sys_execve(frame_t *frame, area_t *area) noexcept nogil:
     cdef char path[PATH_MAX]
     cdef long result = copyinstr(frame.arg[0], path, PATH_MAX, NULL)
+    if frame.arg[1] == 0:
+        return -EFAULT
     if result < 0:
         return result
     if path[0] == 0:
@@ -411,12 +432,13 @@ cdef public long sys_execve(frame_t *frame, area_t *area) noexcept nogil:
     result = open_executable(AT_FDCWD, path)
     if result < 0:
         return result
-    return execute(area, <int> result, path, frame.arg[1], frame.arg[2])
+    return execute(area, <int> result, path, path, frame.arg[1], frame.arg[2])
 
 
 cdef public long sys_fexecve(frame_t *frame, area_t *area) noexcept nogil:
     cdef char path[4096]
     cdef char link[40]
+    cdef char name[32]
     cdef uint64_t at
     cdef long got, fd
     at = append(link, 0, 40, b"/proc/self/fd/")
@@ -432,4 +454,6 @@ cdef public long sys_fexecve(frame_t *frame, area_t *area) noexcept nogil:
     got = linux_syscall3(SYS_readlink, <uint64_t> link, <uint64_t> path, 4095)
     path[got if not is_error(got) else 0] = 0
     lookup_guest(area.proc, path, 4096)
-    return execute(area, <int> fd, path, frame.arg[1], frame.arg[2])
+    at = append(name, 0, 32, b"/dev/fd/")
+    append_number(name, at, 32, <uint32_t> frame.arg[0], 10)
+    return execute(area, <int> fd, path, name, frame.arg[1], frame.arg[2])

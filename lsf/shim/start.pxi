@@ -13,7 +13,6 @@ cdef enum:
     EXIT_NOT_RUNNABLE = 126
     EXIT_NOT_FOUND = 127
     OSRELDATE_DEFAULT = 1403000
-    STACK_RANGE = 512 << 20     # FreeBSD's maxssiz
 
 # What the start learns from argv, the words of a handover and the auxiliary vector.
 cdef struct start_t:
@@ -33,6 +32,8 @@ cdef struct start_t:
     uint64_t ignored, ignored_high, pending
     bint ordinary               # Linux's dispositions are as a start leaves them
     uint64_t *linux_stack
+    linux_rlimit stack_limit    # as it is now
+    bint executed               # by another guest, which has chosen the limits
 
 
 cdef long parse_hex(const char **text) noexcept nogil:
@@ -104,6 +105,9 @@ cdef void parse_words(process_t *proc, start_t *start, const char *text) noexcep
             proc.fakeroot = <uint32_t> value
         elif key == 86:         # V
             start.rules = value
+        elif key == 107:        # k
+            proc.stack_linux = value
+            start.executed = True
         elif key == 113:        # q
             start.search = value != 0
         elif key == 99:         # c
@@ -314,6 +318,19 @@ cdef void tell_start(process_t *proc, image_t *image, const char *interp_path) n
     complain(proc.execpath, text, NULL, NULL)
 
 
+cdef void refuse_stack(start_t *start) noexcept nogil:
+    """The program header asks for a stack that cannot hold what is on it. FreeBSD finds that out when the old program is
+    gone, and ends the process by SIGABRT (exec_fail_dealloc in sys/kern/kern_exec.c)."""
+    cdef uint64_t nothing[4]
+    complain(start.path, b": the stack size in its program header has no room for its arguments", NULL, NULL)
+    if start.executed:
+        memset(nothing, 0, sizeof(nothing))
+        linux_syscall4(SYS_rt_sigaction, 6, <uint64_t> nothing, 0, 8)
+        linux_syscall4(SYS_rt_sigprocmask, 2, <uint64_t> nothing, 0, 8)         # SIG_SETMASK
+        linux_syscall2(SYS_tkill, linux_syscall0(SYS_gettid), 6)
+    linux_syscall1(SYS_exit_group, EXIT_NOT_RUNNABLE)
+
+
 cdef long load_program(process_t *proc, start_t *start, program_t *program) noexcept nogil:
     """Map the program and its interpreter and build the stack; enters the guest, or returns a negative errno."""
     cdef program_t interp_program
@@ -354,13 +371,16 @@ cdef long load_program(process_t *proc, start_t *start, program_t *program) noex
     proc.break_end = image.high
     proc.osrel = program.osrel
     proc.magic = PROCESS_MAGIC
+    result = stack_of_image(proc, start, image.stack_size)
+    if result < 0:
+        refuse_stack(start)
     if image.stack_executable:
-        leave_alone(proc.stack_top - STACK_RANGE, STACK_RANGE)
+        leave_alone(proc.stack_low, proc.stack_top - proc.stack_low)
         # PROT_READ | WRITE | EXEC | GROWSDOWN
         linux_syscall3(SYS_mprotect, page_down(<uint64_t> start.linux_stack), PAGE_SIZE, 0x01000007)
     show_command(start, proc)
     stack = build_stack(proc, <uint64_t> start.linux_stack, start.argc, start.argv, start.envc, start.envp,
-                        program, &image, &interp, has_interp)
+                        program, &image, &interp, has_interp, start.stack_limit.rlim_cur)
     signals_start(proc, current_area(), start)
     lookup_arm(proc, current_area())
     if proc.truss_fd >= 0:
@@ -392,8 +412,10 @@ cdef long start_program(process_t *proc, start_t *start) noexcept nogil:
     if result < 0:
         return result
     if program.kind == PROGRAM_SCRIPT:
-        result = start_script(proc, start, &program)
-        return result
+        result = start_script(start, &program)
+        if result < 0:
+            return result
+        absolute_path(start.path, proc.execpath)
     if program.kind == PROGRAM_FOREIGN:
         if program.page[4] == 1:            # ELFCLASS32
             die(EXIT_NOT_RUNNABLE, start.path, b"a 32-bit FreeBSD program (i386); LSF runs amd64 programs only")
@@ -405,41 +427,33 @@ cdef long start_program(process_t *proc, start_t *start) noexcept nogil:
     return load_program(proc, start, &program)
 
 
-cdef long start_script(process_t *proc, start_t *start, program_t *program) noexcept nogil:
-    """Start the interpreter of a #! script, as imgact_shell does: interpreter, its one argument, the script, the rest."""
-    cdef char *argv[4]
-    cdef char interp[PATH_MAX]
-    cdef char option[PATH_MAX]
-    cdef char script[4096]
-    cdef char **new_argv
-    cdef uint64_t i, n = 0, extra
-    cdef long result = script_line(program, interp, option)
+cdef long start_script(start_t *start, program_t *program) noexcept nogil:
+    """Put the interpreter of a #! script in its place: its name, its one argument, the script, the rest."""
+    cdef script_t script
+    cdef char **argv
+    cdef uint64_t i, extra
+    cdef long result = script_interpreter(program, &script)
+    if result == -ENOENT:
+        complain(start.path, b": its #! interpreter ", script.interpreter, b" is not there")
+        linux_syscall1(SYS_exit_group, EXIT_NOT_FOUND)
+    if result < 0 and script.nested:
+        complain(start.path, b": its #! interpreter ", script.interpreter, b" is a script itself")
+        linux_syscall1(SYS_exit_group, EXIT_NOT_RUNNABLE)
     if result < 0:
         return result
-    extra = 3 if option[0] else 2
-    append(script, 0, 4096, start.path)
-    new_argv = <char **> map_memory(page_up((start.argc + 4) * 8))
-    if new_argv == NULL:
+    extra = 2 if script.option[0] else 1
+    argv = <char **> map_memory((start.argc + 4) * 8)
+    if argv == NULL:
         return -ENOMEM
-    new_argv[0] = interp
-    if option[0]:
-        new_argv[1] = option
-    new_argv[extra - 1] = script
+    argv[0] = script.interpreter
+    argv[1] = script.option
+    argv[extra] = start.path
     for i in range(1, start.argc):
-        new_argv[extra + i - 1] = start.argv[i]
-    n = extra + (start.argc - 1 if start.argc else 0)
-    new_argv[n] = NULL
-    linux_syscall1(SYS_close, program.fd)
-    start.argc = n
-    start.argv = strings_below(start, new_argv, n)
-    start.path = interp
-    start.target_fd = -1
-    start.search = False
-    result = start_program(proc, start)
-    if result == -ENOENT:
-        complain(script, b": its #! interpreter ", interp, b" is not there")
-        linux_syscall1(SYS_exit_group, EXIT_NOT_FOUND)
-    return result
+        argv[extra + i] = start.argv[i]
+    start.argc = extra + (start.argc if start.argc else 1)
+    start.argv = strings_below(start, argv, start.argc)
+    start.path = start.argv[0]
+    return 0
 
 
 cdef char **strings_below(start_t *start, char **argv, uint64_t count) noexcept nogil:
@@ -467,7 +481,7 @@ cdef public void shim_start(uint64_t *linux_stack) noexcept nogil:
     cdef uint64_t *auxv
     cdef char *text
     cdef const char *execfn = NULL
-    cdef uint64_t flags = 0, skip = 0
+    cdef uint64_t flags = 0, skip = 0, moved
     cdef bint binfmt = False
     cdef long result
     memset(&start, 0, sizeof(start_t))
@@ -499,6 +513,15 @@ cdef public void shim_start(uint64_t *linux_stack) noexcept nogil:
         auxv += 2
     # Linux puts the name of the executed file last, just below the top of the stack.
     proc.stack_top = page_up(<uint64_t> (execfn if execfn != NULL else <const char *> auxv))
+    moved = stack_room(proc, &start)
+    if moved != 0:
+        start.linux_stack = <uint64_t *> (<uint64_t> start.linux_stack + moved)
+        argv = <char **> &start.linux_stack[1]
+        start.envp = argv + argc + 1
+        for i in range(argc):
+            argv[i] += moved
+        for i in range(start.envc):
+            start.envp[i] += moved
     slot_at(0).mapped = 1
     area_reset(area, 0)
     area.proc = proc
@@ -532,6 +555,7 @@ cdef public void shim_start(uint64_t *linux_stack) noexcept nogil:
         launcher_environment(proc, &start)
     start.argc = argc - skip
     start.argv = argv + skip
+    stack_raise(proc, &start)
     proc.ncpu = count_cpus(proc.engine)
     hidden_descriptors(proc)
     result = start_program(proc, &start)

@@ -110,6 +110,7 @@ TEST(errors)
 	CHECK_EQ(sys(SYS_mkfifo, "fifo", 0755), 0);
 	CHECK_ERR(sys(SYS_execve, "fifo", argv, no_env), EACCES);
 	/* No argv at all is EFAULT, an empty one EINVAL (since FreeBSD 14). */
+	CHECK_ERR(sys(SYS_execve, "/missing", NULL, no_env), EFAULT);
 	CHECK_ERR(sys(SYS_execve, guest_argv[0], NULL, no_env), EFAULT);
 	char *none[] = { NULL };
 	CHECK_ERR(sys(SYS_execve, guest_argv[0], none, no_env), EINVAL);
@@ -159,15 +160,108 @@ TEST(scripts)
 	format(line, sizeof(line), "#! \t%s \t @script \t\nrest\n", guest_argv[0]);
 	make_script("script", line);
 	CHECK_EQ(run("./script", argv, no_env), 0);
-	/* A script is no interpreter of a script. */
+	/* A script is no interpreter of a script (exec_shell_imgact in sys/kern/imgact_shell.c: IMGACT_SHELL). */
 	make_script("nested", "#!./script\n");
-	CHECK_ERR(sys(SYS_execve, "./nested", argv, no_env), ELOOP);
+	CHECK_ERR(sys(SYS_execve, "./nested", argv, no_env), ENOEXEC);
+	make_script("self", "#!./self\n");
+	CHECK_ERR(sys(SYS_execve, "./self", argv, no_env), ENOEXEC);
+	make_script("other", "#!./another\n");
+	make_script("another", "#!./other\n");
+	CHECK_ERR(sys(SYS_execve, "./other", argv, no_env), ENOEXEC);
 	make_script("lost", "#!/missing/interpreter\n");
 	CHECK_ERR(sys(SYS_execve, "./lost", argv, no_env), ENOENT);
 	make_script("nothing", "#!\n");
 	CHECK_ERR(sys(SYS_execve, "./nothing", argv, no_env), ENOEXEC);
 	make_script("spaces", "#!   \n");
 	CHECK_ERR(sys(SYS_execve, "./spaces", argv, no_env), ENOEXEC);
+}
+
+/* The line ends in the file's first page, and in the file (exec_shell_imgact: opte == maxp). */
+TEST(script_lines)
+{
+	static char line[5000];
+	char *argv[] = { "ignored", "one", "two", NULL };
+	size_t n;
+
+	/* A NUL ends it as a newline does. */
+	n = format(line, sizeof(line), "#!%s @script", guest_argv[0]);
+	memcpy(line + n, "\0 more\n", 7);
+	guest_put("script", line, n + 7);
+	CHECK_EQ(sys(SYS_chmod, "script", 0755), 0);
+	CHECK_EQ(run("./script", argv, no_env), 0);
+	/* Without either the file is no script, and neither is a longer line. */
+	guest_put("script", line, n);
+	CHECK_ERR(sys(SYS_execve, "./script", argv, no_env), ENOEXEC);
+	memset(line + n, 'x', sizeof(line) - n);
+	guest_put("script", line, sizeof(line));
+	CHECK_ERR(sys(SYS_execve, "./script", argv, no_env), ENOEXEC);
+	line[4096] = '\n';
+	guest_put("script", line, sizeof(line));
+	CHECK_ERR(sys(SYS_execve, "./script", argv, no_env), ENOEXEC);
+	/* The longest one: the case "@script" with xs behind it does not exist, which is status 2. */
+	line[4095] = '\n';
+	guest_put("script", line, sizeof(line));
+	CHECK_EQ(WEXITSTATUS(run("./script", argv, no_env)), 2);
+	/* The interpreter's name has less than PATH_MAX bytes. */
+	memset(line + 2, '/', 2000);
+	line[2 + 1024] = '\n';
+	guest_put("script", line, 2 + 1025);
+	CHECK_ERR(sys(SYS_execve, "./script", argv, no_env), ENAMETOOLONG);
+	line[2 + 1023] = '\n';
+	guest_put("script", line, 2 + 1024);
+	CHECK_ERR(sys(SYS_execve, "./script", argv, no_env), EACCES);
+	CHECK_EQ(sys(SYS_unlink, "script"), 0);
+	make_script("script", "#!./plain\n");
+	guest_put("plain", "#!/bin/sh\n", 10);
+	CHECK_ERR(sys(SYS_execve, "./script", argv, no_env), EACCES);
+	make_script("script", "#!.\n");
+	CHECK_ERR(sys(SYS_execve, "./script", argv, no_env), EACCES);
+	make_script("script", "#!fifo\n");
+	CHECK_EQ(sys(SYS_mkfifo, "fifo", 0755), 0);
+	CHECK_ERR(sys(SYS_execve, "./script", argv, no_env), EACCES);
+	make_script("script", "#!script/x\n");
+	CHECK_ERR(sys(SYS_execve, "./script", argv, no_env), ENOTDIR);
+	make_script("text", "echo hello\n");
+	make_script("script", "#!text\n");
+	CHECK_ERR(sys(SYS_execve, "./script", argv, no_env), ENOEXEC);
+}
+
+HELPER(script_of_descriptor)
+{
+	char wanted[32];
+
+	format(wanted, sizeof(wanted), "/dev/fd/%s", guest_argv[3]);
+	CHECK_STR(guest_argv[2], wanted);
+	CHECK_EQ(guest_argc, 4);
+}
+
+/* The interpreter is told of a script that has no name by its descriptor (exec_shell_imgact). */
+TEST(script_by_descriptor)
+{
+	char line[1200], number[16];
+	char *argv[] = { "ignored", number, NULL };
+
+	format(line, sizeof(line), "#!%s @script_of_descriptor\n", guest_argv[0]);
+	make_script("script", line);
+	int fd = (int)CHECK_OK(sys(SYS_open, "script", O_RDONLY, 0));
+	format(number, sizeof(number), "%d", fd);
+	IN_CHILD(CHECK_OK(sys(SYS_fexecve, fd, argv, no_env)));
+}
+
+HELPER(relative)
+{
+	CHECK_STR(guest_argv[0], "./interpreter");
+	CHECK_STR(guest_argv[2], "dir/script");
+}
+
+TEST(script_with_a_relative_interpreter)
+{
+	char *argv[] = { "ignored", NULL };
+
+	CHECK_EQ(sys(SYS_symlink, guest_argv[0], "interpreter"), 0);
+	CHECK_EQ(sys(SYS_mkdir, "dir", 0755), 0);
+	make_script("dir/script", "#!./interpreter @relative\n");
+	CHECK_EQ(run("dir/script", argv, no_env), 0);
 }
 
 HELPER(two_words)
