@@ -3,6 +3,8 @@
 #
 # Linux keeps ids by thread: what changes them lets the others follow (cred_all.pxi).
 
+from libc.string cimport memcmp
+
 cdef extern from "<sys/syscall.h>" nogil:
     const long SYS_setresuid, SYS_setresgid, SYS_setreuid, SYS_setregid, SYS_setgroups, SYS_getgroups
     const long SYS_getresuid, SYS_getresgid
@@ -35,8 +37,8 @@ cdef long taint(area_t *area, long result) noexcept nogil:
 
 
 cdef public long sys_issetugid(frame_t *frame, area_t *area) noexcept nogil:
-    """Whether the ids were changed since the program was executed. It is not started with foreign ids: Linux executes the
-    shim, which is not set-uid."""
+    """Whether the ids were changed since the program was executed, or are not its caller's: Linux starts set-uid programs
+    so where binfmt_misc has the flag C (docs/binfmt.md)."""
     return area.proc.sugid
 
 
@@ -79,20 +81,36 @@ cdef public long sys_setegid(frame_t *frame, area_t *area) noexcept nogil:
     return taint(area, linux_syscall3(SYS_setresgid, 0xffffffffUL, <uint32_t> frame.arg[0], 0xffffffffUL))
 
 
+cdef long change_ids(frame_t *frame, area_t *area, long number) noexcept nogil:
+    """setreuid(2) and its kin, which Linux has too; one that changes no id marks nothing."""
+    cdef ids_t before[2]
+    cdef ids_t after[2]
+    cdef long result
+    user_ids(&before[0])
+    group_ids(&before[1])
+    result = linux_syscall3(number, frame.arg[0], frame.arg[1], frame.arg[2])
+    if result == 0:
+        user_ids(&after[0])
+        group_ids(&after[1])
+        if memcmp(before, after, sizeof(after)) == 0:
+            return 0
+    return taint(area, result)
+
+
 cdef public long sys_setreuid(frame_t *frame, area_t *area) noexcept nogil:
-    return taint(area, linux_syscall2(SYS_setreuid, frame.arg[0], frame.arg[1]))
+    return change_ids(frame, area, SYS_setreuid)
 
 
 cdef public long sys_setregid(frame_t *frame, area_t *area) noexcept nogil:
-    return taint(area, linux_syscall2(SYS_setregid, frame.arg[0], frame.arg[1]))
+    return change_ids(frame, area, SYS_setregid)
 
 
 cdef public long sys_setresuid(frame_t *frame, area_t *area) noexcept nogil:
-    return taint(area, linux_syscall3(SYS_setresuid, frame.arg[0], frame.arg[1], frame.arg[2]))
+    return change_ids(frame, area, SYS_setresuid)
 
 
 cdef public long sys_setresgid(frame_t *frame, area_t *area) noexcept nogil:
-    return taint(area, linux_syscall3(SYS_setresgid, frame.arg[0], frame.arg[1], frame.arg[2]))
+    return change_ids(frame, area, SYS_setresgid)
 
 
 cdef long store_ids(frame_t *frame, ids_t *ids) noexcept nogil:

@@ -40,9 +40,9 @@ cdef uint64_t stack_room(process_t *proc, start_t *start) noexcept nogil:
     if start.stack_limit.rlim_max < room:
         room = page_down(start.stack_limit.rlim_max)
     proc.stack_low = proc.stack_top - MAXSSIZ
-    if start.stack_limit.rlim_cur >= room or proc.stack_top - room >= bottom - STACK_MARGIN:
-        return 0
-    if range_is_free(proc.stack_top - room, bottom - STACK_MARGIN - (proc.stack_top - room)):
+    # What Linux maps by itself begins with the vDSO: the room ends there, unless that lies above the stack.
+    if (start.stack_limit.rlim_cur >= room or start.vdso == 0 or start.vdso > bottom
+            or start.vdso + STACK_MARGIN <= proc.stack_top - room):
         return 0
     size = proc.stack_top - bottom
     for attempt in range(STACK_ATTEMPTS):

@@ -3,6 +3,11 @@
 cdef enum:
     AT_EXECFD = 2
     AT_FLAGS = 8
+    AT_UID = 11
+    AT_EUID = 12
+    AT_GID = 13
+    AT_EGID = 14
+    AT_SECURE = 23
     AT_RANDOM = 25
     AT_EXECFN = 31
     AT_SYSINFO_EHDR = 33
@@ -481,10 +486,12 @@ cdef public void shim_start(uint64_t *linux_stack) noexcept nogil:
     cdef uint64_t *auxv
     cdef char *text
     cdef const char *execfn = NULL
+    cdef uint64_t ids[4]
     cdef uint64_t flags = 0, skip = 0, moved
     cdef bint binfmt = False
     cdef long result
     memset(&start, 0, sizeof(start_t))
+    memset(ids, 0, sizeof(ids))
     start.target_fd = -1
     start.linux_stack = linux_stack
     start.envp = argv + argc + 1
@@ -502,6 +509,10 @@ cdef public void shim_start(uint64_t *linux_stack) noexcept nogil:
             binfmt = True
         elif auxv[0] == AT_FLAGS:
             flags = auxv[1]
+        elif auxv[0] == AT_SECURE:
+            proc.sugid |= auxv[1] != 0
+        elif AT_UID <= auxv[0] <= AT_EGID:
+            ids[auxv[0] - AT_UID] = auxv[1]
         elif auxv[0] == AT_RANDOM:
             start.random = (<uint64_t *> auxv[1])[0]
         elif auxv[0] == AT_EXECFN:
@@ -511,6 +522,8 @@ cdef public void shim_start(uint64_t *linux_stack) noexcept nogil:
         elif auxv[0] == AT_MINSIGSTKSZ:
             proc.minsigstksz = auxv[1]
         auxv += 2
+    # P_SUGID, in whatever way the ids came to differ: exec clears it where they do not, and only there.
+    proc.sugid |= ids[0] != ids[1] or ids[2] != ids[3]
     # Linux puts the name of the executed file last, just below the top of the stack.
     proc.stack_top = page_up(<uint64_t> (execfn if execfn != NULL else <const char *> auxv))
     moved = stack_room(proc, &start)
@@ -544,6 +557,8 @@ cdef public void shim_start(uint64_t *linux_stack) noexcept nogil:
             die(EXIT_LSF, b"started by binfmt_misc without a program", NULL)
         start.path = argv[1]
         skip = 2 if flags & 1 and argc > 2 else 1
+        if proc.sugid:
+            standard_descriptors(&start)
     else:
         skip = 1
         if argc > 1 and string_equal(argv[1], b"--"):
@@ -552,7 +567,8 @@ cdef public void shim_start(uint64_t *linux_stack) noexcept nogil:
             die(EXIT_LSF, b"usage: lsf [--] PROGRAM [ARGUMENT...]", NULL)
         start.path = argv[skip]
         start.search = True
-        launcher_environment(proc, &start)
+        if not proc.sugid:
+            launcher_environment(proc, &start)
     start.argc = argc - skip
     start.argv = argv + skip
     stack_raise(proc, &start)
@@ -562,6 +578,43 @@ cdef public void shim_start(uint64_t *linux_stack) noexcept nogil:
     if result == -ENOENT:
         die(EXIT_NOT_FOUND, start.path, error_text(result))
     die(EXIT_NOT_RUNNABLE, start.path, error_text(result))
+
+
+cdef bint is_of_a_process(int fd) noexcept nogil:
+    """True for an opened file of /proc that tells of a process, whose meaning so changes with who that process is."""
+    cdef linux_statfs fs
+    cdef char link[40]
+    cdef char path[16]
+    cdef uint64_t at
+    cdef long got
+    if is_error(linux_syscall2(SYS_fstatfs, fd, <uint64_t> &fs)) or fs.f_type != PROC_SUPER_MAGIC:
+        return False
+    at = append(link, 0, sizeof(link), b"/proc/self/fd/")
+    append_number(link, at, sizeof(link), fd, 10)
+    got = linux_syscall3(SYS_readlink, <uint64_t> link, <uint64_t> path, sizeof(path))
+    return got <= 6 or not string_starts(path, b"/proc/") or 48 <= path[6] <= 57
+
+
+cdef void standard_descriptors(start_t *start) noexcept nogil:
+    """What exec does to 0, 1 and 2 of a program that gets other ids: none of them is a process's file of /proc
+    (fdsetugidsafety in sys/kern/kern_descrip.c), and each of them is open (fdcheckstd), so that no file that the program
+    opens takes its place."""
+    cdef int fd
+    cdef long result
+    if 0 <= start.target_fd <= 2:
+        result = linux_syscall3(SYS_fcntl, start.target_fd, 1030, 3)            # F_DUPFD_CLOEXEC
+        if is_error(result):
+            die(EXIT_NOT_RUNNABLE, start.path, error_text(result))
+        linux_syscall1(SYS_close, start.target_fd)
+        start.target_fd = <int> result
+    for fd in range(3):
+        if is_of_a_process(fd):
+            linux_syscall1(SYS_close, fd)
+        if linux_syscall2(SYS_fcntl, fd, 1) != -EBADF:                          # F_GETFD
+            continue
+        result = linux_syscall4(SYS_openat, <uint64_t> AT_FDCWD, <uint64_t> <const char *> b"/dev/null", 2, 0)
+        if result != fd:
+            die(EXIT_NOT_RUNNABLE, b"/dev/null", b"cannot be opened for a program with other ids than its caller's")
 
 
 cdef uint64_t take_view(process_t *proc, start_t *start, char **argv, uint64_t argc) noexcept nogil:
