@@ -5,6 +5,9 @@ cdef enum:
     EXEC_ARGUMENTS_MAX = 1 << 20        # entries in argv and in the environment, each
     EXEC_ARGUMENTS_NEAR = 64            # so many need no memory of their own
     SCRIPT_LINE = 4096                  # MAXSHELLCMDLEN
+    ARG_MAX = 524288                    # FreeBSD's: what all strings together may have, with their NULs
+    LINUX_ARG_STRLEN = 131072           # MAX_ARG_STRLEN: what Linux takes of one string
+    STRING_PIECE = 512
     IMAGE_UNKNOWN = -2                  # image_fd: none was passed, /proc was not asked yet
 
 
@@ -131,6 +134,82 @@ cdef long count_pointers(uaddr list_) noexcept nogil:
             return n
         n += 1
     return -E2BIG
+
+
+# The strings that a program is to get, argv's and then the environment's.
+cdef struct strings_t:
+    uint64_t *argv
+    uint64_t argc
+    uaddr envp
+    uint64_t envc
+
+
+cdef long strings_string(strings_t *strings, uint64_t i, uaddr *at) noexcept nogil:
+    """The address of string number i: 0 or -EFAULT."""
+    if i < strings.argc:
+        at[0] = strings.argv[i]
+        return 0
+    return fetch_guest64(strings.envp + 8 * (i - strings.argc), at)
+
+
+cdef long strings_size(strings_t *strings, bint *long_one) noexcept nogil:
+    """How many bytes they have together, or -EFAULT, or -E2BIG for more than ARG_MAX (exec_args_add_str in
+    sys/kern/kern_exec.c). long_one: one of them is more than Linux takes."""
+    cdef char piece[STRING_PIECE]
+    cdef uint64_t i, total = 0, start
+    cdef uaddr at = 0
+    cdef long got = 0
+    long_one[0] = False
+    for i in range(strings.argc + strings.envc):
+        if strings_string(strings, i, &at) < 0:
+            return -EFAULT
+        start = total
+        got = 0
+        while got == 0:
+            got = copy_guest_string(piece, <void *> at, STRING_PIECE)
+            if got < 0:
+                return -EFAULT
+            total += <uint64_t> got if got else STRING_PIECE
+            at += STRING_PIECE
+            if total > ARG_MAX:
+                return -E2BIG
+        if total - start > LINUX_ARG_STRLEN:
+            long_one[0] = True
+    return <long> total
+
+
+cdef long strings_file(strings_t *strings) noexcept nogil:
+    """A memfd with all of them, one behind the other, for what Linux does not take as arguments; or a negative errno."""
+    cdef linux_rlimit limit
+    cdef uint64_t i, used = 0, length = 0
+    cdef uaddr at = 0
+    cdef long fd, memory, result = 0
+    limit.rlim_cur = 0
+    linux_syscall4(SYS_prlimit64, 0, LINUX_RLIMIT_FSIZE, 0, <uint64_t> &limit)
+    if limit.rlim_cur < ARG_MAX:
+        return -E2BIG                   # a memfd counts as a file: making it larger would raise SIGXFSZ
+    fd = linux_syscall2(SYS_memfd_create, <uint64_t> <const char *> b"lsf-arguments", 1)      # MFD_CLOEXEC
+    if is_error(fd):
+        return -E2BIG
+    memory = linux_syscall2(SYS_ftruncate, fd, ARG_MAX)
+    if not is_error(memory):
+        memory = linux_syscall6(SYS_mmap, 0, ARG_MAX, 3, 1, fd, 0)         # MAP_SHARED
+    if is_error(memory):
+        linux_syscall1(SYS_close, fd)
+        return -ENOMEM
+    for i in range(strings.argc + strings.envc):
+        result = strings_string(strings, i, &at)
+        if result == 0:
+            result = copyinstr(at, <char *> (<uint64_t> memory + used), ARG_MAX - used, &length)
+        if result < 0:
+            break
+        used += length
+    linux_syscall2(SYS_munmap, memory, ARG_MAX)
+    if result < 0:
+        linux_syscall1(SYS_close, fd)
+        return -E2BIG if result == -ENAMETOOLONG else result
+    linux_syscall2(SYS_ftruncate, fd, used)
+    return fd
 
 
 cdef uint64_t append_word(char *words, uint64_t at, const char *key, uint64_t value) noexcept nogil:
@@ -291,11 +370,14 @@ cdef uint64_t handover_places(process_t *proc) noexcept nogil:
     return 3 + 2 * lookup_count(proc)
 
 
-cdef long hand_over(area_t *area, int target, const char *execpath, uint64_t *argv, uint64_t envp) noexcept nogil:
-    """Execute the shim's image with the target. argv has handover_places(proc) free places in front."""
+cdef long hand_over(area_t *area, int target, const char *execpath, uint64_t *argv, strings_t *strings,
+                    bint long_one) noexcept nogil:
+    """Execute the shim's image with the target. argv has handover_places(proc) free places in front of the strings'.
+    long_one: they do not go as arguments."""
     cdef process_t *proc = area.proc
     cdef char words[1024]
-    cdef long result
+    cdef uint64_t none = 0, end
+    cdef long result = -E2BIG, file
     if not image_needed(proc):
         return -ENOEXEC
     handover_words(proc, area, target, words)
@@ -309,8 +391,21 @@ cdef long hand_over(area_t *area, int target, const char *execpath, uint64_t *ar
     truss_before_exec(area)
     umtx_thread_exit(area)
     kept_before_exec(area)
-    result = restartable(blocking_syscall(SYS_execveat, proc.image_fd, <uint64_t> <const char *> b"", <uint64_t> argv,
-                                          envp, 0x1000, 0))
+    if not long_one:
+        result = restartable(blocking_syscall(SYS_execveat, proc.image_fd, <uint64_t> <const char *> b"", <uint64_t> argv,
+                                              strings.envp, 0x1000, 0))
+    if result == -E2BIG:
+        file = strings_file(strings)
+        result = file
+        if file >= 0:
+            end = append_word(words, string_length(words), b",a=", file)
+            end = append_word(words, end, b",A=", strings.argc)
+            append_word(words, end, b",B=", strings.envc)
+            strings.argv[0] = 0
+            linux_syscall3(SYS_fcntl, file, 2, 0)           # F_SETFD
+            result = restartable(blocking_syscall(SYS_execveat, proc.image_fd, <uint64_t> <const char *> b"",
+                                                  <uint64_t> argv, <uint64_t> &none, 0x1000, 0))
+            linux_syscall1(SYS_close, file)
     keep_over_exec(proc, target, 1)
     set_linux_mask(area)
     return result
@@ -325,6 +420,8 @@ cdef long execute(area_t *area, int fd, const char *path, const char *name, uadd
     cdef char execpath[4096]
     cdef uint64_t near_[EXEC_ARGUMENTS_NEAR]
     cdef uint64_t *list_ = near_
+    cdef strings_t strings
+    cdef bint long_one = False
     cdef long argc, envc = 0, result
     cdef uint64_t extra = 0, front = handover_places(proc)
     result = program_examine(&program, fd)
@@ -368,7 +465,13 @@ cdef long execute(area_t *area, int fd, const char *path, const char *name, uadd
         result = execute_linux(area, path, &list_[front], envv)
     else:
         absolute_path(path, execpath)
-        result = hand_over(area, fd, execpath, list_, envv)
+        strings.argv = &list_[front]
+        strings.argc = extra + argc
+        strings.envp = envv
+        strings.envc = envc
+        result = strings_size(&strings, &long_one)
+        if result >= 0:
+            result = hand_over(area, fd, execpath, list_, &strings, long_one)
     linux_syscall1(SYS_close, fd)
     return result
 

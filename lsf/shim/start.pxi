@@ -39,6 +39,8 @@ cdef struct start_t:
     uint64_t *linux_stack
     linux_rlimit stack_limit    # as it is now
     bint executed               # by another guest, which has chosen the limits
+    int strings_fd              # the guest's arguments and environment, where Linux did not take them; 0: it did
+    uint64_t strings_argc, strings_envc
 
 
 cdef long parse_hex(const char **text) noexcept nogil:
@@ -113,6 +115,12 @@ cdef void parse_words(process_t *proc, start_t *start, const char *text) noexcep
         elif key == 107:        # k
             proc.stack_linux = value
             start.executed = True
+        elif key == 97:         # a
+            start.strings_fd = <int> value
+        elif key == 65:         # A
+            start.strings_argc = value
+        elif key == 66:         # B
+            start.strings_envc = value
         elif key == 113:        # q
             start.search = value != 0
         elif key == 99:         # c
@@ -327,7 +335,7 @@ cdef void refuse_stack(start_t *start) noexcept nogil:
     """The program header asks for a stack that cannot hold what is on it. FreeBSD finds that out when the old program is
     gone, and ends the process by SIGABRT (exec_fail_dealloc in sys/kern/kern_exec.c)."""
     cdef uint64_t nothing[4]
-    complain(start.path, b": the stack size in its program header has no room for its arguments", NULL, NULL)
+    complain(start.path, b": its stack has no room for its arguments", NULL, NULL)
     if start.executed:
         memset(nothing, 0, sizeof(nothing))
         linux_syscall4(SYS_rt_sigaction, 6, <uint64_t> nothing, 0, 8)
@@ -572,12 +580,38 @@ cdef public void shim_start(uint64_t *linux_stack) noexcept nogil:
     start.argc = argc - skip
     start.argv = argv + skip
     stack_raise(proc, &start)
+    if start.strings_fd:
+        take_strings(proc, &start)
     proc.ncpu = count_cpus(proc.engine)
     hidden_descriptors(proc)
     result = start_program(proc, &start)
     if result == -ENOENT:
         die(EXIT_NOT_FOUND, start.path, error_text(result))
     die(EXIT_NOT_RUNNABLE, start.path, error_text(result))
+
+
+cdef void take_strings(process_t *proc, start_t *start) noexcept nogil:
+    """The arguments and the environment that another image put into a file (strings_file in exec.pxi)."""
+    cdef linux_stat info
+    cdef uint64_t count = start.strings_argc + start.strings_envc, i, at = 0
+    cdef char **pointers = <char **> map_memory((count + 2) * 8)
+    cdef long memory = linux_syscall2(SYS_fstat, start.strings_fd, <uint64_t> &info)
+    if not is_error(memory):
+        memory = linux_syscall6(SYS_mmap, 0, info.st_size, 1, LINUX_MAP_PRIVATE, start.strings_fd, 0)
+    if is_error(memory) or pointers == NULL:
+        die(EXIT_LSF, b"a handover without its arguments", NULL)
+    if proc.stack_top - <uint64_t> start.linux_stack + info.st_size + 8 * count + 65536 > start.stack_limit.rlim_cur:
+        refuse_stack(start)
+    for i in range(count):
+        pointers[i] = <char *> (<uint64_t> memory + at)
+        at += string_length(pointers[i]) + 1
+    strings_below(start, pointers, count)
+    linux_syscall2(SYS_munmap, memory, info.st_size)
+    linux_syscall1(SYS_close, start.strings_fd)
+    start.argc = start.strings_argc
+    start.argv = pointers
+    start.envc = start.strings_envc
+    start.envp = &pointers[start.argc]      # its end is NULL
 
 
 cdef bint is_of_a_process(int fd) noexcept nogil:

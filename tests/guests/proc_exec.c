@@ -75,11 +75,74 @@ TEST(long_arguments)
 	many[0] = guest_argv[0], many[1] = "@long_argument", many[2] = big, many[3] = "100000";
 	many[8] = NULL;
 	CHECK_EQ(run(guest_argv[0], many, no_env), 0);
+	/* One string may be longer than Linux's MAX_ARG_STRLEN of 131,072. */
+	memset(big, 'a', 500000);
+	argv[3] = "500000";
+	CHECK_EQ(run(guest_argv[0], argv, no_env), 0);
 	/* Far too much is E2BIG, and the caller lives on. */
 	memset(big, 'a', (4 << 20) - 1);
 	CHECK_ERR(sys(SYS_execve, guest_argv[0], argv, no_env), E2BIG);
 	char *few[] = { guest_argv[0], NULL };
 	CHECK_ERR(sys(SYS_execve, guest_argv[0], few, argv), E2BIG);
+}
+
+HELPER(all_strings)
+{
+	/* argv: name, @all_strings, the size of argv[3], which is all a, and of the one variable, which is all b */
+	CHECK_EQ(guest_argc, 5);
+	CHECK_EQ(strlen(guest_argv[3]), guest_number(guest_argv[2]));
+	for (const char *c = guest_argv[3]; *c != '\0'; c++)
+		CHECK_EQ(*c, 'a');
+	if (guest_number(guest_argv[4]) == 0) {
+		CHECK_EQ(guest_envp[0], NULL);
+		return;
+	}
+	CHECK_EQ(strlen(guest_envp[0]), guest_number(guest_argv[4]));
+	for (const char *c = guest_envp[0]; *c != '\0'; c++)
+		CHECK_EQ(*c, 'b');
+	CHECK_EQ(guest_envp[1], NULL);
+	CHECK_OK(sys(SYS_getpid));
+	/* No descriptor is left over. */
+	CHECK_EQ(sys(SYS_dup, 0), 3);
+}
+
+/* All strings together, with their NULs, are ARG_MAX (524,288) at most (exec_args_add_str in sys/kern/kern_exec.c). */
+TEST(as_many_as_fit)
+{
+	char *a = guest_map(1 << 20), *b = guest_map(1 << 20), size_a[16], size_b[16];
+	char *argv[] = { guest_argv[0], "@all_strings", size_a, a, size_b, NULL };
+	char *env[] = { b, NULL };
+	static const size_t sizes[][2] = { { 10, 10 }, { 131071, 0 }, { 131072, 0 }, { 200000, 200000 }, { 10, 300000 }, { 0, 0 } };
+	size_t rest = 524288 - strlen(guest_argv[0]) - 1 - sizeof("@all_strings");
+
+	for (size_t i = 0; i < nitems(sizes); i++) {
+		memset(a, 0, 1 << 20);
+		memset(b, 0, 1 << 20);
+		memset(a, 'a', sizes[i][0]);
+		memset(b, 'b', sizes[i][1]);
+		format(size_a, sizeof(size_a), "%u", (u64)sizes[i][0]);
+		format(size_b, sizeof(size_b), "%u", (u64)sizes[i][1]);
+		CHECK_EQ(run(guest_argv[0], argv, sizes[i][1] ? env : no_env), 0);
+	}
+	/* The last byte that fits, and the first that does not, in a string and in many. */
+	format(size_b, sizeof(size_b), "0");
+	rest -= 2 + 7 + 1;
+	memset(a, 'a', rest);
+	format(size_a, sizeof(size_a), "%u", (u64)rest);
+	CHECK_EQ(run(guest_argv[0], argv, no_env), 0);
+	a[rest] = 'a';
+	CHECK_ERR(sys(SYS_execve, guest_argv[0], argv, no_env), E2BIG);
+	memset(a, 0, 1 << 20);
+	memset(a, 'a', 1000);
+	static char *many[600];
+	for (int i = 0; i < 524; i++)
+		many[i] = a;
+	CHECK_ERR(sys(SYS_execve, guest_argv[0], many, no_env), E2BIG);
+	CHECK_ERR(sys(SYS_execve, guest_argv[0], argv, many), E2BIG);
+	/* A bad pointer in either list. */
+	many[3] = (char *)8;
+	CHECK_ERR(sys(SYS_execve, guest_argv[0], many, no_env), EFAULT);
+	CHECK_ERR(sys(SYS_execve, guest_argv[0], argv, many), EFAULT);
 }
 
 TEST(errors)
