@@ -411,19 +411,38 @@ cdef long hand_over(area_t *area, int target, const char *execpath, uint64_t *ar
     return result
 
 
-cdef long execute(area_t *area, int fd, const char *path, const char *name, uaddr argv, uaddr envv) noexcept nogil:
+cdef long count_strings(strings_t *strings, uaddr argv, uaddr envp) noexcept nogil:
+    """Look at the lists, which FreeBSD does before it looks for the program: 0, -EFAULT, -E2BIG or, for no argument at all,
+    -EINVAL."""
+    cdef long count
+    if argv == 0:
+        return -EFAULT
+    count = count_pointers(argv)
+    if count < 0:
+        return count
+    strings.argc = count
+    strings.envp = envp
+    strings.envc = 0
+    if envp != 0:
+        count = count_pointers(envp)
+        if count < 0:
+            return count
+        strings.envc = count
+    return 0 if strings.argc else -EINVAL
+
+
+cdef long execute(area_t *area, int fd, const char *path, const char *name, uaddr argv, strings_t *strings) noexcept nogil:
     """Replace the process by the opened program `fd`, found at `path`; consumes fd when it fails. name: what the interpreter
-    of a script is to open."""
+    of a script is to open. strings: counted."""
     cdef process_t *proc = area.proc
     cdef program_t program
     cdef script_t script
     cdef char execpath[4096]
     cdef uint64_t near_[EXEC_ARGUMENTS_NEAR]
     cdef uint64_t *list_ = near_
-    cdef strings_t strings
     cdef bint long_one = False
-    cdef long argc, envc = 0, result
-    cdef uint64_t extra = 0, front = handover_places(proc)
+    cdef long result
+    cdef uint64_t extra = 0, argc = strings.argc, front = handover_places(proc)
     result = program_examine(&program, fd)
     if result == 0 and program.kind == PROGRAM_SCRIPT:
         result = script_interpreter(&program, &script)
@@ -434,15 +453,6 @@ cdef long execute(area_t *area, int fd, const char *path, const char *name, uadd
             result = check_loadable(&program)
         elif program.kind != PROGRAM_LINUX:
             result = -ENOEXEC
-    argc = count_pointers(argv)
-    if result == 0 and argc < 0:
-        result = argc
-    if result == 0 and argc == 0:
-        result = -EINVAL
-    if result == 0 and envv != 0:
-        envc = count_pointers(envv)
-        if envc < 0:
-            result = envc
     if result < 0:
         linux_syscall1(SYS_close, fd)
         return result
@@ -462,16 +472,14 @@ cdef long execute(area_t *area, int fd, const char *path, const char *name, uadd
             list_[front + 1] = <uint64_t> script.option
         path = script.interpreter
     if program.kind == PROGRAM_LINUX:
-        result = execute_linux(area, path, &list_[front], envv)
+        result = execute_linux(area, path, &list_[front], strings.envp)
     else:
         absolute_path(path, execpath)
         strings.argv = &list_[front]
         strings.argc = extra + argc
-        strings.envp = envv
-        strings.envc = envc
-        result = strings_size(&strings, &long_one)
+        result = strings_size(strings, &long_one)
         if result >= 0:
-            result = hand_over(area, fd, execpath, list_, &strings, long_one)
+            result = hand_over(area, fd, execpath, list_, strings, long_one)
     linux_syscall1(SYS_close, fd)
     return result
 
@@ -525,9 +533,15 @@ cdef void absolute_path(const char *path, char *absolute) noexcept nogil:
 
 cdef public long sys_execve(frame_t *frame, area_t *area) noexcept nogil:
     cdef char path[PATH_MAX]
-    cdef long result = copyinstr(frame.arg[0], path, PATH_MAX, NULL)
+    cdef strings_t strings
+    cdef long result
     if frame.arg[1] == 0:
         return -EFAULT
+    result = copyinstr(frame.arg[0], path, PATH_MAX, NULL)
+    if result == -ENAMETOOLONG and area.proc.osreldate >= 1300000:
+        return -E2BIG               # exec_args_add_fname in sys/kern/kern_exec.c: it is a string as the arguments are
+    if result == 0:
+        result = count_strings(&strings, frame.arg[1], frame.arg[2])
     if result < 0:
         return result
     if path[0] == 0:
@@ -535,19 +549,48 @@ cdef public long sys_execve(frame_t *frame, area_t *area) noexcept nogil:
     result = open_executable(AT_FDCWD, path)
     if result < 0:
         return result
-    return execute(area, <int> result, path, path, frame.arg[1], frame.arg[2])
+    return execute(area, <int> result, path, path, frame.arg[1], &strings)
+
+
+cdef long descriptor_executable(int fd) noexcept nogil:
+    """May fexecve take a descriptor? 0 or a negative errno: one that writes is no program's, and the file says who may
+    execute it (fgetvp_exec in sys/kern/kern_descrip.c, exec_check_permissions in kern_exec.c)."""
+    cdef linux_stat info
+    cdef long result = linux_syscall2(SYS_fcntl, fd, 3)         # F_GETFL
+    if is_error(result):
+        return result
+    if not result & LINUX_O_PATH and result & 3:
+        return -EBADF
+    result = linux_syscall2(SYS_fstat, fd, <uint64_t> &info)
+    if is_error(result):
+        return result
+    if (info.st_mode & 0o170000) == 0o140000 or (info.st_mode & 0o170000) == 0:
+        return -EINVAL              # a socket, or nothing that has a name
+    if (info.st_mode & 0o170000) != 0o100000:
+        return -EACCES
+    # X_OK; AT_EACCESS | AT_EMPTY_PATH
+    result = linux_syscall4(439, fd, <uint64_t> <const char *> b"", 1, 0x1200)
+    if result == -ENOSYS or result == -EINVAL:
+        result = 0 if info.st_mode & 0o111 else -EACCES
+    return result
 
 
 cdef public long sys_fexecve(frame_t *frame, area_t *area) noexcept nogil:
     cdef char path[4096]
     cdef char link[40]
     cdef char name[32]
+    cdef strings_t strings
     cdef uint64_t at
-    cdef long got, fd
+    cdef long got, fd = count_strings(&strings, frame.arg[1], frame.arg[2])
+    if fd < 0:
+        return fd
     at = append(link, 0, 40, b"/proc/self/fd/")
     append_number(link, at, 40, <uint32_t> frame.arg[0], 10)
     if descriptor_is_hidden(area.proc, <int> frame.arg[0]):
         return -EBADF
+    fd = descriptor_executable(<int> frame.arg[0])
+    if fd < 0:
+        return fd
     # A descriptor opened with O_EXEC cannot be read: opening it anew gives one that can.
     fd = linux_syscall4(SYS_openat, <uint64_t> AT_FDCWD, <uint64_t> link, 0o2000000, 0)
     if fd == -ENOENT:
@@ -559,4 +602,4 @@ cdef public long sys_fexecve(frame_t *frame, area_t *area) noexcept nogil:
     lookup_guest(area.proc, path, 4096)
     at = append(name, 0, 32, b"/dev/fd/")
     append_number(name, at, 32, <uint32_t> frame.arg[0], 10)
-    return execute(area, <int> fd, path, name, frame.arg[1], frame.arg[2])
+    return execute(area, <int> fd, path, name, frame.arg[1], &strings)

@@ -174,8 +174,17 @@ TEST(errors)
 	CHECK_ERR(sys(SYS_execve, "fifo", argv, no_env), EACCES);
 	/* No argv at all is EFAULT, an empty one EINVAL (since FreeBSD 14). */
 	CHECK_ERR(sys(SYS_execve, "/missing", NULL, no_env), EFAULT);
+	/* The lists are looked at before the program is (exec_copyin_args). */
+	CHECK_ERR(sys(SYS_execve, "/missing", 8, no_env), EFAULT);
+	CHECK_ERR(sys(SYS_execve, "/missing", argv, 8), EFAULT);
+	static char path[1100];
+	memset(path, '/', 1024);
+	CHECK_ERR(sys(SYS_execve, path, argv, no_env), E2BIG);
+	path[1023] = '\0';
+	CHECK_ERR(sys(SYS_execve, path, argv, no_env), EACCES);
 	CHECK_ERR(sys(SYS_execve, guest_argv[0], NULL, no_env), EFAULT);
 	char *none[] = { NULL };
+	CHECK_ERR(sys(SYS_execve, "/missing", none, no_env), EINVAL);
 	CHECK_ERR(sys(SYS_execve, guest_argv[0], none, no_env), EINVAL);
 }
 
@@ -450,6 +459,17 @@ TEST(by_descriptor)
 	CHECK_ERR(sys(SYS_fexecve, 999, argv, no_env), EBADF);
 	int dir = (int)CHECK_OK(sys(SYS_open, ".", O_RDONLY, 0));
 	CHECK_ERR(sys(SYS_fexecve, dir, argv, no_env), EACCES);
+	/* Whether it may be executed says the file, and one that is open for writing is no program (fgetvp_exec). */
+	fd = (int)CHECK_OK(sys(SYS_open, "script", O_RDWR | O_CREAT, 0755));
+	CHECK_ERR(sys(SYS_fexecve, fd, argv, no_env), EBADF);
+	fd = (int)CHECK_OK(sys(SYS_open, "plain", O_RDONLY | O_CREAT, 0644));
+	CHECK_ERR(sys(SYS_fexecve, fd, argv, no_env), EACCES);
+	CHECK_EQ(sys(SYS_mkfifo, "fifo", 0755), 0);
+	fd = (int)CHECK_OK(sys(SYS_open, "fifo", O_RDONLY | O_NONBLOCK, 0));
+	CHECK_ERR(sys(SYS_fexecve, fd, argv, no_env), EACCES);
+	int pair[2];
+	CHECK_EQ(sys(SYS_socketpair, 1, 1, 0, pair), 0);
+	CHECK_ERR(sys(SYS_fexecve, pair[0], argv, no_env), EBADF);
 }
 
 HELPER(chain)
