@@ -114,6 +114,6 @@ def add_parser(commands) -> None:
     )  # fmt: skip
     parser.add_argument("action", choices=("install", "remove", "status", "line"), help="what to do")
     parser.add_argument("--set-ids", action="store_true",
-                        help="install, line: FreeBSD's set-user-id and set-group-id programs get their ids (flag C)")  # fmt: skip
+                        help="install, line: FreeBSD's set-user-id programs get their ids (flag C)")  # fmt: skip
     parser.add_argument("--json", action="store_true", help="status for programs")
     parser.set_defaults(command=run)

@@ -141,13 +141,24 @@ def test_interpreters_that_are_no_programs(lsf):
 def test_random_scripts(lsf, start):
     """Never a crash, whatever the first page holds."""
     rng = random.Random(lsf.engine)
-    words = [b" ", b"\t", b"\n", b"\0", b"/", b".", b"./script", b"/missing", str(start).encode(), b"@hello", b"x" * 900, b"#!",
-             b"\xff" * 50]  # fmt: skip
+    words = [b" ", b"\t", b"\n", b"\0", b"/", b".", b"./script", b"/missing", str(start).encode(), b"@hello", b"x" * 900,
+             b"#!", b"\xff" * 50]  # fmt: skip
     for _ in range(60):
         data = b"#!" + b"".join(rng.choices(words, k=rng.randrange(12)))
         result = lsf(executable(lsf.cwd / "script", data), timeout=10)
         assert result.returncode in (0, 2, NOT_RUNNABLE, NOT_FOUND), (data, result.explain())
         assert not any(word in result.stderr for word in SHIM_FAULT), (data, result.explain())
+
+
+@pytest.mark.parametrize("words", ["a=3f,A=5", "a=5,A=3,B=3", "a=5,A=ffffffffffffffff,B=3", "a=5,A=ffff,B=3", "V=ffff", "V=1"])
+def test_damaged_handovers(start, tmp_path, words):
+    """What one image tells the next is made up by nobody but them; somebody who does gets a sentence."""
+    (tmp_path / "file").write_bytes(b"no end")
+    fd = os.open(tmp_path / "file", os.O_RDONLY)
+    done = subprocess.run(["lsf-handover", f"v=1,{words}", str(start), "x"], executable=harness.shim_image(), check=False,
+                          preexec_fn=lambda: os.dup2(fd, 5), close_fds=False, capture_output=True, timeout=30)  # fmt: skip
+    os.close(fd)
+    assert (done.returncode, done.stderr.count(b"\n")) == (125, 1), done
 
 
 # ---------------------------------------------------------------- damaged and hostile ELF files

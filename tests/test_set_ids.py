@@ -22,8 +22,8 @@ OWNER, CALLER = 1111, 2222
 CLONE_NEWUSER = 0x10000000
 #: What a caller could have meant for LSF, or for FreeBSD's rtld.
 VARIABLES = {
-    "LSF_ENGINE": "ptrace", "LSF_OSRELEASE": "10.1", "LSF_DEBUG": "1", "LSF_PATCH": "0", "LSF_ROOT": "/", "LSF_VIEW": "lookup",
-    "LSF_BIND": "/etc:/tmp", "LSF_FAKEROOT": "1", "LSF_CHDIR": "/", "LSF_ARGV0": "me", "LSF_SET_ENV": "A=1",
+    "LSF_ENGINE": "ptrace", "LSF_OSRELEASE": "10.1", "LSF_DEBUG": "1", "LSF_PATCH": "0", "LSF_ROOT": "/",
+    "LSF_VIEW": "lookup", "LSF_BIND": "/etc:/tmp", "LSF_FAKEROOT": "1", "LSF_CHDIR": "/", "LSF_ARGV0": "me", "LSF_SET_ENV": "A=1",
     "LSF_ROOTS": "/tmp", "HOME": "/tmp", "XDG_CACHE_HOME": "/tmp",
 }  # fmt: skip
 
@@ -61,7 +61,7 @@ class Caller:
         path.chmod(mode)
         return path
 
-    def popen(self, *command, before=None, set_ids: bool = True, real_group: int = CALLER, env=None, **options) -> subprocess.Popen:
+    def popen(self, *command, before=None, set_ids: bool = True, env=None, **options) -> subprocess.Popen:
         def prepare() -> None:
             map_all_ids(ctypes.CDLL(None).unshare)
             _namespace.unshare_mounts()
@@ -70,7 +70,7 @@ class Caller:
             if before is not None:
                 before()
             os.setgroups([])
-            os.setresgid(real_group, real_group, real_group)
+            os.setresgid(CALLER, CALLER, CALLER)
             os.setresuid(CALLER, CALLER, CALLER)
 
         options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "stdin": subprocess.DEVNULL} | options

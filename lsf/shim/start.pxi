@@ -332,8 +332,8 @@ cdef void tell_start(process_t *proc, image_t *image, const char *interp_path) n
 
 
 cdef void refuse_stack(start_t *start) noexcept nogil:
-    """The program header asks for a stack that cannot hold what is on it. FreeBSD finds that out when the old program is
-    gone, and ends the process by SIGABRT (exec_fail_dealloc in sys/kern/kern_exec.c)."""
+    """The stack cannot hold the arguments: its limit or the program's header makes it too small. FreeBSD finds that out
+    when the old program is gone, and ends the process by SIGABRT (exec_fail_dealloc in sys/kern/kern_exec.c)."""
     cdef uint64_t nothing[4]
     complain(start.path, b": its stack has no room for its arguments", NULL, NULL)
     if start.executed:
@@ -594,15 +594,19 @@ cdef void take_strings(process_t *proc, start_t *start) noexcept nogil:
     """The arguments and the environment that another image put into a file (strings_file in exec.pxi)."""
     cdef linux_stat info
     cdef uint64_t count = start.strings_argc + start.strings_envc, i, at = 0
-    cdef char **pointers = <char **> map_memory((count + 2) * 8)
+    cdef char **pointers = NULL
     cdef long memory = linux_syscall2(SYS_fstat, start.strings_fd, <uint64_t> &info)
     if not is_error(memory):
         memory = linux_syscall6(SYS_mmap, 0, info.st_size, 1, LINUX_MAP_PRIVATE, start.strings_fd, 0)
+    if start.strings_argc <= ARG_MAX and start.strings_envc <= ARG_MAX:
+        pointers = <char **> map_memory((count + 2) * 8)
     if is_error(memory) or pointers == NULL:
         die(EXIT_LSF, b"a handover without its arguments", NULL)
     if proc.stack_top - <uint64_t> start.linux_stack + info.st_size + 8 * count + 65536 > start.stack_limit.rlim_cur:
         refuse_stack(start)
     for i in range(count):
+        if at >= <uint64_t> info.st_size:
+            die(EXIT_LSF, b"a handover with too few arguments", NULL)
         pointers[i] = <char *> (<uint64_t> memory + at)
         at += string_length(pointers[i]) + 1
     strings_below(start, pointers, count)

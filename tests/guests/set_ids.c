@@ -35,7 +35,8 @@ HELPER(report)
 
 	CHECK_EQ(sys(SYS_getresuid, &uid[0], &uid[1], &uid[2]), 0);
 	CHECK_EQ(sys(SYS_getresgid, &gid[0], &gid[1], &gid[2]), 0);
-	say("%d uid %u %u %u gid %u %u %u\n", marked(), (u64)uid[0], (u64)uid[1], (u64)uid[2], (u64)gid[0], (u64)gid[1], (u64)gid[2]);
+	say("%d uid %u %u %u", marked(), (u64)uid[0], (u64)uid[1], (u64)uid[2]);
+	say(" gid %u %u %u\n", (u64)gid[0], (u64)gid[1], (u64)gid[2]);
 }
 
 HELPER(marked)

@@ -1,7 +1,7 @@
 /*
  * The main stack: its size, its limit and its guard (exec_map_stack in sys/kern/kern_exec.c, kern_proc_setrlimit in
- * sys/kern/kern_resource.c, vm_map_growstack in sys/vm/vm_map.c). 512 MiB are MAXSSIZ of sys/amd64/include/vmparam.h, which is
- * what login.conf's default class asks for.
+ * sys/kern/kern_resource.c, vm_map_growstack in sys/vm/vm_map.c). 512 MiB are MAXSSIZ of sys/amd64/include/vmparam.h,
+ * which is what login.conf's default class asks for.
  */
 #include "guest.h"
 #include <sys/sysctl.h>
