@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ctypes
-import os
+import random
 import resource
 import signal
 import struct
@@ -149,6 +149,19 @@ def test_many_arguments_on_a_small_stack(lsf, stack):
     result = lsf(program, "@use", "1024", *["x" * 1000] * 200)
     assert result.returncode == 126, result.explain()
     assert "bug" not in result.stderr, result.explain()
+
+
+@pytest.mark.engines("sud", "ptrace")
+def test_random_sizes_and_limits(lsf, stack):
+    """It runs, or it is refused, or the limit ends it; the shim itself never falls over a size."""
+    rng = random.Random(lsf.engine)
+    for _ in range(40):
+        header = rng.choice([rng.getrandbits(64), rng.getrandbits(31), rng.getrandbits(18), 1 << rng.randrange(64)])
+        soft = rng.choice([rng.getrandbits(30), rng.getrandbits(20), 1 << rng.randrange(17, 40)]) + (128 << 10)
+        program = sized(stack, header, lsf.cwd / "sized")
+        result = lsf(program, "@use", "4096", before=limited(min(soft, HARD) if HARD > 0 else soft))
+        assert result.returncode in (0, 126, -signal.SIGSEGV), (header, soft, result.explain())
+        assert "bug" not in result.stderr and result.stderr.count("\n") < 2, (header, soft, result.explain())
 
 
 @wide

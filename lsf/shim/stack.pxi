@@ -32,7 +32,8 @@ cdef inline bint stack_holds(process_t *proc, uint64_t start, uint64_t size) noe
 cdef uint64_t stack_room(process_t *proc, start_t *start) noexcept nogil:
     """Have room to grow below the stack that Linux made: 0, or by how much it was moved, which must be added to every
     address in it. The limit found is kept in `start`."""
-    cdef uint64_t bottom = page_down(<uint64_t> start.linux_stack), room = MAXSSIZ, top, size, random = start.random
+    cdef uint64_t bottom = page_down(<uint64_t> start.linux_stack), room = MAXSSIZ, top, size
+    cdef uint64_t random = start.random >> 28       # the bits that the place of a program does not tell (load_program)
     cdef int attempt
     start.stack_limit.rlim_cur = LINUX_STACK_DEFAULT
     start.stack_limit.rlim_max = LINUX_STACK_DEFAULT
@@ -47,7 +48,7 @@ cdef uint64_t stack_room(process_t *proc, start_t *start) noexcept nogil:
     size = proc.stack_top - bottom
     for attempt in range(STACK_ATTEMPTS):
         top = STACK_ELSEWHERE + (random & 0x3fffff) * PAGE_SIZE
-        random >>= 8
+        random >>= 2
         if not range_is_free(top - room, room):
             continue
         # MAYMOVE | FIXED
