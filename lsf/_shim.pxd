@@ -49,7 +49,7 @@ cdef extern from "shim/runtime.h" nogil:
         uint32_t filter_installed
         uint64_t vdso, vdso_end, vdso_data
         int (*vdso_clock_gettime)(int, void *) noexcept nogil
-        uint64_t break_start, break_end, stack_top, ps_strings
+        uint64_t break_start, break_end, stack_top, stack_low, stack_linux, ps_strings
         uint64_t minsigstksz
         uint32_t ncpu, traced, tracer, nosigpipe
         uint32_t truss_pids, truss_over, truss_lost, truss_pipe

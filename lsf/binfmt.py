@@ -56,10 +56,10 @@ def _make_available() -> None:
         ) from None
 
 
-def install() -> None:
-    """Register the image, in place of one that is registered already. Raises BinfmtError."""
+def install(set_ids: bool = False) -> None:
+    """Register the image, in place of one that is registered already; set_ids as for `line`. Raises BinfmtError."""
     image = launch.shim_path()
-    rule = line(image)
+    rule = line(image, set_ids)
     if not os.access(image, os.X_OK):
         raise BinfmtError(f"{image}: not there or not executable; the package is not built completely")
     _make_available()
@@ -80,12 +80,12 @@ def run(arguments: argparse.Namespace) -> int:
     """`lsfctl binfmt`."""
     try:
         if arguments.action == "install":
-            install()
+            install(arguments.set_ids)
             print(f"FreeBSD programs now run by their name alone, until the next boot, by {launch.shim_path()}")
         elif arguments.action == "remove":
             print("removed" if remove() else "nothing was registered")
         elif arguments.action == "line":
-            print(line(launch.shim_path()))
+            print(line(launch.shim_path(), arguments.set_ids))
         else:
             found = status()
             if arguments.json:
@@ -109,8 +109,11 @@ def add_parser(commands) -> None:
         "binfmt", help="let Linux start FreeBSD programs by their name alone",
         description="Registers LSF with Linux's binfmt_misc for the whole machine, containers included."
         " `line` prints what /etc/binfmt.d/lsf.conf needs to hold to make that last over a boot."
+        " Set-user-id programs get no other ids unless --set-ids says so."
         " `status` exits with 0 where it is installed, 1 where not.",
     )  # fmt: skip
     parser.add_argument("action", choices=("install", "remove", "status", "line"), help="what to do")
+    parser.add_argument("--set-ids", action="store_true",
+                        help="install, line: FreeBSD's set-user-id programs get their ids (flag C)")  # fmt: skip
     parser.add_argument("--json", action="store_true", help="status for programs")
     parser.set_defaults(command=run)

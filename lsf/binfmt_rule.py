@@ -6,9 +6,11 @@ NAME = "lsf"
 # DYN, e_machine x86-64.
 MAGIC = b"\x7fELF\2\1\1\x09" + bytes(8) + b"\2\0\x3e\0"
 MASK = b"\xff" * 8 + bytes(8) + b"\xfe\xff\xff\xff"
-#: O: the program is passed opened, so that it need not be readable. C: its set-user-id bits count. F: see above.
-#: P: its argv[0] is kept, which the image is told of from Linux 5.12 on.
-FLAGS = "OCFP"
+#: O: the program is passed opened, so that it need not be readable. F: the image stays open, so that it need not be
+#: visible. P: the program's argv[0] is kept, which the image is told of from Linux 5.12 on.
+FLAGS = "OFP"
+#: C: the program's set-user-id and set-group-id bits count.
+SET_IDS = "C"
 
 
 class BinfmtError(Exception):
@@ -19,8 +21,11 @@ def _escaped(data: bytes) -> str:
     return "".join(f"\\x{byte:02x}" for byte in data)
 
 
-def line(interpreter: str) -> str:
-    """What registers an interpreter: written to binfmt_misc's `register`, or kept in /etc/binfmt.d/lsf.conf."""
+def line(interpreter: str, set_ids: bool = False) -> str:
+    """What registers an interpreter: written to binfmt_misc's `register`, or kept in /etc/binfmt.d/lsf.conf.
+
+    set_ids: FreeBSD programs with set-user-id and set-group-id bits get those ids (docs/binfmt.md).
+    """
     if ":" in interpreter or len(interpreter) > 127:
         raise BinfmtError(f"{interpreter}: Linux takes no interpreter's path with a colon, or longer than 127 bytes")
-    return f":{NAME}:M::{_escaped(MAGIC)}:{_escaped(MASK)}:{interpreter}:{FLAGS}"
+    return f":{NAME}:M::{_escaped(MAGIC)}:{_escaped(MASK)}:{interpreter}:{FLAGS}{SET_IDS if set_ids else ''}"

@@ -372,6 +372,19 @@ def check_memfd() -> Check:
                  "sysctl vm.memfd_noexec=1 (or 0)" if setting == "2" else "allow memfd_create(2) and execveat(2)")  # fmt: skip
 
 
+STACK = 512  # MiB: FreeBSD's kern.maxssiz
+
+
+def check_stack() -> Check:
+    """The room of a program's main stack: the soft limit is raised to FreeBSD's, which the hard limit must allow."""
+    hard = resource.getrlimit(resource.RLIMIT_STACK)[1]
+    if hard == resource.RLIM_INFINITY or hard >= STACK << 20:
+        return Check("stack", True, f"{STACK} MiB, as on FreeBSD")
+    return Check("stack", False, f"{hard / (1 << 20):g} MiB at most (the hard limit); FreeBSD gives {STACK}",
+                 "programs that recurse deeply end by SIGSEGV",
+                 "ulimit -Hs unlimited, as root; in a container, --ulimit stack=-1")  # fmt: skip
+
+
 def _enter_user_namespace(libc: ctypes.CDLL) -> int:
     uid, gid = os.geteuid(), os.getegid()
     if libc.unshare(CLONE_NEWUSER) != 0:
@@ -579,7 +592,7 @@ def check_engine(engine: str) -> Check:
 
 CHECKS: tuple[Callable[[], Check], ...] = (
     check_kernel, check_python, check_fsgsbase, check_window, check_sud, check_seccomp, check_ptrace, check_memfd,
-    check_user_namespace, check_mount_namespace, check_chroot, check_binfmt, check_devices, check_root,
+    check_stack, check_user_namespace, check_mount_namespace, check_chroot, check_binfmt, check_devices, check_root,
 )  # fmt: skip
 
 

@@ -100,6 +100,67 @@ def test_script_without_interpreter(lsf):
     assert "/missing/interpreter" in result.stderr, result.explain()
 
 
+@EITHER_WAY
+def test_script_whose_interpreter_is_a_script(lsf, start):
+    """As for execve (tests/guests/proc_exec.c): exec_shell_imgact refuses it. One that names itself has no end."""
+    script = executable(lsf.cwd / "script", f"#!{start} @arguments\n".encode())
+    lsf(script, "x").check(f"[{script}]\n[x]\n")
+    nested = executable(lsf.cwd / "nested", f"#!{script}\n".encode())
+    refused(lsf, nested, NOT_RUNNABLE, "is a script itself")
+    myself = executable(lsf.cwd / "myself", f"#!{lsf.cwd}/myself -x\n".encode())
+    refused(lsf, myself, NOT_RUNNABLE, "is a script itself", arguments=("one",))
+
+
+@EITHER_WAY
+def test_lines_of_scripts(lsf, start):
+    """Where exec_shell_imgact sees the end of the line, and of the interpreter's name."""
+    line = f"#!{start} @arguments".encode()
+    script = lsf.cwd / "script"
+    for data in (line + b"\n", line + b" \t \n", line + b"\0 rest\n", b"#! \t" + line[2:] + b"\nexit 1\n"):
+        lsf(executable(script, data), "one", "two").check(f"[{script}]\n[one]\n[two]\n")
+    for data in (line, line + b" " * 5000 + b"\n", b"#! \t \n", b"#!\0" + line[2:] + b"\n"):
+        refused(lsf, executable(script, data), NOT_RUNNABLE)
+    refused(lsf, executable(script, b"#!/" + b"x" * 1023 + b"\n"), NOT_RUNNABLE, "too long")
+    # All that follows the interpreter is one argument, however long.
+    result = lsf(executable(script, line + b" " + b"y" * 3000 + b"\n"))
+    assert (result.returncode, "@arguments yyy" in result.stderr) == (2, True), result.explain()
+
+
+@EITHER_WAY
+def test_interpreters_that_are_no_programs(lsf):
+    os.mkfifo(lsf.cwd / "fifo", 0o755)
+    (lsf.cwd / "plain").write_bytes(b"")
+    executable(lsf.cwd / "text", b"echo hello\n")
+    for name in ("fifo", "plain", "text", ".", "plain/x", "/dev/null"):
+        script = executable(lsf.cwd / "script", f"#!{name}\n".encode())
+        result = lsf(script)
+        assert result.returncode == NOT_RUNNABLE and result.stderr.count("\n") == 1, result.explain()
+
+
+@EITHER_WAY
+def test_random_scripts(lsf, start):
+    """Never a crash, whatever the first page holds."""
+    rng = random.Random(lsf.engine)
+    words = [b" ", b"\t", b"\n", b"\0", b"/", b".", b"./script", b"/missing", str(start).encode(), b"@hello", b"x" * 900,
+             b"#!", b"\xff" * 50]  # fmt: skip
+    for _ in range(60):
+        data = b"#!" + b"".join(rng.choices(words, k=rng.randrange(12)))
+        result = lsf(executable(lsf.cwd / "script", data), timeout=10)
+        assert result.returncode in (0, 2, NOT_RUNNABLE, NOT_FOUND), (data, result.explain())
+        assert not any(word in result.stderr for word in SHIM_FAULT), (data, result.explain())
+
+
+@pytest.mark.parametrize("words", ["a=3f,A=5", "a=5,A=3,B=3", "a=5,A=ffffffffffffffff,B=3", "a=5,A=ffff,B=3", "V=ffff", "V=1"])
+def test_damaged_handovers(start, tmp_path, words):
+    """What one image tells the next is made up by nobody but them; somebody who does gets a sentence."""
+    (tmp_path / "file").write_bytes(b"no end")
+    fd = os.open(tmp_path / "file", os.O_RDONLY)
+    done = subprocess.run(["lsf-handover", f"v=1,{words}", str(start), "x"], executable=harness.shim_image(), check=False,
+                          preexec_fn=lambda: os.dup2(fd, 5), close_fds=False, capture_output=True, timeout=30)  # fmt: skip
+    os.close(fd)
+    assert (done.returncode, done.stderr.count(b"\n")) == (125, 1), done
+
+
 # ---------------------------------------------------------------- damaged and hostile ELF files
 
 EHDR = {"magic": (0, "I"), "class": (4, "B"), "data": (5, "B"), "version": (6, "B"), "osabi": (7, "B"), "type": (16, "H"),

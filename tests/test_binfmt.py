@@ -171,11 +171,21 @@ def test_command(guest, monkeypatch):
     assert json.loads(lines[12]) | {"flags": ""} == {"available": True, "enabled": True, "interpreter": image, "flags": ""}
 
 
+def test_set_ids_only_where_asked_for(guest, monkeypatch, capsys):
+    """Flag C: with it FreeBSD's set-user-id programs get their ids."""
+    monkeypatch.setenv("PYTHONPATH", str(harness.PACKAGE_PARENT))
+    for options, flags in (((), "flags: POF"), (("--set-ids",), "flags: POCF")):
+        command = " ".join(ctl("install", *options))
+        assert flags in in_own_binfmt("/bin/sh", "-c", f"{command} && cat {binfmt.FOLDER}/lsf").stdout.splitlines()
+        assert lsfctl.main(["binfmt", "line", *options]) == 0
+        assert ("C" in capsys.readouterr().out.strip().rpartition(":")[2]) is bool(options)
+
+
 def test_line_is_what_is_registered(capsys):
     assert lsfctl.main(["binfmt", "line"]) == 0
     rule = capsys.readouterr().out.strip()
     fields = rule.split(":")
-    assert (fields[1], fields[2], fields[3], fields[7]) == ("lsf", "M", "", "OCFP")
+    assert (fields[1], fields[2], fields[3], fields[7]) == ("lsf", "M", "", "OFP")
     magic, mask = (bytes.fromhex(field.replace("\\x", "")) for field in fields[4:6])
     assert len(rule) <= 256 + len(binfmt.launch.shim_path())
     for image, matches in ((harness.shim_image(), False), (Path("/bin/sh"), False)):

@@ -160,6 +160,11 @@ def test_memory_files(here):
     refused(f"refuse({NUMBERS['memfd_create']}, {errno.EACCES})", "memory files", "Permission denied")
 
 
+def test_the_stack(here):
+    need(here, "stack")
+    refused("import resource; resource.setrlimit(resource.RLIMIT_STACK, (8 << 20, 64 << 20))", "stack", "64 MiB at most")
+
+
 def test_namespaces(here):
     for name in ("user namespaces", "mount namespaces"):
         need(here, name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import shutil
 
 import harness
@@ -59,6 +60,14 @@ def test_realtime(lsf, root, sysroot):
     """librt's SIGEV_THREAD: notifications come as signals to a thread of its own."""
     (root / "tmp").mkdir(exist_ok=True)
     run(lsf, root, sysroot, "realtime", ("-lrt", "-lpthread")).check("realtime ok\n")
+
+
+@pytest.mark.skipif(resource.getrlimit(resource.RLIMIT_STACK)[1] != resource.RLIM_INFINITY,
+                    reason="the hard limit of the stack is not unlimited here")  # fmt: skip
+@pytest.mark.parametrize("flags", [("-lpthread",), ("-lpthread", "-fPIE", "-pie")], ids=["fixed", "pie"])
+def test_main_stack(lsf, root, sysroot, flags):
+    """libthr keeps the threads' stacks out of the 512 MiB of the main one, and all of those can be used."""
+    run(lsf, root, sysroot, "stack", flags).check("stack ok\n")
 
 
 def test_position_independent(lsf, root, sysroot):

@@ -108,6 +108,13 @@ kern.hostuuid | 36 | A w | call hostuuid | Host UUID
 kern.arandom | 37 | S,random | call arandom | arc4rand
 kern.maxphys | 38 | I | = 1048576 | Maximum block I/O access size
 kern.ident | auto | A | = "LSF" | Kernel identifier
+kern.maxtsiz | auto | LU | = 34359738368 | Maximum text size
+kern.dfldsiz | auto | LU | = 34359738368 | Initial data size limit
+kern.maxdsiz | auto | LU | = 34359738368 | Maximum data size
+kern.dflssiz | auto | LU | = 8388608 | Initial stack size limit
+kern.maxssiz | auto | LU | = 536870912 | Maximum stack size
+kern.sgrowsiz | auto | LU | = 131072 | Amount to grow stack on a stack fault
+kern.sugid_coredump | auto | I | = 0 | Allow setuid and setgid processes to dump core
 kern.openfiles | auto | I | file /proc/sys/fs/file-nr 0 0 | System-wide number of open files
 kern.stackprot | auto | I | call process 2 | Stack memory permissions
 kern.ccpu | auto | I | = 0 | Decay factor used for updating %CPU in 4BSD scheduler

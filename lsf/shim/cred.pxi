@@ -100,8 +100,8 @@ cdef long change_three(area_t *area, long call, const ids_t *now, const uint64_t
 
 
 cdef public long sys_issetugid(frame_t *frame, area_t *area) noexcept nogil:
-    """Whether the ids were changed since the program was executed. It is not started with foreign ids: Linux executes the
-    shim, which is not set-uid."""
+    """Whether the ids were changed since the program was executed, or are not its caller's: Linux starts set-uid programs
+    so where binfmt_misc has the flag C (docs/binfmt.md)."""
     return area.proc.sugid
 
 

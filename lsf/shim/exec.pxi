@@ -4,6 +4,10 @@
 cdef enum:
     EXEC_ARGUMENTS_MAX = 1 << 20        # entries in argv and in the environment, each
     EXEC_ARGUMENTS_NEAR = 64            # so many need no memory of their own
+    SCRIPT_LINE = 4096                  # MAXSHELLCMDLEN
+    ARG_MAX = 524288                    # FreeBSD's: what all strings together may have, with their NULs
+    LINUX_ARG_STRLEN = 131072           # MAX_ARG_STRLEN: what Linux takes of one string
+    STRING_PIECE = 512
     IMAGE_UNKNOWN = -2                  # image_fd: none was passed, /proc was not asked yet
 
 
@@ -45,36 +49,60 @@ cdef long open_above_limit(int dirfd, const char *path) noexcept nogil:
     return result
 
 
-cdef long script_line(program_t *program, char *interp, char *option) noexcept nogil:
-    """Split a #! line as imgact_shell does: the interpreter and, as one argument, the rest (PATH_MAX bytes each)."""
+# What the first line of a #! script says.
+cdef struct script_t:
+    char interpreter[PATH_MAX]
+    char option[SCRIPT_LINE]    # what follows the interpreter, as one argument; empty: nothing does
+    bint nested                 # the interpreter is a script itself
+
+
+cdef long script_line(program_t *program, script_t *script) noexcept nogil:
+    """Split a #! line as exec_shell_imgact does (sys/kern/imgact_shell.c): 0, -ENAMETOOLONG, or -ENOEXEC for a line that
+    names nothing or does not end in the file's first page."""
     cdef unsigned char *page = program.page
-    cdef uint64_t at = 2, n = 0, end = program.got
+    cdef uint64_t at = 2, start, size, end = program.got
+    script.option[0] = 0
     while at < end and (page[at] == 32 or page[at] == 9):
         at += 1
+    start = at
     while at < end and page[at] != 32 and page[at] != 9 and page[at] != 10 and page[at] != 0:
-        if n + 1 >= PATH_MAX:
-            return -ENAMETOOLONG
-        interp[n] = page[at]
-        n += 1
         at += 1
-    interp[n] = 0
-    if n == 0:
+    size = at - start
+    if size == 0:
         return -ENOEXEC
+    if size >= PATH_MAX:
+        return -ENAMETOOLONG
+    memcpy(script.interpreter, &page[start], size)
+    script.interpreter[size] = 0
     while at < end and (page[at] == 32 or page[at] == 9):
         at += 1
-    n = 0
+    start = at
     while at < end and page[at] != 10 and page[at] != 0:
-        if n + 1 >= PATH_MAX:
-            return -ENAMETOOLONG
-        option[n] = page[at]
-        n += 1
         at += 1
-    if at >= end and end == 4096:
-        return -ENOEXEC         # FreeBSD wants the line whole in the first page
-    while n > 0 and (option[n - 1] == 32 or option[n - 1] == 9):
-        n -= 1
-    option[n] = 0
+    if at == end:
+        return -ENOEXEC
+    while at > start and (page[at - 1] == 32 or page[at - 1] == 9):
+        at -= 1
+    memcpy(script.option, &page[start], at - start)
+    script.option[at - start] = 0
     return 0
+
+
+cdef long script_interpreter(program_t *program, script_t *script) noexcept nogil:
+    """Put the interpreter of an opened script in its place, opened and examined: 0 or a negative errno. It may not be a
+    script again. program.fd stays the caller's to close in any case; -1 where nothing is open."""
+    cdef long result = script_line(program, script)
+    script.nested = False
+    if result < 0:
+        return result
+    linux_syscall1(SYS_close, program.fd)
+    program.fd = -1
+    result = open_executable(AT_FDCWD, script.interpreter)
+    if result < 0:
+        return result
+    result = program_examine(program, <int> result)
+    script.nested = result == 0 and program.kind == PROGRAM_SCRIPT
+    return -ENOEXEC if script.nested else result
 
 
 cdef long check_loadable(program_t *program) noexcept nogil:
@@ -106,6 +134,82 @@ cdef long count_pointers(uaddr list_) noexcept nogil:
             return n
         n += 1
     return -E2BIG
+
+
+# The strings that a program is to get, argv's and then the environment's.
+cdef struct strings_t:
+    uint64_t *argv
+    uint64_t argc
+    uaddr envp
+    uint64_t envc
+
+
+cdef long strings_string(strings_t *strings, uint64_t i, uaddr *at) noexcept nogil:
+    """The address of string number i: 0 or -EFAULT."""
+    if i < strings.argc:
+        at[0] = strings.argv[i]
+        return 0
+    return fetch_guest64(strings.envp + 8 * (i - strings.argc), at)
+
+
+cdef long strings_size(strings_t *strings, bint *long_one) noexcept nogil:
+    """How many bytes they have together, or -EFAULT, or -E2BIG for more than ARG_MAX (exec_args_add_str in
+    sys/kern/kern_exec.c). long_one: one of them is more than Linux takes."""
+    cdef char piece[STRING_PIECE]
+    cdef uint64_t i, total = 0, start
+    cdef uaddr at = 0
+    cdef long got = 0
+    long_one[0] = False
+    for i in range(strings.argc + strings.envc):
+        if strings_string(strings, i, &at) < 0:
+            return -EFAULT
+        start = total
+        got = 0
+        while got == 0:
+            got = copy_guest_string(piece, <void *> at, STRING_PIECE)
+            if got < 0:
+                return -EFAULT
+            total += <uint64_t> got if got else STRING_PIECE
+            at += STRING_PIECE
+            if total > ARG_MAX:
+                return -E2BIG
+        if total - start > LINUX_ARG_STRLEN:
+            long_one[0] = True
+    return <long> total
+
+
+cdef long strings_file(strings_t *strings) noexcept nogil:
+    """A memfd with all of them, one behind the other, for what Linux does not take as arguments; or a negative errno."""
+    cdef linux_rlimit limit
+    cdef uint64_t i, used = 0, length = 0
+    cdef uaddr at = 0
+    cdef long fd, memory, result = 0
+    limit.rlim_cur = 0
+    linux_syscall4(SYS_prlimit64, 0, LINUX_RLIMIT_FSIZE, 0, <uint64_t> &limit)
+    if limit.rlim_cur < ARG_MAX:
+        return -E2BIG                   # a memfd counts as a file: making it larger would raise SIGXFSZ
+    fd = linux_syscall2(SYS_memfd_create, <uint64_t> <const char *> b"lsf-arguments", 1)      # MFD_CLOEXEC
+    if is_error(fd):
+        return -E2BIG
+    memory = linux_syscall2(SYS_ftruncate, fd, ARG_MAX)
+    if not is_error(memory):
+        memory = linux_syscall6(SYS_mmap, 0, ARG_MAX, 3, 1, fd, 0)         # MAP_SHARED
+    if is_error(memory):
+        linux_syscall1(SYS_close, fd)
+        return -ENOMEM
+    for i in range(strings.argc + strings.envc):
+        result = strings_string(strings, i, &at)
+        if result == 0:
+            result = copyinstr(at, <char *> (<uint64_t> memory + used), ARG_MAX - used, &length)
+        if result < 0:
+            break
+        used += length
+    linux_syscall2(SYS_munmap, memory, ARG_MAX)
+    if result < 0:
+        linux_syscall1(SYS_close, fd)
+        return -E2BIG if result == -ENAMETOOLONG else result
+    linux_syscall2(SYS_ftruncate, fd, used)
+    return fd
 
 
 cdef uint64_t append_word(char *words, uint64_t at, const char *key, uint64_t value) noexcept nogil:
@@ -191,6 +295,7 @@ cdef void handover_words(process_t *proc, area_t *area, int target, char *words)
     if proc.debug:
         at = append_word(words, at, b",d=", proc.debug)
     at = append_word(words, at, b",r=", proc.osreldate)
+    at = append_word(words, at, b",k=", proc.stack_linux)
     if proc.nosigpipe:
         at = append_word(words, at, b",n=", proc.nosigpipe)
     if proc.no_patch:
@@ -201,7 +306,7 @@ cdef void handover_words(process_t *proc, area_t *area, int target, char *words)
         at = append_word(words, at, b",V=", lookup_count(proc))
     kept = process_kept(proc)
     if kept:
-        at = append_word(words, at, b",k=", kept)
+        at = append_word(words, at, b",K=", kept)
     if proc.procdesc_fd >= 0:
         at = append_word(words, at, b",D=", proc.procdesc_fd)
     if area.woken == WOKEN_PENDING:
@@ -329,11 +434,14 @@ cdef uint64_t handover_places(process_t *proc) noexcept nogil:
     return 3 + 2 * lookup_count(proc)
 
 
-cdef long hand_over(area_t *area, int target, const char *execpath, uint64_t *argv, uint64_t envp) noexcept nogil:
-    """Execute the shim's image with the target. argv has handover_places(proc) free places in front."""
+cdef long hand_over(area_t *area, int target, const char *execpath, uint64_t *argv, strings_t *strings,
+                    bint long_one) noexcept nogil:
+    """Execute the shim's image with the target. argv has handover_places(proc) free places in front of the strings'.
+    long_one: they do not go as arguments."""
     cdef process_t *proc = area.proc
     cdef char words[1024]
-    cdef long result
+    cdef uint64_t none = 0, end
+    cdef long result = -E2BIG, file
     if not image_needed(proc):
         return -ENOEXEC
     handover_words(proc, area, target, words)
@@ -349,8 +457,21 @@ cdef long hand_over(area_t *area, int target, const char *execpath, uint64_t *ar
     kept_before_exec(area)
     proc.executing = 1
     child_signal_reset(proc)
-    result = restartable(undeferred_syscall(SYS_execveat, proc.image_fd, <uint64_t> <const char *> b"", <uint64_t> argv,
-                                          envp, 0x1000, 0))
+    if not long_one:
+        result = restartable(undeferred_syscall(SYS_execveat, proc.image_fd, <uint64_t> <const char *> b"", <uint64_t> argv,
+                                              strings.envp, 0x1000, 0))
+    if result == -E2BIG:
+        file = strings_file(strings)
+        result = file
+        if file >= 0:
+            end = append_word(words, string_length(words), b",a=", file)
+            end = append_word(words, end, b",A=", strings.argc)
+            append_word(words, end, b",B=", strings.envc)
+            strings.argv[0] = 0
+            linux_syscall3(SYS_fcntl, file, 2, 0)           # F_SETFD
+            result = restartable(undeferred_syscall(SYS_execveat, proc.image_fd, <uint64_t> <const char *> b"",
+                                                  <uint64_t> argv, <uint64_t> &none, 0x1000, 0))
+            linux_syscall1(SYS_close, file)
     proc.executing = 0
     child_signal_again(proc)
     keep_over_exec(proc, target, 1)
@@ -358,46 +479,48 @@ cdef long hand_over(area_t *area, int target, const char *execpath, uint64_t *ar
     return result
 
 
-cdef long execute(area_t *area, int fd, const char *path, uaddr argv, uaddr envv) noexcept nogil:
-    """Replace the process by the opened program `fd`, named `path`; consumes fd when it fails."""
+cdef long count_strings(strings_t *strings, uaddr argv, uaddr envp) noexcept nogil:
+    """Look at the lists, which FreeBSD does before it looks for the program: 0, -EFAULT, -E2BIG or, for no argument at all,
+    -EINVAL."""
+    cdef long count
+    if argv == 0:
+        return -EFAULT
+    count = count_pointers(argv)
+    if count < 0:
+        return count
+    strings.argc = count
+    strings.envp = envp
+    strings.envc = 0
+    if envp != 0:
+        count = count_pointers(envp)
+        if count < 0:
+            return count
+        strings.envc = count
+    return 0 if strings.argc else -EINVAL
+
+
+cdef long execute(area_t *area, int fd, const char *path, const char *name, uaddr argv, strings_t *strings) noexcept nogil:
+    """Replace the process by the opened program `fd`, found at `path`; consumes fd when it fails. name: what the interpreter
+    of a script is to open. strings: counted."""
     cdef process_t *proc = area.proc
     cdef program_t program
-    cdef char interp[PATH_MAX]
-    cdef char option[PATH_MAX]
+    cdef script_t script
     cdef char execpath[4096]
     cdef uint64_t near_[EXEC_ARGUMENTS_NEAR]
     cdef uint64_t *list_ = near_
-    cdef long argc, envc = 0, result
-    cdef uint64_t extra = 0, front = handover_places(proc)
-    cdef bint script = False
+    cdef bint long_one = False
+    cdef long result
+    cdef uint64_t extra = 0, argc = strings.argc, front = handover_places(proc)
     result = program_examine(&program, fd)
     if result == 0 and program.kind == PROGRAM_SCRIPT:
-        script = True
-        result = script_line(&program, interp, option)
-        if result == 0:
-            linux_syscall1(SYS_close, fd)
-            result = open_executable(AT_FDCWD, interp)
-            if result < 0:
-                return result
-            fd = result
-            result = program_examine(&program, fd)
-            if result == 0 and program.kind == PROGRAM_SCRIPT:
-                result = -ELOOP
-        extra = 2 if option[0] else 1
+        result = script_interpreter(&program, &script)
+        extra = 2 if script.option[0] else 1
+    fd = program.fd
     if result == 0:
         if program.kind == PROGRAM_FREEBSD:
             result = check_loadable(&program)
         elif program.kind != PROGRAM_LINUX:
             result = -ENOEXEC
-    argc = count_pointers(argv)
-    if result == 0 and argc < 0:
-        result = argc
-    if result == 0 and argc == 0:
-        result = -EINVAL
-    if result == 0 and envv != 0:
-        envc = count_pointers(envv)
-        if envc < 0:
-            result = envc
     if result < 0:
         linux_syscall1(SYS_close, fd)
         return result
@@ -410,17 +533,21 @@ cdef long execute(area_t *area, int fd, const char *path, uaddr argv, uaddr envv
         linux_syscall1(SYS_close, fd)
         return -EFAULT
     list_[front + extra + argc] = 0
-    if script:
-        list_[front] = <uint64_t> interp
-        list_[front + extra] = <uint64_t> path
+    if extra != 0:
+        list_[front] = <uint64_t> script.interpreter
+        list_[front + extra] = <uint64_t> name
         if extra == 2:
-            list_[front + 1] = <uint64_t> option
-        path = interp
+            list_[front + 1] = <uint64_t> script.option
+        path = script.interpreter
     if program.kind == PROGRAM_LINUX:
-        result = execute_linux(area, path, &list_[front], envv)
+        result = execute_linux(area, path, &list_[front], strings.envp)
     else:
         absolute_path(path, execpath)
-        result = hand_over(area, fd, execpath, list_, envv)
+        strings.argv = &list_[front]
+        strings.argc = extra + argc
+        result = strings_size(strings, &long_one)
+        if result >= 0:
+            result = hand_over(area, fd, execpath, list_, strings, long_one)
     linux_syscall1(SYS_close, fd)
     return result
 
@@ -431,6 +558,7 @@ cdef long execute_linux(area_t *area, const char *path, uint64_t *argv, uaddr en
     cdef uint64_t none = 0, virtual_mask, old = 0
     cdef uint64_t envp = envv if envv != 0 else <uint64_t> &none
     cdef char host[LOOKUP_PATH]
+    cdef linux_rlimit stack_limit
     cdef long result
     if area.proc.engine == ENGINE_TRAP:
         return -ENOEXEC
@@ -444,11 +572,13 @@ cdef long execute_linux(area_t *area, const char *path, uint64_t *argv, uaddr en
     truss_before_exec(area)
     umtx_thread_exit(area)
     stats_uncount(area.proc)
+    stack_for_linux(area.proc, &stack_limit)
     area.proc.executing = 1
     child_signal_reset(area.proc)
     result = restartable(undeferred_syscall(SYS_execve, <uint64_t> path, <uint64_t> argv, envp, 0, 0, 0))
     area.proc.executing = 0
     child_signal_again(area.proc)
+    stack_for_guest(area.proc, &stack_limit)
     stats_count(area.proc)
     if area.proc.image_fd >= 0:
         linux_syscall3(SYS_fcntl, area.proc.image_fd, 2, 0)
@@ -475,7 +605,15 @@ cdef void absolute_path(const char *path, char *absolute) noexcept nogil:
 
 cdef public long sys_execve(frame_t *frame, area_t *area) noexcept nogil:
     cdef char path[PATH_MAX]
-    cdef long result = copyinstr(frame.arg[0], path, PATH_MAX, NULL)
+    cdef strings_t strings
+    cdef long result
+    if frame.arg[1] == 0:
+        return -EFAULT
+    result = copyinstr(frame.arg[0], path, PATH_MAX, NULL)
+    if result == -ENAMETOOLONG and area.proc.osreldate >= 1300000:
+        return -E2BIG               # exec_args_add_fname in sys/kern/kern_exec.c: it is a string as the arguments are
+    if result == 0:
+        result = count_strings(&strings, frame.arg[1], frame.arg[2])
     if result < 0:
         return result
     if path[0] == 0:
@@ -483,18 +621,48 @@ cdef public long sys_execve(frame_t *frame, area_t *area) noexcept nogil:
     result = open_executable(AT_FDCWD, path)
     if result < 0:
         return result
-    return execute(area, <int> result, path, frame.arg[1], frame.arg[2])
+    return execute(area, <int> result, path, path, frame.arg[1], &strings)
+
+
+cdef long descriptor_executable(int fd) noexcept nogil:
+    """May fexecve take a descriptor? 0 or a negative errno: one that writes is no program's, and the file says who may
+    execute it (fgetvp_exec in sys/kern/kern_descrip.c, exec_check_permissions in kern_exec.c)."""
+    cdef linux_stat info
+    cdef long result = linux_syscall2(SYS_fcntl, fd, 3)         # F_GETFL
+    if is_error(result):
+        return result
+    if not result & LINUX_O_PATH and result & 3:
+        return -EBADF
+    result = linux_syscall2(SYS_fstat, fd, <uint64_t> &info)
+    if is_error(result):
+        return result
+    if (info.st_mode & 0o170000) == 0o140000 or (info.st_mode & 0o170000) == 0:
+        return -EINVAL              # a socket, or nothing that has a name
+    if (info.st_mode & 0o170000) != 0o100000:
+        return -EACCES
+    # X_OK; AT_EACCESS | AT_EMPTY_PATH
+    result = linux_syscall4(439, fd, <uint64_t> <const char *> b"", 1, 0x1200)
+    if result == -ENOSYS or result == -EINVAL:
+        result = 0 if info.st_mode & 0o111 else -EACCES
+    return result
 
 
 cdef public long sys_fexecve(frame_t *frame, area_t *area) noexcept nogil:
     cdef char path[4096]
     cdef char link[40]
+    cdef char name[32]
+    cdef strings_t strings
     cdef uint64_t at
-    cdef long got, fd
+    cdef long got, fd = count_strings(&strings, frame.arg[1], frame.arg[2])
+    if fd < 0:
+        return fd
     at = append(link, 0, 40, b"/proc/self/fd/")
     append_number(link, at, 40, <uint32_t> frame.arg[0], 10)
     if descriptor_is_hidden(area.proc, <int> frame.arg[0]):
         return -EBADF
+    fd = descriptor_executable(<int> frame.arg[0])
+    if fd < 0:
+        return fd
     # A descriptor opened with O_EXEC cannot be read: opening it anew gives one that can.
     fd = linux_syscall4(SYS_openat, <uint64_t> AT_FDCWD, <uint64_t> link, 0o2000000, 0)
     if fd == -ENOENT:
@@ -504,4 +672,6 @@ cdef public long sys_fexecve(frame_t *frame, area_t *area) noexcept nogil:
     got = linux_syscall3(SYS_readlink, <uint64_t> link, <uint64_t> path, 4095)
     path[got if not is_error(got) else 0] = 0
     lookup_guest(area.proc, path, 4096)
-    return execute(area, <int> fd, path, frame.arg[1], frame.arg[2])
+    at = append(name, 0, 32, b"/dev/fd/")
+    append_number(name, at, 32, <uint32_t> frame.arg[0], 10)
+    return execute(area, <int> fd, path, name, frame.arg[1], &strings)

@@ -24,6 +24,34 @@ cdef enum:
     DOMAINSET_BYTES_MAX = 128
 
 
+cdef inline uint64_t limit_top(uint32_t which) noexcept nogil:
+    """What no limit of a kind exceeds, in bytes: maxssiz and maxdsiz (kern_proc_setrlimit); 0: it has no such end."""
+    if which == FREEBSD_RLIMIT_STACK:
+        return MAXSSIZ
+    return DATA_ROOM if which == FREEBSD_RLIMIT_DATA else 0
+
+
+cdef void limit_cut(uint32_t which, linux_rlimit *limit) noexcept nogil:
+    """Cut a limit to what FreeBSD has at most."""
+    cdef uint64_t top = limit_top(which)
+    if top != 0 and limit.rlim_cur > top:
+        limit.rlim_cur = top
+    if top != 0 and limit.rlim_max > top:
+        limit.rlim_max = top
+
+
+cdef long limit_fit(uint32_t which, linux_rlimit *wanted, linux_rlimit *now) noexcept nogil:
+    """Cut a wanted limit; `now` is Linux's, whose maximum beyond FreeBSD's end is kept: 0 or -EPERM."""
+    cdef linux_rlimit shown = now[0]
+    limit_cut(which, &shown)
+    if (wanted.rlim_cur > shown.rlim_max or wanted.rlim_max > shown.rlim_max) and linux_syscall0(SYS_geteuid) != 0:
+        return -EPERM
+    limit_cut(which, wanted)
+    if wanted.rlim_max == limit_top(which) and now.rlim_max > wanted.rlim_max:
+        wanted.rlim_max = now.rlim_max
+    return 0
+
+
 cdef public long sys_getrlimit(frame_t *frame, area_t *area) noexcept nogil:
     """Limits of resources that Linux does not have are infinite."""
     cdef linux_rlimit limit
@@ -40,6 +68,7 @@ cdef public long sys_getrlimit(frame_t *frame, area_t *area) noexcept nogil:
         result = linux_syscall4(SYS_prlimit64, 0, linux, 0, <uint64_t> &limit)
         if is_error(result):
             return result
+        limit_cut(which, &limit)
         freebsd_rlimit_from_linux(&out, &limit)
     return copyout(&out, frame.arg[1], sizeof(out))
 
@@ -58,6 +87,12 @@ cdef public long sys_setrlimit(frame_t *frame, area_t *area) noexcept nogil:
     linux_rlimit_from_freebsd(&wanted, &limit)
     if linux < 0:
         return 0                    # see the table's note
+    if limit_top(which) != 0:
+        result = linux_syscall4(SYS_prlimit64, 0, linux, 0, <uint64_t> &now)
+        if not is_error(result):
+            result = limit_fit(which, &wanted, &now)
+        if is_error(result):
+            return result
     if wanted.rlim_cur > wanted.rlim_max:
         # FreeBSD checks both against the present maximum and then lowers the soft limit to the new one.
         result = linux_syscall4(SYS_prlimit64, 0, linux, 0, <uint64_t> &now)
@@ -69,6 +104,9 @@ cdef public long sys_setrlimit(frame_t *frame, area_t *area) noexcept nogil:
     if linux == LINUX_RLIMIT_FSIZE:
         image_needed(area.proc)     # below a small limit it could not be made any more
     result = linux_syscall4(SYS_prlimit64, 0, linux, <uint64_t> &wanted, 0)
+    if result == 0 and which == FREEBSD_RLIMIT_STACK:
+        area.proc.stack_linux = 0   # from now on it is the guest's choice
+        stack_protect(area.proc, now.rlim_cur, wanted.rlim_cur)
     if result == -EPERM and linux == 7 and wanted.rlim_max > wanted.rlim_cur:
         # RLIMIT_NOFILE above fs.nr_open: FreeBSD lowers to what the kernel can do.
         result = linux_syscall4(SYS_prlimit64, 0, linux, 0, <uint64_t> &now)

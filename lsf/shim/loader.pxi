@@ -93,6 +93,7 @@ cdef struct image_t:
     uint64_t base, entry, phdr, low, high   # base: what to add to p_vaddr
     uint16_t phnum
     bint stack_executable
+    uint64_t stack_size                     # PT_GNU_STACK's p_memsz; 0: as large as ever
 
 
 cdef bint phdrs_are_sane(program_t *program) noexcept nogil:
@@ -369,6 +370,7 @@ cdef long image_map(program_t *program, image_t *image, uint64_t hint) noexcept 
         elif phdr[i].p_type == PT_GNU_STACK:
             stack_header = True
             image.stack_executable = phdr[i].p_flags & 1
+            image.stack_size = phdr[i].p_memsz
     if not stack_header:
         image.stack_executable = True       # as FreeBSD has it for programs that say nothing
     for i in range(header.e_phnum):
@@ -390,7 +392,8 @@ cdef inline void aux(uint64_t **at, uint64_t kind, uint64_t value) noexcept nogi
 
 
 cdef uint64_t build_stack(process_t *proc, uint64_t below, uint64_t argc, char **argv, uint64_t envc, char **envp,
-                          program_t *program, image_t *image, image_t *interp, bint has_interp) noexcept nogil:
+                          program_t *program, image_t *image, image_t *interp, bint has_interp,
+                          uint64_t stack_limit) noexcept nogil:
     """FreeBSD's initial stack below the strings that Linux placed: ps_strings, canary, page sizes and the execution
     path, then argc, argv, environment and auxiliary vector. Returns the address of argc."""
     cdef uint64_t path_size = string_length(proc.execpath) + 1
@@ -401,7 +404,6 @@ cdef uint64_t build_stack(process_t *proc, uint64_t below, uint64_t argc, char *
     cdef uint64_t stack = (path - (1 + argc + 1 + envc + 1 + 2 * 32) * 8) & ~63UL
     cdef uint64_t *at = <uint64_t *> stack
     cdef uint64_t guest_argv, guest_envv, i
-    cdef uint64_t limit[2]
     linux_syscall3(SYS_getrandom, canary, CANARY_SIZE, 0)
     memcpy(<void *> path, proc.execpath, path_size)
     (<uint64_t *> pagesizes)[0] = PAGE_SIZE
@@ -424,9 +426,6 @@ cdef uint64_t build_stack(process_t *proc, uint64_t below, uint64_t argc, char *
     (<uint64_t *> ps_strings)[2] = guest_envv
     (<uint32_t *> ps_strings)[6] = <uint32_t> envc
     proc.ps_strings = ps_strings
-    limit[0] = 8 << 20
-    limit[1] = 8 << 20
-    linux_syscall4(SYS_prlimit64, 0, 3, 0, <uint64_t> limit)       # RLIMIT_STACK
     proc.auxv = <uint64_t> at
     aux(&at, AUX_PHDR, image.phdr)
     aux(&at, AUX_PHENT, sizeof(Elf64_Phdr))
@@ -451,7 +450,6 @@ cdef uint64_t build_stack(process_t *proc, uint64_t below, uint64_t argc, char *
     aux(&at, AUX_ENVV, guest_envv)
     aux(&at, AUX_PS_STRINGS, ps_strings)
     aux(&at, AUX_USRSTACKBASE, proc.stack_top)
-    # RLIM_INFINITY is 2^63 - 1 on FreeBSD.
-    aux(&at, AUX_USRSTACKLIM, limit[0] if limit[0] >> 63 == 0 else 0x7fffffffffffffffUL)
+    aux(&at, AUX_USRSTACKLIM, stack_limit)
     aux(&at, AUX_NULL, 0)
     return stack

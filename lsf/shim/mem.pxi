@@ -177,6 +177,8 @@ cdef long map_guest(area_t *area, uint64_t addr, uint64_t len_, uint64_t prot_wo
         evict_trampolines(area, addr, size)
         if range_is_kept(proc, addr, size):
             return -ENOMEM if flags & FREEBSD_MAP_EXCL else -EINVAL
+        if flags & FREEBSD_MAP_EXCL and stack_holds(proc, addr, size):
+            return -ENOMEM
         align = 0
     elif flags & FREEBSD_MAP_32BIT:
         if addr + size > MAP_32BIT_END or addr + size < addr:
@@ -185,7 +187,8 @@ cdef long map_guest(area_t *area, uint64_t addr, uint64_t len_, uint64_t prot_wo
     else:
         if addr != 0:
             evict_trampolines(area, addr, size)
-        if proc.break_start <= addr < proc.break_start + DATA_ROOM or range_is_ours(addr, size):
+        if proc.break_start <= addr < proc.break_start + DATA_ROOM or range_is_ours(addr, size) \
+                or stack_holds(proc, addr, size):
             addr = 0
     if size > GUEST_ADDRESS_END:
         return -ENOMEM

@@ -127,7 +127,8 @@ struct process {
     uint64_t vdso_data;         /* mem.pxi's: where the vDSO's data begin; 0: not looked for yet */
     int (*vdso_clock_gettime)(int, void *);
     uint64_t break_start, break_end;
-    uint64_t stack_top;
+    uint64_t stack_top, stack_low;      /* the addresses set aside for the main stack */
+    uint64_t stack_linux;       /* stack.pxi's: the soft limit that Linux programs get; 0: the one that is set */
     uint64_t ps_strings;
     uint64_t minsigstksz;
     uint32_t ncpu;
@@ -149,7 +150,7 @@ struct process {
     void *threads;              /* thread.pxi's */
     void *lookup;               /* lookup.pxi's: the rules of a view by look-up, NULL for any other */
     uint32_t fakeroot;          /* --fakeroot: owners that cannot be given are remembered (fakeroot.pxi) */
-    uint32_t sugid;             /* cred.pxi's: user or group ids changed since the program was executed */
+    uint32_t sugid;             /* cred.pxi's: P_SUGID, ids are not or were not those of who started the program */
     char login[36];             /* cred.pxi's: the session's login name, empty until somebody asks */
     uint32_t nice_beyond;       /* sched.pxi's: the priority was set to 20, which Linux has not */
     uint32_t cpuset;            /* limit.pxi's: the number of the processor set, 0 for the first */

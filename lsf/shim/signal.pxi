@@ -829,6 +829,8 @@ cdef void fill_siginfo(freebsd_siginfo *to, linux_siginfo *source, int linux, in
     to.si_code = code
     if source.si_code > 0 and source.si_code != SI_KERNEL and linux != LINUX_SIGCHLD:
         to.si_addr = source.fields.fault.addr
+        if linux == LINUX_SIGSEGV and code == SEGV_MAPERR and stack_holds(current_area().proc, to.si_addr, 1):
+            to.si_code = SEGV_ACCERR            # the guard of the main stack, of which all that is not in use is a part
         to.reason.trapno = <int32_t> freebsd_trapno(linux, uc.uc_mcontext.trapno)
         return
     if source.si_code == SI_KERNEL:

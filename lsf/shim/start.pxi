@@ -3,6 +3,11 @@
 cdef enum:
     AT_EXECFD = 2
     AT_FLAGS = 8
+    AT_UID = 11
+    AT_EUID = 12
+    AT_GID = 13
+    AT_EGID = 14
+    AT_SECURE = 23
     AT_RANDOM = 25
     AT_EXECFN = 31
     AT_SYSINFO_EHDR = 33
@@ -13,7 +18,6 @@ cdef enum:
     EXIT_NOT_RUNNABLE = 126
     EXIT_NOT_FOUND = 127
     OSRELDATE_DEFAULT = 1403000
-    STACK_RANGE = 512 << 20     # FreeBSD's maxssiz
 
 # What the start learns from argv, the words of a handover and the auxiliary vector.
 cdef struct start_t:
@@ -34,6 +38,10 @@ cdef struct start_t:
     bint woken                  # thr_wake came before, and no sleep has ended by it
     bint ordinary               # Linux's dispositions are as a start leaves them
     uint64_t *linux_stack
+    linux_rlimit stack_limit    # as it is now
+    bint executed               # by another guest, which has chosen the limits
+    int strings_fd              # the guest's arguments and environment, where Linux did not take them; 0: it did
+    uint64_t strings_argc, strings_envc
 
 
 cdef long parse_hex(const char **text) noexcept nogil:
@@ -105,13 +113,22 @@ cdef void parse_words(process_t *proc, start_t *start, const char *text) noexcep
             proc.fakeroot = <uint32_t> value
         elif key == 86:         # V
             start.rules = value
+        elif key == 107:        # k
+            proc.stack_linux = value
+            start.executed = True
+        elif key == 97:         # a
+            start.strings_fd = <int> value
+        elif key == 65:         # A
+            start.strings_argc = value
+        elif key == 66:         # B
+            start.strings_envc = value
         elif key == 113:        # q
             start.search = value != 0
         elif key == 99:         # c
             start.has_directory = value != 0
         elif key == 68:         # D
             proc.procdesc_fd = <int> value
-        elif key == 107:        # k
+        elif key == 75:         # K
             process_keep(proc, value)
         elif key == 87:         # W
             start.woken = value != 0
@@ -326,6 +343,19 @@ cdef void tell_start(process_t *proc, image_t *image, const char *interp_path) n
     complain(proc.execpath, text, NULL, NULL)
 
 
+cdef void refuse_stack(start_t *start) noexcept nogil:
+    """The stack cannot hold the arguments: its limit or the program's header makes it too small. FreeBSD finds that out
+    when the old program is gone, and ends the process by SIGABRT (exec_fail_dealloc in sys/kern/kern_exec.c)."""
+    cdef uint64_t nothing[4]
+    complain(start.path, b": its stack has no room for its arguments", NULL, NULL)
+    if start.executed:
+        memset(nothing, 0, sizeof(nothing))
+        linux_syscall4(SYS_rt_sigaction, 6, <uint64_t> nothing, 0, 8)
+        linux_syscall4(SYS_rt_sigprocmask, 2, <uint64_t> nothing, 0, 8)         # SIG_SETMASK
+        linux_syscall2(SYS_tkill, linux_syscall0(SYS_gettid), 6)
+    linux_syscall1(SYS_exit_group, EXIT_NOT_RUNNABLE)
+
+
 cdef long load_program(process_t *proc, start_t *start, program_t *program) noexcept nogil:
     """Map the program and its interpreter and build the stack; enters the guest, or returns a negative errno."""
     cdef program_t interp_program
@@ -366,13 +396,16 @@ cdef long load_program(process_t *proc, start_t *start, program_t *program) noex
     proc.break_end = image.high
     proc.osrel = program.osrel
     proc.magic = PROCESS_MAGIC
+    result = stack_of_image(proc, start, image.stack_size)
+    if result < 0:
+        refuse_stack(start)
     if image.stack_executable:
-        leave_alone(proc.stack_top - STACK_RANGE, STACK_RANGE)
+        leave_alone(proc.stack_low, proc.stack_top - proc.stack_low)
         # PROT_READ | WRITE | EXEC | GROWSDOWN
         linux_syscall3(SYS_mprotect, page_down(<uint64_t> start.linux_stack), PAGE_SIZE, 0x01000007)
     show_command(start, proc)
     stack = build_stack(proc, <uint64_t> start.linux_stack, start.argc, start.argv, start.envc, start.envp,
-                        program, &image, &interp, has_interp)
+                        program, &image, &interp, has_interp, start.stack_limit.rlim_cur)
     signals_start(proc, current_area(), start)
     lookup_arm(proc, current_area())
     if proc.truss_fd >= 0:
@@ -406,8 +439,10 @@ cdef long start_program(process_t *proc, start_t *start) noexcept nogil:
     if result < 0:
         return result
     if program.kind == PROGRAM_SCRIPT:
-        result = start_script(proc, start, &program)
-        return result
+        result = start_script(start, &program)
+        if result < 0:
+            return result
+        absolute_path(start.path, proc.execpath)
     if program.kind == PROGRAM_FOREIGN:
         if program.other != OTHER_NONE:
             die(EXIT_NOT_RUNNABLE, start.path, other_text(program.other))
@@ -421,41 +456,33 @@ cdef long start_program(process_t *proc, start_t *start) noexcept nogil:
     return load_program(proc, start, &program)
 
 
-cdef long start_script(process_t *proc, start_t *start, program_t *program) noexcept nogil:
-    """Start the interpreter of a #! script, as imgact_shell does: interpreter, its one argument, the script, the rest."""
-    cdef char *argv[4]
-    cdef char interp[PATH_MAX]
-    cdef char option[PATH_MAX]
-    cdef char script[4096]
-    cdef char **new_argv
-    cdef uint64_t i, n = 0, extra
-    cdef long result = script_line(program, interp, option)
+cdef long start_script(start_t *start, program_t *program) noexcept nogil:
+    """Put the interpreter of a #! script in its place: its name, its one argument, the script, the rest."""
+    cdef script_t script
+    cdef char **argv
+    cdef uint64_t i, extra
+    cdef long result = script_interpreter(program, &script)
+    if result == -ENOENT:
+        complain(start.path, b": its #! interpreter ", script.interpreter, b" is not there")
+        linux_syscall1(SYS_exit_group, EXIT_NOT_FOUND)
+    if result < 0 and script.nested:
+        complain(start.path, b": its #! interpreter ", script.interpreter, b" is a script itself")
+        linux_syscall1(SYS_exit_group, EXIT_NOT_RUNNABLE)
     if result < 0:
         return result
-    extra = 3 if option[0] else 2
-    append(script, 0, 4096, start.path)
-    new_argv = <char **> map_memory(page_up((start.argc + 4) * 8))
-    if new_argv == NULL:
+    extra = 2 if script.option[0] else 1
+    argv = <char **> map_memory((start.argc + 4) * 8)
+    if argv == NULL:
         return -ENOMEM
-    new_argv[0] = interp
-    if option[0]:
-        new_argv[1] = option
-    new_argv[extra - 1] = script
+    argv[0] = script.interpreter
+    argv[1] = script.option
+    argv[extra] = start.path
     for i in range(1, start.argc):
-        new_argv[extra + i - 1] = start.argv[i]
-    n = extra + (start.argc - 1 if start.argc else 0)
-    new_argv[n] = NULL
-    linux_syscall1(SYS_close, program.fd)
-    start.argc = n
-    start.argv = strings_below(start, new_argv, n)
-    start.path = interp
-    start.target_fd = -1
-    start.search = False
-    result = start_program(proc, start)
-    if result == -ENOENT:
-        complain(script, b": its #! interpreter ", interp, b" is not there")
-        linux_syscall1(SYS_exit_group, EXIT_NOT_FOUND)
-    return result
+        argv[extra + i] = start.argv[i]
+    start.argc = extra + (start.argc if start.argc else 1)
+    start.argv = strings_below(start, argv, start.argc)
+    start.path = start.argv[0]
+    return 0
 
 
 cdef char **strings_below(start_t *start, char **argv, uint64_t count) noexcept nogil:
@@ -483,10 +510,12 @@ cdef public void shim_start(uint64_t *linux_stack) noexcept nogil:
     cdef uint64_t *auxv
     cdef char *text
     cdef const char *execfn = NULL
-    cdef uint64_t flags = 0, skip = 0
+    cdef uint64_t ids[4]
+    cdef uint64_t flags = 0, skip = 0, moved
     cdef bint binfmt = False
     cdef long result
     memset(&start, 0, sizeof(start_t))
+    memset(ids, 0, sizeof(ids))
     start.target_fd = -1
     start.linux_stack = linux_stack
     start.envp = argv + argc + 1
@@ -505,6 +534,10 @@ cdef public void shim_start(uint64_t *linux_stack) noexcept nogil:
             binfmt = True
         elif auxv[0] == AT_FLAGS:
             flags = auxv[1]
+        elif auxv[0] == AT_SECURE:
+            proc.sugid |= auxv[1] != 0
+        elif AT_UID <= auxv[0] <= AT_EGID:
+            ids[auxv[0] - AT_UID] = auxv[1]
         elif auxv[0] == AT_RANDOM:
             start.random = (<uint64_t *> auxv[1])[0]
         elif auxv[0] == AT_EXECFN:
@@ -514,8 +547,19 @@ cdef public void shim_start(uint64_t *linux_stack) noexcept nogil:
         elif auxv[0] == AT_MINSIGSTKSZ:
             proc.minsigstksz = auxv[1]
         auxv += 2
+    # P_SUGID, in whatever way the ids came to differ: exec clears it where they do not, and only there.
+    proc.sugid |= ids[0] != ids[1] or ids[2] != ids[3]
     # Linux puts the name of the executed file last, just below the top of the stack.
     proc.stack_top = page_up(<uint64_t> (execfn if execfn != NULL else <const char *> auxv))
+    moved = stack_room(proc, &start)
+    if moved != 0:
+        start.linux_stack = <uint64_t *> (<uint64_t> start.linux_stack + moved)
+        argv = <char **> &start.linux_stack[1]
+        start.envp = argv + argc + 1
+        for i in range(argc):
+            argv[i] += moved
+        for i in range(start.envc):
+            start.envp[i] += moved
     slot_at(0).mapped = 1
     area_reset(area, 0)
     area.proc = proc
@@ -538,6 +582,8 @@ cdef public void shim_start(uint64_t *linux_stack) noexcept nogil:
             die(EXIT_LSF, b"started by binfmt_misc without a program", NULL)
         start.path = argv[1]
         skip = 2 if flags & 1 and argc > 2 else 1
+        if proc.sugid:
+            standard_descriptors(&start)
     else:
         skip = 1
         if argc > 1 and string_equal(argv[1], b"--"):
@@ -546,15 +592,84 @@ cdef public void shim_start(uint64_t *linux_stack) noexcept nogil:
             die(EXIT_LSF, b"usage: lsf [--] PROGRAM [ARGUMENT...]", NULL)
         start.path = argv[skip]
         start.search = True
-        launcher_environment(proc, &start)
+        if not proc.sugid:
+            launcher_environment(proc, &start)
     start.argc = argc - skip
     start.argv = argv + skip
+    stack_raise(proc, &start)
+    if start.strings_fd:
+        take_strings(proc, &start)
     proc.ncpu = count_cpus(proc.engine)
     hidden_descriptors(proc)
     result = start_program(proc, &start)
     if result == -ENOENT:
         die(EXIT_NOT_FOUND, start.path, error_text(result))
     die(EXIT_NOT_RUNNABLE, start.path, error_text(result))
+
+
+cdef void take_strings(process_t *proc, start_t *start) noexcept nogil:
+    """The arguments and the environment that another image put into a file (strings_file in exec.pxi)."""
+    cdef linux_stat info
+    cdef uint64_t count = start.strings_argc + start.strings_envc, i, at = 0
+    cdef char **pointers = NULL
+    cdef long memory = linux_syscall2(SYS_fstat, start.strings_fd, <uint64_t> &info)
+    if not is_error(memory):
+        memory = linux_syscall6(SYS_mmap, 0, info.st_size, 1, LINUX_MAP_PRIVATE, start.strings_fd, 0)
+    if start.strings_argc <= ARG_MAX and start.strings_envc <= ARG_MAX:
+        pointers = <char **> map_memory((count + 2) * 8)
+    if is_error(memory) or pointers == NULL:
+        die(EXIT_LSF, b"a handover without its arguments", NULL)
+    if proc.stack_top - <uint64_t> start.linux_stack + info.st_size + 8 * count + 65536 > start.stack_limit.rlim_cur:
+        refuse_stack(start)
+    for i in range(count):
+        if at >= <uint64_t> info.st_size:
+            die(EXIT_LSF, b"a handover with too few arguments", NULL)
+        pointers[i] = <char *> (<uint64_t> memory + at)
+        at += string_length(pointers[i]) + 1
+    strings_below(start, pointers, count)
+    linux_syscall2(SYS_munmap, memory, info.st_size)
+    linux_syscall1(SYS_close, start.strings_fd)
+    start.argc = start.strings_argc
+    start.argv = pointers
+    start.envc = start.strings_envc
+    start.envp = &pointers[start.argc]      # its end is NULL
+
+
+cdef bint is_of_a_process(int fd) noexcept nogil:
+    """True for an opened file of /proc that tells of a process, whose meaning so changes with who that process is."""
+    cdef linux_statfs fs
+    cdef char link[40]
+    cdef char path[16]
+    cdef uint64_t at
+    cdef long got
+    if is_error(linux_syscall2(SYS_fstatfs, fd, <uint64_t> &fs)) or fs.f_type != PROC_SUPER_MAGIC:
+        return False
+    at = append(link, 0, sizeof(link), b"/proc/self/fd/")
+    append_number(link, at, sizeof(link), fd, 10)
+    got = linux_syscall3(SYS_readlink, <uint64_t> link, <uint64_t> path, sizeof(path))
+    return got <= 6 or not string_starts(path, b"/proc/") or 48 <= path[6] <= 57
+
+
+cdef void standard_descriptors(start_t *start) noexcept nogil:
+    """What exec does to 0, 1 and 2 of a program that gets other ids: none of them is a process's file of /proc
+    (fdsetugidsafety in sys/kern/kern_descrip.c), and each of them is open (fdcheckstd), so that no file that the program
+    opens takes its place."""
+    cdef int fd
+    cdef long result
+    if 0 <= start.target_fd <= 2:
+        result = linux_syscall3(SYS_fcntl, start.target_fd, 1030, 3)            # F_DUPFD_CLOEXEC
+        if is_error(result):
+            die(EXIT_NOT_RUNNABLE, start.path, error_text(result))
+        linux_syscall1(SYS_close, start.target_fd)
+        start.target_fd = <int> result
+    for fd in range(3):
+        if is_of_a_process(fd):
+            linux_syscall1(SYS_close, fd)
+        if linux_syscall2(SYS_fcntl, fd, 1) != -EBADF:                          # F_GETFD
+            continue
+        result = linux_syscall4(SYS_openat, <uint64_t> AT_FDCWD, <uint64_t> <const char *> b"/dev/null", 2, 0)
+        if result != fd:
+            die(EXIT_NOT_RUNNABLE, b"/dev/null", b"cannot be opened for a program with other ids than its caller's")
 
 
 cdef uint64_t take_view(process_t *proc, start_t *start, char **argv, uint64_t argc) noexcept nogil:

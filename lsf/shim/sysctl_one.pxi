@@ -229,6 +229,7 @@ cdef public long sysctl_proc_rlimit(sysctl_request_t *request) noexcept nogil:
         result = linux_syscall4(SYS_prlimit64, 0 if pid == -1 else pid, linux, 0, <uint64_t> &limit)
         if is_error(result):
             return result
+        limit_cut(<uint32_t> request.rest[1], &limit)
         freebsd_rlimit_from_linux(&out, &limit)
     return sysctl_out(request, &out, sizeof(out))
 
@@ -495,7 +496,7 @@ cdef public long sysctl_vm_layout(sysctl_request_t *request) noexcept nogil:
     layout.kvm_max_user_addr = GUEST_ADDRESS_END
     layout.kvm_data_addr = guest.break_start
     layout.kvm_data_size = guest.break_end - guest.break_start
-    layout.kvm_stack_addr = guest.stack_top - limit.rlim_cur
+    layout.kvm_stack_addr = guest.stack_low
     layout.kvm_stack_size = limit.rlim_cur
     release_guest(request.area, guest)
     return sysctl_out(request, &layout, sizeof(layout))

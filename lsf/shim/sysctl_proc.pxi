@@ -18,6 +18,7 @@ cdef enum:
     KERN_PROC_GID = 11
     KERN_PROC_INC_THREAD = 16
     P_KPROC = 0x4
+    P_SUGID = 0x100
     P_SYSTEM = 0x200
     P_TRACED = 0x800
     TDF_INMEM = 4
@@ -260,6 +261,8 @@ cdef void kinfo_of_guest(freebsd_kinfo_proc *info, process_t *guest) noexcept no
     cdef const char *at = name
     cdef int signo
     cdef uint32_t bit
+    if guest.sugid:
+        info.ki_flag |= P_SUGID
     memset(&info.ki_sigcatch, 0, sizeof(freebsd_sigset))
     memset(&info.ki_sigignore, 0, sizeof(freebsd_sigset))
     for signo in range(1, SIGNAL_MAX + 1):
@@ -307,6 +310,8 @@ cdef long fill_kinfo_proc(area_t *area, int pid, freebsd_kinfo_proc *info) noexc
         info.ki_tracer = 0              # the engine's supervisor is no debugger
     if info.ki_tracer:
         info.ki_flag |= P_TRACED
+    if facts.ruid != facts.uid or facts.rgid != facts.gid:
+        info.ki_flag |= P_SUGID
     # Of its whole life. Linux tells the start in ticks: a young process is never shown with more than all it can have.
     elapsed = ((facts.now.tv_sec - facts.start.tv_sec) * 1000000 + facts.now.tv_usec - facts.start.tv_usec) \
         // (1000000 // STATHZ)

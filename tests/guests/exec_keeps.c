@@ -108,10 +108,11 @@ vforked(void)
 /* The parent's SIGCHLD is as it was, after a failed exec too. */
 TEST(ignored_signals_of_the_parent)
 {
+	char *argv[] = { "program", NULL };
 	int status;
 
 	ignore_all();
-	CHECK_ERR(sys(SYS_execve, "/no/such/program", no_strings, no_strings), ENOENT);
+	CHECK_ERR(sys(SYS_execve, "/no/such/program", argv, no_strings), ENOENT);
 	CHECK_EQ(action_of(SIGCHLD), SIG_IGN);
 	int pid = guest_fork();
 	if (pid == 0)

@@ -75,11 +75,74 @@ TEST(long_arguments)
 	many[0] = guest_argv[0], many[1] = "@long_argument", many[2] = big, many[3] = "100000";
 	many[8] = NULL;
 	CHECK_EQ(run(guest_argv[0], many, no_env), 0);
+	/* One string may be longer than Linux's MAX_ARG_STRLEN of 131,072. */
+	memset(big, 'a', 500000);
+	argv[3] = "500000";
+	CHECK_EQ(run(guest_argv[0], argv, no_env), 0);
 	/* Far too much is E2BIG, and the caller lives on. */
 	memset(big, 'a', (4 << 20) - 1);
 	CHECK_ERR(sys(SYS_execve, guest_argv[0], argv, no_env), E2BIG);
 	char *few[] = { guest_argv[0], NULL };
 	CHECK_ERR(sys(SYS_execve, guest_argv[0], few, argv), E2BIG);
+}
+
+HELPER(all_strings)
+{
+	/* argv: name, @all_strings, the size of argv[3], which is all a, and of the one variable, which is all b */
+	CHECK_EQ(guest_argc, 5);
+	CHECK_EQ(strlen(guest_argv[3]), guest_number(guest_argv[2]));
+	for (const char *c = guest_argv[3]; *c != '\0'; c++)
+		CHECK_EQ(*c, 'a');
+	if (guest_number(guest_argv[4]) == 0) {
+		CHECK_EQ(guest_envp[0], NULL);
+		return;
+	}
+	CHECK_EQ(strlen(guest_envp[0]), guest_number(guest_argv[4]));
+	for (const char *c = guest_envp[0]; *c != '\0'; c++)
+		CHECK_EQ(*c, 'b');
+	CHECK_EQ(guest_envp[1], NULL);
+	CHECK_OK(sys(SYS_getpid));
+	/* No descriptor is left over. */
+	CHECK_EQ(sys(SYS_dup, 0), 3);
+}
+
+/* All strings together, with their NULs, are ARG_MAX (524,288) at most (exec_args_add_str in sys/kern/kern_exec.c). */
+TEST(as_many_as_fit)
+{
+	char *a = guest_map(1 << 20), *b = guest_map(1 << 20), size_a[16], size_b[16];
+	char *argv[] = { guest_argv[0], "@all_strings", size_a, a, size_b, NULL };
+	char *env[] = { b, NULL };
+	static const size_t sizes[][2] = { { 10, 10 }, { 131071, 0 }, { 131072, 0 }, { 200000, 200000 }, { 10, 300000 }, { 0, 0 } };
+	size_t rest = 524288 - strlen(guest_argv[0]) - 1 - sizeof("@all_strings");
+
+	for (size_t i = 0; i < nitems(sizes); i++) {
+		memset(a, 0, 1 << 20);
+		memset(b, 0, 1 << 20);
+		memset(a, 'a', sizes[i][0]);
+		memset(b, 'b', sizes[i][1]);
+		format(size_a, sizeof(size_a), "%u", (u64)sizes[i][0]);
+		format(size_b, sizeof(size_b), "%u", (u64)sizes[i][1]);
+		CHECK_EQ(run(guest_argv[0], argv, sizes[i][1] ? env : no_env), 0);
+	}
+	/* The last byte that fits, and the first that does not, in a string and in many. */
+	format(size_b, sizeof(size_b), "0");
+	rest -= 2 + 7 + 1;
+	memset(a, 'a', rest);
+	format(size_a, sizeof(size_a), "%u", (u64)rest);
+	CHECK_EQ(run(guest_argv[0], argv, no_env), 0);
+	a[rest] = 'a';
+	CHECK_ERR(sys(SYS_execve, guest_argv[0], argv, no_env), E2BIG);
+	memset(a, 0, 1 << 20);
+	memset(a, 'a', 1000);
+	static char *many[600];
+	for (int i = 0; i < 524; i++)
+		many[i] = a;
+	CHECK_ERR(sys(SYS_execve, guest_argv[0], many, no_env), E2BIG);
+	CHECK_ERR(sys(SYS_execve, guest_argv[0], argv, many), E2BIG);
+	/* A bad pointer in either list. */
+	many[3] = (char *)8;
+	CHECK_ERR(sys(SYS_execve, guest_argv[0], many, no_env), EFAULT);
+	CHECK_ERR(sys(SYS_execve, guest_argv[0], argv, many), EFAULT);
 }
 
 TEST(errors)
@@ -110,8 +173,18 @@ TEST(errors)
 	CHECK_EQ(sys(SYS_mkfifo, "fifo", 0755), 0);
 	CHECK_ERR(sys(SYS_execve, "fifo", argv, no_env), EACCES);
 	/* No argv at all is EFAULT, an empty one EINVAL (since FreeBSD 14). */
+	CHECK_ERR(sys(SYS_execve, "/missing", NULL, no_env), EFAULT);
+	/* The lists are looked at before the program is (exec_copyin_args). */
+	CHECK_ERR(sys(SYS_execve, "/missing", 8, no_env), EFAULT);
+	CHECK_ERR(sys(SYS_execve, "/missing", argv, 8), EFAULT);
+	static char path[1100];
+	memset(path, '/', 1024);
+	CHECK_ERR(sys(SYS_execve, path, argv, no_env), E2BIG);
+	path[1023] = '\0';
+	CHECK_ERR(sys(SYS_execve, path, argv, no_env), EACCES);
 	CHECK_ERR(sys(SYS_execve, guest_argv[0], NULL, no_env), EFAULT);
 	char *none[] = { NULL };
+	CHECK_ERR(sys(SYS_execve, "/missing", none, no_env), EINVAL);
 	CHECK_ERR(sys(SYS_execve, guest_argv[0], none, no_env), EINVAL);
 }
 
@@ -159,15 +232,108 @@ TEST(scripts)
 	format(line, sizeof(line), "#! \t%s \t @script \t\nrest\n", guest_argv[0]);
 	make_script("script", line);
 	CHECK_EQ(run("./script", argv, no_env), 0);
-	/* A script is no interpreter of a script. */
+	/* A script is no interpreter of a script (exec_shell_imgact in sys/kern/imgact_shell.c: IMGACT_SHELL). */
 	make_script("nested", "#!./script\n");
-	CHECK_ERR(sys(SYS_execve, "./nested", argv, no_env), ELOOP);
+	CHECK_ERR(sys(SYS_execve, "./nested", argv, no_env), ENOEXEC);
+	make_script("self", "#!./self\n");
+	CHECK_ERR(sys(SYS_execve, "./self", argv, no_env), ENOEXEC);
+	make_script("other", "#!./another\n");
+	make_script("another", "#!./other\n");
+	CHECK_ERR(sys(SYS_execve, "./other", argv, no_env), ENOEXEC);
 	make_script("lost", "#!/missing/interpreter\n");
 	CHECK_ERR(sys(SYS_execve, "./lost", argv, no_env), ENOENT);
 	make_script("nothing", "#!\n");
 	CHECK_ERR(sys(SYS_execve, "./nothing", argv, no_env), ENOEXEC);
 	make_script("spaces", "#!   \n");
 	CHECK_ERR(sys(SYS_execve, "./spaces", argv, no_env), ENOEXEC);
+}
+
+/* The line ends in the file's first page, and in the file (exec_shell_imgact: opte == maxp). */
+TEST(script_lines)
+{
+	static char line[5000];
+	char *argv[] = { "ignored", "one", "two", NULL };
+	size_t n;
+
+	/* A NUL ends it as a newline does. */
+	n = format(line, sizeof(line), "#!%s @script", guest_argv[0]);
+	memcpy(line + n, "\0 more\n", 7);
+	guest_put("script", line, n + 7);
+	CHECK_EQ(sys(SYS_chmod, "script", 0755), 0);
+	CHECK_EQ(run("./script", argv, no_env), 0);
+	/* Without either the file is no script, and neither is a longer line. */
+	guest_put("script", line, n);
+	CHECK_ERR(sys(SYS_execve, "./script", argv, no_env), ENOEXEC);
+	memset(line + n, 'x', sizeof(line) - n);
+	guest_put("script", line, sizeof(line));
+	CHECK_ERR(sys(SYS_execve, "./script", argv, no_env), ENOEXEC);
+	line[4096] = '\n';
+	guest_put("script", line, sizeof(line));
+	CHECK_ERR(sys(SYS_execve, "./script", argv, no_env), ENOEXEC);
+	/* The longest one: the case "@script" with xs behind it does not exist, which is status 2. */
+	line[4095] = '\n';
+	guest_put("script", line, sizeof(line));
+	CHECK_EQ(WEXITSTATUS(run("./script", argv, no_env)), 2);
+	/* The interpreter's name has less than PATH_MAX bytes. */
+	memset(line + 2, '/', 2000);
+	line[2 + 1024] = '\n';
+	guest_put("script", line, 2 + 1025);
+	CHECK_ERR(sys(SYS_execve, "./script", argv, no_env), ENAMETOOLONG);
+	line[2 + 1023] = '\n';
+	guest_put("script", line, 2 + 1024);
+	CHECK_ERR(sys(SYS_execve, "./script", argv, no_env), EACCES);
+	CHECK_EQ(sys(SYS_unlink, "script"), 0);
+	make_script("script", "#!./plain\n");
+	guest_put("plain", "#!/bin/sh\n", 10);
+	CHECK_ERR(sys(SYS_execve, "./script", argv, no_env), EACCES);
+	make_script("script", "#!.\n");
+	CHECK_ERR(sys(SYS_execve, "./script", argv, no_env), EACCES);
+	make_script("script", "#!fifo\n");
+	CHECK_EQ(sys(SYS_mkfifo, "fifo", 0755), 0);
+	CHECK_ERR(sys(SYS_execve, "./script", argv, no_env), EACCES);
+	make_script("script", "#!script/x\n");
+	CHECK_ERR(sys(SYS_execve, "./script", argv, no_env), ENOTDIR);
+	make_script("text", "echo hello\n");
+	make_script("script", "#!text\n");
+	CHECK_ERR(sys(SYS_execve, "./script", argv, no_env), ENOEXEC);
+}
+
+HELPER(script_of_descriptor)
+{
+	char wanted[32];
+
+	format(wanted, sizeof(wanted), "/dev/fd/%s", guest_argv[3]);
+	CHECK_STR(guest_argv[2], wanted);
+	CHECK_EQ(guest_argc, 4);
+}
+
+/* The interpreter is told of a script that has no name by its descriptor (exec_shell_imgact). */
+TEST(script_by_descriptor)
+{
+	char line[1200], number[16];
+	char *argv[] = { "ignored", number, NULL };
+
+	format(line, sizeof(line), "#!%s @script_of_descriptor\n", guest_argv[0]);
+	make_script("script", line);
+	int fd = (int)CHECK_OK(sys(SYS_open, "script", O_RDONLY, 0));
+	format(number, sizeof(number), "%d", fd);
+	IN_CHILD(CHECK_OK(sys(SYS_fexecve, fd, argv, no_env)));
+}
+
+HELPER(relative)
+{
+	CHECK_STR(guest_argv[0], "./interpreter");
+	CHECK_STR(guest_argv[2], "dir/script");
+}
+
+TEST(script_with_a_relative_interpreter)
+{
+	char *argv[] = { "ignored", NULL };
+
+	CHECK_EQ(sys(SYS_symlink, guest_argv[0], "interpreter"), 0);
+	CHECK_EQ(sys(SYS_mkdir, "dir", 0755), 0);
+	make_script("dir/script", "#!./interpreter @relative\n");
+	CHECK_EQ(run("dir/script", argv, no_env), 0);
 }
 
 HELPER(two_words)
@@ -293,6 +459,17 @@ TEST(by_descriptor)
 	CHECK_ERR(sys(SYS_fexecve, 999, argv, no_env), EBADF);
 	int dir = (int)CHECK_OK(sys(SYS_open, ".", O_RDONLY, 0));
 	CHECK_ERR(sys(SYS_fexecve, dir, argv, no_env), EACCES);
+	/* Whether it may be executed says the file, and one that is open for writing is no program (fgetvp_exec). */
+	fd = (int)CHECK_OK(sys(SYS_open, "script", O_RDWR | O_CREAT, 0755));
+	CHECK_ERR(sys(SYS_fexecve, fd, argv, no_env), EBADF);
+	fd = (int)CHECK_OK(sys(SYS_open, "plain", O_RDONLY | O_CREAT, 0644));
+	CHECK_ERR(sys(SYS_fexecve, fd, argv, no_env), EACCES);
+	CHECK_EQ(sys(SYS_mkfifo, "fifo", 0755), 0);
+	fd = (int)CHECK_OK(sys(SYS_open, "fifo", O_RDONLY | O_NONBLOCK, 0));
+	CHECK_ERR(sys(SYS_fexecve, fd, argv, no_env), EACCES);
+	int pair[2];
+	CHECK_EQ(sys(SYS_socketpair, 1, 1, 0, pair), 0);
+	CHECK_ERR(sys(SYS_fexecve, pair[0], argv, no_env), EBADF);
 }
 
 HELPER(chain)

@@ -1,0 +1,144 @@
+# The main stack: FreeBSD's size, limits and guard on Linux's stack, which the kernel grows at a fault.
+# Model: FreeBSD sys/kern/kern_exec.c (exec_map_stack), sys/kern/kern_resource.c (kern_proc_setrlimit) and
+# sys/vm/vm_map.c (vm_map_stack, vm_map_growstack).
+#
+# FreeBSD sets 512 MiB (maxssiz) of addresses aside and lets the soft limit decide how much of it is used. Linux lets the
+# stack grow to the soft limit at the time of the fault, into what happens to be free: at exec it leaves as much room as
+# the limit was then, at least 128 MiB. So the soft limit is raised as soon as the shim runs, and where the room is short
+# the stack, of which some pages are in use then, moves. (A mapping of 512 MiB of our own would depend on no limit. But
+# mlockall(2) would fill it, RLIMIT_AS and strict overcommit would count it, and its first pages are faults more.)
+#
+# Linux programs get back the limit that was found, unless a guest has set one.
+
+cdef enum:
+    LINUX_RLIMIT_STACK = 3
+    SEGV_MAPERR = 1
+    SEGV_ACCERR = 2
+    MAXSSIZ = 512 << 20             # FreeBSD's kern.maxssiz
+    LINUX_STACK_DEFAULT = 8 << 20   # _STK_LIM: the soft limit that nobody has chosen
+    STACK_MARGIN = 2 << 20          # what Linux maps of a new stack, and the gap that it keeps below, are less
+    STACK_ATTEMPTS = 8
+
+cdef enum:
+    # Far below what Linux gives out first and far above the shim: where a stack goes that has no room.
+    STACK_ELSEWHERE = 0x720000000000UL
+
+
+cdef inline bint stack_holds(process_t *proc, uint64_t start, uint64_t size) noexcept nogil:
+    """True where a range touches the addresses that are set aside for the main stack."""
+    return start < proc.stack_top and start + size > proc.stack_low
+
+
+cdef uint64_t stack_room(process_t *proc, start_t *start) noexcept nogil:
+    """Have room to grow below the stack that Linux made: 0, or by how much it was moved, which must be added to every
+    address in it. The limit found is kept in `start`."""
+    cdef uint64_t bottom = page_down(<uint64_t> start.linux_stack), room = MAXSSIZ, top, size
+    cdef uint64_t random = start.random >> 28       # the bits that the place of a program does not tell (load_program)
+    cdef int attempt
+    start.stack_limit.rlim_cur = LINUX_STACK_DEFAULT
+    start.stack_limit.rlim_max = LINUX_STACK_DEFAULT
+    linux_syscall4(SYS_prlimit64, 0, LINUX_RLIMIT_STACK, 0, <uint64_t> &start.stack_limit)
+    if start.stack_limit.rlim_max < room:
+        room = page_down(start.stack_limit.rlim_max)
+    proc.stack_low = proc.stack_top - MAXSSIZ
+    # What Linux maps by itself begins with the vDSO: the room ends there, unless that lies above the stack.
+    if (start.stack_limit.rlim_cur >= room or start.vdso == 0 or start.vdso > bottom
+            or start.vdso + STACK_MARGIN <= proc.stack_top - room):
+        return 0
+    size = proc.stack_top - bottom
+    for attempt in range(STACK_ATTEMPTS):
+        top = STACK_ELSEWHERE + (random & 0x3fffff) * PAGE_SIZE
+        random >>= 2
+        if not range_is_free(top - room, room):
+            continue
+        # MAYMOVE | FIXED
+        if is_error(linux_syscall5(SYS_mremap, bottom, size, size, 3, top - size)):
+            break
+        linux_syscall2(SYS_munmap, bottom - STACK_MARGIN, STACK_MARGIN)
+        size = top - proc.stack_top
+        proc.stack_top = top
+        proc.stack_low = top - MAXSSIZ
+        return size
+    return 0                        # it grows as far as it can
+
+
+cdef void stack_raise(process_t *proc, start_t *start) noexcept nogil:
+    """Give a program that Linux started FreeBSD's limit where nobody has chosen another one."""
+    cdef linux_rlimit wanted = start.stack_limit
+    if start.executed or wanted.rlim_cur != LINUX_STACK_DEFAULT and wanted.rlim_cur <= MAXSSIZ:
+        return
+    wanted.rlim_cur = wanted.rlim_max if wanted.rlim_max < MAXSSIZ else MAXSSIZ
+    stack_set(proc, start, wanted.rlim_cur)
+
+
+cdef void stack_set(process_t *proc, start_t *start, uint64_t size) noexcept nogil:
+    """Another soft limit, which Linux programs do not get."""
+    cdef linux_rlimit wanted
+    wanted.rlim_cur = size
+    wanted.rlim_max = start.stack_limit.rlim_max
+    if size == start.stack_limit.rlim_cur or is_error(
+            linux_syscall4(SYS_prlimit64, 0, LINUX_RLIMIT_STACK, <uint64_t> &wanted, 0)):
+        return
+    if proc.stack_linux == 0:
+        proc.stack_linux = start.stack_limit.rlim_cur
+    start.stack_limit.rlim_cur = size
+
+
+cdef long stack_of_image(process_t *proc, start_t *start, uint64_t size) noexcept nogil:
+    """Make the stack as large as the program's PT_GNU_STACK asks for (`size` bytes; 0: it does not), the lowest page of it
+    the guard: 0, or -ENOMEM where that has no room for what is on it already."""
+    cdef uint64_t used = proc.stack_top - <uint64_t> start.linux_stack + (start.argc + start.envc) * 8 + 2 * PAGE_SIZE
+    cdef long flags = LINUX_MAP_FIXED_NOREPLACE
+    if size != 0:
+        size = page_down(size)
+        if size > start.stack_limit.rlim_max:
+            size = page_down(start.stack_limit.rlim_max)
+        if size > MAXSSIZ:
+            size = MAXSSIZ
+        if size > start.stack_limit.rlim_cur:
+            stack_set(proc, start, size)
+        if size < used + PAGE_SIZE:
+            return -ENOMEM
+        proc.stack_low = proc.stack_top - size
+        if size < STACK_MARGIN:
+            # Linux's new stack reaches below it.
+            linux_syscall2(SYS_munmap, proc.stack_low - STACK_MARGIN, STACK_MARGIN)
+            flags = LINUX_MAP_FIXED
+    elif start.stack_limit.rlim_max < MAXSSIZ:
+        return 0                    # the limit comes first
+    # Where something is there already it is as good as a guard.
+    linux_syscall6(SYS_mmap, proc.stack_low, PAGE_SIZE, 0, LINUX_MAP_PRIVATE | LINUX_MAP_ANONYMOUS | LINUX_MAP_NORESERVE
+                   | flags, <uint64_t> -1, 0)
+    return 0
+
+
+cdef void stack_for_linux(process_t *proc, linux_rlimit *ours) noexcept nogil:
+    """Before a Linux program is executed: the limit that it would have without us. `ours` is for stack_for_guest."""
+    cdef linux_rlimit wanted
+    if proc.stack_linux == 0:
+        return
+    linux_syscall4(SYS_prlimit64, 0, LINUX_RLIMIT_STACK, 0, <uint64_t> ours)
+    wanted.rlim_cur = proc.stack_linux
+    wanted.rlim_max = ours.rlim_max
+    linux_syscall4(SYS_prlimit64, 0, LINUX_RLIMIT_STACK, <uint64_t> &wanted, 0)
+
+
+cdef void stack_for_guest(process_t *proc, linux_rlimit *ours) noexcept nogil:
+    """After such an exec that failed."""
+    if proc.stack_linux != 0:
+        linux_syscall4(SYS_prlimit64, 0, LINUX_RLIMIT_STACK, <uint64_t> ours, 0)
+
+
+cdef void stack_protect(process_t *proc, uint64_t old, uint64_t new) noexcept nogil:
+    """What of the stack lies between two soft limits becomes inaccessible, or accessible again: FreeBSD does that when
+    the limit is set, Linux looks at it only when the stack grows."""
+    cdef mapping_t mapping
+    cdef uint64_t end
+    if new < old:
+        end = page_down(proc.stack_top - new)
+        if mapping_find(end, &mapping) == 0 and mapping.start < end and mapping.end == proc.stack_top:
+            linux_syscall3(SYS_mprotect, mapping.start, end - mapping.start, 0)
+    elif old < new:
+        end = page_down(proc.stack_top - old)
+        if mapping_find(end - 1, &mapping) == 0 and mapping.end == end and stack_holds(proc, mapping.start, 1):
+            linux_syscall3(SYS_mprotect, mapping.start, end - mapping.start, 3)
