@@ -10,6 +10,7 @@ import stat
 
 ENGINES = {"auto": 0, "sud": 1, "trap": 2, "ptrace": 3}
 VIEWS = ("auto", "namespace", "chroot", "lookup")
+NO_ROOT = "none"  # --root and LSF_ROOT: not even the default one
 DEFAULT_PATH = "/sbin:/bin:/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin"
 
 STATUS_FAILED = 125
@@ -41,7 +42,7 @@ class Options:
     """What a start can be told; the defaults start a program on the host's own tree."""
 
     def __init__(self) -> None:
-        self.root: str | None = None  # a folder, or a root's name
+        self.root: str | None = None  # a folder, a root's name, "none"; None: the default root for a program that needs one
         self.isolated = False
         self.fakeroot = False
         self.view = "auto"  # one of VIEWS: by what means a root is shown
@@ -242,6 +243,12 @@ def launch(options: Options, program: str, arguments: list[str], env: dict[str, 
         counters = stats.start(options.stats)
         os.set_inheritable(counters, True)
         words.append(f"s={counters:x}")
+    if options.root is None:
+        from lsf import default_root
+
+        options.root = default_root.choose(program, env.get("PATH"), options.chdir, options.isolated)
+    elif options.root == NO_ROOT:
+        options.root = None
     if options.root:
         options.root = find_root(options.root)
     if options.osrelease:

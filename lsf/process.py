@@ -39,7 +39,8 @@ def command(
     """The Linux command that runs a FreeBSD program: for asyncio, or whatever else starts processes.
 
     args: the program and its arguments; a string alone is a program without arguments.
-    root: the FreeBSD root, a folder or the name of an installed one; None is the host's tree (and LSF_ROOT is honoured).
+    root: the FreeBSD root, a folder or the name of an installed one; None: LSF_ROOT, else the default root for a program that needs
+        one, else the host's tree, which "none" is in any case.
     isolated: see the root alone. binds: `SRC[:DST][:ro]`, parts of the host to show besides.
     engine: auto, sud, trap or ptrace. truss: write the calls to this file, or True for standard error.
     stats: count the calls and write a summary at the end: True for text on standard error, or what --stats takes.

@@ -11,7 +11,8 @@ usage: lsf [options] [--] PROGRAM [ARG...]
 
 Runs a FreeBSD program. Options end at the program.
 
-  --root DIR|NAME    run in this FreeBSD root: its system folders, the host's files           LSF_ROOT
+  --root DIR|NAME    run in this FreeBSD root: its system folders, the host's files; none: in
+                     none (a program that needs a root runs in the default one)               LSF_ROOT
   --isolated         show the root alone, and what --bind adds                             LSF_ISOLATED=1
   --fakeroot         show the user as root, and pretend to give files away                  LSF_FAKEROOT=1
   --view NAME        by what means: auto, namespace, chroot or lookup (default: auto)            LSF_VIEW

@@ -16,6 +16,9 @@ def pytest_addoption(parser):
 
 
 def pytest_configure(config):
+    # A root that somebody has installed here would be the default of every start.
+    os.environ["LSF_ROOTS"] = "/nonexistent/lsf-roots"
+    os.environ.pop("LSF_ROOT", None)
     # Who is started in the background of a script ignores these two, and so would every guest.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGQUIT, signal.SIG_DFL)

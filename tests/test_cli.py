@@ -292,6 +292,8 @@ def test_a_missing_image_is_said():
 
 #: What a start may import beyond what Python itself has loaded. Each costs a part of the 15 ms that a start may take.
 ALLOWED = {"lsf", "lsf.cli", "lsf.launch"}
+#: So does the default root, where a program is not there or is none of FreeBSD's.
+DEFAULT = {"lsf.default_root", "lsf.roots"}
 #: A view does; the last one where an ordinary user gets a binfmt_misc of its own.
 VIEW = {"lsf._namespace", "lsf.roots", "lsf.view", "lsf.binfmt_rule"}
 
@@ -299,10 +301,12 @@ VIEW = {"lsf._namespace", "lsf.roots", "lsf.view", "lsf.binfmt_rule"}
 @pytest.mark.parametrize(
     ("arguments", "more"),
     [
-        (["/p"], set()),
-        (["-E", "A=1", "--truss", "--osrelease", "13.5", "env"], set()),
-        (["--stats=json", "/p"], {"lsf.stats", "__future__", "fcntl", "mmap"}),
-        (["--engine", "ptrace", "/p"], {"lsf._trace"}),
+        (["/p"], DEFAULT),
+        (["/etc/passwd"], {"lsf.default_root"}),
+        (["-E", "A=1", "--truss", "--osrelease", "13.5", "env"], DEFAULT),
+        (["--stats=json", "/p"], DEFAULT | {"lsf.stats", "__future__", "fcntl", "mmap"}),
+        (["--engine", "ptrace", "/p"], DEFAULT | {"lsf._trace"}),
+        (["--root", "none", "/p"], set()),
         (["--root", "/", "/p"], {"lsf.roots", "lsf.view"}),
         (["--root", "/tmp/lsf-import-test", "--isolated", "/p"], VIEW),
         (["--root", "/tmp/lsf-import-test", "/p"], VIEW | {"lsf.hostetc"}),
