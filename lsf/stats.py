@@ -62,8 +62,10 @@ def start(text: str) -> int:
     except OSError as error:
         raise launch.LaunchError(f"--stats={text}: {error.strerror}") from None
     try:
-        counters = os.memfd_create("lsf-stats", os.MFD_CLOEXEC)
+        counters = os.memfd_create("lsf-stats", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
         os.truncate(counters, STATS_SIZE)
+        # A guest that was counted in memory that shrank would die of it.
+        fcntl.fcntl(counters, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL)
         memory = mmap.mmap(counters, STATS_SIZE)
         # A second open file of the same memory: it gets the lock when nobody holds the first one any more.
         waiting = os.open(f"/proc/self/fd/{counters}", os.O_RDWR | os.O_CLOEXEC)

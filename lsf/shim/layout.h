@@ -23,6 +23,8 @@
 #define DATA_BASE 0x6ffff0110000
 #define DATA_SIZE 0x30000
 #define DATA_PATCHES 0          /* struct patches */
+#define DATA_HIDDEN_LOW 4       /* in it: lsf_hidden_low and lsf_hidden_high (dispatch.h) */
+#define DATA_HIDDEN_HIGH 8
 #define DATA_SLOTS 0x400        /* the first AREA_SLOTS_FIRST slots of the areas */
 #define DATA_PROCESS 0x600      /* struct process */
 #define DATA_SITES 0x8000       /* the table of patch.pxi */

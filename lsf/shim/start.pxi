@@ -66,6 +66,7 @@ cdef void parse_words(process_t *proc, start_t *start, const char *text) noexcep
             proc.image_fd = hide_descriptor(<int> value, False)
         elif key == 104:        # h: hidden already
             proc.image_fd = <int> value
+            hide_number(<int> value)
         elif key == 111:        # o
             start.ordinary = value != 0
         elif key == 101:        # e
@@ -477,6 +478,7 @@ cdef public void shim_start(uint64_t *linux_stack) noexcept nogil:
     start.envp = argv + argc + 1
     while start.envp[start.envc] != NULL:
         start.envc += 1
+    atomic_store32(&lsf_hidden_low, 0xffffffffUL)
     proc.image_fd = IMAGE_UNKNOWN
     proc.truss_fd = -1
     proc.stats_fd = -1
@@ -636,12 +638,15 @@ cdef int hide_descriptor(int fd, bint close_on_exec) noexcept nogil:
     floor_ = 250 if limit[0] >= 256 else <int> limit[0] - 4
     if fd >= floor_ and floor_ > 2:
         linux_syscall3(SYS_fcntl, fd, 2, close_on_exec)
+        hide_number(fd)
         return fd
     while floor_ > 2 and is_error(result):
         result = linux_syscall3(SYS_fcntl, fd, 1030 if close_on_exec else 0, floor_)    # F_DUPFD_CLOEXEC, F_DUPFD
         floor_ -= 4
     if is_error(result):
         linux_syscall3(SYS_fcntl, fd, 2, close_on_exec)         # F_SETFD, FD_CLOEXEC
+        hide_number(fd)
         return fd
+    hide_number(<int> result)
     linux_syscall1(SYS_close, fd)
     return <int> result
