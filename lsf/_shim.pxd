@@ -196,6 +196,7 @@ cdef extern from "shim/runtime.h" nogil:
     char pass_end[1]
     char translate[1]
     char descriptor[1]
+    char entry_end[1]
     char translate_args[1]
     char translate_call[1]
     char translate_return[1]

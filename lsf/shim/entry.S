@@ -235,6 +235,15 @@ global patch_end
     call    trace_call
     jmp     translate_return
 
+/* Where the supervisor of the ptrace engine leads a thread that made a call from 32-bit code: it ends. */
+    .org    entry + FOREIGN_ENTRY_OFFSET
+    mov     %gs:AREA_FRAME, %rsp
+    mov     %gs:AREA_SELF, %rdi
+    cld
+    call    foreign_call            /* (area) */
+    ud2
+global entry_end
+
 /* long blocking_syscall(long nr, a, b, c, d, e, f): a Linux call that may block. A signal that arrives before the
  * syscall instruction sends it to blocking_cancel, so that none is lost between the check and the wait. */
     .text

@@ -13,6 +13,8 @@
 #define PATCH_ENTRY_OFFSET 0x400
 /* A third one, for a call whose result a tracer wants to see: `trace_entry`. */
 #define TRACE_ENTRY_OFFSET 0x500
+/* And a fourth one, for a call from 32-bit code: `foreign_entry`. */
+#define FOREIGN_ENTRY_OFFSET 0x580
 /* The number of a call from inside the window that is none of Linux's: it stops at the tracer (trace.pxi). */
 #define TRACE_CALL 0x0c535400
 /* The guest's signal trampoline: FreeBSD code, so it lies outside the window. */

@@ -464,7 +464,7 @@ cdef public void shim_start(uint64_t *linux_stack) noexcept nogil:
     cdef process_t *proc = SHIM
     cdef area_t *area = area_at(0)
     cdef start_t start
-    cdef uint64_t argc = linux_stack[0], i
+    cdef uint64_t argc, i
     cdef char **argv = <char **> &linux_stack[1]
     cdef uint64_t *auxv
     cdef char *text
@@ -472,6 +472,9 @@ cdef public void shim_start(uint64_t *linux_stack) noexcept nogil:
     cdef uint64_t flags = 0, skip = 0
     cdef bint binfmt = False
     cdef long result
+    if proc.magic == PROCESS_MAGIC:
+        kill_self(area, LINUX_SIGSEGV)          # no start: the program jumped here
+    argc = linux_stack[0]
     memset(&start, 0, sizeof(start_t))
     start.target_fd = -1
     start.linux_stack = linux_stack
