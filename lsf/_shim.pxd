@@ -208,6 +208,8 @@ cdef extern from "shim/runtime.h" nogil:
     char pass_converted[1]
     char pass_end[1]
     char translate[1]
+    char descriptor[1]
+    char entry_end[1]
     char translate_args[1]
     char translate_call[1]
     char translate_return[1]
@@ -263,6 +265,8 @@ cdef extern from "dispatch.h" nogil:
     const lsf_handler_t lsf_handler[1]
     const uint16_t lsf_refuse_errno[1]
     const uint8_t lsf_nosys[1]
+    const uint8_t lsf_descriptors[1]
+    uint32_t lsf_hidden_low, lsf_hidden_high
     const int32_t lsf_pass_nr[1]
     const uint8_t lsf_restart[1]
     const uint8_t lsf_errno_map[1]

@@ -73,6 +73,11 @@ cdef extern from * nogil:
     #define WINDOW_START 0x6ffff0000000UL
     #define WINDOW_SIZE 0x100000UL
     #define PATCH_ENTRY 0x400UL   /* from the window's start: PATCH_ENTRY_OFFSET of shim/layout.h */
+    #define FOREIGN_ENTRY 0x580UL /* FOREIGN_ENTRY_OFFSET */
+    #define AREAS_START 0x6ffff0140000UL  /* AREAS_BASE; up to HEAP_BASE lie the stacks of the shim */
+    #define AREAS_END 0x700030800000UL
+    #define CODE_64 0x33          /* selectors of Linux's 64-bit processes */
+    #define DATA_64 0x2b
 
     /* instruction_pointer of struct seccomp_data, as the two words that a filter can load */
     #define IP_LOW (offsetof(struct seccomp_data, instruction_pointer))
@@ -97,7 +102,7 @@ cdef extern from * nogil:
     """
     const uint64_t WINDOW_START
     const uint64_t WINDOW_SIZE
-    const uint64_t PATCH_ENTRY
+    const uint64_t PATCH_ENTRY, FOREIGN_ENTRY, AREAS_START, AREAS_END, CODE_64, DATA_64
 
     enum:
         PTRACE_PEEKDATA, PTRACE_CONT, PTRACE_GETREGS, PTRACE_SETREGS, PTRACE_GETEVENTMSG, PTRACE_SEIZE, PTRACE_LISTEN
@@ -502,6 +507,28 @@ cdef inline void redirect(user_regs_struct *regs, uint64_t place) noexcept nogil
     regs.eflags &= ~<unsigned long long>EFLAGS_DF
 
 
+cdef inline bint is_vdso(supervisor_t *self, const tracee_t *tracee, const user_regs_struct *regs) noexcept nogil:
+    """True for a call of the vDSO's that the shim called, on its stack. Who jumps there himself makes a call of FreeBSD's."""
+    return (regs.rip - tracee.vdso < self.vdso_size and regs.cs == CODE_64
+            and AREAS_START <= regs.rsp < AREAS_END)
+
+
+cdef inline bint is_foreign(pid_t pid, user_regs_struct *regs) noexcept nogil:
+    """True for a guest's call that is not by `syscall` in 64-bit code, and is answered: from 32-bit code it is the end (the
+    shim says so). int 0x80 has its fourth argument in rcx, where `syscall` leaves the address behind itself: it is
+    only put where the shim looks for it, and goes on as any other."""
+    if regs.cs == CODE_64:
+        if regs.rcx != regs.rip:
+            regs.r10 = regs.rcx
+        return False
+    regs.cs = CODE_64
+    regs.ss = DATA_64
+    regs.orig_rax = <unsigned long long>-1
+    regs.rip = WINDOW_START + FOREIGN_ENTRY
+    ptrace(PTRACE_SETREGS, pid, NULL, regs)
+    return True
+
+
 cdef void answer(supervisor_t *self, tracee_t *tracee) noexcept nogil:
     """A syscall stop: lead a guest into the shim, and let anything else pass."""
     cdef user_regs_struct regs
@@ -513,11 +540,13 @@ cdef void answer(supervisor_t *self, tracee_t *tracee) noexcept nogil:
         return                # killed meanwhile; its end is reported by waitpid
     if self.pinning:
         keep_cpus_hidden(self, tracee, regs.orig_rax)
-    if not tracee.flags & TRACEE_GUEST or regs.rip - tracee.vdso < self.vdso_size:
+    if not tracee.flags & TRACEE_GUEST or is_vdso(self, tracee, &regs):
         return
     if regs.rip - WINDOW_START < WINDOW_SIZE:
         regs.rax = regs.r10   # a call that ends, and whose observer has let go: shim_tells
         regs.orig_rax = <unsigned long long>-1
+    elif is_foreign(pid, &regs):
+        return
     else:
         redirect(&regs, PATCH_ENTRY if second_trap(self, tracee, regs.rip) else 0)
     ptrace(PTRACE_SETREGS, pid, NULL, &regs)

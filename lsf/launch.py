@@ -226,7 +226,8 @@ def launch(options: Options, program: str, arguments: list[str], env: dict[str, 
     _signal.signal(_signal.SIGCHLD, _signal.SIG_DFL)
     words = ["v=1"]
     try:
-        image = above_standard(os.open(shim_path(), os.O_RDONLY))
+        # O_PATH: it can be executed, and the guests, which inherit it, can neither read, write nor change it.
+        image = above_standard(os.open(shim_path(), os.O_PATH))
     except OSError as error:
         raise LaunchError(f"{shim_path()}: {error.strerror}; the package is not built completely") from None
     os.set_inheritable(image, True)

@@ -87,12 +87,14 @@ def start(text: str) -> int:
 
 def _counters() -> tuple[int, int]:
     """New counters: the guests' descriptor, and the one with which the owner waits. Raises OSError."""
-    counters = launch.above_standard(os.memfd_create("lsf-stats", os.MFD_CLOEXEC))
+    counters = launch.above_standard(os.memfd_create("lsf-stats", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING))
     try:
         os.truncate(counters, STATS_SIZE)
     except OSError:
         os.close(counters)
         raise
+    # A guest that was counted in memory that shrank would die of it.
+    fcntl.fcntl(counters, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL)
     memory = mmap.mmap(counters, STATS_SIZE)
     # A second open file of the same memory: it gets the lock when nobody holds the first one any more.
     waiting = launch.above_standard(os.open(f"/proc/self/fd/{counters}", os.O_RDWR | os.O_CLOEXEC))

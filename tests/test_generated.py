@@ -99,6 +99,8 @@ def test_the_tables_stay_small(compiler, generated, tmp_path):
 # --- what it says
 
 Handler = ctypes.CFUNCTYPE(ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p)
+#: What the stand-in of without_hidden adds.
+HIDDEN = 10000
 FUNCTIONS = sorted({row.target for row in table.load() if row.lane == "translate"})
 
 
@@ -140,6 +142,14 @@ def library(compiler, generated, tmp_path_factory):
         f"long {name}(void *frame, void *area) {{ (void)frame; (void)area; return {i}; }}\n"
         for i, name in enumerate(["sys_refuse", *FUNCTIONS])
     )
+    stand_ins += """
+        unsigned lsf_hidden_low = 250, lsf_hidden_high = 260;
+        long sys_passed(void *frame, void *area) { (void)frame; (void)area; return -1; }
+        long without_hidden(void *frame, void *area, long (*handler)(void *, void *))
+        {
+            return HIDDEN + handler(frame, area);
+        }
+    """.replace("HIDDEN", str(HIDDEN))
     stand_ins += "".join(
         f"long {name}(void *request) {{ (void)request; return 0; }}\n"
         for name in sorted({f"sysctl_{row.function}" for row in sysctls.TABLE if row.function})
@@ -166,6 +176,7 @@ def test_dispatch(compiler, library):
     handler = array(library, Handler, N, "lsf_handler")
     refused = array(library, ctypes.c_uint16, N, "lsf_refuse_errno")
     restart = array(library, ctypes.c_uint8, N, "lsf_restart")
+    descriptors = array(library, ctypes.c_uint8, N, "lsf_descriptors")
     unknown = array(library, ctypes.c_uint8, N, "lsf_nosys")
     assert all(unknown[number] for number in (67, 91, 146, 171))
     assert not any(unknown[number] for number in (20, 26, 585))
@@ -174,11 +185,21 @@ def test_dispatch(compiler, library):
         row = rows.get(number)
         lanes.add(row and row.lane)
         if row and row.lane == "pass":
-            assert lane[number] == passed[number] == linux[row.target], row
+            assert passed[number] == linux[row.target], row
+            assert lane[number] == (0xC0000000 if row.descriptors else 0) + passed[number], row
         else:
             assert (lane[number], passed[number]) == (0x80000000, -1), number
         wanted = 1 + FUNCTIONS.index(row.target) if row and row.lane == "translate" else 0
-        assert handler[number](None, None) == wanted, number
+        if row and row.lane == "pass":
+            wanted = -1
+        assert handler[number]((ctypes.c_uint64 * 6)(), None) == wanted, number
+        for i in range(6):
+            for fd, hidden in ((249, False), (250, True), (260, True), (261, False), (0xFFFFFF9C, False)):
+                frame = (ctypes.c_uint64 * 6)()
+                frame[i] = fd
+                guarded = hidden and wanted > 0 and i in row.descriptors
+                assert handler[number](frame, None) == wanted + HIDDEN * guarded, (number, i, fd)
+        assert [i for i in range(8) if descriptors[number] >> i & 1] == list(row.descriptors if row else ()), number
         answer = errno.NUMBER[row.target if row and row.lane == "refuse" else "ENOSYS"]
         assert refused[number] == errno.FREEBSD_ERRNO + answer, number
         assert restart[number] == bool(row and row.restart), number

@@ -336,3 +336,21 @@ def test_every_path_is_known():
     assert strings - named - paths.NO_PATH == set()
     assert paths.NO_PATH - strings == set()
     assert named & paths.NO_PATH == set()
+
+
+def test_descriptors():
+    """Each argument that is called as descriptors are is one, but for those that are numbers, ranges or times of one."""
+    numbers = {("dup2", "to"), ("close_range", "lowfd"), ("close_range", "highfd"), ("freebsd12_closefrom", "lowfd")}
+    for row in table.load():
+        for index, argument in enumerate(row.arguments):
+            if argument.is_pointer or argument.name == "nfds" or (row.name, argument.name) in numbers:
+                assert index not in row.descriptors
+            elif re.search(r"fd|fil?des", argument.name):
+                assert index in row.descriptors, row
+    by_name = table.by_name()
+    assert by_name["read"].descriptors == (0,)
+    assert by_name["mmap"].descriptors == (4,)
+    assert by_name["linkat"].descriptors == (0, 2)
+    assert by_name["bindat"].descriptors == (0, 1)
+    assert by_name["ksem_post"].descriptors == (0,)
+    assert by_name["getppid"].descriptors == ()

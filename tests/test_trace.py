@@ -25,7 +25,8 @@ _trace = pytest.importorskip("lsf._trace", reason="the ptrace engine is not buil
 STANDIN = Path(__file__).with_name("standin.c")
 STANDIN_FLAGS = (
     "-O1", "-Wall", "-Wextra", "-Werror", "-ffreestanding", "-fno-stack-protector", "-mno-red-zone", "-nostdlib",
-    "-static", "-no-pie", "-Wl,--section-start=.window=0x6ffff0000000,-e,_start,-z,max-page-size=4096,--build-id=none",
+    "-static", "-no-pie", "-Wl,--section-start=.areas=0x6ffff0140000",
+    "-Wl,--section-start=.window=0x6ffff0000000,-e,_start,-z,max-page-size=4096,--build-id=none",
 )  # fmt: skip
 
 #: Puts itself under a supervisor and becomes a program, as lsf.launch does.

@@ -20,6 +20,11 @@ NSYSCALLS = 600
 
 STATES = ("full", "partial", "refused", "todo")
 
+#: What an argument is called that is a descriptor. (`to` of dup2 is a number that need not be open, and close_range and
+#: closefrom take ranges.)
+DESCRIPTORS = {"fd", "s", "fdes", "filedes", "fd1", "fd2", "oldfd", "newfd", "dfd", "infd", "outfd", "mqd", "sd", "tofd"}
+_MORE_DESCRIPTORS = {("dup2", "from")}
+
 
 class TableError(ValueError):
     """A row that says something impossible. The text starts with file:line."""
@@ -72,6 +77,17 @@ class Syscall:
     @property
     def has_prototype(self) -> bool:
         return bool(self.result)
+
+    @property
+    def descriptors(self) -> tuple[int, ...]:
+        """The indices of the arguments that are descriptors; a semaphore of ksem(4) is one."""
+        return tuple(
+            index
+            for index, argument in enumerate(self.arguments)
+            if argument.ctype == "semid_t"
+            or (argument.ctype in ("int", "u_int") and argument.name in DESCRIPTORS)
+            or (self.name, argument.name) in _MORE_DESCRIPTORS
+        )
 
     @property
     def introduced(self) -> str:

@@ -59,7 +59,7 @@ cdef void observe_call(supervisor_t *self, tracee_t *tracee) noexcept nogil:
         return
     if self.pinning:
         keep_cpus_hidden(self, tracee, regs.orig_rax)
-    if regs.rip - tracee.vdso < self.vdso_size:
+    if is_vdso(self, tracee, &regs) or is_foreign(pid, &regs):
         return
     tracee.flags &= ~<uint32_t>(TRACEE_CALLING | TRACEE_QUIET)
     event = begin_event(self, EVENT_ENTRY, tracee.process, pid)

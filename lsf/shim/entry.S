@@ -9,9 +9,9 @@
  *   entry .. pass_syscall            rax (or area->nr past pass_number) and rcx hold the call: rewind
  *   pass_return .. pass_converted    rax is Linux's raw result: finish
  *   pass_converted .. pass_end       rax is FreeBSD's errno: finish
- *   translate .. translate_args      rax, rcx and all arguments but rsp intact: rewind
+ *   descriptor .. translate_args     rax, rcx and all arguments but rsp intact: rewind
  *   translate_args .. translate_call as before, rdi and rsi are in the frame: rewind
- *   patch_entry .. patch_call        as translate .. translate_call
+ *   patch_entry .. patch_call        as descriptor .. translate_call
  *   tail_return .. tail_end          rax is the call's result, the frame says the rest: finish, unless one is deferred
  *   translate_commit .. translate_end  the frame alone says how the guest goes on: finish
  *   patch_commit .. patch_end        the same: back to the site
@@ -59,7 +59,8 @@ global entry
     mov     %gs:AREA_LANES, %r11
     mov     (%r11,%rax,4), %r11d
     test    %r11d, %r11d
-    js      translate
+    js      sort
+pass_begin:
     mov     %rcx, %gs:AREA_RET
     mov     %eax, %gs:AREA_NR
 global pass_number
@@ -112,6 +113,21 @@ pass_doubtful:
     call    pass_failed
     jmp     translate_result
 
+/* A call of the pass lane with a descriptor. The shim's own lie close together and high up: a number among theirs goes to
+ * the handler (sys_passed), which looks closely, and any other is passed. */
+    .p2align 5
+global descriptor
+    cmp     lsf_hidden_low(%rip), %edi
+    jae     2f
+1:  movzwl  %r11w, %r11d
+    jmp     pass_begin
+2:  cmp     lsf_hidden_high(%rip), %edi
+    ja      1b
+    jmp     translate
+    .p2align 5
+sort:
+    bt      $30, %r11d              /* LSF_DESCRIPTOR */
+    jc      descriptor
 global translate
     mov     %rsp, %gs:AREA_GUEST_RSP
     mov     %gs:AREA_FRAME, %rsp
@@ -263,6 +279,15 @@ global patch_end
     mov     %gs:AREA_SELF, %rsi
     call    trace_call
     jmp     translate_return
+
+/* Where the supervisor of the ptrace engine leads a thread that made a call from 32-bit code: it ends. */
+    .org    entry + FOREIGN_ENTRY_OFFSET
+    mov     %gs:AREA_FRAME, %rsp
+    mov     %gs:AREA_SELF, %rdi
+    cld
+    call    foreign_call            /* (area) */
+    ud2
+global entry_end
 
 /* long blocking_syscall(long nr, a, b, c, d, e, f): a Linux call that may sleep. A signal that arrives before the
  * syscall instruction sends it to blocking_cancel, so that none is lost between the check and the wait. Where thr_wake is

@@ -406,6 +406,9 @@ cdef void event_move_hidden(process_t *proc, int fd) noexcept nogil:
         moved = linux_syscall3(SYS_fcntl, fd, 1030, fd + 1)             # F_DUPFD_CLOEXEC
         if is_error(moved) or moved >= EVENT_WORDS * 64:
             moved = -1
+        else:
+            hide_number(<int> moved)
+            bit_set(ev.hidden, moved)
         kq = ev.kqueues
         while kq != NULL:
             if kq.fd >= 0:
@@ -422,8 +425,6 @@ cdef void event_move_hidden(process_t *proc, int fd) noexcept nogil:
             kq = kq.next
         aio_move_hidden(proc, fd, <int> moved)
         bit_clear(ev.hidden, fd)
-        if moved >= 0:
-            bit_set(ev.hidden, moved)
     lock_release(&proc.lock_event)
 
 

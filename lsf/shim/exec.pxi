@@ -336,7 +336,8 @@ cdef int image_rebuild() noexcept nogil:
     cdef linux_rlimit limit
     cdef int i
     cdef uint64_t text = page_up(<uint64_t> image_text_end - WINDOW_BASE)
-    cdef long fd
+    cdef char link[32]
+    cdef long fd, bare
     limit.rlim_cur = 0
     linux_syscall4(SYS_prlimit64, 0, LINUX_RLIMIT_FSIZE, 0, <uint64_t> &limit)
     if limit.rlim_cur < text + 2 * PAGE_SIZE:
@@ -385,6 +386,11 @@ cdef int image_rebuild() noexcept nogil:
     linux_syscall4(18, fd, <uint64_t> phdr, sizeof(phdr), sizeof(header))
     linux_syscall4(18, fd, WINDOW_BASE, text, PAGE_SIZE)
     linux_syscall4(18, fd, SIGCODE_BASE, PAGE_SIZE, PAGE_SIZE + text)
+    descriptor_path(<int> fd, link)
+    bare = linux_syscall4(SYS_openat, <uint64_t> AT_FDCWD, <uint64_t> link, LINUX_O_PATH | LINUX_O_CLOEXEC, 0)
+    if not is_error(bare):              # as in image_open; without /proc it stays as it is
+        linux_syscall1(SYS_close, fd)
+        fd = bare
     return hide_descriptor(<int> fd, False)
 
 
@@ -393,7 +399,9 @@ cdef void image_open(process_t *proc) noexcept nogil:
     children that will execute."""
     cdef long result
     if proc.image_fd == IMAGE_UNKNOWN:
-        result = linux_syscall4(SYS_openat, <uint64_t> AT_FDCWD, <uint64_t> <const char *> b"/proc/self/exe", 0o2000000, 0)
+        # O_PATH: it can be executed, and be neither read, written, changed nor mapped, whoever comes to hold it.
+        result = linux_syscall4(SYS_openat, <uint64_t> AT_FDCWD, <uint64_t> <const char *> b"/proc/self/exe",
+                                LINUX_O_PATH | LINUX_O_CLOEXEC, 0)
         proc.image_fd = -1 if is_error(result) else hide_descriptor(<int> result, False)
 
 

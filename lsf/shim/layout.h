@@ -13,6 +13,8 @@
 #define PATCH_ENTRY_OFFSET 0x400
 /* A third one, for a call whose result a tracer wants to see: `trace_entry`. */
 #define TRACE_ENTRY_OFFSET 0x500
+/* And a fourth one, for a call from 32-bit code: `foreign_entry`. */
+#define FOREIGN_ENTRY_OFFSET 0x580
 /* The number of a call from inside the window that is none of Linux's: it stops at the tracer (trace.pxi). */
 #define TRACE_CALL 0x0c535400
 /* The guest's signal trampoline: FreeBSD code, so it lies outside the window. */
@@ -23,6 +25,8 @@
 #define DATA_BASE 0x6ffff0110000
 #define DATA_SIZE 0x30000
 #define DATA_PATCHES 0          /* struct patches */
+#define DATA_HIDDEN_LOW 4       /* in it: lsf_hidden_low and lsf_hidden_high (dispatch.h) */
+#define DATA_HIDDEN_HIGH 8
 #define DATA_SLOTS 0x400        /* the first AREA_SLOTS_FIRST slots of the areas */
 #define DATA_PROCESS 0x600      /* struct process */
 #define DATA_SITES 0x8000       /* the table of patch.pxi */

@@ -1,4 +1,7 @@
-# Calls that no table row serves, and the indirect ones.
+# Calls that no table row serves, the indirect ones, and the descriptors that are the shim's own.
+
+cdef enum:
+    NO_DESCRIPTOR = 0x7fffffff          # closed, always: Linux has no numbers so high (fs.nr_open)
 
 
 cdef public long sys_nosys(frame_t *frame, area_t *area) noexcept nogil:
@@ -14,13 +17,40 @@ cdef public long sys_refuse(frame_t *frame, area_t *area) noexcept nogil:
     return -<long> lsf_refuse_errno[frame.nr]
 
 
+cdef public long sys_passed(frame_t *frame, area_t *area) noexcept nogil:
+    """A row of the pass lane that entry.S does not pass: its descriptor is among the numbers of hidden ones."""
+    return run_row(frame, area)
+
+
+cdef public long without_hidden(frame_t *frame, area_t *area, lsf_handler_t handler) noexcept nogil:
+    """Run a call for which the shim's own descriptors are not there: it sees a number that none can have, and answers in
+    its order as for any closed one (with an absolute path, say, openat does not look at it)."""
+    cdef uint32_t arguments = lsf_descriptors[frame.nr]
+    cdef uint64_t saved[6]
+    cdef uint32_t replaced = 0
+    cdef long result
+    cdef int i
+    for i in range(6):
+        if arguments >> i & 1 and descriptor_is_hidden(area.proc, <int> frame.arg[i]):
+            saved[i] = frame.arg[i]
+            frame.arg[i] = NO_DESCRIPTOR
+            replaced |= 1 << i
+    result = handler(frame, area)
+    for i in range(6):
+        if replaced >> i & 1:
+            frame.arg[i] = saved[i]
+    return result
+
+
 cdef long run_row(frame_t *frame, area_t *area) noexcept nogil:
     """Run a call as its row says: what entry.S does, for a caller that has the arguments in a frame."""
-    cdef uint64_t nr = frame.nr
+    cdef uint64_t nr = frame.nr, first = frame.arg[0]
     cdef long result
     if lsf_pass_nr[nr] < 0:
         return lsf_handler[nr](frame, area)
-    result = blocking_syscall(lsf_pass_nr[nr], frame.arg[0], frame.arg[1], frame.arg[2], frame.arg[3], frame.arg[4],
+    if lsf_descriptors[nr] and descriptor_is_hidden(area.proc, <int> first):
+        first = NO_DESCRIPTOR
+    result = blocking_syscall(lsf_pass_nr[nr], first, frame.arg[1], frame.arg[2], frame.arg[3], frame.arg[4],
                               frame.arg[5])
     if is_doubtful(result):
         result = passed_error(area, frame, nr, result)
@@ -76,6 +106,17 @@ cdef bint descriptor_is_hidden(process_t *proc, int fd) noexcept nogil:
                         or event_hides(proc, fd))
 
 
+cdef void hide_number(int fd) noexcept nogil:
+    """Number fd is a hidden descriptor's: from now on the ways into the shim look closely at it (misc.pxi, entry.S). All
+    processes that share the memory share the bounds, which only grow; where they hold more, nothing is wrong but slower."""
+    cdef uint32_t seen = atomic_load32(&lsf_hidden_low)
+    while <uint32_t> fd < seen and atomic_cas32(&lsf_hidden_low, seen, <uint32_t> fd) != seen:
+        seen = atomic_load32(&lsf_hidden_low)
+    seen = atomic_load32(&lsf_hidden_high)
+    while <uint32_t> fd > seen and atomic_cas32(&lsf_hidden_high, seen, <uint32_t> fd) != seen:
+        seen = atomic_load32(&lsf_hidden_high)
+
+
 cdef int next_hidden(process_t *proc, uint32_t fd) noexcept nogil:
     """The lowest hidden descriptor from `fd` on, or -1."""
     cdef int found = event_next_hidden(proc, fd)
@@ -104,6 +145,8 @@ cdef void move_hidden(process_t *proc, int fd) noexcept nogil:
         moved = linux_syscall3(SYS_fcntl, fd, 0 if passes_on else 1030, 3)
     if is_error(moved):
         moved = -1
+    else:
+        hide_number(<int> moved)
     if fd == proc.image_fd:
         proc.image_fd = <int> moved
     elif fd == proc.truss_fd:

@@ -2,7 +2,7 @@
 # sys/kern/vfs_syscalls.c.
 
 cdef extern from "<sys/syscall.h>" nogil:
-    const long SYS_linkat, SYS_unlinkat, SYS_renameat, SYS_mkdirat, SYS_mknodat, SYS_readlinkat, SYS_fchmodat
+    const long SYS_linkat, SYS_symlinkat, SYS_unlinkat, SYS_renameat, SYS_mkdirat, SYS_mknodat, SYS_readlinkat, SYS_fchmodat
     const long SYS_fchownat, SYS_fchown, SYS_utimensat, SYS_futimesat
 
 cdef enum:
@@ -90,6 +90,10 @@ cdef public long sys_link(frame_t *frame, area_t *area) noexcept nogil:
     """FreeBSD's link follows a symbolic link, Linux's does not."""
     return linux_syscall5(SYS_linkat, <uint64_t> AT_FDCWD, frame.arg[0], <uint64_t> AT_FDCWD, frame.arg[1],
                           LINUX_AT_SYMLINK_FOLLOW)
+
+
+cdef public long sys_symlinkat(frame_t *frame, area_t *area) noexcept nogil:
+    return tail_syscall3(area, SYS_symlinkat, frame.arg[0], frame.arg[1], frame.arg[2])
 
 
 cdef public long sys_linkat(frame_t *frame, area_t *area) noexcept nogil:

@@ -148,11 +148,27 @@ cdef public long sys_ppoll(frame_t *frame, area_t *area) noexcept nogil:
     return poll_files(area, frame.arg[0], <uint32_t> frame.arg[1], timeout, mask_pointer)
 
 
+cdef long select_hidden(process_t *proc, uint32_t count, const uint64_t *sets) noexcept nogil:
+    """0, or an error where one of the three sets has a descriptor that is not the guest's."""
+    cdef int fd = next_hidden(proc, 0), i
+    cdef uint64_t word
+    while 0 <= fd and <uint32_t> fd < count:
+        for i in range(3):
+            if sets[i] != 0:
+                if fetch_guest64(sets[i] + <uint64_t> (fd >> 6) * 8, &word) < 0:
+                    return -EFAULT
+                if word >> (fd & 63) & 1:
+                    return -EBADF
+        fd = next_hidden(proc, <uint32_t> fd + 1)
+    return 0
+
+
 cdef public long sys_select(frame_t *frame, area_t *area) noexcept nogil:
     """fd_set is the same array of 64-bit words on both systems. The timeout stays as it is (Linux counts it down)."""
     cdef freebsd_timeval tv
     cdef linux_timespec ts
     cdef uint64_t timeout = 0
+    cdef long result
     if <int> frame.arg[0] < 0:
         return -EINVAL
     if frame.arg[4] != 0:
@@ -163,6 +179,10 @@ cdef public long sys_select(frame_t *frame, area_t *area) noexcept nogil:
         ts.tv_sec = tv.tv_sec
         ts.tv_nsec = tv.tv_usec * 1000
         timeout = <uint64_t> &ts
+    if <uint32_t> frame.arg[0] > lsf_hidden_low:
+        result = select_hidden(area.proc, <uint32_t> frame.arg[0], &frame.arg[1])
+        if result < 0:
+            return result
     return wait_call(area, SYS_pselect6, frame.arg[0], frame.arg[1], frame.arg[2], frame.arg[3], timeout, 0,
                      <linux_timespec *> timeout)
 
@@ -179,6 +199,10 @@ cdef public long sys_pselect(frame_t *frame, area_t *area) noexcept nogil:
         if result < 0:
             return result
         timeout = <uint64_t> &ts
+    if <uint32_t> frame.arg[0] > lsf_hidden_low:
+        result = select_hidden(area.proc, <uint32_t> frame.arg[0], &frame.arg[1])
+        if result < 0:
+            return result
     if frame.arg[5] == 0:
         return wait_call(area, SYS_pselect6, frame.arg[0], frame.arg[1], frame.arg[2], frame.arg[3], timeout, 0,
                          <linux_timespec *> timeout)

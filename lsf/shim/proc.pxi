@@ -258,6 +258,9 @@ cdef public long sys_kcmp(frame_t *frame, area_t *area) noexcept nogil:
     cdef int kind = <int> frame.arg[2], linux
     if kind == 100 or kind == 101:      # KCMP_FILE, KCMP_FILEOBJ
         linux = 0
+        if (<int> frame.arg[0] == area.proc.pid and descriptor_is_hidden(area.proc, <int> frame.arg[3])
+                or <int> frame.arg[1] == area.proc.pid and descriptor_is_hidden(area.proc, <int> frame.arg[4])):
+            return -EBADF
     elif kind == 102:                   # KCMP_FILES
         linux = 2
     elif kind == 103:                   # KCMP_SIGHAND

@@ -21,6 +21,8 @@ AT(area, not_begun, AREA_NOT_BEGUN);
 AT(area, tail, AREA_TAIL);
 AT(area, slot, AREA_SLOT);
 AT(frame, arg, FRAME_RDI);
+AT(patches, hidden_low, DATA_HIDDEN_LOW - DATA_PATCHES);
+AT(patches, hidden_high, DATA_HIDDEN_HIGH - DATA_PATCHES);
 AT(frame, nr, FRAME_NR);
 AT(frame, ret, FRAME_RET);
 AT(frame, rsp, FRAME_RSP);
@@ -99,6 +101,7 @@ NOBITS(".firststack") static char first_stack[AREA_STRIDE - AREA_STACK];
 struct process hosted_process;
 struct slot hosted_slots[AREA_COUNT];
 struct patches hosted_patches;
+uint32_t lsf_hidden_low = ~0u, lsf_hidden_high;
 uint64_t hosted_sites[PATCH_SITES], hosted_trampolines[PATCH_SITES], hosted_pages[PATCH_PAGES_MAX];
 char image_text_end[1];
 

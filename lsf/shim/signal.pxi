@@ -45,6 +45,10 @@ cdef enum:
     BUS_ADRALN = 1
     SYS_USER_DISPATCH = 2
     SI_KERNEL = 128
+    CHILD_CODE_LAST = 6             # si_code of what is told of a child: CLD_EXITED (1) to CLD_CONTINUED
+    TOLD_BY_CHILD = 0x0c535401      # in si_errno: a signal other than SIGCHLD that comes from the end of a child (rfork)
+    TRAPNO_ALIGNMENT = 17
+    BUS_MCEERR_AR = 4
     PSL_C = 1
     PSL_T = 0x100
     PSL_D = 0x400
@@ -57,6 +61,8 @@ cdef enum:
     SW_BYTES = 464                  # where struct linux_fpx_sw_bytes lies in the FXSAVE image
     SIGNAL_MINSTKSZ = 2048
     XSTATE_MAX = 12288
+    AUDIT_ARCH_X86_64 = 0xc000003eUL
+    VSYSCALL_PAGE = 0xffffffffff600000UL    # a page of Linux's, at which it answers three calls
     AMX_COMPONENTS = 0x60000UL
 
 
@@ -430,6 +436,73 @@ cdef void shim_bug(int linux, linux_ucontext *uc, linux_siginfo *info) noexcept 
     kill_self(current_area(), LINUX_SIGABRT)
 
 
+cdef public void foreign_call(area_t *area) noexcept nogil:
+    """A thread called the kernel from 32-bit code. On Linux that is an i386 call, on FreeBSD/amd64 one of FreeBSD's with
+    registers that have lost their upper halves: nothing that a program can mean."""
+    complain(area.proc.execpath, b" made a system call from 32-bit code, which LSF does not run", NULL, NULL)
+    kill_self(area, LINUX_SIGSYS)
+
+
+cdef void vsyscall(area_t *area, linux_ucontext *uc, linux_siginfo *info) noexcept nogil:
+    """A filter stopped a call of Linux's vsyscall page, and Linux has returned from it: where FreeBSD has its kernel, and
+    a jump to it is a fault."""
+    cdef uint64_t at = info.fields.sys.call_addr
+    memset(info, 0, 128)
+    info.si_signo = LINUX_SIGSEGV
+    info.si_code = 1                    # SEGV_MAPERR
+    info.fields.fault.addr = at
+    if area.proc.handlers[SIGSEGV].function <= SIG_IGN or mask_has(area.sigmask, SIGSEGV):
+        kill_self(area, LINUX_SIGSEGV)
+    uc.uc_mcontext.rip = at
+    uc.uc_mcontext.rsp -= 8
+    uc.uc_mcontext.trapno = 14
+    deliver(area, uc, LINUX_SIGSEGV, info, False, 0)
+
+
+cdef void enter_call(area_t *area, linux_ucontext *uc, linux_siginfo *info) noexcept nogil:
+    """A syscall outside the window trapped: lead it into the shim."""
+    cdef uint64_t rip = uc.uc_mcontext.rip
+    cdef bint by_interrupt = info.fields.sys.arch != AUDIT_ARCH_X86_64
+    if area.proc.vdso <= rip < area.proc.vdso_end and is_shim_stack(uc.uc_mcontext.rsp) and not by_interrupt:
+        # The vDSO, which the shim called, fell back to its syscall: a Linux one.
+        uc.uc_mcontext.rax = linux_syscall6(uc.uc_mcontext.rax, uc.uc_mcontext.rdi, uc.uc_mcontext.rsi,
+                                            uc.uc_mcontext.rdx, uc.uc_mcontext.r10, uc.uc_mcontext.r8,
+                                            uc.uc_mcontext.r9)
+        return
+    if uc.uc_mcontext.cs != LINUX_CS:
+        foreign_call(area)
+    if info.fields.sys.call_addr >= VSYSCALL_PAGE:
+        vsyscall(area, uc, info)
+        return
+    if by_interrupt and uc.uc_mcontext.rcx != rip:
+        # int 0x80. FreeBSD takes the fourth argument from rcx (cpu_fetch_syscall_args), which `syscall` would have
+        # lost. When a call is made anew it is in r10 already, and rcx says where the site ends.
+        uc.uc_mcontext.r10 = uc.uc_mcontext.rcx
+    uc.uc_mcontext.rcx = rip
+    uc.uc_mcontext.rip = <uint64_t> entry
+    if not by_interrupt and trapped_enough(area.proc, rip):
+        uc.uc_mcontext.rip = <uint64_t> patch_entry
+    uc.uc_mcontext.eflags &= ~<uint64_t> PSL_D
+
+
+cdef inline bint is_fault_signal(int linux) noexcept nogil:
+    return (linux == LINUX_SIGSEGV or linux == LINUX_SIGBUS or linux == LINUX_SIGILL or linux == LINUX_SIGFPE
+            or linux == LINUX_SIGTRAP)
+
+
+cdef bint is_told_by_child(int linux, linux_siginfo *info, linux_ucontext *uc) noexcept nogil:
+    """True for a signal that Linux sends at the end of a child that rfork gave another signal than SIGCHLD. Its si_code is
+    SIGCHLD's, and so that of a fault too, which however names the address at which it was."""
+    if not 0 < info.si_code <= CHILD_CODE_LAST or linux == LINUX_SIGCHLD or linux == LINUX_SIGIO or linux == LINUX_SIGSYS:
+        return False
+    if not is_fault_signal(linux):
+        return linux != LINUX_CARRIER
+    if linux == LINUX_SIGBUS and (info.si_code >= BUS_MCEERR_AR
+                                  or info.si_code == BUS_ADRALN and uc.uc_mcontext.trapno == TRAPNO_ALIGNMENT):
+        return False
+    return info.fields.fault.addr != uc.uc_mcontext.cr2 and info.fields.fault.addr != uc.uc_mcontext.rip
+
+
 cdef bint finish_call(linux_ucontext *uc, long raw, uint64_t nr, uint64_t ret, area_t *area) noexcept nogil:
     """Leave a call on the guest's behalf, as entry.S would. True: the call will be restarted (rip at the site)."""
     uc.uc_mcontext.rcx = ret
@@ -568,18 +641,11 @@ cdef public void on_signal(int linux, linux_siginfo *info, linux_ucontext *uc) n
         info.si_code = LINUX_SI_MESGQ
         quiet = True
     if linux == LINUX_SIGSYS and (info.si_code == SYS_USER_DISPATCH or info.si_code == SYS_SECCOMP):
-        if area.proc.vdso <= rip < area.proc.vdso_end:
-            # The vDSO fell back to its syscall: a Linux one.
-            uc.uc_mcontext.rax = linux_syscall6(uc.uc_mcontext.rax, uc.uc_mcontext.rdi, uc.uc_mcontext.rsi,
-                                                uc.uc_mcontext.rdx, uc.uc_mcontext.r10, uc.uc_mcontext.r8,
-                                                uc.uc_mcontext.r9)
-            return
-        uc.uc_mcontext.rcx = rip
-        uc.uc_mcontext.rip = <uint64_t> entry
-        if trapped_enough(area.proc, rip):
-            uc.uc_mcontext.rip = <uint64_t> patch_entry
-        uc.uc_mcontext.eflags &= ~<uint64_t> PSL_D
+        enter_call(area, uc, info)
         return
+    if is_told_by_child(linux, info, uc):
+        info.si_errno = TOLD_BY_CHILD
+        from_kernel = False
     if linux == LINUX_SIGSYS and call_was_dropped(area.proc, uc):
         rip -= 2                            # it is made after the handler
         uc.uc_mcontext.rip = rip
@@ -603,8 +669,14 @@ cdef public void on_signal(int linux, linux_siginfo *info, linux_ucontext *uc) n
     if is_step(linux, info, uc):
         uc.uc_mcontext.eflags &= ~<uint64_t> PSL_T       # the guest single-steps itself: that ends at a syscall
         return
-    if from_kernel and (linux == LINUX_SIGSEGV or linux == LINUX_SIGBUS or linux == LINUX_SIGILL
-                        or linux == LINUX_SIGFPE or linux == LINUX_SIGTRAP):
+    if from_kernel and is_fault_signal(linux):
+        if not is_shim_stack(uc.uc_mcontext.rsp):
+            # The program jumped here by itself: the shim's code has left its stack only where nothing can fault, but for
+            # the jump back to an address that is none.
+            deliver(area, uc, linux, info, False, 0)
+            return
+        if <uint64_t> entry <= rip < <uint64_t> entry_end:
+            kill_self(area, linux)      # the same, between the loading of the stack and the call of a handler
         shim_bug(linux, uc, info)
     if <uint64_t> entry <= rip <= <uint64_t> pass_syscall:
         if rip == <uint64_t> pass_syscall:
@@ -626,7 +698,7 @@ cdef public void on_signal(int linux, linux_siginfo *info, linux_ucontext *uc) n
     elif <uint64_t> pass_converted <= rip < <uint64_t> pass_end:
         uc.uc_mcontext.rip = area.ret
         uc.uc_mcontext.eflags |= PSL_C
-    elif <uint64_t> translate <= rip <= <uint64_t> translate_call:
+    elif <uint64_t> descriptor <= rip <= <uint64_t> translate_call:
         rewind(uc, area, <uint64_t> translate_args)
     elif <uint64_t> patch_entry <= rip <= <uint64_t> patch_call:
         rewind(uc, area, <uint64_t> patch_args)
@@ -732,6 +804,9 @@ cdef int trap_signal(linux_siginfo *info, int linux, int *code) noexcept nogil:
     cdef int signo = lsf_signal_from_linux[linux]
     if linux == LINUX_CARRIER:
         return carried_signal(info, code)
+    if info.si_errno == TOLD_BY_CHILD:
+        code[0] = FREEBSD_SI_KERNEL     # exit1 in kern_exit.c sends it by kern_psignal
+        return signo
     code[0] = linux_to_freebsd_si_code(linux, info.si_code, &signo)
     return signo
 
@@ -746,8 +821,7 @@ cdef void deliver(area_t *area, linux_ucontext *uc, int linux, linux_siginfo *in
     cdef freebsd_siginfo traced
     cdef int code = 0
     cdef int signo = trap_signal(info, linux, &code)
-    cdef bint fault = info.si_code > 0 and (linux == LINUX_SIGSEGV or linux == LINUX_SIGBUS or linux == LINUX_SIGILL
-                                            or linux == LINUX_SIGFPE or linux == LINUX_SIGTRAP)
+    cdef bint fault = info.si_code > 0 and is_fault_signal(linux) and info.si_errno != TOLD_BY_CHILD
     if signo <= 0 or (not fault and fast_hold(area, uc, linux, info, signo)):
         return
     if is_virtual(signo) and not fault and mask_has(area.sigmask, signo):
@@ -827,13 +901,13 @@ cdef void fill_siginfo(freebsd_siginfo *to, linux_siginfo *source, int linux, in
     memset(to, 0, sizeof(freebsd_siginfo))
     to.si_signo = signo
     to.si_code = code
-    if source.si_code > 0 and source.si_code != SI_KERNEL and linux != LINUX_SIGCHLD:
+    if source.si_code > 0 and source.si_code != SI_KERNEL and linux != LINUX_SIGCHLD and source.si_errno != TOLD_BY_CHILD:
         to.si_addr = source.fields.fault.addr
         if linux == LINUX_SIGSEGV and code == SEGV_MAPERR and stack_holds(current_area().proc, to.si_addr, 1):
             to.si_code = SEGV_ACCERR            # the guard of the main stack, of which all that is not in use is a part
         to.reason.trapno = <int32_t> freebsd_trapno(linux, uc.uc_mcontext.trapno)
         return
-    if source.si_code == SI_KERNEL:
+    if source.si_code == SI_KERNEL or source.si_errno == TOLD_BY_CHILD:
         return
     to.si_pid = source.fields.kill.pid
     to.si_uid = source.fields.kill.uid
@@ -900,8 +974,7 @@ cdef long push_frame(area_t *area, linux_ucontext *uc, handler_t *handler, int s
     mc.mc_err = 0
     mc.mc_addr = 0
     fill_siginfo(&frame.sf_si, info, linux, signo, code, uc)
-    if info.si_code > 0 and (linux == LINUX_SIGSEGV or linux == LINUX_SIGBUS or linux == LINUX_SIGILL
-                             or linux == LINUX_SIGFPE or linux == LINUX_SIGTRAP):
+    if info.si_code > 0 and is_fault_signal(linux) and info.si_errno != TOLD_BY_CHILD:
         mc.mc_trapno = freebsd_trapno(linux, regs.trapno)
         mc.mc_err = regs.err
         mc.mc_addr = frame.sf_si.si_addr
@@ -932,6 +1005,8 @@ cdef long push_frame(area_t *area, linux_ucontext *uc, handler_t *handler, int s
     regs.rdx = at + <uint64_t> (<char *> &frame.sf_uc - <char *> &frame)
     regs.rcx = frame.sf_si.si_addr
     regs.rsp = at
+    regs.cs = LINUX_CS                  # whatever code was interrupted
+    regs.ss = LINUX_SS
     regs.rip = <uint64_t> sigcode_traced if area.proc.tracer else <uint64_t> sigcode
     regs.eflags &= ~<uint64_t> (PSL_T | PSL_D)
     return 0

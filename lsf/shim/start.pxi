@@ -75,6 +75,7 @@ cdef void parse_words(process_t *proc, start_t *start, const char *text) noexcep
             proc.image_fd = hide_descriptor(<int> value, False)
         elif key == 104:        # h: hidden already
             proc.image_fd = <int> value
+            hide_number(<int> value)
         elif key == 111:        # o
             start.ordinary = value != 0
         elif key == 101:        # e
@@ -128,6 +129,7 @@ cdef void parse_words(process_t *proc, start_t *start, const char *text) noexcep
             start.has_directory = value != 0
         elif key == 68:         # D
             proc.procdesc_fd = <int> value
+            hide_number(<int> value)
         elif key == 75:         # K
             process_keep(proc, value)
         elif key == 87:         # W
@@ -505,7 +507,7 @@ cdef public void shim_start(uint64_t *linux_stack) noexcept nogil:
     cdef process_t *proc = SHIM
     cdef area_t *area = area_at(0)
     cdef start_t start
-    cdef uint64_t argc = linux_stack[0], i
+    cdef uint64_t argc, i
     cdef char **argv = <char **> &linux_stack[1]
     cdef uint64_t *auxv
     cdef char *text
@@ -514,6 +516,9 @@ cdef public void shim_start(uint64_t *linux_stack) noexcept nogil:
     cdef uint64_t flags = 0, skip = 0, moved
     cdef bint binfmt = False
     cdef long result
+    if proc.magic == PROCESS_MAGIC:
+        kill_self(area, LINUX_SIGSEGV)          # no start: the program jumped here
+    argc = linux_stack[0]
     memset(&start, 0, sizeof(start_t))
     memset(ids, 0, sizeof(ids))
     start.target_fd = -1
@@ -521,6 +526,7 @@ cdef public void shim_start(uint64_t *linux_stack) noexcept nogil:
     start.envp = argv + argc + 1
     while start.envp[start.envc] != NULL:
         start.envc += 1
+    atomic_store32(&lsf_hidden_low, 0xffffffffUL)
     proc.image_fd = IMAGE_UNKNOWN
     proc.truss_fd = -1
     proc.stats_fd = -1
@@ -777,12 +783,15 @@ cdef int hide_descriptor(int fd, bint close_on_exec) noexcept nogil:
     floor_ = 250 if limit[0] >= 256 else <int> limit[0] - 4
     if fd >= floor_ and floor_ > 2:
         linux_syscall3(SYS_fcntl, fd, 2, close_on_exec)
+        hide_number(fd)
         return fd
     while floor_ > 2 and is_error(result):
         result = linux_syscall3(SYS_fcntl, fd, 1030 if close_on_exec else 0, floor_)    # F_DUPFD_CLOEXEC, F_DUPFD
         floor_ -= 4
     if is_error(result):
         linux_syscall3(SYS_fcntl, fd, 2, close_on_exec)         # F_SETFD, FD_CLOEXEC
+        hide_number(fd)
         return fd
+    hide_number(<int> result)
     linux_syscall1(SYS_close, fd)
     return <int> result

@@ -18,7 +18,10 @@ cdef public long trace_call(frame_t *frame, area_t *area) noexcept nogil:
     cdef int pid = area.proc.pid
     cdef uint64_t value
     cdef int error
-    cdef long result = area.hook(frame, area)
+    cdef long result
+    if area.hook == NULL:
+        kill_self(area, LINUX_SIGSEGV)          # nobody traces: the program jumped here by itself
+    result = area.hook(frame, area)
     if area.proc.pid != pid:
         return result
     error = trace_error(area, result)

@@ -244,6 +244,71 @@ TEST(rfork_exit_signal)
 	CHECK_EQ(WEXITSTATUS(status), 9);
 }
 
+static volatile int told_code, told_pid, told_count;
+
+static void
+on_told(int signo, siginfo_t *info, void *context)
+{
+	(void)context;
+	got_signal = signo;
+	told_code = info->si_code;
+	told_pid = info->si_pid;
+	told_count++;
+}
+
+/* The exit status of a child that ends with another signal than SIGCHLD. */
+static int
+wait_apart(long pid)
+{
+	int status = 0;
+	long got;
+
+	do
+		got = sys(SYS_wait4, pid, &status, WLINUXCLONE, NULL);
+	while (got == -EINTR);
+	CHECK_EQ(got, pid);
+	return (WEXITSTATUS(status));
+}
+
+/* A signal that is otherwise one of faults is none when it comes from the end of a child (exit1 in kern_exit.c:
+ * kern_psignal, that is SI_KERNEL), wherever the parent is then. */
+TEST(rfork_exit_signal_of_faults)
+{
+	static const int signals[] = { SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP, SIGUSR2 };
+
+	for (int i = 0; i < 60; i++) {
+		int signo = signals[i % 6];
+
+		guest_handle(signo, on_told, 0);
+		got_signal = 0;
+		told_count = 0;
+		long pid = CHECK_OK(sys(SYS_rfork, RFPROC | RFFDG | RFTSIGZMB | RFTSIGFLAGS(signo)));
+		if (pid == 0)
+			guest_exit(9);
+		for (long j = 0; j < 2000000 && got_signal == 0; j++)
+			CHECK_OK(i & 1 ? sys(SYS_getppid) : sys(SYS_issetugid));
+		CHECK_EQ(got_signal, signo);
+		CHECK_EQ(told_code, SI_KERNEL);
+		CHECK_EQ(told_pid, 0);
+		CHECK_EQ(told_count, 1);
+		CHECK_EQ(wait_apart(pid), 9);
+	}
+	/* Blocked, it waits; without a handler it ends the parent. */
+	IN_CHILD({
+		sigset_t all = { { ~0U, ~0U, ~0U, ~0U } }, none = { { 0 } };
+		CHECK_EQ(sys(SYS_sigprocmask, SIG_SETMASK, &all, NULL), 0);
+		guest_handle(SIGSEGV, on_told, 0);
+		got_signal = 0;
+		int pid = (int)CHECK_OK(sys(SYS_rfork, RFPROC | RFFDG | RFTSIGZMB | RFTSIGFLAGS(SIGSEGV)));
+		if (pid == 0)
+			guest_exit(9);
+		CHECK_EQ(wait_apart(pid), 9);
+		CHECK_EQ(got_signal, 0);
+		CHECK_EQ(sys(SYS_sigprocmask, SIG_SETMASK, &none, NULL), 0);
+		CHECK_EQ(got_signal, SIGSEGV);
+	});
+}
+
 TEST(scheduling)
 {
 	struct sched_param param = { 77 };
