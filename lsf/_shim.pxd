@@ -208,7 +208,7 @@ cdef extern from "shim/runtime.h" nogil:
     char pass_converted[1]
     char pass_end[1]
     char translate[1]
-    char descriptor[1]
+    char guarded[1]
     char entry_end[1]
     char translate_args[1]
     char translate_call[1]
@@ -266,6 +266,7 @@ cdef extern from "dispatch.h" nogil:
     const uint16_t lsf_refuse_errno[1]
     const uint8_t lsf_nosys[1]
     const uint8_t lsf_descriptors[1]
+    const uint8_t lsf_outputs[1]
     uint32_t lsf_hidden_low, lsf_hidden_high
     const int32_t lsf_pass_nr[1]
     const uint8_t lsf_restart[1]

@@ -90,6 +90,11 @@ class Syscall:
         )
 
     @property
+    def outputs(self) -> tuple[int, ...]:
+        """The indices of the arguments that say where the call writes."""
+        return tuple(index for index, argument in enumerate(self.arguments) if argument.direction in ("out", "inout"))
+
+    @property
     def introduced(self) -> str:
         """The first release with this ABI of the call; '?' where that is not established."""
         return re.split(r"[- ]", self.release)[0]

@@ -9,9 +9,9 @@
  *   entry .. pass_syscall            rax (or area->nr past pass_number) and rcx hold the call: rewind
  *   pass_return .. pass_converted    rax is Linux's raw result: finish
  *   pass_converted .. pass_end       rax is FreeBSD's errno: finish
- *   descriptor .. translate_args     rax, rcx and all arguments but rsp intact: rewind
+ *   guarded .. translate_args        rax, rcx and all arguments but rsp intact: rewind
  *   translate_args .. translate_call as before, rdi and rsi are in the frame: rewind
- *   patch_entry .. patch_call        as descriptor .. translate_call
+ *   patch_entry .. patch_call        as guarded .. translate_call
  *   tail_return .. tail_end          rax is the call's result, the frame says the rest: finish, unless one is deferred
  *   translate_commit .. translate_end  the frame alone says how the guest goes on: finish
  *   patch_commit .. patch_end        the same: back to the site
@@ -59,7 +59,9 @@ global entry
     mov     %gs:AREA_LANES, %r11
     mov     (%r11,%rax,4), %r11d
     test    %r11d, %r11d
-    js      sort
+    js      translate
+    cmp     $0x40000000, %r11d      /* LSF_GUARDED */
+    jae     guarded
 pass_begin:
     mov     %rcx, %gs:AREA_RET
     mov     %eax, %gs:AREA_NR
@@ -113,21 +115,23 @@ pass_doubtful:
     call    pass_failed
     jmp     translate_result
 
-/* A call of the pass lane with a descriptor. The shim's own lie close together and high up: a number among theirs goes to
- * the handler (sys_passed), which looks closely, and any other is passed. */
+/* A call of the pass lane with a descriptor, or one that writes. The shim's own descriptors lie close together and high up,
+ * and so does its memory: a number or an address among those goes to the handler (sys_passed), which looks closely. */
     .p2align 5
-global descriptor
+global guarded
     cmp     lsf_hidden_low(%rip), %edi
     jae     2f
-1:  movzwl  %r11w, %r11d
+1:  mov     %rsi, %r11
+    shr     $36, %r11
+    sub     $(WINDOW_BASE >> 36), %r11d
+    cmp     $((SHIM_END >> 36) - (WINDOW_BASE >> 36)), %r11d
+    jbe     translate
+    mov     %gs:AREA_LANES, %r11
+    movzwl  (%r11,%rax,4), %r11d
     jmp     pass_begin
 2:  cmp     lsf_hidden_high(%rip), %edi
     ja      1b
-    jmp     translate
     .p2align 5
-sort:
-    bt      $30, %r11d              /* LSF_DESCRIPTOR */
-    jc      descriptor
 global translate
     mov     %rsp, %gs:AREA_GUEST_RSP
     mov     %gs:AREA_FRAME, %rsp

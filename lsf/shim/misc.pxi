@@ -18,7 +18,7 @@ cdef public long sys_refuse(frame_t *frame, area_t *area) noexcept nogil:
 
 
 cdef public long sys_passed(frame_t *frame, area_t *area) noexcept nogil:
-    """A row of the pass lane that entry.S does not pass: its descriptor is among the numbers of hidden ones."""
+    """A row of the pass lane that entry.S does not pass: an argument may be the shim's, or it cannot tell."""
     return run_row(frame, area)
 
 
@@ -44,14 +44,24 @@ cdef public long without_hidden(frame_t *frame, area_t *area, lsf_handler_t hand
 
 cdef long run_row(frame_t *frame, area_t *area) noexcept nogil:
     """Run a call as its row says: what entry.S does, for a caller that has the arguments in a frame."""
-    cdef uint64_t nr = frame.nr, first = frame.arg[0]
+    cdef uint64_t nr = frame.nr
+    cdef uint64_t arg[6]
+    cdef uint32_t outputs
     cdef long result
+    cdef int i
     if lsf_pass_nr[nr] < 0:
         return lsf_handler[nr](frame, area)
-    if lsf_descriptors[nr] and descriptor_is_hidden(area.proc, <int> first):
-        first = NO_DESCRIPTOR
-    result = blocking_syscall(lsf_pass_nr[nr], first, frame.arg[1], frame.arg[2], frame.arg[3], frame.arg[4],
-                              frame.arg[5])
+    for i in range(6):
+        arg[i] = frame.arg[i]
+    if lsf_descriptors[nr] and descriptor_is_hidden(area.proc, <int> arg[0]):
+        arg[0] = NO_DESCRIPTOR
+    outputs = lsf_outputs[nr]
+    while outputs:
+        i = count_trailing_zeros(outputs)
+        outputs &= outputs - 1
+        if WINDOW_BASE <= arg[i] < SHIM_END:
+            arg[i] = WINDOW_BASE        # it cannot be written to: EFAULT, when Linux comes to it
+    result = blocking_syscall(lsf_pass_nr[nr], arg[0], arg[1], arg[2], arg[3], arg[4], arg[5])
     if is_doubtful(result):
         result = passed_error(area, frame, nr, result)
     if result == -EINTR and not lsf_restart[nr] and area.not_begun and area.deferred:

@@ -698,7 +698,7 @@ cdef public void on_signal(int linux, linux_siginfo *info, linux_ucontext *uc) n
     elif <uint64_t> pass_converted <= rip < <uint64_t> pass_end:
         uc.uc_mcontext.rip = area.ret
         uc.uc_mcontext.eflags |= PSL_C
-    elif <uint64_t> descriptor <= rip <= <uint64_t> translate_call:
+    elif <uint64_t> guarded <= rip <= <uint64_t> translate_call:
         rewind(uc, area, <uint64_t> translate_args)
     elif <uint64_t> patch_entry <= rip <= <uint64_t> patch_call:
         rewind(uc, area, <uint64_t> patch_args)

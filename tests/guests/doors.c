@@ -346,3 +346,35 @@ TEST(jumps_into_the_window)
 	jumps(places, 600);
 	CHECK_OK(sys(SYS_getppid));
 }
+
+/* ------------------------------------------------------------------ addresses */
+
+/* LSF's memory is not the program's to name: nothing is mapped there, on FreeBSD. */
+TEST(its_memory_is_not_written)
+{
+	/* the window, the data, an area's stacks and its struct, the heap */
+	static const u64 places[] = { WINDOW, WINDOW + 0x800, 0x6ffff0110000, 0x6ffff0110600, 0x6ffff0140000 + 0x1fb00,
+	    0x6ffff0140000 + 0x1f000, 0x700030800000, 0x700fffffff00 };
+	int fds[2], zero = (int)CHECK_OK(sys(SYS_open, "/dev/zero", O_RDONLY));
+	int file = (int)CHECK_OK(sys(SYS_open, "doors-data", O_RDWR | O_CREAT, 0600)), timer;
+	char room[64];
+
+	CHECK_EQ(sys(SYS_pwrite, file, room, 64, 0), 64);
+	CHECK_EQ(sys(SYS_pipe2, fds, 0), 0);
+	CHECK_EQ(sys(SYS_ktimer_create, CLOCK_MONOTONIC, NULL, &timer), 0);
+	for (int i = 0; i < 3 * 8; i++) {
+		u64 at = places[i % 8];
+
+		CHECK_ERR(sys(SYS_read, zero, at, 64), EFAULT);
+		CHECK_ERR(sys(SYS_pread, file, at, 64, 0), EFAULT);
+		CHECK_ERR(sys(SYS_getrusage, RUSAGE_SELF, at), EFAULT);
+		CHECK_ERR(sys(SYS_getitimer, ITIMER_REAL, at), EFAULT);
+		CHECK_ERR(sys(SYS_getrandom, at, 64, 0), EFAULT);
+		CHECK_ERR(sys(SYS_ktimer_gettime, timer, at), EFAULT);
+		CHECK_ERR(sys(SYS_clock_gettime, CLOCK_REALTIME, at), EFAULT);
+		CHECK_ERR(sys(SYS_fstat, file, at), EFAULT);
+		CHECK_ERR(sys(SYS_read, 99, at, 64), EBADF);
+	}
+	CHECK_EQ(sys(SYS_read, zero, 0x700000000000UL - 4096, 0), 0);
+	CHECK_EQ(sys(SYS_unlink, "doors-data"), 0);
+}
