@@ -72,7 +72,6 @@ cdef enum:
     KN_DISABLED = 4
     KN_WATCHED = 8                      # its descriptor is registered with epoll
     KN_QUIET = 16                       # Linux calls it ready and FreeBSD does not: ask for edges alone
-    KN_FRESH = 32                       # `revents` is what epoll said just now
     KN_LISTENS = 64                     # READ on a socket: it accepts connections, for good
     KN_CONNECTED = 128                  # it never will: something was received
 
@@ -104,6 +103,7 @@ cdef struct knote_t:
     uint32_t hook                       # USER: triggered; SIGNAL: seen pending
     int32_t source                      # PROC: its pidfd; VNODE and files: inotify's watch; -1: none
     uint32_t mode                       # of the file behind a descriptor (S_IFMT), 0 for none
+    uint32_t told                       # the kqueue's turn that `revents` was told in
     int64_t next_time, period           # TIMER: nanoseconds of CLOCK_MONOTONIC
     int64_t size, links                 # VNODE: as last seen
     kqueue_t *kq
@@ -122,6 +122,9 @@ cdef struct kqueue_t:
     uint32_t closing
     uint32_t count                      # knotes on the queue
     uint32_t signalled                  # wake_fd is readable
+    uint32_t turn                       # goes on with every change and every call that collects: what epoll said before may
+                                        # be over, since the guest has been told of it, or has a new interest
+    uint32_t current                    # what epoll says is of this turn
     int64_t armed                       # when timer_fd will fire; 0: never
     knote_t *queue_first
     knote_t *queue_last
@@ -696,6 +699,7 @@ cdef long kqueue_register(process_t *proc, events_t *ev, kqueue_t *kq, freebsd_k
     cdef knote_t *kn
     cdef long result
     cdef bint is_fd
+    kq.turn += 1
     if kev.flags & (EV_ENABLE | EV_DISABLE) == (EV_ENABLE | EV_DISABLE):
         return -EINVAL
     if filt > 0 or filt < EVFILT_EMPTY:
@@ -814,7 +818,8 @@ cdef void kqueue_absorb(process_t *proc, events_t *ev, kqueue_t *kq, linux_epoll
         if kn == NULL or kn.kq != kq or kn.status & KN_DISABLED:
             continue
         kn.revents = raw[i].events
-        kn.status |= KN_ACTIVE | KN_FRESH
+        kn.told = kq.turn if kq.current else kq.turn - 1
+        kn.status |= KN_ACTIVE
         if kn.kev.filter == EVFILT_PROC:
             process_ended(ev, kn, &kn.source)
         elif kn.kev.filter == EVFILT_PROCDESC:
@@ -924,12 +929,15 @@ cdef long kevents_out(const freebsd_kevent *kev, uaddr target, int count, bint o
 
 
 cdef long kevent_collect(process_t *proc, events_t *ev, kqueue_t *kq, linux_epoll_event *raw, long count, uaddr events,
-                         int nevents, bint old) noexcept nogil:
-    """Put what epoll named on the queue, and as much of the queue as fits into the eventlist: how many, or -EFAULT."""
+                         int nevents, bint current, bint old) noexcept nogil:
+    """Put what epoll named on the queue, and as much of the queue as fits into the eventlist: how many, or -EFAULT. current:
+    nobody has changed the kqueue, or collected from it, since epoll was asked."""
     cdef freebsd_kevent out[KEVENT_BATCH]
     cdef uint64_t size = sizeof(freebsd11_kevent) if old else sizeof(freebsd_kevent)
     cdef uint32_t turns
     cdef long got, total = 0
+    kq.turn += 1
+    kq.current = current
     kqueue_absorb(proc, ev, kq, raw, count, <uint32_t> nevents)
     kqueue_absorb_rest(proc, ev, kq, kq.fd, raw, count, <uint32_t> nevents)
     turns = kq.count
@@ -958,6 +966,7 @@ cdef long kevent_wait(area_t *area, events_t *ev, kqueue_t *kq, uaddr events, in
     cdef int want = nevents if nevents < RAW_EVENTS else RAW_EVENTS
     cdef bint poll_ = timeout != NULL and timeout.tv_sec == 0 and timeout.tv_nsec == 0
     cdef bint busy, expired = False
+    cdef uint32_t turn
     cdef long count, total = 0
     if timeout != NULL and not poll_:
         read_clock(proc, FREEBSD_CLOCK_MONOTONIC, &end)
@@ -965,6 +974,7 @@ cdef long kevent_wait(area_t *area, events_t *ev, kqueue_t *kq, uaddr events, in
     while True:
         lock_acquire(&proc.lock_event)
         busy = kq.count != 0
+        turn = kq.turn
         lock_release(&proc.lock_event)
         if busy or poll_ or expired:
             count = linux_syscall4(SYS_epoll_wait, kq.fd, <uint64_t> raw, want, 0)
@@ -983,7 +993,7 @@ cdef long kevent_wait(area_t *area, events_t *ev, kqueue_t *kq, uaddr events, in
         if kq.closing:
             total = -EBADF
         else:
-            total = kevent_collect(proc, ev, kq, raw, count if count > 0 else 0, events, nevents, old)
+            total = kevent_collect(proc, ev, kq, raw, count if count > 0 else 0, events, nevents, kq.turn == turn, old)
         lock_release(&proc.lock_event)
         if total != 0:
             return total

@@ -253,9 +253,9 @@ cdef bint descriptor_ready(events_t *ev, knote_t *kn) noexcept nogil:
     cdef uint32_t revents = kn.revents
     if not kn.status & KN_WATCHED:
         return file_ready(ev, kn)
-    if not kn.status & KN_FRESH:
+    if kn.told != kn.kq.turn:
         revents = poll_now(<int> kn.kev.ident)
-    kn.status &= ~<uint32_t> KN_FRESH
+    kn.told = kn.kq.turn - 1
     if kn.kev.filter == EVFILT_READ:
         ready = read_ready(ev, kn, revents)
     else:

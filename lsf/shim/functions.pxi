@@ -2,8 +2,10 @@
 #
 # A function's beginning is told by the image that holds it: the table of its unwind information (PT_GNU_EH_FRAME), its dynamic
 # symbols, Go's table of functions (its moduledata), or the symbols in the program's file. From there every instruction is decoded that control can reach by direct branches;
-# what nothing leads to (padding, tables) is not looked at. Nothing is kept but where an image begins: other code may
-# be mapped there the next time, so its header is read anew.
+# what nothing leads to (padding, tables) is not looked at. Behind a call there may be data: what is called may not return, or
+# may take its return address for a pointer; the same holds for a syscall. So code that only leads there over a call is
+# proven by less (CALLS_DESCRIBED), and only displaced where nothing else is possible. Nothing is kept but where an image
+# begins: other code may be mapped there the next time, so its header is read anew.
 # Sources: the Linux Standard Base's .eh_frame_hdr; Go src/internal/abi/symtab.go and src/runtime/symtab.go.
 
 cdef enum:
@@ -39,6 +41,10 @@ cdef enum:
     GO_HEADER_FUNCTIONS = 8         # struct pcHeader: their number
     GO_PTR_SIZE = 7
     SEARCH_WORDS = 512
+    # What is taken for code behind a call.
+    CALLS_END = 0                   # nothing
+    CALLS_DESCRIBED = 1             # what follows a call of a function in the image's unwind table
+    CALLS_RETURN = 2                # everything: Go's functions have no data among them
 
 # An image as it is mapped now.
 cdef struct mapped_image_t:
@@ -329,10 +335,20 @@ cdef inline bint is_begun(const uint64_t *begun, uint32_t at) noexcept nogil:
     return begun[at >> 6] >> (at & 63) & 1
 
 
-cdef bint decode_function(const unsigned char *text, uint32_t size, uint32_t site, uint64_t *begun, run_t *before) noexcept nogil:
+cdef bint returns(const mapped_image_t *image, uint64_t after, const instruction_t *call, int calls) noexcept nogil:
+    """True where code may be expected at `after`, behind a call or a syscall. calls: CALLS_END and what follows it."""
+    cdef uint64_t target = after + <uint64_t> call.leads, start = 0, end = 0
+    if calls != CALLS_DESCRIBED:
+        return calls == CALLS_RETURN
+    # A function that takes the return address away is not described as one; nor is a label that stands behind data.
+    return call.kind == <uint32_t> INSTRUCTION_CALL and call.leads != 0 and function_by_unwind(image, target, &start, &end) and start == target
+
+
+cdef bint decode_function(const mapped_image_t *image, uint64_t start, const unsigned char *text, uint32_t size, uint32_t site, int calls,
+                          uint64_t *begun, run_t *before) noexcept nogil:
     """Decode what control reaches from the beginning of a function by direct branches: a bit in `begun` for each
-    instruction. before: those that lead to `site` without a branch in between. False where something is not understood,
-    or the site is not reached so."""
+    instruction. start: its address; text: its bytes. before: those that lead to `site` without a branch in between. False
+    where something is not understood, or the site is not reached so."""
     cdef uint32_t waiting[FUNCTION_BRANCHES]
     cdef uint32_t at, n = 1, i
     cdef int64_t target
@@ -373,6 +389,9 @@ cdef bint decode_function(const unsigned char *text, uint32_t size, uint32_t sit
                     n += 1
             if found.kind == <uint32_t> INSTRUCTION_JUMP or found.kind == <uint32_t> INSTRUCTION_STOP:
                 break
+            if found.kind != <uint32_t> INSTRUCTION_PLAIN and found.kind != <uint32_t> INSTRUCTION_BRANCH \
+                    and not returns(image, start + at, &found, calls):
+                break
     return before.count != 0 and is_begun(begun, site)
 
 
@@ -389,10 +408,11 @@ cdef bint stands_alone(const unsigned char *text, uint32_t size, const uint64_t 
     return True
 
 
-cdef bint displaced_before(uint64_t start, uint64_t end, uint64_t site, displaced_t *to) noexcept nogil:
+cdef bint displaced_before(const mapped_image_t *image, uint64_t start, uint64_t end, uint64_t site, int calls, displaced_t *to) noexcept nogil:
     """What a jump of five bytes may take the place of before the syscall at `site`, in the function [start, end): one
-    instruction that holds the whole jump, in one cache line, with nothing between it and the syscall that branches. Every
-    boundary is proven by decoding the function from its beginning."""
+    instruction that holds the whole jump, in one cache line, with nothing between it and the syscall that branches, all in
+    one page, since the next one may be mapped anew. Every boundary is proven by decoding the function from its beginning.
+    calls: what is taken for code behind a call; the image may be NULL for other than CALLS_DESCRIBED."""
     cdef unsigned char text[FUNCTION_MAX]
     cdef uint64_t begun[FUNCTION_WORDS]
     cdef run_t run
@@ -406,13 +426,13 @@ cdef bint displaced_before(uint64_t start, uint64_t end, uint64_t site, displace
     size = <uint32_t> (end - start)
     offset = <uint32_t> (site - start)
     memset(begun, 0, sizeof(begun))
-    if not decode_function(text, size, offset, begun, &run):
+    if not decode_function(image, start, text, size, offset, calls, begun, &run):
         return False
     i = run.count
     while i != 0:
         i -= 1
         at = run.at[i]
-        if offset - at > DISPLACED_MAX or (run.instructions[i].rip_at and run.instructions[i].address32):
+        if offset - at > DISPLACED_MAX or page_down(start + at) != page_down(site + 1) or (run.instructions[i].rip_at and run.instructions[i].address32):
             return False
         if run.instructions[i].length >= JUMP_SIZE and (start + at) % CACHE_LINE <= CACHE_LINE - JUMP_SIZE \
                 and stands_alone(text, size, begun, at, run.instructions[i].length):

@@ -99,12 +99,12 @@ def instruction(code):
     return found.length, found.kind, found.rip_at, found.leads
 
 
-def displaced(function, site):
+def displaced(function, site, calls=True):
     """What a jump may displace before the syscall at offset `site` of a function's text (bytes): (offset, bytes up to the
-    syscall), or None."""
+    syscall), or None. calls: whether calls and syscalls are taken to return."""
     cdef bytes text = function
     cdef uint64_t start = <uint64_t> <const char *> text
     cdef displaced_t found
-    if not displaced_before(start, start + <uint64_t> len(text), start + <uint64_t> site, &found):
+    if not displaced_before(NULL, start, start + <uint64_t> len(text), start + <uint64_t> site, CALLS_RETURN if calls else CALLS_END, &found):
         return None
     return found.start - start, found.size

@@ -249,6 +249,24 @@ cdef bint site_is_patched(uint64_t ret) noexcept nogil:
             and jump_is_there(ret, PATCH_TRAMPOLINES[entry - PATCH_TABLE]))
 
 
+cdef bint jump_is_near(uint64_t start, uint64_t end) noexcept nogil:
+    """True where a byte in [start, end), all in one page, is one of another site's jump: of its distance, too, which may be
+    bytes that only follow its syscall. Of two jumps that share a byte the second one would lead the first one astray, at the
+    latest when it is taken back."""
+    cdef uint64_t i, ret, record, site, place = (start >> 12) % SITE_PAGES * SITE_PLACES
+    cdef uint64_t n = ((end + SITE_REACH - 1 >> 12) - (start >> 12) + 1) * SITE_PLACES + SITE_PROBES
+    for i in range(n):
+        ret = PATCH_TABLE[(place + i) & (PATCH_SITES - 1)]
+        if ret >> SITE_STATE_SHIFT != SITE_PATCHED:
+            continue
+        ret &= SITE_ADDRESS
+        record = PATCH_TRAMPOLINES[(place + i) & (PATCH_SITES - 1)]
+        site = ret - 2 - record_size(record)
+        if site < end and start < site + JUMP_SIZE + (record >> RECORD_FORM_SHIFT == FORM_AT_REX) and jump_is_there(ret, record):
+            return True
+    return False
+
+
 cdef bint patch_written(uint64_t *entry, uint64_t ret, uint64_t record, uint64_t at, uint64_t word) noexcept nogil:
     """Note a site's trampoline, then lead the site to it. A signal may come between the two."""
     PATCH_TRAMPOLINES[entry - PATCH_TABLE] = record
@@ -269,6 +287,8 @@ cdef int patch_before(process_t *proc, uint64_t *entry, uint64_t ret, const mapp
     cdef uint32_t i = 0
     if is_left_alone(at) or copyin(at, word, 8) < 0 or copyin(displaced.start, code, displaced.size) < 0:
         return OUTCOME_UNREADABLE
+    if jump_is_near(displaced.start, displaced.start + JUMP_SIZE):
+        return OUTCOME_UNPROVEN
     memcpy(text, word, 8)
     to = slot_for(proc, displaced.start, image.low)
     if to == 0:
@@ -327,7 +347,7 @@ cdef int patch_text(frame_t *frame, area_t *area) noexcept nogil:
     cdef displaced_t displaced
     cdef uint16_t code = 0
     cdef int outcome
-    cdef bint known
+    cdef bint known, described
     if area.proc.no_patch or range_is_ours(ret, 1):
         return OUTCOME_NONE
     if copyin(ret - 2, &code, 2) < 0:
@@ -342,15 +362,18 @@ cdef int patch_text(frame_t *frame, area_t *area) noexcept nogil:
     if site_is_patched(ret):
         return OUTCOME_NONE
     known = image_of(ret - 2, &image)
-    if known and (function_by_unwind(&image, ret - 2, &start, &end) or function_by_dynamic(&image, ret - 2, &start, &end)) \
-            and displaced_before(start, end, ret - 2, &displaced):
+    described = known and function_by_unwind(&image, ret - 2, &start, &end)
+    if (described or (known and function_by_dynamic(&image, ret - 2, &start, &end))) \
+            and displaced_before(&image, start, end, ret - 2, CALLS_END, &displaced):
         outcome = patch_before(area.proc, entry, ret, &image, &displaced)
         if outcome == OUTCOME_PATCHED or outcome == OUTCOME_NOT_WRITABLE:
             return outcome
     outcome = patch_at(area.proc, entry, ret)
-    if outcome == OUTCOME_UNPROVEN and known and (function_by_go(&image, ret - 2, &start, &end)
-                                                  or function_by_file(area.proc, &image, ret - 2, &start, &end)) \
-            and displaced_before(start, end, ret - 2, &displaced):
+    if outcome == OUTCOME_UNPROVEN and known and (
+            (described and displaced_before(&image, start, end, ret - 2, CALLS_DESCRIBED, &displaced))
+            or (function_by_go(&image, ret - 2, &start, &end) and displaced_before(&image, start, end, ret - 2, CALLS_RETURN, &displaced))
+            or (function_by_file(area.proc, &image, ret - 2, &start, &end)
+                and displaced_before(&image, start, end, ret - 2, CALLS_END, &displaced))):
         outcome = patch_before(area.proc, entry, ret, &image, &displaced)
     return outcome
 

@@ -189,12 +189,13 @@ cdef bint is_empty(uint64_t at) noexcept nogil:
 
 cdef uint64_t place_that_jump_reaches(process_t *proc, uint64_t site, unsigned char *first, int *form) noexcept nogil:
     """Where a jump at the syscall's own place can lead; 0 where there is no room. Its last bytes are those that follow the
-    syscall, which stay; the first one may be chosen. first: that byte. PATCHES.lock is held."""
+    syscall, which stay; the first one may be chosen. They lie in one page with it: another page may be mapped anew, or be
+    made writable, without a word about this one. first: that byte. PATCHES.lock is held."""
     cdef unsigned char next_[4]
     cdef uint64_t target, refused = 0
     cdef bint across = site % CACHE_LINE == CACHE_LINE - 1
     cdef int low
-    if copyin(site + 2, next_, 3) == 0:
+    if site % PAGE_SIZE <= PAGE_SIZE - JUMP_SIZE and not jump_is_near(site, site + JUMP_SIZE) and copyin(site + 2, next_, 3) == 0:
         target = site + 5 + <uint64_t> <int64_t> <int32_t> (<uint32_t> next_[0] << 8 | <uint32_t> next_[1] << 16 | <uint32_t> next_[2] << 24)
         form[0] = FORM_AT
         for low in range(256):
@@ -206,7 +207,7 @@ cdef uint64_t place_that_jump_reaches(process_t *proc, uint64_t site, unsigned c
             if page_is_ready(proc, page_down(target + <uint64_t> low), &refused) and is_empty(target + <uint64_t> low):
                 first[0] = <unsigned char> low
                 return target + <uint64_t> low
-    if not across and copyin(site + 2, next_, 4) == 0:
+    if not across and site % PAGE_SIZE < PAGE_SIZE - JUMP_SIZE and not jump_is_near(site, site + JUMP_SIZE + 1) and copyin(site + 2, next_, 4) == 0:
         form[0] = FORM_AT_REX
         target = site + 6 + <uint64_t> <int64_t> (<int32_t *> next_)[0]
         if POOL_TARGET <= target % PAGE_SIZE <= PAGE_SIZE - TRAMPOLINE_TAIL and page_is_ready(proc, page_down(target), &refused) \

@@ -434,3 +434,86 @@ TEST(listens_later)
 		CHECK_EQ(got[0].data, 3 * i);
 	}
 }
+
+/* Events that did not fit into a call are judged when they are taken: one of two sockets that could be written to is full by
+ * then. sys/kern/kern_event.c (kqueue_scan asks the filter of each knote). */
+TEST(judged_when_taken)
+{
+	static char bytes[4096];
+	int first[2], second[2], *full;
+	struct kevent change[2], got[2];
+	struct timespec now = { 0, 0 };
+	long kq = CHECK_OK(sys(SYS_kqueue));
+
+	CHECK_EQ(sys(SYS_socketpair, AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, first), 0);
+	CHECK_EQ(sys(SYS_socketpair, AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, second), 0);
+	EV_SET(&change[0], first[0], EVFILT_WRITE, EV_ADD, 0, 0, 0);
+	EV_SET(&change[1], second[0], EVFILT_WRITE, EV_ADD, 0, 0, 0);
+	CHECK_EQ(sys(SYS_kevent, kq, change, 2, NULL, 0, NULL), 0);
+	CHECK_EQ(sys(SYS_kevent, kq, NULL, 0, got, 1, &now), 1);
+	full = (int)got[0].ident == first[0] ? second : first;
+	while (sys(SYS_write, full[0], bytes, sizeof(bytes)) > 0)
+		continue;
+	CHECK_EQ(sys(SYS_kevent, kq, NULL, 0, got, 2, &now), 1);
+	CHECK(got[0].ident != (u64)full[0]);
+	/* It comes back when there is room. */
+	while (sys(SYS_read, full[1], bytes, sizeof(bytes)) > 0)
+		continue;
+	CHECK_EQ(sys(SYS_kevent, kq, NULL, 0, got, 2, &now), 2);
+}
+
+#define PIPES 64
+static int pipes[PIPES][2];
+static volatile long shared_kq, takers_end, empty_events, messages_read;
+
+static void
+take(void *argument)
+{
+	struct timespec soon = { 0, 5000000 };
+	struct kevent events[7];
+	char byte;
+
+	(void)argument;
+	while (!takers_end) {
+		long n = sys(SYS_kevent, shared_kq, NULL, 0, events, 7, &soon);
+		for (long i = 0; i < n; i++) {
+			if (events[i].data == 0)
+				__sync_fetch_and_add(&empty_events, 1);
+			else if (sys(SYS_read, events[i].ident, &byte, 1) == 1)
+				__sync_fetch_and_add(&messages_read, 1);
+			EV_SET(&events[i], events[i].ident, EVFILT_READ, EV_ENABLE, 0, 0, 0);
+			sys(SYS_kevent, shared_kq, &events[i], 1, NULL, 0, NULL);
+		}
+	}
+}
+
+/* Threads in one kqueue, each of which disables what it is told (EV_DISPATCH), reads it and enables it again: none is told of
+ * what another one has read. */
+TEST(taken_by_threads)
+{
+	static struct guest_thread takers[3];
+	struct kevent change;
+	int lost = 0, round;
+
+	shared_kq = CHECK_OK(sys(SYS_kqueue));
+	for (int i = 0; i < PIPES; i++) {
+		CHECK_EQ(sys(SYS_pipe2, pipes[i], O_NONBLOCK), 0);
+		EV_SET(&change, pipes[i][0], EVFILT_READ, EV_ADD | EV_DISPATCH, 0, 0, 0);
+		CHECK_EQ(sys(SYS_kevent, shared_kq, &change, 1, NULL, 0, NULL), 0);
+	}
+	for (int i = 0; i < 3; i++)
+		guest_thread_start(&takers[i], take, NULL);
+	for (round = 0; round < 60 && !lost; round++) {
+		for (int i = 0; i < PIPES; i++)
+			CHECK_EQ(sys(SYS_write, pipes[i][1], "m", 1), 1);
+		for (int wait = 0; messages_read < (round + 1) * PIPES && wait < 2000; wait++)
+			guest_sleep_ms(1);
+		lost = messages_read < (round + 1) * PIPES;
+	}
+	takers_end = 1;
+	for (int i = 0; i < 3; i++)
+		guest_thread_join(&takers[i]);
+	CHECK_EQ(lost, 0);
+	CHECK_EQ(messages_read, round * PIPES);
+	CHECK_EQ(empty_events, 0);
+}
