@@ -78,9 +78,9 @@ def test_counts(counted, lsf):
     assert 0 < summary["syscalls"]["getpgrp"]["seconds"] <= summary["seconds_in_calls"]
     patching = summary["patching"]
     assert patching["on"]
-    # The first calls of each site trap, and the rest of its loop goes through the jump.
-    loops = [calls - TRAPS[lsf.mode] for calls in (500, 40, 5) if calls > TRAPS[lsf.mode]]
-    assert (patching["patched_sites"], patching["calls_through_patched_sites"]) == (len(loops), sum(loops))
+    # The first calls trap, and the rest of the loop goes through the jump. (The other sites stand behind calls, in a function
+    # that no unwind table describes.)
+    assert (patching["patched_sites"], patching["calls_through_patched_sites"]) == (1, 500 - TRAPS[lsf.mode])
 
 
 @COMMANDS
