@@ -454,6 +454,9 @@ def test_freebsds_dynamic_programs(lsf, way):
         printf '#!/usr/bin/env sh\necho env $0\n' > "$here/script"; chmod +x "$here/script"; cd "$here"; ./script
         sysctl -n kern.ostype; env -i /bin/sh -c 'echo $PATH' > /dev/null
         t=$(mktemp -d /tmp/lsf.XXXXXX); cd $t; ln -s /etc/defaults d; ls d/rc.conf; cd d; pwd -P; cd /; rm -r $t
+        # More than the 1024 bytes of __getcwd(2): getcwd(3) then goes up, and searches for the file number of each folder.
+        t=$(mktemp -d /tmp/lsf.XXXXXX); cd $t; d=$(printf %0190d 0 | tr 0 =)
+        for i in 1 2 3 4 5 6 7; do mkdir $d; cd $d; done; /bin/pwd | tr -d = | wc -c; cd /; rm -r $t
     """
     lsf(
         "/bin/sh",
@@ -463,7 +466,7 @@ def test_freebsds_dynamic_programs(lsf, way):
         env={"PATH": "/bin:/usr/bin:/sbin"},
     ).check(
         "/usr/share\n/usr/bin/env\n/lib/libc.so.7\n/bin/tcsh HERE\n/bin/sh\n/etc\n/etc/defaults/rc.conf\n"
-        "/etc/defaults/rc.conf\nenv ./script\nFreeBSD\nd/rc.conf\n/etc/defaults\n",
+        "/etc/defaults/rc.conf\nenv ./script\nFreeBSD\nd/rc.conf\n/etc/defaults\n      23\n",
         stderr="",
     )
 

@@ -10,6 +10,7 @@ cdef enum:
     FS_IOC_SETFLAGS = 0x40086602
     FS_FLAGS_KNOWN = 0x70               # immutable, append-only, no dump: the ones that FreeBSD has too
     FLAGS_OF_TWO = 0x60006              # UF_ and SF_IMMUTABLE, UF_ and SF_APPEND
+    FREEBSD_SF_SETTABLE = 0xffff0000UL  # the superuser's flags
     FS_FLAGS_LOCKED = 0x30              # immutable, append-only
 
 
@@ -68,6 +69,18 @@ cdef void show_user_flags_at(int dirfd, uaddr path, uint32_t flags, freebsd_stat
         linux_syscall1(SYS_close, fd)
 
 
+cdef long flags_refusal(long result, uint32_t flags, freebsd_stat *st) noexcept nogil:
+    """The answer where changing a file's flags to `flags` gave `result`.
+
+    Linux's EPERM is for all who lack CAP_LINUX_IMMUTABLE. FreeBSD lets an owner set the user's flags, if the file has
+    none of the superuser's (ufs_setattr): for such a one it is this file system that cannot keep them.
+    """
+    if (result == -EPERM and not (flags | st.st_flags) & FREEBSD_SF_SETTABLE
+            and <uint32_t> linux_syscall0(SYS_geteuid) == st.st_uid):
+        return -EOPNOTSUPP
+    return result
+
+
 cdef long change_flags(int fd, uint64_t flags, bint by_path) noexcept nogil:
     """chflags of a descriptor, which is an O_PATH one of ours if `by_path`. What the file has already is no change."""
     cdef freebsd_stat st
@@ -85,7 +98,7 @@ cdef long change_flags(int fd, uint64_t flags, bint by_path) noexcept nogil:
     if st.st_mode & S_IFMT != S_IFREG and st.st_mode & S_IFMT != S_IFDIR:
         return -EOPNOTSUPP
     if not by_path:
-        return set_file_flags(fd, wanted, <uint32_t> flags)
+        return flags_refusal(set_file_flags(fd, wanted, <uint32_t> flags), <uint32_t> flags, &st)
     descriptor_path(fd, link)
     opened = linux_syscall4(SYS_openat, <uint64_t> AT_FDCWD, <uint64_t> link,
                             LINUX_O_NONBLOCK | LINUX_O_NOCTTY | LINUX_O_CLOEXEC, 0)
@@ -93,7 +106,7 @@ cdef long change_flags(int fd, uint64_t flags, bint by_path) noexcept nogil:
         return -EOPNOTSUPP if opened == -ENOENT else opened     # no /proc here
     result = set_file_flags(<int> opened, wanted, <uint32_t> flags)
     linux_syscall1(SYS_close, opened)
-    return result
+    return flags_refusal(result, <uint32_t> flags, &st)
 
 
 cdef long change_flags_at(int dirfd, uaddr path, uint64_t flags, uint32_t at_flags) noexcept nogil:

@@ -10,6 +10,7 @@ cdef enum:
     DIRECTORY_BUFFER = 6144             # Linux's entries; the shim stack is small
     DIRENT_MAX = 288                    # FreeBSD's longest record, with a name of 255 bytes
     PROC_SUPER_MAGIC = 0x9fa0
+    LINUX_STATX_INO = 0x100
 
 
 cdef bint entry_is_hidden(process_t *proc, int fd, const linux_dirent64 *entry) noexcept nogil:
@@ -24,6 +25,34 @@ cdef bint entry_is_hidden(process_t *proc, int fd, const linux_dirent64 *entry) 
         return False
     return (not is_error(linux_syscall2(SYS_fstatfs, <uint32_t> fd, <uint64_t> &fs))
             and fs.f_type == PROC_SUPER_MAGIC)
+
+
+cdef bint directory_is_top(process_t *proc, int fd) noexcept nogil:
+    """True for the kept folder that a view by look-up lists as "/"."""
+    cdef linux_statx opened, top
+    if proc.lookup == NULL or (<lookup_t *> proc.lookup).top == NULL:
+        return False
+    return (not is_error(linux_syscall5(SYS_statx, <uint32_t> fd, <uint64_t> <const char *> b"", LINUX_AT_EMPTY_PATH,
+                                        LINUX_STATX_INO, <uint64_t> &opened))
+            and not is_error(linux_syscall5(SYS_statx, <uint64_t> AT_FDCWD, <uint64_t> (<lookup_t *> proc.lookup).top, 0,
+                                            LINUX_STATX_INO, <uint64_t> &top))
+            and opened.stx_ino == top.stx_ino and opened.stx_dev_major == top.stx_dev_major
+            and opened.stx_dev_minor == top.stx_dev_minor)
+
+
+cdef void number_top_entry(process_t *proc, linux_dirent64 *entry) noexcept nogil:
+    """Give an entry of the kept folder the file number of what the view has there: getcwd(3) searches for it."""
+    cdef char host[LOOKUP_PATH]
+    cdef char path[DIRENT_MAX]
+    cdef linux_statx sx
+    cdef const char *name = <const char *> entry.d_name
+    if string_equal(name, b".") or string_equal(name, b".."):
+        return
+    append(path, append(path, 0, DIRENT_MAX, b"/"), DIRENT_MAX, name)
+    lookup_host(<lookup_t *> proc.lookup, path, host)
+    if not is_error(linux_syscall5(SYS_statx, <uint64_t> AT_FDCWD, <uint64_t> host, LINUX_AT_SYMLINK_NOFOLLOW,
+                                   LINUX_STATX_INO, <uint64_t> &sx)):
+        entry.d_ino = sx.stx_ino
 
 
 cdef long directory_offset(area_t *area, int fd) noexcept nogil:
@@ -54,6 +83,7 @@ cdef long read_directory(area_t *area, int fd, uaddr buffer, uint64_t count, uad
     cdef long start, got, at = 0
     cdef int64_t place = -1
     cdef char zero = 0
+    cdef bint top
     if <int64_t> count < 0:
         return -EINVAL
     start = directory_offset(area, fd)
@@ -71,12 +101,15 @@ cdef long read_directory(area_t *area, int fd, uaddr buffer, uint64_t count, uad
             got = 0                     # the directory is removed: FreeBSD finds it empty
         else:
             return -EINVAL if got == -ENOTDIR else got
+    top = got > 0 and directory_is_top(area.proc, fd)
     while at < got:
         entry = <linux_dirent64 *> &source[at]
         at += entry.d_reclen
         if entry_is_hidden(area.proc, fd, entry):
             place = entry.d_off
             continue
+        if top:
+            number_top_entry(area.proc, entry)
         if old:
             size = freebsd11_dirent_from_linux(record, DIRENT_MAX, entry)
         else:

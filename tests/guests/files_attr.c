@@ -86,6 +86,37 @@ TEST(flags_that_linux_lacks)
 	CHECK_ERR(sys(SYS_chflagsat, AT_FDCWD, "a", 0, 0x40000), EINVAL);
 }
 
+/* An owner may set the user's flags: ufs_setattr refuses only the superuser's, and files that have one of those, and files
+ * of others. Where the owner cannot on Linux, it is the file system that lacks them. */
+TEST(flags_of_an_owner)
+{
+	static const u32 flags[] = { UF_IMMUTABLE, UF_APPEND, UF_IMMUTABLE | UF_NODUMP };
+	struct stat st;
+
+	guest_put("roots", "a", 1);
+	CHECK_EQ(sys(SYS_chmod, "roots", 0666), 0);
+	if (sys(SYS_geteuid) == 0) {
+		CHECK_EQ(sys(SYS_chmod, ".", 0777), 0);
+		CHECK_EQ(sys(SYS_setresuid, 12345, 12345, 12345), 0);
+		long ret = sys(SYS_chflags, "roots", UF_IMMUTABLE);
+		if (ret != -EOPNOTSUPP)		/* no flags at all here */
+			CHECK_EQ(ret, -EPERM);
+	}
+	guest_put("mine", "a", 1);
+	int fd = OPEN("mine", O_RDONLY);
+	for (size_t i = 0; i < nitems(flags); i++) {
+		CHECK_ERR(sys(SYS_chflags, "mine", flags[i]), EOPNOTSUPP);
+		CHECK_ERR(sys(SYS_lchflags, "mine", flags[i]), EOPNOTSUPP);
+		CHECK_ERR(sys(SYS_fchflags, fd, flags[i]), EOPNOTSUPP);
+	}
+	long ret = sys(SYS_chflags, "mine", SF_IMMUTABLE);
+	if (ret != -EOPNOTSUPP)
+		CHECK_EQ(ret, -EPERM);
+	CHECK_EQ(guest_stat("mine", &st), 0);
+	CHECK_EQ(st.st_flags, 0);
+	CHECK_EQ(sys(SYS_unlink, "mine"), 0);
+}
+
 #define USER EXTATTR_NAMESPACE_USER
 
 TEST(extended_attributes)
