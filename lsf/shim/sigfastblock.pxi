@@ -3,9 +3,10 @@
 # Model: FreeBSD sys/kern/kern_sig.c (sys_sigfastblock, sigfastblock_fetch_sig, sigfastblock_setpend1).
 #
 # Linux knows nothing of the word, so signals come while it blocks. Such a one is put back into Linux's queue with all
-# signals blocked there (`deliver` asks fast_hold first; one that was sent to the process another thread may take), and the word says that it is pending: so the program makes a call when it
-# counts down to zero, which gives Linux the thread's mask again. As on FreeBSD a wait that the word covers may be
-# interrupted. What Linux does by default, stop or end the process, is not held up.
+# signals blocked there (`deliver` asks fast_hold first), where another thread may take it if it was sent to the process; and
+# the word says that it is pending: so the program makes a call when it counts down to zero, which gives Linux the
+# thread's mask again. As on FreeBSD a wait that the word covers may be interrupted. What Linux does by default, stop or
+# end the process, is not held up.
 
 cdef enum:
     SIGFASTBLOCK_SETPTR = 1

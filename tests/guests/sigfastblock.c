@@ -195,8 +195,8 @@ ends_blocked(void *argument)
 		sys(SYS_getppid);
 }
 
-/* A signal to the process that came to a thread whose word blocks it: another thread gets it, also when that one ends with its
- * word as it is, as libthr's threads do. (tdsendsignal leaves it on the process's queue, tdsigcleanup wakes others.) */
+/* A signal to the process that came to a thread whose word blocks it: another thread gets it, also when that one ends with
+ * its word as it is. (tdsendsignal leaves it on the process's queue, tdsigcleanup wakes others.) */
 TEST(thread_ends)
 {
 	struct guest_thread thread;
