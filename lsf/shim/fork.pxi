@@ -404,9 +404,8 @@ cdef public long sys_thr_exit(frame_t *frame, area_t *area) noexcept nogil:
     kept_thread_ends(area)
     if area.deferred and (<linux_siginfo *> area.info).si_code != LINUX_SI_TKILL \
             and not (area.deferred == LINUX_CARRIER and (<linux_siginfo *> area.info).si_errno & CARRIER_THREAD):
-        # It was sent to the process, and came to this thread by chance: another one shall have it.
         area.info[CARRIER_KEPT] = 0
-        linux_syscall3(SYS_rt_sigqueueinfo, area.proc.pid, area.deferred, <uint64_t> area.info)
+        signal_resend(area, area.deferred, <linux_siginfo *> area.info)
     if area.scratch != 0:
         linux_syscall2(SYS_munmap, area.scratch, area.scratch_size)
         area.scratch = 0

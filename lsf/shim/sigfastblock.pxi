@@ -3,9 +3,10 @@
 # Model: FreeBSD sys/kern/kern_sig.c (sys_sigfastblock, sigfastblock_fetch_sig, sigfastblock_setpend1).
 #
 # Linux knows nothing of the word, so signals come while it blocks. Such a one is put back into Linux's queue with all
-# signals blocked there (`deliver` asks fast_hold first), and the word says that it is pending: so the program makes a call when it
-# counts down to zero, which gives Linux the thread's mask again. As on FreeBSD a wait that the word covers may be
-# interrupted. What Linux does by default, stop or end the process, is not held up.
+# signals blocked there (`deliver` asks fast_hold first), where another thread may take it if it was sent to the process; and
+# the word says that it is pending: so the program makes a call when it counts down to zero, which gives Linux the
+# thread's mask again. As on FreeBSD a wait that the word covers may be interrupted. What Linux does by default, stop or
+# end the process, is not held up.
 
 cdef enum:
     SIGFASTBLOCK_SETPTR = 1
@@ -50,7 +51,7 @@ cdef bint fast_hold(area_t *area, linux_ucontext *uc, int linux, linux_siginfo *
         info.si_errno |= CARRIER_SEEN
         keep_carried(area, info)
     else:
-        linux_syscall4(SYS_rt_tgsigqueueinfo, area.proc.pid, area.tid, linux, <uint64_t> info)
+        signal_resend(area, linux, info)        # also where this thread ends with its word as it is
     uc.uc_sigmask = linux_all_mask()
     return True
 

@@ -8,6 +8,7 @@
 cdef enum:
     LINUX_SA_RESTORER = 0x04000000
     LINUX_SIGABRT = 6               # the others are in lsf/structs/signal.pxi
+    RESENT_MAGIC = 0x4c540000       # in si_errno, above the si_code: a signal that signal_resend had to queue
 
 cdef enum:
     SIGILL = 4
@@ -799,9 +800,26 @@ cdef void deliver_virtual(area_t *area, linux_ucontext *uc) noexcept nogil:
         deliver(area, uc, LINUX_CARRIER, <linux_siginfo *> info, False, 0)
 
 
+cdef void signal_resend(area_t *area, int linux, linux_siginfo *info) noexcept nogil:
+    """Give back a signal that this thread, which has all blocked, cannot take now. If it was sent to the process it came here by
+    chance, and another thread may have it. What kill(2) or the kernel sent Linux lets none but the first thread send: it
+    goes as if it were queued, and says what it was."""
+    if info.si_code == LINUX_SI_TKILL or (linux == LINUX_CARRIER and info.si_errno & CARRIER_THREAD):
+        linux_syscall4(SYS_rt_tgsigqueueinfo, area.proc.pid, area.tid, linux, <uint64_t> info)
+        return
+    if linux_syscall3(SYS_rt_sigqueueinfo, area.proc.pid, linux, <uint64_t> info) != -EPERM:
+        return
+    info.si_errno = RESENT_MAGIC | (info.si_code & 0xffff)
+    info.si_code = -1
+    linux_syscall3(SYS_rt_sigqueueinfo, area.proc.pid, linux, <uint64_t> info)
+
+
 cdef int trap_signal(linux_siginfo *info, int linux, int *code) noexcept nogil:
     """FreeBSD's signal and si_code for a Linux one."""
     cdef int signo = lsf_signal_from_linux[linux]
+    if info.si_code == -1 and <uint32_t> info.si_errno & 0xffff0000UL == RESENT_MAGIC:
+        info.si_code = info.si_errno & 0xffff
+        info.si_errno = 0
     if linux == LINUX_CARRIER:
         return carried_signal(info, code)
     if info.si_errno == TOLD_BY_CHILD:
@@ -1082,7 +1100,7 @@ cdef void context_go(area_t *area, resume_t *to) noexcept nogil:
         memcpy(info, area.info, 128)
         if to.uc.uc_sigmask & signal_bit(linux):
             info[CARRIER_KEPT] = 0
-            linux_syscall4(SYS_rt_tgsigqueueinfo, area.proc.pid, area.tid, linux, <uint64_t> info)
+            signal_resend(area, linux, <linux_siginfo *> info)
         else:
             deliver(area, &to.uc, linux, <linux_siginfo *> info, False, 0)
     deliver_virtual(area, &to.uc)

@@ -487,8 +487,8 @@ take(void *argument)
 	}
 }
 
-/* Threads in one kqueue, each of which disables what it is told (EV_DISPATCH), reads it and enables it again: none is told of
- * what another one has read. */
+/* Threads in one kqueue, each of which disables what it is told (EV_DISPATCH), reads it and enables it again: none is told
+ * of what another one has read. */
 TEST(taken_by_threads)
 {
 	static struct guest_thread takers[3];

@@ -1,12 +1,13 @@
-/* What stands beside a syscall that is patched: another one, so near that their jumps would share bytes; the next page, which
- * the program maps anew or writes to; data behind a call or a syscall that does not come back. Every answer must be the
- * same patched and unpatched; amd64 as its manual says, FreeBSD's sys/amd64/amd64/exception.S (fast_syscall). */
+/* What stands beside a syscall that is patched: another one, so near that their jumps would share bytes; the next page,
+ * which the program maps anew or writes to; data behind a call or a syscall that does not come back. Every answer must be
+ * the same patched and unpatched; amd64 as its manual says, FreeBSD's sys/amd64/amd64/exception.S (fast_syscall). */
 #include "guest.h"
 
 #define ROUNDS 60	/* more traps than it takes until a site is patched */
 #define FUNCTION(name, code) \
 	long name(long a, long b, long c, long d); \
-	__asm__(".text\n.p2align 6\n.type " #name ",@function\n" #name ":\n.cfi_startproc\n" code ".cfi_endproc\n.size " #name ",.-" #name "\n")
+	__asm__(".text\n.p2align 6\n.type " #name ",@function\n" #name ":\n.cfi_startproc\n" code \
+	    ".cfi_endproc\n.size " #name ",.-" #name "\n")
 /* Bytes of which no jump in the syscall's own place can be made: it would lead below the first address. */
 #define NO_JUMP "int3; int3; int3; int3; int3; int3\n"
 
@@ -22,7 +23,8 @@ second_of_a_row(long skip)
 {
 	register long result __asm__("rax");
 
-	__asm__ volatile("call in_a_row" : "=r"(result) : "D"(skip), "S"(SYS_getpid) : "rcx", "rdx", "r8", "r9", "r10", "r11", "memory", "cc");
+	__asm__ volatile("call in_a_row" : "=r"(result) : "D"(skip), "S"(SYS_getpid)
+	    : "rcx", "rdx", "r8", "r9", "r10", "r11", "memory", "cc");
 	return (result);
 }
 
@@ -150,8 +152,10 @@ TEST(next_page_written)
 }
 
 /* The load of a number in one page, its syscall in the next: which then has another load before it. */
-__asm__(".section .text.pages,\"ax\",@progbits\n.p2align 12\n.skip 4096-5\n.type over_the_edge,@function\nover_the_edge: .cfi_startproc\n"
-    "mov $20,%eax; second_page: nop; syscall; ret; " NO_JUMP ".cfi_endproc\n.size over_the_edge,.-over_the_edge\n.p2align 12\n.text\n");
+__asm__(".section .text.pages,\"ax\",@progbits\n.p2align 12\n.skip 4096-5\n"
+    ".type over_the_edge,@function\nover_the_edge: .cfi_startproc\n"
+    "mov $20,%eax; second_page: nop; syscall; ret; " NO_JUMP
+    ".cfi_endproc\n.size over_the_edge,.-over_the_edge\n.p2align 12\n.text\n");
 long over_the_edge(void);
 extern u8 second_page[];
 

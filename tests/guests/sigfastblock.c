@@ -8,13 +8,15 @@
 #define INC 16u
 
 static volatile u32 word;
-static volatile int count, last;
+static volatile int count, last, last_code, last_pid;
 
 static void
 handler(int signo, siginfo_t *info, void *context)
 {
-	(void)info, (void)context;
+	(void)context;
 	last = signo;
+	last_code = info->si_code;
+	last_pid = info->si_pid;
 	count++;
 }
 
@@ -177,6 +179,48 @@ TEST(whose)
 	if (pid == 0)
 		guest_exit(fast(SETPTR, &word) == -EBUSY ? 0 : 1);
 	CHECK_EQ(guest_wait(pid), 0);
+}
+
+static volatile long thread_stage;
+
+static void
+ends_blocked(void *argument)
+{
+	(void)argument;
+	if (fast(SETPTR, &word) != 0)
+		guest_exit(90);
+	block();
+	thread_stage = 1;
+	while (!(word & PEND))
+		sys(SYS_getppid);
+}
+
+/* A signal to the process that came to a thread whose word blocks it: another thread gets it, also when that one ends with
+ * its word as it is. (tdsendsignal leaves it on the process's queue, tdsigcleanup wakes others.) */
+TEST(thread_ends)
+{
+	struct guest_thread thread;
+	sigset_t set, old;
+	long pid = sys(SYS_getpid);
+
+	guest_handle(SIGUSR1, handler, 0);
+	memset(&set, 0, sizeof(set));
+	set.__bits[0] = 1u << (SIGUSR1 - 1);
+	for (int i = 1; i <= 20; i++) {
+		word = 0;
+		thread_stage = 0;
+		guest_thread_start(&thread, ends_blocked, NULL);
+		while (thread_stage == 0)
+			sys(SYS_sched_yield);
+		CHECK_EQ(sys(SYS_sigprocmask, SIG_BLOCK, &set, &old), 0);
+		CHECK_EQ(sys(SYS_kill, pid, SIGUSR1), 0);
+		guest_thread_join(&thread);
+		CHECK_EQ(count, i - 1);
+		CHECK_EQ(sys(SYS_sigprocmask, SIG_SETMASK, &old, NULL), 0);
+		CHECK_EQ(count, i);
+		CHECK_EQ(last_code, SI_USER);
+		CHECK_EQ(last_pid, pid);
+	}
 }
 
 /* Signals at full rate over critical sections: none runs within one, none is lost. */
