@@ -269,10 +269,16 @@ cdef bint descriptor_ready(events_t *ev, knote_t *kn) noexcept nogil:
 
 cdef long descriptor_attach(events_t *ev, knote_t *kn) noexcept nogil:
     cdef linux_stat st
-    cdef long result = linux_syscall2(SYS_fstat, kn.kev.ident, <uint64_t> &st)
-    if is_error(result):
-        return result
-    kn.mode = st.st_mode & S_IFMT
+    cdef long result = socket_option(<int> kn.kev.ident, EVENT_SO_TYPE)
+    if result >= 0:                     # one question for what servers add most, connections
+        kn.mode = S_IFSOCK
+        if result == SOCK_STREAM:
+            kn.status |= KN_STREAM
+    else:
+        result = linux_syscall2(SYS_fstat, kn.kev.ident, <uint64_t> &st)
+        if is_error(result):
+            return result
+        kn.mode = st.st_mode & S_IFMT
     if kn.mode == 0:
         kn.mode = <uint32_t> anonymous_kind(<int> kn.kev.ident)
     if kn.kev.filter == EVFILT_WRITE and (kn.mode == ANONYMOUS_TIMERFD or kn.mode == ANONYMOUS_INOTIFY
@@ -293,8 +299,8 @@ cdef long descriptor_attach(events_t *ev, knote_t *kn) noexcept nogil:
 
 
 cdef bint watched_stream(process_t *proc, int fd) noexcept nogil:
-    """True for a stream socket with a READ knote, which remembers it: sendfile(2), which servers call for each answer, asks
-    Linux once for each connection. A knote goes when its descriptor is closed or replaced, so this is never another socket's."""
+    """True for a stream socket with a READ knote, which knows it: sendfile(2), which servers call for each answer, need not
+    ask Linux. A knote goes when its descriptor is closed or replaced, so this is never another socket's."""
     cdef events_t *ev
     cdef knote_t *kn
     cdef bint stream
@@ -303,8 +309,6 @@ cdef bint watched_stream(process_t *proc, int fd) noexcept nogil:
     ev = <events_t *> proc.events
     lock_acquire(&proc.lock_event)
     kn = knote_find(ev, NULL, <uint64_t> fd, EVFILT_READ)
-    if kn != NULL and kn.mode == S_IFSOCK and not kn.status & KN_STREAM and option_of(fd, EVENT_SO_TYPE) == SOCK_STREAM:
-        kn.status |= KN_STREAM
     stream = kn != NULL and kn.status & KN_STREAM != 0
     lock_release(&proc.lock_event)
     return stream
