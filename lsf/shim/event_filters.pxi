@@ -162,16 +162,16 @@ cdef bint read_ready(events_t *ev, knote_t *kn, uint32_t revents) noexcept nogil
     if revents & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR) == 0:
         kn.kev.data = 0
         return False
+    kn.kev.data = bytes_of(fd, EVENT_FIONREAD) if kn.status & KN_LISTENS == 0 else 0
     if kn.mode == S_IFSOCK:
+        if kn.kev.data > 0:         # a socket that listens has no bytes, and so it need not be asked whether it does
+            kn.status |= KN_CONNECTED
         if listens(kn):
             kn.kev.data = backlog_of(fd)
             return kn.kev.data != 0
         if revents & EPOLLHUP and not revents & (EPOLLRDHUP | EPOLLERR | EPOLLIN):
             kn.kev.data = 0         # Linux's way to say that the socket was never connected
             return False
-    kn.kev.data = bytes_of(fd, EVENT_FIONREAD)
-    if kn.mode == S_IFSOCK and kn.kev.data > 0:
-        kn.status |= KN_CONNECTED
     if kn.mode == ANONYMOUS_OTHER and kn.kev.data == 0 and revents & EPOLLIN:
         kn.kev.data = 1             # an eventfd or a timerfd, and no /proc to tell
     if revents & (EPOLLRDHUP | EPOLLHUP) or (revents & EPOLLERR and kn.mode == S_IFSOCK):
@@ -269,10 +269,16 @@ cdef bint descriptor_ready(events_t *ev, knote_t *kn) noexcept nogil:
 
 cdef long descriptor_attach(events_t *ev, knote_t *kn) noexcept nogil:
     cdef linux_stat st
-    cdef long result = linux_syscall2(SYS_fstat, kn.kev.ident, <uint64_t> &st)
-    if is_error(result):
-        return result
-    kn.mode = st.st_mode & S_IFMT
+    cdef long result = socket_option(<int> kn.kev.ident, EVENT_SO_TYPE)
+    if result >= 0:                     # one question for what servers add most, connections
+        kn.mode = S_IFSOCK
+        if result == SOCK_STREAM:
+            kn.status |= KN_STREAM
+    else:
+        result = linux_syscall2(SYS_fstat, kn.kev.ident, <uint64_t> &st)
+        if is_error(result):
+            return result
+        kn.mode = st.st_mode & S_IFMT
     if kn.mode == 0:
         kn.mode = <uint32_t> anonymous_kind(<int> kn.kev.ident)
     if kn.kev.filter == EVFILT_WRITE and (kn.mode == ANONYMOUS_TIMERFD or kn.mode == ANONYMOUS_INOTIFY
@@ -290,6 +296,22 @@ cdef long descriptor_attach(events_t *ev, knote_t *kn) noexcept nogil:
     if result == 0 and kn.status & KN_DISABLED:
         knote_unwatch(kn)
     return result
+
+
+cdef bint watched_stream(process_t *proc, int fd) noexcept nogil:
+    """True for a stream socket with a READ knote, which knows it: sendfile(2), which servers call for each answer, need not
+    ask Linux. A knote goes when its descriptor is closed or replaced, so this is never another socket's."""
+    cdef events_t *ev
+    cdef knote_t *kn
+    cdef bint stream
+    if not event_watches(proc, fd):
+        return False
+    ev = <events_t *> proc.events
+    lock_acquire(&proc.lock_event)
+    kn = knote_find(ev, NULL, <uint64_t> fd, EVFILT_READ)
+    stream = kn != NULL and kn.status & KN_STREAM != 0
+    lock_release(&proc.lock_event)
+    return stream
 
 
 # ------------------------------------------------------------------ EMPTY

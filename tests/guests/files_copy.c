@@ -1,5 +1,6 @@
 /* Between descriptors: sendfile, copy_file_range between file systems, fspacectl; __realpathat, /dev/fd. */
 #include "guest.h"
+#include <sys/event.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 
@@ -52,6 +53,56 @@ TEST(sendfile)
 	CHECK_ERR(send_file(fd, 999, 0, 1, NULL, NULL), EBADF);
 	CHECK_ERR(send_file(fd, fd, 0, 1, NULL, NULL), ENOTSOCK);
 	CHECK_ERR(send_file(s[1], s[0], 0, 1, NULL, NULL), EINVAL);
+}
+
+/* A connection that a kqueue watches, as a server's, takes one file after the other; what a kqueue knows of a socket ends with
+ * its descriptor: one of another kind under the same number is refused (kern_sendfile.c, sendfile_getsock), headers and all. */
+TEST(sendfile_watched)
+{
+	struct iovec head[1] = { { "<<", 2 } };
+	struct sf_hdtr around = { head, 1, NULL, 0 };
+	struct kevent change, event;
+	struct timespec none = { 0, 0 };
+	char buffer[64];
+	int stream[2], datagram[2];
+	off_t sent;
+
+	guest_put("file", "0123456789", 10);
+	int fd = OPEN("file", O_RDONLY);
+	int kq = (int)CHECK_OK(sys(SYS_kqueue));
+	CHECK_EQ(sys(SYS_socketpair, AF_UNIX, SOCK_STREAM, 0, stream), 0);
+	CHECK_EQ(sys(SYS_socketpair, AF_UNIX, SOCK_DGRAM, 0, datagram), 0);
+	EV_SET(&change, stream[0], EVFILT_READ, EV_ADD | EV_CLEAR, 0, 0, NULL);
+	for (int how = 0; how < 3; how++) {
+		CHECK_EQ(sys(SYS_kevent, kq, &change, 1, NULL, 0, NULL), 0);
+		for (int i = 0; i < 3; i++) {
+			CHECK_EQ(send_file(fd, stream[0], i, 4, &around, &sent), 0);
+			CHECK_EQ(sent, 6);
+			CHECK_EQ(sys(SYS_read, stream[1], buffer, 64), 6);
+			CHECK(memcmp(buffer, "<<0123456789", 2) == 0 && buffer[2] == '0' + i);
+		}
+		CHECK_EQ(sys(SYS_write, stream[1], "?", 1), 1);
+		CHECK_EQ(sys(SYS_kevent, kq, NULL, 0, &event, 1, &none), 1);
+		CHECK_EQ(event.data, 1);
+		CHECK_EQ(send_file(fd, stream[0], 0, 1, NULL, &sent), 0);
+		int kept = (int)CHECK_OK(sys(SYS_dup, stream[0]));
+		if (how == 0)
+			CHECK_EQ(sys(SYS_dup2, datagram[0], stream[0]), stream[0]);
+		else if (how == 1)
+			CHECK_EQ(sys(SYS_dup2, fd, stream[0]), stream[0]);
+		else {
+			CHECK_EQ(sys(SYS_close, stream[0]), 0);
+			CHECK_EQ(sys(SYS_fcntl, datagram[0], F_DUPFD, stream[0]), stream[0]);
+			CHECK_EQ(sys(SYS_kevent, kq, &change, 1, NULL, 0, NULL), 0);
+		}
+		sent = -1;
+		CHECK_ERR(send_file(fd, stream[0], 0, 4, &around, &sent), how == 1 ? ENOTSOCK : EINVAL);
+		CHECK_ERR(sys(SYS_recvfrom, datagram[1], buffer, 64, MSG_DONTWAIT, NULL, NULL), EAGAIN);
+		CHECK_EQ(sys(SYS_dup2, kept, stream[0]), stream[0]);
+		CHECK_EQ(sys(SYS_close, kept), 0);
+		CHECK_EQ(sys(SYS_read, stream[0], buffer, 64), 1);
+		CHECK_EQ(sys(SYS_read, stream[1], buffer, 64), 1);
+	}
 }
 
 /* A socket that does not wait: what went out is told with EAGAIN. */
