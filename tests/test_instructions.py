@@ -16,7 +16,10 @@ from elftools.elf.elffile import ELFFile
 from lsf import _shim
 from lsf._build import instructions
 
-capstone = pytest.importorskip("capstone", reason="pip install capstone")
+try:
+    import capstone
+except ImportError:
+    capstone = None
 
 SYSCALL = b"\x0f\x05"
 STREAMS = 200_000 if os.environ.get("LSF_TEST_STRESS") == "full" else 3_000
@@ -26,6 +29,8 @@ TEXT_MAX = 400_000
 
 @pytest.fixture(scope="module")
 def decoder():
+    if capstone is None:
+        harness.missing_tool("the length decoder beside another", "capstone is not installed: pip install capstone")
     return capstone.Cs(capstone.CS_ARCH_X86, capstone.CS_MODE_64)
 
 
