@@ -204,7 +204,7 @@ WORDS: tuple[Word, ...] = (
             Row("WCONTINUED", 4, 8),
             Row("WNOWAIT", 8, 0x1000000),
             Row("WEXITED", 16, 4),
-            Row("WLINUXCLONE", 0x80000000, 0x80000000),
+            Row("WLINUXCLONE", 0x80000000, 0x80000000, "__WCLONE"),
             Row("WTRAPPED", 32, None, ignored=True, note="a traced child that traps; Linux reports it as stopped"),
         ),
     ),
