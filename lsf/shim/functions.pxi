@@ -1,8 +1,8 @@
 # Where functions begin, and what is proven of their instructions: how patching knows the boundary of what it displaces.
 #
 # A function's beginning is told by the image that holds it: the table of its unwind information (PT_GNU_EH_FRAME), its dynamic
-# symbols, Go's table of functions (its moduledata), or the symbols in the program's file. From there every instruction is decoded that control can reach by direct branches;
-# what nothing leads to (padding, tables) is not looked at. Behind a call there may be data: what is called may not return, or
+# symbols, Go's table of functions (its moduledata), or the symbols in the program's file. From there every instruction is
+# decoded that control can reach by direct branches; what nothing leads to (padding, tables) is not looked at. Behind a call there may be data: what is called may not return, or
 # may take its return address for a pointer; the same holds for a syscall. So code that only leads there over a call is
 # proven by less (CALLS_DESCRIBED), and only displaced where nothing else is possible. Nothing is kept but where an image
 # begins: other code may be mapped there the next time, so its header is read anew.
@@ -432,7 +432,8 @@ cdef bint displaced_before(const mapped_image_t *image, uint64_t start, uint64_t
     while i != 0:
         i -= 1
         at = run.at[i]
-        if offset - at > DISPLACED_MAX or page_down(start + at) != page_down(site + 1) or (run.instructions[i].rip_at and run.instructions[i].address32):
+        if offset - at > DISPLACED_MAX or page_down(start + at) != page_down(site + 1) \
+                or (run.instructions[i].rip_at and run.instructions[i].address32):
             return False
         if run.instructions[i].length >= JUMP_SIZE and (start + at) % CACHE_LINE <= CACHE_LINE - JUMP_SIZE \
                 and stands_alone(text, size, begun, at, run.instructions[i].length):
