@@ -6,12 +6,10 @@ import json
 import re
 import signal
 import time
-from pathlib import Path
 
 import harness
 import pytest
 
-import lsf as package
 from lsf import launch, process, stats
 
 SHIM = harness.TESTS.parent / "lsf/shim"  # the sources: what is installed has none

@@ -21,7 +21,7 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from lsf._structs import CONSTANTS, OFFSETS, SIZES, convert
+from lsf._structs import OFFSETS, SIZES, convert
 from lsf.freebsd import flags, signals
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -120,11 +120,6 @@ cdef long socket_send_space(int fd, int *space) noexcept nogil:
     return 0
 
 
-cdef bint is_socket(int fd) noexcept nogil:
-    cdef linux_stat st
-    return not is_error(linux_syscall2(SYS_fstat, fd, <uint64_t> &st)) and st.st_mode & 0o170000 == 0o140000
-
-
 cdef long ioctl_file(area_t *area, int fd, const lsf_ioctl_t *row, uaddr data) noexcept nogil:
     """The translated requests that are not a terminal's."""
     cdef uint32_t command = row.command

@@ -76,10 +76,6 @@ cdef inline uint64_t linux_all_mask() noexcept nogil:
     return ~(signal_bit(LINUX_SIGSEGV) | signal_bit(LINUX_SIGBUS) | signal_bit(LINUX_SIGSYS))
 
 
-cdef inline uint64_t virtual_bits() noexcept nogil:
-    return signal_bit(SIGSEGV) | signal_bit(SIGBUS) | signal_bit(SIGSYS)
-
-
 cdef inline bint mask_has(const uint64_t *mask, int signo) noexcept nogil:
     return (mask[(signo - 1) >> 6] >> ((signo - 1) & 63)) & 1
 
