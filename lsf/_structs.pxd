@@ -17,6 +17,10 @@ Conventions:
 from libc.stdint cimport int8_t, int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
 
+include "machine/linux/numbers.pxi"
+include "machine/linux/elf.pxi"
+include "shim/generated/numbers.pxi"
+
 include "structs/time.pxi"
 include "structs/file.pxi"
 include "structs/mount.pxi"

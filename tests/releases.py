@@ -25,7 +25,7 @@ FOLDERS = ("x86_64-freebsd-none", "generic-freebsd")
 
 #: What the other headers want included before them.
 FIRST = "sys/param.h sys/types.h sys/time.h sys/queue.h sys/socket.h netinet/in.h stdint.h sys/ioccom.h net/if.h".split()
-DEFINES = "#define _WANT_SOCKET\n#define _WANT_INPCB\n#define _WANT_UCRED\n#define _WANT_FILE\n"
+DEFINES = "".join(f"#define _WANT_{name}\n" for name in "SOCKET INPCB TCPCB UNPCB UCRED FILE FREEBSD_BITSET".split())
 PATTERNS = "*.h sys/*.h machine/*.h net/*.h netinet/*.h netinet6/*.h netlink/*.h netlink/route/*.h".split()
 
 
@@ -126,17 +126,21 @@ class Headers:
         return dict(zip(good, numbers, strict=True))
 
 
-def changed(found: dict[int, list[Path]]) -> dict[str, dict[int, int]]:
-    """Name -> release -> value, of the constants whose value is not the same in all releases that have them."""
+def values(found: dict[int, list[Path]]) -> dict[int, dict[str, int]]:
+    """Release -> name -> value, of the headers that all of these releases have."""
     files = {
         release: {str(path.relative_to(folder)) for folder in include for pattern in PATTERNS for path in folder.glob(pattern)}
         for release, include in found.items()
     }
     common = set.intersection(*files.values()) - set(FIRST)
-    values = {release: Headers(include, FIRST + sorted(common)).values() for release, include in found.items()}
+    return {release: Headers(include, FIRST + sorted(common)).values() for release, include in found.items()}
+
+
+def changed(known: dict[int, dict[str, int]]) -> dict[str, dict[int, int]]:
+    """Name -> release -> value, of the constants whose value is not the same in all releases that have them."""
     result = {}
-    for name in sorted(set().union(*values.values())):
-        numbers = {release: values[release][name] for release in found if name in values[release]}
+    for name in sorted(set().union(*known.values())):
+        numbers = {release: known[release][name] for release in known if name in known[release]}
         if len({number & 0xFFFFFFFFFFFFFFFF for number in numbers.values()}) > 1:
             result[name] = numbers
     return result
@@ -146,7 +150,7 @@ def main() -> None:
     found, missing = folders()
     for line in missing:
         print("without", line, file=sys.stderr)
-    for name, numbers in changed(found).items():
+    for name, numbers in changed(values(found)).items():
         print(f"{name:32}", *(f"{release}: {number:#x}" for release, number in numbers.items()))
 
 

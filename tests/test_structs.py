@@ -1412,8 +1412,8 @@ def test_freestanding(tmp_path):
         c_file,
     ]
     subprocess.run(command, check=True, timeout=120, cwd=tmp_path)
-    include = sysconfig.get_path("include")
-    subprocess.run(["gcc", *shim.CFLAGS, f"-I{include}", "-c", c_file, "-o", target], check=True, timeout=120)
+    include = [f"-I{folder}" for folder in (sysconfig.get_path("include"), ROOT / "lsf", ROOT / "lsf" / "shim" / "generated")]
+    subprocess.run(["gcc", *shim.CFLAGS, *include, "-c", c_file, "-o", target], check=True, timeout=120)
     command = [
         "ld",
         "--gc-sections",

@@ -12,6 +12,8 @@ import re
 from pathlib import Path
 
 STRUCTS = Path(__file__).resolve().parent.parent / "structs"
+#: The ELF format's structs are measured with them.
+ELF = STRUCTS.parent / "machine" / "linux" / "elf.pxi"
 OUTPUT = STRUCTS / "layout.pxi"
 
 _START = re.compile(r'( *)(?:cdef|ctypedef) (?:packed )?(?:(?:struct|union) (\w+)(?: "[^"]+")?|(enum)):$')
@@ -59,7 +61,7 @@ def render() -> str:
         lines.append(f"    set_layout(&out[{len(keys)}], {offset}, {size})")
         keys.append(key)
 
-    for path in sorted(STRUCTS.glob("*.pxi")):
+    for path in (*sorted(STRUCTS.glob("*.pxi")), ELF):
         if path == OUTPUT:
             continue
         structs, found = declarations(path.read_text())

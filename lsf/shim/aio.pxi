@@ -11,24 +11,6 @@
 #   - A queued request has a duplicate of its descriptor, hidden, so that closing the guest's does not end it.
 #   - Like a kqueue, requests are their process's own: the child of a fork has none.
 
-cdef extern from "<sys/syscall.h>" nogil:
-    const long SYS_preadv, SYS_pwritev, SYS_readv, SYS_fdatasync, SYS_mlock
-
-cdef enum:
-    AIO_CANCELED = 1
-    AIO_NOTCANCELED = 2
-    AIO_ALLDONE = 3
-    LIO_NOP = 0
-    LIO_WRITE = 1
-    LIO_READ = 2
-    LIO_VECTORED = 4
-    LIO_SYNC = 8
-    LIO_DSYNC = 0x18
-    LIO_MLOCK = 0x20
-    LIO_FOFFSET = 0x40
-    LIO_NOWAIT = 0
-    LIO_WAIT = 1
-
 cdef enum:
     AIO_JOBS = 256                      # vfs.aio.max_aio_queue_per_proc
     AIO_IOV_MAX = 1024                  # UIO_MAXIOV
@@ -36,8 +18,7 @@ cdef enum:
     AIOCB_STATUS = 56                   # offsets in struct aiocb
     AIOCB_ERROR = 64
     AIOCB_KERNELINFO = 72
-    AIO_EVENT_FLAGS = EV_CLEAR | EV_DISPATCH | EV_ONESHOT
-    LINUX_MSG_DONTWAIT = 0x40
+    AIO_EVENT_FLAGS = FREEBSD_EV_CLEAR | FREEBSD_EV_DISPATCH | FREEBSD_EV_ONESHOT
     INT64_LIMIT = 0x7fffffffffffffffUL
     NO_ADDRESS = 0x8000000000000000UL   # Linux says EFAULT
 
@@ -46,7 +27,6 @@ cdef enum:                              # aio_job_t.state
     JOB_RUNNING = 1                     # its submitter is at it
     JOB_QUEUED = 2
     JOB_DONE = 3
-    EPOLLONESHOT = 0x40000000
 
 cdef struct aio_lio_t:
     uint32_t used
@@ -100,7 +80,7 @@ cdef aio_t *aio_of(process_t *proc) noexcept nogil:
 cdef void aio_after_fork(process_t *proc) noexcept nogil:
     """In the child of a fork: requests are not inherited. (Their descriptors went with the kqueues'.)"""
     if proc.aio != NULL:
-        linux_syscall2(SYS_munmap, <uint64_t> proc.aio, page_up(sizeof(aio_t)))
+        linux_syscall2(LINUX_SYS_munmap, <uint64_t> proc.aio, page_up(sizeof(aio_t)))
         proc.aio = NULL
 
 
@@ -114,7 +94,7 @@ cdef void aio_move_hidden(process_t *proc, int fd, int moved) noexcept nogil:
         aio.epoll_fd = moved
     for i in range(AIO_JOBS):
         if aio.jobs[i].held == fd and aio.jobs[i].state == JOB_QUEUED:
-            epoll_control(aio.epoll_fd, EPOLL_CTL_DEL, fd, 0, 0)
+            epoll_control(aio.epoll_fd, LINUX_EPOLL_CTL_DEL, fd, 0, 0)
             aio.jobs[i].held = moved
             aio_arm(aio, &aio.jobs[i])
 
@@ -131,7 +111,7 @@ cdef uint64_t aio_attach(process_t *proc, int kq_fd, int filt, uint64_t ident, u
     lock_acquire(&proc.lock_event)
     ev = <events_t *> proc.events
     kq = kqueue_find(ev, <uint32_t> kq_fd)
-    error[0] = -EBADF
+    error[0] = -LINUX_EBADF
     if kq != NULL and not kq.closing:
         error[0] = kqueue_part(ev, kq, &kq.wake_fd, EVENT_WAKE)
         if error[0] == 0:
@@ -139,7 +119,7 @@ cdef uint64_t aio_attach(process_t *proc, int kq_fd, int filt, uint64_t ident, u
             if kn != NULL:
                 knote_drop(proc, ev, kn)
             kn = knote_new(ev)
-            error[0] = -ENOMEM
+            error[0] = -LINUX_ENOMEM
             if kn != NULL:
                 kn.kq = kq
                 kn.kev.ident = ident
@@ -209,11 +189,11 @@ cdef void aio_finish(area_t *area, aio_t *aio, aio_job_t *job, int64_t status, i
     cdef bint queued = job.held >= 0
     if queued:
         lock_acquire(&area.proc.lock_event)
-        epoll_control(aio.epoll_fd, EPOLL_CTL_DEL, job.held, 0, 0)
+        epoll_control(aio.epoll_fd, LINUX_EPOLL_CTL_DEL, job.held, 0, 0)
         hidden_close(<events_t *> area.proc.events, &job.held)
         lock_release(&area.proc.lock_event)
     if job.iov != 0:
-        linux_syscall2(SYS_munmap, job.iov, page_up(job.iovcnt * 16 + 16))
+        linux_syscall2(LINUX_SYS_munmap, job.iov, page_up(job.iovcnt * 16 + 16))
         job.iov = 0
     job.status = status
     job.error = error
@@ -223,7 +203,7 @@ cdef void aio_finish(area_t *area, aio_t *aio, aio_job_t *job, int64_t status, i
     if queued:
         aio_arm_next(aio, job)
     aio_signal(area, &job.event)
-    aio_report(area.proc, job.knote, error, EV_EOF)
+    aio_report(area.proc, job.knote, error, FREEBSD_EV_EOF)
     if lio != NULL:
         lio.finished += 1
         if lio.finished == lio.count:
@@ -249,10 +229,10 @@ cdef void aio_free(process_t *proc, aio_t *aio, aio_job_t *job) noexcept nogil:
 
 cdef int64_t aio_transfer_file(aio_job_t *job) noexcept nogil:
     cdef long nr
-    if job.opcode & LIO_FOFFSET:
-        nr = SYS_writev if job.opcode & LIO_WRITE else SYS_readv
+    if job.opcode & FREEBSD_LIO_FOFFSET:
+        nr = LINUX_SYS_writev if job.opcode & FREEBSD_LIO_WRITE else LINUX_SYS_readv
     else:
-        nr = SYS_pwritev if job.opcode & LIO_WRITE else SYS_preadv
+        nr = LINUX_SYS_pwritev if job.opcode & FREEBSD_LIO_WRITE else LINUX_SYS_preadv
     return linux_syscall5(nr, job.fd, job.iov, job.iovcnt, <uint64_t> job.offset, 0)
 
 
@@ -267,15 +247,15 @@ cdef int64_t aio_transfer_socket(area_t *area, aio_job_t *job, int fd) noexcept 
         memset(message, 0, sizeof(message))
         message[2] = job.iov
         message[3] = job.iovcnt
-        if job.opcode & LIO_READ:
-            return linux_syscall3(SYS_recvmsg, fd, <uint64_t> message, LINUX_MSG_DONTWAIT)
-        result = linux_syscall3(SYS_sendmsg, fd, <uint64_t> message, LINUX_MSG_DONTWAIT | LINUX_MSG_NOSIGNAL)
+        if job.opcode & FREEBSD_LIO_READ:
+            return linux_syscall3(LINUX_SYS_recvmsg, fd, <uint64_t> message, LINUX_MSG_DONTWAIT)
+        result = linux_syscall3(LINUX_SYS_sendmsg, fd, <uint64_t> message, LINUX_MSG_DONTWAIT | LINUX_MSG_NOSIGNAL)
         if result < 0:
             result = send_error(fd, result, False, &signal)
             if signal:
-                linux_syscall2(SYS_kill, area.proc.pid, SIGPIPE)
+                linux_syscall2(LINUX_SYS_kill, area.proc.pid, FREEBSD_SIGPIPE)
         if result < 0:
-            return <int64_t> job.done if job.done and result != -EAGAIN else result
+            return <int64_t> job.done if job.done and result != -LINUX_EAGAIN else result
         job.done += <uint64_t> result
         # Go on after what was taken.
         left = 0
@@ -301,17 +281,19 @@ cdef bint aio_is_first(aio_t *aio, aio_job_t *job) noexcept nogil:
     for i in range(AIO_JOBS):
         other = &aio.jobs[i]
         if other.state == JOB_QUEUED and other != job and other.fd == job.fd and other.sequence < job.sequence \
-                and (other.opcode & (LIO_READ | LIO_WRITE)) == (job.opcode & (LIO_READ | LIO_WRITE)):
+                and (other.opcode & (FREEBSD_LIO_READ | FREEBSD_LIO_WRITE)) == (job.opcode & (FREEBSD_LIO_READ
+                        | FREEBSD_LIO_WRITE)):
             return False
     return True
 
 
 cdef void aio_arm(aio_t *aio, aio_job_t *job) noexcept nogil:
     """Let the thread be told when the request's socket is ready: once, then again after this."""
-    cdef uint32_t events = EPOLLONESHOT | (EPOLLIN | EPOLLRDHUP if job.opcode & LIO_READ else EPOLLOUT)
+    cdef uint32_t events = LINUX_EPOLLONESHOT | (LINUX_EPOLLIN | LINUX_EPOLLRDHUP if job.opcode & FREEBSD_LIO_READ
+                                                 else LINUX_EPOLLOUT)
     cdef uint64_t name = job.sequence << 16 | (<uint64_t> job - <uint64_t> aio.jobs) // sizeof(aio_job_t)
-    if aio_is_first(aio, job) and epoll_control(aio.epoll_fd, EPOLL_CTL_ADD, job.held, events, name) == -EEXIST:
-        epoll_control(aio.epoll_fd, EPOLL_CTL_MOD, job.held, events, name)
+    if aio_is_first(aio, job) and epoll_control(aio.epoll_fd, LINUX_EPOLL_CTL_ADD, job.held, events, name) == -LINUX_EEXIST:
+        epoll_control(aio.epoll_fd, LINUX_EPOLL_CTL_MOD, job.held, events, name)
 
 
 cdef void aio_arm_next(aio_t *aio, aio_job_t *done) noexcept nogil:
@@ -340,18 +322,18 @@ cdef void aio_thread(area_t *area) noexcept nogil:
     cdef int64_t result
     cdef long i, n
     while True:
-        n = linux_syscall4(SYS_epoll_wait, aio.epoll_fd, <uint64_t> events, RAW_EVENTS, AIO_IDLE)
+        n = linux_syscall4(LINUX_SYS_epoll_wait, aio.epoll_fd, <uint64_t> events, RAW_EVENTS, AIO_IDLE)
         lock_acquire(&aio.lock)
         if n <= 0 and aio_is_idle(aio):
             aio.serving = 0
             lock_release(&aio.lock)
-            linux_syscall1(SYS_exit, 0)
+            linux_syscall1(LINUX_SYS_exit, 0)
         for i in range(n):
             job = &aio.jobs[events[i].data.u64 & 0xffff]
             if job.state != JOB_QUEUED or job.sequence != events[i].data.u64 >> 16:
                 continue
-            result = aio_transfer_socket(area, job, job.held) if aio_is_first(aio, job) else -EAGAIN
-            if result == -EAGAIN:
+            result = aio_transfer_socket(area, job, job.held) if aio_is_first(aio, job) else -LINUX_EAGAIN
+            if result == -LINUX_EAGAIN:
                 aio_arm(aio, job)
             else:
                 aio_complete(area, aio, job, result)
@@ -366,23 +348,24 @@ cdef long aio_serve(area_t *area, aio_t *aio) noexcept nogil:
     cdef long result
     if aio.epoll_fd < 0:
         lock_acquire(&proc.lock_event)
-        result = hidden_new(events_of(proc), linux_syscall1(SYS_epoll_create1, EPOLL_CLOEXEC))
+        result = hidden_new(events_of(proc), linux_syscall1(LINUX_SYS_epoll_create1, LINUX_EPOLL_CLOEXEC))
         lock_release(&proc.lock_event)
         if result < 0:
-            return -EAGAIN
+            return -LINUX_EAGAIN
         aio.epoll_fd = <int32_t> result
     if aio.serving:
         return 0
     child = area_take(proc)
     if child == NULL:
-        return -EAGAIN
+        return -LINUX_EAGAIN
     child.exiting = 1                   # the last thread of the guest does not wait for it
     child.service = aio_thread
     stack = <uint64_t *> (<uint64_t> child.frame - 32)
     stack[0] = <uint64_t> child
     block_all(NULL)
-    result = clone_thread(CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM
-                          | CLONE_CHILD_CLEARTID, stack, 0, &child.slot.state, 0)
+    result = clone_thread(LINUX_CLONE_VM | LINUX_CLONE_FS | LINUX_CLONE_FILES | LINUX_CLONE_SIGHAND
+                          | LINUX_CLONE_THREAD | LINUX_CLONE_SYSVSEM
+                          | LINUX_CLONE_CHILD_CLEARTID, stack, 0, &child.slot.state, 0)
     if is_error(result):
         atomic_store32(&child.slot.state, 0)
     else:
@@ -396,20 +379,21 @@ cdef long aio_queue_socket(area_t *area, aio_t *aio, aio_job_t *job) noexcept no
     """A request on a socket: done now, or queued. 0 or an error of the submission. With aio.lock."""
     cdef process_t *proc = area.proc
     cdef events_t *ev
-    cdef int64_t result = -EAGAIN
-    if socket_option(job.fd, EVENT_SO_ACCEPTCONN) > 0:
-        return -EINVAL
+    cdef int64_t result = -LINUX_EAGAIN
+    if socket_option(job.fd, LINUX_SO_ACCEPTCONN) > 0:
+        return -LINUX_EINVAL
     if aio_is_first(aio, job):
         result = aio_transfer_socket(area, job, job.fd)
-    if result != -EAGAIN:
+    if result != -LINUX_EAGAIN:
         aio_complete(area, aio, job, result)
         return 0
     lock_acquire(&proc.lock_event)
     ev = events_of(proc)
-    result = hidden_new(ev, linux_syscall3(SYS_fcntl, job.fd, LINUX_F_DUPFD_CLOEXEC, 3)) if ev != NULL else -ENOMEM
+    result = hidden_new(ev, linux_syscall3(LINUX_SYS_fcntl, job.fd, LINUX_F_DUPFD_CLOEXEC, 3)) if ev != NULL \
+            else -LINUX_ENOMEM
     lock_release(&proc.lock_event)
     if is_error(result):
-        return -EAGAIN
+        return -LINUX_EAGAIN
     job.held = <int32_t> result
     result = aio_serve(area, aio)
     lock_acquire(&proc.lock_event)
@@ -432,7 +416,7 @@ cdef long aiocb_in(uaddr ujob, freebsd_aiocb *cb, bint old) noexcept nogil:
         return copyin(ujob, cb, sizeof(freebsd_aiocb))
     memset(cb, 0, sizeof(freebsd_aiocb))
     if copyin(ujob, cb, AIOCB_KERNELINFO + 8) < 0:
-        return -EFAULT
+        return -LINUX_EFAULT
     return sigevent_from_old(&cb.aio_sigevent, cb.spare[0], cb.spare[1], cb.spare2)
 
 
@@ -440,7 +424,7 @@ cdef long sigevent_from_old(freebsd_sigevent *event, int notify, int signo, uint
     """convert_old_sigevent."""
     memset(event, 0, sizeof(freebsd_sigevent))
     if notify != FREEBSD_SIGEV_NONE and notify != FREEBSD_SIGEV_SIGNAL and notify != FREEBSD_SIGEV_KEVENT:
-        return -EINVAL
+        return -LINUX_EINVAL
     event.sigev_notify = notify
     event.sigev_signo = signo
     if notify == FREEBSD_SIGEV_KEVENT:
@@ -450,27 +434,28 @@ cdef long sigevent_from_old(freebsd_sigevent *event, int notify, int signo, uint
 
 cdef long aio_check_event(const freebsd_sigevent *event) noexcept nogil:
     if event.sigev_notify == FREEBSD_SIGEV_SIGNAL or event.sigev_notify == FREEBSD_SIGEV_THREAD_ID:
-        return 0 if is_signal(event.sigev_signo) else -EINVAL
-    return 0 if event.sigev_notify == FREEBSD_SIGEV_NONE or event.sigev_notify == FREEBSD_SIGEV_KEVENT else -EINVAL
+        return 0 if is_signal(event.sigev_signo) else -LINUX_EINVAL
+    return 0 if event.sigev_notify == FREEBSD_SIGEV_NONE or event.sigev_notify == FREEBSD_SIGEV_KEVENT else -LINUX_EINVAL
 
 
 cdef long aio_check_descriptor(process_t *proc, aio_job_t *job, uint32_t *mode) noexcept nogil:
     """fget_read, fget_write or fget of the request's descriptor, and the type of its file: 0 or an error."""
     cdef long flags, result
     mode[0] = 0
-    if job.opcode == LIO_MLOCK:
+    if job.opcode == FREEBSD_LIO_MLOCK:
         return 0
     if descriptor_is_hidden(proc, job.fd):
-        return -EBADF
-    flags = linux_syscall2(SYS_fcntl, <uint32_t> job.fd, LINUX_F_GETFL)
+        return -LINUX_EBADF
+    flags = linux_syscall2(LINUX_SYS_fcntl, <uint32_t> job.fd, LINUX_F_GETFL)
     if is_error(flags):
-        return -EBADF
-    if flags & LINUX_O_PATH or (job.opcode & LIO_READ and flags & 3 == 1) or (job.opcode & LIO_WRITE and flags & 3 == 0):
-        return -EBADF
+        return -LINUX_EBADF
+    if flags & LINUX_O_PATH or (job.opcode & FREEBSD_LIO_READ and flags & 3 == 1) \
+            or (job.opcode & FREEBSD_LIO_WRITE and flags & 3 == 0):
+        return -LINUX_EBADF
     result = mode_of(job.fd, <uint64_t> <const char *> b"", LINUX_AT_EMPTY_PATH)
     if is_error(result):
         return result
-    mode[0] = <uint32_t> result & S_IFMT
+    mode[0] = <uint32_t> result & LINUX_S_IFMT
     return 0
 
 
@@ -478,23 +463,23 @@ cdef long aio_take_buffers(aio_job_t *job, const freebsd_aiocb *cb) noexcept nog
     """The request's buffers as a list that is ours: 0 or an error."""
     cdef uint64_t *iov
     cdef uint64_t i, total = 0
-    job.iovcnt = cb.aio_nbytes if job.opcode & LIO_VECTORED else 1
+    job.iovcnt = cb.aio_nbytes if job.opcode & FREEBSD_LIO_VECTORED else 1
     if job.iovcnt > AIO_IOV_MAX:
-        return -EINVAL
+        return -LINUX_EINVAL
     job.iov = map_memory(page_up(job.iovcnt * 16 + 16))
     if job.iov == 0:
-        return -ENOMEM
-    if not job.opcode & LIO_VECTORED:
+        return -LINUX_ENOMEM
+    if not job.opcode & FREEBSD_LIO_VECTORED:
         iov = <uint64_t *> job.iov
         iov[0] = cb.aio_buf
         iov[1] = cb.aio_nbytes
     elif copyin(cb.aio_buf, <void *> job.iov, job.iovcnt * 16) < 0:
-        return -EFAULT
+        return -LINUX_EFAULT
     for i in range(job.iovcnt):
         iov = <uint64_t *> (job.iov + i * 16)
         total += iov[1]
         if iov[1] > INT64_LIMIT or total > INT64_LIMIT:
-            return -EINVAL
+            return -LINUX_EINVAL
         if range_is_ours(iov[0], iov[1]):
             iov[0] = NO_ADDRESS             # the shim's memory is not the guest's to name
     return 0
@@ -503,22 +488,23 @@ cdef long aio_take_buffers(aio_job_t *job, const freebsd_aiocb *cb) noexcept nog
 cdef long aio_start(area_t *area, aio_t *aio, aio_job_t *job, const freebsd_aiocb *cb, uint32_t mode) noexcept nogil:
     """Do a request, or queue it: 0 or an error of the submission, on which nothing was done."""
     cdef long result
-    cdef bint file = mode == S_IFREG or mode == S_IFDIR or mode == S_IFBLK
-    if job.opcode == LIO_MLOCK:
-        result = linux_syscall2(SYS_mlock, cb.aio_buf, cb.aio_nbytes)
-    elif job.opcode & (LIO_READ | LIO_WRITE):
-        if mode == S_IFSOCK:
+    cdef bint file = mode == LINUX_S_IFREG or mode == LINUX_S_IFDIR or mode == LINUX_S_IFBLK
+    if job.opcode == FREEBSD_LIO_MLOCK:
+        result = linux_syscall2(LINUX_SYS_mlock, cb.aio_buf, cb.aio_nbytes)
+    elif job.opcode & (FREEBSD_LIO_READ | FREEBSD_LIO_WRITE):
+        if mode == LINUX_S_IFSOCK:
             lock_acquire(&aio.lock)
             result = aio_queue_socket(area, aio, job)
             lock_release(&aio.lock)
             return result
         if not file:
-            return -EOPNOTSUPP
+            return -LINUX_EOPNOTSUPP
         result = aio_transfer_file(job)
     else:
         if not file:
-            return -EOPNOTSUPP
-        result = linux_syscall1(SYS_fdatasync if job.opcode == LIO_DSYNC else SYS_fsync, <uint32_t> job.fd)
+            return -LINUX_EOPNOTSUPP
+        result = linux_syscall1(LINUX_SYS_fdatasync if job.opcode == FREEBSD_LIO_DSYNC else LINUX_SYS_fsync,
+                                <uint32_t> job.fd)
     lock_acquire(&aio.lock)
     aio_complete(area, aio, job, result)
     lock_release(&aio.lock)
@@ -530,30 +516,33 @@ cdef long aio_check(process_t *proc, aio_job_t *job, const freebsd_aiocb *cb, ui
     """What FreeBSD checks of a request before it takes it: 0 or an error."""
     cdef uint32_t opcode = type_
     cdef long result
-    if type_ == LIO_NOP:                # of a list: it says itself what it is
+    if type_ == FREEBSD_LIO_NOP:                # of a list: it says itself what it is
         opcode = <uint32_t> cb.aio_lio_opcode
-        if opcode & ~<uint32_t> (LIO_READ | LIO_WRITE | LIO_VECTORED | LIO_FOFFSET) or opcode & 3 == 3 \
-                or (opcode & 3 == 0 and opcode != LIO_NOP):
-            return -EINVAL
+        if opcode & ~<uint32_t> (FREEBSD_LIO_READ | FREEBSD_LIO_WRITE | FREEBSD_LIO_VECTORED | FREEBSD_LIO_FOFFSET) \
+                or opcode & 3 == 3 \
+                or (opcode & 3 == 0 and opcode != FREEBSD_LIO_NOP):
+            return -LINUX_EINVAL
     job.opcode = opcode
-    if not opcode & LIO_VECTORED and cb.aio_nbytes > INT64_LIMIT:
-        return -EINVAL
+    if not opcode & FREEBSD_LIO_VECTORED and cb.aio_nbytes > INT64_LIMIT:
+        return -LINUX_EINVAL
     result = aio_check_event(&cb.aio_sigevent)
     if result == 0:
         result = aio_check_descriptor(proc, job, mode)
     if result < 0:
         return result
-    if opcode & LIO_SYNC and (mode[0] == S_IFSOCK or mode[0] == 0 or (mode[0] == S_IFIFO and is_pipe(job.fd))):
-        return -EINVAL                  # no vnode
-    if opcode & (LIO_READ | LIO_WRITE) and not opcode & LIO_FOFFSET and cb.aio_offset < 0 and mode[0] != S_IFCHR:
-        return -EINVAL
+    if opcode & FREEBSD_LIO_SYNC and (mode[0] == LINUX_S_IFSOCK or mode[0] == 0
+                                      or (mode[0] == LINUX_S_IFIFO and is_pipe(job.fd))):
+        return -LINUX_EINVAL                  # no vnode
+    if opcode & (FREEBSD_LIO_READ | FREEBSD_LIO_WRITE) and not opcode & FREEBSD_LIO_FOFFSET and cb.aio_offset < 0 \
+            and mode[0] != LINUX_S_IFCHR:
+        return -LINUX_EINVAL
     return 0
 
 
 cdef bint is_pipe(int fd) noexcept nogil:
     """True for a pipe without a name."""
     cdef linux_stat st
-    return not is_error(linux_syscall2(SYS_fstat, fd, <uint64_t> &st)) and st.st_nlink == 1 and st.st_dev < 16
+    return not is_error(linux_syscall2(LINUX_SYS_fstat, fd, <uint64_t> &st)) and st.st_nlink == 1 and st.st_dev < 16
 
 
 cdef aio_job_t *aio_new_job(aio_t *aio) noexcept nogil:
@@ -583,14 +572,14 @@ cdef long aio_submit(area_t *area, uaddr ujob, uint32_t type_, aio_lio_t *lio, b
     cdef uint32_t mode = 0
     cdef long result
     if aio == NULL:
-        return -EAGAIN
+        return -LINUX_EAGAIN
     store_guest64(ujob + AIOCB_STATUS, <uint64_t> -1)
     store_guest64(ujob + AIOCB_ERROR, 0)
     store_guest64(ujob + AIOCB_KERNELINFO, <uint64_t> -1)
     job = aio_new_job(aio)
     if job == NULL:
-        store_guest64(ujob + AIOCB_ERROR, lsf_errno_map[EAGAIN])
-        return -EAGAIN
+        store_guest64(ujob + AIOCB_ERROR, lsf_errno_map[LINUX_EAGAIN])
+        return -LINUX_EAGAIN
     result = aiocb_in(ujob, &cb, old)
     if result == 0:
         job.ujob = ujob
@@ -601,17 +590,17 @@ cdef long aio_submit(area_t *area, uaddr ujob, uint32_t type_, aio_lio_t *lio, b
     if result == 0:
         aio.references += 1
         if store_guest64(ujob + AIOCB_KERNELINFO, aio.references) < 0:
-            result = -EINVAL
-    if result == 0 and job.opcode == LIO_NOP:
+            result = -LINUX_EINVAL
+    if result == 0 and job.opcode == FREEBSD_LIO_NOP:
         job.state = JOB_FREE
         return 0
-    if result == 0 and job.opcode & (LIO_READ | LIO_WRITE):
+    if result == 0 and job.opcode & (FREEBSD_LIO_READ | FREEBSD_LIO_WRITE):
         result = aio_take_buffers(job, &cb)
     if result == 0 and job.event.sigev_notify == FREEBSD_SIGEV_KEVENT:
         if <uint32_t> job.event.sigev_un[0] & ~<uint32_t> AIO_EVENT_FLAGS:
-            result = -EINVAL
+            result = -LINUX_EINVAL
         else:
-            job.knote = aio_attach(proc, job.event.sigev_signo, EVFILT_AIO, ujob, job.event.sigev_value,
+            job.knote = aio_attach(proc, job.event.sigev_signo, FREEBSD_EVFILT_AIO, ujob, job.event.sigev_value,
                                    <uint32_t> job.event.sigev_un[0], &result)
     if result == 0:
         store_guest64(ujob + AIOCB_ERROR, FREEBSD_EINPROGRESS)
@@ -628,46 +617,46 @@ cdef long aio_submit(area_t *area, uaddr ujob, uint32_t type_, aio_lio_t *lio, b
     if result < 0:
         aio_detach(proc, job.knote)
         if job.iov != 0:
-            linux_syscall2(SYS_munmap, job.iov, page_up(job.iovcnt * 16 + 16))
+            linux_syscall2(LINUX_SYS_munmap, job.iov, page_up(job.iovcnt * 16 + 16))
         atomic_store32(&job.state, JOB_FREE)
         store_guest64(ujob + AIOCB_ERROR, lsf_errno_map[-result])
     return result
 
 
 cdef public long sys_aio_read(frame_t *frame, area_t *area) noexcept nogil:
-    return aio_submit(area, frame.arg[0], LIO_READ, NULL, False)
+    return aio_submit(area, frame.arg[0], FREEBSD_LIO_READ, NULL, False)
 
 
 cdef public long sys_aio_write(frame_t *frame, area_t *area) noexcept nogil:
-    return aio_submit(area, frame.arg[0], LIO_WRITE, NULL, False)
+    return aio_submit(area, frame.arg[0], FREEBSD_LIO_WRITE, NULL, False)
 
 
 cdef public long sys_aio_readv(frame_t *frame, area_t *area) noexcept nogil:
-    return aio_submit(area, frame.arg[0], LIO_READ | LIO_VECTORED, NULL, False)
+    return aio_submit(area, frame.arg[0], FREEBSD_LIO_READ | FREEBSD_LIO_VECTORED, NULL, False)
 
 
 cdef public long sys_aio_writev(frame_t *frame, area_t *area) noexcept nogil:
-    return aio_submit(area, frame.arg[0], LIO_WRITE | LIO_VECTORED, NULL, False)
+    return aio_submit(area, frame.arg[0], FREEBSD_LIO_WRITE | FREEBSD_LIO_VECTORED, NULL, False)
 
 
 cdef public long sys_aio_mlock(frame_t *frame, area_t *area) noexcept nogil:
-    return aio_submit(area, frame.arg[0], LIO_MLOCK, NULL, False)
+    return aio_submit(area, frame.arg[0], FREEBSD_LIO_MLOCK, NULL, False)
 
 
 cdef public long sys_aio_fsync(frame_t *frame, area_t *area) noexcept nogil:
     if <uint32_t> frame.arg[0] == FREEBSD_O_SYNC:
-        return aio_submit(area, frame.arg[1], LIO_SYNC, NULL, False)
+        return aio_submit(area, frame.arg[1], FREEBSD_LIO_SYNC, NULL, False)
     if <uint32_t> frame.arg[0] == FREEBSD_O_DSYNC:
-        return aio_submit(area, frame.arg[1], LIO_DSYNC, NULL, False)
-    return -EINVAL
+        return aio_submit(area, frame.arg[1], FREEBSD_LIO_DSYNC, NULL, False)
+    return -LINUX_EINVAL
 
 
 cdef public long sys_freebsd6_aio_read(frame_t *frame, area_t *area) noexcept nogil:
-    return aio_submit(area, frame.arg[0], LIO_READ, NULL, True)
+    return aio_submit(area, frame.arg[0], FREEBSD_LIO_READ, NULL, True)
 
 
 cdef public long sys_freebsd6_aio_write(frame_t *frame, area_t *area) noexcept nogil:
-    return aio_submit(area, frame.arg[0], LIO_WRITE, NULL, True)
+    return aio_submit(area, frame.arg[0], FREEBSD_LIO_WRITE, NULL, True)
 
 
 # ------------------------------------------------------------------ lists
@@ -698,7 +687,7 @@ cdef long lio_wait(area_t *area, aio_t *aio, aio_lio_t *lio) noexcept nogil:
         lock_release(&aio.lock)
         result = umtx_sleep(area.proc, <uint64_t> &aio.completions, seen, False, FUTEX_ANY, &deadline)
         lock_acquire(&aio.lock)
-        if result == -EAGAIN:
+        if result == -LINUX_EAGAIN:
             result = 0
     return result
 
@@ -712,14 +701,14 @@ cdef long lio_submit(frame_t *frame, area_t *area, bint old) noexcept nogil:
     cdef uint64_t words[2]
     cdef uint64_t ujob = 0
     cdef int mode = <int> frame.arg[0], nent = <int> frame.arg[2], i
-    cdef bint again = False, failed = False, told = frame.arg[3] != 0 and mode == LIO_NOWAIT
+    cdef bint again = False, failed = False, told = frame.arg[3] != 0 and mode == FREEBSD_LIO_NOWAIT
     cdef long result = 0
-    if mode != LIO_NOWAIT and mode != LIO_WAIT or nent < 0 or nent > AIO_JOBS:
-        return -EINVAL
+    if mode != FREEBSD_LIO_NOWAIT and mode != FREEBSD_LIO_WAIT or nent < 0 or nent > AIO_JOBS:
+        return -LINUX_EINVAL
     memset(&event, 0, sizeof(event))
     if told and old:
         if copyin(frame.arg[3], words, sizeof(words)) < 0:
-            return -EFAULT
+            return -LINUX_EFAULT
         result = sigevent_from_old(&event, <int> words[0], <int> (words[0] >> 32), words[1])
     elif told:
         result = copyin(frame.arg[3], &event, sizeof(event))
@@ -733,25 +722,25 @@ cdef long lio_submit(frame_t *frame, area_t *area, bint old) noexcept nogil:
     aio = aio_of(proc)
     lio = lio_new(aio) if aio != NULL else NULL
     if lio == NULL:
-        return -EAGAIN
+        return -LINUX_EAGAIN
     lio.event = event
     lio.signal = event.sigev_notify == FREEBSD_SIGEV_SIGNAL or event.sigev_notify == FREEBSD_SIGEV_THREAD_ID
     if event.sigev_notify == FREEBSD_SIGEV_KEVENT:
-        lio.knote = aio_attach(proc, event.sigev_signo, EVFILT_LIO, frame.arg[1], event.sigev_value, 0, &result)
+        lio.knote = aio_attach(proc, event.sigev_signo, FREEBSD_EVFILT_LIO, frame.arg[1], event.sigev_value, 0, &result)
         if result < 0:
             lio.used = 0
             return result
     for i in range(nent):
         if fetch_guest64(frame.arg[1] + 8 * <uint64_t> i, &ujob) < 0 or ujob == 0:
             continue
-        result = aio_submit(area, ujob, LIO_NOP, lio, old)
-        if result == -EAGAIN:
+        result = aio_submit(area, ujob, FREEBSD_LIO_NOP, lio, old)
+        if result == -LINUX_EAGAIN:
             again = True
         elif result < 0:
             failed = True
     result = 0
     lock_acquire(&aio.lock)
-    if mode == LIO_WAIT:
+    if mode == FREEBSD_LIO_WAIT:
         result = lio_wait(area, aio, lio)
     elif lio.finished == lio.count - 1:
         aio_list_done(area, lio)
@@ -760,7 +749,7 @@ cdef long lio_submit(frame_t *frame, area_t *area, bint old) noexcept nogil:
         aio_detach(proc, lio.knote)
         lio.used = 0
     lock_release(&aio.lock)
-    return -EIO if failed else -EAGAIN if again else result
+    return -LINUX_EIO if failed else -LINUX_EAGAIN if again else result
 
 
 cdef public long sys_lio_listio(frame_t *frame, area_t *area) noexcept nogil:
@@ -798,12 +787,12 @@ cdef public long sys_aio_return(frame_t *frame, area_t *area) noexcept nogil:
     cdef aio_t *aio = <aio_t *> area.proc.aio
     cdef aio_job_t *job
     if aio == NULL:
-        return -EINVAL
+        return -LINUX_EINVAL
     lock_acquire(&aio.lock)
     job = aio_find(aio, frame.arg[0])
     if job == NULL or job.state != JOB_DONE:
         lock_release(&aio.lock)
-        return -EINVAL
+        return -LINUX_EINVAL
     return aio_take_result(area.proc, aio, job)
 
 
@@ -840,19 +829,19 @@ cdef public long sys_aio_suspend(frame_t *frame, area_t *area) noexcept nogil:
     cdef bint found
     cdef long result = 0
     if nent < 0 or nent > AIO_JOBS:
-        return -EINVAL
+        return -LINUX_EINVAL
     deadline.kind = DEADLINE_NONE
     if frame.arg[2] != 0:
         if copyin(frame.arg[2], &timeout, sizeof(timeout)) < 0:
-            return -EFAULT
+            return -LINUX_EFAULT
         if not timespec_is_interval(&timeout):
-            return -EINVAL
+            return -LINUX_EINVAL
         deadline_set(area.proc, &deadline, &timeout, FREEBSD_CLOCK_MONOTONIC, False)
     for i in range(nent):
         if fetch_guest64(frame.arg[0] + 8 * <uint64_t> i, &ujob) < 0:
-            return -EFAULT
+            return -LINUX_EFAULT
     if aio == NULL:
-        return -EAGAIN
+        return -LINUX_EAGAIN
     while result == 0:
         found = False
         lock_acquire(&aio.lock)
@@ -870,9 +859,9 @@ cdef public long sys_aio_suspend(frame_t *frame, area_t *area) noexcept nogil:
         if not found:
             return 0
         result = umtx_sleep(area.proc, <uint64_t> &aio.completions, seen, False, FUTEX_ANY, &deadline)
-        if result == -EAGAIN:
+        if result == -LINUX_EAGAIN:
             result = 0
-    return -EAGAIN if result == -ETIMEDOUT else result
+    return -LINUX_EAGAIN if result == -LINUX_ETIMEDOUT else result
 
 
 cdef public long sys_aio_waitcomplete(frame_t *frame, area_t *area) noexcept nogil:
@@ -888,16 +877,16 @@ cdef public long sys_aio_waitcomplete(frame_t *frame, area_t *area) noexcept nog
     cdef long result = 0
     deadline.kind = DEADLINE_NONE
     if frame.arg[1] != 0 and copyin(frame.arg[1], &timeout, sizeof(timeout)) < 0:
-        return -EFAULT
+        return -LINUX_EFAULT
     store_guest64(frame.arg[0], 0)
     if frame.arg[1] != 0:
         if not timespec_is_interval(&timeout):
-            return -EINVAL
+            return -LINUX_EINVAL
         poll_ = timeout.tv_sec == 0 and timeout.tv_nsec == 0
         deadline_set(proc, &deadline, &timeout, FREEBSD_CLOCK_MONOTONIC, False)
     aio = aio_of(proc)
     if aio == NULL:
-        return -EAGAIN
+        return -LINUX_EAGAIN
     while result == 0:
         lock_acquire(&aio.lock)
         seen = atomic_load32(&aio.completions)
@@ -910,12 +899,12 @@ cdef public long sys_aio_waitcomplete(frame_t *frame, area_t *area) noexcept nog
             return aio_take_result(proc, aio, job)
         lock_release(&aio.lock)
         if poll_:
-            return -EAGAIN
+            return -LINUX_EAGAIN
         result = umtx_sleep(proc, <uint64_t> &aio.completions, seen, False, FUTEX_ANY, &deadline)
-        if result == -EAGAIN:
+        if result == -LINUX_EAGAIN:
             result = 0
-    if result == -ETIMEDOUT:
-        return -EAGAIN
+    if result == -LINUX_ETIMEDOUT:
+        return -LINUX_EAGAIN
     return restartable(result) if deadline.kind == DEADLINE_NONE else result
 
 
@@ -926,13 +915,13 @@ cdef public long sys_aio_cancel(frame_t *frame, area_t *area) noexcept nogil:
     cdef int fd = <int> frame.arg[0], i
     cdef bint cancelled = False, running = False
     cdef long mode
-    if descriptor_is_hidden(area.proc, fd) or is_error(linux_syscall2(SYS_fcntl, <uint32_t> fd, LINUX_F_GETFD)):
-        return -EBADF
+    if descriptor_is_hidden(area.proc, fd) or is_error(linux_syscall2(LINUX_SYS_fcntl, <uint32_t> fd, LINUX_F_GETFD)):
+        return -LINUX_EBADF
     if aio == NULL:
-        return AIO_ALLDONE
+        return FREEBSD_AIO_ALLDONE
     mode = mode_of(fd, <uint64_t> <const char *> b"", LINUX_AT_EMPTY_PATH)
-    if not is_error(mode) and mode & S_IFMT == S_IFBLK:
-        return AIO_NOTCANCELED
+    if not is_error(mode) and mode & LINUX_S_IFMT == LINUX_S_IFBLK:
+        return FREEBSD_AIO_NOTCANCELED
     lock_acquire(&aio.lock)
     for i in range(AIO_JOBS):
         job = &aio.jobs[i]
@@ -948,7 +937,7 @@ cdef public long sys_aio_cancel(frame_t *frame, area_t *area) noexcept nogil:
             running = True
     lock_release(&aio.lock)
     if cancelled and frame.arg[1] != 0:
-        return AIO_CANCELED
+        return FREEBSD_AIO_CANCELED
     if running:
-        return AIO_NOTCANCELED
-    return AIO_CANCELED if cancelled else AIO_ALLDONE
+        return FREEBSD_AIO_NOTCANCELED
+    return FREEBSD_AIO_CANCELED if cancelled else FREEBSD_AIO_ALLDONE

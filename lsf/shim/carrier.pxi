@@ -69,7 +69,7 @@ cdef void carrier_info(area_t *area, linux_siginfo *info, int signo, int code, u
     info.si_errno = CARRIER_MAGIC | (code & 0x3f) << 8 | signo
     info.si_code = -1
     info.fields.kill.pid = area.proc.pid
-    info.fields.kill.uid = <uint32_t> linux_syscall0(SYS_getuid)
+    info.fields.kill.uid = <uint32_t> linux_syscall0(LINUX_SYS_getuid)
     info.fields.kill.value = value
 
 
@@ -77,10 +77,10 @@ cdef long signal_thread(area_t *area, int pid, int tid, int signo) noexcept nogi
     """Send a FreeBSD signal (or 0) to a thread, as thr_kill does."""
     cdef linux_siginfo info
     if signo == 0 or lsf_signal_to_linux[signo]:
-        return linux_syscall3(SYS_tgkill, pid, tid, lsf_signal_to_linux[signo] if signo else 0)
+        return linux_syscall3(LINUX_SYS_tgkill, pid, tid, lsf_signal_to_linux[signo] if signo else 0)
     carrier_info(area, &info, signo, FREEBSD_SI_LWP, 0)
     info.si_errno |= CARRIER_THREAD
-    return linux_syscall4(SYS_rt_tgsigqueueinfo, pid, tid, LINUX_CARRIER, <uint64_t> &info)
+    return linux_syscall4(LINUX_SYS_rt_tgsigqueueinfo, pid, tid, LINUX_CARRIER, <uint64_t> &info)
 
 
 cdef long signal_carried(area_t *area, int pid, int signo, int code, uint64_t value) noexcept nogil:
@@ -90,17 +90,18 @@ cdef long signal_carried(area_t *area, int pid, int signo, int code, uint64_t va
     cdef char *name
     cdef uint64_t offset
     cdef int64_t group, other
-    cdef long fd, size, sent, result = -ESRCH
+    cdef long fd, size, sent, result = -LINUX_ESRCH
     carrier_info(area, &info, signo, code, value)
     if pid > 0:
-        return linux_syscall3(SYS_rt_sigqueueinfo, pid, LINUX_CARRIER, <uint64_t> &info)
+        return linux_syscall3(LINUX_SYS_rt_sigqueueinfo, pid, LINUX_CARRIER, <uint64_t> &info)
     # Linux sends no siginfo to a group: its members are found in /proc.
-    group = -<int64_t> pid if pid != 0 else linux_syscall0(SYS_getpgrp)
-    fd = linux_syscall4(SYS_openat, <uint64_t> AT_FDCWD, <uint64_t> <const char *> b"/proc", 0x90000, 0)
+    group = -<int64_t> pid if pid != 0 else linux_syscall0(LINUX_SYS_getpgrp)
+    fd = linux_syscall4(LINUX_SYS_openat, <uint64_t> LINUX_AT_FDCWD, <uint64_t> <const char *> b"/proc",
+                        LINUX_O_DIRECTORY | LINUX_O_CLOEXEC, 0)
     if is_error(fd):
-        return -ESRCH
+        return -LINUX_ESRCH
     while True:
-        size = linux_syscall3(SYS_getdents64, fd, <uint64_t> entries, sizeof(entries))
+        size = linux_syscall3(LINUX_SYS_getdents64, fd, <uint64_t> entries, sizeof(entries))
         if size <= 0:
             break
         offset = 0
@@ -108,17 +109,17 @@ cdef long signal_carried(area_t *area, int pid, int signo, int code, uint64_t va
             name = &entries[offset + 19]                    # struct linux_dirent64: d_ino, d_off, d_reclen, d_type
             offset += (<uint16_t *> &entries[offset + 16])[0]
             other = 0
-            while 48 <= name[0] <= 57:
+            while c'0' <= name[0] <= c'9':
                 other = other * 10 + (name[0] - 48)
                 name += 1
             if other == 0 or (pid == -1 and (other == 1 or other == area.proc.pid)):
                 continue
-            if pid != -1 and linux_syscall1(SYS_getpgid, other) != group:
+            if pid != -1 and linux_syscall1(LINUX_SYS_getpgid, other) != group:
                 continue
-            sent = linux_syscall3(SYS_rt_sigqueueinfo, other, LINUX_CARRIER, <uint64_t> &info)
-            if sent == 0 or result == -ESRCH:
+            sent = linux_syscall3(LINUX_SYS_rt_sigqueueinfo, other, LINUX_CARRIER, <uint64_t> &info)
+            if sent == 0 or result == -LINUX_ESRCH:
                 result = sent
-    linux_syscall1(SYS_close, fd)
+    linux_syscall1(LINUX_SYS_close, fd)
     return result
 
 
@@ -128,7 +129,7 @@ cdef bint carrier_wanted(area_t *area, linux_siginfo *info) noexcept nogil:
     cdef int signo = carried_signal(info, &code)
     if signo == 0 or is_blocked(area, signo):
         return False
-    return area.proc.handlers[signo].function != SIG_IGN
+    return area.proc.handlers[signo].function != FREEBSD_SIG_IGN
 
 
 cdef void kept_bits_update(process_t *proc) noexcept nogil:
@@ -215,7 +216,7 @@ cdef void keep_carried(area_t *area, linux_siginfo *info) noexcept nogil:
         mqueue_send_on(area, info)
         return
     word |= <uint32_t> info.si_errno & (CARRIER_THREAD | CARRIER_SEEN)
-    if proc.handlers[signo].function == SIG_IGN:
+    if proc.handlers[signo].function == FREEBSD_SIG_IGN:
         return
     lock_acquire(&proc.lock_signal)
     at = proc.kept_count
@@ -234,7 +235,7 @@ cdef void keep_carried(area_t *area, linux_siginfo *info) noexcept nogil:
                     info.si_errno = <int32_t> word
                     info.si_code = -1
                     (<uint64_t *> info)[CARRIER_KEPT] = 0
-                    if linux_syscall4(SYS_rt_tgsigqueueinfo, proc.pid, other.tid, LINUX_CARRIER, <uint64_t> info) == 0:
+                    if linux_syscall4(LINUX_SYS_rt_tgsigqueueinfo, proc.pid, other.tid, LINUX_CARRIER, <uint64_t> info) == 0:
                         proc.kept_count -= 1
                         kept_bits_update(proc)
                         break
@@ -324,7 +325,7 @@ cdef void carrier_drain(area_t *area) noexcept nogil:
     cdef uint64_t zero[2]
     zero[0] = 0
     zero[1] = 0
-    while not PATCHES.kept_full and linux_syscall4(SYS_rt_sigtimedwait, <uint64_t> &set_, <uint64_t> &info,
+    while not PATCHES.kept_full and linux_syscall4(LINUX_SYS_rt_sigtimedwait, <uint64_t> &set_, <uint64_t> &info,
                                                    <uint64_t> zero, 8) == LINUX_CARRIER:
         carrier_from_timer(area.proc, &info)
         keep_carried(area, &info)
@@ -340,13 +341,13 @@ cdef void kept_before_exec(area_t *area) noexcept nogil:
         return
     none[0] = 0
     none[1] = 0
-    linux_syscall4(SYS_rt_sigprocmask, 0, <uint64_t> &mask, 0, 8)
+    linux_syscall4(LINUX_SYS_rt_sigprocmask, 0, <uint64_t> &mask, 0, 8)
     while kept_take(area, none, &info):
         (<uint64_t *> &info)[CARRIER_KEPT] = 0
         if info.si_errno & CARRIER_THREAD:
-            linux_syscall4(SYS_rt_tgsigqueueinfo, proc.pid, area.tid, LINUX_CARRIER, <uint64_t> &info)
+            linux_syscall4(LINUX_SYS_rt_tgsigqueueinfo, proc.pid, area.tid, LINUX_CARRIER, <uint64_t> &info)
         else:
-            linux_syscall3(SYS_rt_sigqueueinfo, proc.pid, LINUX_CARRIER, <uint64_t> &info)
+            linux_syscall3(LINUX_SYS_rt_sigqueueinfo, proc.pid, LINUX_CARRIER, <uint64_t> &info)
 
 
 # Linux's wait status of a process that a carried signal killed says 63. Its name, which a zombie keeps, says the rest: it is
@@ -357,12 +358,13 @@ cdef void carrier_last_words(int signo) noexcept nogil:
     cdef uint64_t at = append(name, 0, 16, b"lsf:SIG ")
     cdef long fd
     at = append_number(name, at, 16, <uint64_t> signo, 10)
-    fd = linux_syscall4(SYS_openat, <uint64_t> AT_FDCWD, <uint64_t> <const char *> b"/proc/self/comm", 0o2000001, 0)
+    fd = linux_syscall4(LINUX_SYS_openat, <uint64_t> LINUX_AT_FDCWD, <uint64_t> <const char *> b"/proc/self/comm",
+                        LINUX_O_WRONLY | LINUX_O_CLOEXEC, 0)
     if is_error(fd):
-        linux_syscall2(SYS_prctl, 15, <uint64_t> name)         # PR_SET_NAME: of this thread, which may be the first
+        linux_syscall2(LINUX_SYS_prctl, 15, <uint64_t> name)         # PR_SET_NAME: of this thread, which may be the first
         return
-    linux_syscall3(SYS_write, fd, <uint64_t> name, at)
-    linux_syscall1(SYS_close, fd)
+    linux_syscall3(LINUX_SYS_write, fd, <uint64_t> name, at)
+    linux_syscall1(LINUX_SYS_close, fd)
 
 
 cdef int carrier_killed_by(int pid) noexcept nogil:
@@ -380,8 +382,6 @@ cdef int carrier_killed_by(int pid) noexcept nogil:
 
 
 cdef enum:
-    LINUX_WNOHANG = 1
-    LINUX_WNOWAIT = 0x01000000
     STATUS_CARRIED = 0x100          # in a child's status: the low byte is a FreeBSD signal
 
 
@@ -392,7 +392,7 @@ cdef long waitid_carried(process_t *proc, int idtype, int64_t id_, linux_siginfo
     cdef long result
     cdef int signo = 0, pid
     while True:
-        result = blocking_syscall(SYS_waitid, idtype, <uint64_t> id_, <uint64_t> info, options | LINUX_WNOWAIT,
+        result = blocking_syscall(LINUX_SYS_waitid, idtype, <uint64_t> id_, <uint64_t> info, options | LINUX_WNOWAIT,
                                   <uint64_t> usage, 0)
         if is_error(result) or info.fields.child.pid == 0:
             return result
@@ -400,16 +400,16 @@ cdef long waitid_carried(process_t *proc, int idtype, int64_t id_, linux_siginfo
         if idtype == LINUX_P_ALL and proc.procdescs != NULL and procdesc_pass_over(proc, info):
             memset(info, 0, 128)
             continue
-        if info.si_code == CLD_KILLED and info.fields.child.status == LINUX_CARRIER:
+        if info.si_code == LINUX_CLD_KILLED and info.fields.child.status == LINUX_CARRIER:
             signo = carrier_killed_by(pid)
         if options & LINUX_WNOWAIT:
             break
         memset(info, 0, 128)
-        result = linux_syscall6(SYS_waitid, LINUX_P_PID, pid, <uint64_t> info, options | LINUX_WNOHANG | LINUX_WALL,
+        result = linux_syscall6(LINUX_SYS_waitid, LINUX_P_PID, pid, <uint64_t> info, options | LINUX_WNOHANG | LINUX___WALL,
                                 <uint64_t> usage, 0)
-        if result == -ECHILD or (result == 0 and info.fields.child.pid == 0):
+        if result == -LINUX_ECHILD or (result == 0 and info.fields.child.pid == 0):
             continue                    # another thread took it
         break
-    if not is_error(result) and info.si_code == CLD_KILLED and info.fields.child.status == LINUX_CARRIER:
+    if not is_error(result) and info.si_code == LINUX_CLD_KILLED and info.fields.child.status == LINUX_CARRIER:
         info.fields.child.status = STATUS_CARRIED | (signo if signo else CARRIER_FOREIGN)
     return result

@@ -48,7 +48,7 @@ cdef struct control_t:
 
 cdef void control_time(int32_t type_, uint64_t *time) noexcept nogil:
     """The time that the kernel puts into such a message."""
-    linux_syscall2(SYS_clock_gettime, LINUX_CLOCK_BOOTTIME if type_ == FREEBSD_SCM_MONOTONIC else 0, <uint64_t> time)
+    linux_syscall2(LINUX_SYS_clock_gettime, LINUX_CLOCK_BOOTTIME if type_ == FREEBSD_SCM_MONOTONIC else 0, <uint64_t> time)
     if type_ == FREEBSD_SCM_TIMESTAMP:
         time[1] //= 1000
     elif type_ == FREEBSD_SCM_BINTIME:
@@ -58,17 +58,17 @@ cdef void control_time(int32_t type_, uint64_t *time) noexcept nogil:
 cdef long manifest_make(const manifest_t *list_) noexcept nogil:
     """The descriptor of a manifest, or an error."""
     cdef uint64_t size = 16 + list_.count * sizeof(manifest_entry_t)
-    cdef long result, fd = linux_syscall2(SYS_memfd_create, <uint64_t> <const char *> b"lsf-control",
-                                          MFD_CLOEXEC | MFD_ALLOW_SEALING)
+    cdef long result, fd = linux_syscall2(LINUX_SYS_memfd_create, <uint64_t> <const char *> b"lsf-control",
+                                          LINUX_MFD_CLOEXEC | LINUX_MFD_ALLOW_SEALING)
     if is_error(fd):
         return fd
-    result = linux_syscall3(SYS_write, fd, <uint64_t> list_, size)
+    result = linux_syscall3(LINUX_SYS_write, fd, <uint64_t> list_, size)
     if result == <long> size:
-        result = linux_syscall3(SYS_fcntl, fd, LINUX_F_ADD_SEALS, MANIFEST_SEALS)
+        result = linux_syscall3(LINUX_SYS_fcntl, fd, LINUX_F_ADD_SEALS, MANIFEST_SEALS)
     elif not is_error(result):
-        result = -ENOBUFS
+        result = -LINUX_ENOBUFS
     if is_error(result):
-        linux_syscall1(SYS_close, fd)
+        linux_syscall1(LINUX_SYS_close, fd)
         return result
     return fd
 
@@ -81,13 +81,13 @@ cdef long control_entry(process_t *proc, const uint8_t *raw, uint64_t size, mani
     entry.count = 0
     if entry.type_ == FREEBSD_SCM_RIGHTS:
         if size // 4 > RIGHTS_MOST_FREEBSD or count[0] + size // 4 > RIGHTS_MOST:
-            return -EMSGSIZE
+            return -LINUX_EMSGSIZE
         for i in range(size // 4):
             memcpy(&fd, raw + 4 * i, 4)
             if descriptor_is_hidden(proc, fd):
-                return -EBADF
+                return -LINUX_EBADF
             if proc.events != NULL and descriptor_is_kqueue(proc, fd):
-                return -EOPNOTSUPP          # not DFLAG_PASSABLE
+                return -LINUX_EOPNOTSUPP          # not DFLAG_PASSABLE
             rights[count[0]] = fd
             count[0] += 1
         entry.count = <int32_t> (size // 4)
@@ -95,7 +95,7 @@ cdef long control_entry(process_t *proc, const uint8_t *raw, uint64_t size, mani
     if entry.type_ == FREEBSD_SCM_TIMESTAMP or FREEBSD_SCM_BINTIME <= entry.type_ <= FREEBSD_SCM_MONOTONIC:
         control_time(entry.type_, entry.time)
         return 1
-    return 1 if entry.type_ == FREEBSD_SCM_CREDS else -EINVAL
+    return 1 if entry.type_ == FREEBSD_SCM_CREDS else -LINUX_EINVAL
 
 
 cdef long local_control_in(process_t *proc, const uint8_t *raw, uint64_t length, uint8_t *control,
@@ -129,10 +129,10 @@ cdef long local_control_in(process_t *proc, const uint8_t *raw, uint64_t length,
         if at > length:
             at = length
     if at < length:
-        return -EINVAL
+        return -LINUX_EINVAL
     if list_.count > 1 or (list_.count == 1 and list_.entries[0].type_ != FREEBSD_SCM_RIGHTS):
         if count == RIGHTS_MOST:
-            return -EMSGSIZE
+            return -LINUX_EMSGSIZE
         result = manifest_make(&list_)
         if is_error(result):
             return result
@@ -144,9 +144,9 @@ cdef long local_control_in(process_t *proc, const uint8_t *raw, uint64_t length,
         memset(control, 0, CREDENTIALS_SPACE)
         put_cmsg(<char *> control, sizeof(linux_ucred), LINUX_SOL_SOCKET, LINUX_SCM_CREDENTIALS, 0)
         credentials = <linux_ucred *> (control + 16)
-        credentials.pid = <int32_t> linux_syscall0(SYS_getpid)
-        credentials.uid = <uint32_t> linux_syscall0(SYS_getuid)
-        credentials.gid = <uint32_t> linux_syscall0(SYS_getgid)
+        credentials.pid = <int32_t> linux_syscall0(LINUX_SYS_getpid)
+        credentials.uid = <uint32_t> linux_syscall0(LINUX_SYS_getuid)
+        credentials.gid = <uint32_t> linux_syscall0(LINUX_SYS_getgid)
         at = CREDENTIALS_SPACE
     if count:
         put_cmsg(<char *> control + at, 4 * <uint64_t> count, LINUX_SOL_SOCKET, LINUX_SCM_RIGHTS, 0)
@@ -162,11 +162,11 @@ cdef long control_in(area_t *area, int fd, const freebsd_msghdr *message, uint8_
     cdef freebsd_cmsghdr header
     cdef uint64_t length = message.msg_controllen
     if length < sizeof(freebsd_cmsghdr):
-        return -EINVAL
+        return -LINUX_EINVAL
     if length > SOCKET_CONTROL_MAX:
-        return -EMSGSIZE if area.proc.osreldate >= OSRELDATE_CONTROL_EMSGSIZE else -EINVAL
+        return -LINUX_EMSGSIZE if area.proc.osreldate >= OSRELDATE_CONTROL_EMSGSIZE else -LINUX_EINVAL
     if copyin(message.msg_control, raw, length) < 0:
-        return -EFAULT
+        return -LINUX_EFAULT
     memcpy(&header, raw, sizeof(header))
     if header.cmsg_level == FREEBSD_SOL_SOCKET or socket_option(fd, LINUX_SO_DOMAIN) == LINUX_AF_UNIX:
         return local_control_in(area.proc, raw, length, control, manifest)
@@ -201,10 +201,10 @@ cdef void sender_known(const linux_ucred *sender, sender_t *who) noexcept nogil:
     who.uid = who.euid = sender.uid
     who.gid = who.egid = sender.gid
     who.ngroups = 1
-    if sender.pid == <int32_t> linux_syscall0(SYS_getpid):
-        who.euid = <uint32_t> linux_syscall0(SYS_geteuid)
-        who.egid = <uint32_t> linux_syscall0(SYS_getegid)
-        count = linux_syscall2(SYS_getgroups, 64, <uint64_t> groups)
+    if sender.pid == <int32_t> linux_syscall0(LINUX_SYS_getpid):
+        who.euid = <uint32_t> linux_syscall0(LINUX_SYS_geteuid)
+        who.egid = <uint32_t> linux_syscall0(LINUX_SYS_getegid)
+        count = linux_syscall2(LINUX_SYS_getgroups, 64, <uint64_t> groups)
         for i in range(count if not is_error(count) else 0):
             if groups[i] != who.egid and who.ngroups < CREDENTIALS_GROUPS:
                 who.groups[who.ngroups] = groups[i]
@@ -231,7 +231,7 @@ cdef void control_put_rights(control_t *out, int first, int count) noexcept nogi
     if count == 0 or control_put(out, FREEBSD_SCM_RIGHTS, out.rights + first, 4 * <uint64_t> count):
         return
     for i in range(first, first + count):
-        linux_syscall1(SYS_close, <uint32_t> out.rights[i])
+        linux_syscall1(LINUX_SYS_close, <uint32_t> out.rights[i])
         out.rights[i] = -1
 
 
@@ -268,12 +268,13 @@ cdef bint manifest_read(int fd, manifest_t *list_) noexcept nogil:
     """True for a manifest. The numbers in it are anybody's."""
     cdef linux_stat st
     cdef long got
-    if (is_error(linux_syscall2(SYS_fstat, <uint32_t> fd, <uint64_t> &st)) or st.st_mode & S_IFMT != S_IFREG
+    if (is_error(linux_syscall2(LINUX_SYS_fstat, <uint32_t> fd, <uint64_t> &st))
+        or st.st_mode & LINUX_S_IFMT != LINUX_S_IFREG
             or st.st_nlink != 0 or st.st_size < 16 or st.st_size > <int64_t> sizeof(manifest_t)):
         return False
-    if linux_syscall3(SYS_fcntl, <uint32_t> fd, LINUX_F_GET_SEALS, 0) != MANIFEST_SEALS:
+    if linux_syscall3(LINUX_SYS_fcntl, <uint32_t> fd, LINUX_F_GET_SEALS, 0) != MANIFEST_SEALS:
         return False
-    got = linux_syscall4(SYS_pread64, <uint32_t> fd, <uint64_t> list_, sizeof(manifest_t), 0)
+    got = linux_syscall4(LINUX_SYS_pread64, <uint32_t> fd, <uint64_t> list_, sizeof(manifest_t), 0)
     return (got == <long> st.st_size and list_.magic == MANIFEST_MAGIC and list_.count <= MANIFEST_MOST
             and 16 + list_.count * sizeof(manifest_entry_t) == <uint64_t> got)
 
@@ -326,12 +327,12 @@ cdef void local_control_out(process_t *proc, int fd, uint8_t *control, uint64_t 
         once = not persistent and socket_option(fd, KEPT_CREDS) > 0
         if persistent or once:
             control_put_sockcred(proc, out, &who, persistent)
-        if once and not peek and socket_option(fd, LINUX_SO_TYPE) != SOCK_DGRAM:
+        if once and not peek and socket_option(fd, LINUX_SO_TYPE) != FREEBSD_SOCK_DGRAM:
             set_socket_option(fd, KEPT_CREDS, 0)        # a connection tells its sender once
     list_.count = 0
     if out.rights_count and manifest_read(out.rights[out.rights_count - 1], &list_):
         out.rights_count -= 1
-        linux_syscall1(SYS_close, <uint32_t> out.rights[out.rights_count])
+        linux_syscall1(LINUX_SYS_close, <uint32_t> out.rights[out.rights_count])
     else:
         list_.count = 0
     control_put_listed(out, &list_, &who, not once)
@@ -342,4 +343,4 @@ cdef void control_dispose(control_t *out) noexcept nogil:
     cdef int i
     for i in range(out.rights_count):
         if out.rights[i] >= 0:
-            linux_syscall1(SYS_close, <uint32_t> out.rights[i])
+            linux_syscall1(LINUX_SYS_close, <uint32_t> out.rights[i])

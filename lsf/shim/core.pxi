@@ -2,84 +2,9 @@
 
 from libc.string cimport memcmp, memcpy, memset
 
-cdef extern from "<sys/syscall.h>" nogil:
-    const long SYS_accept4, SYS_arch_prctl, SYS_chdir, SYS_clone, SYS_close, SYS_execve, SYS_execveat, SYS_exit
-    const long SYS_exit_group, SYS_fcntl, SYS_fstat, SYS_futex, SYS_getpid, SYS_gettid, SYS_getrandom, SYS_ioctl
-    const long SYS_memfd_create, SYS_mmap, SYS_mprotect, SYS_munmap, SYS_open, SYS_openat, SYS_prctl, SYS_pread64
-    const long SYS_prlimit64, SYS_read, SYS_readlink, SYS_rt_sigaction, SYS_rt_sigpending, SYS_rt_sigprocmask
-    const long SYS_rt_sigreturn, SYS_rt_sigsuspend, SYS_rt_sigtimedwait, SYS_seccomp, SYS_sigaltstack, SYS_tgkill
-    const long SYS_tkill, SYS_kill, SYS_write, SYS_getuid, SYS_geteuid, SYS_getgid, SYS_getegid, SYS_sched_getaffinity
-    const long SYS_getpgrp, SYS_getcwd, SYS_set_tid_address, SYS_rt_sigqueueinfo, SYS_rt_tgsigqueueinfo, SYS_wait4, SYS_madvise
-
 # Linux's errno values that handlers name themselves; entry.S maps them to FreeBSD's at the exit.
 cdef enum:
-    EPERM = 1
-    ENOENT = 2
-    ESRCH = 3
-    EINTR = 4
-    EIO = 5
-    ENXIO = 6
-    E2BIG = 7
-    ENOEXEC = 8
-    EBADF = 9
-    ECHILD = 10
-    EAGAIN = 11
-    ENOMEM = 12
-    EACCES = 13
-    EFAULT = 14
-    EBUSY = 16
-    EEXIST = 17
-    EXDEV = 18
-    ENODEV = 19
-    ENOTDIR = 20
-    EISDIR = 21
-    EINVAL = 22
-    ENFILE = 23
-    EMFILE = 24
-    ENOTTY = 25
-    ETXTBSY = 26
-    EFBIG = 27
-    ENOSPC = 28
-    ESPIPE = 29
-    EROFS = 30
-    EMLINK = 31
-    EPIPE = 32
-    EDOM = 33
-    ERANGE = 34
-    EDEADLK = 35
-    ENAMETOOLONG = 36
-    ENOLCK = 37
-    ENOSYS = 38
-    ENOTEMPTY = 39
-    ELOOP = 40
-    EOVERFLOW = 75
-    EUSERS = 87
-    ENOTSOCK = 88
-    EDESTADDRREQ = 89
-    EMSGSIZE = 90
-    EPROTOTYPE = 91
-    ENOPROTOOPT = 92
-    EPROTONOSUPPORT = 93
-    ESOCKTNOSUPPORT = 94
-    EOPNOTSUPP = 95
-    EAFNOSUPPORT = 97
-    EADDRINUSE = 98
-    EADDRNOTAVAIL = 99
-    ECONNRESET = 104
-    ENOBUFS = 105
-    EISCONN = 106
-    ENOTCONN = 107
-    ETIMEDOUT = 110
-    ECONNREFUSED = 111
-    EOWNERDEAD = 130
-    ENOTRECOVERABLE = 131
-    ERESTARTSYS = 512       # begin the call anew after a handler with SA_RESTART; EINTR after another one
-    ERESTARTNOINTR = 513    # begin the call anew after any handler
-
-cdef enum:
-    AT_FDCWD = -100
     PAGE_SIZE = 4096
-    PATH_MAX = 1024         # FreeBSD's
     PATCH_POOL_SIZE = 65536
     HEAP_ATTEMPTS = 64              # the heap's addresses are used in turn: after 64 GiB some are in use
 
@@ -102,7 +27,7 @@ cdef inline long return_value(area_t *area, long value) noexcept nogil:
 
 cdef inline long restartable(long result) noexcept nogil:
     """The result of a blocking call that FreeBSD restarts after a handler with SA_RESTART."""
-    return -ERESTARTSYS if result == -EINTR else result
+    return -LINUX_ERESTARTSYS if result == -LINUX_EINTR else result
 
 
 cdef inline long copyin(uaddr source, void *target, uint64_t size) noexcept nogil:
@@ -113,7 +38,7 @@ cdef inline long copyin(uaddr source, void *target, uint64_t size) noexcept nogi
 cdef inline long copyout(const void *source, uaddr target, uint64_t size) noexcept nogil:
     """Copy to the guest: 0 or -EFAULT. The shim's own memory is not the guest's to name."""
     if target + size > WINDOW_BASE and target < SHIM_END:
-        return -EFAULT
+        return -LINUX_EFAULT
     return copy_guest(<void *> target, source, size)
 
 
@@ -123,7 +48,7 @@ cdef long copyinstr(uaddr source, char *target, uint64_t max, uint64_t *length) 
     if result < 0:
         return result
     if result == 0:
-        return -ENAMETOOLONG
+        return -LINUX_ENAMETOOLONG
     if length != NULL:
         length[0] = result
     return 0
@@ -211,7 +136,7 @@ cdef void complain(const char *a, const char *b, const char *c, const char *d) n
                 if d != NULL:
                     at = append(line, at, 1390, d)
     at = append(line, at, 1400, b"\n")
-    linux_syscall3(SYS_write, 2, <uint64_t> line, at)
+    linux_syscall3(LINUX_SYS_write, 2, <uint64_t> line, at)
 
 
 cdef uint64_t map_memory(uint64_t size) noexcept nogil:
@@ -223,12 +148,14 @@ cdef uint64_t map_memory(uint64_t size) noexcept nogil:
         at = HEAP_START + atomic_add64(&PATCHES.heap_next, room) % (SHIM_END - HEAP_START)
         if at + room > SHIM_END:
             continue
-        result = linux_syscall6(SYS_mmap, at, room, 3, 0x100022, <uint64_t> -1, 0)      # FIXED_NOREPLACE
+        result = linux_syscall6(LINUX_SYS_mmap, at, room, LINUX_PROT_READ | LINUX_PROT_WRITE, LINUX_MAP_PRIVATE
+                                | LINUX_MAP_ANONYMOUS | LINUX_MAP_FIXED_NOREPLACE, <uint64_t> -1, 0)
         if <uint64_t> result == at:
             return at
-        if result != -EEXIST:
+        if result != -LINUX_EEXIST:
             return 0
-    result = linux_syscall6(SYS_mmap, 0, room, 3, 0x22, <uint64_t> -1, 0)
+    result = linux_syscall6(LINUX_SYS_mmap, 0, room, LINUX_PROT_READ | LINUX_PROT_WRITE, LINUX_MAP_PRIVATE
+                            | LINUX_MAP_ANONYMOUS, <uint64_t> -1, 0)
     return 0 if is_error(result) else <uint64_t> result
 
 
@@ -236,14 +163,19 @@ cdef area_t *area_at(int index) noexcept nogil:
     return <area_t *> (AREAS_BASE + <uint64_t> index * AREA_STRIDE + AREA_STRUCT)
 
 
+cdef bint map_area(uint64_t start, uint64_t size) noexcept nogil:
+    """Map memory of an area at its address; False when there is none, or something else is there."""
+    return not is_error(linux_syscall6(LINUX_SYS_mmap, start, size, LINUX_PROT_READ | LINUX_PROT_WRITE, LINUX_MAP_PRIVATE
+                                       | LINUX_MAP_ANONYMOUS | LINUX_MAP_NORESERVE | LINUX_MAP_FIXED_NOREPLACE, <uint64_t> -1, 0))
+
+
 cdef bint area_map(int index) noexcept nogil:
     """Map an area's two stacks, which leaves gaps for its guard pages; False when memory is short."""
     cdef uint64_t base = AREAS_BASE + <uint64_t> index * AREA_STRIDE
-    # PRIVATE | ANONYMOUS | NORESERVE | FIXED_NOREPLACE
-    if is_error(linux_syscall6(SYS_mmap, base + AREA_SIGSTACK, AREA_SIGSTACK_SIZE, 3, 0x104022, <uint64_t> -1, 0)):
+    if not map_area(base + AREA_SIGSTACK, AREA_SIGSTACK_SIZE):
         return False
-    if is_error(linux_syscall6(SYS_mmap, base + AREA_STACK, AREA_STRIDE - AREA_STACK, 3, 0x104022, <uint64_t> -1, 0)):
-        linux_syscall2(SYS_munmap, base + AREA_SIGSTACK, AREA_SIGSTACK_SIZE)
+    if not map_area(base + AREA_STACK, AREA_STRIDE - AREA_STACK):
+        linux_syscall2(LINUX_SYS_munmap, base + AREA_SIGSTACK, AREA_SIGSTACK_SIZE)
         return False
     slot_at(index).mapped = 1
     return True
@@ -272,7 +204,7 @@ cdef area_t *area_take(process_t *proc) noexcept nogil:
                 return NULL
             area = area_at(i)
             if area.scratch != 0:
-                linux_syscall2(SYS_munmap, area.scratch, area.scratch_size)
+                linux_syscall2(LINUX_SYS_munmap, area.scratch, area.scratch_size)
             area_reset(area, i)
             area.proc = proc
             return area

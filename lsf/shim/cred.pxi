@@ -3,13 +3,7 @@
 #
 # Linux keeps ids by thread: what changes them lets the others follow (cred_all.pxi).
 
-cdef extern from "<sys/syscall.h>" nogil:
-    const long SYS_setresuid, SYS_setresgid, SYS_setgroups, SYS_getgroups
-    const long SYS_getresuid, SYS_getresgid
-
 cdef enum:
-    NGROUPS_MAX = 1023
-    MAXLOGNAME = 33
     ID_KEPT = 0xffffffff                # -1: leave this id as it is
 
 cdef struct ids_t:
@@ -17,20 +11,20 @@ cdef struct ids_t:
 
 
 cdef inline void user_ids(ids_t *ids) noexcept nogil:
-    linux_syscall3(SYS_getresuid, <uint64_t> &ids.real, <uint64_t> &ids.effective, <uint64_t> &ids.saved)
+    linux_syscall3(LINUX_SYS_getresuid, <uint64_t> &ids.real, <uint64_t> &ids.effective, <uint64_t> &ids.saved)
 
 
 cdef inline void group_ids(ids_t *ids) noexcept nogil:
-    linux_syscall3(SYS_getresgid, <uint64_t> &ids.real, <uint64_t> &ids.effective, <uint64_t> &ids.saved)
+    linux_syscall3(LINUX_SYS_getresgid, <uint64_t> &ids.real, <uint64_t> &ids.effective, <uint64_t> &ids.saved)
 
 
 cdef long taint(area_t *area, long result) noexcept nogil:
     """The result of a change of ids; one that succeeded is made known to the other threads, and marks the process
     (P_SUGID). Linux's EINVAL is of an id that the user namespace does not map: to FreeBSD's programs it is one that they may
     not have. --fakeroot accepts what Linux refuses."""
-    if result == -EINVAL:
-        result = -EPERM
-    if area.proc.fakeroot and result == -EPERM:
+    if result == -LINUX_EINVAL:
+        result = -LINUX_EPERM
+    if area.proc.fakeroot and result == -LINUX_EPERM:
         return 0
     if not is_error(result):
         area.proc.sugid = 1
@@ -45,12 +39,12 @@ cdef inline bint is_one_of(uint32_t id_, const ids_t *ids) noexcept nogil:
 cdef long change_ids(area_t *area, long call, const ids_t *now, const ids_t *wanted, bint allowed) noexcept nogil:
     """Give the process three ids by SYS_setresuid or SYS_setresgid; allowed: its own ids let it, without being root.
     What changes nothing does not taint."""
-    if not allowed and linux_syscall0(SYS_geteuid) != 0:
-        return taint(area, -EPERM)
+    if not allowed and linux_syscall0(LINUX_SYS_geteuid) != 0:
+        return taint(area, -LINUX_EPERM)
     if wanted.real == now.real and wanted.effective == now.effective and wanted.saved == now.saved:
         return 0
     if wanted.real == ID_KEPT or wanted.effective == ID_KEPT or wanted.saved == ID_KEPT:
-        return -EINVAL                  # of setuid(-1) and its like: an id to FreeBSD, and none to Linux
+        return -LINUX_EINVAL                  # of setuid(-1) and its like: an id to FreeBSD, and none to Linux
     return taint(area, linux_syscall3(call, wanted.real, wanted.effective, wanted.saved))
 
 
@@ -108,59 +102,59 @@ cdef public long sys_issetugid(frame_t *frame, area_t *area) noexcept nogil:
 cdef public long sys_setuid(frame_t *frame, area_t *area) noexcept nogil:
     cdef ids_t now
     user_ids(&now)
-    return change_all(area, SYS_setresuid, &now, <uint32_t> frame.arg[0])
+    return change_all(area, LINUX_SYS_setresuid, &now, <uint32_t> frame.arg[0])
 
 
 cdef public long sys_seteuid(frame_t *frame, area_t *area) noexcept nogil:
     cdef ids_t now
     user_ids(&now)
-    return change_effective(area, SYS_setresuid, &now, <uint32_t> frame.arg[0])
+    return change_effective(area, LINUX_SYS_setresuid, &now, <uint32_t> frame.arg[0])
 
 
 cdef public long sys_setreuid(frame_t *frame, area_t *area) noexcept nogil:
     cdef ids_t now
     user_ids(&now)
-    return change_two(area, SYS_setresuid, &now, frame.arg[0], frame.arg[1])
+    return change_two(area, LINUX_SYS_setresuid, &now, frame.arg[0], frame.arg[1])
 
 
 cdef public long sys_setresuid(frame_t *frame, area_t *area) noexcept nogil:
     cdef ids_t now
     user_ids(&now)
-    return change_three(area, SYS_setresuid, &now, frame.arg)
+    return change_three(area, LINUX_SYS_setresuid, &now, frame.arg)
 
 
 cdef public long sys_setgid(frame_t *frame, area_t *area) noexcept nogil:
     cdef ids_t now
     group_ids(&now)
-    return change_all(area, SYS_setresgid, &now, <uint32_t> frame.arg[0])
+    return change_all(area, LINUX_SYS_setresgid, &now, <uint32_t> frame.arg[0])
 
 
 cdef public long sys_setegid(frame_t *frame, area_t *area) noexcept nogil:
     cdef ids_t now
     group_ids(&now)
-    return change_effective(area, SYS_setresgid, &now, <uint32_t> frame.arg[0])
+    return change_effective(area, LINUX_SYS_setresgid, &now, <uint32_t> frame.arg[0])
 
 
 cdef public long sys_setregid(frame_t *frame, area_t *area) noexcept nogil:
     cdef ids_t now
     group_ids(&now)
-    return change_two(area, SYS_setresgid, &now, frame.arg[0], frame.arg[1])
+    return change_two(area, LINUX_SYS_setresgid, &now, frame.arg[0], frame.arg[1])
 
 
 cdef public long sys_setresgid(frame_t *frame, area_t *area) noexcept nogil:
     cdef ids_t now
     group_ids(&now)
-    return change_three(area, SYS_setresgid, &now, frame.arg)
+    return change_three(area, LINUX_SYS_setresgid, &now, frame.arg)
 
 
 cdef long store_ids(frame_t *frame, ids_t *ids) noexcept nogil:
     """Real, effective and saved id to three addresses, of which any may be null."""
     if frame.arg[0] != 0 and store_guest32(frame.arg[0], ids.real) < 0:
-        return -EFAULT
+        return -LINUX_EFAULT
     if frame.arg[1] != 0 and store_guest32(frame.arg[1], ids.effective) < 0:
-        return -EFAULT
+        return -LINUX_EFAULT
     if frame.arg[2] != 0 and store_guest32(frame.arg[2], ids.saved) < 0:
-        return -EFAULT
+        return -LINUX_EFAULT
     return 0
 
 
@@ -179,8 +173,8 @@ cdef public long sys_getresgid(frame_t *frame, area_t *area) noexcept nogil:
 cdef long group_list(uint32_t *groups) noexcept nogil:
     """FreeBSD's list of before 15 (NGROUPS_MAX + 1 entries): the effective group first, then the supplementary ones."""
     cdef long count, i, n = 1
-    groups[0] = <uint32_t> linux_syscall0(SYS_getegid)
-    count = linux_syscall2(SYS_getgroups, NGROUPS_MAX, <uint64_t> &groups[1])
+    groups[0] = <uint32_t> linux_syscall0(LINUX_SYS_getegid)
+    count = linux_syscall2(LINUX_SYS_getgroups, FREEBSD_NGROUPS_MAX, <uint64_t> &groups[1])
     if is_error(count):
         return 1
     for i in range(1, count + 1):
@@ -191,42 +185,42 @@ cdef long group_list(uint32_t *groups) noexcept nogil:
 
 
 cdef public long sys_freebsd14_getgroups(frame_t *frame, area_t *area) noexcept nogil:
-    cdef uint32_t groups[NGROUPS_MAX + 1]
+    cdef uint32_t groups[FREEBSD_NGROUPS_MAX + 1]
     cdef int size = <int> frame.arg[0]
     cdef long count = group_list(groups)
     if size == 0:
         return count
     if size < count:
-        return -EINVAL
+        return -LINUX_EINVAL
     if copyout(groups, frame.arg[1], count * 4) < 0:
-        return -EFAULT
+        return -LINUX_EFAULT
     return count
 
 
 cdef public long sys_freebsd14_setgroups(frame_t *frame, area_t *area) noexcept nogil:
     """The first group is the effective one; an empty list leaves that alone."""
-    cdef uint32_t groups[NGROUPS_MAX + 1]
+    cdef uint32_t groups[FREEBSD_NGROUPS_MAX + 1]
     cdef uint32_t count = <uint32_t> frame.arg[0]
     cdef long result
-    if count > NGROUPS_MAX + 1:
-        return -EINVAL
+    if count > FREEBSD_NGROUPS_MAX + 1:
+        return -LINUX_EINVAL
     if count > 0 and copyin(frame.arg[1], groups, count * 4) < 0:
-        return -EFAULT
-    result = linux_syscall2(SYS_setgroups, count - 1 if count else 0, <uint64_t> &groups[1])
+        return -LINUX_EFAULT
+    result = linux_syscall2(LINUX_SYS_setgroups, count - 1 if count else 0, <uint64_t> &groups[1])
     if is_error(result) or count == 0:
         return taint(area, result)
-    return taint(area, linux_syscall3(SYS_setresgid, 0xffffffffUL, groups[0], 0xffffffffUL))
+    return taint(area, linux_syscall3(LINUX_SYS_setresgid, 0xffffffffUL, groups[0], 0xffffffffUL))
 
 
 cdef public long sys_setgroups(frame_t *frame, area_t *area) noexcept nogil:
     """FreeBSD 15's: the supplementary groups alone."""
-    cdef uint32_t groups[NGROUPS_MAX]
+    cdef uint32_t groups[FREEBSD_NGROUPS_MAX]
     cdef uint32_t count = <uint32_t> frame.arg[0]
-    if count > NGROUPS_MAX:
-        return -EINVAL
+    if count > FREEBSD_NGROUPS_MAX:
+        return -LINUX_EINVAL
     if count > 0 and copyin(frame.arg[1], groups, count * 4) < 0:
-        return -EFAULT
-    return taint(area, linux_syscall2(SYS_setgroups, count, <uint64_t> groups))
+        return -LINUX_EFAULT
+    return taint(area, linux_syscall2(LINUX_SYS_setgroups, count, <uint64_t> groups))
 
 
 cdef void user_name(uint32_t uid, char *name, uint64_t size) noexcept nogil:
@@ -241,64 +235,64 @@ cdef void user_name(uint32_t uid, char *name, uint64_t size) noexcept nogil:
         line = <char *> text
         while line[0] != 0:
             at = 0
-            while line[at] != 58 and line[at] != 10 and line[at] != 0:
+            while line[at] != c':' and line[at] != c'\n' and line[at] != 0:
                 at += 1
-            if line[at] == 58 and at < size and line[0] != 35:
+            if line[at] == c':' and at < size and line[0] != c'#':
                 memcpy(name, line, at)
                 name[at] = 0
                 line += at + 1
-                while line[0] != 58 and line[0] != 10 and line[0] != 0:
+                while line[0] != c':' and line[0] != c'\n' and line[0] != 0:
                     line += 1
-                if line[0] == 58 and 48 <= line[1] <= 57:
+                if line[0] == c':' and c'0' <= line[1] <= c'9':
                     parse_number(line + 1, &number)
                     if number == uid:
                         break
                 name[0] = 0
-            while line[0] != 10 and line[0] != 0:
+            while line[0] != c'\n' and line[0] != 0:
                 line += 1
-            if line[0] == 10:
+            if line[0] == c'\n':
                 line += 1
-    linux_syscall2(SYS_munmap, text, room)
+    linux_syscall2(LINUX_SYS_munmap, text, room)
 
 
 cdef void login_name(process_t *proc, char *name) noexcept nogil:
     """The session's login name (MAXLOGNAME bytes): what setlogin gave, else the name of the user that started LSF."""
     cdef char text[32]
-    cdef int64_t uid = linux_syscall0(SYS_getuid), login = 0
+    cdef int64_t uid = linux_syscall0(LINUX_SYS_getuid), login = 0
     if proc.login[0] == 0:
         if read_file(b"/proc/self/loginuid", text, sizeof(text)) > 0:
             parse_number(text, &login)
             if login < 0xfffffffeUL:
-                user_name(<uint32_t> login, proc.login, MAXLOGNAME)
+                user_name(<uint32_t> login, proc.login, FREEBSD_MAXLOGNAME)
         if proc.login[0] == 0:
-            user_name(<uint32_t> uid, proc.login, MAXLOGNAME)
-    append(name, 0, MAXLOGNAME, proc.login)
+            user_name(<uint32_t> uid, proc.login, FREEBSD_MAXLOGNAME)
+    append(name, 0, FREEBSD_MAXLOGNAME, proc.login)
 
 
 cdef public long sys_getlogin(frame_t *frame, area_t *area) noexcept nogil:
-    cdef char name[MAXLOGNAME]
+    cdef char name[FREEBSD_MAXLOGNAME]
     cdef uint32_t size = <uint32_t> frame.arg[1]
     cdef uint64_t length
     login_name(area.proc, name)
     length = string_length(name) + 1
     if length > size:
-        return -ERANGE
+        return -LINUX_ERANGE
     return copyout(name, frame.arg[0], length)
 
 
 cdef public long sys_setlogin(frame_t *frame, area_t *area) noexcept nogil:
-    cdef char name[MAXLOGNAME]
+    cdef char name[FREEBSD_MAXLOGNAME]
     cdef long result
-    if linux_syscall0(SYS_geteuid) != 0:
-        return -EPERM
-    result = copyinstr(frame.arg[0], name, MAXLOGNAME, NULL)
+    if linux_syscall0(LINUX_SYS_geteuid) != 0:
+        return -LINUX_EPERM
+    result = copyinstr(frame.arg[0], name, FREEBSD_MAXLOGNAME, NULL)
     if result < 0:
-        return -EINVAL if result == -ENAMETOOLONG else result
-    append(area.proc.login, 0, MAXLOGNAME, name)
+        return -LINUX_EINVAL if result == -LINUX_ENAMETOOLONG else result
+    append(area.proc.login, 0, FREEBSD_MAXLOGNAME, name)
     return 0
 
 
 cdef public long sys_getloginclass(frame_t *frame, area_t *area) noexcept nogil:
     if frame.arg[1] < 8:
-        return -ERANGE
+        return -LINUX_ERANGE
     return copyout(b"default", frame.arg[0], 8)

@@ -11,7 +11,6 @@ cdef enum:
     IDS_MAGIC = 0x4c530001              # si_errno of the SIGBUS (observe/protocol.pxi knows it too)
     IDS_WAIT = 5000000                  # nanoseconds until threads that were still being made are looked at again
     IDS_ROUNDS = 200                    # so often, until those that have not answered are asked once more
-    LINUX_NGROUPS_MAX = 65536
 
 cdef struct shared_ids_t:
     ids_t users, groups
@@ -36,15 +35,15 @@ cdef void ids_adopt(area_t *area) noexcept nogil:
         return
     # The next change may begin before this handler has returned: let its signal wait until then. Nothing of the guest's
     # memory is touched from here on, and no fault can come.
-    linux_syscall4(SYS_rt_sigprocmask, 0, <uint64_t> &mask, 0, 8)
+    linux_syscall4(LINUX_SYS_rt_sigprocmask, 0, <uint64_t> &mask, 0, 8)
     generation = atomic_load32(&shared.generation)
     if shared.count >= 0:
-        linux_syscall2(SYS_setgroups, <uint64_t> shared.count, <uint64_t> shared.list_)
-    linux_syscall3(SYS_setresgid, shared.groups.real, shared.groups.effective, shared.groups.saved)
-    linux_syscall3(SYS_setresuid, shared.users.real, shared.users.effective, shared.users.saved)
+        linux_syscall2(LINUX_SYS_setgroups, <uint64_t> shared.count, <uint64_t> shared.list_)
+    linux_syscall3(LINUX_SYS_setresgid, shared.groups.real, shared.groups.effective, shared.groups.saved)
+    linux_syscall3(LINUX_SYS_setresuid, shared.users.real, shared.users.effective, shared.users.saved)
     atomic_store32(&area.ids_generation, generation)
     atomic_add32(&shared.answers, 1)
-    linux_syscall3(SYS_futex, <uint64_t> &shared.answers, FUTEX_WAKE | FUTEX_PRIVATE, INT_MAX)
+    linux_syscall3(LINUX_SYS_futex, <uint64_t> &shared.answers, LINUX_FUTEX_WAKE | LINUX_FUTEX_PRIVATE_FLAG, INT_MAX)
 
 
 cdef bint ids_ask(area_t *self, shared_ids_t *shared, bint again) noexcept nogil:
@@ -70,7 +69,7 @@ cdef bint ids_ask(area_t *self, shared_ids_t *shared, bint again) noexcept nogil
         info.si_signo = LINUX_SIGBUS
         info.si_code = IDS_CODE
         info.si_errno = IDS_MAGIC
-        linux_syscall4(SYS_rt_tgsigqueueinfo, self.proc.pid, area.tid, LINUX_SIGBUS, <uint64_t> &info)
+        linux_syscall4(LINUX_SYS_rt_tgsigqueueinfo, self.proc.pid, area.tid, LINUX_SIGBUS, <uint64_t> &info)
     return all_
 
 
@@ -89,7 +88,7 @@ cdef void ids_spread(area_t *area) noexcept nogil:
     if shared != NULL:
         user_ids(&shared.users)
         group_ids(&shared.groups)
-        shared.count = linux_syscall2(SYS_getgroups, LINUX_NGROUPS_MAX, <uint64_t> shared.list_)
+        shared.count = linux_syscall2(LINUX_SYS_getgroups, LINUX_NGROUPS_MAX, <uint64_t> shared.list_)
         atomic_add32(&shared.generation, 1)
         area.ids_generation = shared.generation
         seen = atomic_load32(&shared.answers)
@@ -97,6 +96,7 @@ cdef void ids_spread(area_t *area) noexcept nogil:
             rounds += 1
             wait.tv_sec = 0
             wait.tv_nsec = IDS_WAIT
-            linux_syscall4(SYS_futex, <uint64_t> &shared.answers, FUTEX_PRIVATE, seen, <uint64_t> &wait)    # FUTEX_WAIT
+            # FUTEX_WAIT
+            linux_syscall4(LINUX_SYS_futex, <uint64_t> &shared.answers, LINUX_FUTEX_PRIVATE_FLAG, seen, <uint64_t> &wait)
             seen = atomic_load32(&shared.answers)
     lock_release(&proc.lock_ids)

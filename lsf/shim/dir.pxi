@@ -3,14 +3,9 @@
 #
 # Offsets are Linux's cookies: what d_off, *basep and lseek tell is a place that lseek takes back.
 
-cdef extern from "<sys/syscall.h>" nogil:
-    const long SYS_getdents64
-
 cdef enum:
     DIRECTORY_BUFFER = 6144             # Linux's entries; the shim stack is small
     DIRENT_MAX = 288                    # FreeBSD's longest record, with a name of 255 bytes
-    PROC_SUPER_MAGIC = 0x9fa0
-    LINUX_STATX_INO = 0x100
 
 
 cdef bint entry_is_hidden(process_t *proc, int fd, const linux_dirent64 *entry) noexcept nogil:
@@ -18,13 +13,13 @@ cdef bint entry_is_hidden(process_t *proc, int fd, const linux_dirent64 *entry) 
     cdef uint64_t number = 0
     cdef int i = 0
     cdef linux_statfs fs
-    while 48 <= entry.d_name[i] <= 57 and i < 9:
+    while c'0' <= entry.d_name[i] <= c'9' and i < 9:
         number = number * 10 + entry.d_name[i] - 48
         i += 1
     if i == 0 or entry.d_name[i] != 0 or not descriptor_is_hidden(proc, <int> number) or entry.d_type != 10:
         return False
-    return (not is_error(linux_syscall2(SYS_fstatfs, <uint32_t> fd, <uint64_t> &fs))
-            and fs.f_type == PROC_SUPER_MAGIC)
+    return (not is_error(linux_syscall2(LINUX_SYS_fstatfs, <uint32_t> fd, <uint64_t> &fs))
+            and fs.f_type == LINUX_PROC_SUPER_MAGIC)
 
 
 cdef bint directory_is_top(process_t *proc, int fd) noexcept nogil:
@@ -32,9 +27,10 @@ cdef bint directory_is_top(process_t *proc, int fd) noexcept nogil:
     cdef linux_statx opened, top
     if proc.lookup == NULL or (<lookup_t *> proc.lookup).top == NULL:
         return False
-    return (not is_error(linux_syscall5(SYS_statx, <uint32_t> fd, <uint64_t> <const char *> b"", LINUX_AT_EMPTY_PATH,
+    return (not is_error(linux_syscall5(LINUX_SYS_statx, <uint32_t> fd, <uint64_t> <const char *> b"", LINUX_AT_EMPTY_PATH,
                                         LINUX_STATX_INO, <uint64_t> &opened))
-            and not is_error(linux_syscall5(SYS_statx, <uint64_t> AT_FDCWD, <uint64_t> (<lookup_t *> proc.lookup).top, 0,
+            and not is_error(linux_syscall5(LINUX_SYS_statx, <uint64_t> LINUX_AT_FDCWD,
+                                            <uint64_t> (<lookup_t *> proc.lookup).top, 0,
                                             LINUX_STATX_INO, <uint64_t> &top))
             and opened.stx_ino == top.stx_ino and opened.stx_dev_major == top.stx_dev_major
             and opened.stx_dev_minor == top.stx_dev_minor)
@@ -50,7 +46,7 @@ cdef void number_top_entry(process_t *proc, linux_dirent64 *entry) noexcept nogi
         return
     append(path, append(path, 0, DIRENT_MAX, b"/"), DIRENT_MAX, name)
     lookup_host(<lookup_t *> proc.lookup, path, host)
-    if not is_error(linux_syscall5(SYS_statx, <uint64_t> AT_FDCWD, <uint64_t> host, LINUX_AT_SYMLINK_NOFOLLOW,
+    if not is_error(linux_syscall5(LINUX_SYS_statx, <uint64_t> LINUX_AT_FDCWD, <uint64_t> host, LINUX_AT_SYMLINK_NOFOLLOW,
                                    LINUX_STATX_INO, <uint64_t> &sx)):
         entry.d_ino = sx.stx_ino
 
@@ -62,8 +58,8 @@ cdef long directory_offset(area_t *area, int fd) noexcept nogil:
     cdef long result
     if area.directory_fd == fd and area.directory_changes == area.proc.directory_changes and area.directory_changes:
         return area.directory_next
-    result = linux_syscall3(SYS_lseek, <uint32_t> fd, 0, SEEK_CUR)
-    return -EINVAL if result == -ESPIPE else result
+    result = linux_syscall3(LINUX_SYS_lseek, <uint32_t> fd, 0, FREEBSD_SEEK_CUR)
+    return -LINUX_EINVAL if result == -LINUX_ESPIPE else result
 
 
 cdef void directory_moved(area_t *area, int fd, long next_) noexcept nogil:
@@ -85,7 +81,7 @@ cdef long read_directory(area_t *area, int fd, uaddr buffer, uint64_t count, uad
     cdef char zero = 0
     cdef bint top
     if <int64_t> count < 0:
-        return -EINVAL
+        return -LINUX_EINVAL
     start = directory_offset(area, fd)
     if is_error(start):
         return start
@@ -94,13 +90,13 @@ cdef long read_directory(area_t *area, int fd, uaddr buffer, uint64_t count, uad
     if not old and count >= 1024 and ask > count / 4 * 3:
         ask = count / 4 * 3
     if count != 0 and copyout(&zero, buffer, 1) < 0:
-        return -EFAULT
-    got = linux_syscall3(SYS_getdents64, <uint32_t> fd, <uint64_t> source, ask)
+        return -LINUX_EFAULT
+    got = linux_syscall3(LINUX_SYS_getdents64, <uint32_t> fd, <uint64_t> source, ask)
     if is_error(got):
-        if got == -ENOENT:
+        if got == -LINUX_ENOENT:
             got = 0                     # the directory is removed: FreeBSD finds it empty
         else:
-            return -EINVAL if got == -ENOTDIR else got
+            return -LINUX_EINVAL if got == -LINUX_ENOTDIR else got
     top = got > 0 and directory_is_top(area.proc, fd)
     while at < got:
         entry = <linux_dirent64 *> &source[at]
@@ -121,9 +117,9 @@ cdef long read_directory(area_t *area, int fd, uaddr buffer, uint64_t count, uad
             if room == count and place < 0:
                 place = start
             area.proc.directory_changes += 1
-            linux_syscall3(SYS_lseek, <uint32_t> fd, <uint64_t> place, SEEK_SET)
+            linux_syscall3(LINUX_SYS_lseek, <uint32_t> fd, <uint64_t> place, FREEBSD_SEEK_SET)
             if room == count:
-                return -EINVAL if size > room else -EFAULT
+                return -LINUX_EINVAL if size > room else -LINUX_EFAULT
             break
         place = entry.d_off
         room -= size
@@ -131,7 +127,7 @@ cdef long read_directory(area_t *area, int fd, uaddr buffer, uint64_t count, uad
         place = start                   # nothing was read: the end
     directory_moved(area, fd, place)
     if base != 0 and store_guest64(base, <uint64_t> start) < 0:
-        return -EFAULT
+        return -LINUX_EFAULT
     return <long> (count - room)
 
 
@@ -154,20 +150,20 @@ cdef public long sys___getcwd(frame_t *frame, area_t *area) noexcept nogil:
     cdef char path[LOOKUP_PATH]
     cdef long result
     if size < 2:
-        return -EINVAL
-    if size > PATH_MAX:
-        size = PATH_MAX
+        return -LINUX_EINVAL
+    if size > FREEBSD_PATH_MAX:
+        size = FREEBSD_PATH_MAX
     if area.proc.lookup != NULL:
-        result = linux_syscall2(SYS_getcwd, <uint64_t> path, LOOKUP_PATH)
+        result = linux_syscall2(LINUX_SYS_getcwd, <uint64_t> path, LOOKUP_PATH)
         if is_error(result):
-            return -ENOMEM if result == -ERANGE else result
-        if path[0] != 47:
-            return -ENOENT
+            return -LINUX_ENOMEM if result == -LINUX_ERANGE else result
+        if path[0] != c'/':
+            return -LINUX_ENOENT
         lookup_guest(area.proc, path, LOOKUP_PATH)
-        return -ENOMEM if string_length(path) >= size else copyout(path, frame.arg[0], string_length(path) + 1)
-    result = linux_syscall2(SYS_getcwd, frame.arg[0], size)
+        return -LINUX_ENOMEM if string_length(path) >= size else copyout(path, frame.arg[0], string_length(path) + 1)
+    result = linux_syscall2(LINUX_SYS_getcwd, frame.arg[0], size)
     if is_error(result):
-        return -ENOMEM if result == -ERANGE else result
+        return -LINUX_ENOMEM if result == -LINUX_ERANGE else result
     if copyin(frame.arg[0], &first, 1) < 0:
-        return -EFAULT
-    return 0 if first == 47 else -ENOENT        # Linux: "(unreachable)/..."
+        return -LINUX_EFAULT
+    return 0 if first == c'/' else -LINUX_ENOENT        # Linux: "(unreachable)/..."

@@ -15,56 +15,8 @@
 #   - Descriptors of our own (the inner epoll, eventfd, timerfd, inotify, pidfds) are hidden from the guest.
 #   - A kqueue is its process's own: the child of a fork has none, and a vfork child sees none.
 
-cdef extern from "<sys/syscall.h>" nogil:
-    const long SYS_epoll_create1, SYS_epoll_ctl, SYS_epoll_wait, SYS_eventfd2, SYS_timerfd_create, SYS_timerfd_settime
-    const long SYS_inotify_init1, SYS_inotify_add_watch, SYS_inotify_rm_watch, SYS_signalfd4
-    const long EVENT_SYS_POLL "SYS_poll"
-
 cdef enum:
-    SYS_epoll_pwait2 = 441              # Linux 5.11
-    SYS_pidfd_open = 434                # Linux 5.3
-    EPOLL_CTL_ADD = 1
-    EPOLL_CTL_DEL = 2
-    EPOLL_CTL_MOD = 3
-    EPOLL_CLOEXEC = 0o2000000
-    EPOLLIN = 1
-    EPOLLOUT = 4
-    EPOLLERR = 8
-    EPOLLHUP = 0x10
-    EPOLLRDHUP = 0x2000
-    EPOLLET = 0x80000000UL
-    NONBLOCK_CLOEXEC = 0o2004000        # EFD_, TFD_ and IN_
-
-cdef enum:
-    EVFILT_READ = -1
-    EVFILT_WRITE = -2
-    EVFILT_AIO = -3
-    EVFILT_VNODE = -4
-    EVFILT_PROC = -5
-    EVFILT_SIGNAL = -6
-    EVFILT_TIMER = -7
-    EVFILT_PROCDESC = -8
-    EVFILT_FS = -9
-    EVFILT_LIO = -10
-    EVFILT_USER = -11
-    EVFILT_SENDFILE = -12
-    EVFILT_EMPTY = -13
-
-cdef enum:
-    EV_ADD = 0x0001
-    EV_DELETE = 0x0002
-    EV_ENABLE = 0x0004
-    EV_DISABLE = 0x0008
-    EV_ONESHOT = 0x0010
-    EV_CLEAR = 0x0020
-    EV_RECEIPT = 0x0040
-    EV_DISPATCH = 0x0080
-    EV_FORCEONESHOT = 0x0100
-    EV_KEEPUDATA = 0x0200
-    EV_DROP = 0x1000
-    EV_ERROR = 0x4000
-    EV_EOF = 0x8000
-    EV_SYSFLAGS = 0xf000
+    NONBLOCK_CLOEXEC = LINUX_O_NONBLOCK | LINUX_O_CLOEXEC       # of EFD_, TFD_ and IN_
 
 cdef enum:
     KN_ACTIVE = 1                       # the event happened
@@ -90,7 +42,6 @@ cdef enum:
     KNOTE_CHUNKS = 4096
     KEVENT_BATCH = 8                    # FreeBSD's KQ_NEVENTS
     RAW_EVENTS = 64                     # that one epoll_wait is asked for
-    KQUEUE_CLOEXEC = 1
 
 cdef struct kqueue_t
 
@@ -158,8 +109,9 @@ cdef inline void bit_clear(uint64_t *words, uint64_t n) noexcept nogil:
 
 cdef inline bint is_descriptor_filter(int filt) noexcept nogil:
     """f_isfd of the filter; 0 is a name of a kqueue."""
-    return (filt == EVFILT_READ or filt == EVFILT_WRITE or filt == EVFILT_VNODE or filt == EVFILT_PROCDESC
-            or filt == EVFILT_EMPTY or filt == 0)
+    return (filt == FREEBSD_EVFILT_READ or filt == FREEBSD_EVFILT_WRITE or filt == FREEBSD_EVFILT_VNODE
+            or filt == FREEBSD_EVFILT_PROCDESC
+            or filt == FREEBSD_EVFILT_EMPTY or filt == 0)
 
 
 cdef inline uint32_t event_hash(uint64_t ident) noexcept nogil:
@@ -319,8 +271,8 @@ cdef int hidden_new(events_t *ev, long fd) noexcept nogil:
         return <int> fd
     result = hide_descriptor(<int> fd, True)
     if result >= EVENT_WORDS * 64:
-        linux_syscall1(SYS_close, result)
-        return -EMFILE
+        linux_syscall1(LINUX_SYS_close, result)
+        return -LINUX_EMFILE
     bit_set(ev.hidden, result)
     return result
 
@@ -328,7 +280,7 @@ cdef int hidden_new(events_t *ev, long fd) noexcept nogil:
 cdef void hidden_close(events_t *ev, int32_t *fd) noexcept nogil:
     if fd[0] >= 0:
         bit_clear(ev.hidden, fd[0])
-        linux_syscall1(SYS_close, fd[0])
+        linux_syscall1(LINUX_SYS_close, fd[0])
         fd[0] = -1
 
 
@@ -336,7 +288,7 @@ cdef long epoll_control(int epoll, int op, int fd, uint32_t events, uint64_t nam
     cdef linux_epoll_event event
     event.events = events
     event.data.u64 = name
-    return linux_syscall4(SYS_epoll_ctl, epoll, op, fd, <uint64_t> &event)
+    return linux_syscall4(LINUX_SYS_epoll_ctl, epoll, op, fd, <uint64_t> &event)
 
 
 cdef long kqueue_part(events_t *ev, kqueue_t *kq, int32_t *part, uint64_t name) noexcept nogil:
@@ -346,20 +298,21 @@ cdef long kqueue_part(events_t *ev, kqueue_t *kq, int32_t *part, uint64_t name) 
     if part[0] >= 0:
         return 0
     if name == EVENT_WAKE:
-        fd = linux_syscall2(SYS_eventfd2, 0, NONBLOCK_CLOEXEC)
+        fd = linux_syscall2(LINUX_SYS_eventfd2, 0, NONBLOCK_CLOEXEC)
     elif name == EVENT_WRITE:
-        fd = linux_syscall1(SYS_epoll_create1, EPOLL_CLOEXEC)
+        fd = linux_syscall1(LINUX_SYS_epoll_create1, LINUX_EPOLL_CLOEXEC)
     elif name == EVENT_TIMER:
-        fd = linux_syscall2(SYS_timerfd_create, LINUX_CLOCK_MONOTONIC, NONBLOCK_CLOEXEC)
+        fd = linux_syscall2(LINUX_SYS_timerfd_create, LINUX_CLOCK_MONOTONIC, NONBLOCK_CLOEXEC)
     elif name == EVENT_SIGNALFD:
-        fd = linux_syscall4(SYS_signalfd4, <uint64_t> -1, <uint64_t> &no_signals, 8, NONBLOCK_CLOEXEC)
+        fd = linux_syscall4(LINUX_SYS_signalfd4, <uint64_t> -1, <uint64_t> &no_signals, 8, NONBLOCK_CLOEXEC)
     else:
-        fd = linux_syscall1(SYS_inotify_init1, NONBLOCK_CLOEXEC)
+        fd = linux_syscall1(LINUX_SYS_inotify_init1, NONBLOCK_CLOEXEC)
     fd = hidden_new(ev, fd)
     if fd < 0:
         return fd
     part[0] = <int32_t> fd
-    fd = epoll_control(kq.fd, EPOLL_CTL_ADD, part[0], EPOLLIN | (EPOLLET if name == EVENT_SIGNALFD else 0), name)
+    fd = epoll_control(kq.fd, LINUX_EPOLL_CTL_ADD, part[0], LINUX_EPOLLIN
+                       | (LINUX_EPOLLET if name == EVENT_SIGNALFD else 0), name)
     if fd < 0:
         hidden_close(ev, part)
     return fd
@@ -371,10 +324,10 @@ cdef void kqueue_signal(kqueue_t *kq) noexcept nogil:
     if kq.wake_fd < 0:
         return
     if kq.count != 0 and not kq.signalled:
-        linux_syscall3(SYS_write, kq.wake_fd, <uint64_t> &one, 8)
+        linux_syscall3(LINUX_SYS_write, kq.wake_fd, <uint64_t> &one, 8)
         kq.signalled = 1
     elif kq.count == 0 and kq.signalled and not kq.closing:
-        linux_syscall3(SYS_read, kq.wake_fd, <uint64_t> &one, 8)
+        linux_syscall3(LINUX_SYS_read, kq.wake_fd, <uint64_t> &one, 8)
         kq.signalled = 0
 
 
@@ -407,7 +360,7 @@ cdef void event_move_hidden(process_t *proc, int fd) noexcept nogil:
     cdef long moved
     lock_acquire(&proc.lock_event)
     if event_hides(proc, fd):
-        moved = linux_syscall3(SYS_fcntl, fd, 1030, fd + 1)             # F_DUPFD_CLOEXEC
+        moved = linux_syscall3(LINUX_SYS_fcntl, fd, LINUX_F_DUPFD_CLOEXEC, fd + 1)
         if is_error(moved) or moved >= EVENT_WORDS * 64:
             moved = -1
         else:
@@ -423,7 +376,7 @@ cdef void event_move_hidden(process_t *proc, int fd) noexcept nogil:
                 move_part(kq, &kq.signal_fd, fd, <int> moved, EVENT_SIGNALFD)
                 kn = kq.list
                 while kn != NULL:
-                    if kn.kev.filter == EVFILT_PROC:
+                    if kn.kev.filter == FREEBSD_EVFILT_PROC:
                         move_part(kq, &kn.source, fd, <int> moved, knote_name(kn))
                     kn = kn.list_next
             kq = kq.next
@@ -434,10 +387,11 @@ cdef void event_move_hidden(process_t *proc, int fd) noexcept nogil:
 
 cdef void move_part(kqueue_t *kq, int32_t *part, int fd, int moved, uint64_t name) noexcept nogil:
     if part[0] == fd:
-        epoll_control(kq.fd, EPOLL_CTL_DEL, fd, 0, 0)
+        epoll_control(kq.fd, LINUX_EPOLL_CTL_DEL, fd, 0, 0)
         part[0] = moved
         if moved >= 0:
-            epoll_control(kq.fd, EPOLL_CTL_ADD, moved, EPOLLIN | (EPOLLET if name == EVENT_SIGNALFD else 0), name)
+            epoll_control(kq.fd, LINUX_EPOLL_CTL_ADD, moved, LINUX_EPOLLIN
+                          | (LINUX_EPOLLET if name == EVENT_SIGNALFD else 0), name)
 
 
 # ------------------------------------------------------------------ what the guest does to descriptors
@@ -551,9 +505,9 @@ cdef void kqueue_destroy(process_t *proc, events_t *ev, kqueue_t *kq) noexcept n
             refs = atomic_load32(&kq.refs)
             if refs == 0:
                 break
-            linux_syscall3(SYS_write, kq.wake_fd, <uint64_t> &one, 8)
+            linux_syscall3(LINUX_SYS_write, kq.wake_fd, <uint64_t> &one, 8)
             lock_release(&proc.lock_event)
-            linux_syscall4(SYS_futex, <uint64_t> &kq.refs, FUTEX_PRIVATE, refs, 0)     # FUTEX_WAIT
+            linux_syscall4(LINUX_SYS_futex, <uint64_t> &kq.refs, LINUX_FUTEX_PRIVATE_FLAG, refs, 0)     # FUTEX_WAIT
             lock_acquire(&proc.lock_event)
     while kq.list != NULL:
         knote_drop(proc, ev, kq.list)
@@ -581,24 +535,24 @@ cdef void event_after_fork(process_t *proc) noexcept nogil:
         kn = ev.hash[i]
         while kn != NULL:
             if kn.kev.filter == 0:
-                linux_syscall1(SYS_close, kn.kev.ident)
+                linux_syscall1(LINUX_SYS_close, kn.kev.ident)
             kn = kn.hash_next
     for word in range(EVENT_WORDS):
         bits = ev.hidden[word]
         while bits:
-            linux_syscall1(SYS_close, word * 64 + count_trailing_zeros(bits))
+            linux_syscall1(LINUX_SYS_close, word * 64 + count_trailing_zeros(bits))
             bits = bits & (bits - 1)
     for signo in range(1, SIGNAL_MAX + 1):
         if ev.signals[signo]:
             apply_disposition(proc, signo)
     for i in range(ev.chunk_count):
-        linux_syscall2(SYS_munmap, <uint64_t> ev.chunks[i], page_up(KNOTES_PER_CHUNK * sizeof(knote_t)))
+        linux_syscall2(LINUX_SYS_munmap, <uint64_t> ev.chunks[i], page_up(KNOTES_PER_CHUNK * sizeof(knote_t)))
     kq = ev.kqueues
     while kq != NULL:
         next_ = kq.next
-        linux_syscall2(SYS_munmap, <uint64_t> kq, page_up(sizeof(kqueue_t)))
+        linux_syscall2(LINUX_SYS_munmap, <uint64_t> kq, page_up(sizeof(kqueue_t)))
         kq = next_
-    linux_syscall2(SYS_munmap, <uint64_t> ev, page_up(sizeof(events_t)))
+    linux_syscall2(LINUX_SYS_munmap, <uint64_t> ev, page_up(sizeof(events_t)))
 
 
 # ------------------------------------------------------------------ kqueue(2)
@@ -606,7 +560,7 @@ cdef void event_after_fork(process_t *proc) noexcept nogil:
 cdef long kqueue_new(process_t *proc, uint32_t flags) noexcept nogil:
     cdef events_t *ev
     cdef kqueue_t *kq
-    cdef long fd = linux_syscall1(SYS_epoll_create1, EPOLL_CLOEXEC if flags & KQUEUE_CLOEXEC else 0)
+    cdef long fd = linux_syscall1(LINUX_SYS_epoll_create1, LINUX_EPOLL_CLOEXEC if flags & FREEBSD_KQUEUE_CLOEXEC else 0)
     if is_error(fd):
         return fd
     lock_acquire(&proc.lock_event)
@@ -637,8 +591,8 @@ cdef long kqueue_new(process_t *proc, uint32_t flags) noexcept nogil:
             kq = NULL
     lock_release(&proc.lock_event)
     if kq == NULL:
-        linux_syscall1(SYS_close, fd)
-        return -ENOMEM
+        linux_syscall1(LINUX_SYS_close, fd)
+        return -LINUX_ENOMEM
     return fd
 
 
@@ -647,8 +601,8 @@ cdef public long sys_kqueue(frame_t *frame, area_t *area) noexcept nogil:
 
 
 cdef public long sys_kqueuex(frame_t *frame, area_t *area) noexcept nogil:
-    if <uint32_t> frame.arg[0] & ~<uint32_t> KQUEUE_CLOEXEC:
-        return -EINVAL
+    if <uint32_t> frame.arg[0] & ~<uint32_t> FREEBSD_KQUEUE_CLOEXEC:
+        return -LINUX_EINVAL
     return kqueue_new(area.proc, <uint32_t> frame.arg[0])
 
 
@@ -657,34 +611,34 @@ cdef public long sys_kqueuex(frame_t *frame, area_t *area) noexcept nogil:
 cdef long knote_watch(events_t *ev, knote_t *kn) noexcept nogil:
     """Register a descriptor's knote with epoll, or arm it again: a condition that holds already is reported then."""
     cdef kqueue_t *kq = kn.kq
-    cdef uint32_t events = EPOLLIN | EPOLLRDHUP
+    cdef uint32_t events = LINUX_EPOLLIN | LINUX_EPOLLRDHUP
     cdef int epoll = kq.fd
     cdef long result
-    if kn.kev.filter == EVFILT_WRITE:
+    if kn.kev.filter == FREEBSD_EVFILT_WRITE:
         result = kqueue_part(ev, kq, &kq.write_fd, EVENT_WRITE)
         if result < 0:
             return result
         epoll = kq.write_fd
-        events = EPOLLOUT
-    if kn.kev.flags & EV_CLEAR or kn.status & KN_QUIET:
-        events |= EPOLLET
-    result = epoll_control(epoll, EPOLL_CTL_MOD if kn.status & KN_WATCHED else EPOLL_CTL_ADD, <int> kn.kev.ident,
+        events = LINUX_EPOLLOUT
+    if kn.kev.flags & FREEBSD_EV_CLEAR or kn.status & KN_QUIET:
+        events |= LINUX_EPOLLET
+    result = epoll_control(epoll, LINUX_EPOLL_CTL_MOD if kn.status & KN_WATCHED else LINUX_EPOLL_CTL_ADD, <int> kn.kev.ident,
                            events, knote_name(kn))
-    if result == -EEXIST:
-        result = epoll_control(epoll, EPOLL_CTL_MOD, <int> kn.kev.ident, events, knote_name(kn))
+    if result == -LINUX_EEXIST:
+        result = epoll_control(epoll, LINUX_EPOLL_CTL_MOD, <int> kn.kev.ident, events, knote_name(kn))
     if result == 0:
         kn.status |= KN_WATCHED
-    elif result == -ELOOP:
-        result = -EINVAL
-    elif result == -ENOSPC:
-        result = -ENOMEM
+    elif result == -LINUX_ELOOP:
+        result = -LINUX_EINVAL
+    elif result == -LINUX_ENOSPC:
+        result = -LINUX_ENOMEM
     return result
 
 
 cdef void knote_unwatch(knote_t *kn) noexcept nogil:
     if kn.status & KN_WATCHED:
         kn.status &= ~<uint32_t> (KN_WATCHED | KN_QUIET)
-        epoll_control(kn.kq.write_fd if kn.kev.filter == EVFILT_WRITE else kn.kq.fd, EPOLL_CTL_DEL,
+        epoll_control(kn.kq.write_fd if kn.kev.filter == FREEBSD_EVFILT_WRITE else kn.kq.fd, LINUX_EPOLL_CTL_DEL,
                       <int> kn.kev.ident, 0, 0)
 
 
@@ -701,61 +655,62 @@ cdef long kqueue_register(process_t *proc, events_t *ev, kqueue_t *kq, freebsd_k
     cdef long result
     cdef bint is_fd
     kq.turn += 1
-    if kev.flags & (EV_ENABLE | EV_DISABLE) == (EV_ENABLE | EV_DISABLE):
-        return -EINVAL
-    if filt > 0 or filt < EVFILT_EMPTY:
-        return -EINVAL
+    if kev.flags & (FREEBSD_EV_ENABLE | FREEBSD_EV_DISABLE) == (FREEBSD_EV_ENABLE | FREEBSD_EV_DISABLE):
+        return -LINUX_EINVAL
+    if filt > 0 or filt < FREEBSD_EVFILT_EMPTY:
+        return -LINUX_EINVAL
     is_fd = is_descriptor_filter(filt)
     kn = knote_find(ev, kq, kev.ident, filt)
     if is_fd and kn == NULL:            # a descriptor that has a knote is open
         if kev.ident > 0x7fffffff or descriptor_is_hidden(proc, <int> kev.ident):
-            return -EBADF
+            return -LINUX_EBADF
         # What is added to READ or WRITE is looked at there (descriptor_attach).
-        if not (kev.flags & EV_ADD and (filt == EVFILT_READ or filt == EVFILT_WRITE)) \
-                and is_error(linux_syscall2(SYS_fcntl, kev.ident, 1)):                  # F_GETFD
-            return -EBADF
+        if not (kev.flags & FREEBSD_EV_ADD and (filt == FREEBSD_EVFILT_READ or filt == FREEBSD_EVFILT_WRITE)) \
+                and is_error(linux_syscall2(LINUX_SYS_fcntl, kev.ident, LINUX_F_GETFD)):                  # F_GETFD
+            return -LINUX_EBADF
         if kev.ident >= EVENT_WORDS * 64:
-            return -EBADF if is_error(linux_syscall2(SYS_fcntl, kev.ident, 1)) else -ENOMEM
+            return -LINUX_EBADF if is_error(linux_syscall2(LINUX_SYS_fcntl, kev.ident, LINUX_F_GETFD)) else -LINUX_ENOMEM
         if kqueue_find(ev, kev.ident) == kq:
-            return -EINVAL
+            return -LINUX_EINVAL
     if kn == NULL:
-        if not kev.flags & EV_ADD:
-            return -ENOENT
+        if not kev.flags & FREEBSD_EV_ADD:
+            return -LINUX_ENOENT
         kn = knote_new(ev)
         if kn == NULL:
-            return -ENOMEM
+            return -LINUX_ENOMEM
         kn.kq = kq
         kn.sfflags = kev.fflags
         kn.sdata = kev.data
         kn.kev = kev[0]
         kn.kev.fflags = 0
         kn.kev.data = 0
-        kn.kev.flags &= ~<uint16_t> (EV_ADD | EV_DELETE | EV_ENABLE | EV_DISABLE | EV_FORCEONESHOT)
-        if kev.flags & EV_DISABLE:
+        kn.kev.flags &= ~<uint16_t> (FREEBSD_EV_ADD | FREEBSD_EV_DELETE | FREEBSD_EV_ENABLE | FREEBSD_EV_DISABLE
+                                     | FREEBSD_EV_FORCEONESHOT)
+        if kev.flags & FREEBSD_EV_DISABLE:
             kn.status |= KN_DISABLED
         knote_insert(ev, kn)
         result = filter_attach(proc, ev, kn, kev.fflags)
         if result < 0:
             knote_free(ev, kn)
             return result
-        if kev.flags & EV_FORCEONESHOT:
-            kn.kev.flags |= EV_ONESHOT
+        if kev.flags & FREEBSD_EV_FORCEONESHOT:
+            kn.kev.flags |= FREEBSD_EV_ONESHOT
             kn.status |= KN_ACTIVE
     else:
-        if kev.flags & EV_DELETE:
+        if kev.flags & FREEBSD_EV_DELETE:
             knote_drop(proc, ev, kn)
             return 0
-        if kev.flags & EV_FORCEONESHOT:
-            kn.kev.flags |= EV_ONESHOT
+        if kev.flags & FREEBSD_EV_FORCEONESHOT:
+            kn.kev.flags |= FREEBSD_EV_ONESHOT
             kn.status |= KN_ACTIVE
-        if kev.flags & EV_ENABLE:
+        if kev.flags & FREEBSD_EV_ENABLE:
             kn.status &= ~<uint32_t> KN_DISABLED
-        elif kev.flags & EV_DISABLE:
+        elif kev.flags & FREEBSD_EV_DISABLE:
             kn.status |= KN_DISABLED
             if is_fd:
                 knote_unwatch(kn)
             knote_dequeue(kn)
-        if not kev.flags & EV_KEEPUDATA:
+        if not kev.flags & FREEBSD_EV_KEEPUDATA:
             kn.kev.udata = kev.udata
         result = filter_touch(proc, ev, kn, kev)
         if result < 0:
@@ -781,7 +736,7 @@ cdef void kqueue_absorb_rest(process_t *proc, events_t *ev, kqueue_t *kq, int ep
     cdef uint32_t before
     while count == RAW_EVENTS and kq.count < wanted:
         before = kq.count
-        count = linux_syscall4(SYS_epoll_wait, epoll, <uint64_t> raw, RAW_EVENTS, 0)
+        count = linux_syscall4(LINUX_SYS_epoll_wait, epoll, <uint64_t> raw, RAW_EVENTS, 0)
         if count <= 0:
             break
         kqueue_absorb(proc, ev, kq, raw, count, wanted)
@@ -789,7 +744,8 @@ cdef void kqueue_absorb_rest(process_t *proc, events_t *ev, kqueue_t *kq, int ep
             break
 
 
-cdef void kqueue_absorb(process_t *proc, events_t *ev, kqueue_t *kq, linux_epoll_event *raw, long count, uint32_t wanted) noexcept nogil:
+cdef void kqueue_absorb(process_t *proc, events_t *ev, kqueue_t *kq, linux_epoll_event *raw, long count,
+                        uint32_t wanted) noexcept nogil:
     """Put the knotes that epoll named on the queue. Called with the lock held."""
     cdef linux_epoll_event inner[RAW_EVENTS]
     cdef knote_t *kn
@@ -801,7 +757,7 @@ cdef void kqueue_absorb(process_t *proc, events_t *ev, kqueue_t *kq, linux_epoll
         if name == EVENT_WAKE:
             continue
         if name == EVENT_WRITE:
-            n = linux_syscall4(SYS_epoll_wait, kq.write_fd, <uint64_t> inner, RAW_EVENTS, 0)
+            n = linux_syscall4(LINUX_SYS_epoll_wait, kq.write_fd, <uint64_t> inner, RAW_EVENTS, 0)
             if n > 0:
                 kqueue_absorb(proc, ev, kq, inner, n, wanted)
                 kqueue_absorb_rest(proc, ev, kq, kq.write_fd, inner, n, wanted)
@@ -821,15 +777,15 @@ cdef void kqueue_absorb(process_t *proc, events_t *ev, kqueue_t *kq, linux_epoll
         kn.revents = raw[i].events
         kn.told = kq.turn if kq.current else kq.turn - 1
         kn.status |= KN_ACTIVE
-        if kn.kev.filter == EVFILT_PROC:
+        if kn.kev.filter == FREEBSD_EVFILT_PROC:
             process_ended(ev, kn, &kn.source)
-        elif kn.kev.filter == EVFILT_PROCDESC:
+        elif kn.kev.filter == FREEBSD_EVFILT_PROCDESC:
             # It hangs up when the process closes its files. Whoever has waited for that is told of a zombie.
-            descriptor = <int32_t> linux_syscall2(SYS_pidfd_open,
+            descriptor = <int32_t> linux_syscall2(LINUX_SYS_pidfd_open,
                                                   <uint64_t> procdesc_process(<int> kn.kev.ident), 0)
             process_ended(ev, kn, &descriptor)
             if descriptor >= 0:
-                linux_syscall1(SYS_close, descriptor)
+                linux_syscall1(LINUX_SYS_close, descriptor)
         knote_enqueue(kn)
 
 
@@ -843,26 +799,26 @@ cdef long kqueue_scan(process_t *proc, events_t *ev, kqueue_t *kq, freebsd_keven
         turns[0] -= 1
         kn = kq.queue_first
         knote_dequeue(kn)
-        if kn.kev.flags & EV_DROP:
+        if kn.kev.flags & FREEBSD_EV_DROP:
             knote_drop(proc, ev, kn)
             continue
         if kn.status & KN_DISABLED:
             continue
-        if not (kn.kev.flags & EV_ONESHOT and not is_descriptor_filter(kn.kev.filter)) \
+        if not (kn.kev.flags & FREEBSD_EV_ONESHOT and not is_descriptor_filter(kn.kev.filter)) \
                 and not filter_ready(proc, ev, kn):
             kn.status &= ~<uint32_t> KN_ACTIVE
             continue
-        if kn.kev.flags & EV_ONESHOT:
+        if kn.kev.flags & FREEBSD_EV_ONESHOT:
             out[n] = kn.kev
             knote_drop(proc, ev, kn)
             n += 1
             continue
         filter_process(kn, &out[n])
         n += 1
-        if kn.kev.flags & EV_DISPATCH:
+        if kn.kev.flags & FREEBSD_EV_DISPATCH:
             kn.status |= KN_DISABLED
             knote_unwatch(kn)
-        if kn.kev.flags & (EV_CLEAR | EV_DISPATCH) or kn.status & KN_WATCHED:
+        if kn.kev.flags & (FREEBSD_EV_CLEAR | FREEBSD_EV_DISPATCH) or kn.status & KN_WATCHED:
             # Level-triggered epoll reports a watched one again by itself.
             kn.status &= ~<uint32_t> KN_ACTIVE
         else:
@@ -880,24 +836,24 @@ cdef long kevent_changes(process_t *proc, events_t *ev, kqueue_t *kq, uaddr chan
     while nchanges > 0:
         now = nchanges if nchanges < KEVENT_BATCH else KEVENT_BATCH
         if kevents_in(changes, kev, now, old) < 0:
-            return -EFAULT
+            return -LINUX_EFAULT
         for i in range(now):
             if kev[i].filter == 0:
                 continue
-            kev[i].flags &= ~<uint16_t> EV_SYSFLAGS
+            kev[i].flags &= ~<uint16_t> FREEBSD_EV_SYSFLAGS
             lock_acquire(&proc.lock_event)
-            result = -EBADF if kq.closing else kqueue_register(proc, ev, kq, &kev[i])
+            result = -LINUX_EBADF if kq.closing else kqueue_register(proc, ev, kq, &kev[i])
             lock_release(&proc.lock_event)
-            if result == 0 and not kev[i].flags & EV_RECEIPT:
+            if result == 0 and not kev[i].flags & FREEBSD_EV_RECEIPT:
                 continue
             if nevents[0] <= 0:
                 if result < 0:
                     return result
                 continue
-            kev[i].flags = EV_ERROR
+            kev[i].flags = FREEBSD_EV_ERROR
             kev[i].data = lsf_errno_map[-result] if result < 0 else 0
             if kevents_out(&kev[i], events[0], 1, old) < 0:
-                return -EFAULT
+                return -LINUX_EFAULT
             events[0] += size
             nevents[0] -= 1
             reported += 1
@@ -913,7 +869,7 @@ cdef long kevents_in(uaddr source, freebsd_kevent *kev, int count, bint old) noe
         return copyin(source, kev, count * sizeof(freebsd_kevent))
     for i in range(count):
         if copyin(source + i * sizeof(old_kev), &old_kev, sizeof(old_kev)) < 0:
-            return -EFAULT
+            return -LINUX_EFAULT
         memset(&kev[i], 0, sizeof(freebsd_kevent))
         memcpy(&kev[i], &old_kev, sizeof(old_kev))      # a prefix of the new one
     return 0
@@ -925,7 +881,7 @@ cdef long kevents_out(const freebsd_kevent *kev, uaddr target, int count, bint o
         return copyout(kev, target, count * sizeof(freebsd_kevent))
     for i in range(count):
         if copyout(&kev[i], target + i * sizeof(freebsd11_kevent), sizeof(freebsd11_kevent)) < 0:
-            return -EFAULT
+            return -LINUX_EFAULT
     return 0
 
 
@@ -947,7 +903,7 @@ cdef long kevent_collect(process_t *proc, events_t *ev, kqueue_t *kq, linux_epol
         if got == 0:
             break
         if kevents_out(out, events + total * size, <int> got, old) < 0:
-            return -EFAULT
+            return -LINUX_EFAULT
         total += got
         nevents -= <int> got
         if got < KEVENT_BATCH:
@@ -978,9 +934,9 @@ cdef long kevent_wait(area_t *area, events_t *ev, kqueue_t *kq, uaddr events, in
         turn = kq.turn
         lock_release(&proc.lock_event)
         if busy or poll_ or expired:
-            count = linux_syscall4(SYS_epoll_wait, kq.fd, <uint64_t> raw, want, 0)
+            count = linux_syscall4(LINUX_SYS_epoll_wait, kq.fd, <uint64_t> raw, want, 0)
         elif timeout == NULL:
-            count = blocking_syscall(SYS_epoll_wait, kq.fd, <uint64_t> raw, want, <uint64_t> -1, 0, 0)
+            count = blocking_syscall(LINUX_SYS_epoll_wait, kq.fd, <uint64_t> raw, want, <uint64_t> -1, 0, 0)
         else:
             read_clock(proc, FREEBSD_CLOCK_MONOTONIC, &now)
             left.tv_sec = 0
@@ -992,7 +948,7 @@ cdef long kevent_wait(area_t *area, events_t *ev, kqueue_t *kq, uaddr events, in
             expired = count == 0
         lock_acquire(&proc.lock_event)
         if kq.closing:
-            total = -EBADF
+            total = -LINUX_EBADF
         else:
             total = kevent_collect(proc, ev, kq, raw, count if count > 0 else 0, events, nevents, kq.turn == turn, old)
         lock_release(&proc.lock_event)
@@ -1000,7 +956,8 @@ cdef long kevent_wait(area_t *area, events_t *ev, kqueue_t *kq, uaddr events, in
             return total
         # A stop and a continue also end epoll_wait, with no signal for the guest; and one that the guest ignores
         # came here only for an EVFILT_SIGNAL.
-        if count < 0 and (count != -EINTR or area.woken == WOKEN_ENDED or (area.deferred and not signal_swallow(area))):
+        if count < 0 and (count != -LINUX_EINTR or area.woken == WOKEN_ENDED
+                          or (area.deferred and not signal_swallow(area))):
             return count
         if poll_ or (expired and not busy):
             return 0
@@ -1008,14 +965,14 @@ cdef long kevent_wait(area_t *area, events_t *ev, kqueue_t *kq, uaddr events, in
 
 cdef long epoll_wait_for(int epoll, linux_epoll_event *raw, int want, const freebsd_timespec *left) noexcept nogil:
     """epoll_pwait2, or where Linux lacks it (before 5.11) epoll_wait with the milliseconds rounded up."""
-    cdef long result = blocking_syscall(SYS_epoll_pwait2, epoll, <uint64_t> raw, want, <uint64_t> left, 0, 8)
+    cdef long result = blocking_syscall(LINUX_SYS_epoll_pwait2, epoll, <uint64_t> raw, want, <uint64_t> left, 0, 8)
     cdef int64_t milliseconds
-    if result != -ENOSYS and result != -EPERM:
+    if result != -LINUX_ENOSYS and result != -LINUX_EPERM:
         return result
     milliseconds = 0x7fffffff
     if left.tv_sec < 2000000:
         milliseconds = left.tv_sec * 1000 + (left.tv_nsec + 999999) // 1000000
-    return blocking_syscall(SYS_epoll_wait, epoll, <uint64_t> raw, want, <uint64_t> milliseconds, 0, 0)
+    return blocking_syscall(LINUX_SYS_epoll_wait, epoll, <uint64_t> raw, want, <uint64_t> milliseconds, 0, 0)
 
 
 cdef long kevent_call(frame_t *frame, area_t *area, bint old) noexcept nogil:
@@ -1027,24 +984,24 @@ cdef long kevent_call(frame_t *frame, area_t *area, bint old) noexcept nogil:
     cdef int nevents = <int> frame.arg[4]
     cdef long result
     if frame.arg[5] != 0 and copyin(frame.arg[5], &timeout, sizeof(timeout)) < 0:
-        return -EFAULT
+        return -LINUX_EFAULT
     lock_acquire(&proc.lock_event)
     ev = <events_t *> proc.events
     kq = kqueue_find(ev, <uint32_t> frame.arg[0])
     if kq == NULL or kq.closing:
         lock_release(&proc.lock_event)
-        return -EBADF
+        return -LINUX_EBADF
     atomic_add32(&kq.refs, 1)
     lock_release(&proc.lock_event)
     result = kevent_changes(proc, ev, kq, frame.arg[1], <int> frame.arg[2], &events, &nevents, old)
     if result == 0 and nevents > 0:
         if frame.arg[5] != 0 and not timespec_is_interval(&timeout):
-            result = -EINVAL
+            result = -LINUX_EINVAL
         else:
             result = kevent_wait(area, ev, kq, events, nevents, &timeout if frame.arg[5] != 0 else NULL, old)
     atomic_add32(&kq.refs, <uint32_t> -1)
     if kq.closing:
-        linux_syscall3(SYS_futex, <uint64_t> &kq.refs, FUTEX_WAKE | FUTEX_PRIVATE, INT_MAX)
+        linux_syscall3(LINUX_SYS_futex, <uint64_t> &kq.refs, LINUX_FUTEX_WAKE | LINUX_FUTEX_PRIVATE_FLAG, INT_MAX)
     return result
 
 

@@ -3,67 +3,15 @@
 # vfs_subr.c (filt_vfsread, filt_vfsvnode), kern_sig.c (filt_signal).
 
 cdef enum:
-    NOTE_LOWAT = 1
-    NOTE_FILE_POLL = 2
-    NOTE_DELETE = 0x0001
-    NOTE_WRITE = 0x0002
-    NOTE_EXTEND = 0x0004
-    NOTE_ATTRIB = 0x0008
-    NOTE_LINK = 0x0010
-    NOTE_RENAME = 0x0020
-    NOTE_REVOKE = 0x0040
-    NOTE_OPEN = 0x0080
-    NOTE_CLOSE = 0x0100
-    NOTE_CLOSE_WRITE = 0x0200
-    NOTE_READ = 0x0400
-    NOTE_EXIT = 0x80000000UL
-    NOTE_SECONDS = 1
-    NOTE_MSECONDS = 2
-    NOTE_USECONDS = 4
-    NOTE_NSECONDS = 8
     NOTE_TIMER_UNITS = 15
-    NOTE_ABSTIME = 16
-    NOTE_TRIGGER = 0x01000000
-    NOTE_FFCTRLMASK = 0xc0000000UL
-    NOTE_FFAND = 0x40000000
-    NOTE_FFOR = 0x80000000UL
-    NOTE_FFCOPY = 0xc0000000UL
-    NOTE_FFLAGSMASK = 0x00ffffff
 
 cdef enum:
-    IN_ACCESS = 0x001
-    IN_MODIFY = 0x002
-    IN_ATTRIB = 0x004
-    IN_CLOSE_WRITE = 0x008
-    IN_CLOSE_NOWRITE = 0x010
-    IN_OPEN = 0x020
-    IN_MOVED = 0x0c0
-    IN_CREATE = 0x100
-    IN_DELETE = 0x200
-    IN_DELETE_SELF = 0x400
-    IN_MOVE_SELF = 0x800
-    IN_UNMOUNT = 0x2000
-    IN_MASK_ADD = 0x20000000
-
-cdef enum:
-    EVENT_FIONREAD = 0x541b
-    EVENT_TIOCOUTQ = 0x5411             # SIOCOUTQ too
-    EVENT_SO_TYPE = 3
-    EVENT_SO_SNDBUF = 7
-    EVENT_SO_ACCEPTCONN = 30
-    EVENT_SO_MEMINFO = 55
     MEMINFO_WORDS = 9
     MEMINFO_WMEM_ALLOC = 2
     MEMINFO_SNDBUF = 3
     MEMINFO_WMEM_QUEUED = 5
-    EVENT_SOL_TCP = 6
-    EVENT_TCP_INFO = 11
-    EVENT_F_GETPIPE_SZ = 1032
     TCP_INFO_UNACKED = 24               # offset of tcpi_unacked: of a listener, the connections that wait
-    EVENT_P_PIDFD = 3
     WEXITED_NOWAIT = 0x41000004         # and __WALL: whatever signal it ends with
-    PIDFD_GET_INFO = 0xc040ff0bUL       # Linux 6.13
-    PIDFD_INFO_EXIT = 8                 # Linux 6.15
     EMPTY_POLL = 10000000               # nanoseconds between two looks at a socket that is to run empty
 
 
@@ -79,13 +27,13 @@ cdef int32_t option_of(int fd, int option) noexcept nogil:
     """An int option of a socket; 0 where there is none."""
     cdef int32_t value = 0
     cdef uint32_t size = 4
-    linux_syscall5(SYS_getsockopt, fd, LINUX_SOL_SOCKET, option, <uint64_t> &value, <uint64_t> &size)
+    linux_syscall5(LINUX_SYS_getsockopt, fd, LINUX_SOL_SOCKET, option, <uint64_t> &value, <uint64_t> &size)
     return value
 
 
 cdef int64_t bytes_of(int fd, uint64_t request) noexcept nogil:
     cdef int32_t value = 0
-    if is_error(linux_syscall3(SYS_ioctl, fd, request, <uint64_t> &value)):
+    if is_error(linux_syscall3(LINUX_SYS_ioctl, fd, request, <uint64_t> &value)):
         return 0
     return value
 
@@ -94,17 +42,18 @@ cdef int64_t room_of(int fd) noexcept nogil:
     """Bytes that a socket's send buffer has room for. One call where it is empty, as it mostly is."""
     cdef uint32_t info[MEMINFO_WORDS]
     cdef uint32_t size = sizeof(info)
-    if not is_error(linux_syscall5(SYS_getsockopt, fd, LINUX_SOL_SOCKET, EVENT_SO_MEMINFO, <uint64_t> info, <uint64_t> &size)) \
+    if not is_error(linux_syscall5(LINUX_SYS_getsockopt, fd, LINUX_SOL_SOCKET, LINUX_SO_MEMINFO, <uint64_t> info,
+                                   <uint64_t> &size)) \
             and size == sizeof(info) and info[MEMINFO_WMEM_ALLOC] == 0 and info[MEMINFO_WMEM_QUEUED] == 0:
         return <int32_t> info[MEMINFO_SNDBUF]
-    return option_of(fd, EVENT_SO_SNDBUF) - bytes_of(fd, EVENT_TIOCOUTQ)
+    return option_of(fd, LINUX_SO_SNDBUF) - bytes_of(fd, LINUX_TIOCOUTQ)
 
 
 cdef bint listens(knote_t *kn) noexcept nogil:
     """True for a socket that accepts connections. That is asked until it is known for good."""
     if kn.status & KN_CONNECTED:
         return False
-    if not kn.status & KN_LISTENS and option_of(<int> kn.kev.ident, EVENT_SO_ACCEPTCONN):
+    if not kn.status & KN_LISTENS and option_of(<int> kn.kev.ident, LINUX_SO_ACCEPTCONN):
         kn.status |= KN_LISTENS
     return kn.status & KN_LISTENS != 0
 
@@ -114,7 +63,7 @@ cdef int64_t backlog_of(int fd) noexcept nogil:
     cdef uint8_t info[104]
     cdef uint32_t size = sizeof(info)
     memset(info, 0, sizeof(info))
-    if is_error(linux_syscall5(SYS_getsockopt, fd, EVENT_SOL_TCP, EVENT_TCP_INFO, <uint64_t> info,
+    if is_error(linux_syscall5(LINUX_SYS_getsockopt, fd, LINUX_SOL_TCP, LINUX_TCP_INFO, <uint64_t> info,
                                <uint64_t> &size)):
         return 1
     return (<uint32_t *> &info[TCP_INFO_UNACKED])[0]
@@ -134,7 +83,7 @@ cdef int64_t counter_of(knote_t *kn) noexcept nogil:
     cdef freebsd_itimerspec set_
     if kn.mode == ANONYMOUS_TIMERFD:
         # Linux counts what a periodic timer missed, and lets it run on, when somebody asks for its time.
-        linux_syscall2(SYS_timerfd_gettime, kn.kev.ident, <uint64_t> &set_)
+        linux_syscall2(LINUX_SYS_timerfd_gettime, kn.kev.ident, <uint64_t> &set_)
         descriptor_fact(<int> kn.kev.ident, b"ticks:", 10, &value)
     else:
         descriptor_fact(<int> kn.kev.ident, b"eventfd-count:", 16, &value)
@@ -146,38 +95,38 @@ cdef bint read_ready(events_t *ev, knote_t *kn, uint32_t revents) noexcept nogil
     cdef int fd = <int> kn.kev.ident
     cdef int64_t low = 1
     cdef kqueue_t *kq
-    kn.kev.flags &= ~<uint16_t> EV_EOF
+    kn.kev.flags &= ~<uint16_t> FREEBSD_EV_EOF
     kn.kev.fflags = 0
     if kn.mode == 0:
         kq = kqueue_find(ev, kn.kev.ident)
         if kq != NULL:
             kn.kev.data = kq.count if kq.count else 1
-            return revents & EPOLLIN != 0
+            return revents & LINUX_EPOLLIN != 0
     if kn.mode == ANONYMOUS_MQUEUE:
         kn.kev.data = messages_of(kn, False)
         return kn.kev.data != 0
     if kn.mode == ANONYMOUS_TIMERFD or kn.mode == ANONYMOUS_EVENTFD:
-        kn.kev.data = counter_of(kn) if revents & EPOLLIN else 0
+        kn.kev.data = counter_of(kn) if revents & LINUX_EPOLLIN else 0
         return kn.kev.data != 0
-    if revents & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR) == 0:
+    if revents & (LINUX_EPOLLIN | LINUX_EPOLLRDHUP | LINUX_EPOLLHUP | LINUX_EPOLLERR) == 0:
         kn.kev.data = 0
         return False
-    kn.kev.data = bytes_of(fd, EVENT_FIONREAD) if kn.status & KN_LISTENS == 0 else 0
-    if kn.mode == S_IFSOCK:
+    kn.kev.data = bytes_of(fd, LINUX_FIONREAD) if kn.status & KN_LISTENS == 0 else 0
+    if kn.mode == LINUX_S_IFSOCK:
         if kn.kev.data > 0:         # a socket that listens has no bytes, and so it need not be asked whether it does
             kn.status |= KN_CONNECTED
         if listens(kn):
             kn.kev.data = backlog_of(fd)
             return kn.kev.data != 0
-        if revents & EPOLLHUP and not revents & (EPOLLRDHUP | EPOLLERR | EPOLLIN):
+        if revents & LINUX_EPOLLHUP and not revents & (LINUX_EPOLLRDHUP | LINUX_EPOLLERR | LINUX_EPOLLIN):
             kn.kev.data = 0         # Linux's way to say that the socket was never connected
             return False
-    if kn.mode == ANONYMOUS_OTHER and kn.kev.data == 0 and revents & EPOLLIN:
+    if kn.mode == ANONYMOUS_OTHER and kn.kev.data == 0 and revents & LINUX_EPOLLIN:
         kn.kev.data = 1             # an eventfd or a timerfd, and no /proc to tell
-    if revents & (EPOLLRDHUP | EPOLLHUP) or (revents & EPOLLERR and kn.mode == S_IFSOCK):
-        kn.kev.flags |= EV_EOF
+    if revents & (LINUX_EPOLLRDHUP | LINUX_EPOLLHUP) or (revents & LINUX_EPOLLERR and kn.mode == LINUX_S_IFSOCK):
+        kn.kev.flags |= FREEBSD_EV_EOF
         return True
-    if kn.sfflags & NOTE_LOWAT:
+    if kn.sfflags & FREEBSD_NOTE_LOWAT:
         low = kn.sdata
         return kn.kev.data >= low
     return True
@@ -188,44 +137,45 @@ cdef bint write_ready(knote_t *kn, uint32_t revents) noexcept nogil:
     cdef int fd = <int> kn.kev.ident
     cdef int64_t room = 1
     cdef long size
-    kn.kev.flags &= ~<uint16_t> EV_EOF
+    kn.kev.flags &= ~<uint16_t> FREEBSD_EV_EOF
     kn.kev.fflags = 0
-    if revents & (EPOLLOUT | EPOLLHUP | EPOLLERR) == 0:
+    if revents & (LINUX_EPOLLOUT | LINUX_EPOLLHUP | LINUX_EPOLLERR) == 0:
         kn.kev.data = 0
         return False
-    if kn.mode == S_IFSOCK:
-        if revents & EPOLLHUP and not revents & (EPOLLRDHUP | EPOLLERR | EPOLLIN) \
-                and poll_now(fd) & (EPOLLRDHUP | EPOLLERR | EPOLLIN) == 0:
+    if kn.mode == LINUX_S_IFSOCK:
+        if revents & LINUX_EPOLLHUP and not revents & (LINUX_EPOLLRDHUP | LINUX_EPOLLERR | LINUX_EPOLLIN) \
+                and poll_now(fd) & (LINUX_EPOLLRDHUP | LINUX_EPOLLERR | LINUX_EPOLLIN) == 0:
             kn.kev.data = 0
             return False
         room = room_of(fd)
-    elif kn.mode == S_IFIFO:
-        size = linux_syscall2(SYS_fcntl, fd, EVENT_F_GETPIPE_SZ)
+    elif kn.mode == LINUX_S_IFIFO:
+        size = linux_syscall2(LINUX_SYS_fcntl, fd, LINUX_F_GETPIPE_SZ)
         if not is_error(size):
-            room = size - bytes_of(fd, EVENT_FIONREAD)
+            room = size - bytes_of(fd, LINUX_FIONREAD)
     elif kn.mode == ANONYMOUS_MQUEUE:
         kn.kev.data = messages_of(kn, True)
         return kn.kev.data != 0
     elif kn.mode == ANONYMOUS_EVENTFD:
-        if revents & EPOLLOUT:
-            kn.kev.data = -2 - (0 if poll_now(fd) & EPOLLIN == 0 else counter_of(kn))   # UINT64_MAX - 1, less the count
-        return revents & EPOLLOUT != 0
+        if revents & LINUX_EPOLLOUT:
+            # UINT64_MAX - 1, less the count
+            kn.kev.data = -2 - (0 if poll_now(fd) & LINUX_EPOLLIN == 0 else counter_of(kn))
+        return revents & LINUX_EPOLLOUT != 0
     kn.kev.data = room if room > 0 else 1
-    if revents & (EPOLLHUP | EPOLLERR):
-        kn.kev.flags |= EV_EOF
+    if revents & (LINUX_EPOLLHUP | LINUX_EPOLLERR):
+        kn.kev.flags |= FREEBSD_EV_EOF
         kn.kev.data = 0
         return True
-    if kn.sfflags & NOTE_LOWAT:
+    if kn.sfflags & FREEBSD_NOTE_LOWAT:
         return kn.kev.data >= kn.sdata
-    return revents & EPOLLOUT != 0
+    return revents & LINUX_EPOLLOUT != 0
 
 
 cdef uint32_t poll_now(int fd) noexcept nogil:
     cdef linux_pollfd one
     one.fd = fd
-    one.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP
+    one.events = LINUX_EPOLLIN | LINUX_EPOLLOUT | LINUX_EPOLLRDHUP
     one.revents = 0
-    linux_syscall3(EVENT_SYS_POLL, <uint64_t> &one, 1, 0)
+    linux_syscall3(LINUX_SYS_poll, <uint64_t> &one, 1, 0)
     return <uint16_t> one.revents
 
 
@@ -234,16 +184,16 @@ cdef bint file_ready(events_t *ev, knote_t *kn) noexcept nogil:
     end of the file, inotify tells when there is more."""
     cdef linux_stat st
     cdef long at
-    if kn.kev.filter == EVFILT_WRITE or kn.mode == S_IFCHR:
+    if kn.kev.filter == FREEBSD_EVFILT_WRITE or kn.mode == LINUX_S_IFCHR:
         kn.kev.data = 0
         return True
-    if is_error(linux_syscall2(SYS_fstat, kn.kev.ident, <uint64_t> &st)):
+    if is_error(linux_syscall2(LINUX_SYS_fstat, kn.kev.ident, <uint64_t> &st)):
         return False
-    at = linux_syscall3(SYS_lseek, kn.kev.ident, 0, 1)
+    at = linux_syscall3(LINUX_SYS_lseek, kn.kev.ident, 0, 1)
     kn.kev.data = st.st_size - at if at >= 0 else st.st_size
-    if kn.sfflags & NOTE_FILE_POLL:
+    if kn.sfflags & FREEBSD_NOTE_FILE_POLL:
         kn.kev.data = 1
-    if kn.kev.data == 0 and kn.source < 0 and vnode_watch(ev, kn, IN_MODIFY) == 0:
+    if kn.kev.data == 0 and kn.source < 0 and vnode_watch(ev, kn, LINUX_IN_MODIFY) == 0:
         return file_ready(ev, kn)           # it may have grown before inotify looked at it
     return kn.kev.data != 0
 
@@ -256,11 +206,11 @@ cdef bint descriptor_ready(events_t *ev, knote_t *kn) noexcept nogil:
     if kn.told != kn.kq.turn:
         revents = poll_now(<int> kn.kev.ident)
     kn.told = kn.kq.turn - 1
-    if kn.kev.filter == EVFILT_READ:
+    if kn.kev.filter == FREEBSD_EVFILT_READ:
         ready = read_ready(ev, kn, revents)
     else:
         ready = write_ready(kn, revents)
-    if ready == (kn.status & KN_QUIET != 0) and not kn.kev.flags & EV_CLEAR:
+    if ready == (kn.status & KN_QUIET != 0) and not kn.kev.flags & FREEBSD_EV_CLEAR:
         # Linux calls it ready and FreeBSD does not: from now on only news count, or the wait would spin.
         kn.status ^= KN_QUIET
         knote_watch(ev, kn)
@@ -269,29 +219,29 @@ cdef bint descriptor_ready(events_t *ev, knote_t *kn) noexcept nogil:
 
 cdef long descriptor_attach(events_t *ev, knote_t *kn) noexcept nogil:
     cdef linux_stat st
-    cdef long result = socket_option(<int> kn.kev.ident, EVENT_SO_TYPE)
+    cdef long result = socket_option(<int> kn.kev.ident, LINUX_SO_TYPE)
     if result >= 0:                     # one question for what servers add most, connections
-        kn.mode = S_IFSOCK
-        if result == SOCK_STREAM:
+        kn.mode = LINUX_S_IFSOCK
+        if result == FREEBSD_SOCK_STREAM:
             kn.status |= KN_STREAM
     else:
-        result = linux_syscall2(SYS_fstat, kn.kev.ident, <uint64_t> &st)
+        result = linux_syscall2(LINUX_SYS_fstat, kn.kev.ident, <uint64_t> &st)
         if is_error(result):
             return result
-        kn.mode = st.st_mode & S_IFMT
+        kn.mode = st.st_mode & LINUX_S_IFMT
     if kn.mode == 0:
         kn.mode = <uint32_t> anonymous_kind(<int> kn.kev.ident)
-    if kn.kev.filter == EVFILT_WRITE and (kn.mode == ANONYMOUS_TIMERFD or kn.mode == ANONYMOUS_INOTIFY
+    if kn.kev.filter == FREEBSD_EVFILT_WRITE and (kn.mode == ANONYMOUS_TIMERFD or kn.mode == ANONYMOUS_INOTIFY
                                           or kqueue_find(ev, kn.kev.ident) != NULL):
-        return -EINVAL
-    if kn.mode == S_IFDIR:
+        return -LINUX_EINVAL
+    if kn.mode == LINUX_S_IFDIR:
         return 0
     result = knote_watch(ev, kn)
-    if result == -EPERM:
-        if kn.mode != S_IFREG:
-            kn.mode = S_IFCHR           # /dev/null and its like: always ready
+    if result == -LINUX_EPERM:
+        if kn.mode != LINUX_S_IFREG:
+            kn.mode = LINUX_S_IFCHR           # /dev/null and its like: always ready
         return 0
-    if result == 0 and kn.mode == S_IFREG:
+    if result == 0 and kn.mode == LINUX_S_IFREG:
         kn.mode = ANONYMOUS_MQUEUE      # the one kind of regular file that Linux polls
     if result == 0 and kn.status & KN_DISABLED:
         knote_unwatch(kn)
@@ -308,7 +258,7 @@ cdef bint watched_stream(process_t *proc, int fd) noexcept nogil:
         return False
     ev = <events_t *> proc.events
     lock_acquire(&proc.lock_event)
-    kn = knote_find(ev, NULL, <uint64_t> fd, EVFILT_READ)
+    kn = knote_find(ev, NULL, <uint64_t> fd, FREEBSD_EVFILT_READ)
     stream = kn != NULL and kn.status & KN_STREAM != 0
     lock_release(&proc.lock_event)
     return stream
@@ -318,7 +268,7 @@ cdef bint watched_stream(process_t *proc, int fd) noexcept nogil:
 
 cdef bint empty_ready(process_t *proc, events_t *ev, knote_t *kn) noexcept nogil:
     """EVFILT_EMPTY: nothing is left in the socket's send buffer. Linux tells nobody when that comes; look again soon."""
-    kn.kev.data = bytes_of(<int> kn.kev.ident, EVENT_TIOCOUTQ)
+    kn.kev.data = bytes_of(<int> kn.kev.ident, LINUX_TIOCOUTQ)
     if kn.kev.data == 0:
         kn.next_time = 0
         return True
@@ -330,17 +280,17 @@ cdef bint empty_ready(process_t *proc, events_t *ev, knote_t *kn) noexcept nogil
 # ------------------------------------------------------------------ USER
 
 cdef void user_touch(knote_t *kn, const freebsd_kevent *kev) noexcept nogil:
-    cdef uint32_t control = kev.fflags & NOTE_FFCTRLMASK, flags = kev.fflags & NOTE_FFLAGSMASK
-    if kev.fflags & NOTE_TRIGGER:
+    cdef uint32_t control = kev.fflags & FREEBSD_NOTE_FFCTRLMASK, flags = kev.fflags & FREEBSD_NOTE_FFLAGSMASK
+    if kev.fflags & FREEBSD_NOTE_TRIGGER:
         kn.hook = 1
-    if control == NOTE_FFAND:
+    if control == FREEBSD_NOTE_FFAND:
         kn.sfflags &= flags
-    elif control == NOTE_FFOR:
+    elif control == FREEBSD_NOTE_FFOR:
         kn.sfflags |= flags
-    elif control == NOTE_FFCOPY:
+    elif control == FREEBSD_NOTE_FFCOPY:
         kn.sfflags = flags
     kn.sdata = kev.data
-    if kev.flags & EV_CLEAR:
+    if kev.flags & FREEBSD_EV_CLEAR:
         kn.hook = 0
         kn.kev.data = 0
         kn.kev.fflags = 0
@@ -353,28 +303,28 @@ cdef long timer_start(process_t *proc, events_t *ev, knote_t *kn) noexcept nogil
     cdef freebsd_timespec real
     cdef int64_t unit = 1000000, span, now
     cdef uint32_t units = kn.sfflags & NOTE_TIMER_UNITS
-    if kn.sdata < 0 or kn.sfflags & ~<uint32_t> (NOTE_TIMER_UNITS | NOTE_ABSTIME):
-        return -EINVAL
-    if kn.sdata == 0 and not kn.kev.flags & EV_ONESHOT and not kn.sfflags & NOTE_ABSTIME:
+    if kn.sdata < 0 or kn.sfflags & ~<uint32_t> (NOTE_TIMER_UNITS | FREEBSD_NOTE_ABSTIME):
+        return -LINUX_EINVAL
+    if kn.sdata == 0 and not kn.kev.flags & FREEBSD_EV_ONESHOT and not kn.sfflags & FREEBSD_NOTE_ABSTIME:
         kn.sdata = 1
-    if units == NOTE_SECONDS:
+    if units == FREEBSD_NOTE_SECONDS:
         unit = 1000000000
-    elif units == NOTE_USECONDS:
+    elif units == FREEBSD_NOTE_USECONDS:
         unit = 1000
-    elif units == NOTE_NSECONDS:
+    elif units == FREEBSD_NOTE_NSECONDS:
         unit = 1
-    elif units != NOTE_MSECONDS and units != 0:
-        return -EINVAL
+    elif units != FREEBSD_NOTE_MSECONDS and units != 0:
+        return -LINUX_EINVAL
     span = 0x3fffffffffffffffL if kn.sdata > 0x3fffffffffffffffL // unit else kn.sdata * unit
     now = monotonic_now(proc)
     kn.period = span
-    if kn.sfflags & NOTE_ABSTIME:
+    if kn.sfflags & FREEBSD_NOTE_ABSTIME:
         read_clock(proc, FREEBSD_CLOCK_REALTIME, &real)
         span -= real.tv_sec * 1000000000 + real.tv_nsec
         if span < 0:
             span = 0
         kn.period = 0
-    if kn.kev.flags & EV_ONESHOT:
+    if kn.kev.flags & FREEBSD_EV_ONESHOT:
         kn.period = 0
     kn.next_time = now + span
     if kn.next_time == 0:
@@ -401,7 +351,7 @@ cdef long timers_arm(process_t *proc, events_t *ev, kqueue_t *kq) noexcept nogil
     memset(&when, 0, sizeof(when))
     when.it_value.tv_sec = first // 1000000000
     when.it_value.tv_nsec = first % 1000000000
-    linux_syscall4(SYS_timerfd_settime, kq.timer_fd, 1, <uint64_t> &when, 0)       # TFD_TIMER_ABSTIME
+    linux_syscall4(LINUX_SYS_timerfd_settime, kq.timer_fd, 1, <uint64_t> &when, 0)       # TFD_TIMER_ABSTIME
     return 0
 
 
@@ -410,10 +360,10 @@ cdef void timers_expire(process_t *proc, events_t *ev, kqueue_t *kq) noexcept no
     cdef uint64_t count
     cdef int64_t now = monotonic_now(proc), missed
     cdef knote_t *kn = kq.list
-    linux_syscall3(SYS_read, kq.timer_fd, <uint64_t> &count, 8)
+    linux_syscall3(LINUX_SYS_read, kq.timer_fd, <uint64_t> &count, 8)
     while kn != NULL:
         if kn.next_time != 0 and kn.next_time <= now:
-            if kn.kev.filter == EVFILT_EMPTY:
+            if kn.kev.filter == FREEBSD_EVFILT_EMPTY:
                 kn.next_time = 0
             elif kn.period == 0:
                 kn.kev.data += 1
@@ -434,16 +384,16 @@ cdef void timers_expire(process_t *proc, events_t *ev, kqueue_t *kq) noexcept no
 cdef long process_attach(events_t *ev, knote_t *kn) noexcept nogil:
     cdef long fd
     if kn.kev.ident == 0 or kn.kev.ident > 0x7fffffff:
-        return -ESRCH
-    fd = linux_syscall2(SYS_pidfd_open, kn.kev.ident, 0)
-    if fd == -EINVAL:
-        fd = -ESRCH                     # a thread's number
+        return -LINUX_ESRCH
+    fd = linux_syscall2(LINUX_SYS_pidfd_open, kn.kev.ident, 0)
+    if fd == -LINUX_EINVAL:
+        fd = -LINUX_ESRCH                     # a thread's number
     fd = hidden_new(ev, fd)
     if fd < 0:
         return fd
     kn.source = <int32_t> fd
-    kn.kev.flags |= EV_CLEAR
-    fd = epoll_control(kn.kq.fd, EPOLL_CTL_ADD, kn.source, EPOLLIN, knote_name(kn))
+    kn.kev.flags |= FREEBSD_EV_CLEAR
+    fd = epoll_control(kn.kq.fd, LINUX_EPOLL_CTL_ADD, kn.source, LINUX_EPOLLIN, knote_name(kn))
     if fd < 0:
         hidden_close(ev, &kn.source)
     return fd
@@ -454,44 +404,45 @@ cdef void process_ended(events_t *ev, knote_t *kn, int32_t *pidfd) noexcept nogi
     cdef uint64_t info[16]
     cdef int32_t *words = <int32_t *> info
     cdef int32_t status = 0
-    cdef long result = -ECHILD
+    cdef long result = -LINUX_ECHILD
     memset(info, 0, sizeof(info))
     if pidfd[0] >= 0:
         # It has ended, and yet this may wait: whom a supervisor traces is shown to its parent when the supervisor has seen it.
-        result = -EINTR
-        while result == -EINTR:
-            result = linux_syscall5(SYS_waitid, EVENT_P_PIDFD, pidfd[0], <uint64_t> info, WEXITED_NOWAIT, 0)
+        result = -LINUX_EINTR
+        while result == -LINUX_EINTR:
+            result = linux_syscall5(LINUX_SYS_waitid, LINUX_P_PIDFD, pidfd[0], <uint64_t> info, WEXITED_NOWAIT, 0)
     if result == 0:
         if words[2] == 1:               # CLD_EXITED
             status = (words[6] & 0xff) << 8
         elif words[2] == 2 or words[2] == 3:
             status = lsf_signal_from_linux[words[6] & 63] | (0x80 if words[2] == 3 else 0)
-    elif kn.kev.filter == EVFILT_PROCDESC and procdesc_status(SHIM, procdesc_process(<int> kn.kev.ident), &status):
+    elif kn.kev.filter == FREEBSD_EVFILT_PROCDESC and procdesc_status(SHIM, procdesc_process(<int> kn.kev.ident), &status):
         pass                            # it has been waited for
     elif pidfd[0] >= 0:
         memset(info, 0, sizeof(info))
-        info[0] = PIDFD_INFO_EXIT
-        if linux_syscall3(SYS_ioctl, pidfd[0], PIDFD_GET_INFO, <uint64_t> info) == 0 and info[0] & PIDFD_INFO_EXIT:
+        info[0] = LINUX_PIDFD_INFO_EXIT
+        if linux_syscall3(LINUX_SYS_ioctl, pidfd[0], LINUX_PIDFD_GET_INFO, <uint64_t> info) == 0 \
+                and info[0] & LINUX_PIDFD_INFO_EXIT:
             status = words[15]
             if status & 0x7f:
                 status = (status & ~0x7f) | lsf_signal_from_linux[status & 0x3f]
-    if kn.kev.filter == EVFILT_PROC:
+    if kn.kev.filter == FREEBSD_EVFILT_PROC:
         hidden_close(ev, pidfd)
     else:
         knote_unwatch(kn)
-    if kn.sfflags & NOTE_EXIT:
-        kn.kev.fflags |= NOTE_EXIT
+    if kn.sfflags & FREEBSD_NOTE_EXIT:
+        kn.kev.fflags |= FREEBSD_NOTE_EXIT
         kn.kev.data = status
-    kn.kev.flags |= EV_EOF | EV_ONESHOT
+    kn.kev.flags |= FREEBSD_EV_EOF | FREEBSD_EV_ONESHOT
     if kn.kev.fflags == 0:
-        kn.kev.flags |= EV_DROP
+        kn.kev.flags |= FREEBSD_EV_DROP
 
 
 cdef long process_descriptor_attach(events_t *ev, knote_t *kn) noexcept nogil:
     """EVFILT_PROCDESC."""
     if procdesc_process(<int> kn.kev.ident) < 0:
-        return -EINVAL
-    kn.kev.flags |= EV_CLEAR
+        return -LINUX_EINVAL
+    kn.kev.flags |= FREEBSD_EV_CLEAR
     return knote_watch(ev, kn)
 
 
@@ -511,7 +462,7 @@ cdef void event_signal(process_t *proc, int signo) noexcept nogil:
     lock_acquire(&proc.lock_event)
     kn = ev.hash[event_hash(<uint64_t> signo)]
     while kn != NULL:
-        if kn.kev.ident == <uint64_t> signo and kn.kev.filter == EVFILT_SIGNAL:
+        if kn.kev.ident == <uint64_t> signo and kn.kev.filter == FREEBSD_EVFILT_SIGNAL:
             if kn.hook:
                 kn.hook = 0             # it was counted when it became pending
             else:
@@ -529,7 +480,7 @@ cdef bint signal_swallow(area_t *area) noexcept nogil:
     cdef uint64_t function = proc.handlers[signo].function
     if signo == 0 or is_virtual(signo) or not event_wants_signal(proc, signo):
         return False
-    if function != SIG_IGN and not (function == SIG_DFL and (lsf_signal_default[signo] == LSF_SIGNAL_IGNORE
+    if function != FREEBSD_SIG_IGN and not (function == FREEBSD_SIG_DFL and (lsf_signal_default[signo] == LSF_SIGNAL_IGNORE
                                                              or lsf_signal_default[signo] == LSF_SIGNAL_CONTINUE)):
         return False
     event_signal(proc, signo)
@@ -541,7 +492,7 @@ cdef bint signal_swallow(area_t *area) noexcept nogil:
 
 cdef uint64_t signals_pending() noexcept nogil:
     cdef uint64_t pending = 0
-    linux_syscall2(SYS_rt_sigpending, <uint64_t> &pending, 8)
+    linux_syscall2(LINUX_SYS_rt_sigpending, <uint64_t> &pending, 8)
     return pending
 
 
@@ -551,7 +502,7 @@ cdef void signals_look(process_t *proc, events_t *ev, kqueue_t *kq) noexcept nog
     cdef knote_t *kn = kq.list
     cdef int linux
     while kn != NULL:
-        if kn.kev.filter == EVFILT_SIGNAL and kn.kev.ident <= SIGNAL_MAX:
+        if kn.kev.filter == FREEBSD_EVFILT_SIGNAL and kn.kev.ident <= SIGNAL_MAX:
             linux = lsf_signal_to_linux[kn.kev.ident]
             if linux and pending & signal_bit(linux):
                 if not kn.hook:
@@ -570,7 +521,7 @@ cdef long signals_watch(events_t *ev, kqueue_t *kq) noexcept nogil:
     cdef knote_t *kn = kq.list
     cdef long result
     while kn != NULL:
-        if kn.kev.filter == EVFILT_SIGNAL and 1 <= kn.kev.ident <= SIGNAL_MAX and lsf_signal_to_linux[kn.kev.ident]:
+        if kn.kev.filter == FREEBSD_EVFILT_SIGNAL and 1 <= kn.kev.ident <= SIGNAL_MAX and lsf_signal_to_linux[kn.kev.ident]:
             mask |= signal_bit(lsf_signal_to_linux[kn.kev.ident])
         kn = kn.list_next
     mask &= linux_all_mask()
@@ -578,14 +529,14 @@ cdef long signals_watch(events_t *ev, kqueue_t *kq) noexcept nogil:
         return 0
     result = kqueue_part(ev, kq, &kq.signal_fd, EVENT_SIGNALFD)
     if result == 0:
-        linux_syscall4(SYS_signalfd4, kq.signal_fd, <uint64_t> &mask, 8, 0)
+        linux_syscall4(LINUX_SYS_signalfd4, kq.signal_fd, <uint64_t> &mask, 8, 0)
     return result
 
 
 cdef long signal_attach(process_t *proc, events_t *ev, knote_t *kn) noexcept nogil:
     cdef int signo, linux
     cdef long result
-    kn.kev.flags |= EV_CLEAR
+    kn.kev.flags |= FREEBSD_EV_CLEAR
     if not 1 <= kn.kev.ident <= SIGNAL_MAX:
         return 0                        # FreeBSD takes any number; such a signal never comes
     signo = <int> kn.kev.ident
@@ -623,9 +574,9 @@ cdef long vnode_watch(events_t *ev, knote_t *kn, uint32_t mask) noexcept nogil:
     if result < 0:
         return result
     descriptor_path(<int> kn.kev.ident, path)
-    result = linux_syscall3(SYS_inotify_add_watch, kn.kq.inotify_fd, <uint64_t> path, mask | IN_MASK_ADD)
+    result = linux_syscall3(LINUX_SYS_inotify_add_watch, kn.kq.inotify_fd, <uint64_t> path, mask | LINUX_IN_MASK_ADD)
     if is_error(result):
-        return -ENOMEM if result == -ENOSPC else result
+        return -LINUX_ENOMEM if result == -LINUX_ENOSPC else result
     kn.source = <int32_t> result
     return 0
 
@@ -638,41 +589,41 @@ cdef void vnode_unwatch(knote_t *kn) noexcept nogil:
     if watch < 0:
         return
     while other != NULL:
-        if other.source == watch and (other.kev.filter == EVFILT_VNODE or other.kev.filter == EVFILT_READ):
+        if other.source == watch and (other.kev.filter == FREEBSD_EVFILT_VNODE or other.kev.filter == FREEBSD_EVFILT_READ):
             return
         other = other.list_next
-    linux_syscall2(SYS_inotify_rm_watch, kn.kq.inotify_fd, watch)
+    linux_syscall2(LINUX_SYS_inotify_rm_watch, kn.kq.inotify_fd, watch)
 
 
 cdef long vnode_attach(events_t *ev, knote_t *kn) noexcept nogil:
     cdef linux_stat st
-    cdef uint32_t wanted = kn.sfflags, mask = IN_DELETE_SELF | IN_UNMOUNT
-    cdef long result = linux_syscall2(SYS_fstat, kn.kev.ident, <uint64_t> &st)
+    cdef uint32_t wanted = kn.sfflags, mask = LINUX_IN_DELETE_SELF | LINUX_IN_UNMOUNT
+    cdef long result = linux_syscall2(LINUX_SYS_fstat, kn.kev.ident, <uint64_t> &st)
     if is_error(result):
         return result
-    kn.mode = st.st_mode & S_IFMT
-    if kn.mode == 0 or kn.mode == S_IFSOCK or (kn.mode == S_IFIFO and st.st_nlink == 1 and st.st_dev < 16):
-        return -EINVAL
+    kn.mode = st.st_mode & LINUX_S_IFMT
+    if kn.mode == 0 or kn.mode == LINUX_S_IFSOCK or (kn.mode == LINUX_S_IFIFO and st.st_nlink == 1 and st.st_dev < 16):
+        return -LINUX_EINVAL
     kn.size = st.st_size
     kn.links = st.st_nlink
-    if wanted & (NOTE_WRITE | NOTE_EXTEND):
-        mask |= IN_MODIFY
-        if kn.mode == S_IFDIR:
-            mask |= IN_CREATE | IN_DELETE | IN_MOVED
-    if wanted & (NOTE_ATTRIB | NOTE_LINK | NOTE_DELETE):
-        mask |= IN_ATTRIB
-        if kn.mode == S_IFDIR and wanted & NOTE_LINK:
-            mask |= IN_CREATE | IN_DELETE | IN_MOVED
-    if wanted & NOTE_RENAME:
-        mask |= IN_MOVE_SELF
-    if wanted & NOTE_OPEN:
-        mask |= IN_OPEN
-    if wanted & NOTE_CLOSE:
-        mask |= IN_CLOSE_NOWRITE
-    if wanted & NOTE_CLOSE_WRITE:
-        mask |= IN_CLOSE_WRITE
-    if wanted & NOTE_READ:
-        mask |= IN_ACCESS
+    if wanted & (FREEBSD_NOTE_WRITE | FREEBSD_NOTE_EXTEND):
+        mask |= LINUX_IN_MODIFY
+        if kn.mode == LINUX_S_IFDIR:
+            mask |= LINUX_IN_CREATE | LINUX_IN_DELETE | LINUX_IN_MOVE
+    if wanted & (FREEBSD_NOTE_ATTRIB | FREEBSD_NOTE_LINK | FREEBSD_NOTE_DELETE):
+        mask |= LINUX_IN_ATTRIB
+        if kn.mode == LINUX_S_IFDIR and wanted & FREEBSD_NOTE_LINK:
+            mask |= LINUX_IN_CREATE | LINUX_IN_DELETE | LINUX_IN_MOVE
+    if wanted & FREEBSD_NOTE_RENAME:
+        mask |= LINUX_IN_MOVE_SELF
+    if wanted & FREEBSD_NOTE_OPEN:
+        mask |= LINUX_IN_OPEN
+    if wanted & FREEBSD_NOTE_CLOSE:
+        mask |= LINUX_IN_CLOSE_NOWRITE
+    if wanted & FREEBSD_NOTE_CLOSE_WRITE:
+        mask |= LINUX_IN_CLOSE_WRITE
+    if wanted & FREEBSD_NOTE_READ:
+        mask |= LINUX_IN_ACCESS
     return vnode_watch(ev, kn, mask)
 
 
@@ -680,40 +631,40 @@ cdef uint32_t vnode_hint(knote_t *kn, uint32_t mask) noexcept nogil:
     """FreeBSD's NOTE_ bits for what inotify said of a file."""
     cdef linux_stat st
     cdef uint32_t hint = 0
-    if is_error(linux_syscall2(SYS_fstat, kn.kev.ident, <uint64_t> &st)):
+    if is_error(linux_syscall2(LINUX_SYS_fstat, kn.kev.ident, <uint64_t> &st)):
         return 0
-    if mask & IN_MODIFY:
-        hint |= NOTE_WRITE
+    if mask & LINUX_IN_MODIFY:
+        hint |= FREEBSD_NOTE_WRITE
         if st.st_size > kn.size:
-            hint |= NOTE_EXTEND
-    if mask & (IN_CREATE | IN_DELETE | IN_MOVED):
-        hint |= NOTE_WRITE
-        if mask & IN_MOVED:
-            hint |= NOTE_EXTEND
+            hint |= FREEBSD_NOTE_EXTEND
+    if mask & (LINUX_IN_CREATE | LINUX_IN_DELETE | LINUX_IN_MOVE):
+        hint |= FREEBSD_NOTE_WRITE
+        if mask & LINUX_IN_MOVE:
+            hint |= FREEBSD_NOTE_EXTEND
         if <int64_t> st.st_nlink != kn.links:
-            hint |= NOTE_LINK           # a directory was made or removed in it
-    if mask & IN_ATTRIB:
+            hint |= FREEBSD_NOTE_LINK           # a directory was made or removed in it
+    if mask & LINUX_IN_ATTRIB:
         if <int64_t> st.st_nlink < kn.links:
-            hint |= NOTE_DELETE
+            hint |= FREEBSD_NOTE_DELETE
         elif <int64_t> st.st_nlink > kn.links:
-            hint |= NOTE_LINK
+            hint |= FREEBSD_NOTE_LINK
         else:
-            hint |= NOTE_ATTRIB
-    if mask & IN_DELETE_SELF:
-        hint |= NOTE_DELETE
-    if mask & IN_MOVE_SELF:
-        hint |= NOTE_RENAME
-    if mask & IN_UNMOUNT:
-        hint |= NOTE_REVOKE
-        kn.kev.flags |= EV_EOF
-    if mask & IN_OPEN:
-        hint |= NOTE_OPEN
-    if mask & IN_CLOSE_NOWRITE:
-        hint |= NOTE_CLOSE
-    if mask & IN_CLOSE_WRITE:
-        hint |= NOTE_CLOSE_WRITE
-    if mask & IN_ACCESS:
-        hint |= NOTE_READ
+            hint |= FREEBSD_NOTE_ATTRIB
+    if mask & LINUX_IN_DELETE_SELF:
+        hint |= FREEBSD_NOTE_DELETE
+    if mask & LINUX_IN_MOVE_SELF:
+        hint |= FREEBSD_NOTE_RENAME
+    if mask & LINUX_IN_UNMOUNT:
+        hint |= FREEBSD_NOTE_REVOKE
+        kn.kev.flags |= FREEBSD_EV_EOF
+    if mask & LINUX_IN_OPEN:
+        hint |= FREEBSD_NOTE_OPEN
+    if mask & LINUX_IN_CLOSE_NOWRITE:
+        hint |= FREEBSD_NOTE_CLOSE
+    if mask & LINUX_IN_CLOSE_WRITE:
+        hint |= FREEBSD_NOTE_CLOSE_WRITE
+    if mask & LINUX_IN_ACCESS:
+        hint |= FREEBSD_NOTE_READ
     kn.size = st.st_size
     kn.links = st.st_nlink
     return hint
@@ -726,7 +677,7 @@ cdef void vnodes_changed(process_t *proc, events_t *ev, kqueue_t *kq) noexcept n
     cdef knote_t *kn
     cdef long size
     while True:
-        size = linux_syscall3(SYS_read, kq.inotify_fd, <uint64_t> buffer, sizeof(buffer))
+        size = linux_syscall3(LINUX_SYS_read, kq.inotify_fd, <uint64_t> buffer, sizeof(buffer))
         if size <= 0:
             return
         at = 0
@@ -735,13 +686,13 @@ cdef void vnodes_changed(process_t *proc, events_t *ev, kqueue_t *kq) noexcept n
             kn = kq.list
             while kn != NULL:
                 if kn.source == <int32_t> entry[0]:
-                    if kn.kev.filter == EVFILT_VNODE:
+                    if kn.kev.filter == FREEBSD_EVFILT_VNODE:
                         kn.kev.fflags |= kn.sfflags & vnode_hint(kn, entry[1])
                         if kn.kev.fflags:
                             kn.status |= KN_ACTIVE
-                    elif kn.kev.filter == EVFILT_READ:
+                    elif kn.kev.filter == FREEBSD_EVFILT_READ:
                         kn.status |= KN_ACTIVE
-                    if kn.status & KN_ACTIVE and kn.kev.filter != EVFILT_PROC:
+                    if kn.status & KN_ACTIVE and kn.kev.filter != FREEBSD_EVFILT_PROC:
                         knote_enqueue(kn)
                 kn = kn.list_next
             at += 16 + entry[3]
@@ -752,44 +703,44 @@ cdef void vnodes_changed(process_t *proc, events_t *ev, kqueue_t *kq) noexcept n
 cdef long filter_attach(process_t *proc, events_t *ev, knote_t *kn, uint32_t fflags) noexcept nogil:
     """f_attach: 0 or an error, on which the knote is freed."""
     cdef int filt = kn.kev.filter
-    if filt == EVFILT_READ or filt == EVFILT_WRITE:
+    if filt == FREEBSD_EVFILT_READ or filt == FREEBSD_EVFILT_WRITE:
         return descriptor_attach(ev, kn)
-    if filt == EVFILT_USER:
-        kn.hook = 1 if fflags & NOTE_TRIGGER else 0
-        kn.sfflags &= NOTE_FFLAGSMASK
+    if filt == FREEBSD_EVFILT_USER:
+        kn.hook = 1 if fflags & FREEBSD_NOTE_TRIGGER else 0
+        kn.sfflags &= FREEBSD_NOTE_FFLAGSMASK
         return 0
-    if filt == EVFILT_TIMER:
-        if not kn.sfflags & NOTE_ABSTIME:
-            kn.kev.flags |= EV_CLEAR
+    if filt == FREEBSD_EVFILT_TIMER:
+        if not kn.sfflags & FREEBSD_NOTE_ABSTIME:
+            kn.kev.flags |= FREEBSD_EV_CLEAR
         return timer_start(proc, ev, kn)
-    if filt == EVFILT_PROC:
+    if filt == FREEBSD_EVFILT_PROC:
         return process_attach(ev, kn)
-    if filt == EVFILT_PROCDESC:
+    if filt == FREEBSD_EVFILT_PROCDESC:
         return process_descriptor_attach(ev, kn)
-    if filt == EVFILT_SIGNAL:
+    if filt == FREEBSD_EVFILT_SIGNAL:
         return signal_attach(proc, ev, kn)
-    if filt == EVFILT_VNODE:
+    if filt == FREEBSD_EVFILT_VNODE:
         return vnode_attach(ev, kn)
-    if filt == EVFILT_EMPTY:
-        if option_of(<int> kn.kev.ident, EVENT_SO_TYPE) == 0:
-            return -EINVAL
+    if filt == FREEBSD_EVFILT_EMPTY:
+        if option_of(<int> kn.kev.ident, LINUX_SO_TYPE) == 0:
+            return -LINUX_EINVAL
         return 0
-    if filt == EVFILT_FS:
-        kn.kev.flags |= EV_CLEAR
+    if filt == FREEBSD_EVFILT_FS:
+        kn.kev.flags |= FREEBSD_EV_CLEAR
         return 0
-    if filt == EVFILT_AIO or filt == EVFILT_LIO:
-        return -EPERM                   # the kernel's own way to attach a request; not for programs
-    return -ENXIO                       # SENDFILE: no such filter in GENERIC
+    if filt == FREEBSD_EVFILT_AIO or filt == FREEBSD_EVFILT_LIO:
+        return -LINUX_EPERM                   # the kernel's own way to attach a request; not for programs
+    return -LINUX_ENXIO                       # SENDFILE: no such filter in GENERIC
 
 
 cdef void filter_detach(process_t *proc, events_t *ev, knote_t *kn) noexcept nogil:
     cdef int filt = kn.kev.filter
     knote_unwatch(kn)
-    if filt == EVFILT_PROC:
+    if filt == FREEBSD_EVFILT_PROC:
         hidden_close(ev, &kn.source)
-    elif filt == EVFILT_SIGNAL:
+    elif filt == FREEBSD_EVFILT_SIGNAL:
         signal_detach(proc, ev, kn)
-    elif filt == EVFILT_VNODE or filt == EVFILT_READ:
+    elif filt == FREEBSD_EVFILT_VNODE or filt == FREEBSD_EVFILT_READ:
         vnode_unwatch(kn)
     kn.next_time = 0
 
@@ -800,13 +751,13 @@ cdef long filter_touch(process_t *proc, events_t *ev, knote_t *kn, const freebsd
     cdef uint32_t fflags = kn.sfflags
     cdef int64_t data = kn.sdata
     cdef long result
-    if filt == EVFILT_USER:
+    if filt == FREEBSD_EVFILT_USER:
         user_touch(kn, kev)
         return 0
     kn.sfflags = kev.fflags
     kn.sdata = kev.data
-    if filt == EVFILT_TIMER:
-        if kev.flags & EV_ADD:
+    if filt == FREEBSD_EVFILT_TIMER:
+        if kev.flags & FREEBSD_EV_ADD:
             result = timer_start(proc, ev, kn)
             if result < 0:
                 kn.sfflags = fflags
@@ -818,25 +769,26 @@ cdef long filter_touch(process_t *proc, events_t *ev, knote_t *kn, const freebsd
         else:
             kn.sfflags = fflags
             kn.sdata = data
-    elif filt == EVFILT_VNODE:
+    elif filt == FREEBSD_EVFILT_VNODE:
         return vnode_attach(ev, kn)
-    elif (filt == EVFILT_READ or filt == EVFILT_WRITE) and kn.mode != S_IFREG and kn.mode != S_IFDIR \
+    elif (filt == FREEBSD_EVFILT_READ or filt == FREEBSD_EVFILT_WRITE) and kn.mode != LINUX_S_IFREG \
+            and kn.mode != LINUX_S_IFDIR \
             and not kn.status & KN_DISABLED:
         result = knote_watch(ev, kn)
-        return 0 if result == -EPERM else result
+        return 0 if result == -LINUX_EPERM else result
     return 0
 
 
 cdef bint filter_ready(process_t *proc, events_t *ev, knote_t *kn) noexcept nogil:
     """f_event with no hint: is there something to report now?"""
     cdef int filt = kn.kev.filter
-    if filt == EVFILT_READ or filt == EVFILT_WRITE:
+    if filt == FREEBSD_EVFILT_READ or filt == FREEBSD_EVFILT_WRITE:
         return descriptor_ready(ev, kn)
-    if filt == EVFILT_USER or filt == EVFILT_AIO or filt == EVFILT_LIO:
+    if filt == FREEBSD_EVFILT_USER or filt == FREEBSD_EVFILT_AIO or filt == FREEBSD_EVFILT_LIO:
         return kn.hook != 0
-    if filt == EVFILT_TIMER or filt == EVFILT_SIGNAL:
+    if filt == FREEBSD_EVFILT_TIMER or filt == FREEBSD_EVFILT_SIGNAL:
         return kn.kev.data != 0
-    if filt == EVFILT_EMPTY:
+    if filt == FREEBSD_EVFILT_EMPTY:
         return empty_ready(proc, ev, kn)
     return kn.kev.fflags != 0
 
@@ -844,11 +796,11 @@ cdef bint filter_ready(process_t *proc, events_t *ev, knote_t *kn) noexcept nogi
 cdef void filter_process(knote_t *kn, freebsd_kevent *out) noexcept nogil:
     """What is reported, and what EV_CLEAR clears."""
     out[0] = kn.kev
-    if kn.kev.filter == EVFILT_USER:
+    if kn.kev.filter == FREEBSD_EVFILT_USER:
         out.fflags = kn.sfflags
         out.data = kn.sdata
-        if kn.kev.flags & EV_CLEAR:
+        if kn.kev.flags & FREEBSD_EV_CLEAR:
             kn.hook = 0
-    if kn.kev.flags & EV_CLEAR:
+    if kn.kev.flags & FREEBSD_EV_CLEAR:
         kn.kev.data = 0
         kn.kev.fflags = 0

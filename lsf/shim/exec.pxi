@@ -5,8 +5,6 @@ cdef enum:
     EXEC_ARGUMENTS_MAX = 1 << 20        # entries in argv and in the environment, each
     EXEC_ARGUMENTS_NEAR = 64            # so many need no memory of their own
     SCRIPT_LINE = 4096                  # MAXSHELLCMDLEN
-    ARG_MAX = 524288                    # FreeBSD's: what all strings together may have, with their NULs
-    LINUX_ARG_STRLEN = 131072           # MAX_ARG_STRLEN: what Linux takes of one string
     STRING_PIECE = 512
     IMAGE_UNKNOWN = -2                  # image_fd: none was passed, /proc was not asked yet
 
@@ -21,16 +19,16 @@ cdef long open_executable(int dirfd, const char *path) noexcept nogil:
             return result
         if result > 0:
             path = host
-    result = linux_syscall4(439, dirfd, <uint64_t> path, 1, 0x200)              # faccessat2, X_OK, AT_EACCESS
-    if result == -ENOSYS:
+    result = linux_syscall4(LINUX_SYS_faccessat2, dirfd, <uint64_t> path, LINUX_X_OK, LINUX_AT_EACCESS)
+    if result == -LINUX_ENOSYS:
         result = linux_syscall3(269, dirfd, <uint64_t> path, 1)                 # faccessat
     if result < 0:
         return result
     # NONBLOCK: a FIFO must be refused, not waited for.
-    result = linux_syscall4(SYS_openat, dirfd, <uint64_t> path, 0o2004000, 0)
-    if result == -EMFILE:
+    result = linux_syscall4(LINUX_SYS_openat, dirfd, <uint64_t> path, LINUX_O_NONBLOCK | LINUX_O_CLOEXEC, 0)
+    if result == -LINUX_EMFILE:
         result = open_above_limit(dirfd, path)
-    return -EACCES if result == -ENXIO or result == -ENODEV else result
+    return -LINUX_EACCES if result == -LINUX_ENXIO or result == -LINUX_ENODEV else result
 
 
 cdef long open_above_limit(int dirfd, const char *path) noexcept nogil:
@@ -38,20 +36,20 @@ cdef long open_above_limit(int dirfd, const char *path) noexcept nogil:
     cdef uint64_t old[2]
     cdef uint64_t more[2]
     cdef long result
-    linux_syscall4(SYS_prlimit64, 0, 7, 0, <uint64_t> old)         # RLIMIT_NOFILE
+    linux_syscall4(LINUX_SYS_prlimit64, 0, 7, 0, <uint64_t> old)         # RLIMIT_NOFILE
     more[0] = old[0] + 8
     more[1] = old[1] if old[1] > more[0] else more[0]
-    result = linux_syscall4(SYS_prlimit64, 0, 7, <uint64_t> more, 0)
+    result = linux_syscall4(LINUX_SYS_prlimit64, 0, 7, <uint64_t> more, 0)
     if is_error(result):
-        return -EMFILE
-    result = linux_syscall4(SYS_openat, dirfd, <uint64_t> path, 0o2004000, 0)
-    linux_syscall4(SYS_prlimit64, 0, 7, <uint64_t> old, 0)
+        return -LINUX_EMFILE
+    result = linux_syscall4(LINUX_SYS_openat, dirfd, <uint64_t> path, LINUX_O_NONBLOCK | LINUX_O_CLOEXEC, 0)
+    linux_syscall4(LINUX_SYS_prlimit64, 0, 7, <uint64_t> old, 0)
     return result
 
 
 # What the first line of a #! script says.
 cdef struct script_t:
-    char interpreter[PATH_MAX]
+    char interpreter[FREEBSD_PATH_MAX]
     char option[SCRIPT_LINE]    # what follows the interpreter, as one argument; empty: nothing does
     bint nested                 # the interpreter is a script itself
 
@@ -62,26 +60,26 @@ cdef long script_line(program_t *program, script_t *script) noexcept nogil:
     cdef unsigned char *page = program.page
     cdef uint64_t at = 2, start, size, end = program.got
     script.option[0] = 0
-    while at < end and (page[at] == 32 or page[at] == 9):
+    while at < end and (page[at] == c' ' or page[at] == c'\t'):
         at += 1
     start = at
-    while at < end and page[at] != 32 and page[at] != 9 and page[at] != 10 and page[at] != 0:
+    while at < end and page[at] != c' ' and page[at] != c'\t' and page[at] != c'\n' and page[at] != 0:
         at += 1
     size = at - start
     if size == 0:
-        return -ENOEXEC
-    if size >= PATH_MAX:
-        return -ENAMETOOLONG
+        return -LINUX_ENOEXEC
+    if size >= FREEBSD_PATH_MAX:
+        return -LINUX_ENAMETOOLONG
     memcpy(script.interpreter, &page[start], size)
     script.interpreter[size] = 0
-    while at < end and (page[at] == 32 or page[at] == 9):
+    while at < end and (page[at] == c' ' or page[at] == c'\t'):
         at += 1
     start = at
-    while at < end and page[at] != 10 and page[at] != 0:
+    while at < end and page[at] != c'\n' and page[at] != 0:
         at += 1
     if at == end:
-        return -ENOEXEC
-    while at > start and (page[at - 1] == 32 or page[at - 1] == 9):
+        return -LINUX_ENOEXEC
+    while at > start and (page[at - 1] == c' ' or page[at - 1] == c'\t'):
         at -= 1
     memcpy(script.option, &page[start], at - start)
     script.option[at - start] = 0
@@ -95,32 +93,32 @@ cdef long script_interpreter(program_t *program, script_t *script) noexcept nogi
     script.nested = False
     if result < 0:
         return result
-    linux_syscall1(SYS_close, program.fd)
+    linux_syscall1(LINUX_SYS_close, program.fd)
     program.fd = -1
-    result = open_executable(AT_FDCWD, script.interpreter)
+    result = open_executable(LINUX_AT_FDCWD, script.interpreter)
     if result < 0:
         return result
     result = program_examine(program, <int> result)
     script.nested = result == 0 and program.kind == PROGRAM_SCRIPT
-    return -ENOEXEC if script.nested else result
+    return -LINUX_ENOEXEC if script.nested else result
 
 
 cdef long check_loadable(program_t *program) noexcept nogil:
     """Would the next image load it? Its segments are sane and its interpreter is there: 0 or what execve says."""
     cdef uint64_t low = 0, high = 0, align = 0
-    cdef char path[PATH_MAX]
+    cdef char path[FREEBSD_PATH_MAX]
     cdef long result = image_bounds(program, &low, &high, &align)
     if result < 0:
         return result
-    if (<Elf64_Ehdr *> program.page).e_type == ET_EXEC and (low < 0x1000 or range_is_ours(low, high - low)):
-        return -ENOEXEC
+    if (<Elf64_Ehdr *> program.page).e_type == ELF_ET_EXEC and (low < 0x1000 or range_is_ours(low, high - low)):
+        return -LINUX_ENOEXEC
     result = program_interpreter(program, path)
     if result <= 0:
         return result
-    result = open_executable(AT_FDCWD, path)
+    result = open_executable(LINUX_AT_FDCWD, path)
     if result < 0:
         return result
-    linux_syscall1(SYS_close, result)
+    linux_syscall1(LINUX_SYS_close, result)
     return 0
 
 
@@ -129,11 +127,11 @@ cdef long count_pointers(uaddr list_) noexcept nogil:
     cdef uint64_t n = 0, value = 0
     while n < EXEC_ARGUMENTS_MAX:
         if fetch_guest64(list_ + 8 * n, &value) < 0:
-            return -EFAULT
+            return -LINUX_EFAULT
         if value == 0:
             return n
         n += 1
-    return -E2BIG
+    return -LINUX_E2BIG
 
 
 # The strings that a program is to get, argv's and then the environment's.
@@ -162,17 +160,17 @@ cdef long strings_size(strings_t *strings, bint *long_one) noexcept nogil:
     long_one[0] = False
     for i in range(strings.argc + strings.envc):
         if strings_string(strings, i, &at) < 0:
-            return -EFAULT
+            return -LINUX_EFAULT
         start = total
         got = 0
         while got == 0:
             got = copy_guest_string(piece, <void *> at, STRING_PIECE)
             if got < 0:
-                return -EFAULT
+                return -LINUX_EFAULT
             total += <uint64_t> got if got else STRING_PIECE
             at += STRING_PIECE
-            if total > ARG_MAX:
-                return -E2BIG
+            if total > FREEBSD_ARG_MAX:
+                return -LINUX_E2BIG
         if total - start > LINUX_ARG_STRLEN:
             long_one[0] = True
     return <long> total
@@ -185,30 +183,33 @@ cdef long strings_file(strings_t *strings) noexcept nogil:
     cdef uaddr at = 0
     cdef long fd, memory, result = 0
     limit.rlim_cur = 0
-    linux_syscall4(SYS_prlimit64, 0, LINUX_RLIMIT_FSIZE, 0, <uint64_t> &limit)
-    if limit.rlim_cur < ARG_MAX:
-        return -E2BIG                   # a memfd counts as a file: making it larger would raise SIGXFSZ
-    fd = linux_syscall2(SYS_memfd_create, <uint64_t> <const char *> b"lsf-arguments", 1)      # MFD_CLOEXEC
+    linux_syscall4(LINUX_SYS_prlimit64, 0, LINUX_RLIMIT_FSIZE, 0, <uint64_t> &limit)
+    if limit.rlim_cur < FREEBSD_ARG_MAX:
+        return -LINUX_E2BIG                   # a memfd counts as a file: making it larger would raise SIGXFSZ
+    # MFD_CLOEXEC
+    fd = linux_syscall2(LINUX_SYS_memfd_create, <uint64_t> <const char *> b"lsf-arguments", LINUX_MFD_CLOEXEC)
     if is_error(fd):
-        return -E2BIG
-    memory = linux_syscall2(SYS_ftruncate, fd, ARG_MAX)
+        return -LINUX_E2BIG
+    memory = linux_syscall2(LINUX_SYS_ftruncate, fd, FREEBSD_ARG_MAX)
     if not is_error(memory):
-        memory = linux_syscall6(SYS_mmap, 0, ARG_MAX, 3, 1, fd, 0)         # MAP_SHARED
+        # MAP_SHARED
+        memory = linux_syscall6(LINUX_SYS_mmap, 0, FREEBSD_ARG_MAX, LINUX_PROT_READ | LINUX_PROT_WRITE,
+                                LINUX_MAP_SHARED, fd, 0)
     if is_error(memory):
-        linux_syscall1(SYS_close, fd)
-        return -ENOMEM
+        linux_syscall1(LINUX_SYS_close, fd)
+        return -LINUX_ENOMEM
     for i in range(strings.argc + strings.envc):
         result = strings_string(strings, i, &at)
         if result == 0:
-            result = copyinstr(at, <char *> (<uint64_t> memory + used), ARG_MAX - used, &length)
+            result = copyinstr(at, <char *> (<uint64_t> memory + used), FREEBSD_ARG_MAX - used, &length)
         if result < 0:
             break
         used += length
-    linux_syscall2(SYS_munmap, memory, ARG_MAX)
+    linux_syscall2(LINUX_SYS_munmap, memory, FREEBSD_ARG_MAX)
     if result < 0:
-        linux_syscall1(SYS_close, fd)
-        return -E2BIG if result == -ENAMETOOLONG else result
-    linux_syscall2(SYS_ftruncate, fd, used)
+        linux_syscall1(LINUX_SYS_close, fd)
+        return -LINUX_E2BIG if result == -LINUX_ENAMETOOLONG else result
+    linux_syscall2(LINUX_SYS_ftruncate, fd, used)
     return fd
 
 
@@ -230,14 +231,14 @@ cdef uint64_t process_kept(process_t *proc) noexcept nogil:
     cdef int i
     if proc.nice_beyond:
         kept |= KEPT_NICE_BEYOND
-    if proc.handlers[SIGCHLD].flags & SA_NOCLDSTOP:
+    if proc.handlers[FREEBSD_SIGCHLD].flags & FREEBSD_SA_NOCLDSTOP:
         kept |= KEPT_NOCLDSTOP
     for i in range(CTL_KINDS):
         value = proc.ctl[i]
-        if i == CTL_TRACE and value != PROC_TRACE_CTL_DISABLE_EXEC:
+        if i == CTL_TRACE and value != FREEBSD_PROC_TRACE_CTL_DISABLE_EXEC:
             value = 0
-        elif i == CTL_STACKGAP and not value & PROC_STACKGAP_DISABLE_EXEC:
-            value &= ~<uint64_t> PROC_STACKGAP_DISABLE
+        elif i == CTL_STACKGAP and not value & FREEBSD_PROC_STACKGAP_DISABLE_EXEC:
+            value &= ~<uint64_t> FREEBSD_PROC_STACKGAP_DISABLE
         kept |= value << (KEPT_CTL_SHIFT + 4 * i)
     return kept
 
@@ -249,20 +250,20 @@ cdef void process_keep(process_t *proc, uint64_t kept) noexcept nogil:
     for i in range(CTL_KINDS):
         proc.ctl[i] = <uint32_t> (kept >> (KEPT_CTL_SHIFT + 4 * i)) & 0xf
     if kept & KEPT_NOCLDSTOP:
-        proc.handlers[SIGCHLD].flags = SA_NOCLDSTOP | SA_RESTART | HANDLER_SET | HANDLER_KNOWN
-        apply_disposition(proc, SIGCHLD)
+        proc.handlers[FREEBSD_SIGCHLD].flags = FREEBSD_SA_NOCLDSTOP | FREEBSD_SA_RESTART | HANDLER_SET | HANDLER_KNOWN
+        apply_disposition(proc, FREEBSD_SIGCHLD)
 
 
 cdef void child_signal_reset(process_t *proc) noexcept nogil:
     """Before exec: an ignored SIGCHLD is the one ignored signal that FreeBSD does not leave so (execsigs)."""
-    if proc.handlers[SIGCHLD].function == SIG_IGN:
-        set_linux_handler(LINUX_SIGCHLD, SIG_DFL, LINUX_SA_RESTORER)
+    if proc.handlers[FREEBSD_SIGCHLD].function == FREEBSD_SIG_IGN:
+        set_linux_handler(LINUX_SIGCHLD, FREEBSD_SIG_DFL, LINUX_SA_RESTORER)
 
 
 cdef void child_signal_again(process_t *proc) noexcept nogil:
     """After an exec that failed."""
-    if proc.handlers[SIGCHLD].function == SIG_IGN:
-        apply_disposition(proc, SIGCHLD)
+    if proc.handlers[FREEBSD_SIGCHLD].function == FREEBSD_SIG_IGN:
+        apply_disposition(proc, FREEBSD_SIGCHLD)
 
 
 cdef void handover_words(process_t *proc, area_t *area, int target, char *words) noexcept nogil:
@@ -320,13 +321,10 @@ cdef void handover_words(process_t *proc, area_t *area, int target, char *words)
         at = append_word(words, at, b",2=", login[2])
         at = append_word(words, at, b",3=", login[3])
     # Where Linux ignores them now it will after exec; a handler of ours would be reset.
-    if (proc.handlers[SIGIO].function <= SIG_IGN and proc.handlers[SIGINFO].function <= SIG_IGN
-            and not event_wants_signal(proc, SIGIO) and not event_wants_signal(proc, SIGINFO)):
+    if (proc.handlers[FREEBSD_SIGIO].function <= FREEBSD_SIG_IGN
+        and proc.handlers[FREEBSD_SIGINFO].function <= FREEBSD_SIG_IGN
+            and not event_wants_signal(proc, FREEBSD_SIGIO) and not event_wants_signal(proc, FREEBSD_SIGINFO)):
         append_word(words, at, b",o=", 1)
-
-
-cdef enum:
-    LINUX_RLIMIT_FSIZE = 1
 
 
 cdef int image_rebuild() noexcept nogil:
@@ -339,12 +337,12 @@ cdef int image_rebuild() noexcept nogil:
     cdef char link[32]
     cdef long fd, bare
     limit.rlim_cur = 0
-    linux_syscall4(SYS_prlimit64, 0, LINUX_RLIMIT_FSIZE, 0, <uint64_t> &limit)
+    linux_syscall4(LINUX_SYS_prlimit64, 0, LINUX_RLIMIT_FSIZE, 0, <uint64_t> &limit)
     if limit.rlim_cur < text + 2 * PAGE_SIZE:
         return -1                       # a memfd counts as a file: writing it would raise SIGXFSZ
-    fd = linux_syscall2(SYS_memfd_create, <uint64_t> <const char *> b"lsf", 1 | 0x10)   # CLOEXEC | EXEC
-    if fd == -EINVAL:
-        fd = linux_syscall2(SYS_memfd_create, <uint64_t> <const char *> b"lsf", 1)
+    fd = linux_syscall2(LINUX_SYS_memfd_create, <uint64_t> <const char *> b"lsf", 1 | LINUX_MFD_EXEC)   # CLOEXEC | EXEC
+    if fd == -LINUX_EINVAL:
+        fd = linux_syscall2(LINUX_SYS_memfd_create, <uint64_t> <const char *> b"lsf", LINUX_MFD_CLOEXEC)
     if is_error(fd):
         return -1
     memset(&header, 0, sizeof(header))
@@ -353,8 +351,8 @@ cdef int image_rebuild() noexcept nogil:
     header.e_ident[4] = 2
     header.e_ident[5] = 1
     header.e_ident[6] = 1
-    header.e_type = ET_EXEC
-    header.e_machine = EM_X86_64
+    header.e_type = ELF_ET_EXEC
+    header.e_machine = ELF_EM_X86_64
     header.e_version = 1
     header.e_entry = <uint64_t> _start
     header.e_phoff = sizeof(header)
@@ -362,7 +360,7 @@ cdef int image_rebuild() noexcept nogil:
     header.e_phentsize = sizeof(Elf64_Phdr)
     header.e_phnum = 6
     for i in range(5):
-        phdr[i].p_type = PT_LOAD
+        phdr[i].p_type = ELF_PT_LOAD
         phdr[i].p_align = PAGE_SIZE
         phdr[i].p_flags = 5 if i < 2 else 6
         phdr[i].p_offset = PAGE_SIZE + text + PAGE_SIZE
@@ -380,16 +378,16 @@ cdef int image_rebuild() noexcept nogil:
     phdr[3].p_memsz = AREA_SIGSTACK_SIZE
     phdr[4].p_vaddr = AREAS_BASE + AREA_STACK
     phdr[4].p_memsz = AREA_STRIDE - AREA_STACK
-    phdr[5].p_type = PT_GNU_STACK
+    phdr[5].p_type = ELF_PT_GNU_STACK
     phdr[5].p_flags = 6
     linux_syscall4(18, fd, <uint64_t> &header, sizeof(header), 0)               # pwrite64
     linux_syscall4(18, fd, <uint64_t> phdr, sizeof(phdr), sizeof(header))
     linux_syscall4(18, fd, WINDOW_BASE, text, PAGE_SIZE)
     linux_syscall4(18, fd, SIGCODE_BASE, PAGE_SIZE, PAGE_SIZE + text)
     descriptor_path(<int> fd, link)
-    bare = linux_syscall4(SYS_openat, <uint64_t> AT_FDCWD, <uint64_t> link, LINUX_O_PATH | LINUX_O_CLOEXEC, 0)
+    bare = linux_syscall4(LINUX_SYS_openat, <uint64_t> LINUX_AT_FDCWD, <uint64_t> link, LINUX_O_PATH | LINUX_O_CLOEXEC, 0)
     if not is_error(bare):              # as in image_open; without /proc it stays as it is
-        linux_syscall1(SYS_close, fd)
+        linux_syscall1(LINUX_SYS_close, fd)
         fd = bare
     return hide_descriptor(<int> fd, False)
 
@@ -400,14 +398,14 @@ cdef void image_open(process_t *proc) noexcept nogil:
     cdef long result
     if proc.image_fd == IMAGE_UNKNOWN:
         # O_PATH: it can be executed, and be neither read, written, changed nor mapped, whoever comes to hold it.
-        result = linux_syscall4(SYS_openat, <uint64_t> AT_FDCWD, <uint64_t> <const char *> b"/proc/self/exe",
+        result = linux_syscall4(LINUX_SYS_openat, <uint64_t> LINUX_AT_FDCWD, <uint64_t> <const char *> b"/proc/self/exe",
                                 LINUX_O_PATH | LINUX_O_CLOEXEC, 0)
         proc.image_fd = -1 if is_error(result) else hide_descriptor(<int> result, False)
 
 
 cdef bint image_needed(process_t *proc) noexcept nogil:
     """Have a descriptor of the shim's image: False where there is none to be had."""
-    if proc.image_fd >= 0 and linux_syscall2(SYS_fcntl, proc.image_fd, 1) == -EBADF:
+    if proc.image_fd >= 0 and linux_syscall2(LINUX_SYS_fcntl, proc.image_fd, LINUX_F_GETFD) == -LINUX_EBADF:
         proc.image_fd = -1
     if proc.image_fd < 0:
         proc.image_fd = IMAGE_UNKNOWN
@@ -419,17 +417,17 @@ cdef bint image_needed(process_t *proc) noexcept nogil:
 
 cdef void keep_over_exec(process_t *proc, int target, uint64_t flag) noexcept nogil:
     """Set close-on-exec (flag 1) or clear it (0) on what a handover passes on."""
-    linux_syscall3(SYS_fcntl, target, 2, flag)
+    linux_syscall3(LINUX_SYS_fcntl, target, LINUX_F_SETFD, flag)
     if proc.truss_fd >= 0 and not proc.truss_over:
-        linux_syscall3(SYS_fcntl, proc.truss_fd, 2, flag)
+        linux_syscall3(LINUX_SYS_fcntl, proc.truss_fd, LINUX_F_SETFD, flag)
     if proc.stats_fd >= 0:
-        linux_syscall3(SYS_fcntl, proc.stats_fd, 2, flag)
+        linux_syscall3(LINUX_SYS_fcntl, proc.stats_fd, LINUX_F_SETFD, flag)
 
 
 cdef uint64_t area_scratch(area_t *area, uint64_t size) noexcept nogil:
     """Memory that lives as long as the area (a vfork child leaves it to the parent, which reuses or frees it)."""
     if area.scratch != 0 and area.scratch_size < size:
-        linux_syscall2(SYS_munmap, area.scratch, area.scratch_size)
+        linux_syscall2(LINUX_SYS_munmap, area.scratch, area.scratch_size)
         area.scratch = 0
     if area.scratch == 0:
         area.scratch_size = page_up(size)
@@ -449,16 +447,17 @@ cdef long hand_over(area_t *area, int target, const char *execpath, uint64_t *ar
     cdef process_t *proc = area.proc
     cdef char words[1024]
     cdef uint64_t none = 0, end
-    cdef long result = -E2BIG, file
+    cdef long result = -LINUX_E2BIG, file
     if not image_needed(proc):
-        return -ENOEXEC
+        return -LINUX_ENOEXEC
     handover_words(proc, area, target, words)
     argv[0] = <uint64_t> <const char *> b"lsf-handover"
     argv[1] = <uint64_t> words
     argv[2] = <uint64_t> execpath
     lookup_append(argv, 3, proc)
     if proc.files_shared:
-        linux_syscall3(SYS_fcntl, proc.image_fd, 2, 0)      # the other process may be executing a Linux program
+        # the other process may be executing a Linux program
+        linux_syscall3(LINUX_SYS_fcntl, proc.image_fd, LINUX_F_SETFD, 0)
     keep_over_exec(proc, target, 0)
     truss_before_exec(area)
     umtx_thread_exit(area)
@@ -466,9 +465,10 @@ cdef long hand_over(area_t *area, int target, const char *execpath, uint64_t *ar
     proc.executing = 1
     child_signal_reset(proc)
     if not long_one:
-        result = restartable(undeferred_syscall(SYS_execveat, proc.image_fd, <uint64_t> <const char *> b"", <uint64_t> argv,
+        result = restartable(undeferred_syscall(LINUX_SYS_execveat, proc.image_fd, <uint64_t> <const char *> b"",
+                                                <uint64_t> argv,
                                               strings.envp, 0x1000, 0))
-    if result == -E2BIG:
+    if result == -LINUX_E2BIG:
         file = strings_file(strings)
         result = file
         if file >= 0:
@@ -476,10 +476,10 @@ cdef long hand_over(area_t *area, int target, const char *execpath, uint64_t *ar
             end = append_word(words, end, b",A=", strings.argc)
             append_word(words, end, b",B=", strings.envc)
             strings.argv[0] = 0
-            linux_syscall3(SYS_fcntl, file, 2, 0)           # F_SETFD
-            result = restartable(undeferred_syscall(SYS_execveat, proc.image_fd, <uint64_t> <const char *> b"",
+            linux_syscall3(LINUX_SYS_fcntl, file, LINUX_F_SETFD, 0)           # F_SETFD
+            result = restartable(undeferred_syscall(LINUX_SYS_execveat, proc.image_fd, <uint64_t> <const char *> b"",
                                                   <uint64_t> argv, <uint64_t> &none, 0x1000, 0))
-            linux_syscall1(SYS_close, file)
+            linux_syscall1(LINUX_SYS_close, file)
     proc.executing = 0
     child_signal_again(proc)
     keep_over_exec(proc, target, 1)
@@ -492,7 +492,7 @@ cdef long count_strings(strings_t *strings, uaddr argv, uaddr envp) noexcept nog
     -EINVAL."""
     cdef long count
     if argv == 0:
-        return -EFAULT
+        return -LINUX_EFAULT
     count = count_pointers(argv)
     if count < 0:
         return count
@@ -504,7 +504,7 @@ cdef long count_strings(strings_t *strings, uaddr argv, uaddr envp) noexcept nog
         if count < 0:
             return count
         strings.envc = count
-    return 0 if strings.argc else -EINVAL
+    return 0 if strings.argc else -LINUX_EINVAL
 
 
 cdef long execute(area_t *area, int fd, const char *path, const char *name, uaddr argv, strings_t *strings) noexcept nogil:
@@ -528,18 +528,18 @@ cdef long execute(area_t *area, int fd, const char *path, const char *name, uadd
         if program.kind == PROGRAM_FREEBSD:
             result = check_loadable(&program)
         elif program.kind != PROGRAM_LINUX:
-            result = -ENOEXEC
+            result = -LINUX_ENOEXEC
     if result < 0:
-        linux_syscall1(SYS_close, fd)
+        linux_syscall1(LINUX_SYS_close, fd)
         return result
     if front + extra + argc + 1 > EXEC_ARGUMENTS_NEAR:
         list_ = <uint64_t *> area_scratch(area, (front + extra + argc + 1) * 8)
     if list_ == NULL:
-        linux_syscall1(SYS_close, fd)
-        return -ENOMEM
+        linux_syscall1(LINUX_SYS_close, fd)
+        return -LINUX_ENOMEM
     if copyin(argv, &list_[front + extra], (argc + 1) * 8) < 0:
-        linux_syscall1(SYS_close, fd)
-        return -EFAULT
+        linux_syscall1(LINUX_SYS_close, fd)
+        return -LINUX_EFAULT
     list_[front + extra + argc] = 0
     if extra != 0:
         list_[front] = <uint64_t> script.interpreter
@@ -556,7 +556,7 @@ cdef long execute(area_t *area, int fd, const char *path, const char *name, uadd
         result = strings_size(strings, &long_one)
         if result >= 0:
             result = hand_over(area, fd, execpath, list_, strings, long_one)
-    linux_syscall1(SYS_close, fd)
+    linux_syscall1(LINUX_SYS_close, fd)
     return result
 
 
@@ -569,29 +569,29 @@ cdef long execute_linux(area_t *area, const char *path, uint64_t *argv, uaddr en
     cdef linux_rlimit stack_limit
     cdef long result
     if area.proc.engine == ENGINE_TRAP:
-        return -ENOEXEC
-    if area.proc.lookup != NULL and lookup_path(area.proc, AT_FDCWD, <uint64_t> path, True, host) > 0:
+        return -LINUX_ENOEXEC
+    if area.proc.lookup != NULL and lookup_path(area.proc, LINUX_AT_FDCWD, <uint64_t> path, True, host) > 0:
         path = host
     virtual_mask = linux_virtual_mask(area)
     if virtual_mask:
-        linux_syscall4(SYS_rt_sigprocmask, 0, <uint64_t> &virtual_mask, <uint64_t> &old, 8)
+        linux_syscall4(LINUX_SYS_rt_sigprocmask, 0, <uint64_t> &virtual_mask, <uint64_t> &old, 8)
     if area.proc.image_fd >= 0:
-        linux_syscall3(SYS_fcntl, area.proc.image_fd, 2, 1)         # F_SETFD, FD_CLOEXEC
+        linux_syscall3(LINUX_SYS_fcntl, area.proc.image_fd, LINUX_F_SETFD, 1)         # F_SETFD, FD_CLOEXEC
     truss_before_exec(area)
     umtx_thread_exit(area)
     stats_uncount(area.proc)
     stack_for_linux(area.proc, &stack_limit)
     area.proc.executing = 1
     child_signal_reset(area.proc)
-    result = restartable(undeferred_syscall(SYS_execve, <uint64_t> path, <uint64_t> argv, envp, 0, 0, 0))
+    result = restartable(undeferred_syscall(LINUX_SYS_execve, <uint64_t> path, <uint64_t> argv, envp, 0, 0, 0))
     area.proc.executing = 0
     child_signal_again(area.proc)
     stack_for_guest(area.proc, &stack_limit)
     stats_count(area.proc)
     if area.proc.image_fd >= 0:
-        linux_syscall3(SYS_fcntl, area.proc.image_fd, 2, 0)
+        linux_syscall3(LINUX_SYS_fcntl, area.proc.image_fd, LINUX_F_SETFD, 0)
     if virtual_mask:
-        linux_syscall4(SYS_rt_sigprocmask, 1, <uint64_t> &virtual_mask, 0, 8)
+        linux_syscall4(LINUX_SYS_rt_sigprocmask, 1, <uint64_t> &virtual_mask, 0, 8)
     return result
 
 
@@ -599,9 +599,9 @@ cdef void absolute_path(const char *path, char *absolute) noexcept nogil:
     """`path` as an absolute one (4096 bytes), against the current directory, not resolved."""
     cdef uint64_t at = 0
     cdef long got
-    if path[0] != 47:
-        got = linux_syscall2(SYS_getcwd, <uint64_t> absolute, 2048)
-        if not is_error(got) and absolute[0] == 47:
+    if path[0] != c'/':
+        got = linux_syscall2(LINUX_SYS_getcwd, <uint64_t> absolute, 2048)
+        if not is_error(got) and absolute[0] == c'/':
             lookup_guest(SHIM, absolute, 2048)
             at = string_length(absolute)
             if at > 1:
@@ -612,21 +612,21 @@ cdef void absolute_path(const char *path, char *absolute) noexcept nogil:
 
 
 cdef public long sys_execve(frame_t *frame, area_t *area) noexcept nogil:
-    cdef char path[PATH_MAX]
+    cdef char path[FREEBSD_PATH_MAX]
     cdef strings_t strings
     cdef long result
     if frame.arg[1] == 0:
-        return -EFAULT
-    result = copyinstr(frame.arg[0], path, PATH_MAX, NULL)
-    if result == -ENAMETOOLONG and area.proc.osreldate >= 1300000:
-        return -E2BIG               # exec_args_add_fname in sys/kern/kern_exec.c: it is a string as the arguments are
+        return -LINUX_EFAULT
+    result = copyinstr(frame.arg[0], path, FREEBSD_PATH_MAX, NULL)
+    if result == -LINUX_ENAMETOOLONG and area.proc.osreldate >= 1300000:
+        return -LINUX_E2BIG               # exec_args_add_fname in sys/kern/kern_exec.c: it is a string as the arguments are
     if result == 0:
         result = count_strings(&strings, frame.arg[1], frame.arg[2])
     if result < 0:
         return result
     if path[0] == 0:
-        return -ENOENT
-    result = open_executable(AT_FDCWD, path)
+        return -LINUX_ENOENT
+    result = open_executable(LINUX_AT_FDCWD, path)
     if result < 0:
         return result
     return execute(area, <int> result, path, path, frame.arg[1], &strings)
@@ -636,22 +636,23 @@ cdef long descriptor_executable(int fd) noexcept nogil:
     """May fexecve take a descriptor? 0 or a negative errno: one that writes is no program's, and the file says who may
     execute it (fgetvp_exec in sys/kern/kern_descrip.c, exec_check_permissions in kern_exec.c)."""
     cdef linux_stat info
-    cdef long result = linux_syscall2(SYS_fcntl, fd, 3)         # F_GETFL
+    cdef long result = linux_syscall2(LINUX_SYS_fcntl, fd, LINUX_F_GETFL)         # F_GETFL
     if is_error(result):
         return result
     if not result & LINUX_O_PATH and result & 3:
-        return -EBADF
-    result = linux_syscall2(SYS_fstat, fd, <uint64_t> &info)
+        return -LINUX_EBADF
+    result = linux_syscall2(LINUX_SYS_fstat, fd, <uint64_t> &info)
     if is_error(result):
         return result
     if (info.st_mode & 0o170000) == 0o140000 or (info.st_mode & 0o170000) == 0:
-        return -EINVAL              # a socket, or nothing that has a name
+        return -LINUX_EINVAL              # a socket, or nothing that has a name
     if (info.st_mode & 0o170000) != 0o100000:
-        return -EACCES
+        return -LINUX_EACCES
     # X_OK; AT_EACCESS | AT_EMPTY_PATH
-    result = linux_syscall4(439, fd, <uint64_t> <const char *> b"", 1, 0x1200)
-    if result == -ENOSYS or result == -EINVAL:
-        result = 0 if info.st_mode & 0o111 else -EACCES
+    result = linux_syscall4(LINUX_SYS_faccessat2, fd, <uint64_t> <const char *> b"", LINUX_X_OK,
+                            LINUX_AT_EACCESS | LINUX_AT_EMPTY_PATH)
+    if result == -LINUX_ENOSYS or result == -LINUX_EINVAL:
+        result = 0 if info.st_mode & 0o111 else -LINUX_EACCES
     return result
 
 
@@ -667,17 +668,17 @@ cdef public long sys_fexecve(frame_t *frame, area_t *area) noexcept nogil:
     at = append(link, 0, 40, b"/proc/self/fd/")
     append_number(link, at, 40, <uint32_t> frame.arg[0], 10)
     if descriptor_is_hidden(area.proc, <int> frame.arg[0]):
-        return -EBADF
+        return -LINUX_EBADF
     fd = descriptor_executable(<int> frame.arg[0])
     if fd < 0:
         return fd
     # A descriptor opened with O_EXEC cannot be read: opening it anew gives one that can.
-    fd = linux_syscall4(SYS_openat, <uint64_t> AT_FDCWD, <uint64_t> link, 0o2000000, 0)
-    if fd == -ENOENT:
-        fd = linux_syscall3(SYS_fcntl, <uint32_t> frame.arg[0], 1030, 3)
+    fd = linux_syscall4(LINUX_SYS_openat, <uint64_t> LINUX_AT_FDCWD, <uint64_t> link, LINUX_O_CLOEXEC, 0)
+    if fd == -LINUX_ENOENT:
+        fd = linux_syscall3(LINUX_SYS_fcntl, <uint32_t> frame.arg[0], LINUX_F_DUPFD_CLOEXEC, 3)
     if is_error(fd):
         return fd
-    got = linux_syscall3(SYS_readlink, <uint64_t> link, <uint64_t> path, 4095)
+    got = linux_syscall3(LINUX_SYS_readlink, <uint64_t> link, <uint64_t> path, 4095)
     path[got if not is_error(got) else 0] = 0
     lookup_guest(area.proc, path, 4096)
     at = append(name, 0, 32, b"/dev/fd/")

@@ -3,28 +3,22 @@
 # FreeBSD writes there when a call fails and has more to say. Nothing here ever has, so the memory stays as the program
 # made it, with error 0, which its libc takes for "nothing more is known".
 
-cdef enum:
-    EXTERRCTL_ENABLE = 1
-    EXTERRCTL_DISABLE = 2               # EXTERRCTL_UD, 3, is for tests and always EINVAL
-    EXTERRCTLF_FORCE = 1
-    UEXTERROR_VER = 0x10010002
-
 
 cdef public long sys_exterrctl(frame_t *frame, area_t *area) noexcept nogil:
     cdef uint32_t op = <uint32_t> frame.arg[0], flags = <uint32_t> frame.arg[1], version = 0
-    if flags & ~<uint32_t> EXTERRCTLF_FORCE:
-        return -EINVAL
-    if op == EXTERRCTL_ENABLE:
-        if area.exterr != 0 and not flags & EXTERRCTLF_FORCE:
-            return -EBUSY
+    if flags & ~<uint32_t> FREEBSD_EXTERRCTLF_FORCE:
+        return -LINUX_EINVAL
+    if op == FREEBSD_EXTERRCTL_ENABLE:
+        if area.exterr != 0 and not flags & FREEBSD_EXTERRCTLF_FORCE:
+            return -LINUX_EBUSY
         area.exterr = 0
         if fetch_guest32(frame.arg[2], &version) < 0:
-            return -EFAULT
-        if version != UEXTERROR_VER:
-            return -EINVAL
+            return -LINUX_EFAULT
+        if version != FREEBSD_UEXTERROR_VER:
+            return -LINUX_EINVAL
         area.exterr = frame.arg[2]
         return 0
-    if op == EXTERRCTL_DISABLE and area.exterr != 0:
+    if op == FREEBSD_EXTERRCTL_DISABLE and area.exterr != 0:
         area.exterr = 0
         return 0
-    return -EINVAL
+    return -LINUX_EINVAL

@@ -7,15 +7,8 @@
 cdef enum:
     NOSIGPIPE_SEEN = 1              # process.nosigpipe: the shim sees every SIGPIPE
     NOSIGPIPE_SOCKETS = 2           # and some socket has SO_NOSIGPIPE
-    LINUX_TCP_CLOSE = 7
     TCP_INFO_SEGMENTS = 136         # tcpi_segs_out and tcpi_segs_in
     TCP_INFO_ROOM = 256
-    LINUX_TIOCGPTN = 0x80045430UL
-    FREEBSD_SYS_read = 3
-    FREEBSD_SYS_write = 4
-    FREEBSD_SYS_listen = 106
-    FREEBSD_SYS_readv = 120
-    FREEBSD_SYS_writev = 121
 
 
 cdef void watch_sigpipe(process_t *proc, uint32_t why) noexcept nogil:
@@ -24,8 +17,8 @@ cdef void watch_sigpipe(process_t *proc, uint32_t why) noexcept nogil:
         return
     lock_acquire(&proc.lock_signal)
     proc.nosigpipe |= NOSIGPIPE_SEEN | why
-    know_handler(proc, SIGPIPE)
-    apply_disposition(proc, SIGPIPE)
+    know_handler(proc, FREEBSD_SIGPIPE)
+    apply_disposition(proc, FREEBSD_SIGPIPE)
     lock_release(&proc.lock_signal)
 
 
@@ -33,7 +26,7 @@ cdef bint was_never_connected(int fd) noexcept nogil:
     """True for a TCP socket that listens, or has sent and got nothing yet. Linux calls that a broken pipe."""
     cdef uint8_t info[TCP_INFO_ROOM]
     cdef uint32_t length = TCP_INFO_ROOM
-    if is_error(linux_syscall5(SYS_getsockopt, fd, FREEBSD_IPPROTO_TCP, LINUX_TCP_INFO, <uint64_t> info,
+    if is_error(linux_syscall5(LINUX_SYS_getsockopt, fd, FREEBSD_IPPROTO_TCP, LINUX_TCP_INFO, <uint64_t> info,
                                <uint64_t> &length)) or length == 0:
         return False
     if info[0] == LINUX_TCP_LISTEN:
@@ -45,29 +38,29 @@ cdef bint was_never_connected(int fd) noexcept nogil:
 cdef bint has_no_peer(int fd) noexcept nogil:
     cdef uint8_t address[SOCKET_ADDRESS]
     cdef uint32_t length = SOCKET_ADDRESS
-    return linux_syscall3(SYS_getpeername, fd, <uint64_t> address, <uint64_t> &length) == -ENOTCONN
+    return linux_syscall3(LINUX_SYS_getpeername, fd, <uint64_t> address, <uint64_t> &length) == -LINUX_ENOTCONN
 
 
 cdef long send_error(int fd, long result, bint addressed, bint *signal) noexcept nogil:
     """FreeBSD's errno for a send that failed. signal[0]: whether SIGPIPE comes with it, which Linux sends for streams."""
     cdef long type_, domain
-    signal[0] = result == -EPIPE
-    if result == -EOPNOTSUPP and addressed and socket_option(fd, LINUX_SO_TYPE) == SOCK_STREAM:
-        return -ENOTCONN                    # a local stream
-    if result != -EPIPE and result != -ENOTCONN and result != -ECONNREFUSED:
+    signal[0] = result == -LINUX_EPIPE
+    if result == -LINUX_EOPNOTSUPP and addressed and socket_option(fd, LINUX_SO_TYPE) == FREEBSD_SOCK_STREAM:
+        return -LINUX_ENOTCONN                    # a local stream
+    if result != -LINUX_EPIPE and result != -LINUX_ENOTCONN and result != -LINUX_ECONNREFUSED:
         return result
     type_ = socket_option(fd, LINUX_SO_TYPE)
     if is_error(type_):
         return result                       # a pipe
     domain = socket_option(fd, LINUX_SO_DOMAIN)
-    if result == -EPIPE and type_ == SOCK_STREAM and domain != LINUX_AF_UNIX and was_never_connected(fd):
+    if result == -LINUX_EPIPE and type_ == FREEBSD_SOCK_STREAM and domain != LINUX_AF_UNIX and was_never_connected(fd):
         signal[0] = False
-        return -ENOTCONN
-    if domain == LINUX_AF_UNIX and type_ == SOCK_DGRAM and not addressed:
-        if result == -ENOTCONN:
-            return -EDESTADDRREQ
-        if result == -ECONNREFUSED:
-            return -ECONNRESET              # the peer is gone
+        return -LINUX_ENOTCONN
+    if domain == LINUX_AF_UNIX and type_ == FREEBSD_SOCK_DGRAM and not addressed:
+        if result == -LINUX_ENOTCONN:
+            return -LINUX_EDESTADDRREQ
+        if result == -LINUX_ECONNREFUSED:
+            return -LINUX_ECONNRESET              # the peer is gone
     if signal[0] and socket_option(fd, kept_nosigpipe(domain, type_)) > 0:
         signal[0] = False
     return result
@@ -76,38 +69,38 @@ cdef long send_error(int fd, long result, bint addressed, bint *signal) noexcept
 cdef bint linux_sends_sigpipe(int fd) noexcept nogil:
     """For pipes and streams alone."""
     cdef long type_ = socket_option(fd, LINUX_SO_TYPE)
-    return is_error(type_) or type_ == SOCK_STREAM
+    return is_error(type_) or type_ == FREEBSD_SOCK_STREAM
 
 
 cdef void forget_sigpipe(area_t *area) noexcept nogil:
     """Take back the SIGPIPE that Linux sent with a call that has just failed."""
-    cdef uint64_t mask = signal_bit(SIGPIPE)
+    cdef uint64_t mask = signal_bit(FREEBSD_SIGPIPE)
     cdef uint64_t now[2]
-    if area.deferred == SIGPIPE:
+    if area.deferred == FREEBSD_SIGPIPE:
         area.deferred = 0
         set_linux_mask(area)
-    elif is_blocked(area, SIGPIPE):
+    elif is_blocked(area, FREEBSD_SIGPIPE):
         now[0] = now[1] = 0
-        linux_syscall4(SYS_rt_sigtimedwait, <uint64_t> &mask, 0, <uint64_t> now, 8)
+        linux_syscall4(LINUX_SYS_rt_sigtimedwait, <uint64_t> &mask, 0, <uint64_t> now, 8)
 
 
 cdef long send_failed(area_t *area, int fd, long result, bint quiet, bint addressed) noexcept nogil:
     """The end of a send that failed: FreeBSD's errno. quiet: no SIGPIPE either way, as with MSG_NOSIGNAL."""
-    cdef bint signal = False, sent_one = result == -EPIPE and not quiet
+    cdef bint signal = False, sent_one = result == -LINUX_EPIPE and not quiet
     cdef long error = send_error(fd, result, addressed, &signal)
     if sent_one and linux_sends_sigpipe(fd):
         if not signal:
             forget_sigpipe(area)
     elif signal and not quiet:
-        linux_syscall3(SYS_tgkill, area.proc.pid, area.tid, SIGPIPE)
+        linux_syscall3(LINUX_SYS_tgkill, area.proc.pid, area.tid, FREEBSD_SIGPIPE)
     return error
 
 
 cdef long receive_error(int fd, long result) noexcept nogil:
     """FreeBSD's errno for a receive that failed: a local stream that is not connected is EINVAL on Linux."""
-    if (result == -EINVAL and socket_option(fd, LINUX_SO_DOMAIN) == LINUX_AF_UNIX
-            and socket_option(fd, LINUX_SO_TYPE) == SOCK_STREAM and has_no_peer(fd)):
-        return -ENOTCONN
+    if (result == -LINUX_EINVAL and socket_option(fd, LINUX_SO_DOMAIN) == LINUX_AF_UNIX
+            and socket_option(fd, LINUX_SO_TYPE) == FREEBSD_SOCK_STREAM and has_no_peer(fd)):
+        return -LINUX_ENOTCONN
     return result
 
 
@@ -115,30 +108,30 @@ cdef long receive_error(int fd, long result) noexcept nogil:
 
 cdef bint is_terminal_master(int fd) noexcept nogil:
     cdef uint32_t number
-    return not is_error(linux_syscall3(SYS_ioctl, fd, LINUX_TIOCGPTN, <uint64_t> &number))
+    return not is_error(linux_syscall3(LINUX_SYS_ioctl, fd, LINUX_TIOCGPTN, <uint64_t> &number))
 
 
 cdef bint is_hung_up(int fd) noexcept nogil:
     """True for a slave whose master is gone. (A background process of an orphaned group gets EIO too, but may ask.)"""
     cdef linux_termios2 termios
-    return get_termios(fd, &termios) == -EIO
+    return get_termios(fd, &termios) == -LINUX_EIO
 
 
 cdef long terminal_failed(int fd, bint writes) noexcept nogil:
     """EIO of a terminal. The master reads the end of file while nobody has the slave open. Who has the slave of a master
     that is gone gets ENXIO where he writes."""
     if writes:
-        return -ENXIO if is_hung_up(fd) else -EIO
-    return 0 if is_terminal_master(fd) else -EIO
+        return -LINUX_ENXIO if is_hung_up(fd) else -LINUX_EIO
+    return 0 if is_terminal_master(fd) else -LINUX_EIO
 
 
 # ------------------------------------------------------------------ the pass lane
 
 cdef long listen_error(int fd, long result) noexcept nogil:
     """A local socket without a name is EDESTADDRREQ (uipc_listen); one that is connected, EINVAL."""
-    if (result == -EINVAL and socket_option(fd, LINUX_SO_DOMAIN) == LINUX_AF_UNIX and not has_a_name(fd)
+    if (result == -LINUX_EINVAL and socket_option(fd, LINUX_SO_DOMAIN) == LINUX_AF_UNIX and not has_a_name(fd)
             and has_no_peer(fd)):
-        return -EDESTADDRREQ
+        return -LINUX_EDESTADDRREQ
     return result
 
 
@@ -147,7 +140,7 @@ cdef long passed_error(area_t *area, frame_t *frame, uint64_t nr, long result) n
     cdef int fd = <int> frame.arg[0]
     cdef bint writes = nr == FREEBSD_SYS_write or nr == FREEBSD_SYS_writev
     if writes or nr == FREEBSD_SYS_read or nr == FREEBSD_SYS_readv:
-        if result == -EIO:
+        if result == -LINUX_EIO:
             return terminal_failed(fd, writes)
         return send_failed(area, fd, result, False, False) if writes else receive_error(fd, result)
     return listen_error(fd, result) if nr == FREEBSD_SYS_listen else result
@@ -160,4 +153,5 @@ cdef public long pass_failed(frame_t *frame, area_t *area) noexcept nogil:
 
 cdef inline bint is_doubtful(long result) noexcept nogil:
     """The errnos that entry.S leads to pass_failed."""
-    return (result == -EPIPE or result == -EIO or result == -EINVAL or result == -ENOTCONN or result == -ECONNREFUSED)
+    return (result == -LINUX_EPIPE or result == -LINUX_EIO or result == -LINUX_EINVAL or result == -LINUX_ENOTCONN
+            or result == -LINUX_ECONNREFUSED)

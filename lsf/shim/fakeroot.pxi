@@ -12,13 +12,13 @@ cdef bint owner_kept(const char *path, uint32_t *uid, uint32_t *gid) noexcept no
     cdef char text[OWNER_TEXT]
     cdef const char *at
     cdef int64_t number = 0
-    cdef long got = linux_syscall4(SYS_getxattr, <uint64_t> path, <uint64_t> <const char *> b"user.lsf.owner",
+    cdef long got = linux_syscall4(LINUX_SYS_getxattr, <uint64_t> path, <uint64_t> <const char *> b"user.lsf.owner",
                                    <uint64_t> text, OWNER_TEXT - 1)
     if is_error(got):
         return False
     text[got] = 0
     at = parse_number(text, &number)
-    if at[0] != 58:
+    if at[0] != c':':
         return False
     uid[0] = <uint32_t> number
     parse_number(at + 1, &number)
@@ -29,7 +29,7 @@ cdef bint owner_kept(const char *path, uint32_t *uid, uint32_t *gid) noexcept no
 cdef void fake_owner(int fd, freebsd_stat *st) noexcept nogil:
     """Show the remembered owner of an opened file (an O_PATH descriptor will do)."""
     cdef char link[32]
-    if st.st_mode & S_IFMT == S_IFREG or st.st_mode & S_IFMT == S_IFDIR:
+    if st.st_mode & LINUX_S_IFMT == LINUX_S_IFREG or st.st_mode & LINUX_S_IFMT == LINUX_S_IFDIR:
         descriptor_path(fd, link)
         owner_kept(link, &st.st_uid, &st.st_gid)
 
@@ -38,15 +38,15 @@ cdef void fake_owner_at(int dirfd, uaddr path, uint64_t linux_flags, freebsd_sta
     cdef char first = 0
     cdef long fd
     copyin(path, &first, 1)
-    if first == 0 and dirfd != AT_FDCWD:
+    if first == 0 and dirfd != LINUX_AT_FDCWD:
         fake_owner(dirfd, st)
         return
-    fd = linux_syscall4(SYS_openat, <uint64_t> <int64_t> dirfd, path if first != 0 else <uint64_t> <const char *> b".",
+    fd = linux_syscall4(LINUX_SYS_openat, <uint64_t> <int64_t> dirfd, path if first != 0 else <uint64_t> <const char *> b".",
                         LINUX_O_PATH | LINUX_O_CLOEXEC
                         | (LINUX_O_NOFOLLOW if linux_flags & LINUX_AT_SYMLINK_NOFOLLOW else 0), 0)
     if not is_error(fd):
         fake_owner(<int> fd, st)
-        linux_syscall1(SYS_close, fd)
+        linux_syscall1(LINUX_SYS_close, fd)
 
 
 cdef long fake_chown(int fd, uint32_t uid, uint32_t gid, long result) noexcept nogil:
@@ -56,11 +56,12 @@ cdef long fake_chown(int fd, uint32_t uid, uint32_t gid, long result) noexcept n
     cdef linux_stat st
     cdef uint32_t kept_uid, kept_gid
     cdef uint64_t at
-    if is_error(result) and result != -EPERM and result != -EINVAL:
+    if is_error(result) and result != -LINUX_EPERM and result != -LINUX_EINVAL:
         return result
-    if is_error(linux_syscall4(SYS_newfstatat, fd, <uint64_t> <const char *> b"", <uint64_t> &st, LINUX_AT_EMPTY_PATH)):
+    if is_error(linux_syscall4(LINUX_SYS_newfstatat, fd, <uint64_t> <const char *> b"", <uint64_t> &st,
+                               LINUX_AT_EMPTY_PATH)):
         return result
-    if st.st_mode & S_IFMT != S_IFREG and st.st_mode & S_IFMT != S_IFDIR:
+    if st.st_mode & LINUX_S_IFMT != LINUX_S_IFREG and st.st_mode & LINUX_S_IFMT != LINUX_S_IFDIR:
         return 0                        # no place to remember it in
     descriptor_path(fd, link)
     kept_uid = st.st_uid
@@ -71,12 +72,12 @@ cdef long fake_chown(int fd, uint32_t uid, uint32_t gid, long result) noexcept n
     if gid != 0xffffffffU:
         kept_gid = gid
     if kept_uid == st.st_uid and kept_gid == st.st_gid:
-        linux_syscall2(SYS_removexattr, <uint64_t> link, <uint64_t> <const char *> b"user.lsf.owner")
+        linux_syscall2(LINUX_SYS_removexattr, <uint64_t> link, <uint64_t> <const char *> b"user.lsf.owner")
         return 0
     at = append_number(text, 0, OWNER_TEXT, kept_uid, 10)
     at = append(text, at, OWNER_TEXT, b":")
     at = append_number(text, at, OWNER_TEXT, kept_gid, 10)
-    linux_syscall5(SYS_setxattr, <uint64_t> link, <uint64_t> <const char *> b"user.lsf.owner", <uint64_t> text, at, 0)
+    linux_syscall5(LINUX_SYS_setxattr, <uint64_t> link, <uint64_t> <const char *> b"user.lsf.owner", <uint64_t> text, at, 0)
     return 0
 
 
@@ -84,48 +85,49 @@ cdef long owner_refused(int dirfd, uaddr path, uint64_t uid, uint64_t gid, uint6
     """The result of a chown(2) that Linux answered with `result`. Its EINVAL is of an id that the user namespace does not map.
     FreeBSD knows no such ids: it is one that may not be given (EPERM), or the group that the file has and is shown with."""
     cdef linux_stat st
-    if result != -EINVAL:
+    if result != -LINUX_EINVAL:
         return result
     if (<uint32_t> gid != 0xffffffffU
-            and not is_error(linux_syscall4(SYS_newfstatat, <uint64_t> <int64_t> dirfd, path, <uint64_t> &st, linux_flags))
+            and not is_error(linux_syscall4(LINUX_SYS_newfstatat, <uint64_t> <int64_t> dirfd, path, <uint64_t> &st,
+                                            linux_flags))
             and <uint32_t> gid == st.st_gid):
         # Its owner is named, so that Linux asks whether the file is the caller's.
-        result = linux_syscall5(SYS_fchownat, <uint64_t> <int64_t> dirfd, path,
+        result = linux_syscall5(LINUX_SYS_fchownat, <uint64_t> <int64_t> dirfd, path,
                                 st.st_uid if <uint32_t> uid == 0xffffffffU else uid, 0xffffffffU, linux_flags)
-    return -EPERM if result == -EINVAL else result
+    return -LINUX_EPERM if result == -LINUX_EINVAL else result
 
 
 cdef long change_owner(process_t *proc, int dirfd, uaddr path, uint64_t uid, uint64_t gid,
                        uint64_t linux_flags) noexcept nogil:
     """chown(2) and its kin."""
-    cdef long fd, result = linux_syscall5(SYS_fchownat, <uint64_t> <int64_t> dirfd, path, uid, gid, linux_flags)
+    cdef long fd, result = linux_syscall5(LINUX_SYS_fchownat, <uint64_t> <int64_t> dirfd, path, uid, gid, linux_flags)
     cdef char first = 0
     if not proc.fakeroot:
         return owner_refused(dirfd, path, uid, gid, linux_flags, result)
-    if linux_flags & LINUX_AT_EMPTY_PATH and dirfd != AT_FDCWD and copyin(path, &first, 1) == 0 and first == 0:
+    if linux_flags & LINUX_AT_EMPTY_PATH and dirfd != LINUX_AT_FDCWD and copyin(path, &first, 1) == 0 and first == 0:
         return fake_chown(dirfd, <uint32_t> uid, <uint32_t> gid, result)
-    fd = linux_syscall4(SYS_openat, <uint64_t> <int64_t> dirfd, path, LINUX_O_PATH | LINUX_O_CLOEXEC
+    fd = linux_syscall4(LINUX_SYS_openat, <uint64_t> <int64_t> dirfd, path, LINUX_O_PATH | LINUX_O_CLOEXEC
                         | (LINUX_O_NOFOLLOW if linux_flags & LINUX_AT_SYMLINK_NOFOLLOW else 0), 0)
     if is_error(fd):
         return result
     result = fake_chown(<int> fd, <uint32_t> uid, <uint32_t> gid, result)
-    linux_syscall1(SYS_close, fd)
+    linux_syscall1(LINUX_SYS_close, fd)
     return result
 
 
 cdef public long sys_chown(frame_t *frame, area_t *area) noexcept nogil:
-    return change_owner(area.proc, AT_FDCWD, frame.arg[0], frame.arg[1], frame.arg[2], 0)
+    return change_owner(area.proc, LINUX_AT_FDCWD, frame.arg[0], frame.arg[1], frame.arg[2], 0)
 
 
 cdef public long sys_lchown(frame_t *frame, area_t *area) noexcept nogil:
-    return change_owner(area.proc, AT_FDCWD, frame.arg[0], frame.arg[1], frame.arg[2], LINUX_AT_SYMLINK_NOFOLLOW)
+    return change_owner(area.proc, LINUX_AT_FDCWD, frame.arg[0], frame.arg[1], frame.arg[2], LINUX_AT_SYMLINK_NOFOLLOW)
 
 
 cdef public long sys_fchown(frame_t *frame, area_t *area) noexcept nogil:
     cdef long result
     if descriptor_is_hidden(area.proc, <int> frame.arg[0]):
-        return -EBADF
-    result = linux_syscall3(SYS_fchown, frame.arg[0], frame.arg[1], frame.arg[2])
+        return -LINUX_EBADF
+    result = linux_syscall3(LINUX_SYS_fchown, frame.arg[0], frame.arg[1], frame.arg[2])
     if area.proc.fakeroot:
         return fake_chown(<int> frame.arg[0], <uint32_t> frame.arg[1], <uint32_t> frame.arg[2], result)
     return owner_refused(<int> frame.arg[0], <uint64_t> <const char *> b"", frame.arg[1], frame.arg[2],

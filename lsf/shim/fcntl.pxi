@@ -3,47 +3,13 @@
 # The shim's own descriptors (its image, the output of truss) are hidden: every call here answers EBADF for them, the
 # ranges of close_range leave them out, and who wants one's number gets it (it moves).
 
-cdef extern from "<sys/syscall.h>" nogil:
-    const long SYS_dup, SYS_dup2, SYS_dup3, SYS_close_range, SYS_flock, SYS_pipe2, SYS_fadvise64, SYS_fstatfs
-
-cdef enum:
-    LINUX_F_DUPFD = 0
-    LINUX_F_GETFD = 1
-    LINUX_F_SETFD = 2
-    LINUX_F_GETFL = 3
-    LINUX_F_SETFL = 4
-    LINUX_F_GETLK = 5
-    LINUX_F_SETLK = 6
-    LINUX_F_SETLKW = 7
-    LINUX_F_DUPFD_CLOEXEC = 1030
-    LINUX_F_ADD_SEALS = 1033
-    LINUX_F_GET_SEALS = 1034
-    LINUX_FADV_NORMAL = 0
-    LINUX_FADV_RANDOM = 1
-    LINUX_FADV_SEQUENTIAL = 2
-    LINUX_CLOSE_RANGE_CLOEXEC = 4
-
-cdef enum:
-    LINUX_O_CREAT = 0o100
-    LINUX_O_EXCL = 0o200
-    LINUX_O_NOCTTY = 0o400
-    LINUX_O_TRUNC = 0o1000
-    LINUX_O_APPEND = 0o2000
-    LINUX_O_NONBLOCK = 0o4000
-    LINUX_O_ASYNC = 0o20000
-    LINUX_O_DIRECT = 0o40000
-    LINUX_O_DIRECTORY = 0o200000
-    LINUX_O_NOFOLLOW = 0o400000
-    LINUX_O_CLOEXEC = 0o2000000
-    LINUX_O_PATH = 0o10000000
-
 
 cdef public long sys_close(frame_t *frame, area_t *area) noexcept nogil:
     if descriptor_is_hidden(area.proc, <int> frame.arg[0]):
-        return -EBADF
+        return -LINUX_EBADF
     event_descriptor_closing(area.proc, <int> frame.arg[0])
     area.proc.directory_changes += 1
-    return tail_syscall2(area, SYS_close, <uint32_t> frame.arg[0], 0)
+    return tail_syscall2(area, LINUX_SYS_close, <uint32_t> frame.arg[0], 0)
 
 
 cdef void close_between(uint32_t low, uint32_t high, uint32_t flags) noexcept nogil:
@@ -53,16 +19,16 @@ cdef void close_between(uint32_t low, uint32_t high, uint32_t flags) noexcept no
     cdef long result
     if low > high:
         return
-    result = linux_syscall3(SYS_close_range, low, high, flags)
-    if result != -ENOSYS and result != -EPERM and result != -EINVAL:
+    result = linux_syscall3(LINUX_SYS_close_range, low, high, flags)
+    if result != -LINUX_ENOSYS and result != -LINUX_EPERM and result != -LINUX_EINVAL:
         return
     limit[0] = 0
-    linux_syscall4(SYS_prlimit64, 0, 7, 0, <uint64_t> limit)       # RLIMIT_NOFILE
+    linux_syscall4(LINUX_SYS_prlimit64, 0, 7, 0, <uint64_t> limit)       # RLIMIT_NOFILE
     while fd <= high and fd < limit[0]:
         if flags:
-            linux_syscall3(SYS_fcntl, fd, LINUX_F_SETFD, 1)
+            linux_syscall3(LINUX_SYS_fcntl, fd, LINUX_F_SETFD, 1)
         else:
-            linux_syscall1(SYS_close, fd)
+            linux_syscall1(LINUX_SYS_close, fd)
         fd += 1
 
 
@@ -85,7 +51,7 @@ cdef void close_visible(process_t *proc, uint32_t low, uint32_t high, uint32_t f
 cdef public long sys_close_range(frame_t *frame, area_t *area) noexcept nogil:
     cdef uint32_t low = <uint32_t> frame.arg[0], high = <uint32_t> frame.arg[1], flags = <uint32_t> frame.arg[2]
     if flags & ~<uint32_t> FREEBSD_CLOSE_RANGE_CLOEXEC or low > high:
-        return -EINVAL
+        return -LINUX_EINVAL
     close_visible(area.proc, low, high, LINUX_CLOSE_RANGE_CLOEXEC if flags else 0)
     return 0
 
@@ -100,8 +66,8 @@ cdef long duplicate(process_t *proc, int fd, uint64_t floor_, bint close_on_exec
     """The lowest free descriptor from `floor_` on becomes a duplicate of fd."""
     cdef long result
     if descriptor_is_hidden(proc, fd):
-        return -EBADF
-    result = linux_syscall3(SYS_fcntl, <uint32_t> fd, LINUX_F_DUPFD_CLOEXEC if close_on_exec else LINUX_F_DUPFD,
+        return -LINUX_EBADF
+    result = linux_syscall3(LINUX_SYS_fcntl, <uint32_t> fd, LINUX_F_DUPFD_CLOEXEC if close_on_exec else LINUX_F_DUPFD,
                             floor_)
     event_descriptor_duplicated(proc, fd, result)
     return result
@@ -111,24 +77,24 @@ cdef long duplicate_onto(process_t *proc, int fd, int to, bint close_on_exec) no
     """dup2: descriptor `to` becomes a duplicate of fd."""
     cdef long result
     if descriptor_is_hidden(proc, fd):
-        return -EBADF
+        return -LINUX_EBADF
     if fd == to:
-        result = linux_syscall2(SYS_fcntl, <uint32_t> fd, LINUX_F_GETFD)
+        result = linux_syscall2(LINUX_SYS_fcntl, <uint32_t> fd, LINUX_F_GETFD)
         if is_error(result):
             return result
         if close_on_exec:
-            linux_syscall3(SYS_fcntl, <uint32_t> fd, LINUX_F_SETFD, 1)
+            linux_syscall3(LINUX_SYS_fcntl, <uint32_t> fd, LINUX_F_SETFD, 1)
         return to
     proc.directory_changes += 1
     if descriptor_is_hidden(proc, to):
-        if is_error(linux_syscall2(SYS_fcntl, <uint32_t> fd, LINUX_F_GETFD)):
-            return -EBADF
+        if is_error(linux_syscall2(LINUX_SYS_fcntl, <uint32_t> fd, LINUX_F_GETFD)):
+            return -LINUX_EBADF
         move_hidden(proc, to)
-    if event_watches(proc, to) and not is_error(linux_syscall2(SYS_fcntl, <uint32_t> fd, LINUX_F_GETFD)):
+    if event_watches(proc, to) and not is_error(linux_syscall2(LINUX_SYS_fcntl, <uint32_t> fd, LINUX_F_GETFD)):
         event_descriptor_closing(proc, to)
     while True:
-        result = linux_syscall3(SYS_dup3, <uint32_t> fd, <uint32_t> to, LINUX_O_CLOEXEC if close_on_exec else 0)
-        if result != -EBUSY:        # another thread's open has the number and not yet the file
+        result = linux_syscall3(LINUX_SYS_dup3, <uint32_t> fd, <uint32_t> to, LINUX_O_CLOEXEC if close_on_exec else 0)
+        if result != -LINUX_EBUSY:        # another thread's open has the number and not yet the file
             event_descriptor_duplicated(proc, fd, result)
             return result
 
@@ -136,10 +102,10 @@ cdef long duplicate_onto(process_t *proc, int fd, int to, bint close_on_exec) no
 cdef public long sys_dup(frame_t *frame, area_t *area) noexcept nogil:
     cdef long result
     if descriptor_is_hidden(area.proc, <int> frame.arg[0]):
-        return -EBADF
+        return -LINUX_EBADF
     if area.proc.events == NULL:
-        return tail_syscall2(area, SYS_dup, <uint32_t> frame.arg[0], 0)
-    result = linux_syscall1(SYS_dup, <uint32_t> frame.arg[0])
+        return tail_syscall2(area, LINUX_SYS_dup, <uint32_t> frame.arg[0], 0)
+    result = linux_syscall1(LINUX_SYS_dup, <uint32_t> frame.arg[0])
     event_descriptor_duplicated(area.proc, <int> frame.arg[0], result)
     return result
 
@@ -150,7 +116,7 @@ cdef public long sys_dup2(frame_t *frame, area_t *area) noexcept nogil:
 
 cdef long get_status_flags(int fd) noexcept nogil:
     """F_GETFL: FreeBSD keeps the flags of FMASK alone, Linux also O_NOFOLLOW, O_DIRECTORY and O_LARGEFILE."""
-    cdef long flags = linux_syscall2(SYS_fcntl, <uint32_t> fd, LINUX_F_GETFL)
+    cdef long flags = linux_syscall2(LINUX_SYS_fcntl, <uint32_t> fd, LINUX_F_GETFL)
     if is_error(flags):
         return flags
     return linux_to_freebsd_open_flags(<uint32_t> flags) & (
@@ -161,10 +127,10 @@ cdef long get_status_flags(int fd) noexcept nogil:
 cdef long set_status_flags(int fd, uint32_t flags) noexcept nogil:
     cdef uint64_t linux = <uint64_t> freebsd_to_linux_open_flags(flags) & (
         LINUX_O_APPEND | LINUX_O_NONBLOCK | LINUX_O_ASYNC | LINUX_O_DIRECT)
-    cdef long result = linux_syscall3(SYS_fcntl, <uint32_t> fd, LINUX_F_SETFL, linux)
-    if result == -EINVAL and linux & LINUX_O_DIRECT:
+    cdef long result = linux_syscall3(LINUX_SYS_fcntl, <uint32_t> fd, LINUX_F_SETFL, linux)
+    if result == -LINUX_EINVAL and linux & LINUX_O_DIRECT:
         # A file system without direct I/O: for FreeBSD the flag is a hint.
-        result = linux_syscall3(SYS_fcntl, <uint32_t> fd, LINUX_F_SETFL, linux & ~<uint64_t> LINUX_O_DIRECT)
+        result = linux_syscall3(LINUX_SYS_fcntl, <uint32_t> fd, LINUX_F_SETFL, linux & ~<uint64_t> LINUX_O_DIRECT)
     return result
 
 
@@ -183,22 +149,22 @@ cdef long record_lock(int fd, int command, uaddr lock, bint old) noexcept nogil:
     cdef long result
     if old:
         if copyin(lock, &oflock, sizeof(oflock)) < 0:
-            return -EFAULT
+            return -LINUX_EFAULT
         freebsd_flock_from_oflock(&flock_, &oflock)
     elif copyin(lock, &flock_, sizeof(flock_)) < 0:
-        return -EFAULT
+        return -LINUX_EFAULT
     # FreeBSD locks files alone, Linux pipes too.
-    result = linux_syscall3(SYS_lseek, <uint32_t> fd, 0, 1)
+    result = linux_syscall3(LINUX_SYS_lseek, <uint32_t> fd, 0, 1)
     if is_error(result):
-        return -EBADF
+        return -LINUX_EBADF
     result = linux_flock_from_freebsd(&linux, &flock_)
     if result < 0:
         return result
     if command == LINUX_F_SETLKW:
-        return restartable(blocking_syscall(SYS_fcntl, <uint32_t> fd, LINUX_F_SETLKW, <uint64_t> &linux, 0, 0, 0))
-    result = linux_syscall3(SYS_fcntl, <uint32_t> fd, command, <uint64_t> &linux)
+        return restartable(blocking_syscall(LINUX_SYS_fcntl, <uint32_t> fd, LINUX_F_SETLKW, <uint64_t> &linux, 0, 0, 0))
+    result = linux_syscall3(LINUX_SYS_fcntl, <uint32_t> fd, command, <uint64_t> &linux)
     if is_error(result) or command != LINUX_F_GETLK:
-        return -EAGAIN if result == -EACCES else result
+        return -LINUX_EAGAIN if result == -LINUX_EACCES else result
     freebsd_flock_from_linux(&flock_, &linux)
     if old:
         freebsd_oflock_from_freebsd(&oflock, &flock_)
@@ -207,9 +173,9 @@ cdef long record_lock(int fd, int command, uaddr lock, bint old) noexcept nogil:
 
 
 cdef long read_ahead(int fd, bint on) noexcept nogil:
-    cdef long result = linux_syscall4(SYS_fadvise64, <uint32_t> fd, 0, 0,
-                                      LINUX_FADV_SEQUENTIAL if on else LINUX_FADV_RANDOM)
-    return -EBADF if result == -ESPIPE else result         # FreeBSD: not a vnode
+    cdef long result = linux_syscall4(LINUX_SYS_fadvise64, <uint32_t> fd, 0, 0,
+                                      LINUX_POSIX_FADV_SEQUENTIAL if on else LINUX_POSIX_FADV_RANDOM)
+    return -LINUX_EBADF if result == -LINUX_ESPIPE else result         # FreeBSD: not a vnode
 
 
 cdef public long sys_fcntl(frame_t *frame, area_t *area) noexcept nogil:
@@ -218,18 +184,18 @@ cdef public long sys_fcntl(frame_t *frame, area_t *area) noexcept nogil:
     cdef int value = <int> frame.arg[2]
     cdef long result
     if descriptor_is_hidden(proc, fd):
-        return -EBADF
+        return -LINUX_EBADF
     if command == FREEBSD_F_GETFD:
-        return linux_syscall2(SYS_fcntl, <uint32_t> fd, LINUX_F_GETFD)
+        return linux_syscall2(LINUX_SYS_fcntl, <uint32_t> fd, LINUX_F_GETFD)
     if command == FREEBSD_F_SETFD:
-        return linux_syscall3(SYS_fcntl, <uint32_t> fd, LINUX_F_SETFD, value & FREEBSD_FD_CLOEXEC)
+        return linux_syscall3(LINUX_SYS_fcntl, <uint32_t> fd, LINUX_F_SETFD, value & FREEBSD_FD_CLOEXEC)
     if command == FREEBSD_F_GETFL:
         return get_status_flags(fd)
     if command == FREEBSD_F_SETFL:
         return set_status_flags(fd, <uint32_t> value)
     if command == FREEBSD_F_DUPFD or command == FREEBSD_F_DUPFD_CLOEXEC:
         if value < 0:
-            return -EINVAL
+            return -LINUX_EINVAL
         return duplicate(proc, fd, <uint64_t> value, command == FREEBSD_F_DUPFD_CLOEXEC)
     if command == FREEBSD_F_DUP2FD or command == FREEBSD_F_DUP2FD_CLOEXEC:
         return duplicate_onto(proc, fd, value, command == FREEBSD_F_DUP2FD_CLOEXEC)
@@ -254,17 +220,17 @@ cdef public long sys_fcntl(frame_t *frame, area_t *area) noexcept nogil:
     if command == FREEBSD_F_RDAHEAD:
         return read_ahead(fd, value != 0)
     if command == FREEBSD_F_ADD_SEALS:
-        return linux_syscall3(SYS_fcntl, <uint32_t> fd, LINUX_F_ADD_SEALS, <uint32_t> value)
+        return linux_syscall3(LINUX_SYS_fcntl, <uint32_t> fd, LINUX_F_ADD_SEALS, <uint32_t> value)
     if command == FREEBSD_F_GET_SEALS:
-        return linux_syscall2(SYS_fcntl, <uint32_t> fd, LINUX_F_GET_SEALS)
+        return linux_syscall2(LINUX_SYS_fcntl, <uint32_t> fd, LINUX_F_GET_SEALS)
     if command == FREEBSD_F_KINFO:
         return describe_descriptor(fd, frame.arg[2])
-    result = linux_syscall2(SYS_fcntl, <uint32_t> fd, LINUX_F_GETFD)
+    result = linux_syscall2(LINUX_SYS_fcntl, <uint32_t> fd, LINUX_F_GETFD)
     if is_error(result):
         return result
     if command == FREEBSD_F_ISUNIONSTACK:
         return 0
-    return -EINVAL
+    return -LINUX_EINVAL
 
 
 cdef public long sys_flock(frame_t *frame, area_t *area) noexcept nogil:
@@ -272,7 +238,7 @@ cdef public long sys_flock(frame_t *frame, area_t *area) noexcept nogil:
     cdef uint32_t how = <uint32_t> frame.arg[1], linux
     cdef long mode
     if descriptor_is_hidden(area.proc, <int> frame.arg[0]):
-        return -EBADF
+        return -LINUX_EBADF
     if how & FREEBSD_LOCK_UN:
         linux = FREEBSD_LOCK_UN
     elif how & FREEBSD_LOCK_EX:
@@ -280,28 +246,28 @@ cdef public long sys_flock(frame_t *frame, area_t *area) noexcept nogil:
     elif how & FREEBSD_LOCK_SH:
         linux = FREEBSD_LOCK_SH | how & FREEBSD_LOCK_NB
     else:
-        return -EBADF
+        return -LINUX_EBADF
     mode = mode_of(<int> frame.arg[0], <uint64_t> <const char *> b"", LINUX_AT_EMPTY_PATH)
     if not is_error(mode) and (mode & 0o170000 == 0o010000 or mode & 0o170000 == 0o140000):
-        return -EOPNOTSUPP              # FreeBSD locks files alone
-    return restartable(blocking_syscall(SYS_flock, <uint32_t> frame.arg[0], linux, 0, 0, 0, 0))
+        return -LINUX_EOPNOTSUPP              # FreeBSD locks files alone
+    return restartable(blocking_syscall(LINUX_SYS_flock, <uint32_t> frame.arg[0], linux, 0, 0, 0, 0))
 
 
 cdef public long sys_pipe2(frame_t *frame, area_t *area) noexcept nogil:
     cdef uint32_t flags = <uint32_t> frame.arg[1], linux = 0
     if flags & ~<uint32_t> (FREEBSD_O_CLOEXEC | FREEBSD_O_NONBLOCK):
-        return -EINVAL
+        return -LINUX_EINVAL
     if flags & FREEBSD_O_CLOEXEC:
         linux |= LINUX_O_CLOEXEC
     if flags & FREEBSD_O_NONBLOCK:
         linux |= LINUX_O_NONBLOCK
-    return linux_syscall2(SYS_pipe2, frame.arg[0], linux)
+    return linux_syscall2(LINUX_SYS_pipe2, frame.arg[0], linux)
 
 
 cdef public long sys_freebsd10_pipe(frame_t *frame, area_t *area) noexcept nogil:
     """The pipe(2) of FreeBSD 10: two return values."""
     cdef int32_t ends[2]
-    cdef long result = linux_syscall2(SYS_pipe2, <uint64_t> ends, 0)
+    cdef long result = linux_syscall2(LINUX_SYS_pipe2, <uint64_t> ends, 0)
     if is_error(result):
         return result
     frame.arg[2] = <uint32_t> ends[1]
@@ -311,95 +277,68 @@ cdef public long sys_freebsd10_pipe(frame_t *frame, area_t *area) noexcept nogil
 # --- what a descriptor is --------------------------------------------------------------------------------------------
 
 cdef enum:
-    KF_TYPE_VNODE = 1
-    KF_TYPE_SOCKET = 2
-    KF_TYPE_PIPE = 3
-    KF_TYPE_FIFO = 4
-    KF_TYPE_KQUEUE = 5
-    KF_TYPE_SHM = 8
-    KF_TYPE_PROCDESC = 11
-    KF_TYPE_EVENTFD = 13
-    KF_TYPE_TIMERFD = 14
-    KF_TYPE_INOTIFY = 15
-    KF_TYPE_UNKNOWN = 255
-    KF_VTYPE_VREG = 1
-    KF_VTYPE_VDIR = 2
-    KF_VTYPE_VBLK = 3
-    KF_VTYPE_VCHR = 4
-    KF_VTYPE_VLNK = 5
-    KF_VTYPE_VSOCK = 6
-    KF_VTYPE_VFIFO = 7
-    KF_VTYPE_UNKNOWN = 255
-    KF_ATTR_VALID = 1
-    KF_FLAG_READ = 0x1
-    KF_FLAG_WRITE = 0x2
-    KF_FLAG_APPEND = 0x4
-    KF_FLAG_ASYNC = 0x8
-    KF_FLAG_FSYNC = 0x10
-    KF_FLAG_NONBLOCK = 0x20
-    KF_FLAG_DIRECT = 0x40
     KINFO_PATH = 1024                   # kf_path
 
 
 cdef int kinfo_vnode_type(uint32_t mode) noexcept nogil:
     cdef uint32_t kind = mode & 0o170000
     if kind == 0o100000:
-        return KF_VTYPE_VREG
+        return FREEBSD_KF_VTYPE_VREG
     if kind == 0o040000:
-        return KF_VTYPE_VDIR
+        return FREEBSD_KF_VTYPE_VDIR
     if kind == 0o060000:
-        return KF_VTYPE_VBLK
+        return FREEBSD_KF_VTYPE_VBLK
     if kind == 0o020000:
-        return KF_VTYPE_VCHR
+        return FREEBSD_KF_VTYPE_VCHR
     if kind == 0o120000:
-        return KF_VTYPE_VLNK
+        return FREEBSD_KF_VTYPE_VLNK
     if kind == 0o140000:
-        return KF_VTYPE_VSOCK
-    return KF_VTYPE_VFIFO if kind == 0o010000 else KF_VTYPE_UNKNOWN
+        return FREEBSD_KF_VTYPE_VSOCK
+    return FREEBSD_KF_VTYPE_VFIFO if kind == 0o010000 else FREEBSD_KF_VTYPE_UNKNOWN
 
 
 cdef int kinfo_flags(uint32_t flags) noexcept nogil:
     """KF_FLAG_ bits for FreeBSD's open flags."""
     cdef int result = 0
     if flags & FREEBSD_O_ACCMODE != FREEBSD_O_WRONLY:
-        result |= KF_FLAG_READ
+        result |= FREEBSD_KF_FLAG_READ
     if flags & FREEBSD_O_ACCMODE != FREEBSD_O_RDONLY:
-        result |= KF_FLAG_WRITE
+        result |= FREEBSD_KF_FLAG_WRITE
     if flags & FREEBSD_O_PATH:
         result = 0
     if flags & FREEBSD_O_APPEND:
-        result |= KF_FLAG_APPEND
+        result |= FREEBSD_KF_FLAG_APPEND
     if flags & FREEBSD_O_ASYNC:
-        result |= KF_FLAG_ASYNC
+        result |= FREEBSD_KF_FLAG_ASYNC
     if flags & FREEBSD_O_SYNC:
-        result |= KF_FLAG_FSYNC
+        result |= FREEBSD_KF_FLAG_FSYNC
     if flags & FREEBSD_O_NONBLOCK:
-        result |= KF_FLAG_NONBLOCK
+        result |= FREEBSD_KF_FLAG_NONBLOCK
     if flags & FREEBSD_O_DIRECT:
-        result |= KF_FLAG_DIRECT
+        result |= FREEBSD_KF_FLAG_DIRECT
     return result
 
 
 cdef int kinfo_type(const char *path, uint32_t mode) noexcept nogil:
     """What kind of object: by the mode, and by the name that /proc gives what is no file."""
     cdef uint32_t kind = mode & 0o170000
-    if kind == 0o140000 and not path[0] == 47:
-        return KF_TYPE_SOCKET
+    if kind == 0o140000 and not path[0] == c'/':
+        return FREEBSD_KF_TYPE_SOCKET
     if kind == 0o010000:
-        return KF_TYPE_FIFO if path[0] == 47 else KF_TYPE_PIPE
+        return FREEBSD_KF_TYPE_FIFO if path[0] == c'/' else FREEBSD_KF_TYPE_PIPE
     if string_starts(path, b"/memfd:"):
-        return KF_TYPE_SHM
+        return FREEBSD_KF_TYPE_SHM
     if string_starts(path, b"anon_inode:"):
         if string_starts(path, b"anon_inode:[eventpoll"):
-            return KF_TYPE_KQUEUE
+            return FREEBSD_KF_TYPE_KQUEUE
         if string_starts(path, b"anon_inode:[eventfd"):
-            return KF_TYPE_EVENTFD
+            return FREEBSD_KF_TYPE_EVENTFD
         if string_starts(path, b"anon_inode:[timerfd"):
-            return KF_TYPE_TIMERFD
+            return FREEBSD_KF_TYPE_TIMERFD
         if string_starts(path, b"anon_inode:inotify"):
-            return KF_TYPE_INOTIFY
-        return KF_TYPE_UNKNOWN
-    return KF_TYPE_VNODE
+            return FREEBSD_KF_TYPE_INOTIFY
+        return FREEBSD_KF_TYPE_UNKNOWN
+    return FREEBSD_KF_TYPE_VNODE
 
 
 cdef long fill_kinfo_file(int fd, freebsd_kinfo_file *info) noexcept nogil:
@@ -411,26 +350,26 @@ cdef long fill_kinfo_file(int fd, freebsd_kinfo_file *info) noexcept nogil:
     if result < 0:
         return result
     descriptor_path(fd, link)
-    got = linux_syscall3(SYS_readlink, <uint64_t> link, <uint64_t> info.kf_path, KINFO_PATH - 1)
+    got = linux_syscall3(LINUX_SYS_readlink, <uint64_t> link, <uint64_t> info.kf_path, KINFO_PATH - 1)
     if is_error(got):
         info.kf_path[0] = 0
     lookup_guest(SHIM, info.kf_path, KINFO_PATH)
     info.kf_structsize = sizeof(freebsd_kinfo_file)
     info.kf_type = kinfo_type(info.kf_path, st.st_mode)
-    if info.kf_path[0] != 47 or info.kf_type == KF_TYPE_SHM:
+    if info.kf_path[0] != c'/' or info.kf_type == FREEBSD_KF_TYPE_SHM:
         memset(info.kf_path, 0, KINFO_PATH)
     if st.st_mode == PROCDESC_MODE and procdesc_process(fd) > 0:
-        info.kf_type = KF_TYPE_PROCDESC
+        info.kf_type = FREEBSD_KF_TYPE_PROCDESC
         info.kf_un.kf_proc.kf_pid = <int> procdesc_process(fd)
     info.kf_fd = fd
     info.kf_ref_count = 1
     got = get_status_flags(fd)
     if not is_error(got):
         info.kf_flags = kinfo_flags(<uint32_t> got)
-    got = linux_syscall3(SYS_lseek, fd, 0, 1)
+    got = linux_syscall3(LINUX_SYS_lseek, fd, 0, 1)
     info.kf_offset = 0 if is_error(got) else got
-    info.kf_status = KF_ATTR_VALID
-    if info.kf_type == KF_TYPE_VNODE or info.kf_type == KF_TYPE_FIFO or info.kf_type == KF_TYPE_SHM:
+    info.kf_status = FREEBSD_KF_ATTR_VALID
+    if info.kf_type == FREEBSD_KF_TYPE_VNODE or info.kf_type == FREEBSD_KF_TYPE_FIFO or info.kf_type == FREEBSD_KF_TYPE_SHM:
         info.kf_un.kf_file.kf_file_type = kinfo_vnode_type(st.st_mode)
         info.kf_un.kf_file.kf_file_fsid = st.st_dev
         info.kf_un.kf_file.kf_file_rdev = st.st_rdev
@@ -440,7 +379,7 @@ cdef long fill_kinfo_file(int fd, freebsd_kinfo_file *info) noexcept nogil:
         info.kf_un.kf_file.kf_file_fsid_freebsd11 = <uint32_t> st.st_dev
         info.kf_un.kf_file.kf_file_rdev_freebsd11 = <uint32_t> st.st_rdev
         info.kf_un.kf_file.kf_file_mode = st.st_mode
-    elif info.kf_type == KF_TYPE_SOCKET:
+    elif info.kf_type == FREEBSD_KF_TYPE_SOCKET:
         fill_kinfo_socket(fd, &info.kf_un.kf_sock)
     return 0
 
@@ -451,8 +390,8 @@ cdef long describe_descriptor(int fd, uaddr target) noexcept nogil:
     cdef uint32_t size = 0
     cdef long result
     if fetch_guest32(target, &size) < 0:
-        return -EFAULT
+        return -LINUX_EFAULT
     if size != sizeof(freebsd_kinfo_file):
-        return -EINVAL
+        return -LINUX_EINVAL
     result = fill_kinfo_file(fd, &info)
     return result if result < 0 else copyout(&info, target, sizeof(info))

@@ -4,32 +4,8 @@
 # read, write, readv, writev and their positioned kin are in the pass lane. Paths go to Linux as they are: FreeBSD's
 # limit of 1024 bytes is Linux's 4096 here.
 
-cdef extern from "<sys/syscall.h>" nogil:
-    const long SYS_openat2, SYS_newfstatat, SYS_lseek, SYS_ftruncate, SYS_pwrite64, SYS_faccessat, SYS_fallocate
-    const long SYS_copy_file_range, SYS_truncate, SYS_sendfile, SYS_writev
-
 cdef enum:
-    LINUX_SYS_faccessat2 = 439          # Linux 5.8; older kernel headers do not name it
-    LINUX_AT_SYMLINK_NOFOLLOW = 0x100
-    LINUX_AT_EACCESS = 0x200
-    LINUX_AT_REMOVEDIR = 0x200
-    LINUX_AT_SYMLINK_FOLLOW = 0x400
-    LINUX_AT_EMPTY_PATH = 0x1000
-    LINUX_RESOLVE_BENEATH = 0x8
-    S_IFMT = 0o170000
-    S_IFIFO = 0o010000
-    S_IFCHR = 0o020000
-    S_IFDIR = 0o040000
-    S_IFBLK = 0o060000
-    S_IFREG = 0o100000
-    S_IFLNK = 0o120000
-    S_IFSOCK = 0o140000
-    ALLPERMS = 0o7777
     CREATE_MODE = 0o6777                # the modes that open(2) gives a new file: no sticky bit
-    SEEK_SET = 0
-    SEEK_CUR = 1
-    SEEK_END = 2
-    X_OK = 1
 
 cdef enum:
     WORD_DEV_FD = 0x2f64662f7665642fUL      # "/dev/fd/"
@@ -39,7 +15,7 @@ cdef enum:
 cdef long mode_of(int dirfd, uaddr path, uint64_t linux_flags) noexcept nogil:
     """The mode of a file (type and permissions), or an error."""
     cdef linux_stat st
-    cdef long result = linux_syscall4(SYS_newfstatat, <uint64_t> <int64_t> dirfd, path, <uint64_t> &st, linux_flags)
+    cdef long result = linux_syscall4(LINUX_SYS_newfstatat, <uint64_t> <int64_t> dirfd, path, <uint64_t> &st, linux_flags)
     return result if is_error(result) else st.st_mode
 
 
@@ -63,7 +39,7 @@ cdef int device_descriptor(uaddr path, uint64_t head) noexcept nogil:
         if string_equal(&name[8], b"err"):
             return 2
         return -1
-    while 48 <= name[i] <= 57 and i < 16:
+    while c'0' <= name[i] <= c'9' and i < 16:
         value = value * 10 + name[i] - 48
         i += 1
     return value if i > 8 and name[i] == 0 else -1
@@ -73,13 +49,13 @@ cdef long open_descriptor(process_t *proc, int fd, uint32_t flags) noexcept nogi
     """Open /dev/fd/N: FreeBSD makes a duplicate, which shares the offset, where Linux opens the file anew."""
     cdef long have, want = flags & FREEBSD_O_ACCMODE
     if descriptor_is_hidden(proc, fd):
-        return -ENOENT
-    have = linux_syscall2(SYS_fcntl, fd, LINUX_F_GETFL)
+        return -LINUX_ENOENT
+    have = linux_syscall2(LINUX_SYS_fcntl, fd, LINUX_F_GETFL)
     if is_error(have):
         return have
     if have & LINUX_O_PATH or (have & 3 != FREEBSD_O_RDWR and have & 3 != want):
-        return -EACCES
-    return linux_syscall3(SYS_fcntl, fd, LINUX_F_DUPFD_CLOEXEC if flags & FREEBSD_O_CLOEXEC else LINUX_F_DUPFD, 0)
+        return -LINUX_EACCES
+    return linux_syscall3(LINUX_SYS_fcntl, fd, LINUX_F_DUPFD_CLOEXEC if flags & FREEBSD_O_CLOEXEC else LINUX_F_DUPFD, 0)
 
 
 cdef long open_beneath(int dirfd, uaddr path, uint64_t linux_flags, uint64_t mode) noexcept nogil:
@@ -91,8 +67,8 @@ cdef long open_beneath(int dirfd, uaddr path, uint64_t linux_flags, uint64_t mod
         how[0] = linux_flags & (LINUX_O_PATH | LINUX_O_CLOEXEC | LINUX_O_DIRECTORY | LINUX_O_NOFOLLOW)
     how[1] = mode if linux_flags & LINUX_O_CREAT else 0
     how[2] = LINUX_RESOLVE_BENEATH
-    result = blocking_syscall(SYS_openat2, <uint64_t> <int64_t> dirfd, path, <uint64_t> how, sizeof(how), 0, 0)
-    if result == -EXDEV:
+    result = blocking_syscall(LINUX_SYS_openat2, <uint64_t> <int64_t> dirfd, path, <uint64_t> how, sizeof(how), 0, 0)
+    if result == -LINUX_EXDEV:
         return freebsd_error(FREEBSD_ENOTCAPABLE)
     return result
 
@@ -101,20 +77,20 @@ cdef long reopen(process_t *proc, int fd, uint64_t linux_flags) noexcept nogil:
     """Open the file of a descriptor anew (O_EMPTY_PATH)."""
     cdef char link[32]
     cdef long result
-    if fd == AT_FDCWD:
-        return linux_syscall4(SYS_openat, <uint64_t> AT_FDCWD, <uint64_t> <const char *> b".", linux_flags, 0)
+    if fd == LINUX_AT_FDCWD:
+        return linux_syscall4(LINUX_SYS_openat, <uint64_t> LINUX_AT_FDCWD, <uint64_t> <const char *> b".", linux_flags, 0)
     if descriptor_is_hidden(proc, fd):
-        return -EBADF
-    result = linux_syscall2(SYS_fcntl, <uint32_t> fd, LINUX_F_GETFD)
+        return -LINUX_EBADF
+    result = linux_syscall2(LINUX_SYS_fcntl, <uint32_t> fd, LINUX_F_GETFD)
     if is_error(result):
         return result
     descriptor_path(fd, link)
-    result = blocking_syscall(SYS_openat, <uint64_t> AT_FDCWD, <uint64_t> link,
+    result = blocking_syscall(LINUX_SYS_openat, <uint64_t> LINUX_AT_FDCWD, <uint64_t> link,
                               linux_flags & ~<uint64_t> LINUX_O_NOFOLLOW, 0, 0, 0)
-    if result == -ENOENT:           # no /proc here: a directory can do without
-        result = linux_syscall4(SYS_openat, <uint32_t> fd, <uint64_t> <const char *> b".", linux_flags, 0)
-        if result == -ENOTDIR:
-            return -ENOENT
+    if result == -LINUX_ENOENT:           # no /proc here: a directory can do without
+        result = linux_syscall4(LINUX_SYS_openat, <uint32_t> fd, <uint64_t> <const char *> b".", linux_flags, 0)
+        if result == -LINUX_ENOTDIR:
+            return -LINUX_ENOENT
     return result
 
 
@@ -126,12 +102,12 @@ cdef long check_executable(int fd, bint nofollow) noexcept nogil:
         mode = mode_of(fd, <uint64_t> empty, LINUX_AT_EMPTY_PATH)
         if is_error(mode):
             return mode
-        if mode & S_IFMT == S_IFLNK:
-            return -EMLINK
-    result = linux_syscall4(LINUX_SYS_faccessat2, fd, <uint64_t> empty, X_OK, LINUX_AT_EACCESS | LINUX_AT_EMPTY_PATH)
-    if result == -ENOSYS:
+        if mode & LINUX_S_IFMT == LINUX_S_IFLNK:
+            return -LINUX_EMLINK
+    result = linux_syscall4(LINUX_SYS_faccessat2, fd, <uint64_t> empty, LINUX_X_OK, LINUX_AT_EACCESS | LINUX_AT_EMPTY_PATH)
+    if result == -LINUX_ENOSYS:
         mode = mode_of(fd, <uint64_t> empty, LINUX_AT_EMPTY_PATH)
-        result = 0 if not is_error(mode) and mode & 0o111 else -EACCES
+        result = 0 if not is_error(mode) and mode & 0o111 else -LINUX_EACCES
     return result
 
 
@@ -141,9 +117,9 @@ cdef long lock_opened(int fd, uint32_t flags, uint64_t linux_flags) noexcept nog
     cdef long result
     if flags & FREEBSD_O_NONBLOCK:
         how |= FREEBSD_LOCK_NB
-    result = blocking_syscall(SYS_flock, fd, how, 0, 0, 0, 0)
+    result = blocking_syscall(LINUX_SYS_flock, fd, how, 0, 0, 0, 0)
     if not is_error(result) and flags & FREEBSD_O_TRUNC and linux_flags & 3:
-        result = linux_syscall2(SYS_ftruncate, fd, 0)
+        result = linux_syscall2(LINUX_SYS_ftruncate, fd, 0)
     return result
 
 
@@ -159,15 +135,15 @@ cdef long open_special(process_t *proc, int dirfd, uaddr path, uint32_t flags, u
         linux_flags &= ~<uint64_t> LINUX_O_TRUNC
     if flags & FREEBSD_O_EMPTY_PATH:
         if flags & FREEBSD_O_CREAT and not flags & FREEBSD_O_DIRECTORY:
-            return -EINVAL
+            return -LINUX_EINVAL
         if copyin(path, &first, 1) < 0:
-            return -EFAULT
+            return -LINUX_EFAULT
     if flags & FREEBSD_O_EMPTY_PATH and first == 0:
         fd = reopen(proc, dirfd, linux_flags)
     elif flags & FREEBSD_O_RESOLVE_BENEATH:
         fd = open_beneath(dirfd, path, linux_flags, mode)
     else:
-        fd = blocking_syscall(SYS_openat, <uint64_t> <int64_t> dirfd, path, linux_flags, mode, 0, 0)
+        fd = blocking_syscall(LINUX_SYS_openat, <uint64_t> <int64_t> dirfd, path, linux_flags, mode, 0, 0)
     if fd < 0:
         return fd
     if flags & FREEBSD_O_EXEC:
@@ -175,7 +151,7 @@ cdef long open_special(process_t *proc, int dirfd, uaddr path, uint32_t flags, u
     elif lock and not flags & FREEBSD_O_PATH:
         result = lock_opened(<int> fd, flags, linux_flags)
     if is_error(result):
-        linux_syscall1(SYS_close, fd)
+        linux_syscall1(LINUX_SYS_close, fd)
         return result
     return fd
 
@@ -183,14 +159,14 @@ cdef long open_special(process_t *proc, int dirfd, uaddr path, uint32_t flags, u
 cdef long open_error(int dirfd, uaddr path, uint32_t flags, long error) noexcept nogil:
     """FreeBSD's error for a failed open, where Linux has another."""
     cdef long mode
-    if (error == -ELOOP or error == -ENOTDIR) and flags & FREEBSD_O_NOFOLLOW:
+    if (error == -LINUX_ELOOP or error == -LINUX_ENOTDIR) and flags & FREEBSD_O_NOFOLLOW:
         mode = mode_of(dirfd, path, LINUX_AT_SYMLINK_NOFOLLOW)
-        if not is_error(mode) and mode & S_IFMT == S_IFLNK:
-            return -EMLINK
-    if error == -ENXIO:
+        if not is_error(mode) and mode & LINUX_S_IFMT == LINUX_S_IFLNK:
+            return -LINUX_EMLINK
+    if error == -LINUX_ENXIO:
         mode = mode_of(dirfd, path, 0)
-        if not is_error(mode) and mode & S_IFMT == S_IFSOCK:
-            return -EOPNOTSUPP
+        if not is_error(mode) and mode & LINUX_S_IFMT == LINUX_S_IFSOCK:
+            return -LINUX_EOPNOTSUPP
     return error
 
 
@@ -203,9 +179,9 @@ cdef long open_file(area_t *area, int dirfd, uaddr path, uint32_t flags, uint64_
         flags &= ~<uint32_t> FREEBSD_O_ACCMODE
     elif flags & FREEBSD_O_EXEC:
         if flags & FREEBSD_O_ACCMODE:
-            return -EINVAL
+            return -LINUX_EINVAL
     elif flags & FREEBSD_O_ACCMODE == FREEBSD_O_ACCMODE:
-        return -EINVAL
+        return -LINUX_EINVAL
     if fetch_guest64(path, &head) == 0 and (head == WORD_DEV_FD or head == WORD_DEV_STD) and not flags & (
             FREEBSD_O_PATH | FREEBSD_O_EXEC | FREEBSD_O_EXCL | FREEBSD_O_DIRECTORY | FREEBSD_O_NOFOLLOW):
         fd = device_descriptor(path, head)
@@ -215,21 +191,21 @@ cdef long open_file(area_t *area, int dirfd, uaddr path, uint32_t flags, uint64_
     linux_flags = <uint64_t> freebsd_to_linux_open_flags(flags) | LINUX_O_NOCTTY
     if flags & FREEBSD_O_DIRECTORY and flags & FREEBSD_O_CREAT:
         if flags & FREEBSD_O_EXCL:
-            return -EINVAL
+            return -LINUX_EINVAL
         linux_flags &= ~<uint64_t> LINUX_O_CREAT
     mode &= CREATE_MODE
     if flags & (FREEBSD_O_SHLOCK | FREEBSD_O_EXLOCK | FREEBSD_O_EXEC | FREEBSD_O_RESOLVE_BENEATH
                 | FREEBSD_O_EMPTY_PATH):
         result = open_special(area.proc, dirfd, path, flags, linux_flags, mode)
     else:
-        result = blocking_syscall(SYS_openat, <uint64_t> <int64_t> dirfd, path, linux_flags, mode, 0, 0)
+        result = blocking_syscall(LINUX_SYS_openat, <uint64_t> <int64_t> dirfd, path, linux_flags, mode, 0, 0)
     if result < 0:
         return open_error(dirfd, path, flags, restartable(result))
     return result
 
 
 cdef public long sys_open(frame_t *frame, area_t *area) noexcept nogil:
-    return open_file(area, AT_FDCWD, frame.arg[0], <uint32_t> frame.arg[1], frame.arg[2])
+    return open_file(area, LINUX_AT_FDCWD, frame.arg[0], <uint32_t> frame.arg[1], frame.arg[2])
 
 
 cdef public long sys_openat(frame_t *frame, area_t *area) noexcept nogil:
@@ -241,21 +217,21 @@ cdef public long sys_openat(frame_t *frame, area_t *area) noexcept nogil:
 
 cdef public long sys_freebsd6_pread(frame_t *frame, area_t *area) noexcept nogil:
     """FreeBSD 6 has a padding argument before the offset."""
-    return restartable(blocking_syscall(SYS_pread64, frame.arg[0], frame.arg[1], frame.arg[2], frame.arg[4], 0, 0))
+    return restartable(blocking_syscall(LINUX_SYS_pread64, frame.arg[0], frame.arg[1], frame.arg[2], frame.arg[4], 0, 0))
 
 
 cdef public long sys_freebsd6_pwrite(frame_t *frame, area_t *area) noexcept nogil:
-    return restartable(blocking_syscall(SYS_pwrite64, frame.arg[0], frame.arg[1], frame.arg[2], frame.arg[4], 0, 0))
+    return restartable(blocking_syscall(LINUX_SYS_pwrite64, frame.arg[0], frame.arg[1], frame.arg[2], frame.arg[4], 0, 0))
 
 
 cdef long seek(area_t *area, uint64_t fd, uint64_t offset, uint64_t whence) noexcept nogil:
     cdef long result
     area.proc.directory_changes += 1
-    if <int64_t> offset <= 0 or <int> whence == SEEK_SET:
-        return tail_syscall3(area, SYS_lseek, fd, offset, whence)
-    result = linux_syscall3(SYS_lseek, fd, offset, whence)
-    if result == -EINVAL and (<int> whence == SEEK_CUR or <int> whence == SEEK_END):
-        return -EOVERFLOW
+    if <int64_t> offset <= 0 or <int> whence == FREEBSD_SEEK_SET:
+        return tail_syscall3(area, LINUX_SYS_lseek, fd, offset, whence)
+    result = linux_syscall3(LINUX_SYS_lseek, fd, offset, whence)
+    if result == -LINUX_EINVAL and (<int> whence == FREEBSD_SEEK_CUR or <int> whence == FREEBSD_SEEK_END):
+        return -LINUX_EOVERFLOW
     return result
 
 
@@ -268,27 +244,27 @@ cdef public long sys_freebsd6_lseek(frame_t *frame, area_t *area) noexcept nogil
 
 
 cdef public long sys_freebsd6_truncate(frame_t *frame, area_t *area) noexcept nogil:
-    return linux_syscall2(SYS_truncate, frame.arg[0], frame.arg[2])
+    return linux_syscall2(LINUX_SYS_truncate, frame.arg[0], frame.arg[2])
 
 
 cdef public long sys_freebsd6_ftruncate(frame_t *frame, area_t *area) noexcept nogil:
-    return linux_syscall2(SYS_ftruncate, frame.arg[0], frame.arg[2])
+    return linux_syscall2(LINUX_SYS_ftruncate, frame.arg[0], frame.arg[2])
 
 
 cdef long posix_error(long result) noexcept nogil:
     """For calls that return their error as a value: 0, or FreeBSD's errno."""
-    if result == -EINTR:
-        return -ERESTARTSYS
+    if result == -LINUX_EINTR:
+        return -LINUX_ERESTARTSYS
     return lsf_errno_map[-result] if is_error(result) else result
 
 
 cdef public long sys_posix_fallocate(frame_t *frame, area_t *area) noexcept nogil:
-    return posix_error(blocking_syscall(SYS_fallocate, frame.arg[0], 0, frame.arg[1], frame.arg[2], 0, 0))
+    return posix_error(blocking_syscall(LINUX_SYS_fallocate, frame.arg[0], 0, frame.arg[1], frame.arg[2], 0, 0))
 
 
 cdef public long sys_posix_fadvise(frame_t *frame, area_t *area) noexcept nogil:
     """POSIX_FADV_ numbers are Linux's."""
-    return posix_error(linux_syscall4(SYS_fadvise64, frame.arg[0], frame.arg[1], frame.arg[2],
+    return posix_error(linux_syscall4(LINUX_SYS_fadvise64, frame.arg[0], frame.arg[1], frame.arg[2],
                                       <uint64_t> <int64_t> <int> frame.arg[3]))
 
 
@@ -298,12 +274,6 @@ cdef enum:
     COPY_BUFFER = 65536
     COPY_MOST = 1 << 20                 # bytes that one call copies by hand
     SENDFILE_MOST = 0x7ffff000          # what Linux takes at once
-    SOL_SOCKET_LINUX = 1
-    SO_TYPE_LINUX = 3
-    SOCK_STREAM_NUMBER = 1
-    SPACECTL_DEALLOC = 1
-    FALLOC_FL_KEEP_SIZE = 1
-    FALLOC_FL_PUNCH_HOLE = 2
 
 
 cdef long offset_of(uint64_t fd, uaddr offset, uint64_t *at) noexcept nogil:
@@ -311,7 +281,7 @@ cdef long offset_of(uint64_t fd, uaddr offset, uint64_t *at) noexcept nogil:
     cdef long result
     if offset != 0:
         return fetch_guest64(offset, at)
-    result = linux_syscall3(SYS_lseek, fd, 0, SEEK_CUR)
+    result = linux_syscall3(LINUX_SYS_lseek, fd, 0, FREEBSD_SEEK_CUR)
     at[0] = <uint64_t> result
     return result if is_error(result) else 0
 
@@ -319,7 +289,7 @@ cdef long offset_of(uint64_t fd, uaddr offset, uint64_t *at) noexcept nogil:
 cdef long store_offset(uint64_t fd, uaddr offset, uint64_t at) noexcept nogil:
     if offset != 0:
         return store_guest64(offset, at)
-    return linux_syscall3(SYS_lseek, fd, at, SEEK_SET)
+    return linux_syscall3(LINUX_SYS_lseek, fd, at, FREEBSD_SEEK_SET)
 
 
 cdef long copy_by_hand(frame_t *frame) noexcept nogil:
@@ -336,18 +306,18 @@ cdef long copy_by_hand(frame_t *frame) noexcept nogil:
         return result
     memory = map_memory(COPY_BUFFER)
     if memory == 0:
-        return -ENOMEM
+        return -LINUX_ENOMEM
     while done < length:
         chunk = length - done if length - done < COPY_BUFFER else COPY_BUFFER
-        got = linux_syscall4(SYS_pread64, from_fd, memory, chunk, from_at + done)
+        got = linux_syscall4(LINUX_SYS_pread64, from_fd, memory, chunk, from_at + done)
         if got <= 0:
             break
-        put = linux_syscall4(SYS_pwrite64, to_fd, memory, <uint64_t> got, to_at + done)
+        put = linux_syscall4(LINUX_SYS_pwrite64, to_fd, memory, <uint64_t> got, to_at + done)
         if put > 0:
             done += put
         if put != got:
             break
-    linux_syscall2(SYS_munmap, memory, COPY_BUFFER)
+    linux_syscall2(LINUX_SYS_munmap, memory, COPY_BUFFER)
     if done == 0 and (got < 0 or put < 0):
         return got if got < 0 else put
     result = store_offset(from_fd, frame.arg[1], from_at + done)
@@ -359,10 +329,10 @@ cdef long copy_by_hand(frame_t *frame) noexcept nogil:
 cdef public long sys_copy_file_range(frame_t *frame, area_t *area) noexcept nogil:
     cdef long result
     if descriptor_is_hidden(area.proc, <int> frame.arg[0]) or descriptor_is_hidden(area.proc, <int> frame.arg[2]):
-        return -EBADF
-    result = blocking_syscall(SYS_copy_file_range, frame.arg[0], frame.arg[1], frame.arg[2], frame.arg[3],
+        return -LINUX_EBADF
+    result = blocking_syscall(LINUX_SYS_copy_file_range, frame.arg[0], frame.arg[1], frame.arg[2], frame.arg[3],
                               frame.arg[4], <uint32_t> frame.arg[5])
-    if result == -EXDEV or result == -ENOSYS or result == -EOPNOTSUPP:
+    if result == -LINUX_EXDEV or result == -LINUX_ENOSYS or result == -LINUX_EOPNOTSUPP:
         return copy_by_hand(frame)
     return restartable(result)
 
@@ -371,10 +341,10 @@ cdef bint is_stream_socket(int fd, long *error) noexcept nogil:
     """True for a socket that sendfile(2) takes; else its error."""
     cdef int kind = 0
     cdef uint32_t size = 4
-    error[0] = linux_syscall5(SYS_getsockopt, <uint32_t> fd, SOL_SOCKET_LINUX, SO_TYPE_LINUX, <uint64_t> &kind,
+    error[0] = linux_syscall5(LINUX_SYS_getsockopt, <uint32_t> fd, LINUX_SOL_SOCKET, LINUX_SO_TYPE, <uint64_t> &kind,
                               <uint64_t> &size)
-    if error[0] == 0 and kind != SOCK_STREAM_NUMBER:
-        error[0] = -EINVAL
+    if error[0] == 0 and kind != LINUX_SOCK_STREAM:
+        error[0] = -LINUX_EINVAL
     return error[0] == 0
 
 
@@ -388,13 +358,13 @@ cdef long send_vectors(int to, uaddr vectors, int count, uint64_t *sent) noexcep
         return 0
     for i in range(count):
         if copyin(vectors + <uint64_t> i * sizeof(iov), &iov, sizeof(iov)) < 0:
-            return -EFAULT
+            return -LINUX_EFAULT
         total += iov.iov_len
-    result = blocking_syscall(SYS_writev, <uint32_t> to, vectors, <uint32_t> count, 0, 0, 0)
+    result = blocking_syscall(LINUX_SYS_writev, <uint32_t> to, vectors, <uint32_t> count, 0, 0, 0)
     if is_error(result):
         return result
     sent[0] += <uint64_t> result
-    return 0 if <uint64_t> result == total else -EAGAIN
+    return 0 if <uint64_t> result == total else -LINUX_EAGAIN
 
 
 cdef long send_file(int source, int to, uint64_t offset, uint64_t count, freebsd_sf_hdtr *around,
@@ -404,7 +374,7 @@ cdef long send_file(int source, int to, uint64_t offset, uint64_t count, freebsd
     cdef long result = send_vectors(to, around.headers, around.hdr_cnt, sent)
     while result == 0 and (count == 0 or left > 0):
         ask = left if count != 0 and left < SENDFILE_MOST else SENDFILE_MOST
-        result = blocking_syscall(SYS_sendfile, <uint32_t> to, <uint32_t> source, <uint64_t> &offset, ask, 0, 0)
+        result = blocking_syscall(LINUX_SYS_sendfile, <uint32_t> to, <uint32_t> source, <uint64_t> &offset, ask, 0, 0)
         if result == 0:
             break
         if not is_error(result):
@@ -424,29 +394,29 @@ cdef public long sys_sendfile(frame_t *frame, area_t *area) noexcept nogil:
     cdef long mode, result = 0
     cdef bint signal = False
     if <int64_t> frame.arg[2] < 0:
-        return -EINVAL
+        return -LINUX_EINVAL
     memset(&around, 0, sizeof(around))
     if frame.arg[4] != 0 and copyin(frame.arg[4], &around, sizeof(around)) < 0:
-        return -EFAULT
+        return -LINUX_EFAULT
     if descriptor_is_hidden(area.proc, source) or descriptor_is_hidden(area.proc, to):
-        return -EBADF
+        return -LINUX_EBADF
     if source < 0:
-        return -EBADF
+        return -LINUX_EBADF
     mode = mode_of(source, <uint64_t> <const char *> b"", LINUX_AT_EMPTY_PATH)
     if is_error(mode):
         return mode
-    if mode & S_IFMT != S_IFREG:
-        return -EINVAL
+    if mode & LINUX_S_IFMT != LINUX_S_IFREG:
+        return -LINUX_EINVAL
     if watched_stream(area.proc, to) or is_stream_socket(to, &result):
         watch_sigpipe(area.proc, NOSIGPIPE_SEEN)
         result = send_file(source, to, frame.arg[2], frame.arg[3], &around, &sent)
-        if result == -EPIPE:
+        if result == -LINUX_EPIPE:
             forget_sigpipe(area)            # kern_sendfile.c sends none
             result = send_error(to, result, False, &signal)
-    if result == -EINTR and sent == 0 and area.not_begun:
-        return -ERESTARTNOINTR          # the signal came before: then anew
+    if result == -LINUX_EINTR and sent == 0 and area.not_begun:
+        return -LINUX_ERESTARTNOINTR          # the signal came before: then anew
     if frame.arg[5] != 0 and store_guest64(frame.arg[5], sent) < 0:
-        return -EFAULT
+        return -LINUX_EFAULT
     return result
 
 
@@ -457,40 +427,40 @@ cdef public long sys_fspacectl(frame_t *frame, area_t *area) noexcept nogil:
     cdef uint64_t at, end, memory, chunk
     cdef long flags, result
     if descriptor_is_hidden(area.proc, <int> frame.arg[0]):
-        return -EBADF
-    if <int> frame.arg[1] != SPACECTL_DEALLOC or <int> frame.arg[3] != 0:
-        return -EINVAL
+        return -LINUX_EBADF
+    if <int> frame.arg[1] != FREEBSD_SPACECTL_DEALLOC or <int> frame.arg[3] != 0:
+        return -LINUX_EINVAL
     if copyin(frame.arg[2], &range_, sizeof(range_)) < 0:
-        return -EFAULT
+        return -LINUX_EFAULT
     if range_.r_offset < 0 or range_.r_len <= 0 or range_.r_len > 0x7fffffffffffffffL - range_.r_offset:
-        return -EINVAL
-    result = linux_syscall2(SYS_fstat, <uint32_t> frame.arg[0], <uint64_t> &st)
+        return -LINUX_EINVAL
+    result = linux_syscall2(LINUX_SYS_fstat, <uint32_t> frame.arg[0], <uint64_t> &st)
     if is_error(result):
         return result
-    flags = linux_syscall2(SYS_fcntl, <uint32_t> frame.arg[0], LINUX_F_GETFL)
-    if st.st_mode & S_IFMT == S_IFIFO or st.st_mode & S_IFMT == S_IFSOCK:
-        return -ESPIPE
+    flags = linux_syscall2(LINUX_SYS_fcntl, <uint32_t> frame.arg[0], LINUX_F_GETFL)
+    if st.st_mode & LINUX_S_IFMT == LINUX_S_IFIFO or st.st_mode & LINUX_S_IFMT == LINUX_S_IFSOCK:
+        return -LINUX_ESPIPE
     if flags & 3 == 0 or flags & LINUX_O_PATH:
-        return -EBADF
-    if st.st_mode & S_IFMT != S_IFREG:
-        return -ENODEV
+        return -LINUX_EBADF
+    if st.st_mode & LINUX_S_IFMT != LINUX_S_IFREG:
+        return -LINUX_ENODEV
     at = <uint64_t> range_.r_offset
     end = at + <uint64_t> range_.r_len
     if end > <uint64_t> st.st_size:
         end = <uint64_t> st.st_size
     if at < end:
-        result = blocking_syscall(SYS_fallocate, <uint32_t> frame.arg[0],
-                                  FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE, at, end - at, 0, 0)
-        if result == -EOPNOTSUPP:
+        result = blocking_syscall(LINUX_SYS_fallocate, <uint32_t> frame.arg[0],
+                                  LINUX_FALLOC_FL_KEEP_SIZE | LINUX_FALLOC_FL_PUNCH_HOLE, at, end - at, 0, 0)
+        if result == -LINUX_EOPNOTSUPP:
             memory = map_memory(COPY_BUFFER)
-            result = -ENOMEM if memory == 0 else 0
+            result = -LINUX_ENOMEM if memory == 0 else 0
             while at < end and not is_error(result):
                 chunk = end - at if end - at < COPY_BUFFER else COPY_BUFFER
-                result = linux_syscall4(SYS_pwrite64, frame.arg[0], memory, chunk, at)
+                result = linux_syscall4(LINUX_SYS_pwrite64, frame.arg[0], memory, chunk, at)
                 if not is_error(result):
                     at += <uint64_t> result
             if memory != 0:
-                linux_syscall2(SYS_munmap, memory, COPY_BUFFER)
+                linux_syscall2(LINUX_SYS_munmap, memory, COPY_BUFFER)
         if is_error(result):
             return restartable(result)
     if frame.arg[4] != 0:
@@ -506,42 +476,42 @@ cdef public long sys___realpathat(frame_t *frame, area_t *area) noexcept nogil:
     """The path of a file without links. By /proc: where that is missing, libc's own search serves (it always does
     where this call fails)."""
     cdef char link[32]
-    cdef char path[PATH_MAX + 16]
-    cdef uint64_t size = frame.arg[3] if frame.arg[3] < PATH_MAX else PATH_MAX
+    cdef char path[FREEBSD_PATH_MAX + 16]
+    cdef uint64_t size = frame.arg[3] if frame.arg[3] < FREEBSD_PATH_MAX else FREEBSD_PATH_MAX
     cdef linux_stat st
     cdef long fd, got
     if <int> frame.arg[4] != 0:
-        return -EINVAL
-    fd = linux_syscall4(SYS_openat, frame.arg[0], frame.arg[1], LINUX_O_PATH | LINUX_O_CLOEXEC, 0)
+        return -LINUX_EINVAL
+    fd = linux_syscall4(LINUX_SYS_openat, frame.arg[0], frame.arg[1], LINUX_O_PATH | LINUX_O_CLOEXEC, 0)
     if is_error(fd):
         return fd
     descriptor_path(<int> fd, link)
-    got = linux_syscall3(SYS_readlink, <uint64_t> link, <uint64_t> path, PATH_MAX + 8)
-    if is_error(got) or got >= PATH_MAX:
-        got = -EOPNOTSUPP if is_error(got) else -ENAMETOOLONG
+    got = linux_syscall3(LINUX_SYS_readlink, <uint64_t> link, <uint64_t> path, FREEBSD_PATH_MAX + 8)
+    if is_error(got) or got >= FREEBSD_PATH_MAX:
+        got = -LINUX_EOPNOTSUPP if is_error(got) else -LINUX_ENAMETOOLONG
     else:
         path[got] = 0
         # "(unreachable)/x", "/x (deleted)": a name is one only if it leads back to the file.
-        if path[0] != 47 or not same_file(<int> fd, path):
-            got = -ENOENT
+        if path[0] != c'/' or not same_file(<int> fd, path):
+            got = -LINUX_ENOENT
         else:
             lookup_guest(area.proc, path, sizeof(path))
             got = <long> string_length(path) + 1
-            got = -ENAMETOOLONG if <uint64_t> got > size else copyout(path, frame.arg[2], <uint64_t> got)
-    linux_syscall1(SYS_close, fd)
+            got = -LINUX_ENAMETOOLONG if <uint64_t> got > size else copyout(path, frame.arg[2], <uint64_t> got)
+    linux_syscall1(LINUX_SYS_close, fd)
     return got
 
 
 cdef bint same_file(int fd, const char *path) noexcept nogil:
     """True where the path leads to the descriptor's file."""
     cdef freebsd_stat a, b
-    return (stat_descriptor(fd, &a) == 0 and stat_file(AT_FDCWD, <uint64_t> path, FREEBSD_AT_SYMLINK_NOFOLLOW, &b) == 0
+    return (stat_descriptor(fd, &a) == 0 and stat_file(LINUX_AT_FDCWD, <uint64_t> path, FREEBSD_AT_SYMLINK_NOFOLLOW, &b) == 0
             and a.st_ino == b.st_ino and a.st_dev == b.st_dev)
 
 
 cdef public long sys_revoke(frame_t *frame, area_t *area) noexcept nogil:
     """Linux cannot take a device from those who have it open."""
-    cdef long mode = mode_of(AT_FDCWD, frame.arg[0], 0)
+    cdef long mode = mode_of(LINUX_AT_FDCWD, frame.arg[0], 0)
     if is_error(mode):
         return mode
-    return -EPERM if mode & S_IFMT == S_IFCHR else -EINVAL
+    return -LINUX_EPERM if mode & LINUX_S_IFMT == LINUX_S_IFCHR else -LINUX_EINVAL

@@ -3,20 +3,6 @@
 # Around clone every signal is blocked until the child has its own GS, signal stack and dispatch.
 
 cdef enum:
-    CLONE_VM = 0x100
-    CLONE_FS = 0x200
-    CLONE_FILES = 0x400
-    CLONE_SIGHAND = 0x800
-    CLONE_THREAD = 0x10000
-    CLONE_SYSVSEM = 0x40000
-    CLONE_SETTLS = 0x80000
-    CLONE_PARENT_SETTID = 0x100000
-    CLONE_CHILD_CLEARTID = 0x200000
-    CLONE_CHILD_SETTID = 0x1000000
-    LINUX_SIGCHLD_EXIT = 17
-    FUTEX_WAKE = 1
-    EPROCLIM = 67                   # FreeBSD's alone: too many processes, or threads of one
-    LINUX_WEXITED = 4
     FREEBSD_SYS_RFORK = 251
     RFSPAWN_SINCE = 1202000
 
@@ -69,12 +55,12 @@ cdef long fork_with(frame_t *frame, area_t *area, uint64_t flags) noexcept nogil
     image_open(proc)
     block_all(NULL)
     if area.deferred:
-        return -ERESTARTNOINTR         # a signal came before the fork: it is delivered first
+        return -LINUX_ERESTARTNOINTR         # a signal came before the fork: it is delivered first
     alone = is_alone(area)
     if not alone:
         locks_acquire(proc)
     stats_expect(proc, 1)
-    result = linux_syscall5(SYS_clone, flags | CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID, 0, 0,
+    result = linux_syscall5(LINUX_SYS_clone, flags | LINUX_CLONE_CHILD_SETTID | LINUX_CLONE_CHILD_CLEARTID, 0, 0,
                             <uint64_t> &area.slot.state, 0)
     if not alone:
         locks_release(proc)
@@ -101,7 +87,7 @@ cdef long fork_with(frame_t *frame, area_t *area, uint64_t flags) noexcept nogil
 
 
 cdef public long sys_fork(frame_t *frame, area_t *area) noexcept nogil:
-    return fork_with(frame, area, LINUX_SIGCHLD_EXIT)
+    return fork_with(frame, area, LINUX_SIGCHLD)
 
 
 cdef public long vfork_prepare(frame_t *frame, area_t *area) noexcept nogil:
@@ -111,15 +97,15 @@ cdef public long vfork_prepare(frame_t *frame, area_t *area) noexcept nogil:
     cdef process_t *copy
     cdef uint64_t spare
     if frame.nr == FREEBSD_SYS_RFORK and proc.osreldate < RFSPAWN_SINCE:
-        return -EINVAL                  # libc takes vfork then
+        return -LINUX_EINVAL                  # libc takes vfork then
     image_open(proc)
     block_all(NULL)
     if area.deferred:
-        return -ERESTARTNOINTR
+        return -LINUX_ERESTARTNOINTR
     child = area_take(proc)
     if child == NULL:
         set_linux_mask(area)
-        return -EAGAIN
+        return -LINUX_EAGAIN
     spare = proc.vfork_spare
     if spare == 0 or atomic_cas64(&proc.vfork_spare, spare, 0) != spare:
         spare = map_memory(page_up(sizeof(process_t)))
@@ -127,7 +113,7 @@ cdef public long vfork_prepare(frame_t *frame, area_t *area) noexcept nogil:
     if copy == NULL:
         atomic_store32(&child.slot.state, 0)
         set_linux_mask(area)
-        return -ENOMEM
+        return -LINUX_ENOMEM
     lock_acquire(&proc.lock_signal)
     memcpy(copy, proc, PROCESS_COPIED)
     copy.vfork_spare = 0
@@ -168,9 +154,9 @@ cdef void handlers_drop(process_t *proc) noexcept nogil:
     """RFSPAWN: what the parent catches has its default in the child (sig_drop_caught)."""
     cdef int signo
     for signo in range(1, SIGNAL_MAX + 1):
-        if proc.handlers[signo].function > SIG_IGN:
-            proc.handlers[signo].function = SIG_DFL
-            proc.handlers[signo].flags &= ~<uint32_t> SA_SIGINFO
+        if proc.handlers[signo].function > FREEBSD_SIG_IGN:
+            proc.handlers[signo].function = FREEBSD_SIG_DFL
+            proc.handlers[signo].flags &= ~<uint32_t> FREEBSD_SA_SIGINFO
             apply_disposition(proc, signo)
 
 
@@ -196,8 +182,8 @@ cdef public void vfork_child(frame_t *parent_frame, area_t *area) noexcept nogil
 cdef void wait_for_zombie(int64_t pid) noexcept nogil:
     """Until a child that is about to end has, so that wait4 finds it; it may be reaped by Linux itself, or by another
     thread, meanwhile."""
-    while linux_syscall5(SYS_waitid, LINUX_P_PID, <uint64_t> pid, 0, LINUX_WEXITED | LINUX_WNOWAIT | LINUX_WALL,
-                         0) == -EINTR:
+    while linux_syscall5(LINUX_SYS_waitid, LINUX_P_PID, <uint64_t> pid, 0, LINUX_WEXITED | LINUX_WNOWAIT | LINUX___WALL,
+                         0) == -LINUX_EINTR:
         pass
 
 
@@ -210,10 +196,10 @@ cdef public long vfork_parent(frame_t *frame, area_t *area, area_t *child, long 
     if not is_error(result) and not child.proc.executing:
         wait_for_zombie(result)
     if child.scratch != 0:
-        linux_syscall2(SYS_munmap, child.scratch, child.scratch_size)
+        linux_syscall2(LINUX_SYS_munmap, child.scratch, child.scratch_size)
         child.scratch = 0
     if atomic_cas64(&area.proc.vfork_spare, 0, <uint64_t> child.proc) != 0:
-        linux_syscall2(SYS_munmap, <uint64_t> child.proc, page_up(sizeof(process_t)))
+        linux_syscall2(LINUX_SYS_munmap, <uint64_t> child.proc, page_up(sizeof(process_t)))
     atomic_store32(&child.slot.state, 0)
     frame.arg[2] = 0
     if is_error(result):
@@ -241,11 +227,11 @@ cdef long thread_create(area_t *area, const new_thread_t *new_) noexcept nogil:
     cdef long result
     block_all(NULL)
     if area.deferred:
-        return -ERESTARTNOINTR
+        return -LINUX_ERESTARTNOINTR
     child = area_take(proc)
     if child == NULL:
         set_linux_mask(area)
-        return freebsd_error(EPROCLIM)
+        return freebsd_error(FREEBSD_EPROCLIM)
     child.sigmask[0] = area.sigmask[0]
     child.sigmask[1] = area.sigmask[1]
     child.altstack_flags = FREEBSD_SS_DISABLE
@@ -265,10 +251,11 @@ cdef long thread_create(area_t *area, const new_thread_t *new_) noexcept nogil:
         child.frame.ret = <uint64_t> sigcode_end - 1
     child.frame.rsp = 0 if WINDOW_BASE <= new_.stack < SHIM_END else new_.stack
     child.frame.arg[0] = new_.argument
-    flags = (CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM | CLONE_CHILD_SETTID
-             | CLONE_CHILD_CLEARTID)
+    flags = (LINUX_CLONE_VM | LINUX_CLONE_FS | LINUX_CLONE_FILES | LINUX_CLONE_SIGHAND | LINUX_CLONE_THREAD
+             | LINUX_CLONE_SYSVSEM | LINUX_CLONE_CHILD_SETTID
+             | LINUX_CLONE_CHILD_CLEARTID)
     if new_.has_tls:
-        flags |= CLONE_SETTLS
+        flags |= LINUX_CLONE_SETTLS
     # Linux stores 32 bits before the child runs, so that the caller finds the number even when the child is gone
     # already; libthr gives one address as both.
     parent_tid = new_.parent_tid if new_.parent_tid != 0 else new_.child_tid
@@ -277,14 +264,14 @@ cdef long thread_create(area_t *area, const new_thread_t *new_) noexcept nogil:
             child.scratch = 0
             atomic_store32(&child.slot.state, 0)
             set_linux_mask(area)
-            return -EFAULT
-        flags |= CLONE_PARENT_SETTID
+            return -LINUX_EFAULT
+        flags |= LINUX_CLONE_PARENT_SETTID
     result = clone_thread(flags, stack, parent_tid, &child.slot.state, new_.tls)
     if is_error(result):
         child.scratch = 0
         atomic_store32(&child.slot.state, 0)
-        if result == -EAGAIN:
-            result = freebsd_error(EPROCLIM)
+        if result == -LINUX_EAGAIN:
+            result = freebsd_error(FREEBSD_EPROCLIM)
     else:
         # thr_kill finds it from now on, even if it has not run yet.
         atomic_cas32(<uint32_t *> &child.tid, 0, <uint32_t> result)
@@ -300,24 +287,24 @@ cdef public long sys_thr_new(frame_t *frame, area_t *area) noexcept nogil:
     cdef int size = <int> frame.arg[1]
     cdef long result
     if size < 0 or size > <int> sizeof(param):
-        return -EINVAL
+        return -LINUX_EINVAL
     memset(&param, 0, sizeof(param))
     if copyin(frame.arg[0], &param, size) < 0:
-        return -EFAULT
+        return -LINUX_EFAULT
     if param.rtp != 0:
         if copyin(param.rtp, &priority, sizeof(priority)) < 0:
-            return -EFAULT
-        if priority.type == RTP_PRIO_REALTIME or priority.type == RTP_PRIO_FIFO:
-            if linux_syscall0(SYS_geteuid) != 0:
-                return -EPERM
-            if priority.prio > RTP_PRIO_MAX:
-                return -EINVAL
-        elif priority.type == RTP_PRIO_NORMAL:
+            return -LINUX_EFAULT
+        if priority.type == FREEBSD_RTP_PRIO_REALTIME or priority.type == FREEBSD_RTP_PRIO_FIFO:
+            if linux_syscall0(LINUX_SYS_geteuid) != 0:
+                return -LINUX_EPERM
+            if priority.prio > FREEBSD_RTP_PRIO_MAX:
+                return -LINUX_EINVAL
+        elif priority.type == FREEBSD_RTP_PRIO_NORMAL:
             priority.prio = 0
         else:
-            return -EINVAL
+            return -LINUX_EINVAL
     if param.tls_base >= 1UL << GUEST_ADDRESS_MAX_LOG:
-        return -EINVAL
+        return -LINUX_EINVAL
     memset(&new_, 0, sizeof(new_))
     new_.start = param.start_func
     new_.argument = param.arg
@@ -341,14 +328,14 @@ cdef public long sys_thr_create(frame_t *frame, area_t *area) noexcept nogil:
     cdef new_thread_t new_
     cdef long result
     if copyin(frame.arg[0], &context, sizeof(context)) < 0:
-        return -EFAULT
+        return -LINUX_EFAULT
     memset(&new_, 0, sizeof(new_))
     new_.child_tid = frame.arg[1]
     new_.context_size = page_up(sizeof(resume_t))
     new_.context = map_memory(new_.context_size)
     if new_.context == 0:
-        return -ENOMEM
-    result = -EINVAL
+        return -LINUX_ENOMEM
+    result = -LINUX_EINVAL
     if context_is_machine(&context.uc_mcontext):
         result = context_convert(area.proc, &context, <resume_t *> new_.context)
     if result == 0:
@@ -357,7 +344,7 @@ cdef public long sys_thr_create(frame_t *frame, area_t *area) noexcept nogil:
             new_.has_tls = True
         result = thread_create(area, &new_)
     if is_error(result):
-        linux_syscall2(SYS_munmap, new_.context, new_.context_size)
+        linux_syscall2(LINUX_SYS_munmap, new_.context, new_.context_size)
         return result
     return 0
 
@@ -380,7 +367,7 @@ cdef public void thread_start(area_t *area) noexcept nogil:
 
 cdef public long sys_thr_self(frame_t *frame, area_t *area) noexcept nogil:
     if store_guest64(frame.arg[0], <uint64_t> area.tid) < 0:
-        return -EFAULT
+        return -LINUX_EFAULT
     return 0
 
 
@@ -407,16 +394,16 @@ cdef public long sys_thr_exit(frame_t *frame, area_t *area) noexcept nogil:
         area.info[CARRIER_KEPT] = 0
         signal_resend(area, area.deferred, <linux_siginfo *> area.info)
     if area.scratch != 0:
-        linux_syscall2(SYS_munmap, area.scratch, area.scratch_size)
+        linux_syscall2(LINUX_SYS_munmap, area.scratch, area.scratch_size)
         area.scratch = 0
-    linux_syscall1(SYS_exit, 0)
+    linux_syscall1(LINUX_SYS_exit, 0)
     return 0
 
 
 cdef public long sys_exit(frame_t *frame, area_t *area) noexcept nogil:
     umtx_thread_exit(area)
     stats_leave(area)
-    linux_syscall1(SYS_exit_group, frame.arg[0] & 0xff)
+    linux_syscall1(LINUX_SYS_exit_group, frame.arg[0] & 0xff)
     return 0
 
 
@@ -431,9 +418,9 @@ cdef long xfpustate_out(process_t *proc, uaddr arguments) noexcept nogil:
     cdef freebsd_get_xfpustate request
     cdef uint64_t at = (<uint64_t> state + 63) & ~63UL
     if copyin(arguments, &request, sizeof(request)) < 0:
-        return -EFAULT
+        return -LINUX_EFAULT
     if <uint32_t> request.len > xstate_guest_limit(proc) - FXSAVE_SIZE:
-        return -EINVAL
+        return -LINUX_EINVAL
     memset(<void *> at, 0, XSTATE_MAX)
     xstate_limit(proc)
     xsave(<void *> at, proc.xstate_features)
@@ -448,9 +435,9 @@ cdef public long sys_sysarch(frame_t *frame, area_t *area) noexcept nogil:
         return store_guest64(frame.arg[1], read_fsbase())
     if op == 129:               # AMD64_SET_FSBASE
         if fetch_guest64(frame.arg[1], &base) < 0:
-            return -EFAULT
+            return -LINUX_EFAULT
         if base >= 1UL << GUEST_ADDRESS_MAX_LOG:
-            return -EINVAL
+            return -LINUX_EINVAL
         write_fsbase(base)
         return 0
     if op == 132:               # AMD64_GET_XFPUSTATE
@@ -459,9 +446,9 @@ cdef public long sys_sysarch(frame_t *frame, area_t *area) noexcept nogil:
         return store_guest64(frame.arg[1], area.guest_gsbase)
     if op == 131:               # AMD64_SET_GSBASE
         if fetch_guest64(frame.arg[1], &base) < 0:
-            return -EFAULT
+            return -LINUX_EFAULT
         if base >= 1UL << GUEST_ADDRESS_MAX_LOG:
-            return -EINVAL
+            return -LINUX_EINVAL
         area.guest_gsbase = base
         return 0
-    return -EINVAL
+    return -LINUX_EINVAL

@@ -9,12 +9,6 @@
 # Sources: the Linux Standard Base's .eh_frame_hdr; Go src/internal/abi/symtab.go and src/runtime/symtab.go.
 
 cdef enum:
-    PT_GNU_EH_FRAME = 0x6474e550
-    PT_DYNAMIC_HEADER = 2
-    DT_HASH = 4
-    DT_SYMTAB = 6
-    SHT_SYMTAB = 2
-    STT_FUNC = 2
     SYMBOLS_AT_ONCE = 128
     SYMBOLS_MAX = 1 << 20
     DYNAMIC_MAX = 64
@@ -90,7 +84,7 @@ cdef bint image_at(uint64_t start, uint64_t address, mapped_image_t *to) noexcep
     for i in range(header.e_phnum):
         if copyin(start + header.e_phoff + <uint64_t> i * sizeof(phdr), &phdr, sizeof(phdr)) < 0:
             return False
-        if phdr.p_type == PT_LOAD:
+        if phdr.p_type == ELF_PT_LOAD:
             if first:
                 bias = start - page_down(phdr.p_vaddr)
                 to.low = bias + page_down(phdr.p_vaddr)
@@ -111,9 +105,9 @@ cdef bint image_at(uint64_t start, uint64_t address, mapped_image_t *to) noexcep
     for i in range(header.e_phnum):
         if copyin(start + header.e_phoff + <uint64_t> i * sizeof(phdr), &phdr, sizeof(phdr)) < 0:
             return False
-        if phdr.p_type == PT_GNU_EH_FRAME:
+        if phdr.p_type == ELF_PT_GNU_EH_FRAME:
             to.unwind = bias + phdr.p_vaddr
-        elif phdr.p_type == PT_DYNAMIC_HEADER:
+        elif phdr.p_type == ELF_PT_DYNAMIC:
             to.dynamic = bias + phdr.p_vaddr
     return found
 
@@ -175,11 +169,12 @@ cdef bint function_by_unwind(const mapped_image_t *image, uint64_t address, uint
     return start[0] <= address < end[0]
 
 
-cdef void symbols_look(const Elf64_Sym *symbols, uint64_t count, uint64_t bias, uint64_t address, nearest_t *nearest) noexcept nogil:
+cdef void symbols_look(const Elf64_Sym *symbols, uint64_t count, uint64_t bias, uint64_t address,
+                       nearest_t *nearest) noexcept nogil:
     """Let a function symbol among these be the nearest one, if it is."""
     cdef uint64_t i, at
     for i in range(count):
-        if symbols[i].st_info & 15 != STT_FUNC or symbols[i].st_shndx == 0:
+        if symbols[i].st_info & 15 != ELF_STT_FUNC or symbols[i].st_shndx == 0:
             continue
         at = bias + symbols[i].st_value
         if nearest.start < at <= address:
@@ -200,9 +195,9 @@ cdef bint function_by_dynamic(const mapped_image_t *image, uint64_t address, uin
     for i in range(DYNAMIC_MAX):
         if copyin(image.dynamic + i * 16, pair, 16) < 0 or pair[0] == 0:
             break
-        if pair[0] == DT_SYMTAB:
+        if pair[0] == ELF_DT_SYMTAB:
             table = image.bias + pair[1]
-        elif pair[0] == DT_HASH and fetch_guest32(image.bias + pair[1] + 4, &count) == 0:
+        elif pair[0] == ELF_DT_HASH and fetch_guest32(image.bias + pair[1] + 4, &count) == 0:
             n = count               # its second word
     nearest.start = 0
     nearest.next_ = image.text_end
@@ -225,21 +220,25 @@ cdef bint same_text(long fd, const mapped_image_t *image, uint64_t start, uint64
     cdef uint64_t some
     while start < end:
         some = end - start if end - start < 256 else 256
-        if linux_syscall4(SYS_pread64, fd, <uint64_t> there, some, image.text_offset + (start - image.text)) != <long> some \
+        if linux_syscall4(LINUX_SYS_pread64, fd, <uint64_t> there, some,
+                          image.text_offset + (start - image.text)) != <long> some \
                 or copyin_unpatched(start, here, some) < 0 or memcmp(there, here, some) != 0:
             return False
         start += some
     return True
 
 
-cdef bint function_by_file(process_t *proc, const mapped_image_t *image, uint64_t address, uint64_t *start, uint64_t *end) noexcept nogil:
+cdef bint function_by_file(process_t *proc, const mapped_image_t *image, uint64_t address, uint64_t *start,
+                           uint64_t *end) noexcept nogil:
     """The function that `address` is in, by the symbols in the program's file, if that is what is mapped: the bytes of the
     function decide."""
     cdef Elf64_Sym symbols[SYMBOLS_AT_ONCE]
     cdef Elf64_Shdr section
     cdef uint64_t i, at
     cdef nearest_t nearest
-    cdef long fd = linux_syscall4(SYS_openat, <uint64_t> AT_FDCWD, <uint64_t> proc.execpath, 0o2004400, 0)  # CLOEXEC, NONBLOCK, NOCTTY
+    # CLOEXEC, NONBLOCK, NOCTTY
+    cdef long fd = linux_syscall4(LINUX_SYS_openat, <uint64_t> LINUX_AT_FDCWD, <uint64_t> proc.execpath, LINUX_O_NOCTTY
+                                  | LINUX_O_NONBLOCK | LINUX_O_CLOEXEC, 0)
     cdef long got
     cdef bint found = False
     if is_error(fd):
@@ -247,20 +246,22 @@ cdef bint function_by_file(process_t *proc, const mapped_image_t *image, uint64_
     nearest.start = 0
     nearest.next_ = image.text_end
     for i in range(image.section_count):
-        if linux_syscall4(SYS_pread64, fd, <uint64_t> &section, sizeof(section), image.sections + i * sizeof(section)) != sizeof(section):
+        if linux_syscall4(LINUX_SYS_pread64, fd, <uint64_t> &section, sizeof(section),
+                          image.sections + i * sizeof(section)) != sizeof(section):
             break
-        if section.sh_type != SHT_SYMTAB or section.sh_size > <uint64_t> SYMBOLS_MAX * sizeof(Elf64_Sym):
+        if section.sh_type != ELF_SHT_SYMTAB or section.sh_size > <uint64_t> SYMBOLS_MAX * sizeof(Elf64_Sym):
             continue
         at = 0
         while at < section.sh_size:
-            got = linux_syscall4(SYS_pread64, fd, <uint64_t> symbols, sizeof(symbols), section.sh_offset + at)
+            got = linux_syscall4(LINUX_SYS_pread64, fd, <uint64_t> symbols, sizeof(symbols), section.sh_offset + at)
             if got < <long> sizeof(Elf64_Sym):
                 break
             symbols_look(symbols, <uint64_t> got // sizeof(Elf64_Sym), image.bias, address, &nearest)
             at += <uint64_t> got
-        found = nearest.start >= image.text and address + 2 <= nearest.next_ and same_text(fd, image, nearest.start, address + 2)
+        found = nearest.start >= image.text and address + 2 <= nearest.next_ \
+                and same_text(fd, image, nearest.start, address + 2)
         break
-    linux_syscall1(SYS_close, fd)
+    linux_syscall1(LINUX_SYS_close, fd)
     start[0] = nearest.start
     end[0] = nearest.next_
     return found
@@ -305,7 +306,8 @@ cdef bint function_by_go(const mapped_image_t *image, uint64_t address, uint64_t
                 if found:
                     break
         at += sizeof(words)
-    if not found or fetch_guest64(module + GO_MODULE_FTAB, &table) < 0 or fetch_guest64(module + GO_MODULE_FTAB + 8, &count) < 0 \
+    if not found or fetch_guest64(module + GO_MODULE_FTAB, &table) < 0 \
+            or fetch_guest64(module + GO_MODULE_FTAB + 8, &count) < 0 \
             or fetch_guest64(module + GO_MODULE_TEXT, &text) < 0:
         return False
     PATCHES.go_module = module
@@ -341,10 +343,12 @@ cdef bint returns(const mapped_image_t *image, uint64_t after, const instruction
     if calls != CALLS_DESCRIBED:
         return calls == CALLS_RETURN
     # A function that takes the return address away is not described as one; nor is a label that stands behind data.
-    return call.kind == <uint32_t> INSTRUCTION_CALL and call.leads != 0 and function_by_unwind(image, target, &start, &end) and start == target
+    return call.kind == <uint32_t> INSTRUCTION_CALL and call.leads != 0 \
+            and function_by_unwind(image, target, &start, &end) and start == target
 
 
-cdef bint decode_function(const mapped_image_t *image, uint64_t start, const unsigned char *text, uint32_t size, uint32_t site, int calls,
+cdef bint decode_function(const mapped_image_t *image, uint64_t start, const unsigned char *text, uint32_t size,
+                          uint32_t site, int calls,
                           uint64_t *begun, run_t *before) noexcept nogil:
     """Decode what control reaches from the beginning of a function by direct branches: a bit in `begun` for each
     instruction. start: its address; text: its bytes. before: those that lead to `site` without a branch in between. False
@@ -395,7 +399,8 @@ cdef bint decode_function(const mapped_image_t *image, uint64_t start, const uns
     return before.count != 0 and is_begun(begun, site)
 
 
-cdef bint stands_alone(const unsigned char *text, uint32_t size, const uint64_t *begun, uint32_t at, uint32_t length) noexcept nogil:
+cdef bint stands_alone(const unsigned char *text, uint32_t size, const uint64_t *begun, uint32_t at,
+                       uint32_t length) noexcept nogil:
     """True where no other instruction that was decoded begins within [at, at + length), or reaches into it."""
     cdef instruction_t other
     cdef uint32_t i
@@ -403,12 +408,14 @@ cdef bint stands_alone(const unsigned char *text, uint32_t size, const uint64_t 
         if at + i < size and is_begun(begun, at + i):
             return False
     for i in range(1, INSTRUCTION_MAX):
-        if i <= at and is_begun(begun, at - i) and decode_instruction(&text[at - i], size - (at - i), &other) and other.length > i:
+        if i <= at and is_begun(begun, at - i) and decode_instruction(&text[at - i], size - (at - i), &other) \
+                and other.length > i:
             return False
     return True
 
 
-cdef bint displaced_before(const mapped_image_t *image, uint64_t start, uint64_t end, uint64_t site, int calls, displaced_t *to) noexcept nogil:
+cdef bint displaced_before(const mapped_image_t *image, uint64_t start, uint64_t end, uint64_t site, int calls,
+                           displaced_t *to) noexcept nogil:
     """What a jump of five bytes may take the place of before the syscall at `site`, in the function [start, end): one
     instruction that holds the whole jump, in one cache line, with nothing between it and the syscall that branches, all in
     one page, since the next one may be mapped anew. Every boundary is proven by decoding the function from its beginning.

@@ -105,6 +105,7 @@ def displaced(function, site, calls=True):
     cdef bytes text = function
     cdef uint64_t start = <uint64_t> <const char *> text
     cdef displaced_t found
-    if not displaced_before(NULL, start, start + <uint64_t> len(text), start + <uint64_t> site, CALLS_RETURN if calls else CALLS_END, &found):
+    if not displaced_before(NULL, start, start + <uint64_t> len(text), start + <uint64_t> site, CALLS_RETURN if calls
+                            else CALLS_END, &found):
         return None
     return found.start - start, found.size

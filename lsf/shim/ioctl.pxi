@@ -3,27 +3,6 @@
 
 include "generated/ioctls.pxi"
 
-cdef extern from "<sys/syscall.h>" nogil:
-    const long SYS_getsockopt, SYS_fsync
-
-cdef enum:
-    IOC_VOID = 0x20000000
-    IOC_OUT = 0x40000000
-    IOC_IN = 0x80000000UL
-    LINUX_F_SETOWN = 8
-    LINUX_F_GETOWN_EX = 16
-    LINUX_F_OWNER_PGRP = 2
-    LINUX_SIOCOUTQ = 0x5411
-    LINUX_TIOCGDEV = 0x80045432UL
-    LINUX_BLKSSZGET = 0x1268
-    LINUX_BLKGETSIZE64 = 0x80081272UL
-    LINUX_SEEK_DATA = 3
-    LINUX_SEEK_HOLE = 4
-    # <sys/conf.h>, what FIODTYPE tells
-    FREEBSD_D_DISK = 0x2
-    FREEBSD_D_TTY = 0x4
-    FREEBSD_D_MEM = 0x8
-
 # The argument of FIODGNAME.
 cdef struct freebsd_fiodgname_arg:
     int32_t len
@@ -48,13 +27,13 @@ cdef long ioctl_check(process_t *proc, int fd) noexcept nogil:
     """0, or -EBADF for a descriptor that is not open or is the shim's."""
     cdef long result
     if descriptor_is_hidden(proc, fd):
-        return -EBADF
-    result = linux_syscall3(SYS_fcntl, fd, 1, 0)        # F_GETFD
+        return -LINUX_EBADF
+    result = linux_syscall3(LINUX_SYS_fcntl, fd, LINUX_F_GETFD, 0)        # F_GETFD
     return result if is_error(result) else 0
 
 
 cdef inline long linux_ioctl(int fd, uint32_t command, uint64_t argument) noexcept nogil:
-    return restartable(blocking_syscall(SYS_ioctl, fd, command, argument, 0, 0, 0))
+    return restartable(blocking_syscall(LINUX_SYS_ioctl, fd, command, argument, 0, 0, 0))
 
 
 cdef public long sys_ioctl(frame_t *frame, area_t *area) noexcept nogil:
@@ -65,12 +44,12 @@ cdef public long sys_ioctl(frame_t *frame, area_t *area) noexcept nogil:
     cdef long result
     if row == NULL:
         result = ioctl_check(area.proc, fd)
-        return -ENOTTY if result == 0 else result
+        return -LINUX_ENOTTY if result == 0 else result
     if descriptor_is_hidden(area.proc, fd):
-        return -EBADF
+        return -LINUX_EBADF
     if row.how == LSF_IOCTL_PASS:
-        if command & IOC_OUT and range_is_ours(data, (command >> 16) & 0x1fff):
-            return -EFAULT
+        if command & FREEBSD_IOC_OUT and range_is_ours(data, (command >> 16) & 0x1fff):
+            return -LINUX_EFAULT
         result = linux_ioctl(fd, row.linux_command, data)
     elif row.how == LSF_IOCTL_VALUE:
         result = linux_ioctl(fd, row.linux_command, row.value)
@@ -80,11 +59,11 @@ cdef public long sys_ioctl(frame_t *frame, area_t *area) noexcept nogil:
         result = ioctl_interface(area, fd, row, data)
     else:
         result = ioctl_file(area, fd, row, data)
-    if result == -EIO and (command >> 8) & 0xff == 116 and is_hung_up(fd):
-        return -ENXIO
+    if result == -LINUX_EIO and (command >> 8) & 0xff == 116 and is_hung_up(fd):
+        return -LINUX_ENXIO
     # Linux's drivers say EINVAL, too, for a request that is not theirs.
-    if result == -EINVAL and row.how == LSF_IOCTL_PASS and command & IOC_OUT:
-        return -ENOTTY
+    if result == -LINUX_EINVAL and row.how == LSF_IOCTL_PASS and command & FREEBSD_IOC_OUT:
+        return -LINUX_ENOTTY
     return result
 
 
@@ -93,13 +72,13 @@ cdef inline long copyout_int(int value, uaddr target) noexcept nogil:
 
 
 cdef long set_owner(int fd, int owner) noexcept nogil:
-    return linux_syscall3(SYS_fcntl, fd, LINUX_F_SETOWN, <uint64_t> <long> owner)
+    return linux_syscall3(LINUX_SYS_fcntl, fd, LINUX_F_SETOWN, <uint64_t> <long> owner)
 
 
 cdef long get_owner(int fd, int *owner) noexcept nogil:
     """F_GETOWN gives a process group as a small negative number, which looks like an error; F_GETOWN_EX does not."""
     cdef int pair[2]
-    cdef long result = linux_syscall3(SYS_fcntl, fd, LINUX_F_GETOWN_EX, <uint64_t> pair)
+    cdef long result = linux_syscall3(LINUX_SYS_fcntl, fd, LINUX_F_GETOWN_EX, <uint64_t> pair)
     if is_error(result):
         return result
     owner[0] = -pair[1] if pair[0] == LINUX_F_OWNER_PGRP else pair[1]
@@ -109,10 +88,10 @@ cdef long get_owner(int fd, int *owner) noexcept nogil:
 cdef long socket_send_space(int fd, int *space) noexcept nogil:
     cdef int size = 0, waiting = 0
     cdef uint32_t length = 4
-    cdef long result = linux_syscall5(SYS_getsockopt, fd, 1, 7, <uint64_t> &size, <uint64_t> &length)  # SO_SNDBUF
+    cdef long result = linux_syscall5(LINUX_SYS_getsockopt, fd, 1, 7, <uint64_t> &size, <uint64_t> &length)  # SO_SNDBUF
     if is_error(result):
         return result
-    result = linux_syscall3(SYS_ioctl, fd, LINUX_SIOCOUTQ, <uint64_t> &waiting)
+    result = linux_syscall3(LINUX_SYS_ioctl, fd, LINUX_SIOCOUTQ, <uint64_t> &waiting)
     if is_error(result):
         return result
     # Linux doubles what was asked for and counts its own overhead in.
@@ -129,59 +108,59 @@ cdef long ioctl_file(area_t *area, int fd, const lsf_ioctl_t *row, uaddr data) n
     cdef linux_stat st
     if command == FREEBSD_FIOSETOWN or command == FREEBSD_SIOCSPGRP:
         if copyin(data, &number, 4) < 0:
-            return -EFAULT
+            return -LINUX_EFAULT
         return set_owner(fd, number)
     if command == FREEBSD_FIOGETOWN or command == FREEBSD_SIOCGPGRP:
         result = get_owner(fd, &number)
         return result if result < 0 else copyout_int(number, data)
     if command == FREEBSD_FIODGNAME:
         return device_name(fd, data)
-    result = linux_syscall2(SYS_fstat, fd, <uint64_t> &st)
+    result = linux_syscall2(LINUX_SYS_fstat, fd, <uint64_t> &st)
     if is_error(result):
         return result
     if command == FREEBSD_FIODTYPE:
         if st.st_mode & 0o170000 != 0o020000 and st.st_mode & 0o170000 != 0o060000:
-            return -ENOTTY
+            return -LINUX_ENOTTY
         return copyout_int(device_type(st.st_mode, st.st_rdev, fd), data)
     if command == FREEBSD_FIONWRITE or command == FREEBSD_FIONSPACE:
         if st.st_mode & 0o170000 != 0o140000:
-            return -ENOTTY
+            return -LINUX_ENOTTY
         if command == FREEBSD_FIONSPACE:
             result = socket_send_space(fd, &number)
         else:
-            result = linux_syscall3(SYS_ioctl, fd, LINUX_SIOCOUTQ, <uint64_t> &number)
+            result = linux_syscall3(LINUX_SYS_ioctl, fd, LINUX_SIOCOUTQ, <uint64_t> &number)
         return result if is_error(result) else copyout_int(number, data)
     if command == FREEBSD_FIOSEEKDATA or command == FREEBSD_FIOSEEKHOLE:
         if st.st_mode & 0o170000 != 0o100000:
-            return -ENOTTY
+            return -LINUX_ENOTTY
         if copyin(data, &offset, 8) < 0:
-            return -EFAULT
+            return -LINUX_EFAULT
         result = seek_without_moving(fd, offset,
                                      LINUX_SEEK_DATA if command == FREEBSD_FIOSEEKDATA else LINUX_SEEK_HOLE, &offset)
         return result if result < 0 else copyout(&offset, data, 8)
     if command == FREEBSD_DIOCGSECTORSIZE or command == FREEBSD_DIOCGMEDIASIZE:
         if st.st_mode & 0o170000 != 0o060000:
-            return -ENOTTY
+            return -LINUX_ENOTTY
         if command == FREEBSD_DIOCGSECTORSIZE:
-            result = linux_syscall3(SYS_ioctl, fd, LINUX_BLKSSZGET, <uint64_t> &number)
+            result = linux_syscall3(LINUX_SYS_ioctl, fd, LINUX_BLKSSZGET, <uint64_t> &number)
             return result if is_error(result) else copyout_int(number, data)
-        result = linux_syscall3(SYS_ioctl, fd, LINUX_BLKGETSIZE64, <uint64_t> &offset)
+        result = linux_syscall3(LINUX_SYS_ioctl, fd, LINUX_BLKGETSIZE64, <uint64_t> &offset)
         return result if is_error(result) else copyout(&offset, data, 8)
     if command == FREEBSD_DIOCGFLUSH:
         if st.st_mode & 0o170000 != 0o060000:
-            return -ENOTTY
-        return linux_syscall1(SYS_fsync, fd)
-    return -ENOTTY
+            return -LINUX_ENOTTY
+        return linux_syscall1(LINUX_SYS_fsync, fd)
+    return -LINUX_ENOTTY
 
 
 cdef long seek_without_moving(int fd, int64_t offset, int whence, int64_t *found) noexcept nogil:
     """FIOSEEKDATA and FIOSEEKHOLE leave the file's offset alone, Linux's lseek moves it: it is put back."""
-    cdef long before = linux_syscall3(SYS_lseek, fd, 0, 1)
+    cdef long before = linux_syscall3(LINUX_SYS_lseek, fd, 0, 1)
     cdef long result
     if is_error(before):
         return before
-    result = linux_syscall3(SYS_lseek, fd, <uint64_t> offset, whence)
-    linux_syscall3(SYS_lseek, fd, before, 0)
+    result = linux_syscall3(LINUX_SYS_lseek, fd, <uint64_t> offset, whence)
+    linux_syscall3(LINUX_SYS_lseek, fd, before, 0)
     if is_error(result):
         return result
     found[0] = result
@@ -196,7 +175,7 @@ cdef int device_type(uint32_t mode, uint64_t rdev, int fd) noexcept nogil:
         return FREEBSD_D_DISK
     if major == 1 and minor != 8 and minor != 9:        # mem, null, zero, full ...; random is not
         return FREEBSD_D_MEM
-    if not is_error(linux_syscall3(SYS_ioctl, fd, 0x5413, <uint64_t> size)):        # TIOCGWINSZ
+    if not is_error(linux_syscall3(LINUX_SYS_ioctl, fd, 0x5413, <uint64_t> size)):        # TIOCGWINSZ
         return FREEBSD_D_TTY
     return 0
 
@@ -208,13 +187,13 @@ cdef long device_name(int fd, uaddr data) noexcept nogil:
     cdef uint64_t length
     cdef long result
     if copyin(data, &argument, sizeof(argument)) < 0:
-        return -EFAULT
+        return -LINUX_EFAULT
     result = find_device_name(fd, name)
     if result < 0:
         return result
     length = string_length(name) + 1
     if argument.len < 0 or length > <uint64_t> argument.len:
-        return -EINVAL
+        return -LINUX_EINVAL
     return copyout(name, argument.buf, length)
 
 
@@ -224,19 +203,19 @@ cdef long find_device_name(int fd, char *name) noexcept nogil:
     cdef uint32_t major, minor, number = 0
     cdef char link[40]
     cdef uint64_t at
-    cdef long result = linux_syscall2(SYS_fstat, fd, <uint64_t> &st)
+    cdef long result = linux_syscall2(LINUX_SYS_fstat, fd, <uint64_t> &st)
     if is_error(result):
         return result
     if st.st_mode & 0o170000 != 0o020000 and st.st_mode & 0o170000 != 0o060000:
-        return -ENOTTY
+        return -LINUX_ENOTTY
     major = linux_major(st.st_rdev)
     minor = linux_minor(st.st_rdev)
     # Terminals by their number: that needs no /proc and no /dev in a root.
-    if major == 5 and minor == 2 and not is_error(linux_syscall3(SYS_ioctl, fd, 0x80045430UL, <uint64_t> &number)):
+    if major == 5 and minor == 2 and not is_error(linux_syscall3(LINUX_SYS_ioctl, fd, 0x80045430UL, <uint64_t> &number)):
         at = append(name, 0, 256, b"pts/")              # the master: TIOCGPTN
         append_number(name, at, 256, number, 10)
         return 0
-    if (major == 5 and minor == 0 and not is_error(linux_syscall3(SYS_ioctl, fd, LINUX_TIOCGDEV, <uint64_t> &number))
+    if (major == 5 and minor == 0 and not is_error(linux_syscall3(LINUX_SYS_ioctl, fd, LINUX_TIOCGDEV, <uint64_t> &number))
             and 136 <= linux_major(number) <= 143):
         major = linux_major(number)         # who opens /dev/tty has opened the controlling terminal itself, on FreeBSD
         minor = linux_minor(number)
@@ -249,12 +228,12 @@ cdef long find_device_name(int fd, char *name) noexcept nogil:
         return 0
     at = append(link, 0, 40, b"/proc/self/fd/")
     append_number(link, at, 40, <uint32_t> fd, 10)
-    result = linux_syscall3(SYS_readlink, <uint64_t> link, <uint64_t> name, 255)
+    result = linux_syscall3(LINUX_SYS_readlink, <uint64_t> link, <uint64_t> name, 255)
     if is_error(result):
-        return -ENOTTY
+        return -LINUX_ENOTTY
     name[result] = 0
     if not string_starts(name, b"/dev/"):
-        return -ENOTTY
+        return -LINUX_ENOTTY
     at = 5
     while True:
         name[at - 5] = name[at]

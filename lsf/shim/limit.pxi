@@ -1,25 +1,9 @@
 # Resource limits and the processors a process may use.
 # Model: FreeBSD sys/kern/kern_resource.c (kern_proc_setrlimit), sys/kern/kern_cpuset.c.
 
-cdef extern from "<sys/syscall.h>" nogil:
-    const long SYS_sched_setaffinity
-
 cdef enum:
-    CPU_LEVEL_ROOT = 1
-    CPU_LEVEL_CPUSET = 2
-    CPU_LEVEL_WHICH = 3
-    CPU_WHICH_TID = 1
-    CPU_WHICH_PID = 2
-    CPU_WHICH_CPUSET = 3
-    CPU_WHICH_IRQ = 4
-    CPU_WHICH_JAIL = 5
-    CPU_WHICH_DOMAIN = 6
-    CPU_WHICH_INTRHANDLER = 7
-    CPU_WHICH_ITHREAD = 8
-    CPU_WHICH_TIDPID = 9
     CPUSET_BYTES = 128              # FreeBSD's 1024 processors; 256 before FreeBSD 14
     CPUSET_BYTES_MIN = 32
-    RLIM_INFINITY = 0x7fffffffffffffff
     DOMAINSET_BYTES = 32
     DOMAINSET_BYTES_MAX = 128
 
@@ -27,7 +11,7 @@ cdef enum:
 cdef inline uint64_t limit_top(uint32_t which) noexcept nogil:
     """What no limit of a kind exceeds, in bytes: maxssiz and maxdsiz (kern_proc_setrlimit); 0: it has no such end."""
     if which == FREEBSD_RLIMIT_STACK:
-        return MAXSSIZ
+        return FREEBSD_MAXSSIZ
     return DATA_ROOM if which == FREEBSD_RLIMIT_DATA else 0
 
 
@@ -44,8 +28,8 @@ cdef long limit_fit(uint32_t which, linux_rlimit *wanted, linux_rlimit *now) noe
     """Cut a wanted limit; `now` is Linux's, whose maximum beyond FreeBSD's end is kept: 0 or -EPERM."""
     cdef linux_rlimit shown = now[0]
     limit_cut(which, &shown)
-    if (wanted.rlim_cur > shown.rlim_max or wanted.rlim_max > shown.rlim_max) and linux_syscall0(SYS_geteuid) != 0:
-        return -EPERM
+    if (wanted.rlim_cur > shown.rlim_max or wanted.rlim_max > shown.rlim_max) and linux_syscall0(LINUX_SYS_geteuid) != 0:
+        return -LINUX_EPERM
     limit_cut(which, wanted)
     if wanted.rlim_max == limit_top(which) and now.rlim_max > wanted.rlim_max:
         wanted.rlim_max = now.rlim_max
@@ -60,12 +44,12 @@ cdef public long sys_getrlimit(frame_t *frame, area_t *area) noexcept nogil:
     cdef int linux
     cdef long result
     if which >= FREEBSD_RLIM_NLIMITS:
-        return -EINVAL
+        return -LINUX_EINVAL
     linux = freebsd_to_linux_rlimit(which)
-    out.rlim_cur = RLIM_INFINITY
-    out.rlim_max = RLIM_INFINITY
+    out.rlim_cur = FREEBSD_RLIM_INFINITY
+    out.rlim_max = FREEBSD_RLIM_INFINITY
     if linux >= 0:
-        result = linux_syscall4(SYS_prlimit64, 0, linux, 0, <uint64_t> &limit)
+        result = linux_syscall4(LINUX_SYS_prlimit64, 0, linux, 0, <uint64_t> &limit)
         if is_error(result):
             return result
         limit_cut(which, &limit)
@@ -80,49 +64,49 @@ cdef public long sys_setrlimit(frame_t *frame, area_t *area) noexcept nogil:
     cdef int linux
     cdef long result
     if copyin(frame.arg[1], &limit, sizeof(limit)) < 0:
-        return -EFAULT
+        return -LINUX_EFAULT
     if which >= FREEBSD_RLIM_NLIMITS:
-        return -EINVAL
+        return -LINUX_EINVAL
     linux = freebsd_to_linux_rlimit(which)
     linux_rlimit_from_freebsd(&wanted, &limit)
     if linux < 0:
         return 0                    # see the table's note
     if limit_top(which) != 0:
-        result = linux_syscall4(SYS_prlimit64, 0, linux, 0, <uint64_t> &now)
+        result = linux_syscall4(LINUX_SYS_prlimit64, 0, linux, 0, <uint64_t> &now)
         if not is_error(result):
             result = limit_fit(which, &wanted, &now)
         if is_error(result):
             return result
     if wanted.rlim_cur > wanted.rlim_max:
         # FreeBSD checks both against the present maximum and then lowers the soft limit to the new one.
-        result = linux_syscall4(SYS_prlimit64, 0, linux, 0, <uint64_t> &now)
+        result = linux_syscall4(LINUX_SYS_prlimit64, 0, linux, 0, <uint64_t> &now)
         if is_error(result):
             return result
-        if wanted.rlim_cur > now.rlim_max and linux_syscall0(SYS_geteuid) != 0:
-            return -EPERM
+        if wanted.rlim_cur > now.rlim_max and linux_syscall0(LINUX_SYS_geteuid) != 0:
+            return -LINUX_EPERM
         wanted.rlim_cur = wanted.rlim_max
     if linux == LINUX_RLIMIT_FSIZE:
         image_needed(area.proc)     # below a small limit it could not be made any more
-    result = linux_syscall4(SYS_prlimit64, 0, linux, <uint64_t> &wanted, 0)
+    result = linux_syscall4(LINUX_SYS_prlimit64, 0, linux, <uint64_t> &wanted, 0)
     if result == 0 and which == FREEBSD_RLIMIT_STACK:
         area.proc.stack_linux = 0   # from now on it is the guest's choice
         stack_protect(area.proc, now.rlim_cur, wanted.rlim_cur)
-    if result == -EPERM and linux == 7 and wanted.rlim_max > wanted.rlim_cur:
+    if result == -LINUX_EPERM and linux == 7 and wanted.rlim_max > wanted.rlim_cur:
         # RLIMIT_NOFILE above fs.nr_open: FreeBSD lowers to what the kernel can do.
-        result = linux_syscall4(SYS_prlimit64, 0, linux, 0, <uint64_t> &now)
+        result = linux_syscall4(LINUX_SYS_prlimit64, 0, linux, 0, <uint64_t> &now)
         if not is_error(result) and wanted.rlim_cur <= now.rlim_max and wanted.rlim_max >= now.rlim_max \
-                and linux_syscall0(SYS_geteuid) == 0:
+                and linux_syscall0(LINUX_SYS_geteuid) == 0:
             wanted.rlim_max = now.rlim_max
-            result = linux_syscall4(SYS_prlimit64, 0, linux, <uint64_t> &wanted, 0)
+            result = linux_syscall4(LINUX_SYS_prlimit64, 0, linux, <uint64_t> &wanted, 0)
         else:
-            result = -EPERM
+            result = -LINUX_EPERM
     return result
 
 
 cdef public long sys_getdtablesize(frame_t *frame, area_t *area) noexcept nogil:
     cdef linux_rlimit limit
     limit.rlim_cur = 1024
-    linux_syscall4(SYS_prlimit64, 0, 7, 0, <uint64_t> &limit)
+    linux_syscall4(LINUX_SYS_prlimit64, 0, 7, 0, <uint64_t> &limit)
     return <long> (limit.rlim_cur if limit.rlim_cur < 0x7fffffff else 0x7fffffff)
 
 
@@ -131,22 +115,23 @@ cdef long affinity_of(area_t *area, uint32_t level, uint32_t which, int64_t id_,
     cdef long got
     cdef int tid = 0
     memset(mask, 0, CPUSET_BYTES)
-    if level < CPU_LEVEL_ROOT or level > CPU_LEVEL_WHICH or which < CPU_WHICH_TID or which > CPU_WHICH_TIDPID:
-        return -EINVAL
-    if which == CPU_WHICH_TID or which == CPU_WHICH_PID or which == CPU_WHICH_TIDPID:
+    if level < FREEBSD_CPU_LEVEL_ROOT or level > FREEBSD_CPU_LEVEL_WHICH or which < FREEBSD_CPU_WHICH_TID \
+            or which > FREEBSD_CPU_WHICH_TIDPID:
+        return -LINUX_EINVAL
+    if which == FREEBSD_CPU_WHICH_TID or which == FREEBSD_CPU_WHICH_PID or which == FREEBSD_CPU_WHICH_TIDPID:
         tid = 0 if id_ == -1 else <int> id_
-        if which == CPU_WHICH_PID and id_ == -1:
+        if which == FREEBSD_CPU_WHICH_PID and id_ == -1:
             tid = area.proc.pid
-    elif which == CPU_WHICH_CPUSET or which == CPU_WHICH_DOMAIN:
+    elif which == FREEBSD_CPU_WHICH_CPUSET or which == FREEBSD_CPU_WHICH_DOMAIN:
         tid = area.proc.pid
-    elif which == CPU_WHICH_JAIL:
+    elif which == FREEBSD_CPU_WHICH_JAIL:
         if id_ != -1 and id_ != 0:
-            return -ESRCH
+            return -LINUX_ESRCH
     else:
-        return -ESRCH if level == CPU_LEVEL_WHICH else -EINVAL
+        return -LINUX_ESRCH if level == FREEBSD_CPU_LEVEL_WHICH else -LINUX_EINVAL
     if tid < 0:
-        return -ESRCH
-    got = linux_syscall3(SYS_sched_getaffinity, tid, CPUSET_BYTES, <uint64_t> mask)
+        return -LINUX_ESRCH
+    got = linux_syscall3(LINUX_SYS_sched_getaffinity, tid, CPUSET_BYTES, <uint64_t> mask)
     return got if is_error(got) else 0
 
 
@@ -161,9 +146,9 @@ cdef public long sys_cpuset_getaffinity(frame_t *frame, area_t *area) noexcept n
     while used > 0 and mask[used - 1] == 0:
         used -= 1
     if size < used or size < 1:
-        return -ERANGE
+        return -LINUX_ERANGE
     if copyout(mask, out, size if size < CPUSET_BYTES else CPUSET_BYTES) < 0:
-        return -EFAULT
+        return -LINUX_EFAULT
     if size > CPUSET_BYTES:
         return zero_guest(out + CPUSET_BYTES, size - CPUSET_BYTES)
     return 0
@@ -175,10 +160,10 @@ cdef long affinity_apply(area_t *area, uint32_t which, int64_t id_, const unsign
     cdef char path[32]
     cdef int pid, tid
     cdef long result
-    if which == CPU_WHICH_TID or which == CPU_WHICH_TIDPID:
-        return linux_syscall3(SYS_sched_setaffinity, 0 if id_ == -1 else <uint64_t> id_, size, <uint64_t> mask)
+    if which == FREEBSD_CPU_WHICH_TID or which == FREEBSD_CPU_WHICH_TIDPID:
+        return linux_syscall3(LINUX_SYS_sched_setaffinity, 0 if id_ == -1 else <uint64_t> id_, size, <uint64_t> mask)
     pid = area.proc.pid if id_ == -1 else <int> id_
-    result = linux_syscall3(SYS_sched_setaffinity, pid, size, <uint64_t> mask)
+    result = linux_syscall3(LINUX_SYS_sched_setaffinity, pid, size, <uint64_t> mask)
     if is_error(result):
         return result
     proc_path(path, sizeof(path), pid, b"task")
@@ -187,7 +172,7 @@ cdef long affinity_apply(area_t *area, uint32_t which, int64_t id_, const unsign
             tid = walk_next(&walk)
             if tid < 0:
                 break
-            linux_syscall3(SYS_sched_setaffinity, tid, size, <uint64_t> mask)
+            linux_syscall3(LINUX_SYS_sched_setaffinity, tid, size, <uint64_t> mask)
     return 0
 
 
@@ -199,30 +184,32 @@ cdef public long sys_cpuset_setaffinity(frame_t *frame, area_t *area) noexcept n
     cdef bint empty = True
     cdef long result
     if size == 0 or size > 4096:
-        return -ERANGE
+        return -LINUX_ERANGE
     memset(mask, 0, sizeof(mask))
     if copyin(frame.arg[4], mask, size if size < CPUSET_BYTES else CPUSET_BYTES) < 0:
-        return -EFAULT
+        return -LINUX_EFAULT
     for i in range(CPUSET_BYTES, size):
         if copyin(frame.arg[4] + i, &byte, 1) < 0:
-            return -EFAULT
+            return -LINUX_EFAULT
         if byte != 0:
-            return -EINVAL
+            return -LINUX_EINVAL
     for i in range(CPUSET_BYTES):
         if mask[i] != 0:
             empty = False
-    if level < CPU_LEVEL_ROOT or level > CPU_LEVEL_WHICH or which < CPU_WHICH_TID or which > CPU_WHICH_TIDPID:
-        return -EINVAL
+    if level < FREEBSD_CPU_LEVEL_ROOT or level > FREEBSD_CPU_LEVEL_WHICH or which < FREEBSD_CPU_WHICH_TID \
+            or which > FREEBSD_CPU_WHICH_TIDPID:
+        return -LINUX_EINVAL
     if empty:
-        return -EDEADLK
-    if level == CPU_LEVEL_ROOT:
-        return -EPERM
-    if which == CPU_WHICH_CPUSET or which == CPU_WHICH_DOMAIN:
-        which = CPU_WHICH_PID
-    elif which != CPU_WHICH_TID and which != CPU_WHICH_PID and which != CPU_WHICH_TIDPID:
-        return -EPERM if which == CPU_WHICH_JAIL else -ESRCH
-    result = affinity_apply(area, which, -1 if frame.arg[1] == CPU_WHICH_CPUSET else <int64_t> frame.arg[2], mask, CPUSET_BYTES)
-    return -EDEADLK if result == -EINVAL else result
+        return -LINUX_EDEADLK
+    if level == FREEBSD_CPU_LEVEL_ROOT:
+        return -LINUX_EPERM
+    if which == FREEBSD_CPU_WHICH_CPUSET or which == FREEBSD_CPU_WHICH_DOMAIN:
+        which = FREEBSD_CPU_WHICH_PID
+    elif which != FREEBSD_CPU_WHICH_TID and which != FREEBSD_CPU_WHICH_PID and which != FREEBSD_CPU_WHICH_TIDPID:
+        return -LINUX_EPERM if which == FREEBSD_CPU_WHICH_JAIL else -LINUX_ESRCH
+    result = affinity_apply(area, which, -1 if frame.arg[1] == FREEBSD_CPU_WHICH_CPUSET else <int64_t> frame.arg[2],
+                            mask, CPUSET_BYTES)
+    return -LINUX_EDEADLK if result == -LINUX_EINVAL else result
 
 
 # Sets are numbers only: 0 for all processors, 1 for the first set, and one that cpuset(2) makes, named after its process.
@@ -234,24 +221,24 @@ cdef public long sys_cpuset(frame_t *frame, area_t *area) noexcept nogil:
 
 cdef public long sys_cpuset_getid(frame_t *frame, area_t *area) noexcept nogil:
     cdef uint32_t level = <uint32_t> frame.arg[0], which = <uint32_t> frame.arg[1]
-    if level == CPU_LEVEL_WHICH and which != CPU_WHICH_CPUSET:
-        return -EINVAL
-    if level < CPU_LEVEL_ROOT or level > CPU_LEVEL_WHICH:
-        return -EINVAL
-    if which < CPU_WHICH_TID or which > CPU_WHICH_TIDPID or which == CPU_WHICH_IRQ \
-            or which == CPU_WHICH_INTRHANDLER or which == CPU_WHICH_ITHREAD:
-        return -EINVAL
-    if level == CPU_LEVEL_ROOT:
+    if level == FREEBSD_CPU_LEVEL_WHICH and which != FREEBSD_CPU_WHICH_CPUSET:
+        return -LINUX_EINVAL
+    if level < FREEBSD_CPU_LEVEL_ROOT or level > FREEBSD_CPU_LEVEL_WHICH:
+        return -LINUX_EINVAL
+    if which < FREEBSD_CPU_WHICH_TID or which > FREEBSD_CPU_WHICH_TIDPID or which == FREEBSD_CPU_WHICH_IRQ \
+            or which == FREEBSD_CPU_WHICH_INTRHANDLER or which == FREEBSD_CPU_WHICH_ITHREAD:
+        return -LINUX_EINVAL
+    if level == FREEBSD_CPU_LEVEL_ROOT:
         return store_guest32(frame.arg[3], 0)
     return store_guest32(frame.arg[3], area.proc.cpuset if area.proc.cpuset else 1)
 
 
 cdef public long sys_cpuset_setid(frame_t *frame, area_t *area) noexcept nogil:
     cdef uint32_t set_ = <uint32_t> frame.arg[2]
-    if <uint32_t> frame.arg[0] != CPU_WHICH_PID:
-        return -EINVAL
+    if <uint32_t> frame.arg[0] != FREEBSD_CPU_WHICH_PID:
+        return -LINUX_EINVAL
     if set_ > 1 and set_ != area.proc.cpuset:
-        return -ESRCH
+        return -LINUX_ESRCH
     if <int64_t> frame.arg[1] == -1 or <int64_t> frame.arg[1] == area.proc.pid:
         area.proc.cpuset = 0 if set_ <= 1 else set_
     return 0
@@ -262,12 +249,13 @@ cdef public long sys_cpuset_getdomain(frame_t *frame, area_t *area) noexcept nog
     cdef uint64_t size = frame.arg[3]
     cdef uint32_t level = <uint32_t> frame.arg[0], which = <uint32_t> frame.arg[1]
     cdef uint64_t one = 1
-    if level < CPU_LEVEL_ROOT or level > CPU_LEVEL_WHICH or which < CPU_WHICH_TID or which > CPU_WHICH_TIDPID:
-        return -EINVAL
+    if level < FREEBSD_CPU_LEVEL_ROOT or level > FREEBSD_CPU_LEVEL_WHICH or which < FREEBSD_CPU_WHICH_TID \
+            or which > FREEBSD_CPU_WHICH_TIDPID:
+        return -LINUX_EINVAL
     if size < DOMAINSET_BYTES or size > DOMAINSET_BYTES_MAX:
-        return -ERANGE
+        return -LINUX_ERANGE
     if copyout(&one, frame.arg[4], 8) < 0 or zero_guest(frame.arg[4] + 8, size - 8) < 0:
-        return -EFAULT
+        return -LINUX_EFAULT
     return store_guest32(frame.arg[5], 2)
 
 
@@ -277,14 +265,14 @@ cdef public long sys_cpuset_setdomain(frame_t *frame, area_t *area) noexcept nog
     cdef uint64_t size = frame.arg[3], i
     cdef int policy = <int> frame.arg[5]
     if size < DOMAINSET_BYTES or size > DOMAINSET_BYTES_MAX:
-        return -ERANGE
+        return -LINUX_ERANGE
     if policy < 1 or policy > 4:
-        return -EINVAL
+        return -LINUX_EINVAL
     for i in range(size // 8):
         if fetch_guest64(frame.arg[4] + i * 8, &word) < 0:
-            return -EFAULT
+            return -LINUX_EFAULT
         if word != (1 if i == 0 else 0):
-            return -EINVAL
+            return -LINUX_EINVAL
     return 0
 
 
@@ -298,16 +286,16 @@ cdef public long sys_getrlimitusage(frame_t *frame, area_t *area) noexcept nogil
     cdef int fd
     cdef long result
     if which >= FREEBSD_RLIM_NLIMITS or <uint32_t> frame.arg[1] > 1:
-        return -EINVAL
+        return -LINUX_EINVAL
     if which == FREEBSD_RLIMIT_CPU:
-        linux_syscall2(SYS_getrusage, 0, <uint64_t> &usage)
+        linux_syscall2(LINUX_SYS_getrusage, 0, <uint64_t> &usage)
         value = <uint64_t> (usage.ru_utime.tv_sec + usage.ru_stime.tv_sec)
     elif which == FREEBSD_RLIMIT_DATA:
         value = area.proc.break_end - area.proc.break_start
     elif which == FREEBSD_RLIMIT_NOFILE:
         result = walk_begin(&walk, b"/proc/self/fd")
         if result < 0:
-            return -ENXIO
+            return -LINUX_ENXIO
         while True:
             fd = walk_next(&walk)
             if fd < 0:
@@ -317,7 +305,7 @@ cdef public long sys_getrlimitusage(frame_t *frame, area_t *area) noexcept nogil
     elif which == FREEBSD_RLIMIT_STACK or which == FREEBSD_RLIMIT_RSS or which == FREEBSD_RLIMIT_MEMLOCK \
             or which == FREEBSD_RLIMIT_VMEM:
         if read_file(b"/proc/self/status", text, sizeof(text)) < 0:
-            return -ENXIO
+            return -LINUX_ENXIO
         if which == FREEBSD_RLIMIT_STACK:
             value = status_number(text, b"VmStk:", 0, 10) * 1024
         elif which == FREEBSD_RLIMIT_RSS:
@@ -327,5 +315,5 @@ cdef public long sys_getrlimitusage(frame_t *frame, area_t *area) noexcept nogil
         else:
             value = status_number(text, b"VmSize:", 0, 10) * 1024
     else:
-        return -ENXIO
+        return -LINUX_ENXIO
     return store_guest64(frame.arg[2], value)

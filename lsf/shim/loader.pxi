@@ -1,68 +1,12 @@
 # The ELF loader: recognises FreeBSD programs, maps them, and builds FreeBSD's initial stack.
 # Model: FreeBSD sys/kern/imgact_elf.c and exec_copyout_strings in sys/kern/kern_exec.c.
 
-cdef extern from "<elf.h>" nogil:
-    ctypedef struct Elf64_Ehdr:
-        unsigned char e_ident[16]
-        uint16_t e_type, e_machine
-        uint32_t e_version
-        uint64_t e_entry, e_phoff, e_shoff
-        uint32_t e_flags
-        uint16_t e_ehsize, e_phentsize, e_phnum, e_shentsize, e_shnum, e_shstrndx
-
-    ctypedef struct Elf64_Phdr:
-        uint32_t p_type, p_flags
-        uint64_t p_offset, p_vaddr, p_paddr, p_filesz, p_memsz, p_align
-
-    ctypedef struct Elf64_Shdr:
-        uint32_t sh_name, sh_type
-        uint64_t sh_flags, sh_addr, sh_offset, sh_size
-        uint32_t sh_link, sh_info
-        uint64_t sh_addralign, sh_entsize
-
-    ctypedef struct Elf64_Sym:
-        uint32_t st_name
-        unsigned char st_info, st_other
-        uint16_t st_shndx
-        uint64_t st_value, st_size
-
-    const int ET_EXEC, ET_DYN, EM_X86_64, EM_386
-    const uint32_t PT_LOAD, PT_INTERP, PT_NOTE, PT_PHDR, PT_GNU_STACK, SHT_DYNSYM
-    const int ELFOSABI_FREEBSD
-
 cdef enum program_kind:
     PROGRAM_FREEBSD         # FreeBSD/amd64: the shim loads it
     PROGRAM_LINUX           # any other ELF: Linux may know it
     PROGRAM_SCRIPT          # starts with #!
     PROGRAM_UNKNOWN         # no format at all
     PROGRAM_FOREIGN         # FreeBSD's for another processor, or another system's that is neither FreeBSD nor Linux
-
-cdef enum:
-    AUX_NULL = 0
-    AUX_PHDR = 3
-    AUX_PHENT = 4
-    AUX_PHNUM = 5
-    AUX_PAGESZ = 6
-    AUX_BASE = 7
-    AUX_FLAGS = 8
-    AUX_ENTRY = 9
-    AUX_EXECPATH = 15
-    AUX_CANARY = 16
-    AUX_CANARYLEN = 17
-    AUX_OSRELDATE = 18
-    AUX_NCPUS = 19
-    AUX_PAGESIZES = 20
-    AUX_PAGESIZESLEN = 21
-    AUX_STACKPROT = 23
-    AUX_EHDRFLAGS = 24
-    AUX_BSDFLAGS = 27
-    AUX_ARGC = 28
-    AUX_ARGV = 29
-    AUX_ENVC = 30
-    AUX_ENVV = 31
-    AUX_PS_STRINGS = 32
-    AUX_USRSTACKBASE = 35
-    AUX_USRSTACKLIM = 36
 
 cdef enum:
     CANARY_SIZE = 64
@@ -109,7 +53,7 @@ cdef long program_read(program_t *program, void *to, uint64_t size, uint64_t off
     if offset < program.got and size <= program.got - offset:
         memcpy(to, &program.page[offset], size)
         return <long> size
-    return linux_syscall4(SYS_pread64, program.fd, <uint64_t> to, size, offset)
+    return linux_syscall4(LINUX_SYS_pread64, program.fd, <uint64_t> to, size, offset)
 
 
 cdef other_system other_by_note(const char *name, uint64_t size) noexcept nogil:
@@ -195,15 +139,15 @@ cdef program_kind brand(program_t *program) noexcept nogil:
     cdef int i, who = 0
     cdef bint freebsd = False
     for i in range(header.e_phnum):
-        if phdr[i].p_type == PT_INTERP and program.interp_size == 0 and phdr[i].p_filesz > 0:
+        if phdr[i].p_type == ELF_PT_INTERP and program.interp_size == 0 and phdr[i].p_filesz > 0:
             program.interp_offset = phdr[i].p_offset
             program.interp_size = phdr[i].p_filesz
-        elif phdr[i].p_type == PT_NOTE and who != 1:
+        elif phdr[i].p_type == ELF_PT_NOTE and who != 1:
             who = note_brand(program, phdr[i].p_offset, phdr[i].p_filesz)
     memset(interp, 0, 32)
     if program.interp_size < 32:
         program_read(program, interp, program.interp_size, program.interp_offset)
-    if who == 1 or header.e_ident[7] == ELFOSABI_FREEBSD or string_equal(<char *> &header.e_ident[8], b"FreeBSD"):
+    if who == 1 or header.e_ident[7] == ELF_OSABI_FREEBSD or string_equal(<char *> &header.e_ident[8], b"FreeBSD"):
         program.other = OTHER_NONE
         freebsd = True
     elif who == 0:
@@ -224,33 +168,33 @@ cdef long program_examine(program_t *program, int fd) noexcept nogil:
     memset(program, 0, <uint64_t> program.page - <uint64_t> program)
     program.fd = fd
     program.kind = PROGRAM_UNKNOWN
-    got = linux_syscall2(SYS_fstat, fd, <uint64_t> &info)
+    got = linux_syscall2(LINUX_SYS_fstat, fd, <uint64_t> &info)
     if is_error(got):
         return got
     if (info.st_mode & 0o170000) != 0o100000:
-        return -EACCES
+        return -LINUX_EACCES
     program.file_size = info.st_size
     program.file_mode = info.st_mode
-    got = linux_syscall4(SYS_pread64, fd, <uint64_t> program.page, 4096, 0)
+    got = linux_syscall4(LINUX_SYS_pread64, fd, <uint64_t> program.page, 4096, 0)
     if is_error(got):
         return got
     program.got = got
-    if got >= 2 and program.page[0] == 35 and program.page[1] == 33:      # "#!"
+    if got >= 2 and program.page[0] == c'#' and program.page[1] == c'!':      # "#!"
         program.kind = PROGRAM_SCRIPT
         return 0
     if got < <long> sizeof(Elf64_Ehdr) or (<uint32_t *> program.page)[0] != 0x464c457f:
         return 0
     program.kind = PROGRAM_LINUX
-    if header.e_ident[4] != 2 or header.e_machine != EM_X86_64:
+    if header.e_ident[4] != 2 or header.e_machine != ELF_EM_X86_64:
         program.other = other_by_osabi(header.e_ident[7])
-        if header.e_ident[7] == ELFOSABI_FREEBSD or program.other != OTHER_NONE:
+        if header.e_ident[7] == ELF_OSABI_FREEBSD or program.other != OTHER_NONE:
             program.kind = PROGRAM_FOREIGN
         return 0
-    if header.e_type != ET_EXEC and header.e_type != ET_DYN:
+    if header.e_type != ELF_ET_EXEC and header.e_type != ELF_ET_DYN:
         return 0
     if not phdrs_are_sane(program):
-        if header.e_ident[7] == ELFOSABI_FREEBSD:
-            return -ENOEXEC
+        if header.e_ident[7] == ELF_OSABI_FREEBSD:
+            return -LINUX_ENOEXEC
         return 0
     program.kind = brand(program)
     return 0
@@ -261,11 +205,11 @@ cdef long program_interpreter(program_t *program, char *path) noexcept nogil:
     cdef long got
     if program.interp_size == 0:
         return 0
-    if program.interp_size > PATH_MAX:
-        return -ENOEXEC
+    if program.interp_size > FREEBSD_PATH_MAX:
+        return -LINUX_ENOEXEC
     got = program_read(program, path, program.interp_size, program.interp_offset)
     if got != <long> program.interp_size or path[program.interp_size - 1] != 0 or path[0] == 0:
-        return -ENOEXEC
+        return -LINUX_ENOEXEC
     return 1
 
 
@@ -279,15 +223,15 @@ cdef long image_bounds(program_t *program, uint64_t *low, uint64_t *high, uint64
     high[0] = 0
     align[0] = PAGE_SIZE
     for i in range(header.e_phnum):
-        if phdr[i].p_type != PT_LOAD or phdr[i].p_memsz == 0:
+        if phdr[i].p_type != ELF_PT_LOAD or phdr[i].p_memsz == 0:
             continue
         if (phdr[i].p_vaddr >= limit or phdr[i].p_memsz >= limit or phdr[i].p_vaddr + phdr[i].p_memsz > limit
                 or phdr[i].p_filesz > phdr[i].p_memsz):
-            return -ENOEXEC
+            return -LINUX_ENOEXEC
         if phdr[i].p_filesz != 0 and (
                 phdr[i].p_offset > program.file_size or phdr[i].p_filesz > program.file_size - phdr[i].p_offset
                 or (phdr[i].p_offset - phdr[i].p_vaddr) % PAGE_SIZE != 0):
-            return -ENOEXEC
+            return -LINUX_ENOEXEC
         if page_down(phdr[i].p_vaddr) < low[0]:
             low[0] = page_down(phdr[i].p_vaddr)
         if page_up(phdr[i].p_vaddr + phdr[i].p_memsz) > high[0]:
@@ -295,7 +239,7 @@ cdef long image_bounds(program_t *program, uint64_t *low, uint64_t *high, uint64
         if phdr[i].p_align > align[0] and phdr[i].p_align <= 0x40000000 and phdr[i].p_align & (phdr[i].p_align - 1) == 0:
             align[0] = phdr[i].p_align
     if high[0] == 0:
-        return -ENOEXEC
+        return -LINUX_ENOEXEC
     return 0
 
 
@@ -312,7 +256,8 @@ cdef long map_segment(program_t *program, Elf64_Phdr *segment, uint64_t base) no
     if prot & 4 and prot & 3 != 1:
         leave_alone(start, end - start)
     if segment.p_filesz != 0:
-        result = linux_syscall6(SYS_mmap, start, file_end - start, prot | 2 if tail else prot, 0x12, program.fd,
+        result = linux_syscall6(LINUX_SYS_mmap, start, file_end - start, prot | 2 if tail else prot, LINUX_MAP_PRIVATE
+                                | LINUX_MAP_FIXED, program.fd,
                                 page_down(segment.p_offset))
         if is_error(result):
             return result
@@ -322,9 +267,10 @@ cdef long map_segment(program_t *program, Elf64_Phdr *segment, uint64_t base) no
             if result < 0:
                 return result
             if not prot & 2:
-                linux_syscall3(SYS_mprotect, start, zero_from - start, prot)
+                linux_syscall3(LINUX_SYS_mprotect, start, zero_from - start, prot)
     if end > zero_from:
-        result = linux_syscall6(SYS_mmap, zero_from, end - zero_from, prot, 0x32, <uint64_t> -1, 0)
+        result = linux_syscall6(LINUX_SYS_mmap, zero_from, end - zero_from, prot, LINUX_MAP_PRIVATE | LINUX_MAP_FIXED
+                                | LINUX_MAP_ANONYMOUS, <uint64_t> -1, 0)
         if is_error(result):
             return result
     return 0
@@ -342,43 +288,45 @@ cdef long image_map(program_t *program, image_t *image, uint64_t hint) noexcept 
     result = image_bounds(program, &low, &high, &align)
     if result < 0:
         return result
-    if header.e_type == ET_EXEC:
+    if header.e_type == ELF_ET_EXEC:
         if low < 0x1000 or range_is_ours(low, high - low):
-            return -ENOEXEC
+            return -LINUX_ENOEXEC
         # PRIVATE | ANONYMOUS | NORESERVE | FIXED_NOREPLACE
-        result = linux_syscall6(SYS_mmap, low, high - low, 0, 0x104022, <uint64_t> -1, 0)
+        result = linux_syscall6(LINUX_SYS_mmap, low, high - low, LINUX_PROT_NONE, LINUX_MAP_PRIVATE
+                                | LINUX_MAP_ANONYMOUS | LINUX_MAP_NORESERVE | LINUX_MAP_FIXED_NOREPLACE, <uint64_t> -1, 0)
         if is_error(result):
-            return -ENOMEM
+            return -LINUX_ENOMEM
     else:
         room = high - low + align - PAGE_SIZE
-        result = linux_syscall6(SYS_mmap, hint, room, 0, 0x4022 | (0x100000 if hint else 0), <uint64_t> -1, 0)
+        result = linux_syscall6(LINUX_SYS_mmap, hint, room, LINUX_PROT_NONE, LINUX_MAP_PRIVATE | LINUX_MAP_ANONYMOUS
+                                | LINUX_MAP_NORESERVE | (LINUX_MAP_FIXED_NOREPLACE if hint else 0), <uint64_t> -1, 0)
         if is_error(result):
-            return -ENOMEM
+            return -LINUX_ENOMEM
         start = (<uint64_t> result + align - 1) & ~(align - 1)
         if start > <uint64_t> result:
-            linux_syscall2(SYS_munmap, result, start - <uint64_t> result)
+            linux_syscall2(LINUX_SYS_munmap, result, start - <uint64_t> result)
         if <uint64_t> result + room > start + (high - low):
-            linux_syscall2(SYS_munmap, start + (high - low), <uint64_t> result + room - start - (high - low))
+            linux_syscall2(LINUX_SYS_munmap, start + (high - low), <uint64_t> result + room - start - (high - low))
         image.base = start - low
     for i in range(header.e_phnum):
-        if phdr[i].p_type == PT_LOAD and phdr[i].p_memsz != 0:
+        if phdr[i].p_type == ELF_PT_LOAD and phdr[i].p_memsz != 0:
             result = map_segment(program, &phdr[i], image.base)
             if result < 0:
                 return result
             if phdr[i].p_offset <= header.e_phoff and header.e_phoff < phdr[i].p_offset + phdr[i].p_filesz:
                 image.phdr = image.base + phdr[i].p_vaddr + header.e_phoff - phdr[i].p_offset
-        elif phdr[i].p_type == PT_GNU_STACK:
+        elif phdr[i].p_type == ELF_PT_GNU_STACK:
             stack_header = True
             image.stack_executable = phdr[i].p_flags & 1
             image.stack_size = phdr[i].p_memsz
     if not stack_header:
         image.stack_executable = True       # as FreeBSD has it for programs that say nothing
     for i in range(header.e_phnum):
-        if phdr[i].p_type == PT_PHDR:
+        if phdr[i].p_type == ELF_PT_PHDR:
             image.phdr = image.base + phdr[i].p_vaddr
     image.entry = image.base + header.e_entry
     if image.entry >= 1UL << GUEST_ADDRESS_MAX_LOG:
-        return -ENOEXEC
+        return -LINUX_ENOEXEC
     image.phnum = header.e_phnum
     image.low = image.base + low
     image.high = image.base + high
@@ -404,7 +352,7 @@ cdef uint64_t build_stack(process_t *proc, uint64_t below, uint64_t argc, char *
     cdef uint64_t stack = (path - (1 + argc + 1 + envc + 1 + 2 * 32) * 8) & ~63UL
     cdef uint64_t *at = <uint64_t *> stack
     cdef uint64_t guest_argv, guest_envv, i
-    linux_syscall3(SYS_getrandom, canary, CANARY_SIZE, 0)
+    linux_syscall3(LINUX_SYS_getrandom, canary, CANARY_SIZE, 0)
     memcpy(<void *> path, proc.execpath, path_size)
     (<uint64_t *> pagesizes)[0] = PAGE_SIZE
     (<uint64_t *> pagesizes)[1] = 2 << 20
@@ -427,29 +375,29 @@ cdef uint64_t build_stack(process_t *proc, uint64_t below, uint64_t argc, char *
     (<uint32_t *> ps_strings)[6] = <uint32_t> envc
     proc.ps_strings = ps_strings
     proc.auxv = <uint64_t> at
-    aux(&at, AUX_PHDR, image.phdr)
-    aux(&at, AUX_PHENT, sizeof(Elf64_Phdr))
-    aux(&at, AUX_PHNUM, image.phnum)
-    aux(&at, AUX_PAGESZ, PAGE_SIZE)
-    aux(&at, AUX_FLAGS, 0)
-    aux(&at, AUX_ENTRY, image.entry)
-    aux(&at, AUX_BASE, interp.low if has_interp else image.base)
-    aux(&at, AUX_EHDRFLAGS, (<Elf64_Ehdr *> program.page).e_flags)
-    aux(&at, AUX_EXECPATH, path)
-    aux(&at, AUX_OSRELDATE, proc.osreldate)
-    aux(&at, AUX_CANARY, canary)
-    aux(&at, AUX_CANARYLEN, CANARY_SIZE)
-    aux(&at, AUX_NCPUS, proc.ncpu)
-    aux(&at, AUX_PAGESIZES, pagesizes)
-    aux(&at, AUX_PAGESIZESLEN, 24)
-    aux(&at, AUX_STACKPROT, 7 if image.stack_executable else 3)
-    aux(&at, AUX_BSDFLAGS, ELF_BSDF_SIGFASTBLK if proc.osreldate >= SIGFASTBLOCK_SINCE else 0)
-    aux(&at, AUX_ARGC, argc)
-    aux(&at, AUX_ARGV, guest_argv)
-    aux(&at, AUX_ENVC, envc)
-    aux(&at, AUX_ENVV, guest_envv)
-    aux(&at, AUX_PS_STRINGS, ps_strings)
-    aux(&at, AUX_USRSTACKBASE, proc.stack_top)
-    aux(&at, AUX_USRSTACKLIM, stack_limit)
-    aux(&at, AUX_NULL, 0)
+    aux(&at, FREEBSD_AT_PHDR, image.phdr)
+    aux(&at, FREEBSD_AT_PHENT, sizeof(Elf64_Phdr))
+    aux(&at, FREEBSD_AT_PHNUM, image.phnum)
+    aux(&at, FREEBSD_AT_PAGESZ, PAGE_SIZE)
+    aux(&at, FREEBSD_AT_FLAGS, 0)
+    aux(&at, FREEBSD_AT_ENTRY, image.entry)
+    aux(&at, FREEBSD_AT_BASE, interp.low if has_interp else image.base)
+    aux(&at, FREEBSD_AT_EHDRFLAGS, (<Elf64_Ehdr *> program.page).e_flags)
+    aux(&at, FREEBSD_AT_EXECPATH, path)
+    aux(&at, FREEBSD_AT_OSRELDATE, proc.osreldate)
+    aux(&at, FREEBSD_AT_CANARY, canary)
+    aux(&at, FREEBSD_AT_CANARYLEN, CANARY_SIZE)
+    aux(&at, FREEBSD_AT_NCPUS, proc.ncpu)
+    aux(&at, FREEBSD_AT_PAGESIZES, pagesizes)
+    aux(&at, FREEBSD_AT_PAGESIZESLEN, 24)
+    aux(&at, FREEBSD_AT_STACKPROT, 7 if image.stack_executable else 3)
+    aux(&at, FREEBSD_AT_BSDFLAGS, FREEBSD_ELF_BSDF_SIGFASTBLK if proc.osreldate >= SIGFASTBLOCK_SINCE else 0)
+    aux(&at, FREEBSD_AT_ARGC, argc)
+    aux(&at, FREEBSD_AT_ARGV, guest_argv)
+    aux(&at, FREEBSD_AT_ENVC, envc)
+    aux(&at, FREEBSD_AT_ENVV, guest_envv)
+    aux(&at, FREEBSD_AT_PS_STRINGS, ps_strings)
+    aux(&at, FREEBSD_AT_USRSTACKBASE, proc.stack_top)
+    aux(&at, FREEBSD_AT_USRSTACKLIM, stack_limit)
+    aux(&at, FREEBSD_AT_NULL, 0)
     return stack

@@ -97,7 +97,7 @@ cdef uint64_t lookup_count(process_t *proc) noexcept nogil:
 
 cdef bint is_under(const char *path, const char *folder, uint64_t length) noexcept nogil:
     """True where `folder` (of this length) is `path` or one of the folders that it lies in."""
-    return string_starts(path, folder) and (path[length] == 0 or path[length] == 47)
+    return string_starts(path, folder) and (path[length] == 0 or path[length] == c'/')
 
 
 cdef lookup_rule_t *lookup_rule(lookup_t *view, const char *guest) noexcept nogil:
@@ -132,7 +132,7 @@ cdef void lookup_guest(process_t *proc, char *path, uint64_t size) noexcept nogi
     cdef lookup_rule_t *best = NULL
     cdef char copy[LOOKUP_PATH]
     cdef uint64_t i, at
-    if view == NULL or path[0] != 47:
+    if view == NULL or path[0] != c'/':
         return
     if view.top != NULL and string_equal(path, view.top):
         append(path, 0, size, b"/")
@@ -163,7 +163,7 @@ cdef bint lookup_push(lookup_walk_t *walk, const char *text) noexcept nogil:
 
 cdef void lookup_up(lookup_walk_t *walk) noexcept nogil:
     """Take the last name off what is found."""
-    while walk.length > 0 and walk.guest[walk.length - 1] != 47:
+    while walk.length > 0 and walk.guest[walk.length - 1] != c'/':
         walk.length -= 1
     if walk.length > 0:
         walk.length -= 1
@@ -191,29 +191,29 @@ cdef long lookup_walk(lookup_t *view, lookup_walk_t *walk, bint follow, char *ho
     cdef int links = 0
     cdef bint last, as_it_is = False
     while True:
-        while walk.rest[walk.at] == 47:
+        while walk.rest[walk.at] == c'/':
             walk.at += 1
         rest = &walk.rest[walk.at]
         n = 0
-        while rest[n] != 0 and rest[n] != 47:
+        while rest[n] != 0 and rest[n] != c'/':
             n += 1
         if n == 0:
             break
         walk.at += n
-        if n == 1 and rest[0] == 46:
+        if n == 1 and rest[0] == c'.':
             continue
-        if n == 2 and rest[0] == 46 and rest[1] == 46:
+        if n == 2 and rest[0] == c'.' and rest[1] == c'.':
             result = 2
             lookup_host(view, walk.guest, host)
             append(host, string_length(host), LOOKUP_PATH, b"/.")
-            got = mode_of(AT_FDCWD, <uint64_t> host, 0)
+            got = mode_of(LINUX_AT_FDCWD, <uint64_t> host, 0)
             if is_error(got):
                 return got                      # no folder, or not to be searched
             lookup_up(walk)
             continue
         if walk.length + n + 2 > LOOKUP_PATH:
-            return -ENAMETOOLONG
-        walk.guest[walk.length] = 47
+            return -LINUX_ENAMETOOLONG
+        walk.guest[walk.length] = c'/'
         memcpy(&walk.guest[walk.length + 1], rest, n)
         walk.length += n + 1
         walk.guest[walk.length] = 0
@@ -224,15 +224,15 @@ cdef long lookup_walk(lookup_t *view, lookup_walk_t *walk, bint follow, char *ho
         last = True
         at = walk.at
         while walk.rest[at] != 0:
-            if walk.rest[at] != 47:
+            if walk.rest[at] != c'/':
                 last = False
             at += 1
         if last and not follow and walk.rest[walk.at] == 0:
             break
-        got = linux_syscall3(SYS_readlink, <uint64_t> host, <uint64_t> walk.link, LOOKUP_PATH - 1)
-        if got == -EINVAL:
+        got = linux_syscall3(LINUX_SYS_readlink, <uint64_t> host, <uint64_t> walk.link, LOOKUP_PATH - 1)
+        if got == -LINUX_EINVAL:
             continue                            # it is there, and no link
-        if got == -ENOENT and not last and lookup_leads_on(view, walk):
+        if got == -LINUX_ENOENT and not last and lookup_leads_on(view, walk):
             continue                            # on the way to a bind that has no place in the root
         if is_error(got):
             as_it_is = True
@@ -240,11 +240,11 @@ cdef long lookup_walk(lookup_t *view, lookup_walk_t *walk, bint follow, char *ho
         result = 2
         links += 1
         if links > LOOKUP_LINKS:
-            return -ELOOP
+            return -LINUX_ELOOP
         walk.link[got] = 0
         if not lookup_push(walk, walk.link):
-            return -ENAMETOOLONG
-        if walk.link[0] == 47:
+            return -LINUX_ENAMETOOLONG
+        if walk.link[0] == c'/':
             walk.length = 0
             walk.guest[0] = 0
         else:
@@ -252,12 +252,12 @@ cdef long lookup_walk(lookup_t *view, lookup_walk_t *walk, bint follow, char *ho
     at = string_length(host)
     if as_it_is:
         if at + string_length(&walk.rest[walk.at]) + 1 > LOOKUP_PATH:
-            return -ENAMETOOLONG
+            return -LINUX_ENAMETOOLONG
         append(host, at, LOOKUP_PATH, &walk.rest[walk.at])
         return result
     lookup_host(view, walk.guest, host)
     at = string_length(host)
-    if walk.at > 0 and walk.rest[LOOKUP_PATH - 2] == 47 and host[at - 1] != 47:
+    if walk.at > 0 and walk.rest[LOOKUP_PATH - 2] == c'/' and host[at - 1] != c'/':
         append(host, at, LOOKUP_PATH, b"/")     # a slash at the end asks for a folder
     return result
 
@@ -275,15 +275,15 @@ cdef long lookup_path(process_t *proc, int dirfd, uaddr path, bint follow, char 
         return 0
     walk.length = 0
     walk.guest[0] = 0
-    if walk.link[0] != 47:
-        if dirfd == AT_FDCWD:
-            got = linux_syscall2(SYS_getcwd, <uint64_t> walk.guest, LOOKUP_PATH)
+    if walk.link[0] != c'/':
+        if dirfd == LINUX_AT_FDCWD:
+            got = linux_syscall2(LINUX_SYS_getcwd, <uint64_t> walk.guest, LOOKUP_PATH)
         else:
             descriptor_path(dirfd, link)
-            got = linux_syscall3(SYS_readlink, <uint64_t> link, <uint64_t> walk.guest, LOOKUP_PATH - 1)
-        if is_error(got) or walk.guest[0] != 47:
+            got = linux_syscall3(LINUX_SYS_readlink, <uint64_t> link, <uint64_t> walk.guest, LOOKUP_PATH - 1)
+        if is_error(got) or walk.guest[0] != c'/':
             return 0                            # removed, or no folder at all
-        if dirfd != AT_FDCWD:
+        if dirfd != LINUX_AT_FDCWD:
             walk.guest[got] = 0
         lookup_guest(proc, walk.guest, LOOKUP_PATH)
         if walk.guest[1] == 0:
@@ -307,7 +307,7 @@ cdef bint lookup_follows(const lsf_path_t *row, frame_t *frame, bint *beneath) n
         return not flags & FREEBSD_O_NOFOLLOW and flags & (FREEBSD_O_CREAT | FREEBSD_O_EXCL) != (FREEBSD_O_CREAT
                                                                                                  | FREEBSD_O_EXCL)
     if row.follow == LSF_FOLLOW_INOTIFY:
-        return not flags & IN_DONT_FOLLOW
+        return not flags & LINUX_IN_DONT_FOLLOW
     beneath[0] = flags & FREEBSD_AT_RESOLVE_BENEATH != 0
     if row.follow == LSF_FOLLOW_AT:
         return not flags & FREEBSD_AT_SYMLINK_NOFOLLOW
@@ -331,7 +331,7 @@ cdef long lookup_run(frame_t *frame, area_t *area) noexcept nogil:
         follow = lookup_follows(row, frame, &beneath)
         result = 0
         if not beneath:
-            result = lookup_path(area.proc, <int> saved[row.directory] if row.directory >= 0 else AT_FDCWD,
+            result = lookup_path(area.proc, <int> saved[row.directory] if row.directory >= 0 else LINUX_AT_FDCWD,
                                  saved[row.argument], follow, &host[at])
         if result < 0:
             break
@@ -352,10 +352,10 @@ cdef long lookup_address(process_t *proc, uint8_t *address, long length) noexcep
     cdef long result
     if proc.lookup == NULL or address[0] != LINUX_AF_UNIX or length < 3:
         return length
-    result = lookup_path(proc, AT_FDCWD, <uint64_t> &address[2], True, host)
+    result = lookup_path(proc, LINUX_AT_FDCWD, <uint64_t> &address[2], True, host)
     if result <= 0:
         return length if result == 0 else result
     if string_length(host) > 107:
-        return -ENAMETOOLONG
+        return -LINUX_ENAMETOOLONG
     memset(&address[2], 0, 108)
     return <long> append(<char *> &address[2], 0, 108, host) + 3

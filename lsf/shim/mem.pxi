@@ -1,23 +1,9 @@
 # Memory: mmap and its kin, and break.
 # Model: FreeBSD sys/vm/vm_mmap.c (kern_mmap and below) and sys/vm/vm_unix.c (kern_break).
 
-cdef extern from "<sys/syscall.h>" nogil:
-    const long SYS_mincore, SYS_msync, SYS_mlockall, SYS_mremap
-
 cdef enum:
     PROT_ALL = 7
-    LINUX_MAP_SHARED = 0x1
-    LINUX_MAP_PRIVATE = 0x2
-    LINUX_MAP_FIXED = 0x10
-    LINUX_MAP_ANONYMOUS = 0x20
-    LINUX_MAP_32BIT = 0x40
-    LINUX_MAP_NORESERVE = 0x4000
-    LINUX_MAP_FIXED_NOREPLACE = 0x100000
-    LINUX_MADV_DONTDUMP = 16
-    LINUX_MADV_KEEPONFORK = 19
     MINCORE_CHUNK = 1024
-    MAP_ALIGNMENT_MASK = 0xff000000UL
-    MAP_ALIGNED_SUPER = 1 << 24
     MAP_OLD_FLAGS = 0x60            # MAP_RENAME and MAP_NORESERVE, which never did anything
     SUPERPAGE = 2 << 20
     VVAR_ROOM = 16 * PAGE_SIZE      # the data of Linux's vDSO are within so much before it
@@ -45,7 +31,8 @@ cdef void vdso_look_below(process_t *proc) noexcept nogil:
     """At the start, when nothing else lies below the vDSO but perhaps the stack: find where its data begin, without /proc."""
     cdef unsigned char here
     cdef uint64_t at = proc.vdso
-    while proc.vdso - at < VVAR_ROOM and at != proc.stack_top and not is_error(linux_syscall3(SYS_mincore, at - PAGE_SIZE, PAGE_SIZE, <uint64_t> &here)):
+    while proc.vdso - at < VVAR_ROOM and at != proc.stack_top and not is_error(linux_syscall3(LINUX_SYS_mincore,
+            at - PAGE_SIZE, PAGE_SIZE, <uint64_t> &here)):
         at -= PAGE_SIZE
     proc.vdso_data = at
 
@@ -64,11 +51,11 @@ cdef uint64_t vdso_start(process_t *proc) noexcept nogil:
 
 cdef bint range_is_free(uint64_t start, uint64_t size) noexcept nogil:
     """True where nothing is mapped in a range of whole pages: a mapping that replaces nothing succeeds there."""
-    cdef long result = linux_syscall6(SYS_mmap, start, size, 0, LINUX_MAP_PRIVATE | LINUX_MAP_ANONYMOUS
+    cdef long result = linux_syscall6(LINUX_SYS_mmap, start, size, LINUX_PROT_NONE, LINUX_MAP_PRIVATE | LINUX_MAP_ANONYMOUS
                                       | LINUX_MAP_NORESERVE | LINUX_MAP_FIXED_NOREPLACE, <uint64_t> -1, 0)
     if is_error(result):
         return False
-    linux_syscall2(SYS_munmap, result, size)
+    linux_syscall2(LINUX_SYS_munmap, result, size)
     return <uint64_t> result == start
 
 
@@ -77,9 +64,9 @@ cdef long protect_range(uint64_t start, uint64_t size, int prot) noexcept nogil:
     cdef uint64_t half
     cdef long result
     while size != 0:
-        result = linux_syscall3(SYS_mprotect, start, size, prot)
-        if result != -ENOMEM or range_is_free(start, size):
-            return 0 if result == -ENOMEM else result
+        result = linux_syscall3(LINUX_SYS_mprotect, start, size, prot)
+        if result != -LINUX_ENOMEM or range_is_free(start, size):
+            return 0 if result == -LINUX_ENOMEM else result
         if size == PAGE_SIZE:
             return result
         half = page_up(size // 2)
@@ -97,33 +84,33 @@ cdef long map_aligned(uint64_t hint, uint64_t size, uint64_t align, int prot, in
     cdef uint64_t start
     cdef long result
     if size + align < size:
-        return -ENOMEM
+        return -LINUX_ENOMEM
     if hint != 0:
         hint = (hint + align - 1) & ~(align - 1)
-    result = linux_syscall6(SYS_mmap, hint, size + align, 0, LINUX_MAP_PRIVATE | LINUX_MAP_ANONYMOUS
+    result = linux_syscall6(LINUX_SYS_mmap, hint, size + align, LINUX_PROT_NONE, LINUX_MAP_PRIVATE | LINUX_MAP_ANONYMOUS
                             | LINUX_MAP_NORESERVE | (flags & LINUX_MAP_32BIT), <uint64_t> -1, 0)
     if is_error(result):
         return result
     start = (<uint64_t> result + align - 1) & ~(align - 1)
     if start > <uint64_t> result:
-        linux_syscall2(SYS_munmap, result, start - <uint64_t> result)
-    linux_syscall2(SYS_munmap, start + size, <uint64_t> result + align - start)
-    result = linux_syscall6(SYS_mmap, start, size, prot, (flags & ~LINUX_MAP_32BIT) | LINUX_MAP_FIXED, fd, offset)
+        linux_syscall2(LINUX_SYS_munmap, result, start - <uint64_t> result)
+    linux_syscall2(LINUX_SYS_munmap, start + size, <uint64_t> result + align - start)
+    result = linux_syscall6(LINUX_SYS_mmap, start, size, prot, (flags & ~LINUX_MAP_32BIT) | LINUX_MAP_FIXED, fd, offset)
     if is_error(result):
-        linux_syscall2(SYS_munmap, start, size)
+        linux_syscall2(LINUX_SYS_munmap, start, size)
     return result
 
 
 cdef long map_error(long result, int prot, int fd) noexcept nogil:
     """What FreeBSD calls the failures that Linux calls otherwise."""
     cdef linux_stat info
-    if result == -EEXIST:
-        return -ENOMEM              # MAP_EXCL
-    if result == -EPERM and prot & 4:
-        return -EACCES              # a file system mounted noexec
-    if result == -ENODEV and not is_error(linux_syscall2(SYS_fstat, fd, <uint64_t> &info)) \
+    if result == -LINUX_EEXIST:
+        return -LINUX_ENOMEM              # MAP_EXCL
+    if result == -LINUX_EPERM and prot & 4:
+        return -LINUX_EACCES              # a file system mounted noexec
+    if result == -LINUX_ENODEV and not is_error(linux_syscall2(LINUX_SYS_fstat, fd, <uint64_t> &info)) \
             and (info.st_mode & 0o170000) == 0o040000:
-        return -EINVAL
+        return -LINUX_EINVAL
     return result
 
 
@@ -133,52 +120,52 @@ cdef long map_guest(area_t *area, uint64_t addr, uint64_t len_, uint64_t prot_wo
     cdef process_t *proc = area.proc
     cdef uint32_t word = <uint32_t> prot_word, flags = <uint32_t> flags_word
     cdef int prot = word & PROT_ALL, max_prot = (word >> 16) & PROT_ALL
-    cdef uint64_t align = flags & MAP_ALIGNMENT_MASK, offset, size
+    cdef uint64_t align = flags & FREEBSD_MAP_ALIGNMENT_MASK, offset, size
     cdef long linux, result
     cdef bint own_code, locked
     flags &= ~<uint32_t> MAP_OLD_FLAGS
     if word & ~<uint32_t> (PROT_ALL | PROT_ALL << 16):
-        return -EINVAL
+        return -LINUX_EINVAL
     if max_prot != 0 and prot & ~max_prot:
-        return -EOPNOTSUPP
+        return -LINUX_EOPNOTSUPP
     if len_ == 0 or (flags & FREEBSD_MAP_ANON and (fd != -1 or pos != 0)):
-        return -EINVAL
+        return -LINUX_EINVAL
     if flags & FREEBSD_MAP_STACK:
         if fd != -1 or prot & 3 != 3:
-            return -EINVAL
+            return -LINUX_EINVAL
         flags = (flags & ~<uint32_t> FREEBSD_MAP_STACK) | FREEBSD_MAP_ANON
         pos = 0
-    flags &= ~<uint32_t> MAP_ALIGNMENT_MASK
+    flags &= ~<uint32_t> FREEBSD_MAP_ALIGNMENT_MASK
     linux = freebsd_to_linux_mmap_flags(flags & ~<uint32_t> FREEBSD_MAP_GUARD)
     if linux < 0:
-        return -EINVAL
+        return -LINUX_EINVAL
     if flags & (FREEBSD_MAP_EXCL | FREEBSD_MAP_FIXED) == FREEBSD_MAP_EXCL:
-        return -EINVAL
+        return -LINUX_EINVAL
     if flags & (FREEBSD_MAP_SHARED | FREEBSD_MAP_PRIVATE) == FREEBSD_MAP_SHARED | FREEBSD_MAP_PRIVATE:
-        return -EINVAL
+        return -LINUX_EINVAL
     if flags & FREEBSD_MAP_GUARD:
         if prot != 0 or fd != -1 or pos != 0 or flags & ~<uint32_t> (
                 FREEBSD_MAP_FIXED | FREEBSD_MAP_GUARD | FREEBSD_MAP_EXCL | FREEBSD_MAP_32BIT):
-            return -EINVAL
+            return -LINUX_EINVAL
         linux |= LINUX_MAP_ANONYMOUS | LINUX_MAP_NORESERVE
     offset = pos & (PAGE_SIZE - 1)
     pos -= offset
     size = page_up(len_ + offset)
     if len_ > size:
-        return -ENOMEM
-    if align != 0 and align != MAP_ALIGNED_SUPER and not 12 <= align >> FREEBSD_MAP_ALIGNMENT_SHIFT < 64:
-        return -EINVAL
+        return -LINUX_ENOMEM
+    if align != 0 and align != FREEBSD_MAP_ALIGNED_SUPER and not 12 <= align >> FREEBSD_MAP_ALIGNMENT_SHIFT < 64:
+        return -LINUX_EINVAL
     if flags & FREEBSD_MAP_FIXED:
         addr -= offset
         if addr & (PAGE_SIZE - 1) or not range_is_valid(addr, addr + size):
-            return -EINVAL
+            return -LINUX_EINVAL
         if flags & FREEBSD_MAP_32BIT and addr + size > MAP_32BIT_END:
-            return -EINVAL
+            return -LINUX_EINVAL
         evict_trampolines(area, addr, size)
         if range_is_kept(proc, addr, size):
-            return -ENOMEM if flags & FREEBSD_MAP_EXCL else -EINVAL
+            return -LINUX_ENOMEM if flags & FREEBSD_MAP_EXCL else -LINUX_EINVAL
         if flags & FREEBSD_MAP_EXCL and stack_holds(proc, addr, size):
-            return -ENOMEM
+            return -LINUX_ENOMEM
         align = 0
     elif flags & FREEBSD_MAP_32BIT:
         if addr + size > MAP_32BIT_END or addr + size < addr:
@@ -191,19 +178,19 @@ cdef long map_guest(area_t *area, uint64_t addr, uint64_t len_, uint64_t prot_wo
                 or stack_holds(proc, addr, size):
             addr = 0
     if size > GUEST_ADDRESS_END:
-        return -ENOMEM
+        return -LINUX_ENOMEM
     if linux & LINUX_MAP_ANONYMOUS:
         if not linux & LINUX_MAP_SHARED:
             linux |= LINUX_MAP_PRIVATE
         fd = -1
     else:
         if descriptor_is_hidden(proc, fd):
-            return -EBADF
+            return -LINUX_EBADF
         if not linux & (LINUX_MAP_SHARED | LINUX_MAP_PRIVATE):
-            return -EBADF if is_error(linux_syscall2(SYS_fcntl, fd, 1)) else -EINVAL
+            return -LINUX_EBADF if is_error(linux_syscall2(LINUX_SYS_fcntl, fd, LINUX_F_GETFD)) else -LINUX_EINVAL
     if linux & LINUX_MAP_FIXED_NOREPLACE:
         linux &= ~<long> LINUX_MAP_FIXED
-    if align == MAP_ALIGNED_SUPER:
+    if align == FREEBSD_MAP_ALIGNED_SUPER:
         align = SUPERPAGE if size >= SUPERPAGE else 0
     else:
         align = 1UL << (align >> FREEBSD_MAP_ALIGNMENT_SHIFT) if align != 0 else 0
@@ -215,7 +202,7 @@ cdef long map_guest(area_t *area, uint64_t addr, uint64_t len_, uint64_t prot_wo
     if align > PAGE_SIZE:
         result = map_aligned(addr, size, align, prot, <int> linux, fd, pos)
     else:
-        result = linux_syscall6(SYS_mmap, addr, size, prot, linux, fd, pos)
+        result = linux_syscall6(LINUX_SYS_mmap, addr, size, prot, linux, fd, pos)
     if locked:
         if not is_error(result):
             forget_left_alone(result, size)
@@ -225,7 +212,7 @@ cdef long map_guest(area_t *area, uint64_t addr, uint64_t len_, uint64_t prot_wo
     if is_error(result):
         return map_error(result, prot, fd)
     if flags & FREEBSD_MAP_NOCORE:
-        linux_syscall3(SYS_madvise, result, size, LINUX_MADV_DONTDUMP)
+        linux_syscall3(LINUX_SYS_madvise, result, size, LINUX_MADV_DONTDUMP)
     limits_set(proc, result, size, LIMIT_GUARD if flags & FREEBSD_MAP_GUARD else max_prot if max_prot != 0 else PROT_ALL)
     return result + <long> offset
 
@@ -239,7 +226,7 @@ cdef public long sys_freebsd6_mmap(frame_t *frame, area_t *area) noexcept nogil:
     """The offset follows a padding word, so it is the seventh argument, on the stack."""
     cdef uint64_t pos = 0
     if fetch_guest64(frame.rsp + 8, &pos) < 0:
-        return -EFAULT
+        return -LINUX_EFAULT
     return map_guest(area, frame.arg[0], frame.arg[1], frame.arg[2], frame.arg[3], <int> frame.arg[4], pos)
 
 
@@ -247,13 +234,13 @@ cdef public long sys_munmap(frame_t *frame, area_t *area) noexcept nogil:
     cdef uint64_t start = page_down(frame.arg[0]), end = page_up(frame.arg[0] + frame.arg[1])
     cdef long result
     if frame.arg[1] == 0 or frame.arg[0] + frame.arg[1] < frame.arg[0] or not range_is_valid(start, end):
-        return -EINVAL
+        return -LINUX_EINVAL
     evict_trampolines(area, start, end - start)
     if range_is_kept(area.proc, start, end - start):
-        return -EINVAL
+        return -LINUX_EINVAL
     lock_acquire(&PATCHES.lock)
     forget_left_alone(start, end - start)
-    result = linux_syscall2(SYS_munmap, start, end - start)
+    result = linux_syscall2(LINUX_SYS_munmap, start, end - start)
     lock_release(&PATCHES.lock)
     return result
 
@@ -264,16 +251,16 @@ cdef public long sys_mprotect(frame_t *frame, area_t *area) noexcept nogil:
     cdef int prot = word & PROT_ALL, max_prot = (word >> 16) & PROT_ALL
     cdef long result
     if word & ~<uint32_t> (PROT_ALL | PROT_ALL << 16):
-        return -EINVAL
+        return -LINUX_EINVAL
     if max_prot != 0 and prot & ~max_prot:
-        return -EOPNOTSUPP
+        return -LINUX_EOPNOTSUPP
     if start + size < start or (size == 0 and frame.arg[1] != 0):
-        return -EINVAL
+        return -LINUX_EINVAL
     if size == 0:
         return 0
     evict_trampolines(area, start, size)
     if range_is_kept(area.proc, start, size) or start + size > GUEST_ADDRESS_END:
-        return -EINVAL
+        return -LINUX_EINVAL
     result = limits_refuse(area.proc, start, start + size, prot, max_prot)
     if result < 0:
         return result
@@ -298,37 +285,39 @@ cdef public long sys_madvise(frame_t *frame, area_t *area) noexcept nogil:
     cdef int advice = <int> frame.arg[2]
     cdef int linux = freebsd_to_linux_madvice(advice)
     if advice == FREEBSD_MADV_PROTECT:
-        return -EPERM if linux_syscall0(SYS_geteuid) != 0 else 0
+        return -LINUX_EPERM if linux_syscall0(LINUX_SYS_geteuid) != 0 else 0
     if linux == LSF_UNKNOWN:
-        return -EINVAL
+        return -LINUX_EINVAL
     if frame.arg[0] + frame.arg[1] < frame.arg[0] or not range_is_valid(start, end):
-        return -EINVAL
+        return -LINUX_EINVAL
     if start == end:
         return 0
     evict_trampolines(area, start, end - start)
     if range_is_kept(area.proc, start, end - start):
-        return -EINVAL
+        return -LINUX_EINVAL
     if linux >= 0:
-        linux_syscall3(SYS_madvise, start, end - start, linux)
+        linux_syscall3(LINUX_SYS_madvise, start, end - start, linux)
     return 0
 
 
 cdef long share_piece(uint64_t start, uint64_t size, int prot) noexcept nogil:
     """Put a shared mapping with the same contents in the place of a private one: 0 or a negative errno."""
-    cdef long shared = linux_syscall6(SYS_mmap, 0, size, 3, LINUX_MAP_SHARED | LINUX_MAP_ANONYMOUS, <uint64_t> -1, 0)
+    cdef long shared = linux_syscall6(LINUX_SYS_mmap, 0, size, LINUX_PROT_READ | LINUX_PROT_WRITE, LINUX_MAP_SHARED
+                                      | LINUX_MAP_ANONYMOUS, <uint64_t> -1, 0)
     cdef long result
     if is_error(shared):
         return shared
     if prot & 1:
         result = copy_guest(<void *> shared, <void *> start, size)
     else:
-        linux_syscall3(SYS_mprotect, start, size, 1)
+        linux_syscall3(LINUX_SYS_mprotect, start, size, LINUX_PROT_READ)
         result = copy_guest(<void *> shared, <void *> start, size)
     if result == 0:
-        linux_syscall3(SYS_mprotect, shared, size, prot)
-        result = linux_syscall5(SYS_mremap, shared, size, size, 3, start)      # MAYMOVE | FIXED
+        linux_syscall3(LINUX_SYS_mprotect, shared, size, prot)
+        # MAYMOVE | FIXED
+        result = linux_syscall5(LINUX_SYS_mremap, shared, size, size, LINUX_MREMAP_MAYMOVE | LINUX_MREMAP_FIXED, start)
     if is_error(result):
-        linux_syscall2(SYS_munmap, shared, size)
+        linux_syscall2(LINUX_SYS_munmap, shared, size)
         return result
     return 0
 
@@ -343,20 +332,20 @@ cdef long share_range(uint64_t start, uint64_t end) noexcept nogil:
     cdef uint64_t i
     cdef long result = 0
     if memory == 0:
-        return -ENOMEM
+        return -LINUX_ENOMEM
     if read_file(b"/proc/self/maps", <char *> memory, room) < 0:
-        result = -EINVAL
+        result = -LINUX_EINVAL
     while result == 0 and line[0] != 0:
         i = 0
-        while line[i] != 32 and line[i] != 0:
+        while line[i] != c' ' and line[i] != 0:
             i += 1
-        private = line[i] != 0 and line[i + 4] == 112           # p
+        private = line[i] != 0 and line[i + 4] == c'p'
         line = parse_mapping(line, &entry)
         low = entry.kve_start if entry.kve_start > start else start
         high = entry.kve_end if entry.kve_end < end else end
         if low < high and private:
             result = share_piece(low, high - low, entry.kve_protection)
-    linux_syscall2(SYS_munmap, memory, room)
+    linux_syscall2(LINUX_SYS_munmap, memory, room)
     return result
 
 
@@ -366,36 +355,36 @@ cdef public long sys_minherit(frame_t *frame, area_t *area) noexcept nogil:
     cdef int linux = freebsd_to_linux_inherit(inherit)
     cdef long result
     if start + size < start or linux == LSF_UNKNOWN:
-        return -EINVAL
+        return -LINUX_EINVAL
     if size == 0:
         return 0
     evict_trampolines(area, start, size)
     if range_is_kept(area.proc, start, size) or start + size > GUEST_ADDRESS_END:
-        return -EINVAL
+        return -LINUX_EINVAL
     if inherit == FREEBSD_INHERIT_SHARE:
         result = share_range(start, start + size)
         if result < 0:
             return result
         linux = freebsd_to_linux_inherit(FREEBSD_INHERIT_COPY)
     if inherit == FREEBSD_INHERIT_ZERO:
-        linux_syscall3(SYS_madvise, start, size, freebsd_to_linux_inherit(FREEBSD_INHERIT_COPY))
+        linux_syscall3(LINUX_SYS_madvise, start, size, freebsd_to_linux_inherit(FREEBSD_INHERIT_COPY))
     else:
-        linux_syscall3(SYS_madvise, start, size, LINUX_MADV_KEEPONFORK)
-    result = linux_syscall3(SYS_madvise, start, size, linux)
-    return 0 if result == -ENOMEM else result       # gaps are passed over
+        linux_syscall3(LINUX_SYS_madvise, start, size, LINUX_MADV_KEEPONFORK)
+    result = linux_syscall3(LINUX_SYS_madvise, start, size, linux)
+    return 0 if result == -LINUX_ENOMEM else result       # gaps are passed over
 
 
 cdef public long sys_msync(frame_t *frame, area_t *area) noexcept nogil:
     cdef uint64_t start = page_down(frame.arg[0]), size = page_up(frame.arg[1] + frame.arg[0] - start)
     cdef long flags
     if start + size < start:
-        return -EINVAL
+        return -LINUX_EINVAL
     flags = freebsd_to_linux_msync_flags(<unsigned> frame.arg[2] & 3)
     if frame.arg[2] & 3 == 3:
-        return -EINVAL
+        return -LINUX_EINVAL
     if size == 0:
         size = PAGE_SIZE            # FreeBSD: the mapping that holds the address
-    return linux_syscall3(SYS_msync, start, size, flags)
+    return linux_syscall3(LINUX_SYS_msync, start, size, flags)
 
 
 cdef public long sys_mincore(frame_t *frame, area_t *area) noexcept nogil:
@@ -406,18 +395,18 @@ cdef public long sys_mincore(frame_t *frame, area_t *area) noexcept nogil:
     cdef uint64_t i
     cdef long result
     if end < start or end > GUEST_ADDRESS_END:
-        return -ENOMEM
+        return -LINUX_ENOMEM
     while start < end:
         pages = (end - start) // PAGE_SIZE
         if pages > MINCORE_CHUNK:
             pages = MINCORE_CHUNK
-        result = linux_syscall3(SYS_mincore, start, pages * PAGE_SIZE, <uint64_t> vec)
+        result = linux_syscall3(LINUX_SYS_mincore, start, pages * PAGE_SIZE, <uint64_t> vec)
         if is_error(result):
             return result
         for i in range(pages):
             vec[i] &= 1
         if copyout(vec, out, pages) < 0:
-            return -EFAULT
+            return -LINUX_EFAULT
         out += pages
         start += pages * PAGE_SIZE
     return 0
@@ -426,8 +415,8 @@ cdef public long sys_mincore(frame_t *frame, area_t *area) noexcept nogil:
 cdef public long sys_mlockall(frame_t *frame, area_t *area) noexcept nogil:
     cdef long how = freebsd_to_linux_mlockall_flags(<unsigned> frame.arg[0])
     if how <= 0:
-        return -EINVAL
-    return linux_syscall1(SYS_mlockall, how)
+        return -LINUX_EINVAL
+    return linux_syscall1(LINUX_SYS_mlockall, how)
 
 
 cdef long set_break(process_t *proc, uint64_t wanted, uint64_t data_limit) noexcept nogil:
@@ -438,16 +427,17 @@ cdef long set_break(process_t *proc, uint64_t wanted, uint64_t data_limit) noexc
         return <long> old                       # libc asks for the first break this way
     if new > old:
         if new - proc.break_start > data_limit or new > GUEST_ADDRESS_END:
-            return -ENOMEM
-        result = linux_syscall6(SYS_mmap, old, new - old, 3, LINUX_MAP_PRIVATE | LINUX_MAP_ANONYMOUS
+            return -LINUX_ENOMEM
+        result = linux_syscall6(LINUX_SYS_mmap, old, new - old, LINUX_PROT_READ | LINUX_PROT_WRITE, LINUX_MAP_PRIVATE
+                                | LINUX_MAP_ANONYMOUS
                                 | LINUX_MAP_FIXED_NOREPLACE, <uint64_t> -1, 0)
         if is_error(result):
-            return -ENOMEM
+            return -LINUX_ENOMEM
         if <uint64_t> result != old:            # a kernel before 4.17 takes the address for a hint
-            linux_syscall2(SYS_munmap, result, new - old)
-            return -ENOMEM
+            linux_syscall2(LINUX_SYS_munmap, result, new - old)
+            return -LINUX_ENOMEM
     elif new < old:
-        linux_syscall2(SYS_munmap, new, old - new)
+        linux_syscall2(LINUX_SYS_munmap, new, old - new)
     proc.break_end = new
     return <long> new
 
@@ -456,7 +446,7 @@ cdef public long sys_break(frame_t *frame, area_t *area) noexcept nogil:
     cdef uint64_t limit[2]
     cdef long result
     limit[0] = DATA_ROOM
-    linux_syscall4(SYS_prlimit64, 0, 2, 0, <uint64_t> limit)       # RLIMIT_DATA
+    linux_syscall4(LINUX_SYS_prlimit64, 0, 2, 0, <uint64_t> limit)       # RLIMIT_DATA
     if frame.arg[0] > area.proc.break_end:
         evict_trampolines(area, area.proc.break_end, page_up(frame.arg[0]) - area.proc.break_end)
     lock_acquire(&area.proc.lock_memory)

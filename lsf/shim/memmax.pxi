@@ -31,7 +31,7 @@ cdef bint limits_grow(process_t *proc) noexcept nogil:
         return False
     if old != NULL:
         memcpy(new, old, 32 + old.count * sizeof(limit_t))
-        linux_syscall2(SYS_munmap, <uint64_t> old, old.size)
+        linux_syscall2(LINUX_SYS_munmap, <uint64_t> old, old.size)
     new.size = size
     new.room = (size - 32) // sizeof(limit_t)
     proc.limits = <uint64_t> new
@@ -100,7 +100,7 @@ cdef long limits_refuse(process_t *proc, uint64_t start, uint64_t end, int prot,
                 continue
             kept &= limits.entry[i].max
     if (prot | max) & ~<int> kept:
-        result = -EACCES
+        result = -LINUX_EACCES
     lock_release(&proc.lock_memory)
     return result
 

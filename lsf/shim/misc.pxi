@@ -6,8 +6,8 @@ cdef enum:
 
 cdef public long sys_nosys(frame_t *frame, area_t *area) noexcept nogil:
     """A number that no FreeBSD has, or none has any more: nosys() sends SIGSYS (kern.signosys)."""
-    signal_self(area, SIGSYS)
-    return -ENOSYS
+    signal_self(area, FREEBSD_SIGSYS)
+    return -LINUX_ENOSYS
 
 
 cdef public long sys_refuse(frame_t *frame, area_t *area) noexcept nogil:
@@ -64,8 +64,8 @@ cdef long run_row(frame_t *frame, area_t *area) noexcept nogil:
     result = blocking_syscall(lsf_pass_nr[nr], arg[0], arg[1], arg[2], arg[3], arg[4], arg[5])
     if is_doubtful(result):
         result = passed_error(area, frame, nr, result)
-    if result == -EINTR and not lsf_restart[nr] and area.not_begun and area.deferred:
-        return -ERESTARTNOINTR      # a signal came before it, to which entry.S would have gone back
+    if result == -LINUX_EINTR and not lsf_restart[nr] and area.not_begun and area.deferred:
+        return -LINUX_ERESTARTNOINTR      # a signal came before it, to which entry.S would have gone back
     return restartable(result) if lsf_restart[nr] else result
 
 
@@ -150,9 +150,9 @@ cdef void move_hidden(process_t *proc, int fd) noexcept nogil:
         event_move_hidden(proc, fd)
         return
     # F_DUPFD for what passes on at exec, else F_DUPFD_CLOEXEC
-    moved = linux_syscall3(SYS_fcntl, fd, 0 if passes_on else 1030, fd + 1)
+    moved = linux_syscall3(LINUX_SYS_fcntl, fd, LINUX_F_DUPFD if passes_on else LINUX_F_DUPFD_CLOEXEC, fd + 1)
     if is_error(moved):
-        moved = linux_syscall3(SYS_fcntl, fd, 0 if passes_on else 1030, 3)
+        moved = linux_syscall3(LINUX_SYS_fcntl, fd, LINUX_F_DUPFD if passes_on else LINUX_F_DUPFD_CLOEXEC, 3)
     if is_error(moved):
         moved = -1
     else:

@@ -2,18 +2,8 @@
 # read from /proc/self/mountinfo; where that is not to be had, the path is on "/".
 # Model: FreeBSD sys/kern/vfs_syscalls.c (kern_statfs, kern_getfsstat).
 
-cdef extern from "<sys/syscall.h>" nogil:
-    const long SYS_statfs, SYS_chroot
-
 cdef enum:
-    STATX_MNT_ID = 0x1000
-    STATX_MNT_ID_UNIQUE = 0x4000        # Linux 6.8: a number that is never given twice
     STATX_MNT_ID_WORD = 18              # of struct statx, in 64-bit words: stx_mnt_id
-    MNT_ROOTFS = 0x4000
-    MNT_IGNORE = 0x800000               # df(1) leaves it out
-    PIPEFS_MAGIC = 0x50495045
-    SOCKFS_MAGIC = 0x534f434b
-    ANON_INODE_FS_MAGIC = 0x09041934
     PATH_SPACE = 1024                   # the names in struct statfs, with their NUL
 
 # One line of mountinfo; the names point into it.
@@ -47,19 +37,19 @@ cdef bint mounts_read(mounts_t *mounts) noexcept nogil:
         mounts.text = <char *> map_memory(mounts.size)
         if mounts.text == NULL:
             return False
-        fd = linux_syscall4(SYS_openat, <uint64_t> AT_FDCWD, <uint64_t> <const char *> b"/proc/self/mountinfo",
+        fd = linux_syscall4(LINUX_SYS_openat, <uint64_t> LINUX_AT_FDCWD, <uint64_t> <const char *> b"/proc/self/mountinfo",
                             LINUX_O_CLOEXEC, 0)
         if is_error(fd):
             return False
         while True:
-            got = linux_syscall3(SYS_read, fd, <uint64_t> (mounts.text + mounts.used), mounts.size - 1 - mounts.used)
+            got = linux_syscall3(LINUX_SYS_read, fd, <uint64_t> (mounts.text + mounts.used), mounts.size - 1 - mounts.used)
             if got <= 0:
                 break
             mounts.used += got
-        linux_syscall1(SYS_close, fd)
+        linux_syscall1(LINUX_SYS_close, fd)
         if mounts.used < mounts.size - 1:
             return mounts.used > 0
-        linux_syscall2(SYS_munmap, <uint64_t> mounts.text, mounts.size)     # a line may be cut: again, with more room
+        linux_syscall2(LINUX_SYS_munmap, <uint64_t> mounts.text, mounts.size)     # a line may be cut: again, with more room
         mounts.text = NULL
         mounts.size *= 4
     return False
@@ -67,21 +57,21 @@ cdef bint mounts_read(mounts_t *mounts) noexcept nogil:
 
 cdef void mounts_free(mounts_t *mounts) noexcept nogil:
     if mounts.text != NULL:
-        linux_syscall2(SYS_munmap, <uint64_t> mounts.text, mounts.size)
+        linux_syscall2(LINUX_SYS_munmap, <uint64_t> mounts.text, mounts.size)
 
 
 cdef char *next_field(mounts_t *mounts) noexcept nogil:
     """The next field of the line, NUL-terminated and with \\ooo undone in place, or NULL at the line's end."""
     cdef char *text = mounts.text
     cdef uint64_t start, end
-    while text[mounts.at] == 32:
+    while text[mounts.at] == c' ':
         mounts.at += 1
     if text[mounts.at] == 0:
         return NULL
     start = mounts.at
     end = start
-    while text[mounts.at] != 32 and text[mounts.at] != 0:
-        if text[mounts.at] == 92 and 48 <= text[mounts.at + 1] <= 51:
+    while text[mounts.at] != c' ' and text[mounts.at] != 0:
+        if text[mounts.at] == c'\\' and c'0' <= text[mounts.at + 1] <= c'3':
             text[end] = <char> ((text[mounts.at + 1] - 48) * 64 + (text[mounts.at + 2] - 48) * 8
                                 + text[mounts.at + 3] - 48)
             mounts.at += 4
@@ -89,7 +79,7 @@ cdef char *next_field(mounts_t *mounts) noexcept nogil:
             text[end] = text[mounts.at]
             mounts.at += 1
         end += 1
-    if text[mounts.at] == 32:
+    if text[mounts.at] == c' ':
         mounts.at += 1
     text[end] = 0
     return &text[start]
@@ -103,13 +93,13 @@ cdef bint next_mount(mounts_t *mounts, mount_t *mount) noexcept nogil:
     while mounts.at < mounts.used:
         memset(mount, 0, sizeof(mount_t))
         line_end = mounts.at
-        while line_end < mounts.used and mounts.text[line_end] != 10:
+        while line_end < mounts.used and mounts.text[line_end] != c'\n':
             line_end += 1
         mounts.text[line_end] = 0
         field = next_field(mounts)
         if field != NULL:
             i = 0
-            while 48 <= field[i] <= 57:
+            while c'0' <= field[i] <= c'9':
                 mount.id = mount.id * 10 + field[i] - 48
                 i += 1
             for i in range(4):
@@ -130,7 +120,7 @@ cdef uint64_t mount_number(int dirfd, uaddr path, uint64_t linux_flags, uint32_t
     """The number of the mount that a file lies on (Linux 5.8), as mountinfo has it or a unique one; 0: not known."""
     cdef uint64_t sx[32]
     sx[0] = 0
-    if is_error(linux_syscall5(SYS_statx, <uint64_t> <int64_t> dirfd, path, linux_flags, which, <uint64_t> sx)):
+    if is_error(linux_syscall5(LINUX_SYS_statx, <uint64_t> <int64_t> dirfd, path, linux_flags, which, <uint64_t> sx)):
         return 0
     return sx[STATX_MNT_ID_WORD] if sx[0] & which else 0
 
@@ -151,9 +141,9 @@ cdef void describe(freebsd_statfs *to, const linux_statfs *source, mount_t *moun
     if to.f_iosize == 0:
         to.f_iosize = to.f_bsize
     if to.f_blocks == 0:
-        to.f_flags |= MNT_IGNORE        # /proc and its kin: nothing for df(1) to show
+        to.f_flags |= FREEBSD_MNT_IGNORE        # /proc and its kin: nothing for df(1) to show
     if string_equal(to.f_mntonname, b"/"):
-        to.f_flags |= MNT_ROOTFS
+        to.f_flags |= FREEBSD_MNT_ROOTFS
 
 
 cdef mount_cache_t *mount_cache_take(process_t *proc) noexcept nogil:
@@ -178,7 +168,7 @@ cdef void describe_file(process_t *proc, freebsd_statfs *to, const linux_statfs 
     cdef mounts_t mounts
     cdef mount_t mount
     cdef mount_cache_t *cache = NULL
-    cdef uint64_t id, unique = mount_number(dirfd, path, linux_flags, STATX_MNT_ID_UNIQUE)
+    cdef uint64_t id, unique = mount_number(dirfd, path, linux_flags, LINUX_STATX_MNT_ID_UNIQUE)
     cdef bint found = False
     mounts.text = NULL
     if unique != 0:
@@ -190,7 +180,7 @@ cdef void describe_file(process_t *proc, freebsd_statfs *to, const linux_statfs 
             describe(to, source, &mount)
             mount_cache_give(cache)
             return
-    id = mount_number(dirfd, path, linux_flags, STATX_MNT_ID)
+    id = mount_number(dirfd, path, linux_flags, LINUX_STATX_MNT_ID)
     if id != 0 and mounts_read(&mounts):
         while not found and next_mount(&mounts, &mount):
             found = mount.id == id
@@ -210,12 +200,12 @@ cdef void describe_file(process_t *proc, freebsd_statfs *to, const linux_statfs 
 cdef public long sys_chroot(frame_t *frame, area_t *area) noexcept nogil:
     """Mounts have other paths afterwards."""
     cdef mount_cache_t *cache
-    cdef char path[PATH_MAX]
+    cdef char path[FREEBSD_PATH_MAX]
     cdef long result
     if area.proc.lookup != NULL:
-        result = copyinstr(frame.arg[0], path, PATH_MAX, NULL)
-        return result if result < 0 else -EPERM         # the rules of the view would not hold in there
-    result = linux_syscall1(SYS_chroot, frame.arg[0])
+        result = copyinstr(frame.arg[0], path, FREEBSD_PATH_MAX, NULL)
+        return result if result < 0 else -LINUX_EPERM         # the rules of the view would not hold in there
+    result = linux_syscall1(LINUX_SYS_chroot, frame.arg[0])
     if result == 0 and area.proc.mount_cache != 0:
         cache = mount_cache_take(area.proc)
         if cache != NULL:
@@ -226,21 +216,21 @@ cdef public long sys_chroot(frame_t *frame, area_t *area) noexcept nogil:
 
 cdef long statfs_path(process_t *proc, uaddr path, freebsd_statfs *to) noexcept nogil:
     cdef linux_statfs fs
-    cdef long result = linux_syscall2(SYS_statfs, path, <uint64_t> &fs)
+    cdef long result = linux_syscall2(LINUX_SYS_statfs, path, <uint64_t> &fs)
     if not is_error(result):
-        describe_file(proc, to, &fs, AT_FDCWD, path, 0)
+        describe_file(proc, to, &fs, LINUX_AT_FDCWD, path, 0)
     return result
 
 
 cdef long statfs_descriptor(process_t *proc, int fd, freebsd_statfs *to) noexcept nogil:
     cdef linux_statfs fs
-    cdef long result = -EBADF
+    cdef long result = -LINUX_EBADF
     if not descriptor_is_hidden(proc, fd):
-        result = linux_syscall2(SYS_fstatfs, <uint32_t> fd, <uint64_t> &fs)
+        result = linux_syscall2(LINUX_SYS_fstatfs, <uint32_t> fd, <uint64_t> &fs)
     if is_error(result):
         return result
-    if fs.f_type == PIPEFS_MAGIC or fs.f_type == SOCKFS_MAGIC or fs.f_type == ANON_INODE_FS_MAGIC:
-        return -EINVAL                  # no vnode
+    if fs.f_type == LINUX_PIPEFS_MAGIC or fs.f_type == LINUX_SOCKFS_MAGIC or fs.f_type == LINUX_ANON_INODE_FS_MAGIC:
+        return -LINUX_EINVAL                  # no vnode
     describe_file(proc, to, &fs, fd, <uint64_t> <const char *> b"", LINUX_AT_EMPTY_PATH)
     return 0
 
@@ -264,7 +254,7 @@ cdef long all_mounts(uaddr buffer, uint64_t size, int mode, bint old) noexcept n
     cdef long result = 0
     cdef bint root = False, have
     if mode != FREEBSD_MNT_WAIT and mode != FREEBSD_MNT_NOWAIT:
-        return -EINVAL
+        return -LINUX_EINVAL
     if buffer == 0 or size == 0:
         buffer = 0
         room = 0x7fffffff
@@ -272,10 +262,10 @@ cdef long all_mounts(uaddr buffer, uint64_t size, int mode, bint old) noexcept n
     while count < room and result == 0:
         if have and next_mount(&mounts, &mount):
             # What another mount covers has no path any more; to ask autofs would mount.
-            id = mount_number(AT_FDCWD, <uint64_t> mount.on, 0, STATX_MNT_ID)
+            id = mount_number(LINUX_AT_FDCWD, <uint64_t> mount.on, 0, LINUX_STATX_MNT_ID)
             if (id != 0 and id != mount.id) or string_equal(mount.type, b"autofs"):
                 continue
-            if is_error(linux_syscall2(SYS_statfs, <uint64_t> mount.on, <uint64_t> &fs)):
+            if is_error(linux_syscall2(LINUX_SYS_statfs, <uint64_t> mount.on, <uint64_t> &fs)):
                 continue
             if string_equal(mount.on, b"/"):
                 root = True
@@ -283,7 +273,7 @@ cdef long all_mounts(uaddr buffer, uint64_t size, int mode, bint old) noexcept n
         elif not root:
             # In a chroot the root need not be a mount.
             root = True
-            if is_error(linux_syscall2(SYS_statfs, <uint64_t> <const char *> b"/", <uint64_t> &fs)):
+            if is_error(linux_syscall2(LINUX_SYS_statfs, <uint64_t> <const char *> b"/", <uint64_t> &fs)):
                 continue
             describe(&to, &fs, NULL)
         else:
@@ -309,7 +299,7 @@ cdef public long sys_fstatfs(frame_t *frame, area_t *area) noexcept nogil:
 
 cdef public long sys_getfsstat(frame_t *frame, area_t *area) noexcept nogil:
     if <int64_t> frame.arg[1] < 0:
-        return -EINVAL
+        return -LINUX_EINVAL
     return all_mounts(frame.arg[0], frame.arg[1], <int> frame.arg[2], False)
 
 
@@ -327,15 +317,11 @@ cdef public long sys_freebsd11_fstatfs(frame_t *frame, area_t *area) noexcept no
 
 cdef public long sys_freebsd11_getfsstat(frame_t *frame, area_t *area) noexcept nogil:
     if <int64_t> frame.arg[1] < 0:
-        return -EINVAL
+        return -LINUX_EINVAL
     return all_mounts(frame.arg[0], frame.arg[1], <int> frame.arg[2], True)
 
 
 # --- the kinds of file systems: getvfsbyname(3) ----------------------------------------------------------------------
-
-cdef enum:
-    VFCF_STATIC = 0x10000
-    VFCF_NETWORK = 0x20000
 
 
 cdef long add_vfsconf(sysctl_request_t *request, const char *name, uint32_t magic, int flags) noexcept nogil:
@@ -343,7 +329,7 @@ cdef long add_vfsconf(sysctl_request_t *request, const char *name, uint32_t magi
     memset(&conf, 0, sizeof(conf))
     copy_text(conf.vfc_name, name, sizeof(conf.vfc_name))
     conf.vfc_typenum = <int32_t> magic
-    conf.vfc_flags = VFCF_STATIC | flags
+    conf.vfc_flags = FREEBSD_VFCF_STATIC | flags
     return sysctl_out(request, &conf, sizeof(conf))
 
 
@@ -361,12 +347,12 @@ cdef public long sysctl_vfs_conflist(sysctl_request_t *request) noexcept nogil:
         while before != row and not string_equal(before.name, row.name):
             before += 1
         if before == row:
-            result = add_vfsconf(request, row.name, row.magic, 0 if row.local else VFCF_NETWORK)
+            result = add_vfsconf(request, row.name, row.magic, 0 if row.local else FREEBSD_VFCF_NETWORK)
         row += 1
     mounts.text = NULL
     if result == 0 and mounts_read(&mounts):
         while result == 0 and next_mount(&mounts, &mount):
-            if is_error(linux_syscall2(SYS_statfs, <uint64_t> mount.on, <uint64_t> &fs)):
+            if is_error(linux_syscall2(LINUX_SYS_statfs, <uint64_t> mount.on, <uint64_t> &fs)):
                 continue
             if fstype_from_linux(<uint32_t> fs.f_type).magic == 0:
                 describe(&described, &fs, &mount)

@@ -4,21 +4,13 @@
 # can it go to one thread or be a signal that Linux has no number for. So its value is the address of a note of ours, and
 # in the last two cases its signal is the carrier (carrier.pxi), which on arrival sends on what was wanted.
 
-cdef extern from "<sys/syscall.h>" nogil:
-    const long SYS_mq_open, SYS_mq_unlink, SYS_mq_timedsend, SYS_mq_timedreceive, SYS_mq_notify, SYS_mq_getsetattr
-
 cdef enum:
-    MQ_PRIO_MAX = 64
     MQ_NAME_MAX = 255                   # MQFS_NAMELEN
     MQ_MAXMSG = 100                     # kern.mqueue.maxmsg
     MQ_MSGSIZE = 16384                  # kern.mqueue.maxmsgsize
     MQ_DEFAULT_MAXMSG = 10
     MQ_DEFAULT_MSGSIZE = 1024
     MQ_NOTES = 128                      # per process
-    LINUX_SI_MESGQ = -3
-    LINUX_SI_ASYNCIO = -4
-    LINUX_SIGEV_SIGNAL = 0
-    LINUX_SIGEV_NONE = 1
 
 cdef struct freebsd_mq_attr:
     int64_t mq_flags
@@ -53,8 +45,8 @@ cdef long sigevent_send(area_t *area, int signo, int tid, int code, int linux_co
         if tid != 0:
             info.si_errno |= CARRIER_THREAD
     if tid != 0:
-        return linux_syscall4(SYS_rt_tgsigqueueinfo, area.proc.pid, tid, linux, <uint64_t> &info)
-    return linux_syscall3(SYS_rt_sigqueueinfo, area.proc.pid, linux, <uint64_t> &info)
+        return linux_syscall4(LINUX_SYS_rt_tgsigqueueinfo, area.proc.pid, tid, linux, <uint64_t> &info)
+    return linux_syscall3(LINUX_SYS_rt_sigqueueinfo, area.proc.pid, linux, <uint64_t> &info)
 
 
 cdef inline bint is_signal(int signo) noexcept nogil:
@@ -114,11 +106,11 @@ cdef long mqueue_name(uaddr guest, char *name) noexcept nogil:
     cdef long result = copyinstr(guest, path, MQ_NAME_MAX + 1, NULL)
     if result < 0:
         return result
-    if path[0] != 47 or path[1] == 0:
-        return -EINVAL
+    if path[0] != c'/' or path[1] == 0:
+        return -LINUX_EINVAL
     while path[i] != 0:
-        if path[i] == 47:
-            return -EINVAL
+        if path[i] == c'/':
+            return -LINUX_EINVAL
         name[i - 1] = path[i]
         i += 1
     name[i - 1] = 0
@@ -132,15 +124,15 @@ cdef public long sys_kmq_open(frame_t *frame, area_t *area) noexcept nogil:
     cdef uint64_t linux_flags
     cdef long result
     if flags & FREEBSD_O_ACCMODE == FREEBSD_O_ACCMODE:
-        return -EINVAL
+        return -LINUX_EINVAL
     memset(&attr, 0, sizeof(attr))
     attr.mq_maxmsg = MQ_DEFAULT_MAXMSG
     attr.mq_msgsize = MQ_DEFAULT_MSGSIZE
     if flags & FREEBSD_O_CREAT and frame.arg[3] != 0:
         if copyin(frame.arg[3], &attr, sizeof(attr)) < 0:
-            return -EFAULT
+            return -LINUX_EFAULT
         if not 0 < attr.mq_maxmsg <= MQ_MAXMSG or not 0 < attr.mq_msgsize <= MQ_MSGSIZE:
-            return -EINVAL
+            return -LINUX_EINVAL
     result = mqueue_name(frame.arg[0], name)
     if result < 0:
         return result
@@ -151,14 +143,15 @@ cdef public long sys_kmq_open(frame_t *frame, area_t *area) noexcept nogil:
         linux_flags |= LINUX_O_EXCL
     if flags & FREEBSD_O_NONBLOCK:
         linux_flags |= LINUX_O_NONBLOCK
-    return linux_syscall4(SYS_mq_open, <uint64_t> name, linux_flags | LINUX_O_CLOEXEC, frame.arg[2] & ACCESSPERMS,
+    return linux_syscall4(LINUX_SYS_mq_open, <uint64_t> name, linux_flags | LINUX_O_CLOEXEC,
+                          frame.arg[2] & FREEBSD_ACCESSPERMS,
                           <uint64_t> &attr)
 
 
 cdef public long sys_kmq_unlink(frame_t *frame, area_t *area) noexcept nogil:
     cdef char name[MQ_NAME_MAX + 1]
     cdef long result = mqueue_name(frame.arg[0], name)
-    return result if result < 0 else linux_syscall1(SYS_mq_unlink, <uint64_t> name)
+    return result if result < 0 else linux_syscall1(LINUX_SYS_mq_unlink, <uint64_t> name)
 
 
 cdef public long sys_kmq_setattr(frame_t *frame, area_t *area) noexcept nogil:
@@ -167,13 +160,13 @@ cdef public long sys_kmq_setattr(frame_t *frame, area_t *area) noexcept nogil:
     memset(&old, 0, sizeof(old))
     if frame.arg[1] != 0:
         if copyin(frame.arg[1], &attr, sizeof(attr)) < 0:
-            return -EFAULT
+            return -LINUX_EFAULT
         if attr.mq_flags & ~<int64_t> FREEBSD_O_NONBLOCK:
-            return -EINVAL
+            return -LINUX_EINVAL
         attr.mq_flags = LINUX_O_NONBLOCK if attr.mq_flags else 0
     if descriptor_is_hidden(area.proc, <int> frame.arg[0]):
-        return -EBADF
-    result = linux_syscall3(SYS_mq_getsetattr, <uint32_t> frame.arg[0], <uint64_t> &attr if frame.arg[1] != 0 else 0,
+        return -LINUX_EBADF
+    result = linux_syscall3(LINUX_SYS_mq_getsetattr, <uint32_t> frame.arg[0], <uint64_t> &attr if frame.arg[1] != 0 else 0,
                             <uint64_t> &old)
     if is_error(result):
         return result
@@ -189,34 +182,34 @@ cdef long mqueue_transfer(frame_t *frame, long nr) noexcept nogil:
     cdef long result
     if frame.arg[4] != 0:
         if copyin(frame.arg[4], &until, sizeof(until)) < 0:
-            return -EFAULT
+            return -LINUX_EFAULT
         timeout = <uint64_t> &until
         valid = 0 <= until.tv_nsec < NANOSECONDS
         if not valid or until.tv_sec < 0:
             until.tv_sec = 0
             until.tv_nsec = 0
     result = blocking_syscall(nr, <uint32_t> frame.arg[0], frame.arg[1], frame.arg[2], frame.arg[3], timeout, 0)
-    return -EINVAL if result == -ETIMEDOUT and not valid else restartable(result)
+    return -LINUX_EINVAL if result == -LINUX_ETIMEDOUT and not valid else restartable(result)
 
 
 cdef public long sys_kmq_timedreceive(frame_t *frame, area_t *area) noexcept nogil:
     if range_is_ours(frame.arg[1], frame.arg[2]) or (frame.arg[3] != 0 and range_is_ours(frame.arg[3], 4)):
-        return -EFAULT
-    return mqueue_transfer(frame, SYS_mq_timedreceive)
+        return -LINUX_EFAULT
+    return mqueue_transfer(frame, LINUX_SYS_mq_timedreceive)
 
 
 cdef public long sys_kmq_timedsend(frame_t *frame, area_t *area) noexcept nogil:
     cdef freebsd_mq_attr attr
-    if <uint32_t> frame.arg[3] >= MQ_PRIO_MAX:
+    if <uint32_t> frame.arg[3] >= FREEBSD_MQ_PRIO_MAX:
         # Only a queue has priorities.
-        return mqueue_attributes(<int> frame.arg[0], &attr) or -EINVAL
+        return mqueue_attributes(<int> frame.arg[0], &attr) or -LINUX_EINVAL
     frame.arg[3] = <uint32_t> frame.arg[3]
-    return mqueue_transfer(frame, SYS_mq_timedsend)
+    return mqueue_transfer(frame, LINUX_SYS_mq_timedsend)
 
 
 cdef inline long mqueue_attributes(int fd, freebsd_mq_attr *attr) noexcept nogil:
     """Linux's flags, the queue's sizes, and what it holds: 0 or an error."""
-    return linux_syscall3(SYS_mq_getsetattr, <uint32_t> fd, 0, <uint64_t> attr)
+    return linux_syscall3(LINUX_SYS_mq_getsetattr, <uint32_t> fd, 0, <uint64_t> attr)
 
 
 cdef public long sys_kmq_notify(frame_t *frame, area_t *area) noexcept nogil:
@@ -229,22 +222,22 @@ cdef public long sys_kmq_notify(frame_t *frame, area_t *area) noexcept nogil:
     cdef int fd = <int> frame.arg[0], linux = 0
     cdef long result
     if descriptor_is_hidden(proc, fd):
-        return -EBADF
+        return -LINUX_EBADF
     if frame.arg[1] == 0:
-        return linux_syscall2(SYS_mq_notify, <uint32_t> fd, 0)
+        return linux_syscall2(LINUX_SYS_mq_notify, <uint32_t> fd, 0)
     if copyin(frame.arg[1], &event, sizeof(event)) < 0:
-        return -EFAULT
+        return -LINUX_EFAULT
     if event.sigev_notify != FREEBSD_SIGEV_NONE and event.sigev_notify != FREEBSD_SIGEV_SIGNAL \
             and event.sigev_notify != FREEBSD_SIGEV_THREAD_ID:
-        return -EINVAL
+        return -LINUX_EINVAL
     if event.sigev_notify != FREEBSD_SIGEV_NONE and not is_signal(event.sigev_signo):
-        return -EINVAL
+        return -LINUX_EINVAL
     memset(linux_event, 0, sizeof(linux_event))
     lock_acquire(&proc.lock_event)
     note = mqueue_note_for(proc, fd)
     if note == NULL:
         lock_release(&proc.lock_event)
-        return -ENOMEM
+        return -LINUX_ENOMEM
     if event.sigev_notify == FREEBSD_SIGEV_NONE:
         (<int32_t *> linux_event)[3] = LINUX_SIGEV_NONE
     else:
@@ -255,7 +248,7 @@ cdef public long sys_kmq_notify(frame_t *frame, area_t *area) noexcept nogil:
         linux_event[0] = <uint64_t> note
         (<int32_t *> linux_event)[2] = linux
         (<int32_t *> linux_event)[3] = LINUX_SIGEV_SIGNAL
-    result = linux_syscall2(SYS_mq_notify, <uint32_t> fd, <uint64_t> linux_event)
+    result = linux_syscall2(LINUX_SYS_mq_notify, <uint32_t> fd, <uint64_t> linux_event)
     if result == 0:
         note.mqd = fd
         note.signo = event.sigev_signo
@@ -263,7 +256,7 @@ cdef public long sys_kmq_notify(frame_t *frame, area_t *area) noexcept nogil:
         note.value = event.sigev_value
         note.used = 1
         if mqueue_attributes(fd, &attr) == 0 and attr.mq_curmsgs > 0:
-            linux_syscall2(SYS_mq_notify, <uint32_t> fd, 0)
+            linux_syscall2(LINUX_SYS_mq_notify, <uint32_t> fd, 0)
             if event.sigev_notify != FREEBSD_SIGEV_NONE:
                 sigevent_send(area, note.signo, note.tid, FREEBSD_SI_MESGQ, LINUX_SI_MESGQ, <uint64_t> note)
     lock_release(&proc.lock_event)

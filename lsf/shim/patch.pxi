@@ -139,7 +139,7 @@ cdef long copyin_unpatched(uint64_t start, unsigned char *to, uint64_t size) noe
     cdef const unsigned char *kept
     cdef int i, k
     if copyin(start, to, size) < 0:
-        return -EFAULT
+        return -LINUX_EFAULT
     for i in range(PATCH_SITES if PATCHES.patched else 0):
         ret = PATCH_TABLE[i]
         if ret >> SITE_STATE_SHIFT != SITE_PATCHED:
@@ -199,7 +199,8 @@ cdef void unpatch_range(uint64_t start, uint64_t end) noexcept nogil:
         n = ((end + SITE_REACH - 1 >> 12) - (start >> 12) + 1) * SITE_PLACES + SITE_PROBES
     for i in range(n):
         rip = PATCH_TABLE[(at + i) & (PATCH_SITES - 1)]
-        if rip >> SITE_STATE_SHIFT == SITE_PATCHED and start < rip & SITE_ADDRESS and (rip & SITE_ADDRESS) - SITE_REACH < end:
+        if rip >> SITE_STATE_SHIFT == SITE_PATCHED and start < rip & SITE_ADDRESS \
+                and (rip & SITE_ADDRESS) - SITE_REACH < end:
             unpatch_site(<int> ((at + i) & (PATCH_SITES - 1)), SITE_REFUSED)
 
 
@@ -220,12 +221,12 @@ cdef bint store_in_text(uint64_t at, uint64_t value) noexcept nogil:
     seen = was
     if cas_guest64(at, &seen, was) == 0:
         return False                # writable: the guest's to change at any time
-    if is_error(linux_syscall3(SYS_mprotect, page, PAGE_SIZE, 7)):
+    if is_error(linux_syscall3(LINUX_SYS_mprotect, page, PAGE_SIZE, LINUX_PROT_READ | LINUX_PROT_WRITE | LINUX_PROT_EXEC)):
         return False
     seen = was
     if cas_guest64(at, &seen, value) < 0:
         seen = ~was
-    linux_syscall3(SYS_mprotect, page, PAGE_SIZE, 5)
+    linux_syscall3(LINUX_SYS_mprotect, page, PAGE_SIZE, LINUX_PROT_READ | LINUX_PROT_EXEC)
     return seen == was
 
 
@@ -262,7 +263,8 @@ cdef bint jump_is_near(uint64_t start, uint64_t end) noexcept nogil:
         ret &= SITE_ADDRESS
         record = PATCH_TRAMPOLINES[(place + i) & (PATCH_SITES - 1)]
         site = ret - 2 - record_size(record)
-        if site < end and start < site + JUMP_SIZE + (record >> RECORD_FORM_SHIFT == FORM_AT_REX) and jump_is_there(ret, record):
+        if site < end and start < site + JUMP_SIZE + (record >> RECORD_FORM_SHIFT == FORM_AT_REX) \
+                and jump_is_there(ret, record):
             return True
     return False
 
@@ -276,7 +278,8 @@ cdef bint patch_written(uint64_t *entry, uint64_t ret, uint64_t record, uint64_t
     return True
 
 
-cdef int patch_before(process_t *proc, uint64_t *entry, uint64_t ret, const mapped_image_t *image, const displaced_t *displaced) noexcept nogil:
+cdef int patch_before(process_t *proc, uint64_t *entry, uint64_t ret, const mapped_image_t *image,
+                      const displaced_t *displaced) noexcept nogil:
     """Make a jump of an instruction before the syscall."""
     cdef unsigned char code[DISPLACED_MAX]
     cdef unsigned char word[8]
@@ -308,7 +311,8 @@ cdef int patch_before(process_t *proc, uint64_t *entry, uint64_t ret, const mapp
     i = <uint32_t> (displaced.start - at)
     word[i] = 0xe9
     (<int32_t *> &word[i + 1])[0] = <int32_t> distance
-    if not patch_written(entry, ret, to | <uint64_t> displaced.size << RECORD_SIZE_SHIFT | <uint64_t> FORM_BEFORE << RECORD_FORM_SHIFT,
+    if not patch_written(entry, ret, to | <uint64_t> displaced.size << RECORD_SIZE_SHIFT
+                         | <uint64_t> FORM_BEFORE << RECORD_FORM_SHIFT,
                          at, (<uint64_t *> word)[0]):
         return OUTCOME_NOT_WRITABLE
     return OUTCOME_PATCHED
@@ -371,7 +375,8 @@ cdef int patch_text(frame_t *frame, area_t *area) noexcept nogil:
     outcome = patch_at(area.proc, entry, ret)
     if outcome == OUTCOME_UNPROVEN and known and (
             (described and displaced_before(&image, start, end, ret - 2, CALLS_DESCRIBED, &displaced))
-            or (function_by_go(&image, ret - 2, &start, &end) and displaced_before(&image, start, end, ret - 2, CALLS_RETURN, &displaced))
+            or (function_by_go(&image, ret - 2, &start, &end) and displaced_before(&image, start, end, ret - 2,
+                    CALLS_RETURN, &displaced))
             or (function_by_file(area.proc, &image, ret - 2, &start, &end)
                 and displaced_before(&image, start, end, ret - 2, CALLS_END, &displaced))):
         outcome = patch_before(area.proc, entry, ret, &image, &displaced)
@@ -390,4 +395,4 @@ cdef public long patch_site(frame_t *frame, area_t *area) noexcept nogil:
     lock_release(&PATCHES.lock)
     if area.proc.stats != NULL:
         stats_site(area, frame.ret, outcome)
-    return -ERESTARTNOINTR
+    return -LINUX_ERESTARTNOINTR

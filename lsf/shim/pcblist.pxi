@@ -10,19 +10,7 @@ cdef enum:
     PCB_TCP = 0                     # the values of the rows
     PCB_UDP = 1
     PCB_RAW = 2
-    INP_IPV4 = 0x1
-    INP_IPV6 = 0x2
-    INP_IPV6PROTO = 0x4             # what was opened as IPv6 stays so
-    SO_ACCEPTCONN = 0x2
-    SS_ISCONNECTED = 0x2
-    LINUX_TCP_LISTEN = 10
-    LINUX_TCP_ESTABLISHED = 1
     PCB_TEXT = 1 << 22              # of a file in /proc/net
-    DTYPE_VNODE = 1
-    DTYPE_SOCKET = 2
-    DTYPE_PIPE = 3
-    DTYPE_PTS = 10
-    DTYPE_NONE = 0
     FREEBSD_FREAD_FWRITE = 3
 
 # FreeBSD 10's records, from its headers.
@@ -67,8 +55,8 @@ cdef void fill_xsocket(freebsd_xsocket *to, const lsf_pcb *pcb) noexcept nogil:
     to.so_qlen = pcb.queue
     to.so_uid = pcb.uid
     to.so_type = <int16_t> pcb.type_
-    to.so_options = SO_ACCEPTCONN if pcb.listening else 0
-    to.so_state = SS_ISCONNECTED if pcb.connected else 0
+    to.so_options = FREEBSD_SO_ACCEPTCONN if pcb.listening else 0
+    to.so_state = FREEBSD_SS_ISCONNECTED if pcb.connected else 0
     to.so_rcv.sb_cc = pcb.receive
     to.so_snd.sb_cc = pcb.send
 
@@ -77,8 +65,8 @@ cdef void fill_xsocket_10(uint8_t *to, const lsf_pcb *pcb) noexcept nogil:
     (<uint64_t *> to)[0] = XSOCKET_10
     (<uint64_t *> (to + 8))[0] = socket_handle(pcb.inode)
     (<int16_t *> (to + 16))[0] = <int16_t> pcb.type_
-    (<int16_t *> (to + 18))[0] = SO_ACCEPTCONN if pcb.listening else 0
-    (<int16_t *> (to + 22))[0] = SS_ISCONNECTED if pcb.connected else 0
+    (<int16_t *> (to + 18))[0] = FREEBSD_SO_ACCEPTCONN if pcb.listening else 0
+    (<int16_t *> (to + 22))[0] = FREEBSD_SS_ISCONNECTED if pcb.connected else 0
     (<uint64_t *> (to + 24))[0] = socket_handle(pcb.inode) + 0x80
     (<int32_t *> (to + 32))[0] = pcb.protocol
     (<int32_t *> (to + 36))[0] = pcb.family
@@ -117,7 +105,7 @@ cdef const char *inet_field(const char *text, bint six, uint8_t *address, uint16
     cdef uint64_t number = 0
     cdef int i, words = 4 if six else 1
     text = hex_bytes(text, bytes_, 4 * words)
-    if text == NULL or text[0] != 58:
+    if text == NULL or text[0] != c':':
         return NULL
     for i in range(4 * words):
         address[(0 if six else 12) + i] = bytes_[(i & ~3) + 3 - (i & 3)]
@@ -141,7 +129,7 @@ cdef bint is_mapped(const uint8_t *address) noexcept nogil:
 cdef const char *upper_hex(const char *text, uint64_t *value) noexcept nogil:
     """A hexadecimal number after blanks."""
     value[0] = 0
-    while text[0] == 32:
+    while text[0] == c' ':
         text += 1
     while hex_digit(text[0]) >= 0:
         value[0] = value[0] * 16 + <uint64_t> hex_digit(text[0])
@@ -156,7 +144,7 @@ cdef bint parse_inet(const char *line, bint six, int kind, lsf_pcb *pcb) noexcep
     cdef int64_t skipped = 0, value = 0
     memset(pcb, 0, sizeof(lsf_pcb))
     line = parse_number(line, &skipped)
-    if line[0] != 58 or line[1] != 32:
+    if line[0] != c':' or line[1] != c' ':
         return False
     line = inet_field(line + 2, six, connection.ie_laddr, &connection.ie_lport)
     if line == NULL:
@@ -178,7 +166,7 @@ cdef bint parse_inet(const char *line, bint six, int kind, lsf_pcb *pcb) noexcep
     line = parse_number(line, &value)
     pcb.inode = <uint64_t> value
     pcb.family = FREEBSD_AF_INET6 if six else FREEBSD_AF_INET
-    pcb.vflag = INP_IPV6 | INP_IPV6PROTO if six else INP_IPV4
+    pcb.vflag = FREEBSD_INP_IPV6 | FREEBSD_INP_IPV6PROTO if six else FREEBSD_INP_IPV4
     if kind == PCB_TCP:
         pcb.type_ = 1
         pcb.protocol = 6
@@ -196,12 +184,12 @@ cdef bint parse_inet(const char *line, bint six, int kind, lsf_pcb *pcb) noexcep
     pcb.connected = pcb.state == LINUX_TCP_ESTABLISHED
     # An IPv4 connection of an IPv6 socket.
     if six and connection.ie_laddr[10] == 0xff and is_mapped(connection.ie_laddr) and is_mapped(connection.ie_faddr):
-        pcb.vflag = INP_IPV4 | INP_IPV6PROTO
+        pcb.vflag = FREEBSD_INP_IPV4 | FREEBSD_INP_IPV6PROTO
         memset(connection.ie_laddr, 0, 12)
         memset(connection.ie_faddr, 0, 12)
     connection.ie_lport = <uint16_t> (connection.ie_lport << 8 | connection.ie_lport >> 8)
     connection.ie_fport = <uint16_t> (connection.ie_fport << 8 | connection.ie_fport >> 8)
-    connection.inc_flags = 0 if pcb.vflag & INP_IPV4 else 1
+    connection.inc_flags = 0 if pcb.vflag & FREEBSD_INP_IPV4 else 1
     return True
 
 
@@ -251,16 +239,16 @@ cdef long out_generation(sysctl_request_t *request, uint32_t count, bint local) 
 
 
 cdef const char *next_line(const char *text) noexcept nogil:
-    while text[0] != 0 and text[0] != 10:
+    while text[0] != 0 and text[0] != c'\n':
         text += 1
-    return text + 1 if text[0] == 10 else text
+    return text + 1 if text[0] == c'\n' else text
 
 
 cdef long out_inet_text(sysctl_request_t *request, const char *line, bint six, uint32_t *count) noexcept nogil:
     """All sockets of a file's text; with `count` only their number."""
     cdef lsf_pcb pcb
     cdef long result = 0
-    while line[0] != 0 and (result >= 0 or result == -ENOMEM):
+    while line[0] != 0 and (result >= 0 or result == -LINUX_ENOMEM):
         if parse_inet(line, six, <int> request.row.value, &pcb):
             if count != NULL:
                 count[0] += 1
@@ -278,7 +266,7 @@ cdef public long sysctl_pcblist(sysctl_request_t *request) noexcept nogil:
     cdef uint32_t count = 0
     cdef long result
     if memory == 0:
-        return -ENOMEM
+        return -LINUX_ENOMEM
     if request.row.value == PCB_UDP:
         read_file(b"/proc/net/udp", four, PCB_TEXT)
         read_file(b"/proc/net/udp6", six, PCB_TEXT)
@@ -291,13 +279,13 @@ cdef public long sysctl_pcblist(sysctl_request_t *request) noexcept nogil:
     out_inet_text(request, four, False, &count)
     out_inet_text(request, six, True, &count)
     result = out_generation(request, count, False)
-    if result >= 0 or result == -ENOMEM:
+    if result >= 0 or result == -LINUX_ENOMEM:
         result = out_inet_text(request, four, False, NULL)
-    if result >= 0 or result == -ENOMEM:
+    if result >= 0 or result == -LINUX_ENOMEM:
         result = out_inet_text(request, six, True, NULL)
-    if result >= 0 or result == -ENOMEM:
+    if result >= 0 or result == -LINUX_ENOMEM:
         result = out_generation(request, count, False)
-    linux_syscall2(SYS_munmap, memory, 2 * PCB_TEXT)
+    linux_syscall2(LINUX_SYS_munmap, memory, 2 * PCB_TEXT)
     return result
 
 
@@ -310,7 +298,7 @@ cdef const char *parse_local(const char *line, lsf_pcb *pcb) noexcept nogil:
     cdef int64_t inode = 0
     memset(pcb, 0, sizeof(lsf_pcb))
     line = upper_hex(line, &number)
-    if line[0] != 58:
+    if line[0] != c':':
         return NULL
     line = upper_hex(line + 1, &number)
     line = upper_hex(line, &number)
@@ -323,7 +311,7 @@ cdef const char *parse_local(const char *line, lsf_pcb *pcb) noexcept nogil:
     pcb.family = FREEBSD_AF_UNIX
     pcb.listening = flags & 0x10000 != 0
     pcb.connected = state == 3
-    return line + 1 if line[0] == 32 else line
+    return line + 1 if line[0] == c' ' else line
 
 
 cdef long out_local(sysctl_request_t *request, const lsf_pcb *pcb, const char *path) noexcept nogil:
@@ -339,10 +327,10 @@ cdef long out_local(sysctl_request_t *request, const lsf_pcb *pcb, const char *p
         address = old + XUNPCB_10_ADDRESS
     memset(linux, 0, sizeof(linux))
     linux[0] = LINUX_AF_UNIX
-    while path[length] != 0 and path[length] != 10 and length < BOUND_PATH:
+    while path[length] != 0 and path[length] != c'\n' and length < BOUND_PATH:
         linux[2 + length] = <uint8_t> path[length]
         length += 1
-    if length != 0 and path[0] != 64:               # `@`: one of Linux's abstract names
+    if length != 0 and path[0] != c'@':  # one of Linux's abstract names
         memcpy(address, shown, sockaddr_shown(shown, linux, <uint32_t> (2 + length)))
     if request.area.proc.osrel < OSREL_XINPCB:
         (<uint64_t *> old)[0] = XUNPCB_10
@@ -365,11 +353,11 @@ cdef public long sysctl_local_pcblist(sysctl_request_t *request) noexcept nogil:
     cdef int passes = 0
     cdef long result = 0
     if memory == 0:
-        return -ENOMEM
+        return -LINUX_ENOMEM
     read_file(b"/proc/net/unix", <char *> memory, PCB_TEXT)
-    while passes < 2 and (result >= 0 or result == -ENOMEM):
+    while passes < 2 and (result >= 0 or result == -LINUX_ENOMEM):
         line = <char *> memory
-        while line[0] != 0 and (result >= 0 or result == -ENOMEM):
+        while line[0] != 0 and (result >= 0 or result == -LINUX_ENOMEM):
             path = parse_local(line, &pcb)
             if path != NULL and pcb.type_ == request.row.value:
                 if passes == 0:
@@ -377,10 +365,10 @@ cdef public long sysctl_local_pcblist(sysctl_request_t *request) noexcept nogil:
                 else:
                     result = out_local(request, &pcb, path)
             line = next_line(line)
-        if result >= 0 or result == -ENOMEM:
+        if result >= 0 or result == -LINUX_ENOMEM:
             result = out_generation(request, count, True)
         passes += 1
-    linux_syscall2(SYS_munmap, memory, PCB_TEXT)
+    linux_syscall2(LINUX_SYS_munmap, memory, PCB_TEXT)
     return result
 
 
@@ -393,12 +381,12 @@ cdef int file_of_link(const char *text, uint64_t *inode) noexcept nogil:
     if string_starts(text, b"socket:["):
         parse_number(text + 8, &number)
         inode[0] = <uint64_t> number
-        return DTYPE_SOCKET
+        return FREEBSD_DTYPE_SOCKET
     if string_starts(text, b"pipe:["):
-        return DTYPE_PIPE
+        return FREEBSD_DTYPE_PIPE
     if string_starts(text, b"/dev/pts/"):
-        return DTYPE_PTS
-    return DTYPE_VNODE if text[0] == 47 else DTYPE_NONE
+        return FREEBSD_DTYPE_PTS
+    return FREEBSD_DTYPE_VNODE if text[0] == c'/' else FREEBSD_DTYPE_NONE
 
 
 cdef long out_file(sysctl_request_t *request, int pid, uint32_t uid, int fd) noexcept nogil:
@@ -416,9 +404,9 @@ cdef long out_file(sysctl_request_t *request, int pid, uint32_t uid, int fd) noe
     if proc_link(pid, name, text, sizeof(text)) < 0:
         return 0
     type_ = file_of_link(text, &inode)
-    if type_ != DTYPE_SOCKET:
+    if type_ != FREEBSD_DTYPE_SOCKET:
         proc_path(path, sizeof(path), pid, name)
-        if is_error(linux_syscall2(SYS_stat, <uint64_t> path, <uint64_t> &st)):
+        if is_error(linux_syscall2(LINUX_SYS_stat, <uint64_t> path, <uint64_t> &st)):
             return 0
         vnode = KERNEL_BASE + (st.st_ino << 8)
     memset(&record, 0, sizeof(record))
@@ -430,7 +418,7 @@ cdef long out_file(sysctl_request_t *request, int pid, uint32_t uid, int fd) noe
         (<uint64_t *> (old + 24))[0] = KERNEL_BASE + (<uint64_t> pid << 24) + (<uint64_t> fd << 6)
         (<int16_t *> (old + 32))[0] = <int16_t> type_
         (<int32_t *> (old + 36))[0] = 1
-        (<uint64_t *> (old + 56))[0] = socket_handle(inode) if type_ == DTYPE_SOCKET else vnode
+        (<uint64_t *> (old + 56))[0] = socket_handle(inode) if type_ == FREEBSD_DTYPE_SOCKET else vnode
         (<uint64_t *> (old + 64))[0] = vnode
         (<uint32_t *> (old + 72))[0] = FREEBSD_FREAD_FWRITE
         return sysctl_out(request, old, XFILE_10)
@@ -441,7 +429,7 @@ cdef long out_file(sysctl_request_t *request, int pid, uint32_t uid, int fd) noe
     record.xf_file = KERNEL_BASE + (<uint64_t> pid << 24) + (<uint64_t> fd << 6)
     record.xf_type = <int16_t> type_
     record.xf_count = 1
-    record.xf_data = socket_handle(inode) if type_ == DTYPE_SOCKET else vnode
+    record.xf_data = socket_handle(inode) if type_ == FREEBSD_DTYPE_SOCKET else vnode
     record.xf_vnode = vnode
     record.xf_flag = FREEBSD_FREAD_FWRITE
     return sysctl_out(request, &record, sizeof(record))
@@ -456,13 +444,14 @@ cdef public long sysctl_file_table(sysctl_request_t *request) noexcept nogil:
     cdef int pid, fd, hidden1, hidden2
     cdef long result = walk_begin(&processes, b"/proc")
     if result < 0:
-        return -ENOENT
+        return -LINUX_ENOENT
     while True:
         pid = walk_next(&processes)
         if pid < 0:
             return result
         proc_path(path, sizeof(path), pid, b"fd")
-        if (result < 0 and result != -ENOMEM) or is_error(linux_syscall2(SYS_stat, <uint64_t> path, <uint64_t> &st)) \
+        if (result < 0 and result != -LINUX_ENOMEM) or is_error(linux_syscall2(LINUX_SYS_stat, <uint64_t> path,
+                                                                               <uint64_t> &st)) \
                 or walk_begin(&descriptors, path) < 0:
             continue
         hidden1 = -1
@@ -479,5 +468,5 @@ cdef public long sysctl_file_table(sysctl_request_t *request) noexcept nogil:
             if fd == hidden1 or fd == hidden2 or (pid == request.area.proc.pid
                                                   and (fd == processes.fd or fd == descriptors.fd)):
                 continue
-            if result >= 0 or result == -ENOMEM:
+            if result >= 0 or result == -LINUX_ENOMEM:
                 result = out_file(request, pid, st.st_uid, fd)

@@ -1,16 +1,8 @@
 # poll, ppoll, select, pselect. None of them is restarted after a signal. Model: FreeBSD sys/kern/sys_generic.c.
 
-cdef extern from "<sys/syscall.h>" nogil:
-    const long SYS_ppoll, SYS_pselect6
-
 cdef enum:
     POLL_SMALL = 64                     # descriptors that fit the shim stack
     POLL_MAX = 1 << 20                  # FreeBSD: kern.maxfilesperproc
-    LINUX_POLLIN = 0x1
-    LINUX_POLLOUT = 0x4
-    LINUX_POLLERR = 0x8
-    LINUX_POLLHUP = 0x10
-    LINUX_POLLRDNORM = 0x40
     POLL_SAME = 0xff                    # the bits that both systems have alike
 
 
@@ -19,13 +11,13 @@ cdef long wait_mask(area_t *area, uaddr set_, uint64_t *linux_mask) noexcept nog
     cdef uint64_t mask[2]
     cdef uint32_t ready
     if copyin(set_, mask, 16) < 0:
-        return -EFAULT
-    mask[0] &= ~(signal_bit(SIGKILL) | signal_bit(SIGSTOP))
+        return -LINUX_EFAULT
+    mask[0] &= ~(signal_bit(FREEBSD_SIGKILL) | signal_bit(FREEBSD_SIGSTOP))
     ready = area.virtual_pending & ~<uint32_t> mask[0]
     if ready:
         area.sigmask[0] &= ~<uint64_t> ready
         defer_virtual(area)
-        return -EINTR
+        return -LINUX_EINTR
     linux_mask[0] = linux_mask_from(mask)
     suspend_with(area, mask)
     return 0
@@ -34,9 +26,9 @@ cdef long wait_mask(area_t *area, uaddr set_, uint64_t *linux_mask) noexcept nog
 cdef inline long wait_over(area_t *area, long result) noexcept nogil:
     """The result of a wait that is not restarted. A signal that came before it began is delivered first, and then it
     begins anew."""
-    if result == -EINTR and area.not_begun:
+    if result == -LINUX_EINTR and area.not_begun:
         area.suspended = 0
-        return -ERESTARTNOINTR
+        return -LINUX_ERESTARTNOINTR
     return suspend_over(area, result)
 
 
@@ -56,10 +48,11 @@ cdef int16_t poll_events_seen(int fd, int16_t asked, int16_t seen) noexcept nogi
     cdef long mode
     if seen & (LINUX_POLLHUP | LINUX_POLLERR):
         mode = mode_of(fd, <uint64_t> <const char *> b"", LINUX_AT_EMPTY_PATH)
-        if not is_error(mode) and mode & S_IFMT != S_IFSOCK:
+        if not is_error(mode) and mode & LINUX_S_IFMT != LINUX_S_IFSOCK:
             if seen & LINUX_POLLHUP and not (mode == PROCDESC_MODE and procdesc_process(fd) > 0):
                 seen |= asked & (LINUX_POLLIN | LINUX_POLLRDNORM)
-            if seen & LINUX_POLLERR and (mode & S_IFMT == S_IFIFO or (mode & S_IFMT == S_IFCHR and seen & LINUX_POLLHUP)):
+            if seen & LINUX_POLLERR and (mode & LINUX_S_IFMT == LINUX_S_IFIFO or (mode & LINUX_S_IFMT == LINUX_S_IFCHR
+                    and seen & LINUX_POLLHUP)):
                 seen = (seen & ~<int16_t> LINUX_POLLERR) | LINUX_POLLHUP
         if seen & LINUX_POLLHUP:
             seen &= ~<int16_t> LINUX_POLLOUT
@@ -75,14 +68,14 @@ cdef long poll_all(area_t *area, linux_pollfd *fds, uaddr guest, uint32_t count,
     cdef uint32_t i, ready = 0
     cdef int16_t asked, seen
     if copyin(guest, fds, <uint64_t> count * sizeof(linux_pollfd)) < 0:
-        return suspend_over(area, -EFAULT)
+        return suspend_over(area, -LINUX_EFAULT)
     for i in range(count):
         if descriptor_is_hidden(area.proc, fds[i].fd):
             fds[i].fd = 0x7fffffff      # POLLNVAL
         asked = fds[i].events
         if asked & ~<int16_t> POLL_SAME:
             fds[i].events = <int16_t> freebsd_to_linux_poll_events(<uint16_t> asked)
-    result = wait_call(area, SYS_ppoll, <uint64_t> fds, count, timeout, mask, 8, 0, <linux_timespec *> timeout)
+    result = wait_call(area, LINUX_SYS_ppoll, <uint64_t> fds, count, timeout, mask, 8, 0, <linux_timespec *> timeout)
     if is_error(result):
         return result
     for i in range(count):
@@ -92,7 +85,7 @@ cdef long poll_all(area_t *area, linux_pollfd *fds, uaddr guest, uint32_t count,
             seen = poll_events_seen(fds[i].fd, asked, seen)
             ready += seen != 0
         if copyout(&seen, guest + <uint64_t> i * sizeof(linux_pollfd) + 6, 2) < 0:
-            return -EFAULT
+            return -LINUX_EFAULT
     return ready
 
 
@@ -103,12 +96,12 @@ cdef long poll_files(area_t *area, uaddr guest, uint32_t count, uint64_t timeout
     if count <= POLL_SMALL:
         return poll_all(area, small, guest, count, timeout, mask)
     if count > POLL_MAX:
-        return suspend_over(area, -EINVAL)
+        return suspend_over(area, -LINUX_EINVAL)
     memory = map_memory(page_up(<uint64_t> count * sizeof(linux_pollfd)))
     if memory == 0:
-        return suspend_over(area, -ENOMEM)
+        return suspend_over(area, -LINUX_ENOMEM)
     result = poll_all(area, <linux_pollfd *> memory, guest, count, timeout, mask)
-    linux_syscall2(SYS_munmap, memory, page_up(<uint64_t> count * sizeof(linux_pollfd)))
+    linux_syscall2(LINUX_SYS_munmap, memory, page_up(<uint64_t> count * sizeof(linux_pollfd)))
     return result
 
 
@@ -118,7 +111,7 @@ cdef public long sys_poll(frame_t *frame, area_t *area) noexcept nogil:
     if timeout == -1:                   # INFTIM
         return poll_files(area, frame.arg[0], <uint32_t> frame.arg[1], 0, 0)
     if timeout < 0:
-        return -EINVAL
+        return -LINUX_EINVAL
     ts.tv_sec = timeout / 1000
     ts.tv_nsec = timeout % 1000 * 1000000
     return poll_files(area, frame.arg[0], <uint32_t> frame.arg[1], <uint64_t> &ts, 0)
@@ -127,8 +120,8 @@ cdef public long sys_poll(frame_t *frame, area_t *area) noexcept nogil:
 cdef long timespec_in(uaddr source, linux_timespec *ts) noexcept nogil:
     """A timeout: 0, -EFAULT, or -EINVAL where it is negative or has no nanoseconds."""
     if copyin(source, ts, sizeof(linux_timespec)) < 0:
-        return -EFAULT
-    return 0 if ts.tv_sec >= 0 and 0 <= ts.tv_nsec < 1000000000 else -EINVAL
+        return -LINUX_EFAULT
+    return 0 if ts.tv_sec >= 0 and 0 <= ts.tv_nsec < 1000000000 else -LINUX_EINVAL
 
 
 cdef public long sys_ppoll(frame_t *frame, area_t *area) noexcept nogil:
@@ -156,9 +149,9 @@ cdef long select_hidden(process_t *proc, uint32_t count, const uint64_t *sets) n
         for i in range(3):
             if sets[i] != 0:
                 if fetch_guest64(sets[i] + <uint64_t> (fd >> 6) * 8, &word) < 0:
-                    return -EFAULT
+                    return -LINUX_EFAULT
                 if word >> (fd & 63) & 1:
-                    return -EBADF
+                    return -LINUX_EBADF
         fd = next_hidden(proc, <uint32_t> fd + 1)
     return 0
 
@@ -170,12 +163,12 @@ cdef public long sys_select(frame_t *frame, area_t *area) noexcept nogil:
     cdef uint64_t timeout = 0
     cdef long result
     if <int> frame.arg[0] < 0:
-        return -EINVAL
+        return -LINUX_EINVAL
     if frame.arg[4] != 0:
         if copyin(frame.arg[4], &tv, sizeof(tv)) < 0:
-            return -EFAULT
+            return -LINUX_EFAULT
         if tv.tv_sec < 0 or tv.tv_usec < 0 or tv.tv_usec >= 1000000:
-            return -EINVAL
+            return -LINUX_EINVAL
         ts.tv_sec = tv.tv_sec
         ts.tv_nsec = tv.tv_usec * 1000
         timeout = <uint64_t> &ts
@@ -183,7 +176,7 @@ cdef public long sys_select(frame_t *frame, area_t *area) noexcept nogil:
         result = select_hidden(area.proc, <uint32_t> frame.arg[0], &frame.arg[1])
         if result < 0:
             return result
-    return wait_call(area, SYS_pselect6, frame.arg[0], frame.arg[1], frame.arg[2], frame.arg[3], timeout, 0,
+    return wait_call(area, LINUX_SYS_pselect6, frame.arg[0], frame.arg[1], frame.arg[2], frame.arg[3], timeout, 0,
                      <linux_timespec *> timeout)
 
 
@@ -193,7 +186,7 @@ cdef public long sys_pselect(frame_t *frame, area_t *area) noexcept nogil:
     cdef uint64_t set_[2]
     cdef long result
     if <int> frame.arg[0] < 0:
-        return -EINVAL
+        return -LINUX_EINVAL
     if frame.arg[4] != 0:
         result = timespec_in(frame.arg[4], &ts)
         if result < 0:
@@ -204,12 +197,12 @@ cdef public long sys_pselect(frame_t *frame, area_t *area) noexcept nogil:
         if result < 0:
             return result
     if frame.arg[5] == 0:
-        return wait_call(area, SYS_pselect6, frame.arg[0], frame.arg[1], frame.arg[2], frame.arg[3], timeout, 0,
+        return wait_call(area, LINUX_SYS_pselect6, frame.arg[0], frame.arg[1], frame.arg[2], frame.arg[3], timeout, 0,
                          <linux_timespec *> timeout)
     result = wait_mask(area, frame.arg[5], &mask)
     if result < 0:
         return result
     set_[0] = <uint64_t> &mask
     set_[1] = 8
-    return wait_call(area, SYS_pselect6, frame.arg[0], frame.arg[1], frame.arg[2], frame.arg[3], timeout,
+    return wait_call(area, LINUX_SYS_pselect6, frame.arg[0], frame.arg[1], frame.arg[2], frame.arg[3], timeout,
                      <uint64_t> set_, <linux_timespec *> timeout)

@@ -1,30 +1,11 @@
 # Processes: waiting, rfork, and what a process says of itself.
 # Model: FreeBSD sys/kern/kern_exit.c (kern_wait6), kern_fork.c (sys_rfork, fork1), kern_uuid.c.
 
-cdef extern from "<sys/syscall.h>" nogil:
-    const long SYS_waitid, SYS_getpgid, SYS_unshare, SYS_pidfd_send_signal, SYS_kcmp, SYS_getcpu
-
 cdef enum:
-    LINUX_P_ALL = 0
-    LINUX_P_PID = 1
-    LINUX_P_PGID = 2
-    LINUX_WALL = 0x40000000
-    CLD_EXITED = 1
-    CLD_KILLED = 2
-    CLD_DUMPED = 3
-    CLD_TRAPPED = 4
-    CLD_STOPPED = 5
-    CLD_CONTINUED = 6
-    SIGCONT = 19
-    FREEBSD_P_PPID = 1
-    FREEBSD_P_SID = 3
-    KERN_KCMP_FILE = 100
     UUIDS_MAX = 2048
 
 cdef enum:
-    RFSPAWN = 0x80000000UL
     RFKNOWN = 0x1ff97074UL          # RFFLAGS and the signal's number
-    RFKERNELONLY = 0x10060000UL
 
 # What waitid says of a child.
 cdef struct child_t:
@@ -54,14 +35,14 @@ cdef long wait_child(process_t *proc, int idtype, int64_t id_, long options, chi
     if idtype != LINUX_P_ALL:
         id_ = <int> id_                 # FreeBSD compares pid_t's; none is below 0, where Linux answers EINVAL
         if id_ < 0:
-            return -ECHILD
+            return -LINUX_ECHILD
     entry = procdesc_find(proc, id_) if idtype == LINUX_P_PID else NULL
     if idtype != LINUX_P_PID:
         procdesc_sweep(proc)
     if entry != NULL and (entry.state == PROCDESC_LIVE or entry.state == PROCDESC_ENDED):
-        return -ECHILD if options & LINUX_WCLONE else procdesc_wait(proc, entry, options, child)
-    if idtype == LINUX_P_PID and not options & LINUX_WCLONE and (entry == NULL or entry.state != PROCDESC_CLONE):
-        options |= LINUX_WALL           # the list has not all: this image may have inherited one
+        return -LINUX_ECHILD if options & LINUX___WCLONE else procdesc_wait(proc, entry, options, child)
+    if idtype == LINUX_P_PID and not options & LINUX___WCLONE and (entry == NULL or entry.state != PROCDESC_CLONE):
+        options |= LINUX___WALL           # the list has not all: this image may have inherited one
     result = waitid_carried(proc, idtype, id_, &info, options, &child.usage)
     if is_error(result):
         return result
@@ -73,8 +54,8 @@ cdef long wait_child(process_t *proc, int idtype, int64_t id_, long options, chi
 
 cdef int child_signal(child_t *child) noexcept nogil:
     """FreeBSD's number of the signal that killed, stopped or continued a child."""
-    if child.code == CLD_CONTINUED:
-        return SIGCONT
+    if child.code == LINUX_CLD_CONTINUED:
+        return FREEBSD_SIGCONT
     if child.status & STATUS_CARRIED:
         return child.status & 0xff
     return lsf_signal_from_linux[child.status & 0x7f] if child.status & 0x7f <= 64 else 0
@@ -82,13 +63,13 @@ cdef int child_signal(child_t *child) noexcept nogil:
 
 cdef int wait_status(child_t *child) noexcept nogil:
     """FreeBSD's status word."""
-    if child.code == CLD_EXITED:
+    if child.code == LINUX_CLD_EXITED:
         return (child.status & 0xff) << 8
-    if child.code == CLD_CONTINUED:
-        return SIGCONT
-    if child.code == CLD_STOPPED or child.code == CLD_TRAPPED:
+    if child.code == LINUX_CLD_CONTINUED:
+        return FREEBSD_SIGCONT
+    if child.code == LINUX_CLD_STOPPED or child.code == LINUX_CLD_TRAPPED:
         return child_signal(child) << 8 | 0x7f
-    return child_signal(child) | (0x80 if child.code == CLD_DUMPED else 0)
+    return child_signal(child) | (0x80 if child.code == LINUX_CLD_DUMPED else 0)
 
 
 cdef public long sys_wait4(frame_t *frame, area_t *area) noexcept nogil:
@@ -98,21 +79,21 @@ cdef public long sys_wait4(frame_t *frame, area_t *area) noexcept nogil:
     cdef long options = freebsd_to_linux_wait_options(<unsigned> frame.arg[2] | FREEBSD_WEXITED)
     cdef long result
     if options < 0:
-        return -EINVAL
+        return -LINUX_EINVAL
     if pid == -1:
         idtype = LINUX_P_ALL
     elif pid <= 0:
         idtype = LINUX_P_PGID
-        id_ = -<int64_t> pid if pid < 0 else linux_syscall1(SYS_getpgid, 0)
+        id_ = -<int64_t> pid if pid < 0 else linux_syscall1(LINUX_SYS_getpgid, 0)
     result = wait_child(area.proc, idtype, id_, options, &child)
     if result < 0:
         return restartable(result)
     if child.pid == 0:
         return 0
     if frame.arg[1] != 0 and store_guest32(frame.arg[1], wait_status(&child)) < 0:
-        return -EFAULT
+        return -LINUX_EFAULT
     if frame.arg[3] != 0 and copyout(&child.usage, frame.arg[3], sizeof(freebsd_rusage)) < 0:
-        return -EFAULT
+        return -LINUX_EFAULT
     return child.pid
 
 
@@ -136,40 +117,40 @@ cdef public long sys_wait6(frame_t *frame, area_t *area) noexcept nogil:
     cdef long options = freebsd_to_linux_wait_options(word)
     cdef long result
     if options < 0 or word & (FREEBSD_WEXITED | FREEBSD_WUNTRACED | FREEBSD_WCONTINUED | FREEBSD_WTRAPPED) == 0:
-        return -EINVAL
+        return -LINUX_EINVAL
     if idtype < 0:
-        return -ECHILD                  # by session, user, group: Linux cannot; FreeBSD finds none by the rest
+        return -LINUX_ECHILD                  # by session, user, group: Linux cannot; FreeBSD finds none by the rest
     if options & (FREEBSD_WUNTRACED | 4 | 8) == 0:
         options |= FREEBSD_WUNTRACED    # WTRAPPED alone
     if <int> id_ == 0 and (idtype == LINUX_P_PID or idtype == LINUX_P_PGID):
         idtype = LINUX_P_PGID
-        id_ = linux_syscall1(SYS_getpgid, 0)
+        id_ = linux_syscall1(LINUX_SYS_getpgid, 0)
     result = wait_child(area.proc, idtype, id_, options, &child)
     if result < 0:
         return restartable(result)
     if child.pid != 0:
         if frame.arg[2] != 0 and store_guest32(frame.arg[2], wait_status(&child)) < 0:
-            return -EFAULT
+            return -LINUX_EFAULT
         if frame.arg[4] != 0:
             memset(&usage, 0, sizeof(usage))
             memcpy(&usage.wru_self, &child.usage, sizeof(freebsd_rusage))
             if copyout(&usage, frame.arg[4], sizeof(usage)) < 0:
-                return -EFAULT
+                return -LINUX_EFAULT
     if frame.arg[5] != 0:
         memset(&info, 0, sizeof(info))
-        info.si_signo = SIGCHLD
+        info.si_signo = FREEBSD_SIGCHLD
         if child.pid != 0:
             info.si_code = child.code
             info.si_pid = child.pid
             info.si_uid = child.uid
-            info.si_status = child.status if child.code == CLD_EXITED else child_signal(&child)
+            info.si_status = child.status if child.code == LINUX_CLD_EXITED else child_signal(&child)
         else:
             # WNOHANG, and nothing to tell: proc_to_reap has filled it with what it looked at last.
-            info.si_code = CLD_EXITED
+            info.si_code = LINUX_CLD_EXITED
             info.si_pid = <int> id_ if idtype == LINUX_P_PID else first_child()
-            info.si_uid = <uint32_t> linux_syscall0(SYS_getuid)
+            info.si_uid = <uint32_t> linux_syscall0(LINUX_SYS_getuid)
         if copyout(&info, frame.arg[5], sizeof(info)) < 0:
-            return -EFAULT
+            return -LINUX_EFAULT
     return child.pid
 
 
@@ -177,21 +158,21 @@ cdef public long rfork_other(frame_t *frame, area_t *area) noexcept nogil:
     """rfork(2): fork with a choice of what is shared. Sharing memory or signal handlers is refused: see the table.
     (RFSPAWN alone, which is a vfork, has left for there: entry.S.)"""
     cdef uint32_t flags = <uint32_t> frame.arg[0], signo = flags >> 20 & 0xff
-    cdef uint64_t clone_flags = LINUX_SIGCHLD_EXIT
+    cdef uint64_t clone_flags = LINUX_SIGCHLD
     cdef long result
-    if flags & ~<uint32_t> RFKNOWN or flags & RFSPAWN:
-        return -EINVAL
+    if flags & ~<uint32_t> RFKNOWN or flags & FREEBSD_RFSPAWN:
+        return -LINUX_EINVAL
     if signo != 0 and not flags & FREEBSD_RFTSIGZMB:
-        return -EINVAL
+        return -LINUX_EINVAL
     if flags & (FREEBSD_RFFDG | FREEBSD_RFCFDG) == FREEBSD_RFFDG | FREEBSD_RFCFDG:
-        return -EINVAL
+        return -LINUX_EINVAL
     if flags & FREEBSD_RFTSIGZMB and signo > SIGNAL_MAX:
-        return -EINVAL
+        return -LINUX_EINVAL
     if flags & (FREEBSD_RFMEM | FREEBSD_RFSIGSHARE | FREEBSD_RFTHREAD | FREEBSD_RFNOWAIT | FREEBSD_RFLINUXTHPN):
-        return -EINVAL
+        return -LINUX_EINVAL
     if not flags & FREEBSD_RFPROC:
         if flags & (FREEBSD_RFFDG | FREEBSD_RFCFDG):
-            result = linux_syscall1(SYS_unshare, CLONE_FILES)
+            result = linux_syscall1(LINUX_SYS_unshare, LINUX_CLONE_FILES)
             if is_error(result):
                 return result
             if flags & FREEBSD_RFCFDG:
@@ -200,10 +181,10 @@ cdef public long rfork_other(frame_t *frame, area_t *area) noexcept nogil:
     if flags & FREEBSD_RFTSIGZMB:
         clone_flags = lsf_signal_to_linux[signo]
     if not flags & (FREEBSD_RFFDG | FREEBSD_RFCFDG):
-        clone_flags |= CLONE_FILES
+        clone_flags |= LINUX_CLONE_FILES
         area.proc.files_shared = 1
     result = fork_with(frame, area, clone_flags)
-    if result > 0 and clone_flags & 0xff != LINUX_SIGCHLD_EXIT:
+    if result > 0 and clone_flags & 0xff != LINUX_SIGCHLD:
         procdesc_note(area.proc, <int> result, PROCDESC_CLONE, -1)
     if result == 0 and flags & FREEBSD_RFCFDG:
         close_visible(area.proc, 0, 0xffffffffUL, 0)
@@ -228,9 +209,9 @@ cdef public long sys_uuidgen(frame_t *frame, area_t *area) noexcept nogil:
     cdef uint64_t time
     cdef int count = <int> frame.arg[1], i
     if count < 1 or count > UUIDS_MAX:
-        return -EINVAL
-    linux_syscall3(SYS_getrandom, <uint64_t> random, sizeof(random), 0)
-    linux_syscall2(SYS_clock_gettime, LINUX_CLOCK_REALTIME, <uint64_t> &now)
+        return -LINUX_EINVAL
+    linux_syscall3(LINUX_SYS_getrandom, <uint64_t> random, sizeof(random), 0)
+    linux_syscall2(LINUX_SYS_clock_gettime, LINUX_CLOCK_REALTIME, <uint64_t> &now)
     # 100 ns since the Gregorian calendar began (15 October 1582)
     time = (<uint64_t> now.tv_sec + 12219292800UL) * 10000000 + <uint64_t> now.tv_nsec // 100
     for i in range(count):
@@ -242,14 +223,14 @@ cdef public long sys_uuidgen(frame_t *frame, area_t *area) noexcept nogil:
         memcpy(&uuid[10], &random[2], 6)
         uuid[10] |= 1
         if copyout(uuid, frame.arg[0] + <uint64_t> i * 16, 16) < 0:
-            return -EFAULT
+            return -LINUX_EFAULT
         time += 1
     return 0
 
 
 cdef public long sys_sched_getcpu(frame_t *frame, area_t *area) noexcept nogil:
     cdef uint32_t cpu = 0
-    cdef long result = linux_syscall3(SYS_getcpu, <uint64_t> &cpu, 0, 0)
+    cdef long result = linux_syscall3(LINUX_SYS_getcpu, <uint64_t> &cpu, 0, 0)
     return result if is_error(result) else cpu
 
 
@@ -260,7 +241,7 @@ cdef public long sys_kcmp(frame_t *frame, area_t *area) noexcept nogil:
         linux = 0
         if (<int> frame.arg[0] == area.proc.pid and descriptor_is_hidden(area.proc, <int> frame.arg[3])
                 or <int> frame.arg[1] == area.proc.pid and descriptor_is_hidden(area.proc, <int> frame.arg[4])):
-            return -EBADF
+            return -LINUX_EBADF
     elif kind == 102:                   # KCMP_FILES
         linux = 2
     elif kind == 103:                   # KCMP_SIGHAND
@@ -268,22 +249,22 @@ cdef public long sys_kcmp(frame_t *frame, area_t *area) noexcept nogil:
     elif kind == 104:                   # KCMP_VM
         linux = 1
     else:
-        return -EINVAL
-    return linux_syscall5(SYS_kcmp, frame.arg[0], frame.arg[1], linux, frame.arg[3], frame.arg[4])
+        return -LINUX_EINVAL
+    return linux_syscall5(LINUX_SYS_kcmp, frame.arg[0], frame.arg[1], linux, frame.arg[3], frame.arg[4])
 
 
 cdef public long sys_setfib(frame_t *frame, area_t *area) noexcept nogil:
     """There is one routing table (net.fibs)."""
-    return 0 if <int> frame.arg[0] == 0 else -EINVAL
+    return 0 if <int> frame.arg[0] == 0 else -LINUX_EINVAL
 
 
 cdef public long sys_kldnext(frame_t *frame, area_t *area) noexcept nogil:
     """No module is loaded: after the start (0) comes nothing."""
-    return 0 if <int> frame.arg[0] == 0 else -ENOENT
+    return 0 if <int> frame.arg[0] == 0 else -LINUX_ENOENT
 
 
 cdef public long sys_modnext(frame_t *frame, area_t *area) noexcept nogil:
-    return 0 if <int> frame.arg[0] == 0 else -ENOENT
+    return 0 if <int> frame.arg[0] == 0 else -LINUX_ENOENT
 
 
 cdef public long sys_kenv(frame_t *frame, area_t *area) noexcept nogil:
@@ -292,19 +273,19 @@ cdef public long sys_kenv(frame_t *frame, area_t *area) noexcept nogil:
     if 3 <= what <= 5:                  # KENV_DUMP and its kin
         return 0
     if what == 0:                       # KENV_GET
-        return -ENOENT
-    return -EPERM if what <= 2 else -EINVAL
+        return -LINUX_ENOENT
+    return -LINUX_EPERM if what <= 2 else -LINUX_EINVAL
 
 
 cdef public long sys_freebsd4_getdomainname(frame_t *frame, area_t *area) noexcept nogil:
     cdef linux_utsname name
     cdef uint64_t size
-    linux_syscall1(SYS_uname, <uint64_t> &name)
+    linux_syscall1(LINUX_SYS_uname, <uint64_t> &name)
     if string_equal(name.domainname, b"(none)"):
         name.domainname[0] = 0
     size = string_length(name.domainname) + 1
     if <int> frame.arg[1] < 0:
-        return -EINVAL
+        return -LINUX_EINVAL
     return copyout(name.domainname, frame.arg[0], size if size < frame.arg[1] else frame.arg[1])
 
 
@@ -314,7 +295,7 @@ cdef public long sys_freebsd4_uname(frame_t *frame, area_t *area) noexcept nogil
     cdef linux_utsname name
     cdef char version[64]
     memset(names, 0, sizeof(names))
-    linux_syscall1(SYS_uname, <uint64_t> &name)
+    linux_syscall1(LINUX_SYS_uname, <uint64_t> &name)
     append(names[0], 0, 32, b"FreeBSD")
     append(names[1], 0, 32, name.nodename)
     release_text(area.proc.osreldate, names[2], 32)

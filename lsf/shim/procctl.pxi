@@ -1,33 +1,6 @@
 # procctl(2): reaping, and properties of a process.
 # Model: FreeBSD sys/kern/kern_procctl.c.
 
-cdef extern from "<sys/syscall.h>" nogil:
-    const long SYS_personality
-
-cdef enum:
-    PROC_SPROTECT = 1
-    PROC_REAP_ACQUIRE = 2
-    PROC_REAP_RELEASE = 3
-    PROC_REAP_STATUS = 4
-    PROC_REAP_GETPIDS = 5
-    PROC_REAP_KILL = 6
-    PROC_TRACE_CTL = 7
-    PROC_TRACE_STATUS = 8
-    PROC_TRAPCAP_CTL = 9
-    PROC_TRAPCAP_STATUS = 10
-    PROC_PDEATHSIG_CTL = 11
-    PROC_PDEATHSIG_STATUS = 12
-    PROC_ASLR_CTL = 13
-    PROC_ASLR_STATUS = 14
-    PROC_PROTMAX_CTL = 15
-    PROC_PROTMAX_STATUS = 16
-    PROC_STACKGAP_CTL = 17
-    PROC_STACKGAP_STATUS = 18
-    PROC_NO_NEW_PRIVS_CTL = 19
-    PROC_NO_NEW_PRIVS_STATUS = 20
-    PROC_WXMAP_CTL = 21
-    PROC_WXMAP_STATUS = 22
-
 # Where process_t.ctl keeps what was set.
 cdef enum:
     CTL_TRACE = 1
@@ -37,26 +10,8 @@ cdef enum:
     CTL_STACKGAP = 5
     CTL_WXMAP = 6
     CTL_KINDS = 7
-    PROC_TRACE_CTL_DISABLE_EXEC = 3
-    PROC_STACKGAP_DISABLE = 2
-    PROC_STACKGAP_DISABLE_EXEC = 8
 
 cdef enum:
-    PR_SET_PDEATHSIG = 1
-    PR_GET_PDEATHSIG = 2
-    PR_SET_CHILD_SUBREAPER = 36
-    PR_GET_CHILD_SUBREAPER = 37
-    PR_SET_NO_NEW_PRIVS = 38
-    PR_GET_NO_NEW_PRIVS = 39
-    ADDR_NO_RANDOMIZE = 0x40000
-    REAPER_STATUS_OWNED = 1
-    REAPER_STATUS_REALINIT = 2
-    REAPER_PIDINFO_VALID = 1
-    REAPER_PIDINFO_CHILD = 2
-    REAPER_PIDINFO_ZOMBIE = 8
-    REAPER_PIDINFO_STOPPED = 16
-    REAPER_KILL_CHILDREN = 1
-    REAPER_KILL_SUBTREE = 2
     FAMILY_MAX = 16384
 
 # A process in the family of a reaper.
@@ -75,7 +30,7 @@ cdef struct family_t:
 cdef bint is_reaper() noexcept nogil:
     """Whether orphans come to this process: Linux keeps that over exec, as FreeBSD does."""
     cdef int value = 0
-    linux_syscall5(SYS_prctl, PR_GET_CHILD_SUBREAPER, <uint64_t> &value, 0, 0, 0)
+    linux_syscall5(LINUX_SYS_prctl, LINUX_PR_GET_CHILD_SUBREAPER, <uint64_t> &value, 0, 0, 0)
     return value != 0
 
 
@@ -91,11 +46,11 @@ cdef long family_read(family_t *family, int reaper) noexcept nogil:
     family.size = FAMILY_MAX * sizeof(relative_t)
     family.memory = map_memory(family.size)
     if family.memory == 0:
-        return -ENOMEM
+        return -LINUX_ENOMEM
     family.member = <relative_t *> family.memory
     result = walk_begin(&walk, b"/proc")
     if result < 0:
-        linux_syscall2(SYS_munmap, family.memory, family.size)
+        linux_syscall2(LINUX_SYS_munmap, family.memory, family.size)
         return result
     while True:
         pid = walk_next(&walk)
@@ -122,7 +77,7 @@ cdef long family_read(family_t *family, int reaper) noexcept nogil:
 
 
 cdef void family_free(family_t *family) noexcept nogil:
-    linux_syscall2(SYS_munmap, family.memory, family.size)
+    linux_syscall2(LINUX_SYS_munmap, family.memory, family.size)
 
 
 cdef long reap_status(area_t *area, uaddr data) noexcept nogil:
@@ -133,7 +88,7 @@ cdef long reap_status(area_t *area, uaddr data) noexcept nogil:
     memset(&status, 0, sizeof(status))
     status.rs_pid = -1
     status.rs_reaper = area.proc.pid if is_reaper() else 1
-    status.rs_flags = REAPER_STATUS_OWNED if is_reaper() else REAPER_STATUS_REALINIT
+    status.rs_flags = FREEBSD_REAPER_STATUS_OWNED if is_reaper() else FREEBSD_REAPER_STATUS_REALINIT
     result = family_read(&family, status.rs_reaper)
     if result < 0:
         return result
@@ -157,7 +112,7 @@ cdef long reap_getpids(area_t *area, uaddr data) noexcept nogil:
     cdef int i
     cdef long result
     if copyin(data, &request, sizeof(request)) < 0:
-        return -EFAULT
+        return -LINUX_EFAULT
     result = family_read(&family, area.proc.pid if is_reaper() else 1)
     if result < 0:
         return result
@@ -167,13 +122,13 @@ cdef long reap_getpids(area_t *area, uaddr data) noexcept nogil:
         memset(&info, 0, sizeof(info))
         info.pi_pid = family.member[i].pid
         info.pi_subtree = family.member[i].subtree
-        info.pi_flags = REAPER_PIDINFO_VALID
+        info.pi_flags = FREEBSD_REAPER_PIDINFO_VALID
         if family.member[i].ppid == family.reaper:
-            info.pi_flags |= REAPER_PIDINFO_CHILD
-        if family.member[i].state == 90:        # Z
-            info.pi_flags |= REAPER_PIDINFO_ZOMBIE
-        if family.member[i].state == 84:        # T
-            info.pi_flags |= REAPER_PIDINFO_STOPPED
+            info.pi_flags |= FREEBSD_REAPER_PIDINFO_CHILD
+        if family.member[i].state == c'Z':
+            info.pi_flags |= FREEBSD_REAPER_PIDINFO_ZOMBIE
+        if family.member[i].state == c'T':
+            info.pi_flags |= FREEBSD_REAPER_PIDINFO_STOPPED
         result = copyout(&info, request.rp_pids + n * sizeof(info), sizeof(info))
         if result < 0:
             break
@@ -187,11 +142,11 @@ cdef long reap_kill(area_t *area, uaddr data) noexcept nogil:
     cdef linux_siginfo info
     cdef family_t family
     cdef int linux, i
-    cdef long result, error = -ESRCH
+    cdef long result, error = -LINUX_ESRCH
     if copyin(data, &request, sizeof(request)) < 0:
-        return -EFAULT
-    if request.rk_sig <= 0 or request.rk_sig > SIGNAL_MAX or request.rk_flags > REAPER_KILL_SUBTREE:
-        return -EINVAL
+        return -LINUX_EFAULT
+    if request.rk_sig <= 0 or request.rk_sig > SIGNAL_MAX or request.rk_flags > FREEBSD_REAPER_KILL_SUBTREE:
+        return -LINUX_EINVAL
     linux = lsf_signal_to_linux[request.rk_sig]
     if linux == 0:
         carrier_info(area, &info, request.rk_sig, FREEBSD_SI_USER, 0)
@@ -201,20 +156,20 @@ cdef long reap_kill(area_t *area, uaddr data) noexcept nogil:
     request.rk_killed = 0
     request.rk_fpid = -1
     for i in range(family.count):
-        if family.member[i].subtree == 0 or family.member[i].state == 90:
+        if family.member[i].subtree == 0 or family.member[i].state == c'Z':
             continue
-        if request.rk_flags & REAPER_KILL_CHILDREN and family.member[i].ppid != family.reaper:
+        if request.rk_flags & FREEBSD_REAPER_KILL_CHILDREN and family.member[i].ppid != family.reaper:
             continue
-        if request.rk_flags & REAPER_KILL_SUBTREE and family.member[i].subtree != request.rk_subtree:
+        if request.rk_flags & FREEBSD_REAPER_KILL_SUBTREE and family.member[i].subtree != request.rk_subtree:
             continue
         if linux:
-            result = linux_syscall2(SYS_kill, family.member[i].pid, linux)
+            result = linux_syscall2(LINUX_SYS_kill, family.member[i].pid, linux)
         else:
-            result = linux_syscall3(SYS_rt_sigqueueinfo, family.member[i].pid, LINUX_CARRIER, <uint64_t> &info)
+            result = linux_syscall3(LINUX_SYS_rt_sigqueueinfo, family.member[i].pid, LINUX_CARRIER, <uint64_t> &info)
         if result == 0:
             request.rk_killed += 1
             error = 0
-        elif error == -ESRCH and result != -ESRCH:
+        elif error == -LINUX_ESRCH and result != -LINUX_ESRCH:
             request.rk_fpid = family.member[i].pid
             error = result
     family_free(&family)
@@ -227,55 +182,55 @@ cdef long procctl_set(area_t *area, int command, int value) noexcept nogil:
     cdef process_t *proc = area.proc
     cdef long now
     cdef int linux = 0
-    if command == PROC_SPROTECT:
+    if command == FREEBSD_PROC_SPROTECT:
         if value & 0xf != 1 and value & 0xf != 2 or value & ~0x3f:
-            return -EINVAL
-        return -EPERM               # protection from the out-of-memory killer is not the guest's to take
-    if command == PROC_PDEATHSIG_CTL:
+            return -LINUX_EINVAL
+        return -LINUX_EPERM               # protection from the out-of-memory killer is not the guest's to take
+    if command == FREEBSD_PROC_PDEATHSIG_CTL:
         if value != 0:
             linux = linux_signal_number(value)
             if linux <= 0:
-                return -EINVAL
-        return linux_syscall5(SYS_prctl, PR_SET_PDEATHSIG, linux, 0, 0, 0)
-    if command == PROC_NO_NEW_PRIVS_CTL:
-        return linux_syscall5(SYS_prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) if value == 1 else -EINVAL
-    if command == PROC_TRACE_CTL:
+                return -LINUX_EINVAL
+        return linux_syscall5(LINUX_SYS_prctl, LINUX_PR_SET_PDEATHSIG, linux, 0, 0, 0)
+    if command == FREEBSD_PROC_NO_NEW_PRIVS_CTL:
+        return linux_syscall5(LINUX_SYS_prctl, LINUX_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) if value == 1 else -LINUX_EINVAL
+    if command == FREEBSD_PROC_TRACE_CTL:
         if value < 1 or value > 3:
-            return -EINVAL
+            return -LINUX_EINVAL
         proc.ctl[CTL_TRACE] = 0 if value == 1 else value
         return 0
-    if command == PROC_TRAPCAP_CTL:
+    if command == FREEBSD_PROC_TRAPCAP_CTL:
         if value < 1 or value > 2:
-            return -EINVAL
+            return -LINUX_EINVAL
         proc.ctl[CTL_TRAPCAP] = value == 1
         return 0
-    if command == PROC_ASLR_CTL:
+    if command == FREEBSD_PROC_ASLR_CTL:
         if value < 1 or value > 3:
-            return -EINVAL
-        now = linux_syscall1(SYS_personality, 0xffffffffUL)
-        now = now | ADDR_NO_RANDOMIZE if value == 2 else now & ~ADDR_NO_RANDOMIZE
+            return -LINUX_EINVAL
+        now = linux_syscall1(LINUX_SYS_personality, 0xffffffffUL)
+        now = now | LINUX_ADDR_NO_RANDOMIZE if value == 2 else now & ~LINUX_ADDR_NO_RANDOMIZE
         proc.ctl[CTL_ASLR] = value
-        now = linux_syscall1(SYS_personality, now)
+        now = linux_syscall1(LINUX_SYS_personality, now)
         return now if is_error(now) else 0
-    if command == PROC_PROTMAX_CTL:
+    if command == FREEBSD_PROC_PROTMAX_CTL:
         if value < 1 or value > 3:
-            return -EINVAL
+            return -LINUX_EINVAL
         if value == 1:
-            return -EOPNOTSUPP      # nothing would enforce it
+            return -LINUX_EOPNOTSUPP      # nothing would enforce it
         proc.ctl[CTL_PROTMAX] = value
         return 0
-    if command == PROC_STACKGAP_CTL:
+    if command == FREEBSD_PROC_STACKGAP_CTL:
         if value & ~0xf or value & 3 == 3 or value & 0xc == 0xc:
-            return -EINVAL
+            return -LINUX_EINVAL
         if value & 1 and proc.ctl[CTL_STACKGAP] & 2:
-            return -EINVAL
+            return -LINUX_EINVAL
         if value & 3:
             proc.ctl[CTL_STACKGAP] = (proc.ctl[CTL_STACKGAP] & 0xc) | (value & 3)
         if value & 0xc:
             proc.ctl[CTL_STACKGAP] = (proc.ctl[CTL_STACKGAP] & 3) | (value & 0xc)
         return 0
     if value & ~3:                  # PROC_WXMAP_CTL
-        return -EINVAL
+        return -LINUX_EINVAL
     proc.ctl[CTL_WXMAP] |= value
     return 0
 
@@ -287,28 +242,28 @@ cdef long procctl_get(area_t *area, int command, int *value) noexcept nogil:
     cdef const char *at
     cdef int64_t tracer = 0
     cdef int linux = 0
-    if command == PROC_TRACE_STATUS:
+    if command == FREEBSD_PROC_TRACE_STATUS:
         value[0] = -1 if proc.ctl[CTL_TRACE] else 0
         if value[0] == 0 and read_file(b"/proc/self/status", text, sizeof(text)) > 0:
             at = find_text(text, b"TracerPid:")
             if at != NULL and proc.engine != ENGINE_PTRACE:
                 parse_number(at, &tracer)
                 value[0] = <int> tracer
-    elif command == PROC_TRAPCAP_STATUS:
+    elif command == FREEBSD_PROC_TRAPCAP_STATUS:
         value[0] = 1 if proc.ctl[CTL_TRAPCAP] else 2
-    elif command == PROC_PDEATHSIG_STATUS:
-        linux_syscall5(SYS_prctl, PR_GET_PDEATHSIG, <uint64_t> &linux, 0, 0, 0)
+    elif command == FREEBSD_PROC_PDEATHSIG_STATUS:
+        linux_syscall5(LINUX_SYS_prctl, LINUX_PR_GET_PDEATHSIG, <uint64_t> &linux, 0, 0, 0)
         value[0] = lsf_signal_from_linux[linux] if 0 <= linux <= 64 else 0
-    elif command == PROC_ASLR_STATUS:
+    elif command == FREEBSD_PROC_ASLR_STATUS:
         value[0] = proc.ctl[CTL_ASLR] if proc.ctl[CTL_ASLR] else 3
-        if not linux_syscall1(SYS_personality, 0xffffffffUL) & ADDR_NO_RANDOMIZE:
+        if not linux_syscall1(LINUX_SYS_personality, 0xffffffffUL) & LINUX_ADDR_NO_RANDOMIZE:
             value[0] |= <int> 0x80000000UL
-    elif command == PROC_PROTMAX_STATUS:
+    elif command == FREEBSD_PROC_PROTMAX_STATUS:
         value[0] = proc.ctl[CTL_PROTMAX] if proc.ctl[CTL_PROTMAX] else 3
-    elif command == PROC_STACKGAP_STATUS:
+    elif command == FREEBSD_PROC_STACKGAP_STATUS:
         value[0] = (2 if proc.ctl[CTL_STACKGAP] & 2 else 1) | (8 if proc.ctl[CTL_STACKGAP] & 8 else 4)
-    elif command == PROC_NO_NEW_PRIVS_STATUS:
-        value[0] = 1 if linux_syscall5(SYS_prctl, PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1 else 2
+    elif command == FREEBSD_PROC_NO_NEW_PRIVS_STATUS:
+        value[0] = 1 if linux_syscall5(LINUX_SYS_prctl, LINUX_PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1 else 2
     else:                           # PROC_WXMAP_STATUS
         value[0] = proc.ctl[CTL_WXMAP]
     return 0
@@ -320,38 +275,38 @@ cdef public long sys_procctl(frame_t *frame, area_t *area) noexcept nogil:
     cdef int command = <int> frame.arg[2], value = 0
     cdef uaddr data = frame.arg[3]
     cdef long result
-    if command < PROC_SPROTECT or command > PROC_WXMAP_STATUS:
-        return -EINVAL
-    if command == PROC_REAP_ACQUIRE or command == PROC_REAP_RELEASE:
+    if command < FREEBSD_PROC_SPROTECT or command > FREEBSD_PROC_WXMAP_STATUS:
+        return -LINUX_EINVAL
+    if command == FREEBSD_PROC_REAP_ACQUIRE or command == FREEBSD_PROC_REAP_RELEASE:
         if data != 0:
-            return -EINVAL
-    elif command != PROC_REAP_STATUS and fetch_guest32(data, <uint32_t *> &value) < 0:
-        return -EFAULT
+            return -LINUX_EINVAL
+    elif command != FREEBSD_PROC_REAP_STATUS and fetch_guest32(data, <uint32_t *> &value) < 0:
+        return -LINUX_EFAULT
     if idtype != FREEBSD_P_PID:
-        if command != PROC_SPROTECT and command != PROC_TRACE_CTL and command != PROC_TRAPCAP_CTL:
-            return -EINVAL
-        return -EPERM if idtype == FREEBSD_P_PGID else -EINVAL
+        if command != FREEBSD_PROC_SPROTECT and command != FREEBSD_PROC_TRACE_CTL and command != FREEBSD_PROC_TRAPCAP_CTL:
+            return -LINUX_EINVAL
+        return -LINUX_EPERM if idtype == FREEBSD_P_PGID else -LINUX_EINVAL
     if id_ != 0 and id_ != area.proc.pid:
         # Linux lets a process change such things of itself alone.
-        if command == PROC_PDEATHSIG_CTL or command == PROC_PDEATHSIG_STATUS:
-            return -EINVAL
-        result = linux_syscall2(SYS_kill, <uint64_t> id_, 0)
-        return -ESRCH if result == -ESRCH or id_ < 0 else -EPERM
-    if command == PROC_REAP_ACQUIRE:
+        if command == FREEBSD_PROC_PDEATHSIG_CTL or command == FREEBSD_PROC_PDEATHSIG_STATUS:
+            return -LINUX_EINVAL
+        result = linux_syscall2(LINUX_SYS_kill, <uint64_t> id_, 0)
+        return -LINUX_ESRCH if result == -LINUX_ESRCH or id_ < 0 else -LINUX_EPERM
+    if command == FREEBSD_PROC_REAP_ACQUIRE:
         if is_reaper():
-            return -EBUSY
-        return linux_syscall5(SYS_prctl, PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-    if command == PROC_REAP_RELEASE:
+            return -LINUX_EBUSY
+        return linux_syscall5(LINUX_SYS_prctl, LINUX_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    if command == FREEBSD_PROC_REAP_RELEASE:
         if not is_reaper():
-            return -EINVAL
-        return linux_syscall5(SYS_prctl, PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0)
-    if command == PROC_REAP_STATUS:
+            return -LINUX_EINVAL
+        return linux_syscall5(LINUX_SYS_prctl, LINUX_PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0)
+    if command == FREEBSD_PROC_REAP_STATUS:
         return reap_status(area, data)
-    if command == PROC_REAP_GETPIDS:
+    if command == FREEBSD_PROC_REAP_GETPIDS:
         return reap_getpids(area, data)
-    if command == PROC_REAP_KILL:
+    if command == FREEBSD_PROC_REAP_KILL:
         return reap_kill(area, data)
-    if command == PROC_SPROTECT or command & 1 == 1 and command >= PROC_TRACE_CTL:
+    if command == FREEBSD_PROC_SPROTECT or command & 1 == 1 and command >= FREEBSD_PROC_TRACE_CTL:
         return procctl_set(area, command, value)
     result = procctl_get(area, command, &value)
     return result if result < 0 else store_guest32(data, <uint32_t> value)

@@ -12,13 +12,7 @@
 # The parent keeps a list, since the child's end is told to nobody but who asks for its number: Linux would give
 # one that has executed a program to any wait, and a zombie whose descriptor is closed to nobody.
 
-cdef extern from "<sys/syscall.h>" nogil:
-    const long SYS_fchmod
-
 cdef enum:
-    LINUX_SIGKILL = 9
-    PD_DAEMON = 1
-    PD_CLOEXEC = 2
     PROCDESC_MODE = 0o10700             # S_IFIFO: a pipe has 0600 else
     PROCDESC_MARK = 0x4c5350            # nanoseconds of the modification time
     PROCDESCS = 256
@@ -29,11 +23,6 @@ cdef enum:
     PROCDESC_WAITED = 4                 # FreeBSD's too: the status is kept for who asks the descriptor
     PROCDESC_CLONE = 5                  # no descriptor at all: rfork with another signal than SIGCHLD
     PROCDESC_SEARCH = 1024              # descriptors among which one is looked for
-    LINUX_F_GETOWN = 9
-    LINUX_F_SETSIG = 10
-    LINUX_WSTOPPED = 2
-    LINUX_WCONTINUED = 8
-    LINUX_WCLONE = 0x80000000UL
 
 cdef struct procdesc_t:
     uint32_t state
@@ -45,10 +34,10 @@ cdef struct procdesc_t:
 
 cdef long procdesc_look(int fd, linux_statx *sx) noexcept nogil:
     """The number of the process that a descriptor stands for, or -EBADF where it is no process descriptor."""
-    cdef long result = linux_syscall5(SYS_statx, <uint32_t> fd, <uint64_t> <const char *> b"", LINUX_AT_EMPTY_PATH,
-                                      LINUX_STATX_ALL, <uint64_t> sx) if fd >= 0 else -EBADF
+    cdef long result = linux_syscall5(LINUX_SYS_statx, <uint32_t> fd, <uint64_t> <const char *> b"", LINUX_AT_EMPTY_PATH,
+                                      LINUX_STATX_ALL, <uint64_t> sx) if fd >= 0 else -LINUX_EBADF
     if is_error(result) or sx.stx_mode != PROCDESC_MODE or sx.stx_mtime.tv_nsec != PROCDESC_MARK:
-        return -EBADF
+        return -LINUX_EBADF
     return <int> sx.stx_mtime.tv_sec
 
 
@@ -65,7 +54,7 @@ cdef bint procdesc_hung_up(int fd) noexcept nogil:
     one.fd = fd
     one.events = 0
     one.revents = 0
-    linux_syscall5(SYS_ppoll, <uint64_t> &one, 1, <uint64_t> none, 0, 8)
+    linux_syscall5(LINUX_SYS_ppoll, <uint64_t> &one, 1, <uint64_t> none, 0, 8)
     return one.revents & (LINUX_POLLHUP | LINUX_POLLERR) != 0
 
 
@@ -78,8 +67,8 @@ cdef void procdesc_stat(int fd, freebsd_stat *st) noexcept nogil:
         return
     start = st.st_atim
     memset(st, 0, sizeof(freebsd_stat))
-    st.st_mode = S_IFREG
-    if linux_syscall2(SYS_fcntl, fd, LINUX_F_GETOWN) <= 0:
+    st.st_mode = LINUX_S_IFREG
+    if linux_syscall2(LINUX_SYS_fcntl, fd, LINUX_F_GETOWN) <= 0:
         return
     if not procdesc_hung_up(fd):
         st.st_mode |= 0o700
@@ -123,8 +112,8 @@ cdef bint procdesc_take(procdesc_t *entry) noexcept nogil:
     memset(&info, 0, sizeof(info))
     if atomic_cas32(&entry.state, PROCDESC_LIVE, PROCDESC_TAKING) != PROCDESC_LIVE:
         return entry.state == PROCDESC_ENDED
-    if linux_syscall5(SYS_waitid, LINUX_P_PID, <uint64_t> entry.pid, <uint64_t> &info,
-                      LINUX_WEXITED | LINUX_WNOHANG | LINUX_WALL, <uint64_t> &entry.child.usage) != 0 \
+    if linux_syscall5(LINUX_SYS_waitid, LINUX_P_PID, <uint64_t> entry.pid, <uint64_t> &info,
+                      LINUX_WEXITED | LINUX_WNOHANG | LINUX___WALL, <uint64_t> &entry.child.usage) != 0 \
             or info.fields.child.pid == 0:
         atomic_store32(&entry.state, PROCDESC_LIVE)
         return False
@@ -190,7 +179,7 @@ cdef bint procdesc_swallow(process_t *proc, linux_siginfo *info) noexcept nogil:
     procdesc_take(entry)
     while True:
         memset(&other, 0, sizeof(other))
-        if linux_syscall5(SYS_waitid, LINUX_P_ALL, 0, <uint64_t> &other,
+        if linux_syscall5(LINUX_SYS_waitid, LINUX_P_ALL, 0, <uint64_t> &other,
                           LINUX_WEXITED | LINUX_WNOHANG | LINUX_WNOWAIT, 0) != 0 \
                 or other.fields.child.pid == 0:
             return True
@@ -206,9 +195,9 @@ cdef bint procdesc_pass_over(process_t *proc, linux_siginfo *info) noexcept nogi
     cdef linux_siginfo state
     if entry == NULL or entry.state == PROCDESC_CLONE or entry.state == PROCDESC_WAITED:
         return False
-    if info.si_code == CLD_STOPPED or info.si_code == CLD_CONTINUED or info.si_code == CLD_TRAPPED:
-        linux_syscall5(SYS_waitid, LINUX_P_PID, <uint64_t> entry.pid, <uint64_t> &state,
-                       LINUX_WSTOPPED | LINUX_WCONTINUED | LINUX_WNOHANG | LINUX_WALL, 0)
+    if info.si_code == LINUX_CLD_STOPPED or info.si_code == LINUX_CLD_CONTINUED or info.si_code == LINUX_CLD_TRAPPED:
+        linux_syscall5(LINUX_SYS_waitid, LINUX_P_PID, <uint64_t> entry.pid, <uint64_t> &state,
+                       LINUX_WSTOPPED | LINUX_WCONTINUED | LINUX_WNOHANG | LINUX___WALL, 0)
         return True
     procdesc_take(entry)
     return True
@@ -220,11 +209,11 @@ cdef long procdesc_wait(process_t *proc, procdesc_t *entry, long options, child_
     cdef long result
     if not procdesc_is_held(entry):
         procdesc_let_go(entry)
-        return -ECHILD                  # it is init's child now
+        return -LINUX_ECHILD                  # it is init's child now
     while True:
         if entry.state == PROCDESC_ENDED:
             if not options & LINUX_WEXITED:
-                return -ECHILD
+                return -LINUX_ECHILD
             memcpy(child, &entry.child, sizeof(child_t))
             if not options & LINUX_WNOWAIT:
                 atomic_store32(&entry.state, PROCDESC_WAITED)
@@ -232,14 +221,15 @@ cdef long procdesc_wait(process_t *proc, procdesc_t *entry, long options, child_
         if options & LINUX_WEXITED and procdesc_hung_up(entry.fd):
             wait_for_zombie(entry.pid)  # it has closed its files, and is a zombie in a moment
         memset(&info, 0, sizeof(info))
-        result = waitid_carried(proc, LINUX_P_PID, entry.pid, &info, options | LINUX_WALL, &child.usage)
-        if result == -ECHILD and entry.state == PROCDESC_ENDED:
+        result = waitid_carried(proc, LINUX_P_PID, entry.pid, &info, options | LINUX___WALL, &child.usage)
+        if result == -LINUX_ECHILD and entry.state == PROCDESC_ENDED:
             continue                    # a signal's handler took it meanwhile
         if is_error(result):
             return result
         child_from_info(child, &info)
-        if child.pid != 0 and not options & LINUX_WNOWAIT and (child.code == CLD_EXITED or child.code == CLD_KILLED
-                                                               or child.code == CLD_DUMPED):
+        if child.pid != 0 and not options & LINUX_WNOWAIT \
+                and (child.code == LINUX_CLD_EXITED or child.code == LINUX_CLD_KILLED
+                                                               or child.code == LINUX_CLD_DUMPED):
             memcpy(&entry.child, child, sizeof(child_t))
             atomic_store32(&entry.state, PROCDESC_WAITED)
         return 0
@@ -262,17 +252,17 @@ cdef void procdesc_begin(process_t *proc, int fd, bint daemon) noexcept nogil:
     proc.procdesc_fd = hide_descriptor(fd, False)
     if daemon:
         return
-    linux_syscall3(SYS_fcntl, proc.procdesc_fd, LINUX_F_SETOWN, pid)
-    linux_syscall3(SYS_fcntl, proc.procdesc_fd, LINUX_F_SETSIG, LINUX_SIGKILL)
-    linux_syscall3(SYS_fcntl, proc.procdesc_fd, LINUX_F_SETFL, LINUX_O_ASYNC | LINUX_O_NONBLOCK)
+    linux_syscall3(LINUX_SYS_fcntl, proc.procdesc_fd, LINUX_F_SETOWN, pid)
+    linux_syscall3(LINUX_SYS_fcntl, proc.procdesc_fd, LINUX_F_SETSIG, LINUX_SIGKILL)
+    linux_syscall3(LINUX_SYS_fcntl, proc.procdesc_fd, LINUX_F_SETFL, LINUX_O_ASYNC | LINUX_O_NONBLOCK)
     if procdesc_hung_up(proc.procdesc_fd):
-        linux_syscall2(SYS_kill, pid, LINUX_SIGKILL)        # it was closed before Linux knew whom to kill
+        linux_syscall2(LINUX_SYS_kill, pid, LINUX_SIGKILL)        # it was closed before Linux knew whom to kill
 
 
 cdef void procdesc_end(process_t *proc) noexcept nogil:
     """In a child of a process with a descriptor: it has none itself."""
     if proc.procdesc_fd >= 0 and not proc.files_shared:
-        linux_syscall1(SYS_close, proc.procdesc_fd)
+        linux_syscall1(LINUX_SYS_close, proc.procdesc_fd)
         proc.procdesc_fd = -1
 
 
@@ -280,7 +270,7 @@ cdef void procdesc_after_fork(process_t *proc, area_t *area) noexcept nogil:
     """The child of a fork: nor does it hold the pipe of another thread's pdfork, which it would keep from hanging up."""
     procdesc_end(proc)
     if proc.procdesc_maker != 0 and proc.procdesc_maker != area.index + 1 and not proc.files_shared:
-        linux_syscall1(SYS_close, proc.procdesc_making)
+        linux_syscall1(LINUX_SYS_close, proc.procdesc_making)
     proc.procdesc_maker = 0
     proc.procdescs = NULL               # the children are the parent's
 
@@ -290,9 +280,9 @@ cdef long procdesc_pipe(process_t *proc, area_t *area, int *ends) noexcept nogil
     made between the pipe and the note."""
     cdef long result
     while atomic_cas32(&proc.procdesc_maker, 0, area.index + 1) != 0:
-        linux_syscall0(SYS_sched_yield)
+        linux_syscall0(LINUX_SYS_sched_yield)
     lock_acquire(&proc.lock_thread)
-    result = linux_syscall2(SYS_pipe2, <uint64_t> ends, LINUX_O_CLOEXEC | LINUX_O_NONBLOCK)
+    result = linux_syscall2(LINUX_SYS_pipe2, <uint64_t> ends, LINUX_O_CLOEXEC | LINUX_O_NONBLOCK)
     proc.procdesc_making = ends[1]
     if is_error(result):
         atomic_store32(&proc.procdesc_maker, 0)
@@ -303,7 +293,7 @@ cdef long procdesc_pipe(process_t *proc, area_t *area, int *ends) noexcept nogil
 cdef void procdesc_made(process_t *proc, int end) noexcept nogil:
     """In the parent: the writing end is the child's alone."""
     lock_acquire(&proc.lock_thread)
-    linux_syscall1(SYS_close, end)
+    linux_syscall1(LINUX_SYS_close, end)
     atomic_store32(&proc.procdesc_maker, 0)
     lock_release(&proc.lock_thread)
 
@@ -311,12 +301,12 @@ cdef void procdesc_made(process_t *proc, int end) noexcept nogil:
 cdef void procdesc_describe(int fd, int pid) noexcept nogil:
     """In the parent: write on the pipe what it stands for."""
     cdef linux_timespec times[2]
-    linux_syscall2(SYS_clock_gettime, LINUX_CLOCK_REALTIME, <uint64_t> &times[0])
+    linux_syscall2(LINUX_SYS_clock_gettime, LINUX_CLOCK_REALTIME, <uint64_t> &times[0])
     times[1].tv_sec = pid
     times[1].tv_nsec = PROCDESC_MARK
-    linux_syscall4(SYS_utimensat, fd, 0, <uint64_t> times, 0)
-    linux_syscall2(SYS_fchmod, fd, PROCDESC_MODE & 0o777)
-    linux_syscall3(SYS_fcntl, fd, LINUX_F_SETOWN, <uint64_t> pid)
+    linux_syscall4(LINUX_SYS_utimensat, fd, 0, <uint64_t> times, 0)
+    linux_syscall2(LINUX_SYS_fchmod, fd, PROCDESC_MODE & 0o777)
+    linux_syscall3(LINUX_SYS_fcntl, fd, LINUX_F_SETOWN, <uint64_t> pid)
 
 
 cdef public long sys_pdfork(frame_t *frame, area_t *area) noexcept nogil:
@@ -326,31 +316,31 @@ cdef public long sys_pdfork(frame_t *frame, area_t *area) noexcept nogil:
     cdef int ends[2]
     cdef uaddr out = frame.arg[0]
     cdef long result
-    if flags & ~<uint32_t> (PD_DAEMON | PD_CLOEXEC):
-        return -EINVAL
+    if flags & ~<uint32_t> (FREEBSD_PD_DAEMON | FREEBSD_PD_CLOEXEC):
+        return -LINUX_EINVAL
     procdesc_sweep(proc)
     result = procdesc_pipe(proc, area, ends)
     if is_error(result):
         return result
     result = fork_with(frame, area, 0)
     if result == 0:
-        linux_syscall1(SYS_close, ends[0])
-        procdesc_begin(proc, ends[1], flags & PD_DAEMON != 0)
+        linux_syscall1(LINUX_SYS_close, ends[0])
+        procdesc_begin(proc, ends[1], flags & FREEBSD_PD_DAEMON != 0)
         return 0
     procdesc_made(proc, ends[1])
     if is_error(result):
-        linux_syscall1(SYS_close, ends[0])
+        linux_syscall1(LINUX_SYS_close, ends[0])
         return result
     procdesc_describe(ends[0], <int> result)
     procdesc_note(proc, <int> result, PROCDESC_LIVE, ends[0])
-    if not flags & PD_CLOEXEC:
-        linux_syscall3(SYS_fcntl, ends[0], LINUX_F_SETFD, 0)
-    return -EFAULT if store_guest32(out, ends[0]) < 0 else result
+    if not flags & FREEBSD_PD_CLOEXEC:
+        linux_syscall3(LINUX_SYS_fcntl, ends[0], LINUX_F_SETFD, 0)
+    return -LINUX_EFAULT if store_guest32(out, ends[0]) < 0 else result
 
 
 cdef public long sys_pdgetpid(frame_t *frame, area_t *area) noexcept nogil:
     cdef int fd = <int> frame.arg[0]
-    cdef long pid = -EBADF if descriptor_is_hidden(area.proc, fd) else procdesc_process(fd)
+    cdef long pid = -LINUX_EBADF if descriptor_is_hidden(area.proc, fd) else procdesc_process(fd)
     return pid if pid < 0 else store_guest32(frame.arg[1], <uint32_t> pid)
 
 
@@ -361,23 +351,23 @@ cdef public long sys_pdkill(frame_t *frame, area_t *area) noexcept nogil:
     cdef procdesc_t *entry
     cdef int fd = <int> frame.arg[0], status = 0
     cdef int linux = LINUX_CARRIER if is_carried(<int> frame.arg[1]) else linux_signal_number(frame.arg[1])
-    cdef long pid, pidfd, result = -ESRCH
+    cdef long pid, pidfd, result = -LINUX_ESRCH
     if linux < 0:
-        return -EINVAL
-    pid = -EBADF if descriptor_is_hidden(area.proc, fd) else procdesc_process(fd)
+        return -LINUX_EINVAL
+    pid = -LINUX_EBADF if descriptor_is_hidden(area.proc, fd) else procdesc_process(fd)
     if pid < 0:
         return pid
     if linux == LINUX_CARRIER:
         carrier_info(area, &info, <int> frame.arg[1], FREEBSD_SI_USER, 0)
         carried = &info
-    pidfd = linux_syscall2(SYS_pidfd_open, <uint64_t> pid, 0)
+    pidfd = linux_syscall2(LINUX_SYS_pidfd_open, <uint64_t> pid, 0)
     if not is_error(pidfd):
-        if linux_syscall2(SYS_fcntl, fd, LINUX_F_GETOWN) == pid:
-            result = linux_syscall4(SYS_pidfd_send_signal, pidfd, linux, <uint64_t> carried, 0)
-        linux_syscall1(SYS_close, pidfd)
-    elif pidfd != -ESRCH and pidfd != -EINVAL:
+        if linux_syscall2(LINUX_SYS_fcntl, fd, LINUX_F_GETOWN) == pid:
+            result = linux_syscall4(LINUX_SYS_pidfd_send_signal, pidfd, linux, <uint64_t> carried, 0)
+        linux_syscall1(LINUX_SYS_close, pidfd)
+    elif pidfd != -LINUX_ESRCH and pidfd != -LINUX_EINVAL:
         result = pidfd
-    if result == -ESRCH:
+    if result == -LINUX_ESRCH:
         entry = procdesc_find(area.proc, pid)
         if entry != NULL and entry.state == PROCDESC_ENDED:
             return 0                    # a zombie still, as FreeBSD sees it

@@ -21,16 +21,16 @@ cdef struct proc_walk_t:
 
 cdef long read_file(const char *path, char *buffer, uint64_t size) noexcept nogil:
     """A file's beginning, NUL-terminated: its length, or a negative errno."""
-    cdef long fd = linux_syscall3(SYS_open, <uint64_t> path, 0o2000000, 0), got
+    cdef long fd = linux_syscall3(LINUX_SYS_open, <uint64_t> path, LINUX_O_CLOEXEC, 0), got
     cdef uint64_t at = 0
     if is_error(fd):
         return fd
     while at + 1 < size:
-        got = linux_syscall3(SYS_read, fd, <uint64_t> buffer + at, size - 1 - at)
+        got = linux_syscall3(LINUX_SYS_read, fd, <uint64_t> buffer + at, size - 1 - at)
         if got <= 0:
             break
         at += got
-    linux_syscall1(SYS_close, fd)
+    linux_syscall1(LINUX_SYS_close, fd)
     buffer[at] = 0
     return at
 
@@ -39,12 +39,12 @@ cdef const char *parse_number(const char *text, int64_t *value) noexcept nogil:
     """Read a decimal number after blanks; where the text goes on."""
     cdef bint negative = False
     value[0] = 0
-    while text[0] == 32 or text[0] == 9 or text[0] == 10:
+    while text[0] == c' ' or text[0] == c'\t' or text[0] == c'\n':
         text += 1
-    if text[0] == 45:
+    if text[0] == c'-':
         negative = True
         text += 1
-    while 48 <= text[0] <= 57:
+    while c'0' <= text[0] <= c'9':
         value[0] = value[0] * 10 + (text[0] - 48)
         text += 1
     if negative:
@@ -57,9 +57,9 @@ cdef const char *find_text(const char *text, const char *wanted) noexcept nogil:
     while text[0] != 0:
         if string_starts(text, wanted):
             return text + string_length(wanted)
-        while text[0] != 0 and text[0] != 10:
+        while text[0] != 0 and text[0] != c'\n':
             text += 1
-        if text[0] == 10:
+        if text[0] == c'\n':
             text += 1
     return NULL
 
@@ -78,7 +78,7 @@ cdef long proc_read(int pid, const char *name, char *buffer, uint64_t size) noex
     cdef long got
     proc_path(path, sizeof(path), pid, name)
     got = read_file(path, buffer, size)
-    return -ESRCH if got == -ENOENT else got
+    return -LINUX_ESRCH if got == -LINUX_ENOENT else got
 
 
 cdef long proc_link(int pid, const char *name, char *buffer, uint64_t size) noexcept nogil:
@@ -86,9 +86,9 @@ cdef long proc_link(int pid, const char *name, char *buffer, uint64_t size) noex
     cdef char path[64]
     cdef long got
     proc_path(path, sizeof(path), pid, name)
-    got = linux_syscall3(SYS_readlink, <uint64_t> path, <uint64_t> buffer, size - 1)
+    got = linux_syscall3(LINUX_SYS_readlink, <uint64_t> path, <uint64_t> buffer, size - 1)
     if is_error(got):
-        return -ESRCH if got == -ENOENT else got
+        return -LINUX_ESRCH if got == -LINUX_ENOENT else got
     buffer[got] = 0
     return got
 
@@ -101,13 +101,13 @@ cdef long proc_stat_parse(char *text, proc_stat_t *out) noexcept nogil:
     memset(out, 0, sizeof(proc_stat_t))
     i = 0
     while text[i] != 0:
-        if text[i] == 40 and open_ == 0:
+        if text[i] == c'(' and open_ == 0:
             open_ = i
-        if text[i] == 41:
+        if text[i] == c')':
             close_ = i
         i += 1
     if open_ == 0 or close_ < open_ or text[close_ + 1] == 0:
-        return -ESRCH
+        return -LINUX_ESRCH
     parse_number(text, &field[0])
     out.pid = <int> field[0]
     for i in range(19):
@@ -152,7 +152,7 @@ cdef long walk_begin(proc_walk_t *walk, const char *path) noexcept nogil:
     """Begin a walk over the numbers in a folder: 0 or a negative errno."""
     walk.at = 0
     walk.got = 0
-    walk.fd = linux_syscall3(SYS_open, <uint64_t> path, 0o2200000, 0)      # DIRECTORY | CLOEXEC
+    walk.fd = linux_syscall3(LINUX_SYS_open, <uint64_t> path, LINUX_O_DIRECTORY | LINUX_O_CLOEXEC, 0)
     return walk.fd if walk.fd < 0 else 0
 
 
@@ -162,13 +162,13 @@ cdef int walk_next(proc_walk_t *walk) noexcept nogil:
     cdef int64_t number = 0
     while True:
         if walk.at >= walk.got:
-            walk.got = linux_syscall3(SYS_getdents64, walk.fd, <uint64_t> walk.buffer, sizeof(walk.buffer))
+            walk.got = linux_syscall3(LINUX_SYS_getdents64, walk.fd, <uint64_t> walk.buffer, sizeof(walk.buffer))
             walk.at = 0
             if walk.got <= 0:
-                linux_syscall1(SYS_close, walk.fd)
+                linux_syscall1(LINUX_SYS_close, walk.fd)
                 return -1
         name = <char *> &walk.buffer[walk.at + 19]
         walk.at += (<uint16_t *> &walk.buffer[walk.at + 16])[0]
-        if 48 <= name[0] <= 57:
+        if c'0' <= name[0] <= c'9':
             parse_number(name, &number)
             return <int> number

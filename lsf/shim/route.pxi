@@ -2,67 +2,8 @@
 # route_dump.pxi). Linux tells them by netlink. Model: FreeBSD sys/net/rtsock.c (sysctl_rtsock, sysctl_iflist), net/if.c.
 
 cdef enum:
-    NET_RT_IFLIST = 3
-    NET_RT_IFLISTL = 5
-    RTM_VERSION = 5
-    RTM_NEWADDR = 0xc
-    RTM_IFINFO = 0xe
-    RTA_NETMASK = 0x4
-    RTA_IFP = 0x10
-    RTA_IFA = 0x20
-    RTA_BRD = 0x80
-    AF_LINK = 18
-    IFT_OTHER = 0x1
-    IFT_ETHER = 0x6
-    IFT_PPP = 0x17
-    IFT_LOOP = 0x18
-    IFT_TUNNEL = 0x83
-    IFF_BROADCAST = 0x2
-    IFF_SIMPLEX = 0x800
-    IFF_MULTICAST = 0x8000
     IFF_COMMON = 0x3df              # the bits that are the same on both sides
-    IN6_IFF_TENTATIVE = 0x2
-    IN6_IFF_DUPLICATED = 0x4
-    IN6_IFF_DEPRECATED = 0x10
-    IN6_IFF_AUTOCONF = 0x40
-    IN6_IFF_TEMPORARY = 0x80
-    ND6_IFF_PERFORMNUD = 0x1
-    ND6_IFF_AUTO_LINKLOCAL = 0x20
-    LINK_STATE_DOWN = 1
-    LINK_STATE_UP = 2
 
-cdef enum:
-    LINUX_IFF_MULTICAST = 0x1000
-    LINUX_IFF_LOWER_UP = 0x10000
-    LINUX_AF_NETLINK_ROUTE = 0
-    LINUX_SOCK_RAW_CLOEXEC = 0x80003
-    LINUX_NLM_F_REQUEST_DUMP = 0x301
-    LINUX_NLMSG_ERROR = 2
-    LINUX_NLMSG_DONE = 3
-    LINUX_RTM_NEWLINK = 16
-    LINUX_RTM_GETLINK = 18
-    LINUX_RTM_NEWADDR = 20
-    LINUX_RTM_GETADDR = 22
-    LINUX_IFLA_ADDRESS = 1
-    LINUX_IFLA_IFNAME = 3
-    LINUX_IFLA_MTU = 4
-    LINUX_IFLA_STATS64 = 23
-    LINUX_IFA_ADDRESS = 1
-    LINUX_IFA_LOCAL = 2
-    LINUX_IFA_BROADCAST = 4
-    LINUX_IFA_F_TEMPORARY = 0x1
-    LINUX_IFA_F_DADFAILED = 0x8
-    LINUX_IFA_F_DEPRECATED = 0x20
-    LINUX_IFA_F_TENTATIVE = 0x40
-    LINUX_IFA_F_PERMANENT = 0x80
-    LINUX_SOCK_DGRAM_CLOEXEC = 0x80002
-    LINUX_SIOCGIFMTU = 0x8921
-    LINUX_ARPHRD_ETHER = 1
-    LINUX_ARPHRD_PPP = 512
-    LINUX_ARPHRD_TUNNEL = 768
-    LINUX_ARPHRD_LOOPBACK = 772
-    LINUX_ARPHRD_SIT = 776
-    LINUX_ARPHRD_NONE = 0xfffe
 
 cdef enum:
     DUMP_SIZE = 1 << 20             # for the answers of one request
@@ -78,11 +19,11 @@ cdef long netlink_dump(int fd, int request, uint8_t *buffer, uint64_t size) noex
     memset(question, 0, sizeof(question))
     header.nlmsg_len = sizeof(question)
     header.nlmsg_type = request
-    header.nlmsg_flags = LINUX_NLM_F_REQUEST_DUMP
-    result = linux_syscall6(SYS_sendto, fd, <uint64_t> question, sizeof(question), 0, 0, 0)
+    header.nlmsg_flags = LINUX_NLM_F_REQUEST | LINUX_NLM_F_DUMP
+    result = linux_syscall6(LINUX_SYS_sendto, fd, <uint64_t> question, sizeof(question), 0, 0, 0)
     while not is_error(result):
-        result = linux_syscall6(SYS_recvfrom, fd, <uint64_t> (buffer + at), size - at, 0, 0, 0)
-        if result == -EINTR:
+        result = linux_syscall6(LINUX_SYS_recvfrom, fd, <uint64_t> (buffer + at), size - at, 0, 0, 0)
+        if result == -LINUX_EINTR:
             result = 0
             continue
         if is_error(result) or result == 0:
@@ -94,7 +35,7 @@ cdef long netlink_dump(int fd, int request, uint8_t *buffer, uint64_t size) noex
             if header.nlmsg_len < sizeof(linux_nlmsghdr) or header.nlmsg_type == LINUX_NLMSG_DONE:
                 return seen
             if header.nlmsg_type == LINUX_NLMSG_ERROR:
-                return -EPERM
+                return -LINUX_EPERM
             seen += (header.nlmsg_len + 3) & ~3U
         if at + 65536 > size:
             return at
@@ -128,22 +69,22 @@ cdef uint8_t *netlink_attribute(linux_nlmsghdr *header, uint64_t body, uint32_t 
 
 cdef uint8_t interface_type(uint16_t linux) noexcept nogil:
     if linux == LINUX_ARPHRD_ETHER:
-        return IFT_ETHER
+        return FREEBSD_IFT_ETHER
     if linux == LINUX_ARPHRD_LOOPBACK:
-        return IFT_LOOP
+        return FREEBSD_IFT_LOOP
     if linux == LINUX_ARPHRD_PPP or linux == LINUX_ARPHRD_NONE:
-        return IFT_PPP              # what tun(4) is on FreeBSD
+        return FREEBSD_IFT_PPP              # what tun(4) is on FreeBSD
     if LINUX_ARPHRD_TUNNEL <= linux <= LINUX_ARPHRD_SIT:
-        return IFT_TUNNEL
-    return IFT_OTHER
+        return FREEBSD_IFT_TUNNEL
+    return FREEBSD_IFT_OTHER
 
 
 cdef uint32_t interface_flags(uint32_t linux) noexcept nogil:
     cdef uint32_t flags = linux & IFF_COMMON
     if linux & LINUX_IFF_MULTICAST:
-        flags |= IFF_MULTICAST
-    if linux & IFF_BROADCAST:
-        flags |= IFF_SIMPLEX
+        flags |= FREEBSD_IFF_MULTICAST
+    if linux & FREEBSD_IFF_BROADCAST:
+        flags |= FREEBSD_IFF_SIMPLEX
     return flags
 
 
@@ -155,11 +96,11 @@ cdef void interface_data(freebsd_if_data *data, linux_nlmsghdr *link) noexcept n
     memset(data, 0, sizeof(freebsd_if_data))
     data.ifi_type = interface_type(info.ifi_type)
     data.ifi_datalen = sizeof(freebsd_if_data)
-    data.ifi_link_state = LINK_STATE_UP if info.ifi_flags & LINUX_IFF_LOWER_UP else LINK_STATE_DOWN
-    if data.ifi_type == IFT_ETHER:
+    data.ifi_link_state = FREEBSD_LINK_STATE_UP if info.ifi_flags & LINUX_IFF_LOWER_UP else FREEBSD_LINK_STATE_DOWN
+    if data.ifi_type == FREEBSD_IFT_ETHER:
         data.ifi_hdrlen = 14
     if netlink_attribute(link, sizeof(linux_ifinfomsg), LINUX_IFLA_ADDRESS, &size) != NULL \
-            and data.ifi_type == IFT_ETHER:
+            and data.ifi_type == FREEBSD_IFT_ETHER:
         data.ifi_addrlen = <uint8_t> size
     found = netlink_attribute(link, sizeof(linux_ifinfomsg), LINUX_IFLA_MTU, &size)
     if found != NULL and size >= 4:
@@ -205,14 +146,14 @@ cdef uint64_t link_address(uint8_t *to, linux_nlmsghdr *link, uint8_t type_) noe
     cdef uint8_t *found
     memset(to, 0, 56)
     address.sdl_len = 56
-    address.sdl_family = AF_LINK
+    address.sdl_family = FREEBSD_AF_LINK
     address.sdl_index = <uint16_t> info.ifi_index
     address.sdl_type = type_
     found = netlink_attribute(link, sizeof(linux_ifinfomsg), LINUX_IFLA_IFNAME, &size)
     if found != NULL:
         address.sdl_nlen = <uint8_t> copy_text(address.sdl_data, <char *> found, 16)
     found = netlink_attribute(link, sizeof(linux_ifinfomsg), LINUX_IFLA_ADDRESS, &size)
-    if found != NULL and type_ == IFT_ETHER and size <= 20:
+    if found != NULL and type_ == FREEBSD_IFT_ETHER and size <= 20:
         memcpy(&address.sdl_data[address.sdl_nlen], found, size)
         address.sdl_alen = <uint8_t> size
     return 56
@@ -259,9 +200,9 @@ cdef long out_link(sysctl_request_t *request, linux_nlmsghdr *link, bint long_fo
     cdef uint64_t at
     memset(message, 0, sizeof(message))
     # The two forms begin alike.
-    header.ifm_version = RTM_VERSION
-    header.ifm_type = RTM_IFINFO
-    header.ifm_addrs = RTA_IFP
+    header.ifm_version = FREEBSD_RTM_VERSION
+    header.ifm_type = FREEBSD_RTM_IFINFO
+    header.ifm_addrs = FREEBSD_RTA_IFP
     header.ifm_flags = <int32_t> interface_flags(info.ifi_flags)
     header.ifm_index = <uint16_t> info.ifi_index
     if long_form:
@@ -301,9 +242,9 @@ cdef long out_address(sysctl_request_t *request, linux_nlmsghdr *entry, bint lon
         return 0
     broadcast = netlink_attribute(entry, sizeof(linux_ifaddrmsg), LINUX_IFA_BROADCAST, &size)
     memset(message, 0, sizeof(message))
-    header.ifam_version = RTM_VERSION
-    header.ifam_type = RTM_NEWADDR
-    header.ifam_addrs = RTA_NETMASK | RTA_IFA
+    header.ifam_version = FREEBSD_RTM_VERSION
+    header.ifam_type = FREEBSD_RTM_NEWADDR
+    header.ifam_addrs = FREEBSD_RTA_NETMASK | FREEBSD_RTA_IFA
     header.ifam_index = <uint16_t> info.ifa_index
     if long_form:
         header_l.ifam_len = sizeof(freebsd_ifa_msghdrl)
@@ -316,7 +257,7 @@ cdef long out_address(sysctl_request_t *request, linux_nlmsghdr *entry, bint lon
     if broadcast == NULL and info.ifa_family == LINUX_AF_INET:
         broadcast = peer            # the other end; on a loopback, itself
     if broadcast != NULL:
-        header.ifam_addrs |= RTA_BRD
+        header.ifam_addrs |= FREEBSD_RTA_BRD
         at += inet_address(message + at, info.ifa_family, broadcast, info.ifa_index)
     header.ifam_msglen = <uint16_t> at
     return sysctl_out(request, message, at)
@@ -339,7 +280,7 @@ cdef long out_interfaces(sysctl_request_t *request, uint8_t *links, uint64_t lin
             continue
         result = out_link(request, link, long_form)
         inner = 0
-        while result >= 0 or result == -ENOMEM:
+        while result >= 0 or result == -LINUX_ENOMEM:
             entry = netlink_message(addresses, addresses_length, &inner)
             if entry == NULL:
                 break
@@ -349,7 +290,7 @@ cdef long out_interfaces(sysctl_request_t *request, uint8_t *links, uint64_t lin
                     or (family != 0 and family != freebsd_family_from_linux(address.ifa_family))):
                 continue
             result = out_address(request, entry, long_form)
-        if result < 0 and result != -ENOMEM:
+        if result < 0 and result != -LINUX_ENOMEM:
             return result
 
 
@@ -361,37 +302,37 @@ cdef public long sysctl_route(sysctl_request_t *request) noexcept nogil:
     cdef uint64_t memory
     cdef long fd, length, second_length = 0, result
     # A fifth number is a table of routes (a FIB), of which there is one.
-    if request.nrest != 4 and not (request.nrest == 5 and request.rest[2] == NET_RT_DUMP and request.rest[4] == 0):
-        return -EISDIR if request.nrest < 3 else -ENOTDIR
+    if request.nrest != 4 and not (request.nrest == 5 and request.rest[2] == FREEBSD_NET_RT_DUMP and request.rest[4] == 0):
+        return -LINUX_EISDIR if request.nrest < 3 else -LINUX_ENOTDIR
     operation = request.rest[2]
-    if not NET_RT_DUMP <= operation <= NET_RT_IFLISTL:
-        return -EINVAL
+    if not FREEBSD_NET_RT_DUMP <= operation <= FREEBSD_NET_RT_IFLISTL:
+        return -LINUX_EINVAL
     memory = map_memory(2 * DUMP_SIZE)
     if memory == 0:
-        return -ENOMEM
+        return -LINUX_ENOMEM
     first = <uint8_t *> memory
     second = <uint8_t *> memory + DUMP_SIZE
-    fd = linux_syscall3(SYS_socket, LINUX_AF_NETLINK, LINUX_SOCK_RAW_CLOEXEC, LINUX_AF_NETLINK_ROUTE)
+    fd = linux_syscall3(LINUX_SYS_socket, LINUX_AF_NETLINK, LINUX_SOCK_RAW | LINUX_SOCK_CLOEXEC, LINUX_NETLINK_ROUTE)
     length = fd
     if not is_error(fd):
-        if operation == NET_RT_DUMP or operation == NET_RT_FLAGS:
-            length = netlink_dump(<int> fd, LINUX_RTM_GETNEIGH if operation == NET_RT_FLAGS
-                                  and request.rest[3] & RTF_LLINFO else LINUX_RTM_GETROUTE, first, DUMP_SIZE)
+        if operation == FREEBSD_NET_RT_DUMP or operation == FREEBSD_NET_RT_FLAGS:
+            length = netlink_dump(<int> fd, LINUX_RTM_GETNEIGH if operation == FREEBSD_NET_RT_FLAGS
+                                  and request.rest[3] & FREEBSD_RTF_LLINFO else LINUX_RTM_GETROUTE, first, DUMP_SIZE)
         else:
             length = netlink_dump(<int> fd, LINUX_RTM_GETLINK, first, DUMP_SIZE)
-        if length >= 0 and (operation == NET_RT_IFLIST or operation == NET_RT_IFLISTL):
+        if length >= 0 and (operation == FREEBSD_NET_RT_IFLIST or operation == FREEBSD_NET_RT_IFLISTL):
             second_length = netlink_dump(<int> fd, LINUX_RTM_GETADDR, second, DUMP_SIZE)
-        linux_syscall1(SYS_close, fd)
+        linux_syscall1(LINUX_SYS_close, fd)
     if length < 0 or second_length < 0:
         result = length if length < 0 else second_length
-    elif operation == NET_RT_DUMP or operation == NET_RT_FLAGS:
+    elif operation == FREEBSD_NET_RT_DUMP or operation == FREEBSD_NET_RT_FLAGS:
         result = out_routes(request, first, length, operation)
-    elif operation == NET_RT_IFMALIST:
+    elif operation == FREEBSD_NET_RT_IFMALIST:
         result = sysctl_groups(request, first, length, second, DUMP_SIZE)
     else:
         result = out_interfaces(request, first, length, second, second_length, request.rest[1],
-                                <uint32_t> request.rest[3], operation == NET_RT_IFLISTL)
-    linux_syscall2(SYS_munmap, memory, 2 * DUMP_SIZE)
+                                <uint32_t> request.rest[3], operation == FREEBSD_NET_RT_IFLISTL)
+    linux_syscall2(LINUX_SYS_munmap, memory, 2 * DUMP_SIZE)
     return result
 
 
@@ -416,12 +357,12 @@ cdef long ioctl_interface(area_t *area, int fd, const lsf_ioctl_t *row, uaddr da
     if row.linux_command == 0:
         return interface_six(row.command, data)
     if copyin(data, &asked, sizeof(asked)) < 0:
-        return -EFAULT
+        return -LINUX_EFAULT
     memset(&answer, 0, sizeof(answer))
     memcpy(answer.name, asked.name, 15)
-    result = linux_syscall3(SYS_ioctl, fd, row.linux_command, <uint64_t> &answer)
+    result = linux_syscall3(LINUX_SYS_ioctl, fd, row.linux_command, <uint64_t> &answer)
     if is_error(result):
-        return -ENXIO if result == -ENODEV else result
+        return -LINUX_ENXIO if result == -LINUX_ENODEV else result
     memcpy(asked.value, answer.value, 16)
     if row.command == FREEBSD_SIOCGIFFLAGS:
         # The low half, then the high half.
@@ -443,7 +384,7 @@ cdef long six_flags(const char *name, const uint8_t *wanted) noexcept nogil:
     cdef uint32_t flags
     cdef long i, length
     if read_file(b"/proc/net/if_inet6", text, sizeof(text)) < 0:
-        return -EADDRNOTAVAIL
+        return -LINUX_EADDRNOTAVAIL
     while line[0] != 0:
         # address index prefix scope flags name
         line = hex_bytes(line, address, 16)
@@ -451,10 +392,10 @@ cdef long six_flags(const char *name, const uint8_t *wanted) noexcept nogil:
             break
         for i in range(4):
             line = upper_hex(line, &field[i])
-        while line[0] == 32:
+        while line[0] == c' ':
             line += 1
         length = 0
-        while line[length] != 10 and line[length] != 0:
+        while line[length] != c'\n' and line[length] != 0:
             length += 1
         for i in range(16):
             if address[i] != wanted[i]:
@@ -467,18 +408,18 @@ cdef long six_flags(const char *name, const uint8_t *wanted) noexcept nogil:
         if length > 0 and name[length] == 0:
             flags = 0
             if field[3] & LINUX_IFA_F_TENTATIVE:
-                flags |= IN6_IFF_TENTATIVE
+                flags |= FREEBSD_IN6_IFF_TENTATIVE
             if field[3] & LINUX_IFA_F_DADFAILED:
-                flags |= IN6_IFF_DUPLICATED
+                flags |= FREEBSD_IN6_IFF_DUPLICATED
             if field[3] & LINUX_IFA_F_DEPRECATED:
-                flags |= IN6_IFF_DEPRECATED
+                flags |= FREEBSD_IN6_IFF_DEPRECATED
             if field[3] & LINUX_IFA_F_TEMPORARY:
-                flags |= IN6_IFF_TEMPORARY
+                flags |= FREEBSD_IN6_IFF_TEMPORARY
             if not field[3] & LINUX_IFA_F_PERMANENT:
-                flags |= IN6_IFF_AUTOCONF
+                flags |= FREEBSD_IN6_IFF_AUTOCONF
             return flags
         line = next_line(line)
-    return -EADDRNOTAVAIL
+    return -LINUX_EADDRNOTAVAIL
 
 
 cdef long interface_six(uint32_t command, uaddr data) noexcept nogil:
@@ -492,17 +433,17 @@ cdef long interface_six(uint32_t command, uaddr data) noexcept nogil:
         memset(request, 0, 8)
         return copyout(request, data + 16, 8)               # struct in6_ndifreq: the name, the index
     if copyin(data, request, sizeof(request)) < 0:
-        return -EFAULT
+        return -LINUX_EFAULT
     request[15] = 0
     memset(&answer, 0, sizeof(answer))
     memcpy(answer.name, request, 15)
-    fd = linux_syscall3(SYS_socket, LINUX_AF_INET, LINUX_SOCK_DGRAM_CLOEXEC, 0)
+    fd = linux_syscall3(LINUX_SYS_socket, LINUX_AF_INET, LINUX_SOCK_DGRAM | LINUX_SOCK_CLOEXEC, 0)
     if is_error(fd):
         return fd
-    result = linux_syscall3(SYS_ioctl, fd, LINUX_SIOCGIFMTU, <uint64_t> &answer)
-    linux_syscall1(SYS_close, fd)
+    result = linux_syscall3(LINUX_SYS_ioctl, fd, LINUX_SIOCGIFMTU, <uint64_t> &answer)
+    linux_syscall1(LINUX_SYS_close, fd)
     if is_error(result):
-        return -ENXIO
+        return -LINUX_ENXIO
     if command == FREEBSD_SIOCGIFINFO_IN6:
         memset(numbers, 0, 56)
         numbers[0] = (<uint32_t *> answer.value)[0]         # linkmtu
@@ -510,7 +451,7 @@ cdef long interface_six(uint32_t command, uaddr data) noexcept nogil:
         numbers[2] = 30000                                  # basereachable, ms
         numbers[3] = 30000                                  # reachable, ms
         numbers[4] = 1000                                   # retrans, ms
-        numbers[5] = ND6_IFF_PERFORMNUD | ND6_IFF_AUTO_LINKLOCAL
+        numbers[5] = FREEBSD_ND6_IFF_PERFORMNUD | FREEBSD_ND6_IFF_AUTO_LINKLOCAL
         request[16 + 28] = 64                               # chlim
         request[16 + 29] = 1                                # initialized
         return copyout(request, data, sizeof(request))
@@ -542,11 +483,11 @@ cdef long interface_list(area_t *area, int fd, uint32_t linux_command, uaddr dat
     cdef uint64_t i
     cdef long result
     if copyin(data, conf, 16) < 0:
-        return -EFAULT
+        return -LINUX_EFAULT
     room = <uint32_t> conf[0]
     linux_conf[0] = sizeof(entries)
     linux_conf[1] = <uint64_t> entries
-    result = linux_syscall3(SYS_ioctl, fd, linux_command, <uint64_t> linux_conf)
+    result = linux_syscall3(LINUX_SYS_ioctl, fd, linux_command, <uint64_t> linux_conf)
     if is_error(result):
         return result
     for i in range(<uint32_t> linux_conf[0] // sizeof(linux_ifreq)):
@@ -556,6 +497,6 @@ cdef long interface_list(area_t *area, int fd, uint32_t linux_command, uaddr dat
         freebsd_sockaddr_from_linux(address, sizeof(address), entries[i].value, 16)
         memcpy(entry.value, address, 16)
         if copyout(&entry, conf[1] + written, sizeof(entry)) < 0:
-            return -EFAULT
+            return -LINUX_EFAULT
         written += sizeof(entry)
     return store_guest32(data, written)

@@ -1,53 +1,16 @@
 # The sysctl net.route: routes (NET_RT_DUMP), the addresses of neighbours (NET_RT_FLAGS) and multicast groups
 # (NET_RT_IFMALIST). Model: FreeBSD sys/net/rtsock.c (sysctl_dumpentry, sysctl_ifmalist).
 
-cdef enum:
-    NET_RT_DUMP = 1
-    NET_RT_FLAGS = 2
-    NET_RT_IFMALIST = 4
-    RTM_GET = 0x4
-    RTM_NEWMADDR = 0xf
-    RTA_DST = 0x1
-    RTA_GATEWAY = 0x2
-    RTF_UP = 0x1
-    RTF_GATEWAY = 0x2
-    RTF_HOST = 0x4
-    RTF_REJECT = 0x8
-    RTF_LLINFO = 0x400
-    RTF_STATIC = 0x800
-    RTF_BLACKHOLE = 0x1000
-
-cdef enum:
-    LINUX_RTM_NEWROUTE = 24
-    LINUX_RTM_GETROUTE = 26
-    LINUX_RTM_NEWNEIGH = 28
-    LINUX_RTM_GETNEIGH = 30
-    LINUX_RTA_DST = 1
-    LINUX_RTA_OIF = 4
-    LINUX_RTA_GATEWAY = 5
-    LINUX_RTN_UNICAST = 1
-    LINUX_RTN_LOCAL = 2
-    LINUX_RTN_BLACKHOLE = 6
-    LINUX_RTN_UNREACHABLE = 7
-    LINUX_RT_TABLE_MAIN = 254
-    LINUX_RT_TABLE_LOCAL = 255
-    LINUX_RTPROT_BOOT = 3
-    LINUX_RTPROT_STATIC = 4
-    LINUX_NDA_DST = 1
-    LINUX_NDA_LLADDR = 2
-    LINUX_NUD_PERMANENT = 0x80
-    LINUX_NUD_NOARP = 0x40
-
 
 cdef uint64_t index_address(uint8_t *to, uint32_t index, const uint8_t *hardware, uint32_t size) noexcept nogil:
     """A sockaddr_dl of an interface without its name, as a gateway of a route is: its length."""
     cdef freebsd_sockaddr_dl *address = <freebsd_sockaddr_dl *> to
     memset(to, 0, 56)
     address.sdl_len = 54
-    address.sdl_family = AF_LINK
+    address.sdl_family = FREEBSD_AF_LINK
     address.sdl_index = <uint16_t> index
     if size == 6:
-        address.sdl_type = IFT_ETHER
+        address.sdl_type = FREEBSD_IFT_ETHER
         address.sdl_alen = 6
         memcpy(address.sdl_data, hardware, 6)
     return 56
@@ -83,33 +46,33 @@ cdef long out_route(sysctl_request_t *request, linux_nlmsghdr *entry, int family
     found = netlink_attribute(entry, sizeof(linux_rtmsg), LINUX_RTA_OIF, &size)
     if found != NULL and size >= 4:
         index = (<uint32_t *> found)[0]
-    header.rtm_version = RTM_VERSION
-    header.rtm_type = RTM_GET
+    header.rtm_version = FREEBSD_RTM_VERSION
+    header.rtm_type = FREEBSD_RTM_GET
     header.rtm_index = <uint16_t> index
-    header.rtm_flags = RTF_UP
+    header.rtm_flags = FREEBSD_RTF_UP
     if gateway != NULL:
-        header.rtm_flags |= RTF_GATEWAY
+        header.rtm_flags |= FREEBSD_RTF_GATEWAY
     if route.rtm_dst_len == length * 8:
-        header.rtm_flags |= RTF_HOST
+        header.rtm_flags |= FREEBSD_RTF_HOST
     if (route.rtm_protocol == LINUX_RTPROT_BOOT or route.rtm_protocol == LINUX_RTPROT_STATIC
             or route.rtm_type == LINUX_RTN_LOCAL):
-        header.rtm_flags |= RTF_STATIC
+        header.rtm_flags |= FREEBSD_RTF_STATIC
     if route.rtm_type == LINUX_RTN_BLACKHOLE:
-        header.rtm_flags |= RTF_BLACKHOLE
+        header.rtm_flags |= FREEBSD_RTF_BLACKHOLE
     elif route.rtm_type == LINUX_RTN_UNREACHABLE:
-        header.rtm_flags |= RTF_REJECT
+        header.rtm_flags |= FREEBSD_RTF_REJECT
     elif route.rtm_type != LINUX_RTN_UNICAST and route.rtm_type != LINUX_RTN_LOCAL:
         return 0
     if wanted != 0 and not header.rtm_flags & wanted:
         return 0
-    header.rtm_addrs = RTA_DST | RTA_GATEWAY
+    header.rtm_addrs = FREEBSD_RTA_DST | FREEBSD_RTA_GATEWAY
     at += inet_address(message + at, route.rtm_family, destination, index)
     if gateway != NULL:
         at += inet_address(message + at, route.rtm_family, gateway, index)
     else:
         at += index_address(message + at, index, NULL, 0)
-    if not header.rtm_flags & RTF_HOST:
-        header.rtm_addrs |= RTA_NETMASK
+    if not header.rtm_flags & FREEBSD_RTF_HOST:
+        header.rtm_addrs |= FREEBSD_RTA_NETMASK
         at += netmask(message + at, route.rtm_family, route.rtm_dst_len)
     header.rtm_msglen = <uint16_t> at
     return sysctl_out(request, message, at)
@@ -133,13 +96,13 @@ cdef long out_neighbour(sysctl_request_t *request, linux_nlmsghdr *entry, int fa
         return 0
     memset(message, 0, sizeof(message))
     hardware = netlink_attribute(entry, sizeof(linux_ndmsg), LINUX_NDA_LLADDR, &size)
-    header.rtm_version = RTM_VERSION
-    header.rtm_type = RTM_GET
+    header.rtm_version = FREEBSD_RTM_VERSION
+    header.rtm_type = FREEBSD_RTM_GET
     header.rtm_index = <uint16_t> neighbour.ndm_ifindex
-    header.rtm_flags = RTF_UP | RTF_HOST | RTF_LLINFO
+    header.rtm_flags = FREEBSD_RTF_UP | FREEBSD_RTF_HOST | FREEBSD_RTF_LLINFO
     if neighbour.ndm_state & LINUX_NUD_PERMANENT:
-        header.rtm_flags |= RTF_STATIC
-    header.rtm_addrs = RTA_DST | RTA_GATEWAY
+        header.rtm_flags |= FREEBSD_RTF_STATIC
+    header.rtm_addrs = FREEBSD_RTA_DST | FREEBSD_RTA_GATEWAY
     at += inet_address(message + at, neighbour.ndm_family, destination, neighbour.ndm_ifindex)
     at += index_address(message + at, neighbour.ndm_ifindex, hardware, size if hardware != NULL else 0)
     header.rtm_msglen = <uint16_t> at
@@ -150,15 +113,15 @@ cdef long out_routes(sysctl_request_t *request, uint8_t *entries, uint64_t lengt
     cdef uint64_t at = 0
     cdef linux_nlmsghdr *entry
     cdef long result = 0
-    cdef bint neighbours = operation == NET_RT_FLAGS and request.rest[3] & RTF_LLINFO
-    while result >= 0 or result == -ENOMEM:
+    cdef bint neighbours = operation == FREEBSD_NET_RT_FLAGS and request.rest[3] & FREEBSD_RTF_LLINFO
+    while result >= 0 or result == -LINUX_ENOMEM:
         entry = netlink_message(entries, length, &at)
         if entry == NULL:
             break
         if neighbours and entry.nlmsg_type == LINUX_RTM_NEWNEIGH:
             result = out_neighbour(request, entry, request.rest[1])
         elif not neighbours and entry.nlmsg_type == LINUX_RTM_NEWROUTE:
-            result = out_route(request, entry, request.rest[1], request.rest[3] if operation == NET_RT_FLAGS else 0)
+            result = out_route(request, entry, request.rest[1], request.rest[3] if operation == FREEBSD_NET_RT_FLAGS else 0)
     return result
 
 
@@ -169,9 +132,9 @@ cdef long out_group(sysctl_request_t *request, linux_nlmsghdr *link, uint8_t fam
     cdef freebsd_ifma_msghdr *header = <freebsd_ifma_msghdr *> message
     cdef uint64_t at = sizeof(freebsd_ifma_msghdr)
     memset(message, 0, sizeof(message))
-    header.ifmam_version = RTM_VERSION
-    header.ifmam_type = RTM_NEWMADDR
-    header.ifmam_addrs = RTA_IFP | RTA_IFA
+    header.ifmam_version = FREEBSD_RTM_VERSION
+    header.ifmam_type = FREEBSD_RTM_NEWMADDR
+    header.ifmam_addrs = FREEBSD_RTA_IFP | FREEBSD_RTA_IFA
     header.ifmam_index = <uint16_t> info.ifi_index
     at += link_address(message + at, link, interface_type(info.ifi_type))
     at += inet_address(message + at, family, group, info.ifi_index)
@@ -214,38 +177,39 @@ cdef long out_groups(sysctl_request_t *request, uint8_t *links, uint64_t length,
     cdef const char *at
     cdef int i
     cdef long result = 0
-    while text[0] != 0 and (result >= 0 or result == -ENOMEM):
+    while text[0] != 0 and (result >= 0 or result == -LINUX_ENOMEM):
         at = text
-        if 48 <= at[0] <= 57:
+        if c'0' <= at[0] <= c'9':
             at = parse_number(at, &index)
             link = link_of_index(links, length, <uint32_t> index)
             if family != LINUX_AF_INET:
-                while at[0] == 32 or at[0] == 9:
+                while at[0] == c' ' or at[0] == c'\t':
                     at += 1
-                while at[0] != 32 and at[0] != 0 and at[0] != 10:
+                while at[0] != c' ' and at[0] != 0 and at[0] != c'\n':
                     at += 1
-        while at[0] == 32 or at[0] == 9:
+        while at[0] == c' ' or at[0] == c'\t':
             at += 1
         if link != NULL and (wanted == 0 or wanted == <uint32_t> index):
-            if family == LINUX_AF_INET and text[0] == 9 and hex_bytes(at, swapped, 4) != NULL:
+            if family == LINUX_AF_INET and text[0] == c'\t' and hex_bytes(at, swapped, 4) != NULL:
                 for i in range(4):
                     group[i] = swapped[3 - i]
                 result = out_group(request, link, family, group)
             elif family != LINUX_AF_INET and hex_bytes(at, group, 16) != NULL:
                 result = out_group(request, link, family, group)
-        while text[0] != 0 and text[0] != 10:
+        while text[0] != 0 and text[0] != c'\n':
             text += 1
-        if text[0] == 10:
+        if text[0] == c'\n':
             text += 1
     return result
 
 
-cdef long sysctl_groups(sysctl_request_t *request, uint8_t *links, uint64_t length, uint8_t *text, uint64_t size) noexcept nogil:
+cdef long sysctl_groups(sysctl_request_t *request, uint8_t *links, uint64_t length, uint8_t *text,
+                        uint64_t size) noexcept nogil:
     cdef int family = request.rest[1]
     cdef long result = 0
     if (family == 0 or family == FREEBSD_AF_INET) and read_file(b"/proc/net/igmp", <char *> text, size) > 0:
         result = out_groups(request, links, length, LINUX_AF_INET, <char *> text, <uint32_t> request.rest[3])
-    if (result >= 0 or result == -ENOMEM) and (family == 0 or family == FREEBSD_AF_INET6) \
+    if (result >= 0 or result == -LINUX_ENOMEM) and (family == 0 or family == FREEBSD_AF_INET6) \
             and read_file(b"/proc/net/igmp6", <char *> text, size) > 0:
         return out_groups(request, links, length, LINUX_AF_INET6, <char *> text, <uint32_t> request.rest[3])
     return result

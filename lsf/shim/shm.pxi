@@ -3,18 +3,9 @@
 # FreeBSD's names are strings in a table of the kernel's. Here "/name" is the file /dev/shm/name, as for Linux programs,
 # or lies in /tmp where there is no /dev/shm (a chroot); what cannot stand in a file's name is written %XX.
 
-cdef extern from "<sys/syscall.h>" nogil:
-    const long SYS_renameat2
-
 cdef enum:
-    SHM_ANON = 1
-    SHM_ALLOW_SEALING = 1
-    SHM_GROW_ON_WRITE = 2
-    SHM_LARGEPAGE = 4
     SHM_PATH = 320
     SHM_NAME_MAX = 255
-    MFD_CLOEXEC = 1
-    MFD_ALLOW_SEALING = 2
 
 
 cdef uint64_t shm_escape(char *path, uint64_t at, char c) noexcept nogil:
@@ -31,19 +22,19 @@ cdef inline long shm_path(uaddr guest, char *path, bint fallback) noexcept nogil
 
 cdef long object_path(uaddr guest, char *path, const char *prefix) noexcept nogil:
     """The file for a POSIX object's name, in SHM_PATH bytes: 0, -EFAULT, -ENAMETOOLONG, or -EINVAL without a slash."""
-    cdef char name[PATH_MAX]
+    cdef char name[FREEBSD_PATH_MAX]
     cdef uint64_t i = 1, at, start
-    cdef long result = copyinstr(guest, name, PATH_MAX, NULL)
+    cdef long result = copyinstr(guest, name, FREEBSD_PATH_MAX, NULL)
     if result < 0:
         return result
-    if name[0] != 47:
-        return -EINVAL
+    if name[0] != c'/':
+        return -LINUX_EINVAL
     at = append(path, 0, SHM_PATH, prefix)
     start = at
     if name[1] == 0:
         at = shm_escape(path, at, 47)
     while name[i] != 0:
-        if name[i] == 47 or name[i] == 37 or (name[i] == 46 and i == 1):        # / and %, and . in front
+        if name[i] == c'/' or name[i] == c'%' or (name[i] == c'.' and i == 1):        # / and %, and . in front
             at = shm_escape(path, at, name[i])
         elif at + 1 < SHM_PATH:
             path[at] = name[i]
@@ -51,7 +42,7 @@ cdef long object_path(uaddr guest, char *path, const char *prefix) noexcept nogi
             path[at] = 0
         i += 1
         if at - start > SHM_NAME_MAX:
-            return -ENAMETOOLONG
+            return -LINUX_ENAMETOOLONG
     return 0
 
 
@@ -61,7 +52,7 @@ cdef long shm_anonymous(uint32_t flags, uint32_t shmflags, uaddr guest_name) noe
     cdef uint64_t linux_flags = 0
     cdef long result
     if flags & FREEBSD_O_ACCMODE == FREEBSD_O_RDONLY:
-        return -EINVAL
+        return -LINUX_EINVAL
     append(name, 0, 256, b"SHM_ANON")
     if guest_name != 0:
         result = copyinstr(guest_name, name, 256, NULL)
@@ -70,11 +61,11 @@ cdef long shm_anonymous(uint32_t flags, uint32_t shmflags, uaddr guest_name) noe
         if string_starts(name, b"memfd:"):          # Linux shows the prefix by itself
             text = &name[6]
     if flags & FREEBSD_O_CLOEXEC:
-        linux_flags |= MFD_CLOEXEC
-    if shmflags & SHM_ALLOW_SEALING:
-        linux_flags |= MFD_ALLOW_SEALING
-    result = linux_syscall2(SYS_memfd_create, <uint64_t> text, linux_flags)
-    return -ENAMETOOLONG if result == -EINVAL and string_length(text) > 249 else result
+        linux_flags |= LINUX_MFD_CLOEXEC
+    if shmflags & FREEBSD_SHM_ALLOW_SEALING:
+        linux_flags |= LINUX_MFD_ALLOW_SEALING
+    result = linux_syscall2(LINUX_SYS_memfd_create, <uint64_t> text, linux_flags)
+    return -LINUX_ENAMETOOLONG if result == -LINUX_EINVAL and string_length(text) > 249 else result
 
 
 cdef long shm_open_object(uaddr guest_path, uint32_t flags, uint64_t mode, uint32_t shmflags,
@@ -84,25 +75,26 @@ cdef long shm_open_object(uaddr guest_path, uint32_t flags, uint64_t mode, uint3
     cdef uint64_t linux_flags
     cdef long result
     if flags & FREEBSD_O_ACCMODE != FREEBSD_O_RDONLY and flags & FREEBSD_O_ACCMODE != FREEBSD_O_RDWR:
-        return -EINVAL
+        return -LINUX_EINVAL
     if flags & ~<uint32_t> (FREEBSD_O_ACCMODE | FREEBSD_O_CREAT | FREEBSD_O_EXCL | FREEBSD_O_TRUNC
                             | FREEBSD_O_CLOEXEC):
-        return -EINVAL
-    if shmflags & ~<uint32_t> (SHM_ALLOW_SEALING | SHM_GROW_ON_WRITE | SHM_LARGEPAGE):
-        return -EINVAL
-    if shmflags & SHM_LARGEPAGE:
-        return -ENOTTY                              # as on a machine without large pages
-    if guest_path == SHM_ANON:
+        return -LINUX_EINVAL
+    if shmflags & ~<uint32_t> (FREEBSD_SHM_ALLOW_SEALING | FREEBSD_SHM_GROW_ON_WRITE | FREEBSD_SHM_LARGEPAGE):
+        return -LINUX_EINVAL
+    if shmflags & FREEBSD_SHM_LARGEPAGE:
+        return -LINUX_ENOTTY                              # as on a machine without large pages
+    if guest_path == FREEBSD_SHM_ANON:
         return shm_anonymous(flags, shmflags, guest_name)
     linux_flags = <uint64_t> freebsd_to_linux_open_flags(flags) | LINUX_O_NOFOLLOW | LINUX_O_NONBLOCK
     if flags & FREEBSD_O_ACCMODE != FREEBSD_O_RDWR:
         linux_flags &= ~<uint64_t> LINUX_O_TRUNC
     result = shm_path(guest_path, path, False)
     if result == 0:
-        result = linux_syscall4(SYS_openat, <uint64_t> AT_FDCWD, <uint64_t> path, linux_flags, mode & ACCESSPERMS)
-        if result == -ENOENT and shm_path(guest_path, path, True) == 0:
-            result = linux_syscall4(SYS_openat, <uint64_t> AT_FDCWD, <uint64_t> path, linux_flags,
-                                    mode & ACCESSPERMS)
+        result = linux_syscall4(LINUX_SYS_openat, <uint64_t> LINUX_AT_FDCWD, <uint64_t> path, linux_flags,
+                                mode & FREEBSD_ACCESSPERMS)
+        if result == -LINUX_ENOENT and shm_path(guest_path, path, True) == 0:
+            result = linux_syscall4(LINUX_SYS_openat, <uint64_t> LINUX_AT_FDCWD, <uint64_t> path, linux_flags,
+                                    mode & FREEBSD_ACCESSPERMS)
     return result
 
 
@@ -120,11 +112,11 @@ cdef public long sys_shm_unlink(frame_t *frame, area_t *area) noexcept nogil:
     cdef char path[SHM_PATH]
     cdef long result = shm_path(frame.arg[0], path, False)
     if result < 0:
-        return -ENOENT if result == -EINVAL else result         # no name of an object
-    result = linux_syscall3(SYS_unlinkat, <uint64_t> AT_FDCWD, <uint64_t> path, 0)
-    if result == -ENOENT and shm_path(frame.arg[0], path, True) == 0:
-        result = linux_syscall3(SYS_unlinkat, <uint64_t> AT_FDCWD, <uint64_t> path, 0)
-    return -EACCES if result == -EPERM else result
+        return -LINUX_ENOENT if result == -LINUX_EINVAL else result         # no name of an object
+    result = linux_syscall3(LINUX_SYS_unlinkat, <uint64_t> LINUX_AT_FDCWD, <uint64_t> path, 0)
+    if result == -LINUX_ENOENT and shm_path(frame.arg[0], path, True) == 0:
+        result = linux_syscall3(LINUX_SYS_unlinkat, <uint64_t> LINUX_AT_FDCWD, <uint64_t> path, 0)
+    return -LINUX_EACCES if result == -LINUX_EPERM else result
 
 
 cdef public long sys_shm_rename(frame_t *frame, area_t *area) noexcept nogil:
@@ -134,16 +126,17 @@ cdef public long sys_shm_rename(frame_t *frame, area_t *area) noexcept nogil:
     cdef uint32_t flags = <uint32_t> frame.arg[2]
     cdef long result
     if flags & ~<uint32_t> 3 or flags == 3:
-        return -EINVAL
+        return -LINUX_EINVAL
     result = shm_path(frame.arg[0], from_path, False)
     if result == 0:
         result = shm_path(frame.arg[1], to_path, False)
     if result < 0:
         return result
-    result = linux_syscall5(SYS_renameat2, <uint64_t> AT_FDCWD, <uint64_t> from_path, <uint64_t> AT_FDCWD,
+    result = linux_syscall5(LINUX_SYS_renameat2, <uint64_t> LINUX_AT_FDCWD, <uint64_t> from_path, <uint64_t> LINUX_AT_FDCWD,
                             <uint64_t> to_path, flags)
-    if result == -ENOENT and shm_path(frame.arg[0], from_path, True) == 0 and shm_path(frame.arg[1], to_path,
+    if result == -LINUX_ENOENT and shm_path(frame.arg[0], from_path, True) == 0 and shm_path(frame.arg[1], to_path,
                                                                                       True) == 0:
-        result = linux_syscall5(SYS_renameat2, <uint64_t> AT_FDCWD, <uint64_t> from_path, <uint64_t> AT_FDCWD,
+        result = linux_syscall5(LINUX_SYS_renameat2, <uint64_t> LINUX_AT_FDCWD, <uint64_t> from_path,
+                                <uint64_t> LINUX_AT_FDCWD,
                                 <uint64_t> to_path, flags)
-    return -EACCES if result == -EPERM else result
+    return -LINUX_EACCES if result == -LINUX_EPERM else result

@@ -9,12 +9,6 @@
 # end the process, is not held up.
 
 cdef enum:
-    SIGFASTBLOCK_SETPTR = 1
-    SIGFASTBLOCK_UNBLOCK = 2
-    SIGFASTBLOCK_UNSETPTR = 3
-    SIGFASTBLOCK_PEND = 1
-    SIGFASTBLOCK_FLAGS = 15
-    ELF_BSDF_SIGFASTBLK = 1         # in AT_BSDFLAGS
     SIGFASTBLOCK_SINCE = 1300000    # the release that has it
 
 
@@ -26,7 +20,7 @@ cdef bint fast_blocked(area_t *area) noexcept nogil:
     if fetch_guest32(area.fast_block, &word) < 0:
         area.fast_block_set = 0
         return False
-    return word & ~<uint32_t> SIGFASTBLOCK_FLAGS != 0
+    return word & ~<uint32_t> FREEBSD_SIGFASTBLOCK_FLAGS != 0
 
 
 cdef void fast_pend(area_t *area) noexcept nogil:
@@ -36,7 +30,7 @@ cdef void fast_pend(area_t *area) noexcept nogil:
         return
     while True:
         before = seen
-        if cas_guest32(area.fast_block, &seen, before | SIGFASTBLOCK_PEND) < 0 or seen == before:
+        if cas_guest32(area.fast_block, &seen, before | FREEBSD_SIGFASTBLOCK_PEND) < 0 or seen == before:
             return
 
 
@@ -57,32 +51,32 @@ cdef bint fast_hold(area_t *area, linux_ucontext *uc, int linux, linux_siginfo *
 
 
 cdef public long sys_sigfastblock(frame_t *frame, area_t *area) noexcept nogil:
-    cdef uint32_t seen = SIGFASTBLOCK_PEND
+    cdef uint32_t seen = FREEBSD_SIGFASTBLOCK_PEND
     cdef int cmd = <int> frame.arg[0]
-    if cmd == SIGFASTBLOCK_SETPTR:
+    if cmd == FREEBSD_SIGFASTBLOCK_SETPTR:
         if area.fast_block_set:
-            return -EBUSY
+            return -LINUX_EBUSY
         if frame.arg[1] & 3:
-            return -EINVAL
+            return -LINUX_EINVAL
         area.fast_block = frame.arg[1]
         area.fast_block_set = 1
         return 0
-    if (cmd != SIGFASTBLOCK_UNBLOCK and cmd != SIGFASTBLOCK_UNSETPTR) or not area.fast_block_set:
-        return -EINVAL
-    if cmd == SIGFASTBLOCK_UNBLOCK:
+    if (cmd != FREEBSD_SIGFASTBLOCK_UNBLOCK and cmd != FREEBSD_SIGFASTBLOCK_UNSETPTR) or not area.fast_block_set:
+        return -LINUX_EINVAL
+    if cmd == FREEBSD_SIGFASTBLOCK_UNBLOCK:
         if cas_guest32(area.fast_block, &seen, 0) < 0:
             area.fast_block_set = 0
             set_linux_mask(area)
-            return -EFAULT
-        if seen != SIGFASTBLOCK_PEND:
-            return -EBUSY
+            return -LINUX_EFAULT
+        if seen != FREEBSD_SIGFASTBLOCK_PEND:
+            return -LINUX_EBUSY
     else:
         if fetch_guest32(area.fast_block, &seen) < 0:
             area.fast_block_set = 0
             set_linux_mask(area)
-            return -EFAULT
-        if seen != 0 and seen != SIGFASTBLOCK_PEND:
-            return -EBUSY
+            return -LINUX_EFAULT
+        if seen != 0 and seen != FREEBSD_SIGFASTBLOCK_PEND:
+            return -LINUX_EBUSY
         area.fast_block_set = 0
     set_linux_mask(area)
     return 0

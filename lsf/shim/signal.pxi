@@ -6,63 +6,20 @@
 # Model: FreeBSD sys/amd64/amd64/exec_machdep.c (sendsig, sys_sigreturn), sys/kern/kern_sig.c.
 
 cdef enum:
-    LINUX_SA_RESTORER = 0x04000000
-    LINUX_SIGABRT = 6               # the others are in lsf/structs/signal.pxi
     RESENT_MAGIC = 0x4c540000       # in si_errno, above the si_code: a signal that signal_resend had to queue
 
 cdef enum:
-    SIGILL = 4
-    SIGTRAP = 5
-    SIGFPE = 8
-    SIGKILL = 9
-    SIGBUS = 10
-    SIGSEGV = 11
-    SIGSYS = 12
-    SIGPIPE = 13
-    SIGSTOP = 17
-    SIGTSTP = 18
-    SIGCHLD = 20
-    SIGTTIN = 21
-    SIGTTOU = 22
-    SIGIO = 23
-    SIGINFO = 29
-    SIGTHR = 32
-    SIGLIBRT = 33
-
-cdef enum:
-    SIG_DFL = 0
-    SIG_IGN = 1
-    SA_ONSTACK = 1
-    SA_RESTART = 2
-    SA_RESETHAND = 4
-    SA_NOCLDSTOP = 8
-    SA_NODEFER = 16
-    SA_NOCLDWAIT = 32
-    SA_SIGINFO = 64
     SIGNAL_MAX = 128
     HANDLER_KNOWN = 0x80000000UL    # in handler_t.flags: what the shim inherited was looked up
     HANDLER_SET = 0x40000000        # the guest has set it: else it shows SA_RESTART, as on FreeBSD
-    SYS_SECCOMP = 1
-    BUS_ADRALN = 1
-    SYS_USER_DISPATCH = 2
-    SI_KERNEL = 128
     CHILD_CODE_LAST = 6             # si_code of what is told of a child: CLD_EXITED (1) to CLD_CONTINUED
     TOLD_BY_CHILD = 0x0c535401      # in si_errno: a signal other than SIGCHLD that comes from the end of a child (rfork)
+    FLAGS_RESTORED = 0x40dd5        # what Linux restores of the flags: CF PF AF ZF SF TF DF OF AC
     TRAPNO_ALIGNMENT = 17
-    BUS_MCEERR_AR = 4
-    PSL_C = 1
-    PSL_T = 0x100
-    PSL_D = 0x400
-    PSL_RF = 0x10000
-    PSL_AC = 0x40000
     SYSCALL_BYTES = 0x050f
-    PSL_USERCHANGE = 0x40dd5        # what a program may change: CF PF AF ZF SF TF(8) DF OF, and AC
-    FP_XSTATE_MAGIC1 = 0x46505853
-    FP_XSTATE_MAGIC2 = 0x46505845
     SW_BYTES = 464                  # where struct linux_fpx_sw_bytes lies in the FXSAVE image
     SIGNAL_MINSTKSZ = 2048
     XSTATE_MAX = 12288
-    AUDIT_ARCH_X86_64 = 0xc000003eUL
     VSYSCALL_PAGE = 0xffffffffff600000UL    # a page of Linux's, at which it answers three calls
     AMX_COMPONENTS = 0x60000UL
 
@@ -120,18 +77,18 @@ cdef inline void mask_inherited(uint64_t linux_mask, uint64_t *mask) noexcept no
 
 
 cdef inline bint is_virtual(int signo) noexcept nogil:
-    return signo == SIGSEGV or signo == SIGBUS or signo == SIGSYS
+    return signo == FREEBSD_SIGSEGV or signo == FREEBSD_SIGBUS or signo == FREEBSD_SIGSYS
 
 
 cdef uint64_t virtual_ignored(process_t *proc) noexcept nogil:
     """Bits of the virtual signals that the guest ignores (for a handover)."""
     cdef uint64_t bits = 0
-    if proc.handlers[SIGSEGV].function == SIG_IGN:
-        bits |= signal_bit(SIGSEGV)
-    if proc.handlers[SIGBUS].function == SIG_IGN:
-        bits |= signal_bit(SIGBUS)
-    if proc.handlers[SIGSYS].function == SIG_IGN:
-        bits |= signal_bit(SIGSYS)
+    if proc.handlers[FREEBSD_SIGSEGV].function == FREEBSD_SIG_IGN:
+        bits |= signal_bit(FREEBSD_SIGSEGV)
+    if proc.handlers[FREEBSD_SIGBUS].function == FREEBSD_SIG_IGN:
+        bits |= signal_bit(FREEBSD_SIGBUS)
+    if proc.handlers[FREEBSD_SIGSYS].function == FREEBSD_SIG_IGN:
+        bits |= signal_bit(FREEBSD_SIGSYS)
     return bits
 
 
@@ -139,18 +96,18 @@ cdef void carried_ignored(process_t *proc, uint64_t *bits) noexcept nogil:
     """The same for signals without a Linux number, added to two words."""
     cdef int signo
     for signo in range(34, SIGNAL_MAX + 1):
-        if is_carried(signo) and proc.handlers[signo].function == SIG_IGN:
+        if is_carried(signo) and proc.handlers[signo].function == FREEBSD_SIG_IGN:
             bits[(signo - 1) >> 6] |= signal_bit(signo)
 
 
 cdef uint64_t linux_virtual_mask(area_t *area) noexcept nogil:
     """The guest's blocked virtual signals as a Linux mask (for a Linux program that it executes)."""
     cdef uint64_t bits = 0
-    if mask_has(area.sigmask, SIGSEGV):
+    if mask_has(area.sigmask, FREEBSD_SIGSEGV):
         bits |= signal_bit(LINUX_SIGSEGV)
-    if mask_has(area.sigmask, SIGBUS):
+    if mask_has(area.sigmask, FREEBSD_SIGBUS):
         bits |= signal_bit(LINUX_SIGBUS)
-    if mask_has(area.sigmask, SIGSYS):
+    if mask_has(area.sigmask, FREEBSD_SIGSYS):
         bits |= signal_bit(LINUX_SIGSYS)
     return bits
 
@@ -164,15 +121,15 @@ cdef void set_linux_handler(int linux, uint64_t function, uint64_t flags) noexce
     action[3] = linux_all_mask() | signal_bit(LINUX_SIGSYS)
     # NODEFER: an accessor may fault within the handler, and that fault must come through.
     action[1] |= 0x40000000
-    linux_syscall4(SYS_rt_sigaction, linux, <uint64_t> action, 0, 8)
+    linux_syscall4(LINUX_SYS_rt_sigaction, linux, <uint64_t> action, 0, 8)
 
 
 cdef bint is_watched(process_t *proc, int signo) noexcept nogil:
     """True for a signal that the shim wants to see although the guest leaves it to its default, the end: truss shows
     it, and SIGPIPE may be one that FreeBSD does not send (failed.pxi)."""
-    if signo == SIGPIPE and proc.nosigpipe:
+    if signo == FREEBSD_SIGPIPE and proc.nosigpipe:
         return True
-    return proc.traced and signo != SIGKILL and (lsf_signal_default[signo] == LSF_SIGNAL_TERMINATE
+    return proc.traced and signo != FREEBSD_SIGKILL and (lsf_signal_default[signo] == LSF_SIGNAL_TERMINATE
                                                  or lsf_signal_default[signo] == LSF_SIGNAL_CORE)
 
 
@@ -183,25 +140,26 @@ cdef void apply_disposition(process_t *proc, int signo) noexcept nogil:
     cdef uint64_t function = proc.handlers[signo].function
     if linux == 0 or is_virtual(signo):
         return
-    if proc.handlers[signo].flags & SA_NOCLDSTOP:
+    if proc.handlers[signo].flags & FREEBSD_SA_NOCLDSTOP:
         flags |= 1
-    if proc.handlers[signo].flags & SA_NOCLDWAIT:
+    if proc.handlers[signo].flags & FREEBSD_SA_NOCLDWAIT:
         flags |= 2
-    if function == SIG_DFL and lsf_signal_default[signo] == LSF_SIGNAL_IGNORE and (linux >= 32 or linux == LINUX_SIGIO):
-        function = SIG_IGN          # Linux's default for the carrier would kill
-    if event_wants_signal(proc, signo) and (function == SIG_IGN or lsf_signal_default[signo] == LSF_SIGNAL_IGNORE):
+    if function == FREEBSD_SIG_DFL and lsf_signal_default[signo] == LSF_SIGNAL_IGNORE \
+            and (linux >= 32 or linux == LINUX_SIGIO):
+        function = FREEBSD_SIG_IGN          # Linux's default for the carrier would kill
+    if event_wants_signal(proc, signo) and (function == FREEBSD_SIG_IGN or lsf_signal_default[signo] == LSF_SIGNAL_IGNORE):
         function = <uint64_t> on_signal
-    elif function > SIG_IGN or (function == SIG_DFL and is_watched(proc, signo)):
+    elif function > FREEBSD_SIG_IGN or (function == FREEBSD_SIG_DFL and is_watched(proc, signo)):
         function = <uint64_t> on_signal
-    elif signo == SIGTRAP and proc.tracer:
+    elif signo == FREEBSD_SIGTRAP and proc.tracer:
         function = <uint64_t> on_signal     # a single step of a tracer would make Linux forget that it is ignored
     set_linux_handler(linux, function, flags)
 
 
 cdef inline bint is_ignored(process_t *proc, int signo) noexcept nogil:
     """ps_sigignore: what is sent is forgotten at once, even while it is blocked. (Linux keeps what is blocked.)"""
-    return (proc.handlers[signo].function == SIG_IGN
-            or (proc.handlers[signo].function == SIG_DFL and lsf_signal_default[signo] == LSF_SIGNAL_IGNORE))
+    return (proc.handlers[signo].function == FREEBSD_SIG_IGN
+            or (proc.handlers[signo].function == FREEBSD_SIG_DFL and lsf_signal_default[signo] == LSF_SIGNAL_IGNORE))
 
 
 cdef void ignored_signals(process_t *proc, uint64_t *set_) noexcept nogil:
@@ -228,7 +186,7 @@ cdef void forget_pending(int linux) noexcept nogil:
     cdef uint64_t zero[2]
     zero[0] = 0
     zero[1] = 0
-    while linux_syscall4(SYS_rt_sigtimedwait, <uint64_t> &set_, 0, <uint64_t> zero, 8) > 0:
+    while linux_syscall4(LINUX_SYS_rt_sigtimedwait, <uint64_t> &set_, 0, <uint64_t> zero, 8) > 0:
         pass
 
 
@@ -243,9 +201,9 @@ cdef void know_handler(process_t *proc, int signo) noexcept nogil:
             or linux == LINUX_SIGIO:
         return
     action[0] = 0
-    linux_syscall4(SYS_rt_sigaction, linux, 0, <uint64_t> action, 8)
-    if action[0] == SIG_IGN:
-        proc.handlers[signo].function = SIG_IGN
+    linux_syscall4(LINUX_SYS_rt_sigaction, linux, 0, <uint64_t> action, 8)
+    if action[0] == FREEBSD_SIG_IGN:
+        proc.handlers[signo].function = FREEBSD_SIG_IGN
 
 
 cdef void signal_stack(area_t *area) noexcept nogil:
@@ -254,13 +212,13 @@ cdef void signal_stack(area_t *area) noexcept nogil:
     stack[0] = <uint64_t> area - AREA_STRUCT + AREA_SIGSTACK
     stack[1] = 0
     stack[2] = AREA_SIGSTACK_SIZE
-    linux_syscall2(SYS_sigaltstack, <uint64_t> stack, 0)
+    linux_syscall2(LINUX_SYS_sigaltstack, <uint64_t> stack, 0)
 
 
 cdef void arm(process_t *proc) noexcept nogil:
     """Let every syscall outside the window trap (per thread: fork and clone lose it)."""
     if proc.engine == ENGINE_SUD:
-        linux_syscall5(SYS_prctl, 59, 1, WINDOW_BASE, WINDOW_SIZE, 0)      # PR_SET_SYSCALL_USER_DISPATCH
+        linux_syscall5(LINUX_SYS_prctl, 59, 1, WINDOW_BASE, WINDOW_SIZE, 0)      # PR_SET_SYSCALL_USER_DISPATCH
 
 
 cdef void arm_first(process_t *proc) noexcept nogil:
@@ -269,7 +227,7 @@ cdef void arm_first(process_t *proc) noexcept nogil:
     if proc.engine == ENGINE_PTRACE or proc.filter_installed:
         return
     if proc.engine == ENGINE_AUTO or proc.engine == ENGINE_SUD:
-        result = linux_syscall5(SYS_prctl, 59, 1, WINDOW_BASE, WINDOW_SIZE, 0)
+        result = linux_syscall5(LINUX_SYS_prctl, 59, 1, WINDOW_BASE, WINDOW_SIZE, 0)
         if not is_error(result):
             proc.engine = ENGINE_SUD
             return
@@ -288,25 +246,25 @@ cdef void signals_start(process_t *proc, area_t *area, start_t *start) noexcept 
     """Save the inherited mask, install the shim's handlers, unblock the virtual signals, arm."""
     cdef uint64_t old = 0, all_ = linux_all_mask(), flags = 0x04000000 | 0x08000000 | 4
     cdef int signo
-    linux_syscall4(SYS_rt_sigprocmask, 2, <uint64_t> &all_, <uint64_t> &old, 8)
+    linux_syscall4(LINUX_SYS_rt_sigprocmask, 2, <uint64_t> &all_, <uint64_t> &old, 8)
     if start.has_mask:
         area.sigmask[0] = start.mask[0]
         area.sigmask[1] = start.mask[1]
     else:
         mask_inherited(old, area.sigmask)
-        know_virtual(proc, SIGSEGV, LINUX_SIGSEGV)
-        know_virtual(proc, SIGBUS, LINUX_SIGBUS)
-        know_virtual(proc, SIGSYS, LINUX_SIGSYS)
-        set_linux_handler(LINUX_SIGCHLD, SIG_DFL, LINUX_SA_RESTORER)    # never ignored at a start (execsigs)
-    if start.ignored & signal_bit(SIGSEGV):
-        proc.handlers[SIGSEGV].function = SIG_IGN
-    if start.ignored & signal_bit(SIGBUS):
-        proc.handlers[SIGBUS].function = SIG_IGN
-    if start.ignored & signal_bit(SIGSYS):
-        proc.handlers[SIGSYS].function = SIG_IGN
+        know_virtual(proc, FREEBSD_SIGSEGV, LINUX_SIGSEGV)
+        know_virtual(proc, FREEBSD_SIGBUS, LINUX_SIGBUS)
+        know_virtual(proc, FREEBSD_SIGSYS, LINUX_SIGSYS)
+        set_linux_handler(LINUX_SIGCHLD, FREEBSD_SIG_DFL, LINUX_SA_RESTORER)    # never ignored at a start (execsigs)
+    if start.ignored & signal_bit(FREEBSD_SIGSEGV):
+        proc.handlers[FREEBSD_SIGSEGV].function = FREEBSD_SIG_IGN
+    if start.ignored & signal_bit(FREEBSD_SIGBUS):
+        proc.handlers[FREEBSD_SIGBUS].function = FREEBSD_SIG_IGN
+    if start.ignored & signal_bit(FREEBSD_SIGSYS):
+        proc.handlers[FREEBSD_SIGSYS].function = FREEBSD_SIG_IGN
     for signo in range(34, SIGNAL_MAX + 1):
         if is_carried(signo) and ((start.ignored if signo <= 64 else start.ignored_high) & signal_bit(signo)) != 0:
-            proc.handlers[signo].function = SIG_IGN
+            proc.handlers[signo].function = FREEBSD_SIG_IGN
     area.virtual_pending = <uint32_t> start.pending
     area.altstack_flags = FREEBSD_SS_DISABLE
     signal_stack(area)
@@ -316,13 +274,13 @@ cdef void signals_start(process_t *proc, area_t *area, start_t *start) noexcept 
     set_linux_handler(LINUX_SIGBUS, <uint64_t> on_signal, flags)
     set_linux_handler(LINUX_CARRIER, <uint64_t> on_signal, flags)
     if not start.ordinary:
-        apply_disposition(proc, SIGIO)
-        apply_disposition(proc, SIGINFO)
-        apply_disposition(proc, SIGTHR)
-        apply_disposition(proc, SIGLIBRT)
+        apply_disposition(proc, FREEBSD_SIGIO)
+        apply_disposition(proc, FREEBSD_SIGINFO)
+        apply_disposition(proc, FREEBSD_SIGTHR)
+        apply_disposition(proc, FREEBSD_SIGLIBRT)
     if proc.nosigpipe:
-        know_handler(proc, SIGPIPE)
-        apply_disposition(proc, SIGPIPE)
+        know_handler(proc, FREEBSD_SIGPIPE)
+        apply_disposition(proc, FREEBSD_SIGPIPE)
     arm_first(proc)
     set_linux_mask(area)
 
@@ -330,9 +288,9 @@ cdef void signals_start(process_t *proc, area_t *area, start_t *start) noexcept 
 cdef void know_virtual(process_t *proc, int signo, int linux) noexcept nogil:
     cdef uint64_t action[4]
     action[0] = 0
-    linux_syscall4(SYS_rt_sigaction, linux, 0, <uint64_t> action, 8)
-    if action[0] == SIG_IGN:
-        proc.handlers[signo].function = SIG_IGN
+    linux_syscall4(LINUX_SYS_rt_sigaction, linux, 0, <uint64_t> action, 8)
+    if action[0] == FREEBSD_SIG_IGN:
+        proc.handlers[signo].function = FREEBSD_SIG_IGN
 
 
 cdef void set_linux_mask(area_t *area) noexcept nogil:
@@ -354,13 +312,13 @@ cdef void set_mask_unless_deferred(area_t *area, uint64_t mask) noexcept nogil:
     """Give Linux a mask as one step with the check that no signal is deferred: one that came between the two has blocked
     all others, and must find them blocked."""
     cdef uint32_t not_begun = area.not_begun
-    undeferred_syscall(SYS_rt_sigprocmask, 2, <uint64_t> &mask, 0, 8, 0, 0)
+    undeferred_syscall(LINUX_SYS_rt_sigprocmask, 2, <uint64_t> &mask, 0, 8, 0, 0)
     area.not_begun = not_begun
 
 
 cdef void block_all(uint64_t *old) noexcept nogil:
     cdef uint64_t mask = linux_all_mask()
-    linux_syscall4(SYS_rt_sigprocmask, 2, <uint64_t> &mask, <uint64_t> old, 8)
+    linux_syscall4(LINUX_SYS_rt_sigprocmask, 2, <uint64_t> &mask, <uint64_t> old, 8)
 
 
 cdef bint defer_kept(area_t *area, const uint64_t *mask) noexcept nogil:
@@ -394,14 +352,14 @@ cdef void defer_virtual(area_t *area) noexcept nogil:
 
 cdef void signal_self(area_t *area, int signo) noexcept nogil:
     """Send the calling thread one of SEGV, BUS and SYS, as FreeBSD's kernel does; it is delivered at the end of the call."""
-    if area.proc.handlers[signo].function == SIG_IGN:
+    if area.proc.handlers[signo].function == FREEBSD_SIG_IGN:
         return
     if not is_blocked(area, signo):
         block_all(NULL)
         if area.deferred == 0:
             memset(area.info, 0, sizeof(area.info))
             (<linux_siginfo *> area.info).si_signo = lsf_signal_to_linux[signo]
-            (<linux_siginfo *> area.info).si_code = SI_KERNEL
+            (<linux_siginfo *> area.info).si_code = LINUX_SI_KERNEL
             area.deferred = lsf_signal_to_linux[signo]
             return
     atomic_or32(&area.virtual_pending, <uint32_t> signal_bit(signo))
@@ -411,11 +369,11 @@ cdef void kill_self(area_t *area, int linux) noexcept nogil:
     """Die by a signal's default action."""
     cdef uint64_t mask
     umtx_thread_exit(area)
-    set_linux_handler(linux, SIG_DFL, 0x04000000)
-    linux_syscall3(SYS_tgkill, area.proc.pid, area.tid, linux)
+    set_linux_handler(linux, FREEBSD_SIG_DFL, 0x04000000)
+    linux_syscall3(LINUX_SYS_tgkill, area.proc.pid, area.tid, linux)
     mask = linux_all_mask() & ~signal_bit(linux)
-    linux_syscall4(SYS_rt_sigprocmask, 2, <uint64_t> &mask, 0, 8)
-    linux_syscall1(SYS_exit_group, 128 + linux)
+    linux_syscall4(LINUX_SYS_rt_sigprocmask, 2, <uint64_t> &mask, 0, 8)
+    linux_syscall1(LINUX_SYS_exit_group, 128 + linux)
 
 
 cdef void shim_bug(int linux, linux_ucontext *uc, linux_siginfo *info) noexcept nogil:
@@ -448,7 +406,7 @@ cdef void vsyscall(area_t *area, linux_ucontext *uc, linux_siginfo *info) noexce
     info.si_signo = LINUX_SIGSEGV
     info.si_code = 1                    # SEGV_MAPERR
     info.fields.fault.addr = at
-    if area.proc.handlers[SIGSEGV].function <= SIG_IGN or mask_has(area.sigmask, SIGSEGV):
+    if area.proc.handlers[FREEBSD_SIGSEGV].function <= FREEBSD_SIG_IGN or mask_has(area.sigmask, FREEBSD_SIGSEGV):
         kill_self(area, LINUX_SIGSEGV)
     uc.uc_mcontext.rip = at
     uc.uc_mcontext.rsp -= 8
@@ -459,7 +417,7 @@ cdef void vsyscall(area_t *area, linux_ucontext *uc, linux_siginfo *info) noexce
 cdef void enter_call(area_t *area, linux_ucontext *uc, linux_siginfo *info) noexcept nogil:
     """A syscall outside the window trapped: lead it into the shim."""
     cdef uint64_t rip = uc.uc_mcontext.rip
-    cdef bint by_interrupt = info.fields.sys.arch != AUDIT_ARCH_X86_64
+    cdef bint by_interrupt = info.fields.sys.arch != LINUX_AUDIT_ARCH_X86_64
     if area.proc.vdso <= rip < area.proc.vdso_end and is_shim_stack(uc.uc_mcontext.rsp) and not by_interrupt:
         # The vDSO, which the shim called, fell back to its syscall: a Linux one.
         uc.uc_mcontext.rax = linux_syscall6(uc.uc_mcontext.rax, uc.uc_mcontext.rdi, uc.uc_mcontext.rsi,
@@ -479,7 +437,7 @@ cdef void enter_call(area_t *area, linux_ucontext *uc, linux_siginfo *info) noex
     uc.uc_mcontext.rip = <uint64_t> entry
     if not by_interrupt and trapped_enough(area.proc, rip):
         uc.uc_mcontext.rip = <uint64_t> patch_entry
-    uc.uc_mcontext.eflags &= ~<uint64_t> PSL_D
+    uc.uc_mcontext.eflags &= ~<uint64_t> FREEBSD_PSL_D
 
 
 cdef inline bint is_fault_signal(int linux) noexcept nogil:
@@ -494,8 +452,8 @@ cdef bint is_told_by_child(int linux, linux_siginfo *info, linux_ucontext *uc) n
         return False
     if not is_fault_signal(linux):
         return linux != LINUX_CARRIER
-    if linux == LINUX_SIGBUS and (info.si_code >= BUS_MCEERR_AR
-                                  or info.si_code == BUS_ADRALN and uc.uc_mcontext.trapno == TRAPNO_ALIGNMENT):
+    if linux == LINUX_SIGBUS and (info.si_code >= LINUX_BUS_MCEERR_AR
+                                  or info.si_code == FREEBSD_BUS_ADRALN and uc.uc_mcontext.trapno == TRAPNO_ALIGNMENT):
         return False
     return info.fields.fault.addr != uc.uc_mcontext.cr2 and info.fields.fault.addr != uc.uc_mcontext.rip
 
@@ -505,19 +463,19 @@ cdef bint finish_call(linux_ucontext *uc, long raw, uint64_t nr, uint64_t ret, a
     uc.uc_mcontext.rcx = ret
     uc.uc_mcontext.r11 = 0
     uc.uc_mcontext.rip = ret
-    if raw == -ERESTARTSYS or raw == -ERESTARTNOINTR:
+    if raw == -LINUX_ERESTARTSYS or raw == -LINUX_ERESTARTNOINTR:
         uc.uc_mcontext.rip = ret - 2
         uc.uc_mcontext.rax = nr
-        return raw == -ERESTARTSYS
+        return raw == -LINUX_ERESTARTSYS
     if raw == -RETURN_IN_AREA:
         uc.uc_mcontext.rax = area.retval
-        uc.uc_mcontext.eflags &= ~<uint64_t> PSL_C
+        uc.uc_mcontext.eflags &= ~<uint64_t> FREEBSD_PSL_C
     elif is_error(raw):
         uc.uc_mcontext.rax = lsf_errno_map[-raw]
-        uc.uc_mcontext.eflags |= PSL_C
+        uc.uc_mcontext.eflags |= FREEBSD_PSL_C
     else:
         uc.uc_mcontext.rax = <uint64_t> raw
-        uc.uc_mcontext.eflags &= ~<uint64_t> PSL_C
+        uc.uc_mcontext.eflags &= ~<uint64_t> FREEBSD_PSL_C
     return False
 
 
@@ -525,8 +483,8 @@ cdef bint finish_translated(linux_ucontext *uc, area_t *area) noexcept nogil:
     """finish_call for the translate lane: the frame says how the guest goes on."""
     cdef frame_t *frame = area.frame
     if area.woken == WOKEN_ENDED:           # as at translate_apart
-        if frame.result == <uint64_t> -ERESTARTSYS:
-            frame.result = <uint64_t> -EINTR
+        if frame.result == <uint64_t> -LINUX_ERESTARTSYS:
+            frame.result = <uint64_t> -LINUX_EINTR
         area.woken = 0
     uc.uc_mcontext.rdi = frame.arg[0]
     uc.uc_mcontext.rsi = frame.arg[1]
@@ -537,7 +495,7 @@ cdef bint finish_translated(linux_ucontext *uc, area_t *area) noexcept nogil:
     uc.uc_mcontext.rsp = frame.rsp
     if area.alignment:
         area.alignment = 0
-        uc.uc_mcontext.eflags |= PSL_AC
+        uc.uc_mcontext.eflags |= FREEBSD_PSL_AC
     return finish_call(uc, <long> frame.result, frame.nr, frame.ret, area)
 
 
@@ -571,7 +529,7 @@ cdef void defer(area_t *area, linux_ucontext *uc, int linux, linux_siginfo *info
     else:
         # A virtual one was deferred when this thread was about to leave the shim, and has not been delivered yet: this
         # one comes again when it has been.
-        linux_syscall4(SYS_rt_tgsigqueueinfo, area.proc.pid, area.tid, linux, <uint64_t> info)
+        linux_syscall4(LINUX_SYS_rt_tgsigqueueinfo, area.proc.pid, area.tid, linux, <uint64_t> info)
     uc.uc_sigmask = linux_all_mask()
     if <uint64_t> blocking_check <= uc.uc_mcontext.rip <= <uint64_t> blocking_call \
             or <uint64_t> undeferred_check <= uc.uc_mcontext.rip <= <uint64_t> undeferred_call:
@@ -599,13 +557,13 @@ cdef bint call_was_dropped(process_t *proc, linux_ucontext *uc) noexcept nogil:
     cdef uint64_t rip = uc.uc_mcontext.rip
     cdef uint16_t code = 0
     return ((proc.engine == ENGINE_SUD or proc.engine == ENGINE_TRAP) and rip - WINDOW_BASE >= WINDOW_SIZE
-            and uc.uc_mcontext.rcx == rip and (uc.uc_mcontext.r11 ^ uc.uc_mcontext.eflags) & ~<uint64_t> PSL_RF == 0
+            and uc.uc_mcontext.rcx == rip and (uc.uc_mcontext.r11 ^ uc.uc_mcontext.eflags) & ~<uint64_t> FREEBSD_PSL_RF == 0
             and copyin(rip - 2, &code, 2) == 0 and (code == SYSCALL_BYTES or site_is_patched(rip)))
 
 
 cdef inline bint is_step(int linux, linux_siginfo *info, linux_ucontext *uc) noexcept nogil:
     """True for the trap after an instruction of who set the trap flag."""
-    return linux == LINUX_SIGTRAP and info.si_code > 0 and uc.uc_mcontext.eflags & PSL_T != 0
+    return linux == LINUX_SIGTRAP and info.si_code > 0 and uc.uc_mcontext.eflags & FREEBSD_PSL_T != 0
 
 
 cdef public void on_signal(int linux, linux_siginfo *info, linux_ucontext *uc) noexcept nogil:
@@ -614,7 +572,7 @@ cdef public void on_signal(int linux, linux_siginfo *info, linux_ucontext *uc) n
     cdef uint64_t rip = uc.uc_mcontext.rip
     cdef bint from_kernel = info.si_code > 0 and info.si_code != 0x10000
     cdef bint restart = False, quiet = False, wanted = False
-    if uc.uc_mcontext.eflags & PSL_AC:
+    if uc.uc_mcontext.eflags & FREEBSD_PSL_AC:
         clear_alignment_check()             # Linux leaves it on in a handler
     if <uint64_t> area - <uint64_t> uc >= AREA_STRUCT:
         check_gs(area, <uint64_t> uc)
@@ -637,7 +595,7 @@ cdef public void on_signal(int linux, linux_siginfo *info, linux_ucontext *uc) n
         linux = LINUX_CARRIER           # from here on as one that nobody wants
         info.si_code = LINUX_SI_MESGQ
         quiet = True
-    if linux == LINUX_SIGSYS and (info.si_code == SYS_USER_DISPATCH or info.si_code == SYS_SECCOMP):
+    if linux == LINUX_SIGSYS and (info.si_code == LINUX_SYS_USER_DISPATCH or info.si_code == LINUX_SYS_SECCOMP):
         enter_call(area, uc, info)
         return
     if is_told_by_child(linux, info, uc):
@@ -646,10 +604,11 @@ cdef public void on_signal(int linux, linux_siginfo *info, linux_ucontext *uc) n
     if linux == LINUX_SIGSYS and call_was_dropped(area.proc, uc):
         rip -= 2                            # it is made after the handler
         uc.uc_mcontext.rip = rip
-    if linux == LINUX_SIGBUS and from_kernel and info.si_code == BUS_ADRALN and uc.uc_mcontext.eflags & PSL_AC \
+    if linux == LINUX_SIGBUS and from_kernel and info.si_code == FREEBSD_BUS_ADRALN \
+            and uc.uc_mcontext.eflags & FREEBSD_PSL_AC \
             and (rip - WINDOW_BASE < WINDOW_SIZE or area.proc.vdso <= rip < area.proc.vdso_end):
         # The guest has set AC, and the shim's code is not made for it: without AC until the call ends.
-        uc.uc_mcontext.eflags &= ~<uint64_t> PSL_AC
+        uc.uc_mcontext.eflags &= ~<uint64_t> FREEBSD_PSL_AC
         if not is_signal_stack(area, uc.uc_mcontext.rsp):
             area.alignment = 1
         return
@@ -664,7 +623,7 @@ cdef public void on_signal(int linux, linux_siginfo *info, linux_ucontext *uc) n
         deliver(area, uc, linux, info, False, 0)
         return
     if is_step(linux, info, uc):
-        uc.uc_mcontext.eflags &= ~<uint64_t> PSL_T       # the guest single-steps itself: that ends at a syscall
+        uc.uc_mcontext.eflags &= ~<uint64_t> FREEBSD_PSL_T       # the guest single-steps itself: that ends at a syscall
         return
     if from_kernel and is_fault_signal(linux):
         if not is_shim_stack(uc.uc_mcontext.rsp):
@@ -681,20 +640,20 @@ cdef public void on_signal(int linux, linux_siginfo *info, linux_ucontext *uc) n
             uc.uc_mcontext.rax = area.nr
         uc.uc_mcontext.rip = uc.uc_mcontext.rcx - 2
     elif <uint64_t> pass_return <= rip < <uint64_t> pass_converted:
-        if linux == SIGPIPE and <long> uc.uc_mcontext.rax == -EPIPE:
-            uc.uc_mcontext.rax = <uint64_t> send_error(<int> uc.uc_mcontext.rdi, -EPIPE, False, &wanted)
+        if linux == FREEBSD_SIGPIPE and <long> uc.uc_mcontext.rax == -LINUX_EPIPE:
+            uc.uc_mcontext.rax = <uint64_t> send_error(<int> uc.uc_mcontext.rdi, -LINUX_EPIPE, False, &wanted)
             if not wanted:
                 finish_call(uc, <long> uc.uc_mcontext.rax, area.nr, area.ret, area)
                 return
-        if <long> uc.uc_mcontext.rax == -EINTR and quiet:
-            finish_call(uc, -ERESTARTNOINTR, area.nr, area.ret, area)
-        elif <long> uc.uc_mcontext.rax == -EINTR and lsf_restart[area.nr]:
-            restart = finish_call(uc, -ERESTARTSYS, area.nr, area.ret, area)
+        if <long> uc.uc_mcontext.rax == -LINUX_EINTR and quiet:
+            finish_call(uc, -LINUX_ERESTARTNOINTR, area.nr, area.ret, area)
+        elif <long> uc.uc_mcontext.rax == -LINUX_EINTR and lsf_restart[area.nr]:
+            restart = finish_call(uc, -LINUX_ERESTARTSYS, area.nr, area.ret, area)
         else:
             finish_call(uc, <long> uc.uc_mcontext.rax, area.nr, area.ret, area)
     elif <uint64_t> pass_converted <= rip < <uint64_t> pass_end:
         uc.uc_mcontext.rip = area.ret
-        uc.uc_mcontext.eflags |= PSL_C
+        uc.uc_mcontext.eflags |= FREEBSD_PSL_C
     elif <uint64_t> guarded <= rip <= <uint64_t> translate_call:
         rewind(uc, area, <uint64_t> translate_args)
     elif <uint64_t> patch_entry <= rip <= <uint64_t> patch_call:
@@ -736,13 +695,13 @@ cdef public void deliver_at_exit(frame_t *frame, area_t *area) noexcept nogil:
     uc.uc_mcontext.eflags = 0x202
     uc.uc_mcontext.cs = LINUX_CS
     uc.uc_mcontext.ss = LINUX_SS
-    notes.magic1 = FP_XSTATE_MAGIC1
+    notes.magic1 = LINUX_FP_XSTATE_MAGIC1
     notes.extended_size = <uint32_t> size + 4
     notes.xfeatures = area.proc.xstate_features
     notes.xstate_size = <uint32_t> size
     memset(<void *> (at + FXSAVE_SIZE), 0, 64)      # the XSAVE header
     xsave(<void *> at, area.proc.xstate_features)
-    (<uint32_t *> (at + size))[0] = FP_XSTATE_MAGIC2
+    (<uint32_t *> (at + size))[0] = LINUX_FP_XSTATE_MAGIC2
     resumable(area, &uc, at, True)
     if not area.deferred:
         block_all(NULL)
@@ -759,9 +718,9 @@ cdef void deliver_deferred(area_t *area, linux_ucontext *uc) noexcept nogil:
     cdef uint64_t info[16]
     cdef int linux = area.deferred
     cdef bint restart
-    if linux == LINUX_CARRIER and area.frame.result == <uint64_t> -EINTR and area.woken != WOKEN_ENDED \
+    if linux == LINUX_CARRIER and area.frame.result == <uint64_t> -LINUX_EINTR and area.woken != WOKEN_ENDED \
             and not carrier_wanted(area, <linux_siginfo *> area.info):
-        area.frame.result = <uint64_t> -ERESTARTNOINTR       # nothing that the guest shall see ended the call
+        area.frame.result = <uint64_t> -LINUX_ERESTARTNOINTR       # nothing that the guest shall see ended the call
     restart = finish_translated(uc, area)
     memcpy(info, area.info, 128)
     area.deferred = 0
@@ -801,13 +760,13 @@ cdef void signal_resend(area_t *area, int linux, linux_siginfo *info) noexcept n
     chance, and another thread may have it. What kill(2) or the kernel sent Linux lets none but the first thread send: it
     goes as if it were queued, and says what it was."""
     if info.si_code == LINUX_SI_TKILL or (linux == LINUX_CARRIER and info.si_errno & CARRIER_THREAD):
-        linux_syscall4(SYS_rt_tgsigqueueinfo, area.proc.pid, area.tid, linux, <uint64_t> info)
+        linux_syscall4(LINUX_SYS_rt_tgsigqueueinfo, area.proc.pid, area.tid, linux, <uint64_t> info)
         return
-    if linux_syscall3(SYS_rt_sigqueueinfo, area.proc.pid, linux, <uint64_t> info) != -EPERM:
+    if linux_syscall3(LINUX_SYS_rt_sigqueueinfo, area.proc.pid, linux, <uint64_t> info) != -LINUX_EPERM:
         return
     info.si_errno = RESENT_MAGIC | (info.si_code & 0xffff)
     info.si_code = -1
-    linux_syscall3(SYS_rt_sigqueueinfo, area.proc.pid, linux, <uint64_t> info)
+    linux_syscall3(LINUX_SYS_rt_sigqueueinfo, area.proc.pid, linux, <uint64_t> info)
 
 
 cdef int trap_signal(linux_siginfo *info, int linux, int *code) noexcept nogil:
@@ -839,7 +798,7 @@ cdef void deliver(area_t *area, linux_ucontext *uc, int linux, linux_siginfo *in
     if signo <= 0 or (not fault and fast_hold(area, uc, linux, info, signo)):
         return
     if is_virtual(signo) and not fault and mask_has(area.sigmask, signo):
-        if proc.handlers[signo].function == SIG_IGN:
+        if proc.handlers[signo].function == FREEBSD_SIG_IGN:
             return
         atomic_or32(&area.virtual_pending, <uint32_t> signal_bit(signo))
         return
@@ -856,23 +815,23 @@ cdef void deliver(area_t *area, linux_ucontext *uc, int linux, linux_siginfo *in
         event_signal(proc, signo)
     lock_acquire(&proc.lock_signal)
     handler = proc.handlers[signo]
-    if handler.function > SIG_IGN and handler.flags & SA_RESETHAND:
-        proc.handlers[signo].function = SIG_DFL
-        proc.handlers[signo].flags &= ~<uint32_t> SA_SIGINFO
+    if handler.function > FREEBSD_SIG_IGN and handler.flags & FREEBSD_SA_RESETHAND:
+        proc.handlers[signo].function = FREEBSD_SIG_DFL
+        proc.handlers[signo].flags &= ~<uint32_t> FREEBSD_SA_SIGINFO
         apply_disposition(proc, signo)
     lock_release(&proc.lock_signal)
-    if fault and (handler.function <= SIG_IGN or mask_has(area.sigmask, signo)):
+    if fault and (handler.function <= FREEBSD_SIG_IGN or mask_has(area.sigmask, signo)):
         # A fault that cannot be delivered kills; executing the instruction again gives an exact core.
         if proc.truss_fd >= 0:
             fill_siginfo(&traced, info, linux, signo, code, uc)
             truss_signal(area, &traced, True)
         if linux == LINUX_SIGTRAP or lsf_signal_to_linux[signo] != linux:
             kill_self(area, lsf_signal_to_linux[signo])
-        set_linux_handler(linux, SIG_DFL, 0x04000000)
+        set_linux_handler(linux, FREEBSD_SIG_DFL, 0x04000000)
         return
-    if handler.function == SIG_IGN:
+    if handler.function == FREEBSD_SIG_IGN:
         return
-    if handler.function == SIG_DFL:
+    if handler.function == FREEBSD_SIG_DFL:
         if lsf_signal_default[signo] == LSF_SIGNAL_IGNORE or lsf_signal_default[signo] == LSF_SIGNAL_CONTINUE:
             return
         if proc.truss_fd >= 0:
@@ -885,10 +844,10 @@ cdef void deliver(area_t *area, linux_ucontext *uc, int linux, linux_siginfo *in
     if proc.truss_fd >= 0:
         fill_siginfo(&traced, info, linux, signo, code, uc)
         truss_signal(area, &traced, False)
-    if restart and not handler.flags & SA_RESTART:
+    if restart and not handler.flags & FREEBSD_SA_RESTART:
         uc.uc_mcontext.rip = ret
-        uc.uc_mcontext.rax = EINTR
-        uc.uc_mcontext.eflags |= PSL_C
+        uc.uc_mcontext.rax = LINUX_EINTR
+        uc.uc_mcontext.eflags |= FREEBSD_PSL_C
     if push_frame(area, uc, &handler, signo, code, info, linux) < 0:
         kill_self(area, LINUX_SIGILL)       # as FreeBSD does when the frame cannot be written
         return
@@ -899,9 +858,9 @@ cdef void deliver(area_t *area, linux_ucontext *uc, int linux, linux_siginfo *in
         area.suspended = 0
     area.sigmask[0] |= handler.mask[0]
     area.sigmask[1] |= handler.mask[1]
-    if not handler.flags & SA_NODEFER:
+    if not handler.flags & FREEBSD_SA_NODEFER:
         area.sigmask[(signo - 1) >> 6] |= signal_bit(signo)
-    area.sigmask[0] &= ~(signal_bit(SIGKILL) | signal_bit(SIGSTOP))
+    area.sigmask[0] &= ~(signal_bit(FREEBSD_SIGKILL) | signal_bit(FREEBSD_SIGSTOP))
     uc.uc_sigmask = linux_mask_from(area.sigmask)
 
 
@@ -915,13 +874,15 @@ cdef void fill_siginfo(freebsd_siginfo *to, linux_siginfo *source, int linux, in
     memset(to, 0, sizeof(freebsd_siginfo))
     to.si_signo = signo
     to.si_code = code
-    if source.si_code > 0 and source.si_code != SI_KERNEL and linux != LINUX_SIGCHLD and source.si_errno != TOLD_BY_CHILD:
+    if source.si_code > 0 and source.si_code != LINUX_SI_KERNEL and linux != LINUX_SIGCHLD \
+            and source.si_errno != TOLD_BY_CHILD:
         to.si_addr = source.fields.fault.addr
-        if linux == LINUX_SIGSEGV and code == SEGV_MAPERR and stack_holds(current_area().proc, to.si_addr, 1):
-            to.si_code = SEGV_ACCERR            # the guard of the main stack, of which all that is not in use is a part
+        if linux == LINUX_SIGSEGV and code == FREEBSD_SEGV_MAPERR and stack_holds(current_area().proc, to.si_addr, 1):
+            # the guard of the main stack, of which all that is not in use is a part
+            to.si_code = FREEBSD_SEGV_ACCERR
         to.reason.trapno = <int32_t> freebsd_trapno(linux, uc.uc_mcontext.trapno)
         return
-    if source.si_code == SI_KERNEL or source.si_errno == TOLD_BY_CHILD:
+    if source.si_code == LINUX_SI_KERNEL or source.si_errno == TOLD_BY_CHILD:
         return
     to.si_pid = source.fields.kill.pid
     to.si_uid = source.fields.kill.uid
@@ -996,7 +957,7 @@ cdef long push_frame(area_t *area, linux_ucontext *uc, handler_t *handler, int s
     if regs.fpstate != 0:
         extended = linux_xstate_size(<void *> regs.fpstate) - FXSAVE_SIZE
         know_xstate(area.proc, regs.fpstate)
-    if handler.flags & SA_ONSTACK and not area.altstack_flags & FREEBSD_SS_DISABLE and not onstack:
+    if handler.flags & FREEBSD_SA_ONSTACK and not area.altstack_flags & FREEBSD_SS_DISABLE and not onstack:
         sp = area.altstack_sp + area.altstack_size
     else:
         sp = regs.rsp - 128
@@ -1006,13 +967,13 @@ cdef long push_frame(area_t *area, linux_ucontext *uc, handler_t *handler, int s
         mc.mc_xfpustate_len = extended
         mc.mc_flags |= FREEBSD_MC_HASFPXSTATE
         if copyout(<void *> (regs.fpstate + FXSAVE_SIZE), sp, extended) < 0:
-            return -EFAULT
+            return -LINUX_EFAULT
     at = (sp - sizeof(frame)) & ~15UL
     frame.sf_handler = handler.function
     if copyout(&frame, at, sizeof(frame)) < 0:
-        return -EFAULT
+        return -LINUX_EFAULT
     regs.rdi = signo
-    if handler.flags & SA_SIGINFO:
+    if handler.flags & FREEBSD_SA_SIGINFO:
         regs.rsi = at + <uint64_t> (<char *> &frame.sf_si - <char *> &frame)
     else:
         regs.rsi = <uint64_t> <int64_t> frame.sf_si.si_code
@@ -1022,7 +983,7 @@ cdef long push_frame(area_t *area, linux_ucontext *uc, handler_t *handler, int s
     regs.cs = LINUX_CS                  # whatever code was interrupted
     regs.ss = LINUX_SS
     regs.rip = <uint64_t> sigcode_traced if area.proc.tracer else <uint64_t> sigcode
-    regs.eflags &= ~<uint64_t> (PSL_T | PSL_D)
+    regs.eflags &= ~<uint64_t> (FREEBSD_PSL_T | FREEBSD_PSL_D)
     return 0
 
 
@@ -1031,9 +992,9 @@ cdef public long sys_sigreturn(frame_t *frame, area_t *area) noexcept nogil:
     cdef freebsd_ucontext context
     cdef freebsd_mcontext *mc = &context.uc_mcontext
     if copyin(frame.arg[0], &context, sizeof(context)) < 0:
-        return -EFAULT
-    if (mc.mc_rflags ^ 0x202) & ~<uint64_t> (PSL_USERCHANGE | 0x10000 | 0x200000) != 0 or mc.mc_cs & 3 != 3:
-        return -EINVAL
+        return -LINUX_EFAULT
+    if (mc.mc_rflags ^ 0x202) & ~<uint64_t> FREEBSD_PSL_USERCHANGE != 0 or mc.mc_cs & 3 != 3:
+        return -LINUX_EINVAL
     return context_resume(area, &context)
 
 
@@ -1052,32 +1013,33 @@ cdef long context_convert(process_t *proc, const freebsd_ucontext *context, resu
     cdef int64_t size
     if mc.mc_flags & ~<uint32_t> (FREEBSD_MC_HASSEGS | FREEBSD_MC_HASBASES | FREEBSD_MC_HASFPXSTATE
                                   | (FREEBSD_MC_HASTLSBASE if proc.osreldate >= 1500000 else 0)):
-        return -EINVAL                      # _MC_FLAG_MASK
+        return -LINUX_EINVAL                      # _MC_FLAG_MASK
     if is_no_place_to_run(mc.mc_rip) or WINDOW_BASE <= mc.mc_rsp < SHIM_END:
-        return -EINVAL
+        return -LINUX_EINVAL
     if mc.mc_flags & FREEBSD_MC_HASBASES and (mc.mc_fsbase | mc.mc_gsbase) >> GUEST_ADDRESS_MAX_LOG:
-        return -EINVAL
+        return -LINUX_EINVAL
     at = (<uint64_t> to.fpstate + 63) & ~63UL
     memset(&to.uc, 0, sizeof(to.uc))
     linux_sigcontext_from_freebsd(&to.uc.uc_mcontext, mc)
     if mc.mc_fpformat != FREEBSD_MC_FPFMT_NODEV and mc.mc_ownedfp != FREEBSD_MC_FPOWNED_NONE:
         if mc.mc_fpformat != FREEBSD_MC_FPFMT_XMM or (mc.mc_ownedfp != FREEBSD_MC_FPOWNED_FPU
                                                       and mc.mc_ownedfp != FREEBSD_MC_FPOWNED_PCB):
-            return -EINVAL
+            return -LINUX_EINVAL
         if mc.mc_flags & FREEBSD_MC_HASFPXSTATE:
             extended = limit - FXSAVE_SIZE
             length = mc.mc_xfpustate_len
             if length > xstate_guest_limit(proc) - FXSAVE_SIZE or length < 64:
-                return -EINVAL
+                return -LINUX_EINVAL
             length = length if length < extended else extended
             memset(<void *> (at + FXSAVE_SIZE), 0, extended)
             if copyin(mc.mc_xfpustate, <void *> (at + FXSAVE_SIZE), length) < 0:
-                return -EFAULT
-            size = linux_fpstate_from_freebsd(<void *> at, XSTATE_MAX, mc, <void *> (at + FXSAVE_SIZE), extended, features, 0)
+                return -LINUX_EFAULT
+            size = linux_fpstate_from_freebsd(<void *> at, XSTATE_MAX, mc, <void *> (at + FXSAVE_SIZE), extended,
+                                              features, 0)
         else:
             size = linux_fpstate_from_freebsd(<void *> at, XSTATE_MAX, mc, NULL, 0, features, 0)
         if size < 0:
-            return -EINVAL
+            return -LINUX_EINVAL
         to.uc.uc_mcontext.fpstate = at
     to.extended = extended != 0
     return 0
@@ -1111,7 +1073,7 @@ cdef long context_resume(area_t *area, const freebsd_ucontext *context) noexcept
         return result
     block_all(NULL)
     memcpy(area.sigmask, &context.uc_sigmask, 16)
-    area.sigmask[0] &= ~(signal_bit(SIGKILL) | signal_bit(SIGSTOP))
+    area.sigmask[0] &= ~(signal_bit(FREEBSD_SIGKILL) | signal_bit(FREEBSD_SIGSTOP))
     if context.uc_mcontext.mc_flags & FREEBSD_MC_HASBASES:
         write_fsbase(context.uc_mcontext.mc_fsbase)
         area.guest_gsbase = context.uc_mcontext.mc_gsbase
@@ -1153,15 +1115,15 @@ cdef long context_load(area_t *area, uaddr source) noexcept nogil:
     cdef freebsd_ucontext context
     memset(&context, 0, sizeof(context))
     if copyin(source, &context, <uint64_t> &context.uc_link - <uint64_t> &context) < 0:
-        return -EFAULT
+        return -LINUX_EFAULT
     if not context_is_machine(&context.uc_mcontext):
-        return -EINVAL
+        return -LINUX_EINVAL
     return context_resume(area, &context)
 
 
 cdef bint context_is_machine(freebsd_mcontext *mc) noexcept nogil:
     """As set_mcontext looks at it: the size is checked, and flags that are not the program's are put right."""
-    mc.mc_rflags = (mc.mc_rflags & PSL_USERCHANGE) | 0x202
+    mc.mc_rflags = (mc.mc_rflags & FLAGS_RESTORED) | 0x202
     return mc.mc_len == sizeof(freebsd_mcontext)
 
 
@@ -1170,14 +1132,14 @@ cdef bint context_is_machine(freebsd_mcontext *mc) noexcept nogil:
 
 cdef public long getcontext_with(frame_t *frame, area_t *area, const void *fxsave) noexcept nogil:
     if frame.arg[0] == 0:
-        return -EINVAL
+        return -LINUX_EINVAL
     return context_store(frame, area, frame.arg[0], fxsave)
 
 
 cdef public long swapcontext_with(frame_t *frame, area_t *area, const void *fxsave) noexcept nogil:
     cdef long result
     if frame.arg[0] == 0 or frame.arg[1] == 0:
-        return -EINVAL
+        return -LINUX_EINVAL
     result = context_store(frame, area, frame.arg[0], fxsave)
     if result < 0:
         return result
@@ -1186,7 +1148,7 @@ cdef public long swapcontext_with(frame_t *frame, area_t *area, const void *fxsa
 
 cdef public long sys_setcontext(frame_t *frame, area_t *area) noexcept nogil:
     if frame.arg[0] == 0:
-        return -EINVAL
+        return -LINUX_EINVAL
     return context_load(area, frame.arg[0])
 
 
@@ -1231,36 +1193,39 @@ cdef public long sys_sigaction(frame_t *frame, area_t *area) noexcept nogil:
     cdef uint32_t flags
     cdef bint was_ignored
     if signo <= 0 or signo > SIGNAL_MAX:
-        return -EINVAL
+        return -LINUX_EINVAL
     if frame.arg[1] != 0:
         if copyin(frame.arg[1], &action, sizeof(action)) < 0:
-            return -EFAULT
-        if action.sa_handler > SIG_IGN and action.sa_flags & ~(SA_ONSTACK | SA_RESTART | SA_RESETHAND | SA_NOCLDSTOP
-                                                               | SA_NODEFER | SA_NOCLDWAIT | SA_SIGINFO):
-            return -EINVAL
-        if (signo == SIGKILL or signo == SIGSTOP) and action.sa_handler != SIG_DFL:
-            return -EINVAL
-    if frame.arg[1] != 0 and is_carried(signo) and proc.handlers[signo].function == SIG_IGN:
+            return -LINUX_EFAULT
+        if action.sa_handler > FREEBSD_SIG_IGN and action.sa_flags & ~(FREEBSD_SA_ONSTACK | FREEBSD_SA_RESTART
+                                                                       | FREEBSD_SA_RESETHAND | FREEBSD_SA_NOCLDSTOP
+                                                               | FREEBSD_SA_NODEFER | FREEBSD_SA_NOCLDWAIT | FREEBSD_SA_SIGINFO):
+            return -LINUX_EINVAL
+        if (signo == FREEBSD_SIGKILL or signo == FREEBSD_SIGSTOP) and action.sa_handler != FREEBSD_SIG_DFL:
+            return -LINUX_EINVAL
+    if frame.arg[1] != 0 and is_carried(signo) and proc.handlers[signo].function == FREEBSD_SIG_IGN:
         carrier_drain(area)             # what was sent while it is ignored is forgotten
     lock_acquire(&proc.lock_signal)
     know_handler(proc, signo)
     memset(&old, 0, sizeof(old))
     old.sa_handler = proc.handlers[signo].function
     flags = proc.handlers[signo].flags
-    old.sa_flags = <int32_t> (flags & ~(HANDLER_KNOWN | HANDLER_SET) if flags & HANDLER_SET else SA_RESTART)
+    old.sa_flags = <int32_t> (flags & ~(HANDLER_KNOWN | HANDLER_SET) if flags & HANDLER_SET else FREEBSD_SA_RESTART)
     memcpy(&old.sa_mask, proc.handlers[signo].mask, 16)
-    if frame.arg[1] != 0 and signo != SIGKILL and signo != SIGSTOP:
+    if frame.arg[1] != 0 and signo != FREEBSD_SIGKILL and signo != FREEBSD_SIGSTOP:
         was_ignored = is_ignored(proc, signo)
-        flags = <uint32_t> action.sa_flags & (SA_ONSTACK | SA_RESTART | SA_RESETHAND | SA_NODEFER | SA_SIGINFO
-                                              | (SA_NOCLDSTOP | SA_NOCLDWAIT if signo == SIGCHLD else 0))
-        if action.sa_handler <= SIG_IGN:
-            flags &= ~<uint32_t> SA_SIGINFO
+        flags = <uint32_t> action.sa_flags & (FREEBSD_SA_ONSTACK | FREEBSD_SA_RESTART | FREEBSD_SA_RESETHAND
+                                              | FREEBSD_SA_NODEFER | FREEBSD_SA_SIGINFO
+                                              | (FREEBSD_SA_NOCLDSTOP | FREEBSD_SA_NOCLDWAIT
+                                                 if signo == FREEBSD_SIGCHLD else 0))
+        if action.sa_handler <= FREEBSD_SIG_IGN:
+            flags &= ~<uint32_t> FREEBSD_SA_SIGINFO
         proc.handlers[signo].function = action.sa_handler
         proc.handlers[signo].flags = flags | HANDLER_KNOWN | HANDLER_SET
         memcpy(proc.handlers[signo].mask, &action.sa_mask, 16)
-        proc.handlers[signo].mask[0] &= ~(signal_bit(SIGKILL) | signal_bit(SIGSTOP))
+        proc.handlers[signo].mask[0] &= ~(signal_bit(FREEBSD_SIGKILL) | signal_bit(FREEBSD_SIGSTOP))
         apply_disposition(proc, signo)
-        if action.sa_handler == SIG_IGN or (action.sa_handler == SIG_DFL
+        if action.sa_handler == FREEBSD_SIG_IGN or (action.sa_handler == FREEBSD_SIG_DFL
                                             and lsf_signal_default[signo] == LSF_SIGNAL_IGNORE):
             if is_virtual(signo):
                 atomic_and32(&area.virtual_pending, ~<uint32_t> signal_bit(signo))
@@ -1281,8 +1246,8 @@ cdef public long sys_sigprocmask(frame_t *frame, area_t *area) noexcept nogil:
     old[1] = area.sigmask[1]
     if frame.arg[1] != 0:
         if copyin(frame.arg[1], mask, 16) < 0:
-            return -EFAULT
-        mask[0] &= ~(signal_bit(SIGKILL) | signal_bit(SIGSTOP))
+            return -LINUX_EFAULT
+        mask[0] &= ~(signal_bit(FREEBSD_SIGKILL) | signal_bit(FREEBSD_SIGSTOP))
         if <int> frame.arg[0] == 1:             # SIG_BLOCK
             area.sigmask[0] |= mask[0]
             area.sigmask[1] |= mask[1]
@@ -1293,7 +1258,7 @@ cdef public long sys_sigprocmask(frame_t *frame, area_t *area) noexcept nogil:
             area.sigmask[0] = mask[0]
             area.sigmask[1] = mask[1]
         else:
-            return -EINVAL
+            return -LINUX_EINVAL
         set_linux_mask(area)
     if frame.arg[2] != 0:
         return copyout(old, frame.arg[2], 16)
@@ -1304,7 +1269,7 @@ cdef public long sys_sigpending(frame_t *frame, area_t *area) noexcept nogil:
     cdef uint64_t linux = 0
     cdef uint64_t mask[2]
     cdef uint64_t ignored[2]
-    linux_syscall2(SYS_rt_sigpending, <uint64_t> &linux, 8)
+    linux_syscall2(LINUX_SYS_rt_sigpending, <uint64_t> &linux, 8)
     if linux & signal_bit(LINUX_CARRIER):
         carrier_drain(area)
     if area.deferred:
@@ -1341,17 +1306,17 @@ cdef public long sys_sigsuspend(frame_t *frame, area_t *area) noexcept nogil:
     cdef uint64_t linux
     cdef long result
     if copyin(frame.arg[0], mask, 16) < 0:
-        return -EFAULT
-    mask[0] &= ~(signal_bit(SIGKILL) | signal_bit(SIGSTOP))
+        return -LINUX_EFAULT
+    mask[0] &= ~(signal_bit(FREEBSD_SIGKILL) | signal_bit(FREEBSD_SIGSTOP))
     if area.virtual_pending & ~<uint32_t> mask[0]:
         area.sigmask[0] &= ~<uint64_t> (area.virtual_pending & ~<uint32_t> mask[0])
         defer_virtual(area)
-        return -EINTR
+        return -LINUX_EINTR
     linux = linux_mask_from(mask)
     suspend_with(area, mask)
     while not area.deferred:
-        blocking_syscall(SYS_rt_sigsuspend, <uint64_t> &linux, 8, 0, 0, 0, 0)
-    return -EINTR
+        blocking_syscall(LINUX_SYS_rt_sigsuspend, <uint64_t> &linux, 8, 0, 0, 0, 0)
+    return -LINUX_EINTR
 
 
 cdef public long sys_sigaltstack(frame_t *frame, area_t *area) noexcept nogil:
@@ -1364,14 +1329,14 @@ cdef public long sys_sigaltstack(frame_t *frame, area_t *area) noexcept nogil:
                     else FREEBSD_SS_ONSTACK if onstack else 0)
     if frame.arg[0] != 0:
         if copyin(frame.arg[0], &stack, sizeof(stack)) < 0:
-            return -EFAULT
+            return -LINUX_EFAULT
         if onstack:
-            return -EPERM
+            return -LINUX_EPERM
         if stack.ss_flags & ~FREEBSD_SS_DISABLE:
-            return -EINVAL
+            return -LINUX_EINVAL
         if not stack.ss_flags & FREEBSD_SS_DISABLE:
             if stack.ss_size < SIGNAL_MINSTKSZ:
-                return -ENOMEM
+                return -LINUX_ENOMEM
             area.altstack_sp = stack.ss_sp
             area.altstack_size = stack.ss_size
             area.altstack_flags = 0
@@ -1397,9 +1362,9 @@ cdef public long sys_kill(frame_t *frame, area_t *area) noexcept nogil:
     if is_carried(<int> frame.arg[1]):
         return signal_carried(area, <int> frame.arg[0], <int> frame.arg[1], FREEBSD_SI_USER, 0)
     if linux < 0:
-        return -EINVAL
+        return -LINUX_EINVAL
     if area.proc.procdescs != NULL:
         entry = procdesc_find(area.proc, <int> frame.arg[0])
         if entry != NULL:
             procdesc_let_go(entry)      # and so it is gone
-    return tail_syscall2(area, SYS_kill, <uint64_t> <int64_t> <int> frame.arg[0], linux)
+    return tail_syscall2(area, LINUX_SYS_kill, <uint64_t> <int64_t> <int> frame.arg[0], linux)

@@ -51,12 +51,12 @@ cdef uint64_t stops_by_default(process_t *proc, const uint64_t *set_) noexcept n
     """The stop signals of a set whose action is the default, as Linux's bits: they stop the process that waits for them,
     blocked or not, and are not what the wait returns."""
     cdef uint64_t bits = 0
-    if mask_has(set_, SIGTSTP) and proc.handlers[SIGTSTP].function == SIG_DFL:
-        bits |= signal_bit(lsf_signal_to_linux[SIGTSTP])
-    if mask_has(set_, SIGTTIN) and proc.handlers[SIGTTIN].function == SIG_DFL:
-        bits |= signal_bit(lsf_signal_to_linux[SIGTTIN])
-    if mask_has(set_, SIGTTOU) and proc.handlers[SIGTTOU].function == SIG_DFL:
-        bits |= signal_bit(lsf_signal_to_linux[SIGTTOU])
+    if mask_has(set_, FREEBSD_SIGTSTP) and proc.handlers[FREEBSD_SIGTSTP].function == FREEBSD_SIG_DFL:
+        bits |= signal_bit(lsf_signal_to_linux[FREEBSD_SIGTSTP])
+    if mask_has(set_, FREEBSD_SIGTTIN) and proc.handlers[FREEBSD_SIGTTIN].function == FREEBSD_SIG_DFL:
+        bits |= signal_bit(lsf_signal_to_linux[FREEBSD_SIGTTIN])
+    if mask_has(set_, FREEBSD_SIGTTOU) and proc.handlers[FREEBSD_SIGTTOU].function == FREEBSD_SIG_DFL:
+        bits |= signal_bit(lsf_signal_to_linux[FREEBSD_SIGTTOU])
     return bits
 
 
@@ -91,7 +91,7 @@ cdef long signal_wait_for(area_t *area, const uint64_t *wanted, freebsd_siginfo 
     cdef long result
     cdef int signo, code = 0
     memcpy(set_, wanted, sizeof(set_))
-    set_[0] &= ~(signal_bit(SIGKILL) | signal_bit(SIGSTOP))
+    set_[0] &= ~(signal_bit(FREEBSD_SIGKILL) | signal_bit(FREEBSD_SIGSTOP))
     memcpy(others, set_, sizeof(others))
     ignored_signals(proc, others)
     set_[0] &= ~others[0]
@@ -118,7 +118,7 @@ cdef long signal_wait_for(area_t *area, const uint64_t *wanted, freebsd_siginfo 
         left.tv_nsec = 0
         if not poll_:
             if not valid:
-                return -EINVAL              # only now: a signal that is pending comes first
+                return -LINUX_EINVAL              # only now: a signal that is pending comes first
             if timeout != NULL:
                 read_clock(proc, FREEBSD_CLOCK_MONOTONIC, &now)
                 if not timespec_reached(&now, &end):
@@ -126,7 +126,7 @@ cdef long signal_wait_for(area_t *area, const uint64_t *wanted, freebsd_siginfo 
                     timespec_sub(&left, &now)
             if mask != linux_mask_from(area.sigmask):
                 set_mask_unless_deferred(area, mask)
-        result = blocking_syscall(SYS_rt_sigtimedwait, <uint64_t> &linux_set, <uint64_t> info,
+        result = blocking_syscall(LINUX_SYS_rt_sigtimedwait, <uint64_t> &linux_set, <uint64_t> info,
                                   0 if timeout == NULL and not poll_ else <uint64_t> &left, 8, 0, 0)
         if result == LINUX_CARRIER:
             carrier_from_timer(proc, source)
@@ -136,11 +136,11 @@ cdef long signal_wait_for(area_t *area, const uint64_t *wanted, freebsd_siginfo 
             continue
         if result > 0 or take_deferred(area, set_, source):
             break
-        if result == -EINTR:
+        if result == -LINUX_EINTR:
             if area.woken == WOKEN_ENDED or (area.deferred and not carrier_set_aside(area)
                                              and not signal_swallow(area)):
-                return -EINTR
-        elif result != -EAGAIN or not poll_:
+                return -LINUX_EINTR
+        elif result != -LINUX_EAGAIN or not poll_:
             if mask != linux_mask_from(area.sigmask):
                 set_linux_mask(area)
             return result
@@ -161,12 +161,12 @@ cdef public long sys_sigtimedwait(frame_t *frame, area_t *area) noexcept nogil:
     cdef uint64_t wanted[2]
     cdef long result
     if frame.arg[2] != 0 and copyin(frame.arg[2], &timeout, sizeof(timeout)) < 0:
-        return -EFAULT
+        return -LINUX_EFAULT
     if copyin(frame.arg[0], wanted, sizeof(wanted)) < 0:
-        return -EFAULT
+        return -LINUX_EFAULT
     result = signal_wait(area, wanted, &info, &timeout if frame.arg[2] != 0 else NULL)
     if result > 0 and frame.arg[1] != 0 and copyout(&info, frame.arg[1], sizeof(info)) < 0:
-        return -EFAULT
+        return -LINUX_EFAULT
     return result
 
 
@@ -175,10 +175,10 @@ cdef public long sys_sigwaitinfo(frame_t *frame, area_t *area) noexcept nogil:
     cdef uint64_t wanted[2]
     cdef long result
     if copyin(frame.arg[0], wanted, sizeof(wanted)) < 0:
-        return -EFAULT
+        return -LINUX_EFAULT
     result = signal_wait(area, wanted, &info, NULL)
     if result > 0 and frame.arg[1] != 0 and copyout(&info, frame.arg[1], sizeof(info)) < 0:
-        return -EFAULT
+        return -LINUX_EFAULT
     return result
 
 
@@ -189,12 +189,12 @@ cdef public long sys_sigwait(frame_t *frame, area_t *area) noexcept nogil:
     cdef int signo
     cdef long result
     if copyin(frame.arg[0], wanted, sizeof(wanted)) < 0:
-        return EFAULT
+        return LINUX_EFAULT
     result = signal_wait(area, wanted, &info, NULL)
     if result < 0:
         return lsf_errno_map[-result]
     signo = <int> result
-    return EFAULT if copyout(&signo, frame.arg[1], 4) < 0 else 0
+    return LINUX_EFAULT if copyout(&signo, frame.arg[1], 4) < 0 else 0
 
 
 cdef public long sys_sigqueue(frame_t *frame, area_t *area) noexcept nogil:
@@ -206,15 +206,15 @@ cdef public long sys_sigqueue(frame_t *frame, area_t *area) noexcept nogil:
     cdef bint to_thread = <uint32_t> frame.arg[1] & SIGQUEUE_TID != 0
     cdef int linux
     if signo > SIGNAL_MAX:
-        return -EINVAL
+        return -LINUX_EINVAL
     if not to_thread and pid <= 0:
-        return -EINVAL
+        return -LINUX_EINVAL
     if to_thread and pid <= 0:
-        return -ESRCH
+        return -LINUX_ESRCH
     if signo == 0:
         if to_thread:
-            return linux_syscall3(SYS_tgkill, area.proc.pid, pid, 0)
-        return linux_syscall2(SYS_kill, pid, 0)
+            return linux_syscall3(LINUX_SYS_tgkill, area.proc.pid, pid, 0)
+        return linux_syscall2(LINUX_SYS_kill, pid, 0)
     memset(info, 0, sizeof(info))
     linux = lsf_signal_to_linux[signo]
     if linux == 0:
@@ -226,8 +226,8 @@ cdef public long sys_sigqueue(frame_t *frame, area_t *area) noexcept nogil:
         out.si_signo = linux
         out.si_code = -1                    # SI_QUEUE
         out.fields.kill.pid = area.proc.pid
-        out.fields.kill.uid = <uint32_t> linux_syscall0(SYS_getuid)
+        out.fields.kill.uid = <uint32_t> linux_syscall0(LINUX_SYS_getuid)
         out.fields.kill.value = frame.arg[2]
     if to_thread:
-        return linux_syscall4(SYS_rt_tgsigqueueinfo, area.proc.pid, pid, linux, <uint64_t> info)
-    return linux_syscall3(SYS_rt_sigqueueinfo, pid, linux, <uint64_t> info)
+        return linux_syscall4(LINUX_SYS_rt_tgsigqueueinfo, area.proc.pid, pid, linux, <uint64_t> info)
+    return linux_syscall3(LINUX_SYS_rt_sigqueueinfo, pid, linux, <uint64_t> info)

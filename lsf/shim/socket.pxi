@@ -1,31 +1,8 @@
 # Sockets. Options: sockopt.pxi; addresses and control messages are converted in lsf/structs/socket.pxi.
 # Model: FreeBSD sys/kern/uipc_syscalls.c.
 
-cdef extern from "<sys/syscall.h>" nogil:
-    const long SYS_socket, SYS_socketpair, SYS_bind, SYS_connect, SYS_getsockname, SYS_getpeername, SYS_sendto
-    const long SYS_recvfrom, SYS_sendmsg, SYS_recvmsg, SYS_shutdown, SYS_setsockopt
-
 cdef enum:
     # <asm-generic/socket.h>
-    LINUX_SO_TYPE = 3
-    LINUX_SO_ERROR = 4
-    LINUX_SO_DONTROUTE = 5
-    LINUX_SO_BROADCAST = 6
-    LINUX_SO_KEEPALIVE = 9
-    LINUX_SO_PASSCRED = 16
-    LINUX_SO_PEERCRED = 17
-    LINUX_SO_TIMESTAMPNS = 35
-    LINUX_SO_ACCEPTCONN = 30
-    LINUX_SO_PROTOCOL = 38
-    LINUX_SO_DOMAIN = 39
-    LINUX_SO_PEERGROUPS = 59
-    LINUX_IPV6_V6ONLY = 26
-    LINUX_MSG_NOSIGNAL = 0x4000
-    LINUX_SOCK_CLOEXEC = 0x80000
-    LINUX_SOCK_NONBLOCK = 0x800
-    SOCK_STREAM = 1
-    SOCK_DGRAM = 2
-    SOCK_RAW = 3
     OSRELDATE_WHOLE_NAMES = 1500000
     OSREL_SHUTDOWN_ENOTCONN = 1100077
     # What Linux has no bit for is kept in the socket itself, in bits that mean nothing to a socket of its kind, so that
@@ -44,17 +21,18 @@ cdef long socket_option(int fd, int name) noexcept nogil:
     """An int option of Linux's SOL_SOCKET, or a negative errno."""
     cdef int value = 0
     cdef uint32_t length = 4
-    cdef long result = linux_syscall5(SYS_getsockopt, fd, LINUX_SOL_SOCKET, name, <uint64_t> &value, <uint64_t> &length)
+    cdef long result = linux_syscall5(LINUX_SYS_getsockopt, fd, LINUX_SOL_SOCKET, name, <uint64_t> &value,
+                                      <uint64_t> &length)
     return result if is_error(result) else value
 
 
 cdef long set_socket_option(int fd, int name, int value) noexcept nogil:
-    return linux_syscall5(SYS_setsockopt, fd, LINUX_SOL_SOCKET, name, <uint64_t> &value, 4)
+    return linux_syscall5(LINUX_SYS_setsockopt, fd, LINUX_SOL_SOCKET, name, <uint64_t> &value, 4)
 
 
 cdef inline int kept_nosigpipe(long domain, long type_) noexcept nogil:
     """Linux's option that keeps SO_NOSIGPIPE in a socket."""
-    return KEPT_NOSIGPIPE if domain == LINUX_AF_UNIX or type_ == SOCK_STREAM else KEPT_NOSIGPIPE_OTHER
+    return KEPT_NOSIGPIPE if domain == LINUX_AF_UNIX or type_ == FREEBSD_SOCK_STREAM else KEPT_NOSIGPIPE_OTHER
 
 
 cdef long sockaddr_in(uaddr name, uint64_t length, uint8_t *address) noexcept nogil:
@@ -62,11 +40,11 @@ cdef long sockaddr_in(uaddr name, uint64_t length, uint8_t *address) noexcept no
     cdef uint8_t raw[256]
     length = <uint32_t> length
     if length > FREEBSD_SOCK_MAXADDRLEN:
-        return -ENAMETOOLONG
+        return -LINUX_ENAMETOOLONG
     if length < 2:
-        return -EINVAL
+        return -LINUX_EINVAL
     if copyin(name, raw, length) < 0:
-        return -EFAULT
+        return -LINUX_EFAULT
     return linux_sockaddr_from_freebsd(address, SOCKET_ADDRESS, raw, length)
 
 
@@ -75,7 +53,7 @@ cdef uint64_t sockaddr_shown(uint8_t *to, const uint8_t *address, uint32_t lengt
     has the path there, with as many NULs behind it as it was bound with."""
     cdef char path[LOOKUP_PATH]
     cdef uint64_t size = 0, nuls, whole = freebsd_sockaddr_from_linux(to, SOCKET_ADDRESS, address, length)
-    if SHIM.lookup == NULL or whole <= 2 or to[1] != FREEBSD_AF_UNIX or to[2] != 47:
+    if SHIM.lookup == NULL or whole <= 2 or to[1] != FREEBSD_AF_UNIX or to[2] != c'/':
         return whole
     while 2 + size < whole and to[2 + size] != 0:
         path[size] = <char> to[2 + size]
@@ -102,7 +80,7 @@ cdef long sockaddr_out(const uint8_t *address, uint32_t length, uaddr name, uadd
     if fits > room:
         fits = room
     if fits != 0 and copyout(raw, name, fits) < 0:
-        return -EFAULT
+        return -LINUX_EFAULT
     return store_guest32(length_at, <uint32_t> (whole if tells_whole else fits))
 
 
@@ -115,11 +93,11 @@ cdef uint32_t sender_length(int fd, uint8_t *address, uint32_t length) noexcept 
     """The length of a sender's address that Linux gave, as FreeBSD tells it: a local stream tells none, and a local
     datagram's sender without a name has an address too."""
     if length == 0:
-        if socket_option(fd, LINUX_SO_DOMAIN) == LINUX_AF_UNIX and socket_option(fd, LINUX_SO_TYPE) != SOCK_STREAM:
+        if socket_option(fd, LINUX_SO_DOMAIN) == LINUX_AF_UNIX and socket_option(fd, LINUX_SO_TYPE) != FREEBSD_SOCK_STREAM:
             memset(address, 0, 16)
             address[0] = LINUX_AF_UNIX
             return 2
-    elif address[0] == LINUX_AF_UNIX and socket_option(fd, LINUX_SO_TYPE) == SOCK_STREAM:
+    elif address[0] == LINUX_AF_UNIX and socket_option(fd, LINUX_SO_TYPE) == FREEBSD_SOCK_STREAM:
         return 0
     return length
 
@@ -142,14 +120,14 @@ cdef long sent(area_t *area, int fd, uint64_t flags, bint quiet, bint addressed,
     if is_error(result):
         return restartable(send_failed(area, fd, result, quiet, addressed))
     if flags & FREEBSD_MSG_EOF:
-        linux_syscall2(SYS_shutdown, fd, 1)
+        linux_syscall2(LINUX_SYS_shutdown, fd, 1)
     return result
 
 
 cdef long socket_type_error(long result, uint64_t protocol) noexcept nogil:
     """What socreate says of a type or protocol that there is not."""
-    if result == -ESOCKTNOSUPPORT or result == -EINVAL or result == -EPROTONOSUPPORT:
-        return -EPROTOTYPE if <uint32_t> protocol == 0 else -EPROTONOSUPPORT
+    if result == -LINUX_ESOCKTNOSUPPORT or result == -LINUX_EINVAL or result == -LINUX_EPROTONOSUPPORT:
+        return -LINUX_EPROTOTYPE if <uint32_t> protocol == 0 else -LINUX_EPROTONOSUPPORT
     return result
 
 
@@ -159,17 +137,17 @@ cdef public long sys_socket(frame_t *frame, area_t *area) noexcept nogil:
     cdef long fd
     cdef int on = 1
     if domain < 0 or domain == LINUX_AF_UNSPEC:
-        return -EAFNOSUPPORT
-    if type_ < 0 or (domain == LINUX_AF_UNIX and type_ & 0xf == SOCK_RAW):
-        return socket_type_error(-ESOCKTNOSUPPORT, frame.arg[2])
-    fd = linux_syscall3(SYS_socket, domain, type_, <uint32_t> frame.arg[2])
+        return -LINUX_EAFNOSUPPORT
+    if type_ < 0 or (domain == LINUX_AF_UNIX and type_ & 0xf == FREEBSD_SOCK_RAW):
+        return socket_type_error(-LINUX_ESOCKTNOSUPPORT, frame.arg[2])
+    fd = linux_syscall3(LINUX_SYS_socket, domain, type_, <uint32_t> frame.arg[2])
     if is_error(fd):
         return socket_type_error(fd, frame.arg[2])
-    if type_ & 0xf == SOCK_STREAM and (domain == LINUX_AF_INET or domain == LINUX_AF_INET6):
+    if type_ & 0xf == FREEBSD_SOCK_STREAM and (domain == LINUX_AF_INET or domain == LINUX_AF_INET6):
         watch_sigpipe(area.proc, NOSIGPIPE_SEEN)    # which Linux sends for one that is not connected, too
     if domain == LINUX_AF_INET6:
         # FreeBSD's default (net.inet6.ip6.v6only): servers bind 0.0.0.0 and :: to one port.
-        linux_syscall5(SYS_setsockopt, fd, FREEBSD_IPPROTO_IPV6, LINUX_IPV6_V6ONLY, <uint64_t> &on, 4)
+        linux_syscall5(LINUX_SYS_setsockopt, fd, FREEBSD_IPPROTO_IPV6, LINUX_IPV6_V6ONLY, <uint64_t> &on, 4)
     return fd
 
 
@@ -179,16 +157,16 @@ cdef public long sys_socketpair(frame_t *frame, area_t *area) noexcept nogil:
     cdef int pair[2]
     cdef long result
     if domain < 0 or domain == LINUX_AF_UNSPEC:
-        return -EAFNOSUPPORT
-    if type_ < 0 or (domain == LINUX_AF_UNIX and type_ & 0xf == SOCK_RAW):
-        return socket_type_error(-ESOCKTNOSUPPORT, frame.arg[2])
-    result = linux_syscall4(SYS_socketpair, domain, type_, <uint32_t> frame.arg[2], <uint64_t> pair)
+        return -LINUX_EAFNOSUPPORT
+    if type_ < 0 or (domain == LINUX_AF_UNIX and type_ & 0xf == FREEBSD_SOCK_RAW):
+        return socket_type_error(-LINUX_ESOCKTNOSUPPORT, frame.arg[2])
+    result = linux_syscall4(LINUX_SYS_socketpair, domain, type_, <uint32_t> frame.arg[2], <uint64_t> pair)
     if is_error(result):
         return socket_type_error(result, frame.arg[2])
     if copyout(pair, frame.arg[3], sizeof(pair)) < 0:
-        linux_syscall1(SYS_close, pair[0])
-        linux_syscall1(SYS_close, pair[1])
-        return -EFAULT
+        linux_syscall1(LINUX_SYS_close, pair[0])
+        linux_syscall1(LINUX_SYS_close, pair[1])
+        return -LINUX_EFAULT
     return 0
 
 
@@ -219,7 +197,7 @@ cdef bint has_a_name(int fd) noexcept nogil:
     """True for a local socket that is bound."""
     cdef uint8_t address[SOCKET_ADDRESS]
     cdef uint32_t length = SOCKET_ADDRESS
-    return (linux_syscall3(SYS_getsockname, fd, <uint64_t> address, <uint64_t> &length) == 0
+    return (linux_syscall3(LINUX_SYS_getsockname, fd, <uint64_t> address, <uint64_t> &length) == 0
             and length > 2 and address[0] == LINUX_AF_UNIX)
 
 
@@ -230,22 +208,22 @@ cdef long bind_or_connect(area_t *area, long number, int dirfd, int fd, uaddr na
     cdef uint64_t at
     cdef long result
     if descriptor_is_hidden(area.proc, fd):
-        return -EBADF
+        return -LINUX_EBADF
     result = sockaddr_in(name, length, address)
-    if result != -EFAULT and result != -ENAMETOOLONG and is_of_another_family(fd, name, length):
-        return -EAFNOSUPPORT
+    if result != -LINUX_EFAULT and result != -LINUX_ENAMETOOLONG and is_of_another_family(fd, name, length):
+        return -LINUX_EAFNOSUPPORT
     if result < 0:
         return result
-    if dirfd != AT_FDCWD and address[0] == LINUX_AF_UNIX and address[2] != 47:
+    if dirfd != LINUX_AT_FDCWD and address[0] == LINUX_AF_UNIX and address[2] != c'/':
         if descriptor_is_hidden(area.proc, dirfd):
-            return -EBADF
+            return -LINUX_EBADF
         memset(moved, 0, sizeof(moved))
         moved[0] = LINUX_AF_UNIX
         at = append(<char *> &moved[2], 0, 109, b"/proc/self/fd/")
         at = append_number(<char *> &moved[2], at, 109, <uint32_t> dirfd, 10)
         at = append(<char *> &moved[2], at, 109, b"/")
         if at + string_length(<char *> &address[2]) > 107:
-            return -ENAMETOOLONG
+            return -LINUX_ENAMETOOLONG
         at = append(<char *> &moved[2], at, 109, <char *> &address[2])
         memcpy(address, moved, sizeof(address))
         result = at + 3
@@ -253,33 +231,33 @@ cdef long bind_or_connect(area_t *area, long number, int dirfd, int fd, uaddr na
         result = lookup_address(area.proc, address, result)
         if result < 0:
             return result
-    if number == SYS_bind and address[0] == LINUX_AF_UNIX:
+    if number == LINUX_SYS_bind and address[0] == LINUX_AF_UNIX:
         result = linux_bound_address(address, result, bound_nuls(name, length))
     # FreeBSD does not restart a connect: it goes on without the caller.
     result = blocking_syscall(number, fd, <uint64_t> address, result, 0, 0, 0)
-    if number == SYS_connect and result == -EAGAIN and address[0] == LINUX_AF_UNIX:
-        return -ECONNREFUSED        # the listener's queue is full
-    if number == SYS_bind and result == -EADDRINUSE and address[0] == LINUX_AF_UNIX and has_a_name(fd):
-        return -EINVAL              # no second name, whatever there is
-    if number == SYS_connect and result == -EPERM and address[0] == LINUX_AF_INET:
-        return -EACCES
+    if number == LINUX_SYS_connect and result == -LINUX_EAGAIN and address[0] == LINUX_AF_UNIX:
+        return -LINUX_ECONNREFUSED        # the listener's queue is full
+    if number == LINUX_SYS_bind and result == -LINUX_EADDRINUSE and address[0] == LINUX_AF_UNIX and has_a_name(fd):
+        return -LINUX_EINVAL              # no second name, whatever there is
+    if number == LINUX_SYS_connect and result == -LINUX_EPERM and address[0] == LINUX_AF_INET:
+        return -LINUX_EACCES
     return result
 
 
 cdef public long sys_bind(frame_t *frame, area_t *area) noexcept nogil:
-    return bind_or_connect(area, SYS_bind, AT_FDCWD, <int> frame.arg[0], frame.arg[1], frame.arg[2])
+    return bind_or_connect(area, LINUX_SYS_bind, LINUX_AT_FDCWD, <int> frame.arg[0], frame.arg[1], frame.arg[2])
 
 
 cdef public long sys_connect(frame_t *frame, area_t *area) noexcept nogil:
-    return bind_or_connect(area, SYS_connect, AT_FDCWD, <int> frame.arg[0], frame.arg[1], frame.arg[2])
+    return bind_or_connect(area, LINUX_SYS_connect, LINUX_AT_FDCWD, <int> frame.arg[0], frame.arg[1], frame.arg[2])
 
 
 cdef public long sys_bindat(frame_t *frame, area_t *area) noexcept nogil:
-    return bind_or_connect(area, SYS_bind, <int> frame.arg[0], <int> frame.arg[1], frame.arg[2], frame.arg[3])
+    return bind_or_connect(area, LINUX_SYS_bind, <int> frame.arg[0], <int> frame.arg[1], frame.arg[2], frame.arg[3])
 
 
 cdef public long sys_connectat(frame_t *frame, area_t *area) noexcept nogil:
-    return bind_or_connect(area, SYS_connect, <int> frame.arg[0], <int> frame.arg[1], frame.arg[2], frame.arg[3])
+    return bind_or_connect(area, LINUX_SYS_connect, <int> frame.arg[0], <int> frame.arg[1], frame.arg[2], frame.arg[3])
 
 
 cdef long accept_with(frame_t *frame, area_t *area, uint64_t linux_flags) noexcept nogil:
@@ -289,25 +267,25 @@ cdef long accept_with(frame_t *frame, area_t *area, uint64_t linux_flags) noexce
     cdef uint32_t length = SOCKET_ADDRESS, room = 0
     cdef long result
     if descriptor_is_hidden(area.proc, fd):
-        return -EBADF
+        return -LINUX_EBADF
     if name != 0:
         if fetch_guest32(frame.arg[2], &room) < 0:
-            return -EFAULT
-    result = blocking_syscall(SYS_accept4, fd, <uint64_t> address, <uint64_t> &length, linux_flags, 0, 0)
+            return -LINUX_EFAULT
+    result = blocking_syscall(LINUX_SYS_accept4, fd, <uint64_t> address, <uint64_t> &length, linux_flags, 0, 0)
     if is_error(result):
         # A socket that does not listen, whatever its type.
-        return -EINVAL if result == -EOPNOTSUPP else restartable(result)
+        return -LINUX_EINVAL if result == -LINUX_EOPNOTSUPP else restartable(result)
     if length >= 2 and address[0] == LINUX_AF_UNIX:
         credentials_inherit(fd, <int> result)
     if name != 0 and sockaddr_out(address, length, name, frame.arg[2], room, names_are_whole(area)) < 0:
-        linux_syscall1(SYS_close, result)
-        return -EFAULT
+        linux_syscall1(LINUX_SYS_close, result)
+        return -LINUX_EFAULT
     return result
 
 
 cdef public long sys_accept(frame_t *frame, area_t *area) noexcept nogil:
     """The new socket takes over O_NONBLOCK from the one that listens."""
-    cdef long flags = linux_syscall3(SYS_fcntl, <uint32_t> frame.arg[0], LINUX_F_GETFL, 0)
+    cdef long flags = linux_syscall3(LINUX_SYS_fcntl, <uint32_t> frame.arg[0], LINUX_F_GETFL, 0)
     if is_error(flags):
         return flags
     return accept_with(frame, area, LINUX_SOCK_NONBLOCK if flags & LINUX_O_NONBLOCK else 0)
@@ -316,7 +294,7 @@ cdef public long sys_accept(frame_t *frame, area_t *area) noexcept nogil:
 cdef public long sys_accept4(frame_t *frame, area_t *area) noexcept nogil:
     cdef long flags = freebsd_to_linux_socket_type(<uint32_t> frame.arg[3])
     if flags < 0 or flags & ~<long> (LINUX_SOCK_CLOEXEC | LINUX_SOCK_NONBLOCK):
-        return -EINVAL
+        return -LINUX_EINVAL
     return accept_with(frame, area, flags)
 
 
@@ -325,9 +303,9 @@ cdef long socket_name(frame_t *frame, area_t *area, long number) noexcept nogil:
     cdef uint32_t length = SOCKET_ADDRESS, room = 0
     cdef long result
     if descriptor_is_hidden(area.proc, <int> frame.arg[0]):
-        return -EBADF
+        return -LINUX_EBADF
     if fetch_guest32(frame.arg[2], &room) < 0:
-        return -EFAULT
+        return -LINUX_EFAULT
     result = linux_syscall3(number, <uint32_t> frame.arg[0], <uint64_t> address, <uint64_t> &length)
     if is_error(result):
         return result
@@ -341,13 +319,13 @@ cdef public long sys_shutdown(frame_t *frame, area_t *area) noexcept nogil:
     cdef long result = 0
     cdef bint alone
     if descriptor_is_hidden(area.proc, fd):
-        return -EBADF
+        return -LINUX_EBADF
     alone = 0 <= how <= 2 and socket_option(fd, LINUX_SO_DOMAIN) == LINUX_AF_UNIX and has_no_peer(fd)
-    if not alone or socket_option(fd, LINUX_SO_TYPE) == SOCK_DGRAM or socket_option(fd, LINUX_SO_ACCEPTCONN) > 0:
-        result = linux_syscall2(SYS_shutdown, fd, how)
+    if not alone or socket_option(fd, LINUX_SO_TYPE) == FREEBSD_SOCK_DGRAM or socket_option(fd, LINUX_SO_ACCEPTCONN) > 0:
+        result = linux_syscall2(LINUX_SYS_shutdown, fd, how)
     if alone and not is_error(result):
-        result = -ENOTCONN
-    return 0 if result == -ENOTCONN and area.proc.osrel < OSREL_SHUTDOWN_ENOTCONN else result
+        result = -LINUX_ENOTCONN
+    return 0 if result == -LINUX_ENOTCONN and area.proc.osrel < OSREL_SHUTDOWN_ENOTCONN else result
 
 
 cdef void fill_kinfo_socket(int fd, freebsd_kf_sock *info) noexcept nogil:
@@ -362,7 +340,7 @@ cdef void fill_kinfo_socket(int fd, freebsd_kf_sock *info) noexcept nogil:
     info.kf_sock_protocol0 = <int32_t> socket_option(fd, LINUX_SO_PROTOCOL)
     for peer in range(2):
         length = SOCKET_ADDRESS
-        if is_error(linux_syscall3(SYS_getpeername if peer else SYS_getsockname, fd, <uint64_t> address,
+        if is_error(linux_syscall3(LINUX_SYS_getpeername if peer else LINUX_SYS_getsockname, fd, <uint64_t> address,
                                    <uint64_t> &length)):
             continue
         size = sockaddr_shown(shown, address, length)
@@ -371,11 +349,11 @@ cdef void fill_kinfo_socket(int fd, freebsd_kf_sock *info) noexcept nogil:
 
 
 cdef public long sys_getsockname(frame_t *frame, area_t *area) noexcept nogil:
-    return socket_name(frame, area, SYS_getsockname)
+    return socket_name(frame, area, LINUX_SYS_getsockname)
 
 
 cdef public long sys_getpeername(frame_t *frame, area_t *area) noexcept nogil:
-    return socket_name(frame, area, SYS_getpeername)
+    return socket_name(frame, area, LINUX_SYS_getpeername)
 
 
 cdef public long sys_sendto(frame_t *frame, area_t *area) noexcept nogil:
@@ -384,7 +362,7 @@ cdef public long sys_sendto(frame_t *frame, area_t *area) noexcept nogil:
     cdef long length = 0, result
     cdef int fd = <int> frame.arg[0]
     if descriptor_is_hidden(area.proc, fd):
-        return -EBADF
+        return -LINUX_EBADF
     if frame.arg[4] != 0:
         length = sockaddr_in(frame.arg[4], frame.arg[5], address)
         if length > 0:
@@ -393,11 +371,11 @@ cdef public long sys_sendto(frame_t *frame, area_t *area) noexcept nogil:
             return length
         to = <uint64_t> address
     if is_out_of_band(fd, frame.arg[3]):
-        return -EOPNOTSUPP
+        return -LINUX_EOPNOTSUPP
     flags = send_flags(area, fd, frame.arg[3])
-    result = blocking_syscall(SYS_sendto, fd, frame.arg[1], frame.arg[2], flags, to, length)
-    if result == -EISCONN and to != 0 and address[0] == LINUX_AF_UNIX:
-        result = blocking_syscall(SYS_sendto, fd, frame.arg[1], frame.arg[2], flags, 0, 0)     # a stream looks at none
+    result = blocking_syscall(LINUX_SYS_sendto, fd, frame.arg[1], frame.arg[2], flags, to, length)
+    if result == -LINUX_EISCONN and to != 0 and address[0] == LINUX_AF_UNIX:
+        result = blocking_syscall(LINUX_SYS_sendto, fd, frame.arg[1], frame.arg[2], flags, 0, 0)     # a stream looks at none
     return sent(area, fd, frame.arg[3], flags & LINUX_MSG_NOSIGNAL != 0, to != 0, result)
 
 
@@ -408,19 +386,19 @@ cdef public long sys_recvfrom(frame_t *frame, area_t *area) noexcept nogil:
     cdef uint64_t flags = <uint64_t> freebsd_to_linux_msg_flags(<uint32_t> frame.arg[3])
     cdef long result
     if descriptor_is_hidden(area.proc, fd):
-        return -EBADF
+        return -LINUX_EBADF
     if frame.arg[5] != 0 and fetch_guest32(frame.arg[5], &room) < 0:
-        return -EFAULT
+        return -LINUX_EFAULT
     if range_is_ours(frame.arg[1], frame.arg[2]):
-        return -EFAULT
-    result = blocking_syscall(SYS_recvfrom, fd, frame.arg[1], frame.arg[2], flags, <uint64_t> address,
+        return -LINUX_EFAULT
+    result = blocking_syscall(LINUX_SYS_recvfrom, fd, frame.arg[1], frame.arg[2], flags, <uint64_t> address,
                               <uint64_t> &length)
     if is_error(result):
         return restartable(receive_error(fd, result))
     if frame.arg[4] == 0 or frame.arg[5] == 0:
         return result
     length = sender_length(fd, address, length)
-    return -EFAULT if sockaddr_out(address, length, frame.arg[4], frame.arg[5], room, False) < 0 else result
+    return -LINUX_EFAULT if sockaddr_out(address, length, frame.arg[4], frame.arg[5], room, False) < 0 else result
 
 
 cdef public long sys_sendmsg(frame_t *frame, area_t *area) noexcept nogil:
@@ -432,11 +410,11 @@ cdef public long sys_sendmsg(frame_t *frame, area_t *area) noexcept nogil:
     cdef uint64_t flags
     cdef long result
     if descriptor_is_hidden(area.proc, fd):
-        return -EBADF
+        return -LINUX_EBADF
     if is_out_of_band(fd, frame.arg[2]):
-        return -EOPNOTSUPP
+        return -LINUX_EOPNOTSUPP
     if copyin(frame.arg[1], &message, sizeof(message)) < 0:
-        return -EFAULT
+        return -LINUX_EFAULT
     linux_msghdr_from_freebsd(&header, &message)
     header.msg_name = NULL
     header.msg_namelen = 0
@@ -457,13 +435,13 @@ cdef public long sys_sendmsg(frame_t *frame, area_t *area) noexcept nogil:
         header.msg_control = control
         header.msg_controllen = <uint64_t> result
     flags = send_flags(area, fd, frame.arg[2])
-    result = blocking_syscall(SYS_sendmsg, fd, <uint64_t> &header, flags, 0, 0, 0)
-    if result == -EISCONN and header.msg_name != NULL and address[0] == LINUX_AF_UNIX:
+    result = blocking_syscall(LINUX_SYS_sendmsg, fd, <uint64_t> &header, flags, 0, 0, 0)
+    if result == -LINUX_EISCONN and header.msg_name != NULL and address[0] == LINUX_AF_UNIX:
         header.msg_name = NULL              # a stream looks at none
         header.msg_namelen = 0
-        result = blocking_syscall(SYS_sendmsg, fd, <uint64_t> &header, flags, 0, 0, 0)
+        result = blocking_syscall(LINUX_SYS_sendmsg, fd, <uint64_t> &header, flags, 0, 0, 0)
     if manifest >= 0:
-        linux_syscall1(SYS_close, manifest)
+        linux_syscall1(LINUX_SYS_close, manifest)
     return sent(area, fd, frame.arg[2], flags & LINUX_MSG_NOSIGNAL != 0, message.msg_name != 0, result)
 
 
@@ -494,9 +472,9 @@ cdef public long sys_recvmsg(frame_t *frame, area_t *area) noexcept nogil:
     cdef uint32_t told, length
     cdef long result, domain = LINUX_AF_UNSPEC
     if descriptor_is_hidden(area.proc, fd):
-        return -EBADF
+        return -LINUX_EBADF
     if copyin(frame.arg[1], &message, sizeof(message)) < 0:
-        return -EFAULT
+        return -LINUX_EFAULT
     linux_msghdr_from_freebsd(&header, &message)
     header.msg_name = NULL
     header.msg_namelen = 0
@@ -513,7 +491,7 @@ cdef public long sys_recvmsg(frame_t *frame, area_t *area) noexcept nogil:
             header.msg_controllen = SOCKET_CONTROL
         if domain == LINUX_AF_UNIX:
             credentials_can_come(fd)
-    result = blocking_syscall(SYS_recvmsg, fd, <uint64_t> &header, flags, 0, 0, 0)
+    result = blocking_syscall(LINUX_SYS_recvmsg, fd, <uint64_t> &header, flags, 0, 0, 0)
     if is_error(result):
         return restartable(receive_error(fd, result))
     told = <uint32_t> linux_to_freebsd_msg_flags(<uint32_t> header.msg_flags)
@@ -530,12 +508,12 @@ cdef public long sys_recvmsg(frame_t *frame, area_t *area) noexcept nogil:
         length = sender_length(fd, address, header.msg_namelen)
         if sockaddr_out(address, length, message.msg_name, frame.arg[1] + 8, message.msg_namelen, False) < 0:
             control_dispose(&out)
-            return -EFAULT
+            return -LINUX_EFAULT
         fetch_guest32(frame.arg[1] + 8, &message.msg_namelen)
     if message.msg_control != 0:
         message.msg_controllen = <uint32_t> out.length
     if copyout(out.answer, message.msg_control, out.length) < 0 \
             or copyout(&message, frame.arg[1], sizeof(message)) < 0:
         control_dispose(&out)
-        return -EFAULT
+        return -LINUX_EFAULT
     return result

@@ -4,20 +4,8 @@
 
 cdef enum:
     SOCKOPT_MAX = 512               # the largest value that either system takes here
-    LINUX_SO_SNDBUF = 7
-    LINUX_SO_RCVBUF = 8
-    LINUX_IP_PKTINFO_OPTION = 8
-    LINUX_IP_MTU_DISCOVER = 10
-    LINUX_IP_PMTUDISC_DONT = 0
-    LINUX_IP_PMTUDISC_DO = 2
-    LINUX_ICMPV6_FILTER = 1
-    LINUX_TCP_INFO = 11
-    FREEBSD_ICMP6_FILTER = 18
-    FREEBSD_SO_TS_REALTIME = 2
-    FREEBSD_XUCRED_VERSION = 0
     XUCRED_GROUPS = 16
     TCP_INFO_COMMON = 104           # FreeBSD copied the layout of Linux's so far
-    TF_NODELAY = 4                  # how getsockopt shows TCP_NODELAY
 
 # TCPS_ of FreeBSD for Linux's TCP_ states, which begin with 1 (TCP_ESTABLISHED).
 cdef extern from *:
@@ -55,7 +43,8 @@ cdef inline bint option_needs_kind(int level, uint32_t name) noexcept nogil:
     """False for the options that servers set on each connection, and that mean the same on every socket that has them: what
     kind of socket it is need not be asked first. (TCP's are another socket's EOPNOTSUPP, and then it is asked.)"""
     if level == FREEBSD_SOL_SOCKET:
-        return not (name == FREEBSD_SO_REUSEADDR or name == FREEBSD_SO_ERROR or name == FREEBSD_SO_TYPE or name == FREEBSD_SO_SNDBUF
+        return not (name == FREEBSD_SO_REUSEADDR or name == FREEBSD_SO_ERROR or name == FREEBSD_SO_TYPE
+                    or name == FREEBSD_SO_SNDBUF
                     or name == FREEBSD_SO_RCVBUF or name == FREEBSD_SO_LINGER or name == FREEBSD_SO_SNDTIMEO
                     or name == FREEBSD_SO_RCVTIMEO)
     return level != FREEBSD_IPPROTO_TCP
@@ -75,14 +64,14 @@ cdef long set_at_socket(area_t *area, int fd, int domain, uint32_t name, uint8_t
     cdef long result, type_ = type_if_it_matters(fd, name)
     if name == FREEBSD_SO_ACCEPTFILTER:
         # A kernel without such a filter; taking one off where there is none is an error too.
-        return -EINVAL if size == 0 else -ENOENT
+        return -LINUX_EINVAL if size == 0 else -LINUX_ENOENT
     if name == FREEBSD_SO_LINGER or name == FREEBSD_SO_SNDTIMEO or name == FREEBSD_SO_RCVTIMEO:
         if size < (8 if name == FREEBSD_SO_LINGER else 16):
-            return -EINVAL
-        return linux_syscall5(SYS_setsockopt, fd, LINUX_SOL_SOCKET, linux, <uint64_t> value,
+            return -LINUX_EINVAL
+        return linux_syscall5(LINUX_SYS_setsockopt, fd, LINUX_SOL_SOCKET, linux, <uint64_t> value,
                               8 if name == FREEBSD_SO_LINGER else 16)
     if size < 4:
-        return -EINVAL
+        return -LINUX_EINVAL
     if option_has_no_effect(name, domain, type_):
         return 0
     if name == FREEBSD_SO_NOSIGPIPE:
@@ -90,21 +79,21 @@ cdef long set_at_socket(area_t *area, int fd, int domain, uint32_t name, uint8_t
             watch_sigpipe(area.proc, NOSIGPIPE_SOCKETS)
         return set_socket_option(fd, kept_nosigpipe(domain, type_), number != 0)
     if name == FREEBSD_SO_SETFIB:
-        return 0 if number == 0 else -EINVAL
+        return 0 if number == 0 else -LINUX_EINVAL
     if name == FREEBSD_SO_TS_CLOCK:
         if number == FREEBSD_SO_TS_REALTIME:
             return set_socket_option(fd, LINUX_SO_TIMESTAMPNS, 1)
-        return 0 if number == 0 else -EINVAL
+        return 0 if number == 0 else -LINUX_EINVAL
     if (name == FREEBSD_SO_SNDBUF or name == FREEBSD_SO_RCVBUF or name == FREEBSD_SO_RCVLOWAT) and number < 1:
-        return -EINVAL
+        return -LINUX_EINVAL
     if linux < 0:
-        return -ENOPROTOOPT
+        return -LINUX_ENOPROTOOPT
     result = set_socket_option(fd, linux, number)
-    if name == FREEBSD_SO_DEBUG and (result == -EACCES or result == -EPERM):
+    if name == FREEBSD_SO_DEBUG and (result == -LINUX_EACCES or result == -LINUX_EPERM):
         return 0                    # anybody may, on FreeBSD; it does nothing without a debugger of the kernel
     if name == FREEBSD_SO_ACCEPTCONN or name == FREEBSD_SO_ERROR or name == FREEBSD_SO_TYPE \
             or name == FREEBSD_SO_PROTOCOL or name == FREEBSD_SO_DOMAIN:
-        return -ENOPROTOOPT
+        return -LINUX_ENOPROTOOPT
     return result
 
 
@@ -115,7 +104,7 @@ cdef long get_at_socket(int fd, int domain, uint32_t name, uint8_t *value, uint3
     cdef long result, type_ = type_if_it_matters(fd, name)
     cdef uint32_t length = 16
     if name == FREEBSD_SO_ACCEPTFILTER or name == FREEBSD_SO_LABEL or name == FREEBSD_SO_PEERLABEL:
-        return -EINVAL
+        return -LINUX_EINVAL
     size[0] = 4
     number[0] = 0
     if name == FREEBSD_SO_NOSIGPIPE:
@@ -132,8 +121,8 @@ cdef long get_at_socket(int fd, int domain, uint32_t name, uint8_t *value, uint3
             number[0] = FREEBSD_SO_TS_REALTIME
         return 0
     if linux < 0:
-        return -ENOPROTOOPT
-    result = linux_syscall5(SYS_getsockopt, fd, LINUX_SOL_SOCKET, linux, <uint64_t> value, <uint64_t> &length)
+        return -LINUX_ENOPROTOOPT
+    result = linux_syscall5(LINUX_SYS_getsockopt, fd, LINUX_SOL_SOCKET, linux, <uint64_t> value, <uint64_t> &length)
     if is_error(result):
         return result
     size[0] = length
@@ -155,13 +144,13 @@ cdef long set_local(int fd, uint32_t name, const uint8_t *value, uint64_t size) 
     cdef int on = (<const int *> value)[0] != 0
     if name == FREEBSD_LOCAL_CREDS or name == FREEBSD_LOCAL_CREDS_PERSISTENT:
         if size < 4:
-            return -EINVAL
+            return -LINUX_EINVAL
         # One excludes the other.
         if on and socket_option(fd, KEPT_CREDS_PERSISTENT if name == FREEBSD_LOCAL_CREDS else KEPT_CREDS) > 0:
-            return -EINVAL
+            return -LINUX_EINVAL
         set_socket_option(fd, LINUX_SO_PASSCRED, on)
         return set_socket_option(fd, KEPT_CREDS if name == FREEBSD_LOCAL_CREDS else KEPT_CREDS_PERSISTENT, on)
-    return -ENOPROTOOPT
+    return -LINUX_ENOPROTOOPT
 
 
 cdef long get_local(int fd, uint32_t name, uint8_t *value, uint32_t *size) noexcept nogil:
@@ -175,15 +164,15 @@ cdef long get_local(int fd, uint32_t name, uint8_t *value, uint32_t *size) noexc
         size[0] = 4
         return 0
     if name != FREEBSD_LOCAL_PEERCRED:
-        return -EOPNOTSUPP
-    if socket_option(fd, LINUX_SO_TYPE) == SOCK_DGRAM:
-        return -EINVAL              # no connection, and so no peer
-    result = linux_syscall5(SYS_getsockopt, fd, LINUX_SOL_SOCKET, LINUX_SO_PEERCRED, <uint64_t> &peer,
+        return -LINUX_EOPNOTSUPP
+    if socket_option(fd, LINUX_SO_TYPE) == FREEBSD_SOCK_DGRAM:
+        return -LINUX_EINVAL              # no connection, and so no peer
+    result = linux_syscall5(LINUX_SYS_getsockopt, fd, LINUX_SOL_SOCKET, LINUX_SO_PEERCRED, <uint64_t> &peer,
                             <uint64_t> &length)
     if is_error(result):
         return result
     if peer.uid == <uint32_t> -1:
-        return -ENOTCONN
+        return -LINUX_ENOTCONN
     memset(answer, 0, sizeof(freebsd_xucred))
     answer.cr_version = FREEBSD_XUCRED_VERSION
     answer.cr_uid = peer.uid
@@ -192,7 +181,7 @@ cdef long get_local(int fd, uint32_t name, uint8_t *value, uint32_t *size) noexc
     answer.cr_groups[0] = peer.gid
     answer.cr_ngroups = 1
     length = sizeof(groups)
-    if not is_error(linux_syscall5(SYS_getsockopt, fd, LINUX_SOL_SOCKET, LINUX_SO_PEERGROUPS, <uint64_t> groups,
+    if not is_error(linux_syscall5(LINUX_SYS_getsockopt, fd, LINUX_SOL_SOCKET, LINUX_SO_PEERGROUPS, <uint64_t> groups,
                                    <uint64_t> &length)):
         for i in range(length // 4):
             if groups[i] != peer.gid and answer.cr_ngroups < XUCRED_GROUPS:
@@ -209,7 +198,7 @@ cdef long group_addresses(uint8_t *value, uint64_t size, int count) noexcept nog
     cdef long result
     cdef int i
     if size < 8 + 128 * <uint64_t> count:
-        return -EINVAL
+        return -LINUX_EINVAL
     for i in range(count):
         result = linux_sockaddr_from_freebsd(address, SOCKET_ADDRESS, value + at, value[at])
         if result < 0:
@@ -226,7 +215,7 @@ cdef long set_multicast_group(int fd, int level, int linux, uint32_t name, uint8
     cdef long result = group_addresses(value, size, count)
     if result < 0:
         return result
-    return linux_syscall5(SYS_setsockopt, fd, level, linux, <uint64_t> value, 8 + 128 * count)
+    return linux_syscall5(LINUX_SYS_setsockopt, fd, level, linux, <uint64_t> value, 8 + 128 * count)
 
 
 cdef long set_at_ip(int fd, uint32_t name, uint8_t *value, uint64_t size) noexcept nogil:
@@ -235,26 +224,26 @@ cdef long set_at_ip(int fd, uint32_t name, uint8_t *value, uint64_t size) noexce
     cdef int number = (<int *> value)[0] if size >= 4 else value[0]
     cdef uint32_t source[3]
     if name == FREEBSD_IP_RECVDSTADDR or name == FREEBSD_IP_RECVIF:
-        return linux_syscall5(SYS_setsockopt, fd, 0, LINUX_IP_PKTINFO_OPTION, <uint64_t> &number, 4)
+        return linux_syscall5(LINUX_SYS_setsockopt, fd, 0, LINUX_IP_PKTINFO, <uint64_t> &number, 4)
     if name == FREEBSD_IP_DONTFRAG:
         number = LINUX_IP_PMTUDISC_DO if number else LINUX_IP_PMTUDISC_DONT
-        return linux_syscall5(SYS_setsockopt, fd, 0, LINUX_IP_MTU_DISCOVER, <uint64_t> &number, 4)
+        return linux_syscall5(LINUX_SYS_setsockopt, fd, 0, LINUX_IP_MTU_DISCOVER, <uint64_t> &number, 4)
     if name == FREEBSD_IP_PORTRANGE:
-        return 0 if 0 <= number <= 2 else -EINVAL
+        return 0 if 0 <= number <= 2 else -LINUX_EINVAL
     if linux < 0:
-        return -ENOPROTOOPT
+        return -LINUX_ENOPROTOOPT
     if name >= FREEBSD_MCAST_JOIN_GROUP and name <= FREEBSD_MCAST_UNBLOCK_SOURCE:
         return set_multicast_group(fd, 0, linux, name, value, size)
     if name == FREEBSD_IP_ADD_SOURCE_MEMBERSHIP or name == FREEBSD_IP_DROP_SOURCE_MEMBERSHIP \
             or name == FREEBSD_IP_BLOCK_SOURCE or name == FREEBSD_IP_UNBLOCK_SOURCE:
         # Group, source, interface on FreeBSD; group, interface, source on Linux.
         if size < 12:
-            return -EINVAL
+            return -LINUX_EINVAL
         source[0] = (<uint32_t *> value)[0]
         source[1] = (<uint32_t *> value)[2]
         source[2] = (<uint32_t *> value)[1]
-        return linux_syscall5(SYS_setsockopt, fd, 0, linux, <uint64_t> source, 12)
-    return linux_syscall5(SYS_setsockopt, fd, 0, linux, <uint64_t> value, size)
+        return linux_syscall5(LINUX_SYS_setsockopt, fd, 0, linux, <uint64_t> source, 12)
+    return linux_syscall5(LINUX_SYS_setsockopt, fd, 0, linux, <uint64_t> value, size)
 
 
 cdef long get_at_ip(int fd, uint32_t name, uint8_t *value, uint32_t *size) noexcept nogil:
@@ -265,12 +254,12 @@ cdef long get_at_ip(int fd, uint32_t name, uint8_t *value, uint32_t *size) noexc
         size[0] = 4
         return 0
     if name == FREEBSD_IP_RECVDSTADDR or name == FREEBSD_IP_RECVIF:
-        linux = LINUX_IP_PKTINFO_OPTION
+        linux = LINUX_IP_PKTINFO
     elif name == FREEBSD_IP_DONTFRAG:
         linux = LINUX_IP_MTU_DISCOVER
     elif linux < 0:
-        return -ENOPROTOOPT
-    result = linux_syscall5(SYS_getsockopt, fd, 0, linux, <uint64_t> value, <uint64_t> size)
+        return -LINUX_ENOPROTOOPT
+    result = linux_syscall5(LINUX_SYS_getsockopt, fd, 0, linux, <uint64_t> value, <uint64_t> size)
     if name == FREEBSD_IP_DONTFRAG and not is_error(result):
         (<int *> value)[0] = (<int *> value)[0] == LINUX_IP_PMTUDISC_DO
     return result
@@ -281,28 +270,28 @@ cdef long set_at_ipv6(int fd, uint32_t name, uint8_t *value, uint64_t size) noex
     if name == FREEBSD_IPV6_PORTRANGE or name == FREEBSD_IPV6_USE_MIN_MTU or name == FREEBSD_IPV6_PREFER_TEMPADDR:
         return 0
     if linux < 0:
-        return -ENOPROTOOPT
+        return -LINUX_ENOPROTOOPT
     if name >= FREEBSD_MCAST_JOIN_GROUP and name <= FREEBSD_MCAST_UNBLOCK_SOURCE:
         return set_multicast_group(fd, FREEBSD_IPPROTO_IPV6, linux, name, value, size)
-    return linux_syscall5(SYS_setsockopt, fd, FREEBSD_IPPROTO_IPV6, linux, <uint64_t> value, size)
+    return linux_syscall5(LINUX_SYS_setsockopt, fd, FREEBSD_IPPROTO_IPV6, linux, <uint64_t> value, size)
 
 
 cdef long set_at_tcp(int fd, uint32_t name, uint8_t *value, uint64_t size) noexcept nogil:
     cdef int linux = freebsd_to_linux_tcp_option(<int> name)
     cdef int number = (<int *> value)[0] if size >= 4 else 0
     if name == FREEBSD_TCP_CONGESTION:
-        return linux_syscall5(SYS_setsockopt, fd, 6, linux, <uint64_t> value, size)
+        return linux_syscall5(LINUX_SYS_setsockopt, fd, 6, linux, <uint64_t> value, size)
     if name == FREEBSD_TCP_INFO or name == FREEBSD_TCP_MD5SIG:
-        return -ENOPROTOOPT
+        return -LINUX_ENOPROTOOPT
     if size < 4:
-        return -EINVAL
+        return -LINUX_EINVAL
     if name == FREEBSD_TCP_KEEPINIT:
-        return 0 if number > 0 else -EINVAL     # Linux counts its attempts to connect, not the seconds
+        return 0 if number > 0 else -LINUX_EINVAL     # Linux counts its attempts to connect, not the seconds
     if linux < 0:
-        return -ENOPROTOOPT
+        return -LINUX_ENOPROTOOPT
     if name == FREEBSD_TCP_MAXUNACKTIME:
         number *= 1000
-    return linux_syscall5(SYS_setsockopt, fd, 6, linux, <uint64_t> &number, 4)
+    return linux_syscall5(LINUX_SYS_setsockopt, fd, 6, linux, <uint64_t> &number, 4)
 
 
 cdef long get_at_tcp(int fd, uint32_t name, uint8_t *value, uint32_t *size) noexcept nogil:
@@ -312,11 +301,11 @@ cdef long get_at_tcp(int fd, uint32_t name, uint8_t *value, uint32_t *size) noex
     cdef uint32_t room = size[0]
     cdef long result
     if linux < 0:
-        return -ENOPROTOOPT
+        return -LINUX_ENOPROTOOPT
     if name == FREEBSD_TCP_INFO:
         memset(value, 0, SOCKOPT_MAX)
         size[0] = TCP_INFO_COMMON
-        result = linux_syscall5(SYS_getsockopt, fd, 6, LINUX_TCP_INFO, <uint64_t> value, <uint64_t> size)
+        result = linux_syscall5(LINUX_SYS_getsockopt, fd, 6, LINUX_TCP_INFO, <uint64_t> value, <uint64_t> size)
         if is_error(result):
             return result
         value[0] = lsf_tcp_states[value[0] if value[0] < 13 else 0]
@@ -324,11 +313,11 @@ cdef long get_at_tcp(int fd, uint32_t name, uint8_t *value, uint32_t *size) noex
         words[20] = words[20] * words[4]
         size[0] = room if room < 256 else 256
         return 0
-    result = linux_syscall5(SYS_getsockopt, fd, 6, linux, <uint64_t> value, <uint64_t> size)
+    result = linux_syscall5(LINUX_SYS_getsockopt, fd, 6, linux, <uint64_t> value, <uint64_t> size)
     if is_error(result):
         return result
     if name == FREEBSD_TCP_NODELAY and number[0]:
-        number[0] = TF_NODELAY
+        number[0] = FREEBSD_TF_NODELAY
     elif name == FREEBSD_TCP_MAXUNACKTIME:
         number[0] = number[0] // 1000
     elif name == FREEBSD_TCP_CONGESTION:
@@ -339,7 +328,7 @@ cdef long get_at_tcp(int fd, uint32_t name, uint8_t *value, uint32_t *size) noex
 
 cdef inline long option_level_error(int level) noexcept nogil:
     """No such option, or a level that no protocol of the socket's has (ip_ctloutput, ip6_ctloutput)."""
-    return -ENOPROTOOPT if level == FREEBSD_IPPROTO_UDP or level == FREEBSD_IPPROTO_ICMPV6 else -EINVAL
+    return -LINUX_ENOPROTOOPT if level == FREEBSD_IPPROTO_UDP or level == FREEBSD_IPPROTO_ICMPV6 else -LINUX_EINVAL
 
 
 cdef public long sys_setsockopt(frame_t *frame, area_t *area) noexcept nogil:
@@ -350,15 +339,15 @@ cdef public long sys_setsockopt(frame_t *frame, area_t *area) noexcept nogil:
     cdef uint8_t value[SOCKOPT_MAX]
     cdef long domain, result, i
     if descriptor_is_hidden(area.proc, fd):
-        return -EBADF
+        return -LINUX_EBADF
     if frame.arg[3] == 0 and size != 0:
-        return -EFAULT
+        return -LINUX_EFAULT
     if size < 0 or size > SOCKOPT_MAX:
-        return -EINVAL
+        return -LINUX_EINVAL
     memset(value, 0, 16)
     if not option_needs_kind(level, name):
         if copyin(frame.arg[3], value, size) < 0:
-            return -EFAULT
+            return -LINUX_EFAULT
         if level == FREEBSD_SOL_SOCKET:
             return set_at_socket(area, fd, 0, name, value, size)
         result = set_at_tcp(fd, name, value, size)
@@ -368,11 +357,11 @@ cdef public long sys_setsockopt(frame_t *frame, area_t *area) noexcept nogil:
     if is_error(domain):
         return domain
     if copyin(frame.arg[3], value, size) < 0:
-        return -EFAULT
+        return -LINUX_EFAULT
     if level == FREEBSD_SOL_SOCKET:
         return set_at_socket(area, fd, <int> domain, name, value, size)
     if domain == LINUX_AF_UNIX:
-        return set_local(fd, name, value, size) if level == FREEBSD_SOL_LOCAL else -EINVAL
+        return set_local(fd, name, value, size) if level == FREEBSD_SOL_LOCAL else -LINUX_EINVAL
     if level == FREEBSD_IPPROTO_IP:
         return set_at_ip(fd, name, value, size)
     if level == FREEBSD_IPPROTO_IPV6:
@@ -382,7 +371,7 @@ cdef public long sys_setsockopt(frame_t *frame, area_t *area) noexcept nogil:
     if level == FREEBSD_IPPROTO_ICMPV6 and name == FREEBSD_ICMP6_FILTER and size == 32:
         for i in range(32):
             value[i] = ~value[i]    # a bit lets through on FreeBSD and stops on Linux
-        return linux_syscall5(SYS_setsockopt, fd, level, LINUX_ICMPV6_FILTER, <uint64_t> value, 32)
+        return linux_syscall5(LINUX_SYS_setsockopt, fd, level, LINUX_ICMPV6_FILTER, <uint64_t> value, 32)
     return option_level_error(level)
 
 
@@ -393,12 +382,12 @@ cdef public long sys_getsockopt(frame_t *frame, area_t *area) noexcept nogil:
     cdef uint8_t value[SOCKOPT_MAX]
     cdef long domain, result, i
     if descriptor_is_hidden(area.proc, fd):
-        return -EBADF
+        return -LINUX_EBADF
     if frame.arg[3] != 0:
         if fetch_guest32(frame.arg[4], &room) < 0:
-            return -EFAULT
+            return -LINUX_EFAULT
         if <int32_t> room < 0:
-            return -EINVAL
+            return -LINUX_EINVAL
     domain = 0
     if level != FREEBSD_SOL_SOCKET or option_needs_kind(level, name):
         domain = socket_option(fd, LINUX_SO_DOMAIN)
@@ -409,22 +398,22 @@ cdef public long sys_getsockopt(frame_t *frame, area_t *area) noexcept nogil:
     if level == FREEBSD_SOL_SOCKET:
         result = get_at_socket(fd, <int> domain, name, value, &size)
     elif domain == LINUX_AF_UNIX:
-        result = get_local(fd, name, value, &size) if level == FREEBSD_SOL_LOCAL else -EINVAL
+        result = get_local(fd, name, value, &size) if level == FREEBSD_SOL_LOCAL else -LINUX_EINVAL
     elif level == FREEBSD_IPPROTO_IP:
         result = get_at_ip(fd, name, value, &size)
     elif level == FREEBSD_IPPROTO_IPV6:
         result = freebsd_to_linux_ipv6_option(<int> name)
         if result >= 0:
-            result = linux_syscall5(SYS_getsockopt, fd, level, result, <uint64_t> value, <uint64_t> &size)
+            result = linux_syscall5(LINUX_SYS_getsockopt, fd, level, result, <uint64_t> value, <uint64_t> &size)
         elif name == FREEBSD_IPV6_PORTRANGE or name == FREEBSD_IPV6_USE_MIN_MTU or name == FREEBSD_IPV6_PREFER_TEMPADDR:
             size = 4
             result = 0
         else:
-            result = -ENOPROTOOPT
+            result = -LINUX_ENOPROTOOPT
     elif level == FREEBSD_IPPROTO_TCP:
         result = get_at_tcp(fd, name, value, &size)
     elif level == FREEBSD_IPPROTO_ICMPV6 and name == FREEBSD_ICMP6_FILTER:
-        result = linux_syscall5(SYS_getsockopt, fd, level, LINUX_ICMPV6_FILTER, <uint64_t> value, <uint64_t> &size)
+        result = linux_syscall5(LINUX_SYS_getsockopt, fd, level, LINUX_ICMPV6_FILTER, <uint64_t> value, <uint64_t> &size)
         for i in range(32):
             value[i] = ~value[i]
     else:
@@ -436,5 +425,5 @@ cdef public long sys_getsockopt(frame_t *frame, area_t *area) noexcept nogil:
     if size > room:
         size = room
     if copyout(value, frame.arg[3], size) < 0:
-        return -EFAULT
+        return -LINUX_EFAULT
     return store_guest32(frame.arg[4], size)

@@ -1,16 +1,8 @@
 # Descriptors that are no files: timerfd, eventfd, inotify. Linux has all three, with other flags. Models: FreeBSD
 # sys/kern/sys_timerfd.c, sys_eventfd.c, vfs_inotify.c, sys_generic.c (sys___specialfd).
 
-cdef extern from "<sys/syscall.h>" nogil:
-    const long SYS_timerfd_gettime
-
 cdef enum:
     FREEBSD_CLOCK_UPTIME_NUMBER = 5
-    SPECIALFD_EVENTFD = 1
-    SPECIALFD_INOTIFY = 2
-    EFD_SEMAPHORE = 1                   # on both systems
-    IN_ALL_EVENTS = 0xfff
-    IN_DONT_FOLLOW = 0x02000000
     FDINFO_SIZE = 512
 
 cdef enum:                              # what a descriptor without a file is: anonymous_kind
@@ -31,7 +23,7 @@ cdef int anonymous_kind(int fd) noexcept nogil:
     cdef char name[64]
     cdef long got
     descriptor_path(fd, link)
-    got = linux_syscall3(SYS_readlink, <uint64_t> link, <uint64_t> name, sizeof(name) - 1)
+    got = linux_syscall3(LINUX_SYS_readlink, <uint64_t> link, <uint64_t> name, sizeof(name) - 1)
     if is_error(got):
         return ANONYMOUS_OTHER
     name[got] = 0
@@ -53,19 +45,19 @@ cdef bint descriptor_fact(int fd, const char *label, unsigned base, uint64_t *va
     if read_file(path, text, FDINFO_SIZE) <= 0:
         return False
     while not string_starts(at, label):
-        while at[0] != 0 and at[0] != 10:
+        while at[0] != 0 and at[0] != c'\n':
             at += 1
         if at[0] == 0:
             return False
         at += 1
     at += string_length(label)
-    while at[0] == 32 or at[0] == 9:
+    while at[0] == c' ' or at[0] == c'\t':
         at += 1
     value[0] = 0
     while True:
-        if 48 <= at[0] <= 57:
+        if c'0' <= at[0] <= c'9':
             digit = <uint64_t> (at[0] - 48)
-        elif base == 16 and 97 <= at[0] <= 102:
+        elif base == 16 and c'a' <= at[0] <= c'f':
             digit = <uint64_t> (at[0] - 87)
         else:
             return True
@@ -87,18 +79,18 @@ cdef public long sys_timerfd_create(frame_t *frame, area_t *area) noexcept nogil
     elif clock_id == FREEBSD_CLOCK_MONOTONIC or clock_id == FREEBSD_CLOCK_UPTIME_NUMBER:
         linux = LINUX_CLOCK_MONOTONIC
     else:
-        return -EINVAL
+        return -LINUX_EINVAL
     if flags & ~<uint32_t> (FREEBSD_O_NONBLOCK | FREEBSD_O_CLOEXEC):
-        return -EINVAL
-    return linux_syscall2(SYS_timerfd_create, linux, anonymous_flags(flags))
+        return -LINUX_EINVAL
+    return linux_syscall2(LINUX_SYS_timerfd_create, linux, anonymous_flags(flags))
 
 
 cdef public long sys_timerfd_gettime(frame_t *frame, area_t *area) noexcept nogil:
     cdef freebsd_itimerspec now
     cdef long result
     if descriptor_is_hidden(area.proc, <int> frame.arg[0]):
-        return -EBADF
-    result = linux_syscall2(SYS_timerfd_gettime, <uint32_t> frame.arg[0], <uint64_t> &now)
+        return -LINUX_EBADF
+    result = linux_syscall2(LINUX_SYS_timerfd_gettime, <uint32_t> frame.arg[0], <uint64_t> &now)
     return result if is_error(result) else copyout(&now, frame.arg[1], sizeof(now))
 
 
@@ -107,8 +99,8 @@ cdef public long sys_timerfd_settime(frame_t *frame, area_t *area) noexcept nogi
     cdef freebsd_itimerspec old
     cdef long result
     if descriptor_is_hidden(area.proc, <int> frame.arg[0]):
-        return -EBADF
-    result = linux_syscall4(SYS_timerfd_settime, <uint32_t> frame.arg[0], <uint32_t> frame.arg[1], frame.arg[2],
+        return -LINUX_EBADF
+    result = linux_syscall4(LINUX_SYS_timerfd_settime, <uint32_t> frame.arg[0], <uint32_t> frame.arg[1], frame.arg[2],
                             <uint64_t> &old)
     if is_error(result) or frame.arg[3] == 0:
         return result
@@ -118,24 +110,24 @@ cdef public long sys_timerfd_settime(frame_t *frame, area_t *area) noexcept nogi
 cdef public long sys___specialfd(frame_t *frame, area_t *area) noexcept nogil:
     cdef freebsd_specialfd_eventfd event
     cdef uint32_t flags = 0
-    if <int> frame.arg[0] == SPECIALFD_EVENTFD:
+    if <int> frame.arg[0] == FREEBSD_SPECIALFD_EVENTFD:
         if frame.arg[2] != sizeof(event):
-            return -EINVAL
+            return -LINUX_EINVAL
         if copyin(frame.arg[1], &event, sizeof(event)) < 0:
-            return -EFAULT
+            return -LINUX_EFAULT
         flags = <uint32_t> event.flags
-        if flags & ~<uint32_t> (FREEBSD_O_NONBLOCK | FREEBSD_O_CLOEXEC | EFD_SEMAPHORE):
-            return -EINVAL
-        return linux_syscall2(SYS_eventfd2, event.initval, anonymous_flags(flags) | (flags & EFD_SEMAPHORE))
-    if <int> frame.arg[0] == SPECIALFD_INOTIFY:
+        if flags & ~<uint32_t> (FREEBSD_O_NONBLOCK | FREEBSD_O_CLOEXEC | FREEBSD_EFD_SEMAPHORE):
+            return -LINUX_EINVAL
+        return linux_syscall2(LINUX_SYS_eventfd2, event.initval, anonymous_flags(flags) | (flags & FREEBSD_EFD_SEMAPHORE))
+    if <int> frame.arg[0] == FREEBSD_SPECIALFD_INOTIFY:
         if frame.arg[2] != sizeof(flags):
-            return -EINVAL
+            return -LINUX_EINVAL
         if fetch_guest32(frame.arg[1], &flags) < 0:
-            return -EFAULT
+            return -LINUX_EFAULT
         if flags & ~<uint32_t> (FREEBSD_O_NONBLOCK | FREEBSD_O_CLOEXEC):
-            return -EINVAL
-        return linux_syscall1(SYS_inotify_init1, anonymous_flags(flags))
-    return -EINVAL
+            return -LINUX_EINVAL
+        return linux_syscall1(LINUX_SYS_inotify_init1, anonymous_flags(flags))
+    return -LINUX_EINVAL
 
 
 cdef public long sys_inotify_add_watch_at(frame_t *frame, area_t *area) noexcept nogil:
@@ -146,27 +138,28 @@ cdef public long sys_inotify_add_watch_at(frame_t *frame, area_t *area) noexcept
     cdef char link[32]
     cdef char first = 0
     cdef long opened, result
-    if mask & IN_ALL_EVENTS == 0:
-        return -EINVAL                  # Linux is content with IN_UNMOUNT
+    if mask & LINUX_IN_ALL_EVENTS == 0:
+        return -LINUX_EINVAL                  # Linux is content with IN_UNMOUNT
     if descriptor_is_hidden(area.proc, fd):
-        return -EBADF
+        return -LINUX_EBADF
     if copyin(frame.arg[2], &first, 1) < 0:
-        return -EFAULT
-    if dirfd == AT_FDCWD or first == 47:
-        return linux_syscall3(SYS_inotify_add_watch, <uint32_t> fd, frame.arg[2], mask)
+        return -LINUX_EFAULT
+    if dirfd == LINUX_AT_FDCWD or first == c'/':
+        return linux_syscall3(LINUX_SYS_inotify_add_watch, <uint32_t> fd, frame.arg[2], mask)
     if descriptor_is_hidden(area.proc, dirfd):
-        return -EBADF
-    opened = linux_syscall4(SYS_openat, <uint32_t> dirfd, frame.arg[2], LINUX_O_PATH | LINUX_O_CLOEXEC
-                            | (LINUX_O_NOFOLLOW if mask & IN_DONT_FOLLOW else 0), 0)
+        return -LINUX_EBADF
+    opened = linux_syscall4(LINUX_SYS_openat, <uint32_t> dirfd, frame.arg[2], LINUX_O_PATH | LINUX_O_CLOEXEC
+                            | (LINUX_O_NOFOLLOW if mask & LINUX_IN_DONT_FOLLOW else 0), 0)
     if is_error(opened):
         return opened
     descriptor_path(<int> opened, link)
-    result = linux_syscall3(SYS_inotify_add_watch, <uint32_t> fd, <uint64_t> link, mask & ~<uint32_t> IN_DONT_FOLLOW)
-    linux_syscall1(SYS_close, opened)
+    result = linux_syscall3(LINUX_SYS_inotify_add_watch, <uint32_t> fd, <uint64_t> link,
+                            mask & ~<uint32_t> LINUX_IN_DONT_FOLLOW)
+    linux_syscall1(LINUX_SYS_close, opened)
     return result
 
 
 cdef public long sys_inotify_rm_watch(frame_t *frame, area_t *area) noexcept nogil:
     if descriptor_is_hidden(area.proc, <int> frame.arg[0]):
-        return -EBADF
-    return linux_syscall2(SYS_inotify_rm_watch, <uint32_t> frame.arg[0], <uint32_t> frame.arg[1])
+        return -LINUX_EBADF
+    return linux_syscall2(LINUX_SYS_inotify_rm_watch, <uint32_t> frame.arg[0], <uint32_t> frame.arg[1])

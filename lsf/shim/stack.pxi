@@ -11,11 +11,6 @@
 # Linux programs get back the limit that was found, unless a guest has set one.
 
 cdef enum:
-    LINUX_RLIMIT_STACK = 3
-    SEGV_MAPERR = 1
-    SEGV_ACCERR = 2
-    MAXSSIZ = 512 << 20             # FreeBSD's kern.maxssiz
-    LINUX_STACK_DEFAULT = 8 << 20   # _STK_LIM: the soft limit that nobody has chosen
     STACK_MARGIN = 2 << 20          # what Linux maps of a new stack, and the gap that it keeps below, are less
     STACK_ATTEMPTS = 8
 
@@ -32,15 +27,15 @@ cdef inline bint stack_holds(process_t *proc, uint64_t start, uint64_t size) noe
 cdef uint64_t stack_room(process_t *proc, start_t *start) noexcept nogil:
     """Have room to grow below the stack that Linux made: 0, or by how much it was moved, which must be added to every
     address in it. The limit found is kept in `start`."""
-    cdef uint64_t bottom = page_down(<uint64_t> start.linux_stack), room = MAXSSIZ, top, size
+    cdef uint64_t bottom = page_down(<uint64_t> start.linux_stack), room = FREEBSD_MAXSSIZ, top, size
     cdef uint64_t random = start.random >> 28       # the bits that the place of a program does not tell (load_program)
     cdef int attempt
     start.stack_limit.rlim_cur = LINUX_STACK_DEFAULT
     start.stack_limit.rlim_max = LINUX_STACK_DEFAULT
-    linux_syscall4(SYS_prlimit64, 0, LINUX_RLIMIT_STACK, 0, <uint64_t> &start.stack_limit)
+    linux_syscall4(LINUX_SYS_prlimit64, 0, LINUX_RLIMIT_STACK, 0, <uint64_t> &start.stack_limit)
     if start.stack_limit.rlim_max < room:
         room = page_down(start.stack_limit.rlim_max)
-    proc.stack_low = proc.stack_top - MAXSSIZ
+    proc.stack_low = proc.stack_top - FREEBSD_MAXSSIZ
     # What Linux maps by itself begins with the vDSO: the room ends there, unless that lies above the stack.
     if (start.stack_limit.rlim_cur >= room or start.vdso == 0 or start.vdso > bottom
             or start.vdso + STACK_MARGIN <= proc.stack_top - room):
@@ -52,12 +47,13 @@ cdef uint64_t stack_room(process_t *proc, start_t *start) noexcept nogil:
         if not range_is_free(top - room, room):
             continue
         # MAYMOVE | FIXED
-        if is_error(linux_syscall5(SYS_mremap, bottom, size, size, 3, top - size)):
+        if is_error(linux_syscall5(LINUX_SYS_mremap, bottom, size, size, LINUX_MREMAP_MAYMOVE | LINUX_MREMAP_FIXED,
+                                   top - size)):
             break
-        linux_syscall2(SYS_munmap, bottom - STACK_MARGIN, STACK_MARGIN)
+        linux_syscall2(LINUX_SYS_munmap, bottom - STACK_MARGIN, STACK_MARGIN)
         size = top - proc.stack_top
         proc.stack_top = top
-        proc.stack_low = top - MAXSSIZ
+        proc.stack_low = top - FREEBSD_MAXSSIZ
         return size
     return 0                        # it grows as far as it can
 
@@ -65,9 +61,9 @@ cdef uint64_t stack_room(process_t *proc, start_t *start) noexcept nogil:
 cdef void stack_raise(process_t *proc, start_t *start) noexcept nogil:
     """Give a program that Linux started FreeBSD's limit where nobody has chosen another one."""
     cdef linux_rlimit wanted = start.stack_limit
-    if start.executed or wanted.rlim_cur != LINUX_STACK_DEFAULT and wanted.rlim_cur <= MAXSSIZ:
+    if start.executed or wanted.rlim_cur != LINUX_STACK_DEFAULT and wanted.rlim_cur <= FREEBSD_MAXSSIZ:
         return
-    wanted.rlim_cur = wanted.rlim_max if wanted.rlim_max < MAXSSIZ else MAXSSIZ
+    wanted.rlim_cur = wanted.rlim_max if wanted.rlim_max < FREEBSD_MAXSSIZ else FREEBSD_MAXSSIZ
     stack_set(proc, start, wanted.rlim_cur)
 
 
@@ -77,7 +73,7 @@ cdef void stack_set(process_t *proc, start_t *start, uint64_t size) noexcept nog
     wanted.rlim_cur = size
     wanted.rlim_max = start.stack_limit.rlim_max
     if size == start.stack_limit.rlim_cur or is_error(
-            linux_syscall4(SYS_prlimit64, 0, LINUX_RLIMIT_STACK, <uint64_t> &wanted, 0)):
+            linux_syscall4(LINUX_SYS_prlimit64, 0, LINUX_RLIMIT_STACK, <uint64_t> &wanted, 0)):
         return
     if proc.stack_linux == 0:
         proc.stack_linux = start.stack_limit.rlim_cur
@@ -93,21 +89,22 @@ cdef long stack_of_image(process_t *proc, start_t *start, uint64_t size) noexcep
         size = page_down(size)
         if size > start.stack_limit.rlim_max:
             size = page_down(start.stack_limit.rlim_max)
-        if size > MAXSSIZ:
-            size = MAXSSIZ
+        if size > FREEBSD_MAXSSIZ:
+            size = FREEBSD_MAXSSIZ
         if size > start.stack_limit.rlim_cur:
             stack_set(proc, start, size)
         if size < used + PAGE_SIZE:
-            return -ENOMEM
+            return -LINUX_ENOMEM
         proc.stack_low = proc.stack_top - size
         if size < STACK_MARGIN:
             # Linux's new stack reaches below it.
-            linux_syscall2(SYS_munmap, proc.stack_low - STACK_MARGIN, STACK_MARGIN)
+            linux_syscall2(LINUX_SYS_munmap, proc.stack_low - STACK_MARGIN, STACK_MARGIN)
             flags = LINUX_MAP_FIXED
-    elif start.stack_limit.rlim_max < MAXSSIZ:
+    elif start.stack_limit.rlim_max < FREEBSD_MAXSSIZ:
         return 0                    # the limit comes first
     # Where something is there already it is as good as a guard.
-    linux_syscall6(SYS_mmap, proc.stack_low, PAGE_SIZE, 0, LINUX_MAP_PRIVATE | LINUX_MAP_ANONYMOUS | LINUX_MAP_NORESERVE
+    linux_syscall6(LINUX_SYS_mmap, proc.stack_low, PAGE_SIZE, LINUX_PROT_NONE, LINUX_MAP_PRIVATE | LINUX_MAP_ANONYMOUS
+                   | LINUX_MAP_NORESERVE
                    | flags, <uint64_t> -1, 0)
     return 0
 
@@ -117,16 +114,16 @@ cdef void stack_for_linux(process_t *proc, linux_rlimit *ours) noexcept nogil:
     cdef linux_rlimit wanted
     if proc.stack_linux == 0:
         return
-    linux_syscall4(SYS_prlimit64, 0, LINUX_RLIMIT_STACK, 0, <uint64_t> ours)
+    linux_syscall4(LINUX_SYS_prlimit64, 0, LINUX_RLIMIT_STACK, 0, <uint64_t> ours)
     wanted.rlim_cur = proc.stack_linux
     wanted.rlim_max = ours.rlim_max
-    linux_syscall4(SYS_prlimit64, 0, LINUX_RLIMIT_STACK, <uint64_t> &wanted, 0)
+    linux_syscall4(LINUX_SYS_prlimit64, 0, LINUX_RLIMIT_STACK, <uint64_t> &wanted, 0)
 
 
 cdef void stack_for_guest(process_t *proc, linux_rlimit *ours) noexcept nogil:
     """After such an exec that failed."""
     if proc.stack_linux != 0:
-        linux_syscall4(SYS_prlimit64, 0, LINUX_RLIMIT_STACK, <uint64_t> ours, 0)
+        linux_syscall4(LINUX_SYS_prlimit64, 0, LINUX_RLIMIT_STACK, <uint64_t> ours, 0)
 
 
 cdef void stack_protect(process_t *proc, uint64_t old, uint64_t new) noexcept nogil:
@@ -137,8 +134,8 @@ cdef void stack_protect(process_t *proc, uint64_t old, uint64_t new) noexcept no
     if new < old:
         end = page_down(proc.stack_top - new)
         if mapping_find(end, &mapping) == 0 and mapping.start < end and mapping.end == proc.stack_top:
-            linux_syscall3(SYS_mprotect, mapping.start, end - mapping.start, 0)
+            linux_syscall3(LINUX_SYS_mprotect, mapping.start, end - mapping.start, LINUX_PROT_NONE)
     elif old < new:
         end = page_down(proc.stack_top - old)
         if mapping_find(end - 1, &mapping) == 0 and mapping.end == end and stack_holds(proc, mapping.start, 1):
-            linux_syscall3(SYS_mprotect, mapping.start, end - mapping.start, 3)
+            linux_syscall3(LINUX_SYS_mprotect, mapping.start, end - mapping.start, LINUX_PROT_READ | LINUX_PROT_WRITE)

@@ -1,19 +1,6 @@
 # From Linux's exec to the guest's first instruction: the three entry modes (launcher, binfmt, handover).
 
 cdef enum:
-    AT_EXECFD = 2
-    AT_FLAGS = 8
-    AT_UID = 11
-    AT_EUID = 12
-    AT_GID = 13
-    AT_EGID = 14
-    AT_SECURE = 23
-    AT_RANDOM = 25
-    AT_EXECFN = 31
-    AT_SYSINFO_EHDR = 33
-    AT_MINSIGSTKSZ = 51
-
-cdef enum:
     EXIT_LSF = 125              # LSF's own failure
     EXIT_NOT_RUNNABLE = 126
     EXIT_NOT_FOUND = 127
@@ -49,9 +36,9 @@ cdef long parse_hex(const char **text) noexcept nogil:
     cdef char c
     while True:
         c = text[0][0]
-        if 48 <= c <= 57:
+        if c'0' <= c <= c'9':
             value = value * 16 + (c - 48)
-        elif 97 <= c <= 102:
+        elif c'a' <= c <= c'f':
             value = value * 16 + (c - 87)
         else:
             return <long> value
@@ -65,82 +52,82 @@ cdef void parse_words(process_t *proc, start_t *start, const char *text) noexcep
     while text[0] != 0:
         key = text[0]
         text += 1
-        if text[0] != 61:       # "="
+        if text[0] != c'=':
             return
         text += 1
         value = <uint64_t> parse_hex(&text)
-        if key == 116:          # t
+        if key == c't':
             start.target_fd = <int> value
-        elif key == 105:        # i: to be hidden
+        elif key == c'i':  # to be hidden
             proc.image_fd = hide_descriptor(<int> value, False)
-        elif key == 104:        # h: hidden already
+        elif key == c'h':  # hidden already
             proc.image_fd = <int> value
             hide_number(<int> value)
-        elif key == 111:        # o
+        elif key == c'o':
             start.ordinary = value != 0
-        elif key == 101:        # e
+        elif key == c'e':
             proc.engine = <uint32_t> value
-        elif key == 108:        # l
+        elif key == c'l':
             proc.truss_fd = <int> value
-        elif key == 110:        # n
+        elif key == c'n':
             proc.nosigpipe = <uint32_t> value
-        elif key == 84:         # T
+        elif key == c'T':
             proc.tracer = <uint32_t> value
-        elif key == 76:         # L
+        elif key == c'L':
             proc.truss_pids = <uint32_t> value
-        elif key == 115:        # s
+        elif key == c's':
             proc.stats_fd = <int> value
-        elif key == 83:         # S
+        elif key == c'S':
             proc.stats_counted = <uint32_t> value
-        elif key == 109:        # m
+        elif key == c'm':
             start.mask[0] = value
             start.has_mask = True
-        elif key == 77:         # M
+        elif key == c'M':
             start.mask[1] = value
             start.has_mask = True
-        elif key == 103:        # g
+        elif key == c'g':
             start.ignored = value
-        elif key == 71:         # G
+        elif key == c'G':
             start.ignored_high = value
-        elif key == 112:        # p
+        elif key == c'p':
             start.pending = value
-        elif key == 100:        # d
+        elif key == c'd':
             proc.debug = <uint32_t> value
-        elif key == 102:        # f
+        elif key == c'f':
             proc.filter_installed = <uint32_t> value
-        elif key == 114:        # r
+        elif key == c'r':
             proc.osreldate = <uint32_t> value
-        elif key == 70:         # F
+        elif key == c'F':
             proc.fakeroot = <uint32_t> value
-        elif key == 86:         # V
+        elif key == c'V':
             start.rules = value
-        elif key == 107:        # k
+        elif key == c'k':
             proc.stack_linux = value
             start.executed = True
-        elif key == 97:         # a
+        elif key == c'a':
             start.strings_fd = <int> value
-        elif key == 65:         # A
+        elif key == c'A':
             start.strings_argc = value
-        elif key == 66:         # B
+        elif key == c'B':
             start.strings_envc = value
-        elif key == 113:        # q
+        elif key == c'q':
             start.search = value != 0
-        elif key == 99:         # c
+        elif key == c'c':
             start.has_directory = value != 0
-        elif key == 68:         # D
+        elif key == c'D':
             proc.procdesc_fd = <int> value
             hide_number(<int> value)
-        elif key == 75:         # K
+        elif key == c'K':
             process_keep(proc, value)
-        elif key == 87:         # W
+        elif key == c'W':
             start.woken = value != 0
-        elif key == 117:        # u
+        elif key == c'u':
             proc.cpuset = <uint32_t> value
-        elif 48 <= key <= 51:   # 0 to 3
+        elif c'0' <= key <= c'3':   # 0 to 3
             memcpy(&proc.login[8 * (key - 48)], &value, 8)
-        elif key == 120:        # x
+        elif key == c'x':
             proc.no_patch = <uint32_t> value
-        if text[0] == 44:
+        if text[0] == c',':
             text += 1
 
 
@@ -159,32 +146,32 @@ cdef void die(int status, const char *program, const char *reason) noexcept nogi
         complain(program, NULL, NULL, NULL)
     else:
         complain(program, b": ", reason, NULL)
-    linux_syscall1(SYS_exit_group, status)
+    linux_syscall1(LINUX_SYS_exit_group, status)
 
 
 cdef const char *error_text(long error) noexcept nogil:
     """What a negative Linux errno means when a program cannot be started."""
-    if error == -ENOENT:
+    if error == -LINUX_ENOENT:
         return b"not found"
-    if error == -EACCES:
+    if error == -LINUX_EACCES:
         return b"permission denied"
-    if error == -EISDIR:
+    if error == -LINUX_EISDIR:
         return b"is a directory"
-    if error == -ENOTDIR:
+    if error == -LINUX_ENOTDIR:
         return b"a component of the path is not a directory"
-    if error == -ENOEXEC:
+    if error == -LINUX_ENOEXEC:
         return b"not a program that LSF can run (damaged or unknown format)"
-    if error == -ENOMEM:
+    if error == -LINUX_ENOMEM:
         return b"no memory at the addresses it needs"
-    if error == -ELOOP:
+    if error == -LINUX_ELOOP:
         return b"too many symbolic links"
-    if error == -ENAMETOOLONG:
+    if error == -LINUX_ENAMETOOLONG:
         return b"name too long"
-    if error == -ETXTBSY:
+    if error == -LINUX_ETXTBSY:
         return b"busy, being written"
-    if error == -EMFILE or error == -ENFILE:
+    if error == -LINUX_EMFILE or error == -LINUX_ENFILE:
         return b"too many open files"
-    if error == -EFAULT:
+    if error == -LINUX_EFAULT:
         return b"its segments do not fit its file"
     return b"cannot be read"
 
@@ -194,20 +181,20 @@ cdef long open_in_path(start_t *start, char *found) noexcept nogil:
     cdef const char *path = start.path
     cdef const char *dirs
     cdef uint64_t i = 0, n
-    cdef long fd, error = -ENOENT
+    cdef long fd, error = -LINUX_ENOENT
     append(found, 0, 4096, path)
     while path[i] != 0:
-        if path[i] == 47 or not start.search:
-            return open_executable(AT_FDCWD, path)
+        if path[i] == c'/' or not start.search:
+            return open_executable(LINUX_AT_FDCWD, path)
         i += 1
     if i == 0:
-        return -ENOENT
+        return -LINUX_ENOENT
     dirs = environment(start.envp, b"PATH")
     if dirs == NULL or dirs[0] == 0:
         dirs = b"/sbin:/bin:/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin"
     while True:
         n = 0
-        while dirs[0] != 0 and dirs[0] != 58 and n < 3000:
+        while dirs[0] != 0 and dirs[0] != c':' and n < 3000:
             found[n] = dirs[0]
             n += 1
             dirs += 1
@@ -215,10 +202,10 @@ cdef long open_in_path(start_t *start, char *found) noexcept nogil:
         if n != 0:
             n = append(found, n, 4096, b"/")
         append(found, n, 4096, path)
-        fd = open_executable(AT_FDCWD, found)
+        fd = open_executable(LINUX_AT_FDCWD, found)
         if fd >= 0:
             return fd
-        if fd == -EACCES:
+        if fd == -LINUX_EACCES:
             error = fd
         if dirs[0] == 0:
             return error
@@ -237,14 +224,14 @@ cdef void find_vdso(process_t *proc, uint64_t base) noexcept nogil:
         return
     phdr = <Elf64_Phdr *> (base + header.e_phoff)
     for i in range(header.e_phnum):
-        if phdr[i].p_type == PT_LOAD:
+        if phdr[i].p_type == ELF_PT_LOAD:
             load = base + phdr[i].p_offset - phdr[i].p_vaddr
             proc.vdso = base
             proc.vdso_end = page_up(load + phdr[i].p_vaddr + phdr[i].p_memsz)
             vdso_look_below(proc)
     section = <Elf64_Shdr *> (base + header.e_shoff)
     for i in range(header.e_shnum):
-        if section[i].sh_type != SHT_DYNSYM:
+        if section[i].sh_type != ELF_SHT_DYNSYM:
             continue
         names = <const char *> (load + section[section[i].sh_link].sh_addr)
         symbol = <Elf64_Sym *> (load + section[i].sh_addr)
@@ -261,13 +248,13 @@ cdef uint32_t count_online_cpus() noexcept nogil:
     cdef uint32_t count = 0
     if read_file(b"/sys/devices/system/cpu/online", text, sizeof(text)) < 0:
         return 0
-    while 48 <= at[0] <= 57:
+    while c'0' <= at[0] <= c'9':
         at = parse_number(at, &first)
         last = first
-        if at[0] == 45:
+        if at[0] == c'-':
             at = parse_number(at + 1, &last)
         count += <uint32_t> (last - first + 1)
-        if at[0] == 44:
+        if at[0] == c',':
             at += 1
     return count
 
@@ -283,7 +270,7 @@ cdef uint32_t count_cpus(uint32_t engine) noexcept nogil:
         count = count_online_cpus()
         if count != 0:
             return count
-    got = linux_syscall3(SYS_sched_getaffinity, 0, sizeof(mask), <uint64_t> mask)
+    got = linux_syscall3(LINUX_SYS_sched_getaffinity, 0, sizeof(mask), <uint64_t> mask)
     if is_error(got):
         return 1
     for i in range(<int> got // 8):
@@ -301,10 +288,10 @@ cdef void show_command(start_t *start, process_t *proc) noexcept nogil:
     cdef const char *at = name
     cdef uint64_t end
     while at[0] != 0:
-        if at[0] == 47 and at[1] != 0:
+        if at[0] == c'/' and at[1] != 0:
             name = at + 1
         at += 1
-    linux_syscall2(SYS_prctl, 15, <uint64_t> name)             # PR_SET_NAME
+    linux_syscall2(LINUX_SYS_prctl, 15, <uint64_t> name)             # PR_SET_NAME
     if start.argc == 0:
         return
     end = <uint64_t> start.argv[start.argc - 1]
@@ -325,7 +312,7 @@ cdef void show_command(start_t *start, process_t *proc) noexcept nogil:
     map_[10] = (<uint64_t> start.envp[start.envc - 1] + string_length(start.envp[start.envc - 1]) + 1
                 if start.envc else end)
     map_[12] = 0xffffffff00000000UL
-    linux_syscall5(SYS_prctl, 35, 14, <uint64_t> map_, sizeof(map_), 0)     # PR_SET_MM, PR_SET_MM_MAP
+    linux_syscall5(LINUX_SYS_prctl, 35, 14, <uint64_t> map_, sizeof(map_), 0)     # PR_SET_MM, PR_SET_MM_MAP
 
 
 cdef void tell_start(process_t *proc, image_t *image, const char *interp_path) noexcept nogil:
@@ -352,21 +339,21 @@ cdef void refuse_stack(start_t *start) noexcept nogil:
     complain(start.path, b": its stack has no room for its arguments", NULL, NULL)
     if start.executed:
         memset(nothing, 0, sizeof(nothing))
-        linux_syscall4(SYS_rt_sigaction, 6, <uint64_t> nothing, 0, 8)
-        linux_syscall4(SYS_rt_sigprocmask, 2, <uint64_t> nothing, 0, 8)         # SIG_SETMASK
-        linux_syscall2(SYS_tkill, linux_syscall0(SYS_gettid), 6)
-    linux_syscall1(SYS_exit_group, EXIT_NOT_RUNNABLE)
+        linux_syscall4(LINUX_SYS_rt_sigaction, 6, <uint64_t> nothing, 0, 8)
+        linux_syscall4(LINUX_SYS_rt_sigprocmask, 2, <uint64_t> nothing, 0, 8)         # SIG_SETMASK
+        linux_syscall2(LINUX_SYS_tkill, linux_syscall0(LINUX_SYS_gettid), 6)
+    linux_syscall1(LINUX_SYS_exit_group, EXIT_NOT_RUNNABLE)
 
 
 cdef long load_program(process_t *proc, start_t *start, program_t *program) noexcept nogil:
     """Map the program and its interpreter and build the stack; enters the guest, or returns a negative errno."""
     cdef program_t interp_program
     cdef image_t image, interp
-    cdef char interp_path[PATH_MAX]
+    cdef char interp_path[FREEBSD_PATH_MAX]
     cdef uint64_t hint = 0, stack
     cdef long result
     cdef int has_interp, fd
-    if (<Elf64_Ehdr *> program.page).e_type == ET_DYN:
+    if (<Elf64_Ehdr *> program.page).e_type == ELF_ET_DYN:
         # Far below Linux's own mappings, so that `break` has room above the program.
         hint = 0x200000000000UL + (start.random & 0xfffffffUL) * PAGE_SIZE
     result = program_interpreter(program, interp_path)
@@ -378,22 +365,22 @@ cdef long load_program(process_t *proc, start_t *start, program_t *program) noex
         return result
     memset(&interp, 0, sizeof(image_t))
     if has_interp:
-        fd = open_executable(AT_FDCWD, interp_path)
+        fd = open_executable(LINUX_AT_FDCWD, interp_path)
         if fd < 0:
             complain(start.path, b" needs the interpreter ", interp_path,
                      b", which is not there: it is in a FreeBSD root (--root; `lsfctl root install` fetches one)")
-            linux_syscall1(SYS_exit_group, EXIT_NOT_RUNNABLE)
+            linux_syscall1(LINUX_SYS_exit_group, EXIT_NOT_RUNNABLE)
         result = program_examine(&interp_program, fd)
         if result == 0 and (interp_program.kind != PROGRAM_FREEBSD
                             and interp_program.kind != PROGRAM_LINUX or not phdrs_are_sane(&interp_program)):
-            result = -ENOEXEC
+            result = -LINUX_ENOEXEC
         if result == 0:
             result = image_map(&interp_program, &interp, 0)
-        linux_syscall1(SYS_close, fd)
+        linux_syscall1(LINUX_SYS_close, fd)
         if result < 0:
             complain(interp_path, b" (the interpreter of ", start.path, b") cannot be loaded")
-            linux_syscall1(SYS_exit_group, EXIT_NOT_RUNNABLE)
-    linux_syscall1(SYS_close, program.fd)
+            linux_syscall1(LINUX_SYS_exit_group, EXIT_NOT_RUNNABLE)
+    linux_syscall1(LINUX_SYS_close, program.fd)
     proc.break_start = image.high
     proc.break_end = image.high
     proc.osrel = program.osrel
@@ -404,7 +391,8 @@ cdef long load_program(process_t *proc, start_t *start, program_t *program) noex
     if image.stack_executable:
         leave_alone(proc.stack_low, proc.stack_top - proc.stack_low)
         # PROT_READ | WRITE | EXEC | GROWSDOWN
-        linux_syscall3(SYS_mprotect, page_down(<uint64_t> start.linux_stack), PAGE_SIZE, 0x01000007)
+        linux_syscall3(LINUX_SYS_mprotect, page_down(<uint64_t> start.linux_stack), PAGE_SIZE, LINUX_PROT_READ
+                       | LINUX_PROT_WRITE | LINUX_PROT_EXEC | LINUX_PROT_GROWSDOWN)
     show_command(start, proc)
     stack = build_stack(proc, <uint64_t> start.linux_stack, start.argc, start.argv, start.envc, start.envp,
                         program, &image, &interp, has_interp, start.stack_limit.rlim_cur)
@@ -454,7 +442,7 @@ cdef long start_program(process_t *proc, start_t *start) noexcept nogil:
     if program.kind == PROGRAM_LINUX:
         die(EXIT_NOT_RUNNABLE, start.path, b"not a FreeBSD program (a Linux program runs without lsf)")
     if program.kind == PROGRAM_UNKNOWN:
-        return -ENOEXEC
+        return -LINUX_ENOEXEC
     return load_program(proc, start, &program)
 
 
@@ -464,18 +452,18 @@ cdef long start_script(start_t *start, program_t *program) noexcept nogil:
     cdef char **argv
     cdef uint64_t i, extra
     cdef long result = script_interpreter(program, &script)
-    if result == -ENOENT:
+    if result == -LINUX_ENOENT:
         complain(start.path, b": its #! interpreter ", script.interpreter, b" is not there")
-        linux_syscall1(SYS_exit_group, EXIT_NOT_FOUND)
+        linux_syscall1(LINUX_SYS_exit_group, EXIT_NOT_FOUND)
     if result < 0 and script.nested:
         complain(start.path, b": its #! interpreter ", script.interpreter, b" is a script itself")
-        linux_syscall1(SYS_exit_group, EXIT_NOT_RUNNABLE)
+        linux_syscall1(LINUX_SYS_exit_group, EXIT_NOT_RUNNABLE)
     if result < 0:
         return result
     extra = 2 if script.option[0] else 1
     argv = <char **> map_memory((start.argc + 4) * 8)
     if argv == NULL:
-        return -ENOMEM
+        return -LINUX_ENOMEM
     argv[0] = script.interpreter
     argv[1] = script.option
     argv[extra] = start.path
@@ -535,22 +523,22 @@ cdef public void shim_start(uint64_t *linux_stack) noexcept nogil:
     proc.minsigstksz = 2048
     auxv = <uint64_t *> (start.envp + start.envc + 1)
     while auxv[0] != 0:
-        if auxv[0] == AT_EXECFD:
+        if auxv[0] == LINUX_AT_EXECFD:
             start.target_fd = <int> auxv[1]
             binfmt = True
-        elif auxv[0] == AT_FLAGS:
+        elif auxv[0] == LINUX_AT_FLAGS:
             flags = auxv[1]
-        elif auxv[0] == AT_SECURE:
+        elif auxv[0] == LINUX_AT_SECURE:
             proc.sugid |= auxv[1] != 0
-        elif AT_UID <= auxv[0] <= AT_EGID:
-            ids[auxv[0] - AT_UID] = auxv[1]
-        elif auxv[0] == AT_RANDOM:
+        elif LINUX_AT_UID <= auxv[0] <= LINUX_AT_EGID:
+            ids[auxv[0] - LINUX_AT_UID] = auxv[1]
+        elif auxv[0] == LINUX_AT_RANDOM:
             start.random = (<uint64_t *> auxv[1])[0]
-        elif auxv[0] == AT_EXECFN:
+        elif auxv[0] == LINUX_AT_EXECFN:
             execfn = <const char *> auxv[1]
-        elif auxv[0] == AT_SYSINFO_EHDR:
+        elif auxv[0] == LINUX_AT_SYSINFO_EHDR:
             start.vdso = auxv[1]
-        elif auxv[0] == AT_MINSIGSTKSZ:
+        elif auxv[0] == LINUX_AT_MINSIGSTKSZ:
             proc.minsigstksz = auxv[1]
         auxv += 2
     # P_SUGID, in whatever way the ids came to differ: exec clears it where they do not, and only there.
@@ -570,7 +558,7 @@ cdef public void shim_start(uint64_t *linux_stack) noexcept nogil:
     area_reset(area, 0)
     area.proc = proc
     # Linux clears the state when this thread ends. The number of a first thread is the process's.
-    proc.pid = <int> linux_syscall1(SYS_set_tid_address, <uint64_t> &area.slot.state)
+    proc.pid = <int> linux_syscall1(LINUX_SYS_set_tid_address, <uint64_t> &area.slot.state)
     area.slot.state = proc.pid
     area.tid = proc.pid
     find_vdso(proc, start.vdso)
@@ -608,7 +596,7 @@ cdef public void shim_start(uint64_t *linux_stack) noexcept nogil:
     proc.ncpu = count_cpus(proc.engine)
     hidden_descriptors(proc)
     result = start_program(proc, &start)
-    if result == -ENOENT:
+    if result == -LINUX_ENOENT:
         die(EXIT_NOT_FOUND, start.path, error_text(result))
     die(EXIT_NOT_RUNNABLE, start.path, error_text(result))
 
@@ -618,10 +606,10 @@ cdef void take_strings(process_t *proc, start_t *start) noexcept nogil:
     cdef linux_stat info
     cdef uint64_t count = start.strings_argc + start.strings_envc, i, at = 0
     cdef char **pointers = NULL
-    cdef long memory = linux_syscall2(SYS_fstat, start.strings_fd, <uint64_t> &info)
+    cdef long memory = linux_syscall2(LINUX_SYS_fstat, start.strings_fd, <uint64_t> &info)
     if not is_error(memory):
-        memory = linux_syscall6(SYS_mmap, 0, info.st_size, 1, LINUX_MAP_PRIVATE, start.strings_fd, 0)
-    if start.strings_argc <= ARG_MAX and start.strings_envc <= ARG_MAX:
+        memory = linux_syscall6(LINUX_SYS_mmap, 0, info.st_size, LINUX_PROT_READ, LINUX_MAP_PRIVATE, start.strings_fd, 0)
+    if start.strings_argc <= FREEBSD_ARG_MAX and start.strings_envc <= FREEBSD_ARG_MAX:
         pointers = <char **> map_memory((count + 2) * 8)
     if is_error(memory) or pointers == NULL:
         die(EXIT_LSF, b"a handover without its arguments", NULL)
@@ -633,8 +621,8 @@ cdef void take_strings(process_t *proc, start_t *start) noexcept nogil:
         pointers[i] = <char *> (<uint64_t> memory + at)
         at += string_length(pointers[i]) + 1
     strings_below(start, pointers, count)
-    linux_syscall2(SYS_munmap, memory, info.st_size)
-    linux_syscall1(SYS_close, start.strings_fd)
+    linux_syscall2(LINUX_SYS_munmap, memory, info.st_size)
+    linux_syscall1(LINUX_SYS_close, start.strings_fd)
     start.argc = start.strings_argc
     start.argv = pointers
     start.envc = start.strings_envc
@@ -648,12 +636,12 @@ cdef bint is_of_a_process(int fd) noexcept nogil:
     cdef char path[16]
     cdef uint64_t at
     cdef long got
-    if is_error(linux_syscall2(SYS_fstatfs, fd, <uint64_t> &fs)) or fs.f_type != PROC_SUPER_MAGIC:
+    if is_error(linux_syscall2(LINUX_SYS_fstatfs, fd, <uint64_t> &fs)) or fs.f_type != LINUX_PROC_SUPER_MAGIC:
         return False
     at = append(link, 0, sizeof(link), b"/proc/self/fd/")
     append_number(link, at, sizeof(link), fd, 10)
-    got = linux_syscall3(SYS_readlink, <uint64_t> link, <uint64_t> path, sizeof(path))
-    return got <= 6 or not string_starts(path, b"/proc/") or 48 <= path[6] <= 57
+    got = linux_syscall3(LINUX_SYS_readlink, <uint64_t> link, <uint64_t> path, sizeof(path))
+    return got <= 6 or not string_starts(path, b"/proc/") or c'0' <= path[6] <= c'9'
 
 
 cdef void standard_descriptors(start_t *start) noexcept nogil:
@@ -663,17 +651,18 @@ cdef void standard_descriptors(start_t *start) noexcept nogil:
     cdef int fd
     cdef long result
     if 0 <= start.target_fd <= 2:
-        result = linux_syscall3(SYS_fcntl, start.target_fd, 1030, 3)            # F_DUPFD_CLOEXEC
+        result = linux_syscall3(LINUX_SYS_fcntl, start.target_fd, LINUX_F_DUPFD_CLOEXEC, 3)
         if is_error(result):
             die(EXIT_NOT_RUNNABLE, start.path, error_text(result))
-        linux_syscall1(SYS_close, start.target_fd)
+        linux_syscall1(LINUX_SYS_close, start.target_fd)
         start.target_fd = <int> result
     for fd in range(3):
         if is_of_a_process(fd):
-            linux_syscall1(SYS_close, fd)
-        if linux_syscall2(SYS_fcntl, fd, 1) != -EBADF:                          # F_GETFD
+            linux_syscall1(LINUX_SYS_close, fd)
+        if linux_syscall2(LINUX_SYS_fcntl, fd, LINUX_F_GETFD) != -LINUX_EBADF:                          # F_GETFD
             continue
-        result = linux_syscall4(SYS_openat, <uint64_t> AT_FDCWD, <uint64_t> <const char *> b"/dev/null", 2, 0)
+        result = linux_syscall4(LINUX_SYS_openat, <uint64_t> LINUX_AT_FDCWD, <uint64_t> <const char *> b"/dev/null",
+                                LINUX_O_RDWR, 0)
         if result != fd:
             die(EXIT_NOT_RUNNABLE, b"/dev/null", b"cannot be opened for a program with other ids than its caller's")
 
@@ -691,29 +680,29 @@ cdef uint64_t take_view(process_t *proc, start_t *start, char **argv, uint64_t a
         return count
     directory = argv[count]
     place = directory
-    result = lookup_path(proc, AT_FDCWD, <uint64_t> directory, True, host)
+    result = lookup_path(proc, LINUX_AT_FDCWD, <uint64_t> directory, True, host)
     if result > 0:
         place = host
     if result >= 0:
-        result = linux_syscall1(SYS_chdir, <uint64_t> place)
+        result = linux_syscall1(LINUX_SYS_chdir, <uint64_t> place)
     if is_error(result):
         complain(b"--chdir ", directory, b": ", error_text(result))
-        linux_syscall1(SYS_exit_group, EXIT_LSF)
+        linux_syscall1(LINUX_SYS_exit_group, EXIT_LSF)
     return count + 1
 
 
 cdef uint32_t release_number(const char *text) noexcept nogil:
     """FreeBSD's number for a release: 1401000 for "14.1-RELEASE", "14.1" or "1401000"; 0 for what is none."""
     cdef int64_t major = 0, minor = 0
-    if not 48 <= text[0] <= 57:
+    if not c'0' <= text[0] <= c'9':
         return 0
     text = parse_number(text, &major)
     if text[0] == 0:
         return <uint32_t> major if 100000 <= major <= 9999999 else 0
-    if text[0] != 46 or not 48 <= text[1] <= 57:
+    if text[0] != c'.' or not c'0' <= text[1] <= c'9':
         return 0
     text = parse_number(text + 1, &minor)
-    if (text[0] != 0 and text[0] != 45) or not 0 < major < 100 or not 0 <= minor < 100:
+    if (text[0] != 0 and text[0] != c'-') or not 0 < major < 100 or not 0 <= minor < 100:
         return 0
     return <uint32_t> (major * 100000 + minor * 1000)
 
@@ -755,10 +744,11 @@ cdef void launcher_environment(process_t *proc, start_t *start) noexcept nogil:
     text = environment(start.envp, b"LSF_TRUSS")
     if text != NULL and text[0] != 0 and switch_of(text, NULL) != 0:
         if switch_of(text, NULL) == 1:
-            result = linux_syscall3(SYS_fcntl, 2, 1030, 0)      # F_DUPFD_CLOEXEC
+            result = linux_syscall3(LINUX_SYS_fcntl, 2, LINUX_F_DUPFD_CLOEXEC, 0)
         else:
             # WRONLY | CREAT | TRUNC | CLOEXEC | APPEND
-            result = linux_syscall4(SYS_openat, <uint64_t> AT_FDCWD, <uint64_t> text, 0o2003101, 0o644)
+            result = linux_syscall4(LINUX_SYS_openat, <uint64_t> LINUX_AT_FDCWD, <uint64_t> text, LINUX_O_WRONLY
+                                    | LINUX_O_CREAT | LINUX_O_TRUNC | LINUX_O_APPEND | LINUX_O_CLOEXEC, 0o644)
         if is_error(result):
             die(EXIT_LSF, b"LSF_TRUSS: cannot be written to", text)
         proc.truss_fd = <int> result
@@ -776,22 +766,22 @@ cdef int hide_descriptor(int fd, bint close_on_exec) noexcept nogil:
     """Renumber a descriptor as high as a small table and the limit allow; the new number. The image's own passes from one
     image to the next and is closed only for a Linux program (execute_linux)."""
     cdef uint64_t limit[2]
-    cdef long result = -EINVAL
+    cdef long result = -LINUX_EINVAL
     cdef int floor_
     limit[0] = 256
-    linux_syscall4(SYS_prlimit64, 0, 7, 0, <uint64_t> limit)       # RLIMIT_NOFILE
+    linux_syscall4(LINUX_SYS_prlimit64, 0, 7, 0, <uint64_t> limit)       # RLIMIT_NOFILE
     floor_ = 250 if limit[0] >= 256 else <int> limit[0] - 4
     if fd >= floor_ and floor_ > 2:
-        linux_syscall3(SYS_fcntl, fd, 2, close_on_exec)
+        linux_syscall3(LINUX_SYS_fcntl, fd, LINUX_F_SETFD, close_on_exec)
         hide_number(fd)
         return fd
     while floor_ > 2 and is_error(result):
-        result = linux_syscall3(SYS_fcntl, fd, 1030 if close_on_exec else 0, floor_)    # F_DUPFD_CLOEXEC, F_DUPFD
+        result = linux_syscall3(LINUX_SYS_fcntl, fd, LINUX_F_DUPFD_CLOEXEC if close_on_exec else LINUX_F_DUPFD, floor_)
         floor_ -= 4
     if is_error(result):
-        linux_syscall3(SYS_fcntl, fd, 2, close_on_exec)         # F_SETFD, FD_CLOEXEC
+        linux_syscall3(LINUX_SYS_fcntl, fd, LINUX_F_SETFD, close_on_exec)         # F_SETFD, FD_CLOEXEC
         hide_number(fd)
         return fd
     hide_number(<int> result)
-    linux_syscall1(SYS_close, fd)
+    linux_syscall1(LINUX_SYS_close, fd)
     return <int> result

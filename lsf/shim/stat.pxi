@@ -2,12 +2,6 @@
 #
 # All of them ask statx(2): it costs what stat(2) does and tells the birth time and the file flags too.
 
-cdef extern from "<sys/syscall.h>" nogil:
-    const long SYS_statx
-
-cdef enum:
-    LINUX_STATX_ALL = 0xfff             # the basic ones and the birth time
-
 
 cdef long stat_file(int dirfd, uaddr path, uint32_t flags, freebsd_stat *st) noexcept nogil:
     """fstatat(2) with FreeBSD's flags."""
@@ -16,7 +10,7 @@ cdef long stat_file(int dirfd, uaddr path, uint32_t flags, freebsd_stat *st) noe
     cdef long result, fd
     if flags:
         if flags & ~<uint32_t> (FREEBSD_AT_SYMLINK_NOFOLLOW | FREEBSD_AT_EMPTY_PATH | FREEBSD_AT_RESOLVE_BENEATH):
-            return -EINVAL
+            return -LINUX_EINVAL
         if flags & FREEBSD_AT_SYMLINK_NOFOLLOW:
             linux_flags = LINUX_AT_SYMLINK_NOFOLLOW
         if flags & FREEBSD_AT_EMPTY_PATH:
@@ -27,9 +21,9 @@ cdef long stat_file(int dirfd, uaddr path, uint32_t flags, freebsd_stat *st) noe
             if fd < 0:
                 return fd
             result = stat_descriptor(<int> fd, st)
-            linux_syscall1(SYS_close, fd)
+            linux_syscall1(LINUX_SYS_close, fd)
             return result
-    result = linux_syscall5(SYS_statx, <uint64_t> <int64_t> dirfd, path, linux_flags, LINUX_STATX_ALL,
+    result = linux_syscall5(LINUX_SYS_statx, <uint64_t> <int64_t> dirfd, path, linux_flags, LINUX_STATX_ALL,
                             <uint64_t> &sx)
     if is_error(result):
         return result
@@ -46,10 +40,10 @@ cdef long stat_descriptor(int fd, freebsd_stat *st) noexcept nogil:
     cdef linux_statx sx
     cdef long result
     if fd < 0:
-        return -EBADF                   # AT_FDCWD is a directory to statx
-    result = linux_syscall5(SYS_statx, fd, 0, LINUX_AT_EMPTY_PATH, LINUX_STATX_ALL, <uint64_t> &sx)
-    if result == -EFAULT:
-        result = linux_syscall5(SYS_statx, fd, <uint64_t> <const char *> b"", LINUX_AT_EMPTY_PATH, LINUX_STATX_ALL,
+        return -LINUX_EBADF                   # AT_FDCWD is a directory to statx
+    result = linux_syscall5(LINUX_SYS_statx, fd, 0, LINUX_AT_EMPTY_PATH, LINUX_STATX_ALL, <uint64_t> &sx)
+    if result == -LINUX_EFAULT:
+        result = linux_syscall5(LINUX_SYS_statx, fd, <uint64_t> <const char *> b"", LINUX_AT_EMPTY_PATH, LINUX_STATX_ALL,
                                 <uint64_t> &sx)
     if is_error(result):
         return result
@@ -64,10 +58,10 @@ cdef long stat_descriptor(int fd, freebsd_stat *st) noexcept nogil:
 cdef inline long stat_visible(area_t *area, uint64_t fd, freebsd_stat *st) noexcept nogil:
     """fstat(2) for the guest, which does not see the shim's descriptors."""
     if descriptor_is_hidden(area.proc, <int> fd):
-        return -EBADF
+        return -LINUX_EBADF
     if event_watches(area.proc, <int> fd) and descriptor_is_kqueue(area.proc, <int> fd):
         memset(st, 0, sizeof(freebsd_stat))
-        st.st_mode = S_IFIFO                # kqueue_stat
+        st.st_mode = LINUX_S_IFIFO                # kqueue_stat
         return 0
     return stat_untyped(<int> fd, st)
 
@@ -76,14 +70,14 @@ cdef inline long stat_untyped(int fd, freebsd_stat *st) noexcept nogil:
     """fstat(2) with the mode that FreeBSD shows for what is no file, and Linux calls a file without a type."""
     cdef long result = stat_descriptor(fd, st)
     cdef int kind
-    if result == 0 and st.st_mode & S_IFMT == 0:
+    if result == 0 and st.st_mode & LINUX_S_IFMT == 0:
         kind = anonymous_kind(fd)
         if kind == ANONYMOUS_EVENTFD:
-            st.st_mode = S_IFIFO
+            st.st_mode = LINUX_S_IFIFO
         elif kind == ANONYMOUS_TIMERFD:
             st.st_mode = 0
         elif kind == ANONYMOUS_INOTIFY:
-            st.st_mode = S_IFREG | 0o400
+            st.st_mode = LINUX_S_IFREG | 0o400
     if result == 0 and st.st_mode == PROCDESC_MODE:
         procdesc_stat(fd, st)
     return result
@@ -93,12 +87,12 @@ cdef public long sys_fstat(frame_t *frame, area_t *area) noexcept nogil:
     cdef freebsd_stat st
     cdef linux_statx sx
     cdef int fd = <int> frame.arg[0]
-    cdef long result = -EFAULT
+    cdef long result = -LINUX_EFAULT
     # The common case without a call of a function: its return would be mispredicted after Linux's (see tail_syscall).
     if fd >= 0 and area.proc.events == NULL and fd != area.proc.image_fd and fd != area.proc.truss_fd \
             and fd != area.proc.stats_fd and fd != area.proc.procdesc_fd and not area.proc.fakeroot:
-        result = linux_syscall5(SYS_statx, fd, 0, LINUX_AT_EMPTY_PATH, LINUX_STATX_ALL, <uint64_t> &sx)
-    if result == 0 and sx.stx_mode & S_IFMT and sx.stx_mode != PROCDESC_MODE:
+        result = linux_syscall5(LINUX_SYS_statx, fd, 0, LINUX_AT_EMPTY_PATH, LINUX_STATX_ALL, <uint64_t> &sx)
+    if result == 0 and sx.stx_mode & LINUX_S_IFMT and sx.stx_mode != PROCDESC_MODE:
         freebsd_stat_from_statx(&st, &sx)
         if st.st_flags & (FREEBSD_SF_IMMUTABLE | FREEBSD_SF_APPEND):
             show_user_flags(fd, &st)
@@ -114,7 +108,7 @@ cdef public long sys_fstatat(frame_t *frame, area_t *area) noexcept nogil:
     cdef linux_statx sx
     cdef long result
     if frame.arg[3] & 0xffffffffUL == 0 and not area.proc.fakeroot:
-        result = linux_syscall5(SYS_statx, <uint64_t> <int64_t> <int> frame.arg[0], frame.arg[1], 0, LINUX_STATX_ALL,
+        result = linux_syscall5(LINUX_SYS_statx, <uint64_t> <int64_t> <int> frame.arg[0], frame.arg[1], 0, LINUX_STATX_ALL,
                                 <uint64_t> &sx)
         if is_error(result):
             return result
@@ -149,7 +143,7 @@ cdef long copyout_nstat(long result, const freebsd_stat *st, uaddr target) noexc
 
 cdef public long sys_freebsd11_stat(frame_t *frame, area_t *area) noexcept nogil:
     cdef freebsd_stat st
-    return copyout_stat11(stat_file(AT_FDCWD, frame.arg[0], 0, &st), &st, frame.arg[1])
+    return copyout_stat11(stat_file(LINUX_AT_FDCWD, frame.arg[0], 0, &st), &st, frame.arg[1])
 
 
 cdef public long sys_freebsd11_fstat(frame_t *frame, area_t *area) noexcept nogil:
@@ -159,7 +153,7 @@ cdef public long sys_freebsd11_fstat(frame_t *frame, area_t *area) noexcept nogi
 
 cdef public long sys_freebsd11_lstat(frame_t *frame, area_t *area) noexcept nogil:
     cdef freebsd_stat st
-    return copyout_stat11(stat_file(AT_FDCWD, frame.arg[0], FREEBSD_AT_SYMLINK_NOFOLLOW, &st), &st, frame.arg[1])
+    return copyout_stat11(stat_file(LINUX_AT_FDCWD, frame.arg[0], FREEBSD_AT_SYMLINK_NOFOLLOW, &st), &st, frame.arg[1])
 
 
 cdef public long sys_freebsd11_fstatat(frame_t *frame, area_t *area) noexcept nogil:
@@ -170,7 +164,7 @@ cdef public long sys_freebsd11_fstatat(frame_t *frame, area_t *area) noexcept no
 
 cdef public long sys_freebsd11_nstat(frame_t *frame, area_t *area) noexcept nogil:
     cdef freebsd_stat st
-    return copyout_nstat(stat_file(AT_FDCWD, frame.arg[0], 0, &st), &st, frame.arg[1])
+    return copyout_nstat(stat_file(LINUX_AT_FDCWD, frame.arg[0], 0, &st), &st, frame.arg[1])
 
 
 cdef public long sys_freebsd11_nfstat(frame_t *frame, area_t *area) noexcept nogil:
@@ -180,4 +174,4 @@ cdef public long sys_freebsd11_nfstat(frame_t *frame, area_t *area) noexcept nog
 
 cdef public long sys_freebsd11_nlstat(frame_t *frame, area_t *area) noexcept nogil:
     cdef freebsd_stat st
-    return copyout_nstat(stat_file(AT_FDCWD, frame.arg[0], FREEBSD_AT_SYMLINK_NOFOLLOW, &st), &st, frame.arg[1])
+    return copyout_nstat(stat_file(LINUX_AT_FDCWD, frame.arg[0], FREEBSD_AT_SYMLINK_NOFOLLOW, &st), &st, frame.arg[1])

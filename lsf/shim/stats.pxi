@@ -5,21 +5,18 @@
 # file any more; a mapping holds it too, so the end is seen however a guest ends. The last guest to leave by exit(2) lets
 # the owner write before it ends, so that whoever waits for it finds the summary.
 
-cdef extern from "<sys/syscall.h>" nogil:
-    const long STATS_SYS_POLL "SYS_poll"
-
 cdef enum:
     STATS_VERSION = 1
     STATS_PATIENCE = 5000       # milliseconds that the last guest waits for the owner
-    LOCK_UN = 8
 
 
 cdef void stats_map(process_t *proc) noexcept nogil:
     """Map the memory behind proc.stats_fd; where that fails nothing is counted."""
-    cdef long result = linux_syscall6(SYS_mmap, STATS_BASE, STATS_SIZE, 3, 0x100001, proc.stats_fd, 0)
+    cdef long result = linux_syscall6(LINUX_SYS_mmap, STATS_BASE, STATS_SIZE, LINUX_PROT_READ | LINUX_PROT_WRITE,
+                                      LINUX_MAP_SHARED | LINUX_MAP_FIXED_NOREPLACE, proc.stats_fd, 0)
     if is_error(result) or (<stats_t *> STATS_BASE).version != STATS_VERSION:
         complain(b"--stats: the memory of the counters cannot be mapped", NULL, NULL, NULL)
-        linux_syscall1(SYS_close, proc.stats_fd)
+        linux_syscall1(LINUX_SYS_close, proc.stats_fd)
         proc.stats_fd = -1
         return
     proc.stats = <stats_t *> STATS_BASE
@@ -77,7 +74,7 @@ cdef bint stats_sweep(stats_t *stats) noexcept nogil:
     cdef uint32_t pid
     for i in range(STATS_PROCESSES):
         pid = atomic_load32(&stats.live[i])
-        if pid != 0 and linux_syscall2(SYS_kill, pid, 0) == -ESRCH and stats_remove(stats, pid):
+        if pid != 0 and linux_syscall2(LINUX_SYS_kill, pid, 0) == -LINUX_ESRCH and stats_remove(stats, pid):
             return True
     return False
 
@@ -92,11 +89,11 @@ cdef void stats_leave(area_t *area) noexcept nogil:
     if not stats_remove(proc.stats, <uint32_t> proc.pid) and not stats_sweep(proc.stats):
         return
     block_all(NULL)
-    owner = linux_syscall2(SYS_pidfd_open, proc.stats.owner, 0)
-    if is_error(owner) or proc.stats_fd < 0 or is_error(linux_syscall2(SYS_flock, proc.stats_fd, LOCK_UN)):
+    owner = linux_syscall2(LINUX_SYS_pidfd_open, proc.stats.owner, 0)
+    if is_error(owner) or proc.stats_fd < 0 or is_error(linux_syscall2(LINUX_SYS_flock, proc.stats_fd, LINUX_LOCK_UN)):
         return
     poll_one[0] = <uint64_t> owner | 0x100000000UL        # struct pollfd: POLLIN
-    linux_syscall3(STATS_SYS_POLL, <uint64_t> poll_one, 1, STATS_PATIENCE)
+    linux_syscall3(LINUX_SYS_poll, <uint64_t> poll_one, 1, STATS_PATIENCE)
 
 
 cdef void stats_uncount(process_t *proc) noexcept nogil:
@@ -221,10 +218,10 @@ cdef bint site_name(stats_site_t *site, uint64_t ret) noexcept nogil:
     if read_file(b"/proc/self/maps", <char *> memory, room) < 0:
         line = b""
     while line[0] != 0:
-        while line[0] != 32 and line[0] != 0:
+        while line[0] != c' ' and line[0] != 0:
             line += 1                   # past the addresses: the protection is read here, the line from its beginning
             skip += 1
-        shared = line[0] != 0 and line[4] == 115            # s
+        shared = line[0] != 0 and line[4] == c's'
         line = parse_mapping(line - skip, &entry)
         skip = 0
         if entry.kve_start <= ret - 2 < entry.kve_end:
@@ -236,5 +233,5 @@ cdef bint site_name(stats_site_t *site, uint64_t ret) noexcept nogil:
                 append(site.name, 0, sizeof(site.name), entry.kve_path + skip)
             break
         shared = False
-    linux_syscall2(SYS_munmap, memory, room)
+    linux_syscall2(LINUX_SYS_munmap, memory, room)
     return shared

@@ -25,19 +25,7 @@ cdef extern from "sysctls.h" nogil:
     const sysctl_row_t sysctl_rows[1]
 
 cdef enum:
-    CTL_MAXNAME = 24
-    CTL_SYSCTL = 0
-    CTL_SYSCTL_NAME2OID = 3
-    CTLTYPE = 0xf
-    CTLTYPE_NODE = 1
-    CTLTYPE_INT = 2
-    CTLTYPE_UINT = 6
     SYSCTL_NAME_MAX = 1024
-
-cdef enum:
-    CTLFLAG_WR = 0x40000000UL
-    CTLFLAG_ANYBODY = 0x10000000UL
-    CTLFLAG_SKIP = 0x01000000UL
 
 
 cdef long sysctl_out(sysctl_request_t *request, const void *data, uint64_t size) noexcept nogil:
@@ -51,8 +39,8 @@ cdef long sysctl_out(sysctl_request_t *request, const void *data, uint64_t size)
     elif fits > request.old_size - at:
         fits = request.old_size - at
     if fits != 0 and copyout(data, request.old + at, fits) < 0:
-        return -EFAULT
-    return -ENOMEM if fits < size else 0
+        return -LINUX_EFAULT
+    return -LINUX_ENOMEM if fits < size else 0
 
 
 cdef long sysctl_out_string(sysctl_request_t *request, const char *text) noexcept nogil:
@@ -61,9 +49,9 @@ cdef long sysctl_out_string(sysctl_request_t *request, const char *text) noexcep
 
 cdef long sysctl_out_number(sysctl_request_t *request, int64_t value) noexcept nogil:
     """A number in the size that the row's type has."""
-    cdef uint32_t kind = request.row.kind & CTLTYPE
+    cdef uint32_t kind = request.row.kind & FREEBSD_CTLTYPE
     cdef int32_t small = <int32_t> value
-    if kind == CTLTYPE_INT or kind == CTLTYPE_UINT:
+    if kind == FREEBSD_CTLTYPE_INT or kind == FREEBSD_CTLTYPE_UINT:
         return sysctl_out(request, &small, 4)
     return sysctl_out(request, &value, 8)
 
@@ -93,11 +81,11 @@ cdef long sysctl_find(const int32_t *name, uint32_t length, const sysctl_row_t *
     while i < length:
         row = sysctl_child(row, name[i])
         if row == NULL:
-            return -ENOENT
+            return -LINUX_ENOENT
         i += 1
-        if row.kind & CTLTYPE != CTLTYPE_NODE:
+        if row.kind & FREEBSD_CTLTYPE != FREEBSD_CTLTYPE_NODE:
             if i != length:
-                return -ENOTDIR
+                return -LINUX_ENOTDIR
             break
         if row.function != NULL:
             break
@@ -113,13 +101,13 @@ cdef long sysctl_by_name(const char *text, uint64_t size, int32_t *name, uint32_
     cdef uint64_t at = 0, end, i
     cdef unsigned n
     length[0] = 0
-    while size > 0 and (text[size - 1] == 0 or text[size - 1] == 46):
+    while size > 0 and (text[size - 1] == 0 or text[size - 1] == c'.'):
         size -= 1
     if size == 0:
-        return -ENOENT
+        return -LINUX_ENOENT
     while True:
         end = at
-        while end < size and text[end] != 46:
+        while end < size and text[end] != c'.':
             end += 1
         child = NULL
         for n in range(row.count):
@@ -129,15 +117,15 @@ cdef long sysctl_by_name(const char *text, uint64_t size, int32_t *name, uint32_
             if i == end - at and sysctl_rows[row.first + n].name[i] == 0:
                 child = &sysctl_rows[row.first + n]
                 break
-        if child == NULL or length[0] == CTL_MAXNAME:
-            return -ENOENT
+        if child == NULL or length[0] == FREEBSD_CTL_MAXNAME:
+            return -LINUX_ENOENT
         row = child
         name[length[0]] = row.number
         length[0] += 1
         if end >= size:
             return 0
-        if row.kind & CTLTYPE != CTLTYPE_NODE or row.function != NULL:
-            return -ENOENT
+        if row.kind & FREEBSD_CTLTYPE != FREEBSD_CTLTYPE_NODE or row.function != NULL:
+            return -LINUX_ENOENT
         at = end + 1
 
 
@@ -152,51 +140,51 @@ cdef long sysctl_perform(area_t *area, const int32_t *name, uint32_t length, uad
     request.area = area
     request.old = old
     if old_size != 0 and fetch_guest64(old_size, &request.old_size) < 0:
-        return -EFAULT
+        return -LINUX_EFAULT
     if new_ != 0:
         request.new_ = new_
         request.new_size = new_size
     result = sysctl_find(name, length, &request.row, &used)
     if result < 0:
         return result
-    if request.row.kind & CTLTYPE == CTLTYPE_NODE and request.row.function == NULL:
-        return -EISDIR
-    if new_ != 0 and (not request.row.kind & CTLFLAG_WR or not request.row.kind & CTLFLAG_ANYBODY):
-        return -EPERM
+    if request.row.kind & FREEBSD_CTLTYPE == FREEBSD_CTLTYPE_NODE and request.row.function == NULL:
+        return -LINUX_EISDIR
+    if new_ != 0 and (not request.row.kind & FREEBSD_CTLFLAG_WR or not request.row.kind & FREEBSD_CTLFLAG_ANYBODY):
+        return -LINUX_EPERM
     request.rest = name + used
     request.nrest = length - used
     result = request.row.function(&request)
-    if result < 0 and result != -ENOMEM:
+    if result < 0 and result != -LINUX_ENOMEM:
         return result
     if old_size != 0:
         size = request.old_at
         if old != 0 and size > request.old_size:
             size = request.old_size
         if store_guest64(old_size, size) < 0:
-            return -EFAULT
+            return -LINUX_EFAULT
     return result
 
 
 cdef public long sys___sysctl(frame_t *frame, area_t *area) noexcept nogil:
-    cdef int32_t name[CTL_MAXNAME]
+    cdef int32_t name[FREEBSD_CTL_MAXNAME]
     cdef uint32_t length = <uint32_t> frame.arg[1]
-    if length > CTL_MAXNAME or length < 2:
-        return -EINVAL
+    if length > FREEBSD_CTL_MAXNAME or length < 2:
+        return -LINUX_EINVAL
     if copyin(frame.arg[0], name, length * 4) < 0:
-        return -EFAULT
+        return -LINUX_EFAULT
     return sysctl_perform(area, name, length, frame.arg[2], frame.arg[3], frame.arg[4], frame.arg[5])
 
 
 cdef public long sys___sysctlbyname(frame_t *frame, area_t *area) noexcept nogil:
     cdef char text[SYSCTL_NAME_MAX]
-    cdef int32_t name[CTL_MAXNAME]
+    cdef int32_t name[FREEBSD_CTL_MAXNAME]
     cdef uint32_t length = 0
     cdef uint64_t size = frame.arg[1]
     cdef long result
     if size > SYSCTL_NAME_MAX or size == 0:
-        return -EINVAL
+        return -LINUX_EINVAL
     if copyin(frame.arg[0], text, size) < 0:
-        return -EFAULT
+        return -LINUX_EFAULT
     result = sysctl_by_name(text, size, name, &length)
     if result < 0:
         return result
@@ -207,15 +195,15 @@ cdef public long sys___sysctlbyname(frame_t *frame, area_t *area) noexcept nogil
 
 cdef public long sysctl_name2oid(sysctl_request_t *request) noexcept nogil:
     cdef char text[SYSCTL_NAME_MAX]
-    cdef int32_t name[CTL_MAXNAME]
+    cdef int32_t name[FREEBSD_CTL_MAXNAME]
     cdef uint32_t length = 0
     cdef long result
     if request.new_size == 0:
-        return -ENOENT
+        return -LINUX_ENOENT
     if request.new_size >= SYSCTL_NAME_MAX:
-        return -ENAMETOOLONG
+        return -LINUX_ENAMETOOLONG
     if copyin(request.new_, text, request.new_size) < 0:
-        return -EFAULT
+        return -LINUX_EFAULT
     text[request.new_size] = 0
     result = sysctl_by_name(text, string_length(text), name, &length)
     if result < 0:
@@ -250,9 +238,9 @@ cdef bint sysctl_first_leaf(const sysctl_row_t *row, bint all_, int32_t *out, ui
     """Descend to the first name below a row that has a value; out and *length hold the number of the row itself."""
     cdef const sysctl_row_t *child
     cdef unsigned i
-    if row.kind & CTLFLAG_SKIP and not all_:
+    if row.kind & FREEBSD_CTLFLAG_SKIP and not all_:
         return False
-    if row.kind & CTLTYPE != CTLTYPE_NODE or row.function != NULL:
+    if row.kind & FREEBSD_CTLTYPE != FREEBSD_CTLTYPE_NODE or row.function != NULL:
         return True
     for i in range(row.count):
         child = &sysctl_rows[row.first + i]
@@ -277,7 +265,7 @@ cdef bint sysctl_following(const sysctl_row_t *row, const int32_t *name, uint32_
         length[0] += 1
         if count > 0 and child.number == name[0]:
             # Something below it comes next, if it has names below; else what follows it.
-            if child.kind & CTLTYPE == CTLTYPE_NODE and child.function == NULL \
+            if child.kind & FREEBSD_CTLTYPE == FREEBSD_CTLTYPE_NODE and child.function == NULL \
                     and sysctl_following(child, name + 1, count - 1, all_, out, length):
                 return True
         elif sysctl_first_leaf(child, all_, out, length):
@@ -288,10 +276,10 @@ cdef bint sysctl_following(const sysctl_row_t *row, const int32_t *name, uint32_
 
 cdef public long sysctl_next(sysctl_request_t *request) noexcept nogil:
     """The number of the next name that has a value, in order; ENOENT at the end."""
-    cdef int32_t name[CTL_MAXNAME]
+    cdef int32_t name[FREEBSD_CTL_MAXNAME]
     cdef uint32_t length = 0
     if not sysctl_following(&sysctl_rows[0], request.rest, request.nrest, request.row.value != 0, name, &length):
-        return -ENOENT
+        return -LINUX_ENOENT
     return sysctl_out(request, name, length * 4)
 
 
@@ -316,4 +304,4 @@ cdef public long sysctl_oiddescr(sysctl_request_t *request) noexcept nogil:
 
 cdef public long sysctl_oidlabel(sysctl_request_t *request) noexcept nogil:
     """No name has an aggregation label."""
-    return -ENOENT
+    return -LINUX_ENOENT

@@ -1,20 +1,10 @@
 # The names under kern.proc that answer one thing of one process: its path, arguments, files, mappings.
 # Model: FreeBSD sys/kern/kern_proc.c, kern_descrip.c.
 
-cdef enum:
-    KF_FD_TYPE_CWD = -1
-    KF_FD_TYPE_ROOT = -2
-    KF_FD_TYPE_TEXT = -5
-    KVME_TYPE_VNODE = 2
-    KVME_TYPE_SWAP = 3
-    KVME_TYPE_GUARD = 9
-    KVME_FLAG_COW = 1
-    KVME_FLAG_GROWS_DOWN = 0x20
-
 
 cdef public long sysctl_pathname(sysctl_request_t *request) noexcept nogil:
     """The path of the program: a guest's as it was executed, a Linux program's from /proc."""
-    cdef char path[PATH_MAX]
+    cdef char path[FREEBSD_PATH_MAX]
     cdef process_t *guest
     cdef int pid = 0
     cdef long result = sysctl_pid(request, &pid)
@@ -27,7 +17,7 @@ cdef public long sysctl_pathname(sysctl_request_t *request) noexcept nogil:
         return result
     result = proc_link(pid, b"exe", path, sizeof(path))
     if result < 0:
-        return 0 if result == -ESRCH or result == -EACCES else result
+        return 0 if result == -LINUX_ESRCH or result == -LINUX_EACCES else result
     return sysctl_out_string(request, path)
 
 
@@ -39,7 +29,7 @@ cdef long out_strings(sysctl_request_t *request, int pid, uaddr vector, uint32_t
     cdef long result
     for i in range(count):
         if read_memory(request.area, pid, vector + i * 8, &address, 8) < 0:
-            return -EFAULT
+            return -LINUX_EFAULT
         if address == 0:
             break
         while True:
@@ -48,7 +38,7 @@ cdef long out_strings(sysctl_request_t *request, int pid, uaddr vector, uint32_t
             if length > PAGE_SIZE - (address & (PAGE_SIZE - 1)):
                 length = PAGE_SIZE - (address & (PAGE_SIZE - 1))
             if read_memory(request.area, pid, address, text, length) < 0:
-                return -EFAULT
+                return -LINUX_EFAULT
             address += length
             result = 0
             while result < <long> length and text[result] != 0:
@@ -70,16 +60,16 @@ cdef long set_arguments(sysctl_request_t *request) noexcept nogil:
     cdef process_t *proc = request.area.proc
     cdef uint64_t size = request.new_size, memory = 0
     if size > 524288:
-        return -EINVAL
+        return -LINUX_EINVAL
     if size > 0:
         memory = map_memory(page_up(size))
         if memory == 0:
-            return -ENOMEM
+            return -LINUX_ENOMEM
         if copyin(request.new_, <void *> memory, size) < 0:
-            linux_syscall2(SYS_munmap, memory, page_up(size))
-            return -EFAULT
+            linux_syscall2(LINUX_SYS_munmap, memory, page_up(size))
+            return -LINUX_EFAULT
     if proc.args != 0:
-        linux_syscall2(SYS_munmap, proc.args, page_up(proc.args_size))
+        linux_syscall2(LINUX_SYS_munmap, proc.args, page_up(proc.args_size))
     proc.args = memory
     proc.args_size = size
     return 0
@@ -93,7 +83,7 @@ cdef public long sysctl_args(sysctl_request_t *request) noexcept nogil:
     if result < 0:
         return result
     if request.new_ != 0 and pid != request.area.proc.pid:
-        return -EPERM
+        return -LINUX_EPERM
     guest = guest_process(request.area, pid)
     if guest != NULL:
         args = guest.args
@@ -107,7 +97,7 @@ cdef public long sysctl_args(sysctl_request_t *request) noexcept nogil:
             result = sysctl_out_memory(request, pid, args, size)
     else:
         result = sysctl_out_file(request, pid, b"cmdline")
-        if result == -ESRCH and pid == request.area.proc.pid:
+        if result == -LINUX_ESRCH and pid == request.area.proc.pid:
             result = out_arguments(request)
     if result == 0 and request.new_ != 0:
         return set_arguments(request)
@@ -118,7 +108,7 @@ cdef long out_arguments(sysctl_request_t *request) noexcept nogil:
     """This process's arguments, where there is no /proc."""
     cdef uint64_t strings[4]
     if copyin(request.area.proc.ps_strings, strings, sizeof(strings)) < 0:
-        return -EFAULT
+        return -LINUX_EFAULT
     return out_strings(request, request.area.proc.pid, strings[0], <uint32_t> strings[1])
 
 
@@ -137,7 +127,7 @@ cdef public long sysctl_env(sysctl_request_t *request) noexcept nogil:
     address = guest.ps_strings
     release_guest(request.area, guest)
     if read_memory(request.area, pid, address, strings, sizeof(strings)) < 0:
-        return -EFAULT
+        return -LINUX_EFAULT
     return out_strings(request, pid, strings[2], <uint32_t> strings[3])
 
 
@@ -156,7 +146,7 @@ cdef public long sysctl_auxv(sysctl_request_t *request) noexcept nogil:
     release_guest(request.area, guest)
     while True:
         if read_memory(request.area, pid, address, pair, sizeof(pair)) < 0:
-            return -EFAULT
+            return -LINUX_EFAULT
         result = sysctl_out(request, pair, sizeof(pair))
         if result < 0 or pair[0] == 0:
             return result
@@ -173,7 +163,7 @@ cdef public long sysctl_of_guest(sysctl_request_t *request) noexcept nogil:
         return result
     guest = guest_process(request.area, pid)
     if guest == NULL:
-        return -EPERM
+        return -LINUX_EPERM
     if request.row.value == 0:
         result = sysctl_out(request, &guest.ps_strings, 8)
     elif request.row.value == 1:
@@ -202,7 +192,7 @@ cdef public long sysctl_sv_name(sysctl_request_t *request) noexcept nogil:
 
 cdef public long sysctl_proc_groups(sysctl_request_t *request) noexcept nogil:
     cdef freebsd_kinfo_proc info
-    cdef uint32_t groups[NGROUPS_MAX + 1]
+    cdef uint32_t groups[FREEBSD_NGROUPS_MAX + 1]
     cdef int pid = 0
     cdef long result = sysctl_pid(request, &pid)
     if result < 0:
@@ -220,13 +210,13 @@ cdef public long sysctl_proc_rlimit(sysctl_request_t *request) noexcept nogil:
     cdef int pid, linux
     cdef long result
     if request.nrest != 2 or <uint32_t> request.rest[1] >= FREEBSD_RLIM_NLIMITS:
-        return -EINVAL
+        return -LINUX_EINVAL
     pid = request.rest[0]
     linux = freebsd_to_linux_rlimit(request.rest[1])
-    out.rlim_cur = RLIM_INFINITY
-    out.rlim_max = RLIM_INFINITY
+    out.rlim_cur = FREEBSD_RLIM_INFINITY
+    out.rlim_max = FREEBSD_RLIM_INFINITY
     if linux >= 0:
-        result = linux_syscall4(SYS_prlimit64, 0 if pid == -1 else pid, linux, 0, <uint64_t> &limit)
+        result = linux_syscall4(LINUX_SYS_prlimit64, 0 if pid == -1 else pid, linux, 0, <uint64_t> &limit)
         if is_error(result):
             return result
         limit_cut(<uint32_t> request.rest[1], &limit)
@@ -247,9 +237,9 @@ cdef public long sysctl_proc_umask(sysctl_request_t *request) noexcept nogil:
         return result
     at = find_text(status, b"Umask:")
     if at != NULL:
-        while at[0] == 9 or at[0] == 32:
+        while at[0] == c'\t' or at[0] == c' ':
             at += 1
-        while 48 <= at[0] <= 55:
+        while c'0' <= at[0] <= c'7':
             mask = mask * 8 + (at[0] - 48)
             at += 1
     return sysctl_out(request, &mask, 2)
@@ -269,19 +259,19 @@ cdef void kinfo_of_path(const char *link, int kind, freebsd_kinfo_file *info) no
     cdef linux_stat st
     cdef long got
     memset(info, 0, sizeof(freebsd_kinfo_file))
-    info.kf_type = KF_TYPE_VNODE
+    info.kf_type = FREEBSD_KF_TYPE_VNODE
     info.kf_fd = kind
     info.kf_ref_count = -1
     info.kf_offset = -1
     info.kf_structsize = sizeof(freebsd_kinfo_file)
-    got = linux_syscall3(SYS_readlink, <uint64_t> link, <uint64_t> info.kf_path, sizeof(info.kf_path) - 1)
+    got = linux_syscall3(LINUX_SYS_readlink, <uint64_t> link, <uint64_t> info.kf_path, sizeof(info.kf_path) - 1)
     if is_error(got):
         info.kf_path[0] = 0
     lookup_guest(SHIM, info.kf_path, sizeof(info.kf_path))
-    if is_error(linux_syscall2(SYS_stat, <uint64_t> link, <uint64_t> &st)):
+    if is_error(linux_syscall2(LINUX_SYS_stat, <uint64_t> link, <uint64_t> &st)):
         return
-    info.kf_flags = KF_FLAG_READ
-    info.kf_status = KF_ATTR_VALID
+    info.kf_flags = FREEBSD_KF_FLAG_READ
+    info.kf_status = FREEBSD_KF_ATTR_VALID
     info.kf_un.kf_file.kf_file_type = kinfo_vnode_type(st.st_mode)
     info.kf_un.kf_file.kf_file_fsid = freebsd_dev_from_linux(st.st_dev)
     info.kf_un.kf_file.kf_file_fileid = st.st_ino
@@ -297,12 +287,12 @@ cdef public long sysctl_cwd(sysctl_request_t *request) noexcept nogil:
     if result < 0:
         return result
     proc_path(path, sizeof(path), pid, b"cwd")
-    kinfo_of_path(path, KF_FD_TYPE_CWD, &info)
+    kinfo_of_path(path, FREEBSD_KF_FD_TYPE_CWD, &info)
     if pid == request.area.proc.pid and info.kf_path[0] == 0:
-        linux_syscall2(SYS_getcwd, <uint64_t> info.kf_path, sizeof(info.kf_path))
+        linux_syscall2(LINUX_SYS_getcwd, <uint64_t> info.kf_path, sizeof(info.kf_path))
         lookup_guest(SHIM, info.kf_path, sizeof(info.kf_path))
     if info.kf_path[0] == 0:
-        return -EPERM
+        return -LINUX_EPERM
     return out_kinfo_file(request, &info)
 
 
@@ -314,30 +304,30 @@ cdef long kinfo_of_descriptor(area_t *area, int pid, int fd, freebsd_kinfo_file 
     cdef int64_t position = 0
     cdef uint64_t end, flags
     if pid == area.proc.pid:
-        return -EBADF if descriptor_is_hidden(area.proc, fd) else fill_kinfo_file(fd, info)
+        return -LINUX_EBADF if descriptor_is_hidden(area.proc, fd) else fill_kinfo_file(fd, info)
     end = append(text, 0, sizeof(text), b"fd/")
     append_number(text, end, sizeof(text), <uint32_t> fd, 10)
     proc_path(path, sizeof(path), pid, text)
     kinfo_of_path(path, fd, info)
     info.kf_ref_count = 1
     info.kf_type = kinfo_type(info.kf_path, info.kf_un.kf_file.kf_file_mode)
-    if info.kf_path[0] != 47 or info.kf_type == KF_TYPE_SHM:
+    if info.kf_path[0] != c'/' or info.kf_type == FREEBSD_KF_TYPE_SHM:
         memset(info.kf_path, 0, sizeof(info.kf_path))
     end = append(text, 0, sizeof(text), b"fdinfo/")
     append_number(text, end, sizeof(text), <uint32_t> fd, 10)
     if proc_read(pid, text, text, sizeof(text)) > 0:
         at = find_text(text, b"pos:")
         if at != NULL:
-            while at[0] == 9:
+            while at[0] == c'\t':
                 at += 1
             parse_number(at, &position)
             info.kf_offset = position
         at = find_text(text, b"flags:")
         flags = 0
         if at != NULL:
-            while at[0] == 9:
+            while at[0] == c'\t':
                 at += 1
-            while 48 <= at[0] <= 55:
+            while c'0' <= at[0] <= c'7':
                 flags = flags * 8 + (at[0] - 48)
                 at += 1
         end = linux_to_freebsd_open_flags(<unsigned> flags & 0o17777777)
@@ -362,24 +352,24 @@ cdef public long sysctl_filedesc(sysctl_request_t *request) noexcept nogil:
         hidden3 = guest.stats_fd
         if request.row.value == 0:
             proc_path(path, sizeof(path), pid, b"exe")
-            kinfo_of_path(path, KF_FD_TYPE_TEXT, &info)
+            kinfo_of_path(path, FREEBSD_KF_FD_TYPE_TEXT, &info)
             append(info.kf_path, 0, sizeof(info.kf_path), guest.execpath)
             result = out_kinfo_file(request, &info)
         release_guest(request.area, guest)
     if request.row.value == 0 and result == 0:
         proc_path(path, sizeof(path), pid, b"cwd")
-        kinfo_of_path(path, KF_FD_TYPE_CWD, &info)
+        kinfo_of_path(path, FREEBSD_KF_FD_TYPE_CWD, &info)
         result = out_kinfo_file(request, &info)
     if request.row.value == 0 and result == 0:
         proc_path(path, sizeof(path), pid, b"root")
-        kinfo_of_path(path, KF_FD_TYPE_ROOT, &info)
+        kinfo_of_path(path, FREEBSD_KF_FD_TYPE_ROOT, &info)
         result = out_kinfo_file(request, &info)
     if result < 0:
         return result
     proc_path(path, sizeof(path), pid, b"fd")
     result = walk_begin(&walk, path)
     if result < 0:
-        return -EPERM if result == -EACCES else -ESRCH
+        return -LINUX_EPERM if result == -LINUX_EACCES else -LINUX_ESRCH
     result = 0
     while True:
         fd = walk_next(&walk)
@@ -396,9 +386,9 @@ cdef public long sysctl_filedesc(sysctl_request_t *request) noexcept nogil:
 cdef const char *hex_field(const char *text, uint64_t *value) noexcept nogil:
     value[0] = 0
     while True:
-        if 48 <= text[0] <= 57:
+        if c'0' <= text[0] <= c'9':
             value[0] = value[0] * 16 + (text[0] - 48)
-        elif 97 <= text[0] <= 102:
+        elif c'a' <= text[0] <= c'f':
             value[0] = value[0] * 16 + (text[0] - 87)
         else:
             return text
@@ -413,34 +403,34 @@ cdef const char *parse_mapping(const char *line, freebsd_kinfo_vmentry *entry) n
     memset(entry, 0, sizeof(freebsd_kinfo_vmentry))
     line = hex_field(line, &entry.kve_start)
     line = hex_field(line + 1, &entry.kve_end) + 1
-    entry.kve_protection = (1 if line[0] == 114 else 0) | (2 if line[1] == 119 else 0) | (4 if line[2] == 120 else 0)
-    shared = line[3] == 115
+    entry.kve_protection = (1 if line[0] == c'r' else 0) | (2 if line[1] == c'w' else 0) | (4 if line[2] == c'x' else 0)
+    shared = line[3] == c's'
     line = hex_field(line + 5, &entry.kve_offset)
     line = hex_field(line + 1, &major)
     line = hex_field(line + 1, &minor)
     line = parse_number(line, &inode)
-    while line[0] == 32:
+    while line[0] == c' ':
         line += 1
-    while line[length] != 10 and line[length] != 0:
+    while line[length] != c'\n' and line[length] != 0:
         length += 1
-    if line[0] == 47 and length < sizeof(entry.kve_path):
+    if line[0] == c'/' and length < sizeof(entry.kve_path):
         memcpy(entry.kve_path, line, length)
     entry.kve_ref_count = 1
     if inode != 0:
-        entry.kve_type = KVME_TYPE_VNODE
+        entry.kve_type = FREEBSD_KVME_TYPE_VNODE
         entry.kve_vn_type = 1                   # KF_VTYPE_VREG
         entry.kve_vn_fileid = <uint64_t> inode
         entry.kve_vn_fsid = freebsd_makedev(<uint32_t> major, <uint32_t> minor)
         entry.kve_vn_fsid_freebsd11 = <uint32_t> entry.kve_vn_fsid
-        entry.kve_status = KF_ATTR_VALID
+        entry.kve_status = FREEBSD_KF_ATTR_VALID
         if not shared:
-            entry.kve_flags |= KVME_FLAG_COW
+            entry.kve_flags |= FREEBSD_KVME_FLAG_COW
     else:
-        entry.kve_type = KVME_TYPE_SWAP if entry.kve_protection else KVME_TYPE_GUARD
+        entry.kve_type = FREEBSD_KVME_TYPE_SWAP if entry.kve_protection else FREEBSD_KVME_TYPE_GUARD
         entry.kve_offset = 0
     if string_starts(line, b"[stack]"):
-        entry.kve_flags |= KVME_FLAG_GROWS_DOWN
-    return line + length + (1 if line[length] == 10 else 0)
+        entry.kve_flags |= FREEBSD_KVME_FLAG_GROWS_DOWN
+    return line + length + (1 if line[length] == c'\n' else 0)
 
 
 cdef public long sysctl_vmmap(sysctl_request_t *request) noexcept nogil:
@@ -454,18 +444,18 @@ cdef public long sysctl_vmmap(sysctl_request_t *request) noexcept nogil:
         return result
     memory = map_memory(room)
     if memory == 0:
-        return -ENOMEM
+        return -LINUX_ENOMEM
     got = proc_read(pid, b"maps", <char *> memory, room)
     while got == <long> room - 1 and room < 1 << 28:
         # Many mappings: begin again with more room.
-        linux_syscall2(SYS_munmap, memory, room)
+        linux_syscall2(LINUX_SYS_munmap, memory, room)
         room = room * 4
         memory = map_memory(room)
         if memory == 0:
-            return -ENOMEM
+            return -LINUX_ENOMEM
         got = proc_read(pid, b"maps", <char *> memory, room)
     if got < 0:
-        result = -EPERM if got == -EACCES else got
+        result = -LINUX_EPERM if got == -LINUX_EACCES else got
     line = <const char *> memory
     while result == 0 and got > 0 and line[0] != 0:
         line = parse_mapping(line, &entry)
@@ -474,7 +464,7 @@ cdef public long sysctl_vmmap(sysctl_request_t *request) noexcept nogil:
         entry.kve_structsize = <int32_t> packed_kinfo_size(<uint64_t> entry.kve_path - <uint64_t> &entry,
                                                            string_length(entry.kve_path))
         result = sysctl_out(request, &entry, entry.kve_structsize)
-    linux_syscall2(SYS_munmap, memory, room)
+    linux_syscall2(LINUX_SYS_munmap, memory, room)
     return result
 
 
@@ -488,10 +478,10 @@ cdef public long sysctl_vm_layout(sysctl_request_t *request) noexcept nogil:
         return result
     guest = guest_process(request.area, pid)
     if guest == NULL:
-        return -EPERM
+        return -LINUX_EPERM
     memset(&layout, 0, sizeof(layout))
     limit.rlim_cur = 8 << 20
-    linux_syscall4(SYS_prlimit64, pid, 3, 0, <uint64_t> &limit)
+    linux_syscall4(LINUX_SYS_prlimit64, pid, 3, 0, <uint64_t> &limit)
     layout.kvm_min_user_addr = PAGE_SIZE
     layout.kvm_max_user_addr = GUEST_ADDRESS_END
     layout.kvm_data_addr = guest.break_start
@@ -508,11 +498,11 @@ cdef public long sysctl_devname(sysctl_request_t *request) noexcept nogil:
     cdef uint64_t dev = 0, at, linux
     cdef uint32_t major, minor
     if request.new_ == 0:
-        return -EINVAL
+        return -LINUX_EINVAL
     if request.new_size != 8 and request.new_size != 4:
-        return -EINVAL
+        return -LINUX_EINVAL
     if copyin(request.new_, &dev, request.new_size) < 0:
-        return -EFAULT
+        return -LINUX_EFAULT
     linux = linux_dev_from_freebsd(dev)
     major = linux_major(linux)
     minor = linux_minor(linux)
@@ -532,5 +522,5 @@ cdef public long sysctl_devname(sysctl_request_t *request) noexcept nogil:
     elif major == 1 and minor == 5:
         append(name, 0, sizeof(name), b"zero")
     if name[0] == 0:
-        return -ENOENT
+        return -LINUX_ENOENT
     return sysctl_out_string(request, name)

@@ -2,33 +2,10 @@
 # shim's struct process, which lies at the same address in every guest and is read from there.
 # Model: FreeBSD sys/kern/kern_proc.c and kern_descrip.c.
 
-cdef extern from "<sys/syscall.h>" nogil:
-    const long SYS_process_vm_readv, SYS_getppid, SYS_getsid, SYS_stat
-
-cdef enum:
-    KERN_PROC_ALL = 0
-    KERN_PROC_PID = 1
-    KERN_PROC_PGRP = 2
-    KERN_PROC_SESSION = 3
-    KERN_PROC_TTY = 4
-    KERN_PROC_UID = 5
-    KERN_PROC_RUID = 6
-    KERN_PROC_PROC = 8
-    KERN_PROC_RGID = 10
-    KERN_PROC_GID = 11
-    KERN_PROC_INC_THREAD = 16
-    P_KPROC = 0x4
-    P_SUGID = 0x100
-    P_SYSTEM = 0x200
-    P_TRACED = 0x800
-    TDF_INMEM = 4
-    TDF_SINTR = 8
-    LINUX_PF_KTHREAD = 0x200000
 
 cdef enum:
     PROCESS_MAGIC = 0x4c53462070726f63UL
     KERNEL_BASE = 0xfffff80000000000UL
-    FREEBSD_NODEV = 0xffffffffffffffffUL
 
 
 # Which process.
@@ -37,15 +14,15 @@ cdef long sysctl_pid(sysctl_request_t *request, int *pid) noexcept nogil:
     """The one number behind a node: a process that is there, -1 for this one. 0 or a negative errno."""
     cdef long result
     if request.nrest != 1:
-        return -EINVAL
+        return -LINUX_EINVAL
     pid[0] = request.rest[0]
     if pid[0] == -1 or pid[0] == request.area.proc.pid:
         pid[0] = request.area.proc.pid
         return 0
     if pid[0] < 1:
-        return -ESRCH
-    result = linux_syscall2(SYS_kill, pid[0], 0)
-    return -ESRCH if result == -ESRCH else 0
+        return -LINUX_ESRCH
+    result = linux_syscall2(LINUX_SYS_kill, pid[0], 0)
+    return -LINUX_ESRCH if result == -LINUX_ESRCH else 0
 
 
 cdef process_t *other_guest(area_t *area, int pid) noexcept nogil:
@@ -61,10 +38,10 @@ cdef process_t *other_guest(area_t *area, int pid) noexcept nogil:
     local[1] = sizeof(process_t)
     remote[0] = <uint64_t> SHIM
     remote[1] = sizeof(process_t)
-    got = linux_syscall6(SYS_process_vm_readv, pid, <uint64_t> local, 1, <uint64_t> remote, 1, 0)
+    got = linux_syscall6(LINUX_SYS_process_vm_readv, pid, <uint64_t> local, 1, <uint64_t> remote, 1, 0)
     if got == <long> sizeof(process_t) and (<process_t *> memory).magic == PROCESS_MAGIC:
         return <process_t *> memory
-    linux_syscall2(SYS_munmap, memory, size)
+    linux_syscall2(LINUX_SYS_munmap, memory, size)
     return NULL
 
 
@@ -75,7 +52,7 @@ cdef process_t *guest_process(area_t *area, int pid) noexcept nogil:
 
 cdef void release_guest(area_t *area, process_t *guest) noexcept nogil:
     if guest != NULL and guest != area.proc:
-        linux_syscall2(SYS_munmap, <uint64_t> guest, page_up(sizeof(process_t)))
+        linux_syscall2(LINUX_SYS_munmap, <uint64_t> guest, page_up(sizeof(process_t)))
 
 
 cdef long read_memory(area_t *area, int pid, uaddr source, void *target, uint64_t size) noexcept nogil:
@@ -88,8 +65,8 @@ cdef long read_memory(area_t *area, int pid, uaddr source, void *target, uint64_
     local[1] = size
     remote[0] = source
     remote[1] = size
-    return 0 if linux_syscall6(SYS_process_vm_readv, pid, <uint64_t> local, 1, <uint64_t> remote, 1,
-                               0) == <long> size else -EFAULT
+    return 0 if linux_syscall6(LINUX_SYS_process_vm_readv, pid, <uint64_t> local, 1, <uint64_t> remote, 1,
+                               0) == <long> size else -LINUX_EFAULT
 
 
 cdef long sysctl_out_memory(sysctl_request_t *request, int pid, uaddr source, uint64_t size) noexcept nogil:
@@ -100,7 +77,7 @@ cdef long sysctl_out_memory(sysctl_request_t *request, int pid, uaddr source, ui
     while size > 0:
         part = size if size < sizeof(buffer) else sizeof(buffer)
         if read_memory(request.area, pid, source, buffer, part) < 0:
-            return -EFAULT
+            return -LINUX_EFAULT
         result = sysctl_out(request, buffer, part)
         if result < 0:
             return result
@@ -114,16 +91,16 @@ cdef long sysctl_out_file(sysctl_request_t *request, int pid, const char *name) 
     cdef char buffer[2048]
     cdef long fd, got, result = 0
     proc_path(buffer, sizeof(buffer), pid, name)
-    fd = linux_syscall3(SYS_open, <uint64_t> buffer, 0o2000000, 0)
+    fd = linux_syscall3(LINUX_SYS_open, <uint64_t> buffer, LINUX_O_CLOEXEC, 0)
     if is_error(fd):
-        return -ESRCH if fd == -ENOENT else -EPERM if fd == -EACCES else fd
+        return -LINUX_ESRCH if fd == -LINUX_ENOENT else -LINUX_EPERM if fd == -LINUX_EACCES else fd
     while result == 0:
-        got = linux_syscall3(SYS_read, fd, <uint64_t> buffer, sizeof(buffer))
+        got = linux_syscall3(LINUX_SYS_read, fd, <uint64_t> buffer, sizeof(buffer))
         if got <= 0:
-            result = -EPERM if got == -EACCES else got
+            result = -LINUX_EPERM if got == -LINUX_EACCES else got
             break
         result = sysctl_out(request, buffer, got)
-    linux_syscall1(SYS_close, fd)
+    linux_syscall1(LINUX_SYS_close, fd)
     return result
 
 
@@ -137,13 +114,13 @@ cdef uint64_t status_number(const char *status, const char *name, int index, int
     if at == NULL:
         return 0
     for i in range(index + 1):
-        while at[0] == 32 or at[0] == 9:
+        while at[0] == c' ' or at[0] == c'\t':
             at += 1
         value = 0
         while True:
-            if 48 <= at[0] <= 57:
+            if c'0' <= at[0] <= c'9':
                 value = value * base + (at[0] - 48)
-            elif base == 16 and 97 <= at[0] <= 102:
+            elif base == 16 and c'a' <= at[0] <= c'f':
                 value = value * 16 + (at[0] - 87)
             else:
                 break
@@ -186,8 +163,8 @@ cdef void facts_from_stat(lsf_process_facts *facts, proc_stat_t *stat) noexcept 
     ticks_to_timeval(stat.cstime, &facts.children.ru_stime)
     facts.children.ru_minflt = stat.cminflt
     facts.children.ru_majflt = stat.cmajflt
-    linux_syscall2(SYS_clock_gettime, LINUX_CLOCK_REALTIME, <uint64_t> &now)
-    linux_syscall2(SYS_clock_gettime, LINUX_CLOCK_BOOTTIME, <uint64_t> &up)
+    linux_syscall2(LINUX_SYS_clock_gettime, LINUX_CLOCK_REALTIME, <uint64_t> &now)
+    linux_syscall2(LINUX_SYS_clock_gettime, LINUX_CLOCK_BOOTTIME, <uint64_t> &up)
     facts.now.tv_sec = now.tv_sec
     facts.now.tv_usec = now.tv_nsec // 1000
     ticks_to_timeval(stat.start, &facts.start)
@@ -213,9 +190,9 @@ cdef void facts_from_status(lsf_process_facts *facts, const char *status, uint32
     facts.svgid = <uint32_t> status_number(status, b"Gid:", 2, 10)
     facts.groups = groups
     while at != NULL and facts.group_count < FREEBSD_KI_NGROUPS:
-        while at[0] == 32 or at[0] == 9:
+        while at[0] == c' ' or at[0] == c'\t':
             at += 1
-        if not 48 <= at[0] <= 57:
+        if not c'0' <= at[0] <= c'9':
             break
         at = parse_number(at, &group)
         if <uint32_t> group != facts.gid:
@@ -239,9 +216,9 @@ cdef void facts_of_self(lsf_process_facts *facts, proc_stat_t *stat, area_t *are
     cdef ids_t ids
     memset(stat, 0, sizeof(proc_stat_t))
     stat.pid = area.proc.pid
-    stat.ppid = <int> linux_syscall0(SYS_getppid)
-    stat.pgrp = <int> linux_syscall0(SYS_getpgrp)
-    stat.session = <int> linux_syscall1(SYS_getsid, 0)
+    stat.ppid = <int> linux_syscall0(LINUX_SYS_getppid)
+    stat.pgrp = <int> linux_syscall0(LINUX_SYS_getpgrp)
+    stat.session = <int> linux_syscall1(LINUX_SYS_getsid, 0)
     stat.state = 82                 # R
     stat.threads = 1
     facts_from_stat(facts, stat)
@@ -262,17 +239,17 @@ cdef void kinfo_of_guest(freebsd_kinfo_proc *info, process_t *guest) noexcept no
     cdef int signo
     cdef uint32_t bit
     if guest.sugid:
-        info.ki_flag |= P_SUGID
+        info.ki_flag |= FREEBSD_P_SUGID
     memset(&info.ki_sigcatch, 0, sizeof(freebsd_sigset))
     memset(&info.ki_sigignore, 0, sizeof(freebsd_sigset))
     for signo in range(1, SIGNAL_MAX + 1):
         bit = 1U << ((signo - 1) & 31)
-        if guest.handlers[signo].function == SIG_IGN:
+        if guest.handlers[signo].function == FREEBSD_SIG_IGN:
             info.ki_sigignore.bits[(signo - 1) >> 5] |= bit
-        elif guest.handlers[signo].function != SIG_DFL:
+        elif guest.handlers[signo].function != FREEBSD_SIG_DFL:
             info.ki_sigcatch.bits[(signo - 1) >> 5] |= bit
     while at[0] != 0:
-        if at[0] == 47 and at[1] != 0:
+        if at[0] == c'/' and at[1] != 0:
             name = at + 1
         at += 1
     if name[0] != 0 and string_starts(name, info.ki_comm):
@@ -295,23 +272,23 @@ cdef long fill_kinfo_proc(area_t *area, int pid, freebsd_kinfo_proc *info) noexc
     elif pid == area.proc.pid:
         facts_of_self(&facts, &stat, area)
     else:
-        return -ESRCH
+        return -LINUX_ESRCH
     freebsd_kinfo_proc_from_facts(info, &facts)
     # Where the kernel keeps its structs: programs take 0 for none, and compare.
     info.ki_paddr = KERNEL_BASE + <uint64_t> pid * PAGE_SIZE
     info.ki_fd = info.ki_paddr + 0x400
     info.ki_vmspace = info.ki_paddr + 0x800
     info.ki_tdaddr = info.ki_paddr + 0xc00
-    info.ki_tdflags = TDF_INMEM | (0 if stat.state == 68 else TDF_SINTR)        # D sleeps uninterruptibly
+    info.ki_tdflags = FREEBSD_TDF_INMEM | (0 if stat.state == c'D' else FREEBSD_TDF_SINTR)        # D sleeps uninterruptibly
     if stat.flags & LINUX_PF_KTHREAD:
-        info.ki_flag |= P_SYSTEM | P_KPROC
+        info.ki_flag |= FREEBSD_P_SYSTEM | FREEBSD_P_KPROC
     if info.ki_tracer and proc_stat(info.ki_tracer, &stat_of_tracer) == 0 \
             and string_equal(stat_of_tracer.comm, b"lsf-supervisor"):
         info.ki_tracer = 0              # the engine's supervisor is no debugger
     if info.ki_tracer:
-        info.ki_flag |= P_TRACED
+        info.ki_flag |= FREEBSD_P_TRACED
     if facts.ruid != facts.uid or facts.rgid != facts.gid:
-        info.ki_flag |= P_SUGID
+        info.ki_flag |= FREEBSD_P_SUGID
     # Of its whole life. Linux tells the start in ticks: a young process is never shown with more than all it can have.
     elapsed = ((facts.now.tv_sec - facts.start.tv_sec) * 1000000 + facts.now.tv_usec - facts.start.tv_usec) \
         // (1000000 // STATHZ)
@@ -340,7 +317,7 @@ cdef long kinfo_of_thread(int pid, int tid, freebsd_kinfo_proc *info) noexcept n
     at = append_number(name, at, sizeof(name), <uint32_t> tid, 10)
     append(name, at, sizeof(name), b"/stat")
     if proc_read(pid, name, text, sizeof(text)) < 0 or proc_stat_parse(text, &stat) < 0:
-        return -ESRCH
+        return -LINUX_ESRCH
     info.ki_tid = tid
     info.ki_stat = freebsd_process_state_from_linux(stat.state)
     info.ki_runtime = <uint64_t> ((stat.utime + stat.stime) * (1000000 // STATHZ))
@@ -372,19 +349,19 @@ cdef long out_kinfo_proc(sysctl_request_t *request, freebsd_kinfo_proc *info, bi
 
 cdef bint kinfo_matches(freebsd_kinfo_proc *info, int64_t which, int value) noexcept nogil:
     cdef int i
-    if which == KERN_PROC_PGRP:
+    if which == FREEBSD_KERN_PROC_PGRP:
         return info.ki_pgid == value
-    if which == KERN_PROC_SESSION:
+    if which == FREEBSD_KERN_PROC_SESSION:
         return info.ki_sid == value
-    if which == KERN_PROC_TTY:
+    if which == FREEBSD_KERN_PROC_TTY:
         return info.ki_tdev != FREEBSD_NODEV and <int> info.ki_tdev == value
-    if which == KERN_PROC_UID:
+    if which == FREEBSD_KERN_PROC_UID:
         return info.ki_uid == <uint32_t> value
-    if which == KERN_PROC_RUID:
+    if which == FREEBSD_KERN_PROC_RUID:
         return info.ki_ruid == <uint32_t> value
-    if which == KERN_PROC_RGID:
+    if which == FREEBSD_KERN_PROC_RGID:
         return info.ki_rgid == <uint32_t> value
-    if which == KERN_PROC_GID:
+    if which == FREEBSD_KERN_PROC_GID:
         for i in range(info.ki_ngroups):
             if info.ki_groups[i] == <uint32_t> value:
                 return True
@@ -394,7 +371,7 @@ cdef bint kinfo_matches(freebsd_kinfo_proc *info, int64_t which, int value) noex
 
 cdef void kinfo_login(area_t *area, freebsd_kinfo_proc *info, uint32_t *cached, char *name) noexcept nogil:
     """The login name: the user's, remembered from one record to the next."""
-    cdef char login[MAXLOGNAME]
+    cdef char login[FREEBSD_MAXLOGNAME]
     if info.ki_pid == area.proc.pid:
         login_name(area.proc, login)
         append(info.ki_login, 0, sizeof(info.ki_login), login)
@@ -411,11 +388,11 @@ cdef public long sysctl_proc(sysctl_request_t *request) noexcept nogil:
     cdef proc_walk_t walk
     cdef char name[18]
     cdef uint32_t cached = 0
-    cdef int64_t which = request.row.value & ~<int64_t> KERN_PROC_INC_THREAD
-    cdef bint threads = request.row.value & KERN_PROC_INC_THREAD or request.row.value == KERN_PROC_ALL
+    cdef int64_t which = request.row.value & ~<int64_t> FREEBSD_KERN_PROC_INC_THREAD
+    cdef bint threads = request.row.value & FREEBSD_KERN_PROC_INC_THREAD or request.row.value == FREEBSD_KERN_PROC_ALL
     cdef int pid = 0
     cdef long result
-    if which == KERN_PROC_PID:
+    if which == FREEBSD_KERN_PROC_PID:
         result = sysctl_pid(request, &pid)
         if result == 0:
             result = fill_kinfo_proc(request.area, pid, &info)
@@ -423,9 +400,9 @@ cdef public long sysctl_proc(sysctl_request_t *request) noexcept nogil:
             return result
         kinfo_login(request.area, &info, &cached, name)
         return out_kinfo_proc(request, &info, threads)
-    if which == KERN_PROC_ALL and request.nrest != 0 or which == KERN_PROC_PROC and request.nrest > 1 \
-            or which != KERN_PROC_ALL and which != KERN_PROC_PROC and request.nrest != 1:
-        return -EINVAL
+    if which == FREEBSD_KERN_PROC_ALL and request.nrest != 0 or which == FREEBSD_KERN_PROC_PROC and request.nrest > 1 \
+            or which != FREEBSD_KERN_PROC_ALL and which != FREEBSD_KERN_PROC_PROC and request.nrest != 1:
+        return -LINUX_EINVAL
     if request.old == 0:
         # Room for five that come before the second call.
         request.old_at += 5 * sizeof(info)

@@ -1,11 +1,7 @@
 # The values of sysctl names that say something of the machine and the system. Data come from Linux's system calls where
 # there is one, so that a root without /proc answers too, else from /proc.
 
-cdef extern from "<sys/syscall.h>" nogil:
-    const long SYS_uname, SYS_sysinfo, SYS_sched_yield
-
 cdef enum:
-    LINUX_CLOCK_BOOTTIME = 7
     STATHZ = 100                    # Linux's USER_HZ: the unit of kern.cp_time
     OSREL_VMTOTAL64 = 1200054
 
@@ -18,13 +14,13 @@ cdef public long sysctl_file(sysctl_request_t *request) noexcept nogil:
     cdef int i, field = <int> (request.row.value >> 56)
     if read_file(request.row.text, text, sizeof(text)) > 0:
         for i in range(field):
-            while at[0] == 32 or at[0] == 9:
+            while at[0] == c' ' or at[0] == c'\t':
                 at += 1
-            while at[0] != 0 and at[0] != 32 and at[0] != 9 and at[0] != 10:
+            while at[0] != 0 and at[0] != c' ' and at[0] != c'\t' and at[0] != c'\n':
                 at += 1
         if at[0] != 0:
             parse_number(at, &value)
-    if request.row.kind & CTLTYPE == CTLTYPE_INT and value > 0x7fffffff:
+    if request.row.kind & FREEBSD_CTLTYPE == FREEBSD_CTLTYPE_INT and value > 0x7fffffff:
         value = 0x7fffffff
     return sysctl_out_number(request, value)
 
@@ -72,13 +68,13 @@ cdef public long sysctl_posix1version(sysctl_request_t *request) noexcept nogil:
 
 cdef public long sysctl_hostname(sysctl_request_t *request) noexcept nogil:
     cdef linux_utsname name
-    linux_syscall1(SYS_uname, <uint64_t> &name)
+    linux_syscall1(LINUX_SYS_uname, <uint64_t> &name)
     return sysctl_out_string(request, name.nodename)
 
 
 cdef public long sysctl_domainname(sysctl_request_t *request) noexcept nogil:
     cdef linux_utsname name
-    linux_syscall1(SYS_uname, <uint64_t> &name)
+    linux_syscall1(LINUX_SYS_uname, <uint64_t> &name)
     if string_equal(name.domainname, b"(none)"):
         name.domainname[0] = 0
     return sysctl_out_string(request, name.domainname)
@@ -88,16 +84,16 @@ cdef void host_uuid(char *text) noexcept nogil:
     """37 bytes: from FreeBSD's /etc/hostid, else from /etc/machine-id, else zero, as a host has it that was given none."""
     cdef char id_[64]
     cdef uint64_t i, at = 0
-    if read_file(b"/etc/hostid", text, 37) == 36 and text[8] == 45:
+    if read_file(b"/etc/hostid", text, 37) == 36 and text[8] == c'-':
         return
     append(text, 0, 37, b"00000000-0000-0000-0000-000000000000")
     if read_file(b"/etc/machine-id", id_, sizeof(id_)) < 32:
         return
     for i in range(32):
-        if not (48 <= id_[i] <= 57 or 97 <= id_[i] <= 102):
+        if not (c'0' <= id_[i] <= c'9' or c'a' <= id_[i] <= c'f'):
             append(text, 0, 37, b"00000000-0000-0000-0000-000000000000")
             return
-        if text[at] == 45:
+        if text[at] == c'-':
             at += 1
         text[at] = id_[i]
         at += 1
@@ -116,7 +112,7 @@ cdef public long sysctl_hostid(sysctl_request_t *request) noexcept nogil:
     cdef int i
     host_uuid(text)
     for i in range(8):
-        value = value * 16 + (text[i] - 48 if text[i] <= 57 else text[i] - 87)
+        value = value * 16 + (text[i] - 48 if text[i] <= c'9' else text[i] - 87)
     return sysctl_out_number(request, value)
 
 
@@ -133,8 +129,8 @@ cdef public long sysctl_clockrate(sysctl_request_t *request) noexcept nogil:
 cdef public long sysctl_boottime(sysctl_request_t *request) noexcept nogil:
     cdef linux_timespec now, up
     cdef freebsd_timeval boot
-    linux_syscall2(SYS_clock_gettime, LINUX_CLOCK_REALTIME, <uint64_t> &now)
-    linux_syscall2(SYS_clock_gettime, LINUX_CLOCK_BOOTTIME, <uint64_t> &up)
+    linux_syscall2(LINUX_SYS_clock_gettime, LINUX_CLOCK_REALTIME, <uint64_t> &now)
+    linux_syscall2(LINUX_SYS_clock_gettime, LINUX_CLOCK_BOOTTIME, <uint64_t> &up)
     boot.tv_sec = now.tv_sec - up.tv_sec
     boot.tv_usec = now.tv_nsec // 1000 - up.tv_nsec // 1000
     if boot.tv_usec < 0:
@@ -163,14 +159,14 @@ cdef public long sysctl_ncpu(sysctl_request_t *request) noexcept nogil:
 cdef public long sysctl_limit(sysctl_request_t *request) noexcept nogil:
     cdef linux_rlimit limit
     limit.rlim_cur = 0
-    linux_syscall4(SYS_prlimit64, 0, freebsd_to_linux_rlimit(<int> request.row.value), 0, <uint64_t> &limit)
+    linux_syscall4(LINUX_SYS_prlimit64, 0, freebsd_to_linux_rlimit(<int> request.row.value), 0, <uint64_t> &limit)
     return sysctl_out_number(request, 0x7fffffff if limit.rlim_cur > 0x7fffffff else <int64_t> limit.rlim_cur)
 
 
 cdef public long sysctl_arandom(sysctl_request_t *request) noexcept nogil:
     cdef unsigned char buffer[256]
     cdef uint64_t size = request.old_size if request.old_size < sizeof(buffer) else sizeof(buffer)
-    linux_syscall3(SYS_getrandom, <uint64_t> buffer, size, 0)
+    linux_syscall3(LINUX_SYS_getrandom, <uint64_t> buffer, size, 0)
     return sysctl_out(request, buffer, size)
 
 
@@ -192,7 +188,7 @@ cdef public long sysctl_model(sysctl_request_t *request) noexcept nogil:
     if highest >= 0x80000004UL:
         for leaf in range(3):
             cpuid(0x80000002UL + leaf, 0, &text[leaf * 4], &text[leaf * 4 + 1], &text[leaf * 4 + 2], &text[leaf * 4 + 3])
-    while name[0] == 32:
+    while name[0] == c' ':
         name += 1
     if name[0] == 0:
         name = b"amd64"
@@ -214,7 +210,7 @@ cdef int64_t tsc_frequency() noexcept nogil:
         at = find_text(text, b"cpu MHz\t\t: ")
         if at != NULL:
             at = parse_number(at, &mhz)
-            if at[0] == 46:
+            if at[0] == c'.':
                 parse_number(at + 1, &part)
             return mhz * 1000000 + part * 1000
     return 0
@@ -231,7 +227,8 @@ cdef public long sysctl_clock_mhz(sysctl_request_t *request) noexcept nogil:
 # Memory
 
 cdef struct memory_t:
-    uint64_t total, free, cached, active, inactive, slab, mapped, shared, swap_total, swap_free, committed, anonymous   # bytes
+    # bytes
+    uint64_t total, free, cached, active, inactive, slab, mapped, shared, swap_total, swap_free, committed, anonymous
 
 
 cdef uint64_t meminfo_field(const char *text, const char *name) noexcept nogil:
@@ -248,7 +245,7 @@ cdef void memory_read(memory_t *memory) noexcept nogil:
     cdef linux_sysinfo info
     memset(memory, 0, sizeof(memory_t))
     memset(&info, 0, sizeof(info))
-    linux_syscall1(SYS_sysinfo, <uint64_t> &info)
+    linux_syscall1(LINUX_SYS_sysinfo, <uint64_t> &info)
     memory.total = info.totalram * info.mem_unit
     memory.free = info.freeram * info.mem_unit
     memory.shared = info.sharedram * info.mem_unit
@@ -308,10 +305,10 @@ cdef public long sysctl_swap_info(sysctl_request_t *request) noexcept nogil:
     cdef memory_t memory
     cdef freebsd_xswdev device
     if request.nrest != 1:
-        return -EINVAL
+        return -LINUX_EINVAL
     memory_read(&memory)
     if request.rest[0] != 0 or memory.swap_total == 0:
-        return -ENOENT
+        return -LINUX_ENOENT
     memset(&device, 0, sizeof(device))
     device.xsw_version = 2
     device.xsw_dev = <uint64_t> -1
@@ -338,7 +335,7 @@ cdef public long sysctl_vmtotal(sysctl_request_t *request) noexcept nogil:
     cdef linux_sysinfo info
     memory_read(&memory)
     memset(&info, 0, sizeof(info))
-    linux_syscall1(SYS_sysinfo, <uint64_t> &info)
+    linux_syscall1(LINUX_SYS_sysinfo, <uint64_t> &info)
     memset(&total, 0, sizeof(total))
     total.t_vm = memory.committed // PAGE_SIZE
     total.t_avm = total.t_vm
@@ -372,7 +369,7 @@ cdef public long sysctl_loadavg(sysctl_request_t *request) noexcept nogil:
     cdef linux_sysinfo info
     cdef freebsd_loadavg load
     memset(&info, 0, sizeof(info))
-    linux_syscall1(SYS_sysinfo, <uint64_t> &info)
+    linux_syscall1(LINUX_SYS_sysinfo, <uint64_t> &info)
     freebsd_loadavg_from_linux(&load, &info)
     return sysctl_out(request, &load, sizeof(load))
 
@@ -413,9 +410,9 @@ cdef public long sysctl_cp_times(sysctl_request_t *request) noexcept nogil:
         text[0] = 0
     for i in range(request.area.proc.ncpu):
         memset(ticks, 0, sizeof(ticks))
-        while at[0] != 0 and at[0] != 10:
+        while at[0] != 0 and at[0] != c'\n':
             at += 1
-        if at[0] == 10:
+        if at[0] == c'\n':
             at += 1
         if string_starts(at, b"cpu"):
             cp_ticks(parse_number(at + 3, &number), ticks)
@@ -445,7 +442,7 @@ cdef public long sysctl_vmstat(sysctl_request_t *request) noexcept nogil:
     cdef const char *at = NULL
     cdef const char *name = b"/proc/stat"
     if buffer == 0:
-        return -ENOMEM
+        return -LINUX_ENOMEM
     if which == 2:
         name = b"/proc/vmstat"
     if read_file(name, <char *> buffer, size) > 0:
@@ -459,7 +456,7 @@ cdef public long sysctl_vmstat(sysctl_request_t *request) noexcept nogil:
             at = find_text(<char *> buffer, b"processes ")
     if at != NULL:
         parse_number(at, &value)
-    linux_syscall2(SYS_munmap, buffer, size)
+    linux_syscall2(LINUX_SYS_munmap, buffer, size)
     return out_counter(request, value)
 
 

@@ -2,32 +2,14 @@
 # otherwise; keys are 64 bits wide on FreeBSD, of which ftok(3) uses the lower half.
 # Model: FreeBSD sys/kern/sysv_shm.c, sysv_sem.c, sysv_msg.c.
 
-cdef extern from "<sys/syscall.h>" nogil:
-    const long SYS_shmget, SYS_shmat, SYS_shmdt, SYS_shmctl, SYS_semget, SYS_semctl, SYS_msgget, SYS_msgctl
-
 cdef enum:
-    IPC_RMID = 0
-    IPC_SET = 1
-    IPC_STAT = 2
-    SHM_RND = 0o20000
-    SHM_REMAP = 0o40000         # since FreeBSD 15; before, either of the other two does it at an address
     OSRELDATE_SHM_REMAP = 1500000
-    SHM_RDONLY = 0o10000
-    SEM_GETNCNT = 3
-    SEM_GETPID = 4
-    SEM_GETVAL = 5
-    SEM_GETALL = 6
-    SEM_GETZCNT = 7
-    SEM_SETVAL = 8
-    SEM_SETALL = 9
-    SEM_STAT = 10
-    LINUX_SEM_STAT = 18
     FIRST_SEM_CALL = 220        # freebsd7___semctl, semget, semop
     FIRST_MSG_CALL = 224        # freebsd7_msgctl, msgget, msgsnd, msgrcv
 
 
 cdef public long sys_shmget(frame_t *frame, area_t *area) noexcept nogil:
-    return linux_syscall3(SYS_shmget, <uint32_t> frame.arg[0], frame.arg[1], <uint32_t> frame.arg[2])
+    return linux_syscall3(LINUX_SYS_shmget, <uint32_t> frame.arg[0], frame.arg[1], <uint32_t> frame.arg[2])
 
 
 cdef public long sys_shmat(frame_t *frame, area_t *area) noexcept nogil:
@@ -36,29 +18,30 @@ cdef public long sys_shmat(frame_t *frame, area_t *area) noexcept nogil:
     cdef linux_shmid_ds info
     cdef uaddr address = frame.arg[1]
     cdef uint32_t flags = <uint32_t> frame.arg[2]
-    cdef uint64_t linux_flags = flags & SHM_RDONLY
-    cdef long result = linux_syscall3(SYS_shmctl, frame.arg[0], IPC_STAT, <uint64_t> &info)
+    cdef uint64_t linux_flags = flags & FREEBSD_SHM_RDONLY
+    cdef long result = linux_syscall3(LINUX_SYS_shmctl, frame.arg[0], FREEBSD_IPC_STAT, <uint64_t> &info)
     if address == 0:
-        return linux_syscall3(SYS_shmat, frame.arg[0], 0, linux_flags)
-    if flags & SHM_RND:
+        return linux_syscall3(LINUX_SYS_shmat, frame.arg[0], 0, linux_flags)
+    if flags & FREEBSD_SHM_RND:
         address = page_down(address)
     elif address & (PAGE_SIZE - 1):
-        return -EINVAL
+        return -LINUX_EINVAL
     if not is_error(result):
         evict_trampolines(area, address, page_up(info.shm_segsz))
         if not range_is_valid(address, address + page_up(info.shm_segsz)) \
                 or range_is_kept(area.proc, address, page_up(info.shm_segsz)):
-            return -EINVAL
-    if flags & SHM_REMAP or (area.proc.osreldate < OSRELDATE_SHM_REMAP and flags & (SHM_RND | SHM_RDONLY)):
+            return -LINUX_EINVAL
+    if flags & FREEBSD_SHM_REMAP or (area.proc.osreldate < OSRELDATE_SHM_REMAP
+                                     and flags & (FREEBSD_SHM_RND | FREEBSD_SHM_RDONLY)):
         linux_flags |= 0o40000          # Linux's SHM_REMAP
     if is_error(result):
         return result
-    result = linux_syscall3(SYS_shmat, frame.arg[0], address, linux_flags)
-    return -ENOMEM if result == -EINVAL else result         # something is mapped there
+    result = linux_syscall3(LINUX_SYS_shmat, frame.arg[0], address, linux_flags)
+    return -LINUX_ENOMEM if result == -LINUX_EINVAL else result         # something is mapped there
 
 
 cdef public long sys_shmdt(frame_t *frame, area_t *area) noexcept nogil:
-    return linux_syscall1(SYS_shmdt, frame.arg[0])
+    return linux_syscall1(LINUX_SYS_shmdt, frame.arg[0])
 
 
 cdef long shmctl(frame_t *frame, bint old) noexcept nogil:
@@ -68,8 +51,8 @@ cdef long shmctl(frame_t *frame, bint old) noexcept nogil:
     cdef linux_shmid_ds info
     cdef int command = <int> frame.arg[1]
     cdef long result
-    if command == IPC_STAT:
-        result = linux_syscall3(SYS_shmctl, frame.arg[0], IPC_STAT, <uint64_t> &info)
+    if command == FREEBSD_IPC_STAT:
+        result = linux_syscall3(LINUX_SYS_shmctl, frame.arg[0], FREEBSD_IPC_STAT, <uint64_t> &info)
         if is_error(result):
             return result
         freebsd_shmid_ds_from_linux(&out, &info)
@@ -77,7 +60,7 @@ cdef long shmctl(frame_t *frame, bint old) noexcept nogil:
             freebsd_shmid_ds_old_from_new(&was, &out)
             return copyout(&was, frame.arg[2], sizeof(was))
         return copyout(&out, frame.arg[2], sizeof(out))
-    if command == IPC_SET:
+    if command == FREEBSD_IPC_SET:
         if old:
             result = copyin(frame.arg[2], &was, sizeof(was))
             freebsd_ipc_perm_from_old(&out.shm_perm, &was.shm_perm)
@@ -87,10 +70,10 @@ cdef long shmctl(frame_t *frame, bint old) noexcept nogil:
             return result
         memset(&info, 0, sizeof(info))
         linux_ipc_perm_from_freebsd(&info.shm_perm, &out.shm_perm)
-        return linux_syscall3(SYS_shmctl, frame.arg[0], IPC_SET, <uint64_t> &info)
-    if command == IPC_RMID:
-        return linux_syscall3(SYS_shmctl, frame.arg[0], IPC_RMID, 0)
-    return -EINVAL
+        return linux_syscall3(LINUX_SYS_shmctl, frame.arg[0], FREEBSD_IPC_SET, <uint64_t> &info)
+    if command == FREEBSD_IPC_RMID:
+        return linux_syscall3(LINUX_SYS_shmctl, frame.arg[0], FREEBSD_IPC_RMID, 0)
+    return -LINUX_EINVAL
 
 
 cdef public long sys_shmctl(frame_t *frame, area_t *area) noexcept nogil:
@@ -102,7 +85,7 @@ cdef public long sys_freebsd7_shmctl(frame_t *frame, area_t *area) noexcept nogi
 
 
 cdef public long sys_semget(frame_t *frame, area_t *area) noexcept nogil:
-    return linux_syscall3(SYS_semget, <uint32_t> frame.arg[0], <uint32_t> frame.arg[1], <uint32_t> frame.arg[2])
+    return linux_syscall3(LINUX_SYS_semget, <uint32_t> frame.arg[0], <uint32_t> frame.arg[1], <uint32_t> frame.arg[2])
 
 
 cdef long semctl_struct(int semid, int command, uaddr target, bint old) noexcept nogil:
@@ -111,7 +94,7 @@ cdef long semctl_struct(int semid, int command, uaddr target, bint old) noexcept
     cdef freebsd_semid_ds_old was
     cdef linux_semid_ds info
     cdef long result, copied
-    if command == IPC_SET:
+    if command == FREEBSD_IPC_SET:
         if old:
             result = copyin(target, &was, sizeof(was))
             freebsd_ipc_perm_from_old(&out.sem_perm, &was.sem_perm)
@@ -121,8 +104,9 @@ cdef long semctl_struct(int semid, int command, uaddr target, bint old) noexcept
             return result
         memset(&info, 0, sizeof(info))
         linux_ipc_perm_from_freebsd(&info.sem_perm, &out.sem_perm)
-        return linux_syscall4(SYS_semctl, semid, 0, IPC_SET, <uint64_t> &info)
-    result = linux_syscall4(SYS_semctl, semid, 0, LINUX_SEM_STAT if command == SEM_STAT else IPC_STAT, <uint64_t> &info)
+        return linux_syscall4(LINUX_SYS_semctl, semid, 0, FREEBSD_IPC_SET, <uint64_t> &info)
+    result = linux_syscall4(LINUX_SYS_semctl, semid, 0, LINUX_SEM_STAT if command == FREEBSD_SEM_STAT
+                            else FREEBSD_IPC_STAT, <uint64_t> &info)
     if is_error(result):
         return result
     freebsd_semid_ds_from_linux(&out, &info)
@@ -138,32 +122,32 @@ cdef long semctl(frame_t *frame, bint old) noexcept nogil:
     """__semctl(2), whose fourth argument is the address of the union; `old`: with the struct from before FreeBSD 8."""
     cdef uint64_t value = 0
     cdef int semid = <int> frame.arg[0], number = <int> frame.arg[1], command = <int> frame.arg[2], linux
-    if command == IPC_STAT or command == IPC_SET or command == SEM_GETALL or command == SEM_SETALL \
-            or command == SEM_SETVAL or command == SEM_STAT:
+    if command == FREEBSD_IPC_STAT or command == FREEBSD_IPC_SET or command == FREEBSD_GETALL or command == FREEBSD_SETALL \
+            or command == FREEBSD_SETVAL or command == FREEBSD_SEM_STAT:
         if fetch_guest64(frame.arg[3], &value) < 0:
-            return -EFAULT
-    if command == IPC_STAT or command == IPC_SET or command == SEM_STAT:
+            return -LINUX_EFAULT
+    if command == FREEBSD_IPC_STAT or command == FREEBSD_IPC_SET or command == FREEBSD_SEM_STAT:
         return semctl_struct(semid, command, value, old)
-    if command == IPC_RMID:
-        linux = IPC_RMID
-    elif command == SEM_GETPID:
+    if command == FREEBSD_IPC_RMID:
+        linux = FREEBSD_IPC_RMID
+    elif command == FREEBSD_GETPID:
         linux = 11
-    elif command == SEM_GETVAL:
+    elif command == FREEBSD_GETVAL:
         linux = 12
-    elif command == SEM_GETALL:
+    elif command == FREEBSD_GETALL:
         linux = 13
-    elif command == SEM_GETNCNT:
+    elif command == FREEBSD_GETNCNT:
         linux = 14
-    elif command == SEM_GETZCNT:
+    elif command == FREEBSD_GETZCNT:
         linux = 15
-    elif command == SEM_SETVAL:
+    elif command == FREEBSD_SETVAL:
         linux = 16
         value = <uint64_t> <int64_t> <int32_t> value
-    elif command == SEM_SETALL:
+    elif command == FREEBSD_SETALL:
         linux = 17
     else:
-        return -EINVAL
-    return linux_syscall4(SYS_semctl, semid, number, linux, value)
+        return -LINUX_EINVAL
+    return linux_syscall4(LINUX_SYS_semctl, semid, number, linux, value)
 
 
 cdef public long sys___semctl(frame_t *frame, area_t *area) noexcept nogil:
@@ -177,11 +161,11 @@ cdef public long sys_freebsd7___semctl(frame_t *frame, area_t *area) noexcept no
 cdef public long sys_semsys(frame_t *frame, area_t *area) noexcept nogil:
     """The calls on semaphores by their number in semcalls[] of sysv_sem.c: freebsd7___semctl and the next two."""
     cdef uint32_t which = <uint32_t> frame.arg[0]
-    return run_inner(frame, area, FIRST_SEM_CALL + which, 0) if which < 3 else -EINVAL
+    return run_inner(frame, area, FIRST_SEM_CALL + which, 0) if which < 3 else -LINUX_EINVAL
 
 
 cdef public long sys_msgget(frame_t *frame, area_t *area) noexcept nogil:
-    return linux_syscall2(SYS_msgget, <uint32_t> frame.arg[0], <uint32_t> frame.arg[1])
+    return linux_syscall2(LINUX_SYS_msgget, <uint32_t> frame.arg[0], <uint32_t> frame.arg[1])
 
 
 cdef long msgctl(frame_t *frame, bint old) noexcept nogil:
@@ -191,9 +175,9 @@ cdef long msgctl(frame_t *frame, bint old) noexcept nogil:
     cdef linux_msqid_ds info
     cdef int command = <int> frame.arg[1]
     cdef long result
-    if command == IPC_RMID:
-        return linux_syscall3(SYS_msgctl, frame.arg[0], IPC_RMID, 0)
-    if command == IPC_SET:
+    if command == FREEBSD_IPC_RMID:
+        return linux_syscall3(LINUX_SYS_msgctl, frame.arg[0], FREEBSD_IPC_RMID, 0)
+    if command == FREEBSD_IPC_SET:
         if old:
             result = copyin(frame.arg[2], &was, sizeof(was))
             freebsd_ipc_perm_from_old(&out.msg_perm, &was.msg_perm)
@@ -205,10 +189,10 @@ cdef long msgctl(frame_t *frame, bint old) noexcept nogil:
         memset(&info, 0, sizeof(info))
         linux_ipc_perm_from_freebsd(&info.msg_perm, &out.msg_perm)
         info.msg_qbytes = out.msg_qbytes
-        return linux_syscall3(SYS_msgctl, frame.arg[0], IPC_SET, <uint64_t> &info)
-    if command != IPC_STAT:
-        return -EINVAL
-    result = linux_syscall3(SYS_msgctl, frame.arg[0], IPC_STAT, <uint64_t> &info)
+        return linux_syscall3(LINUX_SYS_msgctl, frame.arg[0], FREEBSD_IPC_SET, <uint64_t> &info)
+    if command != FREEBSD_IPC_STAT:
+        return -LINUX_EINVAL
+    result = linux_syscall3(LINUX_SYS_msgctl, frame.arg[0], FREEBSD_IPC_STAT, <uint64_t> &info)
     if is_error(result):
         return result
     # The bytes in the queue stand between the last time and the number of messages.
@@ -230,4 +214,4 @@ cdef public long sys_freebsd7_msgctl(frame_t *frame, area_t *area) noexcept nogi
 cdef public long sys_msgsys(frame_t *frame, area_t *area) noexcept nogil:
     """The calls on message queues by their number in msgcalls[] of sysv_msg.c: freebsd7_msgctl and the next three."""
     cdef uint32_t which = <uint32_t> frame.arg[0]
-    return run_inner(frame, area, FIRST_MSG_CALL + which, 0) if which < 4 else -EINVAL
+    return run_inner(frame, area, FIRST_MSG_CALL + which, 0) if which < 4 else -LINUX_EINVAL

@@ -1,9 +1,5 @@
 # The calls of libthr on threads. What makes and ends one is in fork.pxi. Model: FreeBSD sys/kern/kern_thr.c.
 
-cdef enum:
-    MAXCOMLEN = 19
-    PR_SET_NAME = 15
-
 
 cdef area_t *thread_find(process_t *proc, int64_t id_) noexcept nogil:
     """The area of this process's thread with that number, or NULL. Areas are mapped in order."""
@@ -40,23 +36,23 @@ cdef long thread_signal(area_t *area, int64_t id_, uint64_t signo) noexcept nogi
     cdef process_t *proc = area.proc
     cdef int number
     if id_ <= 0 or id_ > INT_MAX:
-        return -ESRCH
+        return -LINUX_ESRCH
     # sig 0 asks Linux whether the thread lives; that comes before the check of the signal, as in FreeBSD.
     if not is_signal_argument(signo):
-        return -ESRCH if linux_syscall3(SYS_tgkill, proc.pid, id_, 0) == -ESRCH else -EINVAL
+        return -LINUX_ESRCH if linux_syscall3(LINUX_SYS_tgkill, proc.pid, id_, 0) == -LINUX_ESRCH else -LINUX_EINVAL
     number = <int> signo                # the upper half of the register is anything
     if number == 0 or lsf_signal_to_linux[number]:
-        return tail_syscall3(area, SYS_tgkill, proc.pid, id_, lsf_signal_to_linux[number] if number else 0)
+        return tail_syscall3(area, LINUX_SYS_tgkill, proc.pid, id_, lsf_signal_to_linux[number] if number else 0)
     return signal_thread(area, proc.pid, <int> id_, <int> signo)
 
 
 cdef long thread_signal_others(process_t *proc, area_t *self, uint64_t signo) noexcept nogil:
     """Send a signal to every thread but the caller: -ESRCH where there is no other."""
-    cdef long result = -ESRCH
+    cdef long result = -LINUX_ESRCH
     cdef int i
     cdef area_t *area
     if not is_signal_argument(signo):
-        return -EINVAL
+        return -LINUX_EINVAL
     for i in range(AREA_COUNT):
         if slot_at(i).mapped == 0 and i > 0:
             break
@@ -86,19 +82,19 @@ cdef public long sys_thr_kill2(frame_t *frame, area_t *area) noexcept nogil:
     if pid == area.proc.pid and id_ == -1:
         return thread_signal_others(area.proc, area, frame.arg[2])
     if pid <= 0:
-        return -ESRCH
+        return -LINUX_ESRCH
     if id_ == -1:
-        result = linux_syscall2(SYS_kill, pid, 0)
+        result = linux_syscall2(LINUX_SYS_kill, pid, 0)
         if result < 0:
             return result
         if not is_signal_argument(frame.arg[2]):
-            return -EINVAL
+            return -LINUX_EINVAL
         return threads_signal(area, pid, <int> frame.arg[2])
     if id_ <= 0 or id_ > INT_MAX:
-        return -ESRCH
+        return -LINUX_ESRCH
     if not is_signal_argument(frame.arg[2]):
-        result = linux_syscall3(SYS_tgkill, pid, id_, 0)
-        return result if result < 0 else -EINVAL
+        result = linux_syscall3(LINUX_SYS_tgkill, pid, id_, 0)
+        return result if result < 0 else -LINUX_EINVAL
     return signal_thread(area, pid, <int> id_, <int> frame.arg[2])
 
 
@@ -107,15 +103,16 @@ cdef long threads_signal(area_t *area, int pid, int signo) noexcept nogil:
     cdef char path[64]
     cdef char entries[2048]
     cdef uint64_t at = append(path, 0, 64, b"/proc/"), offset, tid
-    cdef long fd, size, result = -ESRCH
+    cdef long fd, size, result = -LINUX_ESRCH
     cdef char *name
     at = append_number(path, at, 64, <uint64_t> pid, 10)
     append(path, at, 64, b"/task")
-    fd = linux_syscall4(SYS_openat, <uint64_t> AT_FDCWD, <uint64_t> path, 0x90000, 0)     # O_DIRECTORY | O_CLOEXEC
+    # O_DIRECTORY | O_CLOEXEC
+    fd = linux_syscall4(LINUX_SYS_openat, <uint64_t> LINUX_AT_FDCWD, <uint64_t> path, LINUX_O_DIRECTORY | LINUX_O_CLOEXEC, 0)
     if fd < 0:
         return signal_thread(area, pid, pid, signo)
     while True:
-        size = linux_syscall3(SYS_getdents64, fd, <uint64_t> entries, sizeof(entries))
+        size = linux_syscall3(LINUX_SYS_getdents64, fd, <uint64_t> entries, sizeof(entries))
         if size <= 0:
             break
         offset = 0
@@ -123,46 +120,46 @@ cdef long threads_signal(area_t *area, int pid, int signo) noexcept nogil:
             name = &entries[offset + 19]                    # struct linux_dirent64: d_ino, d_off, d_reclen, d_type
             offset += (<uint16_t *> &entries[offset + 16])[0]
             tid = 0
-            while 48 <= name[0] <= 57:
+            while c'0' <= name[0] <= c'9':
                 tid = tid * 10 + <uint64_t> (name[0] - 48)
                 name += 1
             if tid != 0 and signal_thread(area, pid, <int> tid, signo) == 0:
                 result = 0
-    linux_syscall1(SYS_close, fd)
+    linux_syscall1(LINUX_SYS_close, fd)
     return result
 
 
 cdef public long sys_thr_set_name(frame_t *frame, area_t *area) noexcept nogil:
     """Name a thread of this process. Linux keeps the first 15 characters. The first thread's Linux name is the
     command's, which thr_set_name does not change on FreeBSD: its name is kept by the shim alone."""
-    cdef char name[MAXCOMLEN + 1]
+    cdef char name[FREEBSD_MAXCOMLEN + 1]
     cdef char path[64]
     cdef area_t *thread
     cdef uint64_t at
     cdef long result = 0, fd
     memset(name, 0, sizeof(name))
     if frame.arg[1] != 0:
-        result = copyinstr(frame.arg[1], name, MAXCOMLEN + 1, NULL)
-        if result == -ENAMETOOLONG:
-            name[MAXCOMLEN] = 0
+        result = copyinstr(frame.arg[1], name, FREEBSD_MAXCOMLEN + 1, NULL)
+        if result == -LINUX_ENAMETOOLONG:
+            name[FREEBSD_MAXCOMLEN] = 0
         elif result < 0:
             return result
     thread = thread_find(area.proc, <int64_t> frame.arg[0])
     if thread == NULL:
-        return -ESRCH
-    memcpy(thread.name, name, MAXCOMLEN + 1)
+        return -LINUX_ESRCH
+    memcpy(thread.name, name, FREEBSD_MAXCOMLEN + 1)
     if thread.tid == area.proc.pid:
         return 0
     if thread == area:
-        linux_syscall2(SYS_prctl, PR_SET_NAME, <uint64_t> name)
+        linux_syscall2(LINUX_SYS_prctl, LINUX_PR_SET_NAME, <uint64_t> name)
         return 0
     at = append(path, 0, 64, b"/proc/self/task/")
     at = append_number(path, at, 64, <uint64_t> thread.tid, 10)
     append(path, at, 64, b"/comm")
-    fd = linux_syscall4(SYS_openat, <uint64_t> AT_FDCWD, <uint64_t> path, 0x80001, 0)     # O_WRONLY | O_CLOEXEC
+    fd = linux_syscall4(LINUX_SYS_openat, <uint64_t> LINUX_AT_FDCWD, <uint64_t> path, LINUX_O_WRONLY | LINUX_O_CLOEXEC, 0)
     if fd >= 0:
-        linux_syscall3(SYS_write, fd, <uint64_t> name, string_length(name))
-        linux_syscall1(SYS_close, fd)
+        linux_syscall3(LINUX_SYS_write, fd, <uint64_t> name, string_length(name))
+        linux_syscall1(LINUX_SYS_close, fd)
     return 0
 
 
@@ -174,16 +171,16 @@ cdef public long sys_thr_suspend(frame_t *frame, area_t *area) noexcept nogil:
     deadline.kind = DEADLINE_NONE
     if frame.arg[0] != 0:
         if copyin(frame.arg[0], &timeout, sizeof(timeout)) < 0:
-            return -EFAULT
+            return -LINUX_EFAULT
         if not timespec_is_interval(&timeout):
-            return -EINVAL
+            return -LINUX_EINVAL
         deadline_set(area.proc, &deadline, &timeout, FREEBSD_CLOCK_MONOTONIC, False)
     if area.woken == WOKEN_PENDING:
         wake_over(area, 0)
         return 0
     while atomic_swap32(&area.wakeup, 0) == 0:
         result = umtx_sleep(area.proc, <uint64_t> &area.wakeup, 0, False, FUTEX_ANY, &deadline)
-        if result < 0 and result != -EAGAIN:
+        if result < 0 and result != -LINUX_EAGAIN:
             if atomic_swap32(&area.wakeup, 0) != 0:
                 return 0
             return result if deadline.kind != DEADLINE_NONE else restartable(result)
@@ -198,7 +195,7 @@ cdef public long sys_thr_wake(frame_t *frame, area_t *area) noexcept nogil:
         return 0
     thread = thread_find(area.proc, <int> frame.arg[0])
     if thread == NULL:
-        return -ESRCH
+        return -LINUX_ESRCH
     atomic_store32(&thread.wakeup, 1)
     umtx_wake(<uint64_t> &thread.wakeup, 1, False, FUTEX_ANY)
     return 0

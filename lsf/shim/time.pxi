@@ -1,16 +1,8 @@
 # Clocks, sleeping, and timers.
 # Model: FreeBSD sys/kern/kern_time.c.
 
-cdef extern from "<sys/syscall.h>" nogil:
-    const long SYS_clock_gettime, SYS_clock_getres, SYS_clock_nanosleep, SYS_getrusage, SYS_setitimer, SYS_getitimer
-    const long SYS_timer_create, SYS_timer_delete, SYS_adjtimex
-
 cdef enum:
     NANOSECONDS = 1000000000
-    TIMER_ABSTIME = 1
-    LINUX_CLOCK_REALTIME = 0
-    LINUX_CLOCK_MONOTONIC = 1
-    LINUX_CLOCK_REALTIME_COARSE = 5
     TIMER_SLOT_TAKEN = 1            # in timer_words: its timer is being made
     HZ = 1000                       # FreeBSD's kern.hz; kern.clockrate says the same
 
@@ -45,20 +37,20 @@ cdef long read_clock(process_t *proc, uint32_t clock_id, freebsd_timespec *now) 
     if is_clock(linux):
         if linux >= 0 and proc.vdso_clock_gettime != NULL:
             return proc.vdso_clock_gettime(linux, now)
-        return linux_syscall2(SYS_clock_gettime, <uint64_t> <int64_t> linux, <uint64_t> now)
+        return linux_syscall2(LINUX_SYS_clock_gettime, <uint64_t> <int64_t> linux, <uint64_t> now)
     if clock_id == FREEBSD_CLOCK_SECOND:
-        linux_syscall2(SYS_clock_gettime, LINUX_CLOCK_REALTIME_COARSE, <uint64_t> now)
+        linux_syscall2(LINUX_SYS_clock_gettime, LINUX_CLOCK_REALTIME_COARSE, <uint64_t> now)
         now.tv_nsec = 0
         return 0
     if clock_id == FREEBSD_CLOCK_VIRTUAL or clock_id == FREEBSD_CLOCK_PROF:
-        linux_syscall2(SYS_getrusage, 0, <uint64_t> &usage)
+        linux_syscall2(LINUX_SYS_getrusage, 0, <uint64_t> &usage)
         micro = usage.ru_utime.tv_sec * 1000000 + usage.ru_utime.tv_usec
         if clock_id == FREEBSD_CLOCK_PROF:
             micro += usage.ru_stime.tv_sec * 1000000 + usage.ru_stime.tv_usec
         now.tv_sec = micro // 1000000
         now.tv_nsec = micro % 1000000 * 1000
         return 0
-    return -EINVAL
+    return -LINUX_EINVAL
 
 
 cdef public long sys_clock_gettime(frame_t *frame, area_t *area) noexcept nogil:
@@ -84,7 +76,7 @@ cdef public long sys_clock_getres(frame_t *frame, area_t *area) noexcept nogil:
     step.tv_sec = 0
     step.tv_nsec = 0
     if is_clock(linux):
-        result = linux_syscall2(SYS_clock_getres, <uint64_t> <int64_t> linux, <uint64_t> &step)
+        result = linux_syscall2(LINUX_SYS_clock_getres, <uint64_t> <int64_t> linux, <uint64_t> &step)
         if result < 0:
             return result
     elif clock_id == FREEBSD_CLOCK_SECOND:
@@ -92,7 +84,7 @@ cdef public long sys_clock_getres(frame_t *frame, area_t *area) noexcept nogil:
     elif clock_id == FREEBSD_CLOCK_VIRTUAL or clock_id == FREEBSD_CLOCK_PROF:
         step.tv_nsec = NANOSECONDS // HZ
     else:
-        return -EINVAL
+        return -LINUX_EINVAL
     if frame.arg[1] == 0:
         return 0
     return copyout(&step, frame.arg[1], sizeof(step))
@@ -106,7 +98,7 @@ cdef public long sys_gettimeofday(frame_t *frame, area_t *area) noexcept nogil:
         read_clock(area.proc, FREEBSD_CLOCK_REALTIME, &now)
         freebsd_timeval_from_timespec(&micro, &now)
         if copyout(&micro, frame.arg[0], sizeof(micro)) < 0:
-            return -EFAULT
+            return -LINUX_EFAULT
     if frame.arg[1] != 0:
         zone.tz_minuteswest = 0
         zone.tz_dsttime = 0
@@ -119,16 +111,16 @@ cdef long sleep_on(int linux, int flags, uaddr request, uaddr remainder) noexcep
     cdef freebsd_timespec wanted, left
     cdef long result
     if copyin(request, &wanted, sizeof(wanted)) < 0:
-        return -EFAULT
+        return -LINUX_EFAULT
     if not 0 <= wanted.tv_nsec < NANOSECONDS:
-        return -EINVAL
+        return -LINUX_EINVAL
     if wanted.tv_sec < 0 or (wanted.tv_sec == 0 and wanted.tv_nsec == 0):
         return 0
     left = wanted                   # a signal may come before Linux has begun to sleep
-    result = blocking_syscall(SYS_clock_nanosleep, linux, flags, <uint64_t> &wanted, <uint64_t> &left, 0, 0)
-    if result == -EINTR and remainder != 0 and not flags & TIMER_ABSTIME:
+    result = blocking_syscall(LINUX_SYS_clock_nanosleep, linux, flags, <uint64_t> &wanted, <uint64_t> &left, 0, 0)
+    if result == -LINUX_EINTR and remainder != 0 and not flags & FREEBSD_TIMER_ABSTIME:
         if copyout(&left, remainder, sizeof(left)) < 0:
-            return -EFAULT
+            return -LINUX_EFAULT
     return result
 
 
@@ -139,8 +131,8 @@ cdef public long sys_nanosleep(frame_t *frame, area_t *area) noexcept nogil:
 cdef long clock_sleep(frame_t *frame) noexcept nogil:
     cdef uint32_t clock_id = <uint32_t> frame.arg[0], flags = <uint32_t> frame.arg[1]
     cdef int linux
-    if flags & ~<uint32_t> TIMER_ABSTIME:
-        return -EINVAL
+    if flags & ~<uint32_t> FREEBSD_TIMER_ABSTIME:
+        return -LINUX_EINVAL
     if clock_id == FREEBSD_CLOCK_REALTIME or clock_id == FREEBSD_CLOCK_REALTIME_PRECISE \
             or clock_id == FREEBSD_CLOCK_REALTIME_FAST or clock_id == FREEBSD_CLOCK_SECOND:
         linux = LINUX_CLOCK_REALTIME
@@ -150,9 +142,9 @@ cdef long clock_sleep(frame_t *frame) noexcept nogil:
         linux = LINUX_CLOCK_MONOTONIC
     elif clock_id == FREEBSD_CLOCK_VIRTUAL or clock_id == FREEBSD_CLOCK_PROF \
             or clock_id == FREEBSD_CLOCK_PROCESS_CPUTIME_ID:
-        return -EOPNOTSUPP
+        return -LINUX_EOPNOTSUPP
     else:
-        return -EINVAL
+        return -LINUX_EINVAL
     return sleep_on(linux, flags, frame.arg[2], frame.arg[3])
 
 
@@ -175,17 +167,17 @@ cdef public long sys_clock_getcpuclockid2(frame_t *frame, area_t *area) noexcept
             id_ = area.tid
         clock_id = <uint32_t> (CPUCLOCK_BIT | (id_ & CPUCLOCK_ID_MASK))
     else:
-        return -EINVAL
+        return -LINUX_EINVAL
     if id_ > CPUCLOCK_ID_MASK or read_clock(area.proc, clock_id, &now) < 0:
-        return -ESRCH
+        return -LINUX_ESRCH
     return store_guest32(frame.arg[2], clock_id)
 
 
 cdef public long sys_setitimer(frame_t *frame, area_t *area) noexcept nogil:
     """Without a new value it only reads; Linux would disarm."""
     if frame.arg[1] == 0:
-        return linux_syscall2(SYS_getitimer, frame.arg[0], frame.arg[2])
-    return linux_syscall3(SYS_setitimer, frame.arg[0], frame.arg[1], frame.arg[2])
+        return linux_syscall2(LINUX_SYS_getitimer, frame.arg[0], frame.arg[2])
+    return linux_syscall3(LINUX_SYS_setitimer, frame.arg[0], frame.arg[1], frame.arg[2])
 
 
 # POSIX timers are Linux's own; what differs is struct sigevent.
@@ -198,17 +190,17 @@ cdef public long sys_ktimer_create(frame_t *frame, area_t *area) noexcept nogil:
     cdef uint32_t clock_id = <uint32_t> frame.arg[0]
     cdef long result
     if clock_id != FREEBSD_CLOCK_REALTIME and clock_id != FREEBSD_CLOCK_MONOTONIC:
-        return -EINVAL
+        return -LINUX_EINVAL
     memset(linux_event, 0, sizeof(linux_event))
     if frame.arg[1] != 0:
         if copyin(frame.arg[1], &event, sizeof(event)) < 0:
-            return -EFAULT
+            return -LINUX_EFAULT
         notify = event.sigev_notify
         if notify != FREEBSD_SIGEV_NONE and notify != FREEBSD_SIGEV_SIGNAL and notify != FREEBSD_SIGEV_THREAD_ID:
-            return -EINVAL
+            return -LINUX_EINVAL
         if notify != FREEBSD_SIGEV_NONE:
             if event.sigev_signo <= 0 or event.sigev_signo > SIGNAL_MAX:
-                return -EINVAL
+                return -LINUX_EINVAL
             linux = lsf_signal_to_linux[event.sigev_signo]
             if linux == 0:
                 linux = LINUX_CARRIER
@@ -217,14 +209,14 @@ cdef public long sys_ktimer_create(frame_t *frame, area_t *area) noexcept nogil:
                     word |= CARRIER_THREAD
                 slot = timer_slot(area.proc)
                 if slot < 0:
-                    return -EAGAIN
+                    return -LINUX_EAGAIN
         # union sigval, signo, notify (SIGNAL 0, NONE 1, THREAD_ID 4), thread
         linux_event[0] = event.sigev_value
         (<int *> linux_event)[2] = linux
         (<int *> linux_event)[3] = (1 if notify == FREEBSD_SIGEV_NONE else 0 if notify == FREEBSD_SIGEV_SIGNAL else 4)
         if notify == FREEBSD_SIGEV_THREAD_ID:
             (<int *> linux_event)[4] = <int> event.sigev_un[0]
-    result = linux_syscall3(SYS_timer_create, freebsd_to_linux_clock(<int> clock_id),
+    result = linux_syscall3(LINUX_SYS_timer_create, freebsd_to_linux_clock(<int> clock_id),
                             <uint64_t> linux_event if frame.arg[1] != 0 else 0, <uint64_t> &timer)
     if slot >= 0:
         area.proc.timer_ids[slot] = timer
@@ -233,7 +225,7 @@ cdef public long sys_ktimer_create(frame_t *frame, area_t *area) noexcept nogil:
         return result
     if store_guest32(frame.arg[2], <uint32_t> timer) < 0:
         timer_delete(area.proc, timer)
-        return -EFAULT
+        return -LINUX_EFAULT
     return 0
 
 
@@ -247,7 +239,7 @@ cdef int timer_slot(process_t *proc) noexcept nogil:
 
 
 cdef long timer_delete(process_t *proc, int timer) noexcept nogil:
-    cdef long result = linux_syscall1(SYS_timer_delete, timer)
+    cdef long result = linux_syscall1(LINUX_SYS_timer_delete, timer)
     cdef int i
     if result == 0:
         for i in range(TIMER_MAX):
@@ -266,12 +258,12 @@ cdef public long sys_adjtime(frame_t *frame, area_t *area) noexcept nogil:
     cdef freebsd_timeval left
     cdef long result
     if frame.arg[0] != 0:
-        return -EPERM
+        return -LINUX_EPERM
     if frame.arg[1] == 0:
         return 0
     memset(timex, 0, sizeof(timex))
     (<uint32_t *> timex)[0] = 0xa001        # ADJ_OFFSET_SS_READ
-    result = linux_syscall1(SYS_adjtimex, <uint64_t> timex)
+    result = linux_syscall1(LINUX_SYS_adjtimex, <uint64_t> timex)
     if is_error(result):
         return result
     left.tv_sec = timex[1] // 1000000
@@ -292,7 +284,7 @@ cdef public long sys_ntp_gettime(frame_t *frame, area_t *area) noexcept nogil:
     cdef long state
     memset(timex, 0, sizeof(timex))
     memset(&out, 0, sizeof(out))
-    state = linux_syscall1(SYS_adjtimex, <uint64_t> timex)
+    state = linux_syscall1(LINUX_SYS_adjtimex, <uint64_t> timex)
     if is_error(state):
         return state
     read_clock(area.proc, FREEBSD_CLOCK_REALTIME, &out.time)
@@ -301,5 +293,5 @@ cdef public long sys_ntp_gettime(frame_t *frame, area_t *area) noexcept nogil:
     out.tai = (<int32_t *> timex)[40]
     out.time_state = <int32_t> state
     if copyout(&out, frame.arg[0], sizeof(out)) < 0:
-        return -EFAULT
+        return -LINUX_EFAULT
     return state

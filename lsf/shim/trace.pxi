@@ -7,7 +7,6 @@
 cdef enum:
     TRACE_EXIT = 1          # frame, area, result, FreeBSD's errno, value: answers the result
     TRACE_EXEC = 2          # path, load offset, entry, interpreter's load offset, stack
-    FREEBSD_ERESTART = -1
 
 
 cdef public long trace_call(frame_t *frame, area_t *area) noexcept nogil:
@@ -36,7 +35,7 @@ cdef int trace_error(area_t *area, long result) noexcept nogil:
         return 0
     if call_begins_anew(area, result):
         return FREEBSD_ERESTART
-    return EINTR if result == -ERESTARTSYS else lsf_errno_map[-result]
+    return LINUX_EINTR if result == -LINUX_ERESTARTSYS else lsf_errno_map[-result]
 
 
 cdef void trace_start(area_t *area, const image_t *image, const image_t *interp, bint has_interp,
@@ -44,7 +43,7 @@ cdef void trace_start(area_t *area, const image_t *image, const image_t *interp,
     """A program is about to begin, everything mapped."""
     if area.hook == NULL:
         area.hook = run_call
-    know_handler(area.proc, SIGTRAP)
-    apply_disposition(area.proc, SIGTRAP)
+    know_handler(area.proc, FREEBSD_SIGTRAP)
+    apply_disposition(area.proc, FREEBSD_SIGTRAP)
     linux_syscall6(TRACE_CALL, TRACE_EXEC, <uint64_t> area.proc.execpath, image.base, image.entry,
                    interp.base if has_interp else 0, stack)

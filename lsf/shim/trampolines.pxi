@@ -16,7 +16,7 @@ cdef enum:
     POOL_TARGET = 8                 # where the first trampoline of a page may begin
     STACK_ROOM = 1 << 30            # below the top of the main stack, where it may grow
     LOWEST_ADDRESS = 0x10000        # vm.mmap_min_addr
-    MAPPED_FROM = 1 << 32           # an image above was placed by Linux, or might have been
+    MAPPED_FROM = 0x100000000UL         # an image above was placed by Linux, or might have been
     # A record in PATCH_TRAMPOLINES: the address, and above it the bytes of displaced instructions, and the form of the jump.
     RECORD_SIZE_SHIFT = 48
     RECORD_FORM_SHIFT = 56
@@ -95,17 +95,19 @@ cdef bint is_room_for_pool(process_t *proc, uint64_t at, uint64_t size) noexcept
 
 cdef long map_pool(uint64_t at, uint64_t size) noexcept nogil:
     """Memory for trampolines at an address: 0, or an errno (EEXIST where something is mapped already)."""
-    cdef long result = linux_syscall6(SYS_mmap, at, size, 3, LINUX_MAP_PRIVATE | LINUX_MAP_ANONYMOUS | LINUX_MAP_FIXED_NOREPLACE,
+    cdef long result = linux_syscall6(LINUX_SYS_mmap, at, size, LINUX_PROT_READ | LINUX_PROT_WRITE, LINUX_MAP_PRIVATE
+                                      | LINUX_MAP_ANONYMOUS
+                                      | LINUX_MAP_FIXED_NOREPLACE,
                                       <uint64_t> -1, 0)
     if is_error(result):
         return result
     if <uint64_t> result != at:             # a kernel before MAP_FIXED_NOREPLACE
-        linux_syscall2(SYS_munmap, result, size)
-        return -EEXIST
+        linux_syscall2(LINUX_SYS_munmap, result, size)
+        return -LINUX_EEXIST
     (<uint64_t *> at)[0] = <uint64_t> entry
-    result = linux_syscall3(SYS_mprotect, at, size, 5)
+    result = linux_syscall3(LINUX_SYS_mprotect, at, size, LINUX_PROT_READ | LINUX_PROT_EXEC)
     if is_error(result):
-        linux_syscall2(SYS_munmap, at, size)
+        linux_syscall2(LINUX_SYS_munmap, at, size)
         return result
     if PATCHES.pools_high == 0 or at < PATCHES.pools_low:
         PATCHES.pools_low = at
@@ -139,9 +141,10 @@ cdef uint64_t slot_for(process_t *proc, uint64_t site, uint64_t image_low) noexc
         return 0
     # Where Linux maps things by itself, the next place is near enough.
     if image_low >= MAPPED_FROM:
-        result = linux_syscall6(SYS_mmap, 0, PATCH_POOL_SIZE, 0, LINUX_MAP_PRIVATE | LINUX_MAP_ANONYMOUS, <uint64_t> -1, 0)
+        result = linux_syscall6(LINUX_SYS_mmap, 0, PATCH_POOL_SIZE, LINUX_PROT_NONE, LINUX_MAP_PRIVATE | LINUX_MAP_ANONYMOUS,
+                                <uint64_t> -1, 0)
         if not is_error(result):
-            linux_syscall2(SYS_munmap, result, PATCH_POOL_SIZE)
+            linux_syscall2(LINUX_SYS_munmap, result, PATCH_POOL_SIZE)
             distance = result - <int64_t> site
             if -0x7fff0000 < distance < 0x7ffe0000 and is_room_for_pool(proc, <uint64_t> result, PATCH_POOL_SIZE) \
                     and map_pool(<uint64_t> result, PATCH_POOL_SIZE) == 0:
@@ -158,7 +161,7 @@ cdef uint64_t slot_for(process_t *proc, uint64_t site, uint64_t image_low) noexc
         result = map_pool(at, PATCH_POOL_SIZE)
         if result == 0:
             return pool_add(at)
-        if result != -EEXIST:
+        if result != -LINUX_EEXIST:
             return 0
     return 0
 
@@ -195,32 +198,38 @@ cdef uint64_t place_that_jump_reaches(process_t *proc, uint64_t site, unsigned c
     cdef uint64_t target, refused = 0
     cdef bint across = site % CACHE_LINE == CACHE_LINE - 1
     cdef int low
-    if site % PAGE_SIZE <= PAGE_SIZE - JUMP_SIZE and not jump_is_near(site, site + JUMP_SIZE) and copyin(site + 2, next_, 3) == 0:
-        target = site + 5 + <uint64_t> <int64_t> <int32_t> (<uint32_t> next_[0] << 8 | <uint32_t> next_[1] << 16 | <uint32_t> next_[2] << 24)
+    if site % PAGE_SIZE <= PAGE_SIZE - JUMP_SIZE and not jump_is_near(site, site + JUMP_SIZE) \
+            and copyin(site + 2, next_, 3) == 0:
+        target = site + 5 + <uint64_t> <int64_t> <int32_t> (<uint32_t> next_[0] << 8 | <uint32_t> next_[1] << 16
+                                                            | <uint32_t> next_[2] << 24)
         form[0] = FORM_AT
         for low in range(256):
             # Where the two bytes lie in two cache lines only the first is stored: the other one remains.
             if across and low != 5:
                 continue
-            if (target + <uint64_t> low) % PAGE_SIZE < POOL_TARGET or (target + <uint64_t> low) % PAGE_SIZE > PAGE_SIZE - TRAMPOLINE_TAIL:
+            if (target + <uint64_t> low) % PAGE_SIZE < POOL_TARGET \
+                    or (target + <uint64_t> low) % PAGE_SIZE > PAGE_SIZE - TRAMPOLINE_TAIL:
                 continue
             if page_is_ready(proc, page_down(target + <uint64_t> low), &refused) and is_empty(target + <uint64_t> low):
                 first[0] = <unsigned char> low
                 return target + <uint64_t> low
-    if not across and site % PAGE_SIZE < PAGE_SIZE - JUMP_SIZE and not jump_is_near(site, site + JUMP_SIZE + 1) and copyin(site + 2, next_, 4) == 0:
+    if not across and site % PAGE_SIZE < PAGE_SIZE - JUMP_SIZE and not jump_is_near(site, site + JUMP_SIZE + 1) \
+            and copyin(site + 2, next_, 4) == 0:
         form[0] = FORM_AT_REX
         target = site + 6 + <uint64_t> <int64_t> (<int32_t *> next_)[0]
-        if POOL_TARGET <= target % PAGE_SIZE <= PAGE_SIZE - TRAMPOLINE_TAIL and page_is_ready(proc, page_down(target), &refused) \
+        if POOL_TARGET <= target % PAGE_SIZE <= PAGE_SIZE - TRAMPOLINE_TAIL \
+                and page_is_ready(proc, page_down(target), &refused) \
                 and is_empty(target):
             return target
     return 0
 
 
-cdef bint write_trampoline(uint64_t to, const unsigned char *displaced, uint64_t size, const unsigned char *text, uint64_t ret) noexcept nogil:
+cdef bint write_trampoline(uint64_t to, const unsigned char *displaced, uint64_t size, const unsigned char *text,
+                           uint64_t ret) noexcept nogil:
     """Write one, in its pool. displaced: what it begins with; text: the 8 bytes to keep beside it, or NULL."""
     cdef unsigned char *at = <unsigned char *> to
     cdef uint64_t page = page_down(to), pool = page, i
-    if is_error(linux_syscall3(SYS_mprotect, page, PAGE_SIZE, 7)):
+    if is_error(linux_syscall3(LINUX_SYS_mprotect, page, PAGE_SIZE, LINUX_PROT_READ | LINUX_PROT_WRITE | LINUX_PROT_EXEC)):
         return False
     if size != 0:
         for i in range(PATCHES.pools):
@@ -239,7 +248,7 @@ cdef bint write_trampoline(uint64_t to, const unsigned char *displaced, uint64_t
     if text != NULL:
         for i in range(8):
             (<unsigned char *> to)[TRAMPOLINE_TEXT + i] = text[i]
-    linux_syscall3(SYS_mprotect, page, PAGE_SIZE, 5)
+    linux_syscall3(LINUX_SYS_mprotect, page, PAGE_SIZE, LINUX_PROT_READ | LINUX_PROT_EXEC)
     return True
 
 
@@ -248,7 +257,7 @@ cdef void drop_pools(uint64_t start, uint64_t size) noexcept nogil:
     cdef uint32_t i = 0
     while i < PATCHES.pools:
         if overlap(start, size, PATCHES.pool_start[i], PATCH_POOL_SIZE):
-            linux_syscall2(SYS_munmap, PATCHES.pool_start[i], PATCH_POOL_SIZE)
+            linux_syscall2(LINUX_SYS_munmap, PATCHES.pool_start[i], PATCH_POOL_SIZE)
             PATCHES.pools -= 1
             PATCHES.pool_start[i] = PATCHES.pool_start[PATCHES.pools]
             PATCHES.pool_used[i] = PATCHES.pool_used[PATCHES.pools]
@@ -257,7 +266,7 @@ cdef void drop_pools(uint64_t start, uint64_t size) noexcept nogil:
     i = 0
     while i < PATCHES.pages:
         if overlap(start, size, PATCH_PAGES[i], PAGE_SIZE):
-            linux_syscall2(SYS_munmap, PATCH_PAGES[i], PAGE_SIZE)
+            linux_syscall2(LINUX_SYS_munmap, PATCH_PAGES[i], PAGE_SIZE)
             PATCHES.pages -= 1
             PATCH_PAGES[i] = PATCH_PAGES[PATCHES.pages]
         else:
@@ -281,7 +290,8 @@ cdef bint unpatch_those_into(uint64_t start, uint64_t size) noexcept nogil:
     cdef bint found = False
     cdef int i
     for i in range(PATCH_SITES):
-        if PATCH_TRAMPOLINES[i] != 0 and PATCH_TABLE[i] >> SITE_STATE_SHIFT == SITE_PATCHED and leads_into(PATCH_TRAMPOLINES[i], start, size):
+        if PATCH_TRAMPOLINES[i] != 0 and PATCH_TABLE[i] >> SITE_STATE_SHIFT == SITE_PATCHED \
+                and leads_into(PATCH_TRAMPOLINES[i], start, size):
             unpatch_site(i, 0)
             found = True
     return found

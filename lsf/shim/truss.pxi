@@ -1,16 +1,9 @@
 # Tracing from inside: every call of a traced process goes through truss_call, which writes truss's line. A line is one
 # write(2), so that threads and processes may share a file. Arguments: truss_print.pxi. Model: usr.bin/truss/setup.c.
 
-cdef extern from "<sys/syscall.h>" nogil:
-    const long TRUSS_SYS_POLL "SYS_poll"
-    const long SYS_pwritev2
-
 cdef enum:
     TRUSS_LINE = 4096                   # as much as a pipe takes whole, and with one free place (PIPE_BUF)
     TRUSS_PATIENCE = 1000               # milliseconds that a signal to the program waits for who reads the lines
-    TRUSS_POLLOUT = 0x400000000         # struct pollfd: POLLOUT
-    RWF_NOWAIT = 8
-    SIGXFSZ = 25                        # Linux's number too
     SYSCALL_EXIT = 1
     SYSCALL_FORK = 2
     SYSCALL_OPEN = 5
@@ -206,7 +199,7 @@ cdef void truss_tail(area_t *area, truss_t *call, text_t *line, long result) noe
     if call_begins_anew(area, result):
         put(line, b" ERESTART\n")
         return
-    error = EINTR if result == -ERESTARTSYS else lsf_errno_map[-result]
+    error = LINUX_EINTR if result == -LINUX_ERESTARTSYS else lsf_errno_map[-result]
     put(line, b" ERR#")
     put_unsigned(line, error)
     put(line, b" '")
@@ -222,14 +215,14 @@ cdef bint truss_interrupted(area_t *area) noexcept nogil:
         return False
     signo = lsf_signal_from_linux[area.deferred]
     handler = &area.proc.handlers[signo]
-    return handler.function > SIG_IGN and not handler.flags & SA_RESTART
+    return handler.function > FREEBSD_SIG_IGN and not handler.flags & FREEBSD_SA_RESTART
 
 
 cdef bint call_begins_anew(area_t *area, long result) noexcept nogil:
     """True for a call that a signal interrupted and that will be made again."""
-    if result == -ERESTARTNOINTR:
+    if result == -LINUX_ERESTARTNOINTR:
         return True
-    if result == -ERESTARTSYS or (result == -EINTR and area.deferred and area.not_begun):
+    if result == -LINUX_ERESTARTSYS or (result == -LINUX_EINTR and area.deferred and area.not_begun):
         return not truss_interrupted(area)
     return False
 
@@ -245,32 +238,32 @@ cdef void take_back(area_t *area, int linux, uint64_t pending) noexcept nogil:
     cdef uint64_t no_time[2]
     no_time[0] = 0
     no_time[1] = 0
-    if linux_syscall4(SYS_rt_sigtimedwait, <uint64_t> &set_, <uint64_t> &info, <uint64_t> no_time, 8) != linux \
+    if linux_syscall4(LINUX_SYS_rt_sigtimedwait, <uint64_t> &set_, <uint64_t> &info, <uint64_t> no_time, 8) != linux \
             or not pending & set_:
         return
-    linux_syscall2(SYS_rt_sigpending, <uint64_t> &now, 8)
+    linux_syscall2(LINUX_SYS_rt_sigpending, <uint64_t> &now, 8)
     if not now & set_:                  # Linux had made one of the program's and this one
-        linux_syscall4(SYS_rt_tgsigqueueinfo, area.proc.pid, area.tid, linux, <uint64_t> &info)
+        linux_syscall4(LINUX_SYS_rt_tgsigqueueinfo, area.proc.pid, area.tid, linux, <uint64_t> &info)
 
 
 cdef long write_unnoticed(area_t *area, int fd, const char *text, uint64_t size, bint pipe) noexcept nogil:
     """write(2) without the signals that it may raise. pipe: -EAGAIN instead of a wait, as far as Linux (6.4) can."""
     cdef uint64_t vector[2]
     cdef uint64_t old, pending = 0
-    cdef long result = -EOPNOTSUPP
+    cdef long result = -LINUX_EOPNOTSUPP
     block_all(&old)
-    if is_blocked(area, SIGPIPE) or is_blocked(area, SIGXFSZ):
-        linux_syscall2(SYS_rt_sigpending, <uint64_t> &pending, 8)
+    if is_blocked(area, FREEBSD_SIGPIPE) or is_blocked(area, FREEBSD_SIGXFSZ):
+        linux_syscall2(LINUX_SYS_rt_sigpending, <uint64_t> &pending, 8)
     if pipe:
         vector[0] = <uint64_t> text
         vector[1] = size
-        result = linux_syscall6(SYS_pwritev2, fd, <uint64_t> vector, 1, <uint64_t> -1, <uint64_t> -1, RWF_NOWAIT)
-    if result == -EOPNOTSUPP or result == -ENOSYS:
-        result = linux_syscall3(SYS_write, fd, <uint64_t> text, size)
-    if result == -EPIPE:
-        take_back(area, SIGPIPE, pending)
-    elif result == -EFBIG:
-        take_back(area, SIGXFSZ, pending)
+        result = linux_syscall6(LINUX_SYS_pwritev2, fd, <uint64_t> vector, 1, <uint64_t> -1, <uint64_t> -1, LINUX_RWF_NOWAIT)
+    if result == -LINUX_EOPNOTSUPP or result == -LINUX_ENOSYS:
+        result = linux_syscall3(LINUX_SYS_write, fd, <uint64_t> text, size)
+    if result == -LINUX_EPIPE:
+        take_back(area, FREEBSD_SIGPIPE, pending)
+    elif result == -LINUX_EFBIG:
+        take_back(area, FREEBSD_SIGXFSZ, pending)
     set_mask_unless_deferred(area, old)
     return result
 
@@ -283,13 +276,13 @@ cdef bint truss_wait(area_t *area, bint delivering) noexcept nogil:
     cdef uint32_t not_begun = area.not_begun
     cdef long result
     while True:
-        poll_one[0] = <uint32_t> proc.truss_fd | TRUSS_POLLOUT
+        poll_one[0] = <uint32_t> proc.truss_fd | LINUX_POLLOUT
         if proc.truss_lost or delivering or area.deferred:
-            result = linux_syscall3(TRUSS_SYS_POLL, <uint64_t> poll_one, 1, 0 if proc.truss_lost else TRUSS_PATIENCE)
+            result = linux_syscall3(LINUX_SYS_poll, <uint64_t> poll_one, 1, 0 if proc.truss_lost else TRUSS_PATIENCE)
         else:
-            result = blocking_syscall(TRUSS_SYS_POLL, <uint64_t> poll_one, 1, <uint64_t> -1, 0, 0, 0)
+            result = blocking_syscall(LINUX_SYS_poll, <uint64_t> poll_one, 1, <uint64_t> -1, 0, 0, 0)
             area.not_begun = not_begun  # it is not the program's call that this interrupted
-        if result != -EINTR:
+        if result != -LINUX_EINTR:
             return result != 0
 
 
@@ -311,7 +304,7 @@ cdef inline uint32_t proc_lost(process_t *proc) noexcept nogil:
 cdef uint64_t file_of(int fd) noexcept nogil:
     """A number for the file behind a descriptor, 0 for none."""
     cdef linux_stat st
-    if is_error(linux_syscall2(SYS_fstat, fd, <uint64_t> &st)):
+    if is_error(linux_syscall2(LINUX_SYS_fstat, fd, <uint64_t> &st)):
         return 0
     return (st.st_dev * 0x9e3779b97f4a7c15UL ^ st.st_ino) | 1
 
@@ -327,8 +320,8 @@ cdef void truss_end(area_t *area, long result) noexcept nogil:
     at = append(text, 0, sizeof(text), b"lsf: --truss: ")
     at = append(text, at, sizeof(text), lsf_strerror(lsf_errno_map[-result]))
     at = append(text, at, sizeof(text), b"; the program goes on without it\n")
-    poll_one[0] = 2 | TRUSS_POLLOUT
-    if linux_syscall3(TRUSS_SYS_POLL, <uint64_t> poll_one, 1, 0) > 0:
+    poll_one[0] = 2 | LINUX_POLLOUT
+    if linux_syscall3(LINUX_SYS_poll, <uint64_t> poll_one, 1, 0) > 0:
         write_unnoticed(area, 2, text, at, False)
 
 
@@ -337,8 +330,8 @@ cdef void truss_write(area_t *area, text_t *line, bint delivering) noexcept nogi
     cdef process_t *proc = area.proc
     cdef uint64_t done = 0
     cdef long result
-    if line.at != 0 and line.start[line.at - 1] != 10:
-        line.start[line.at] = 10
+    if line.at != 0 and line.start[line.at - 1] != c'\n':
+        line.start[line.at] = c'\n'
         line.at += 1
     while done < line.at and not proc.truss_over and proc.truss_fd >= 0:
         if not truss_wait(area, delivering):
@@ -350,7 +343,7 @@ cdef void truss_write(area_t *area, text_t *line, bint delivering) noexcept nogi
         result = write_unnoticed(area, proc.truss_fd, line.start + done, line.at - done, proc.truss_pipe)
         if not is_error(result):
             done += result
-        elif result != -EINTR and result != -EAGAIN:
+        elif result != -LINUX_EINTR and result != -LINUX_EAGAIN:
             truss_end(area, result)
     line.at = 0
 
@@ -393,8 +386,8 @@ cdef void truss_exit(area_t *area, uint64_t status, text_t *line) noexcept nogil
 cdef void truss_start(process_t *proc, area_t *area) noexcept nogil:
     cdef linux_stat st
     cdef int signo
-    proc.truss_pipe = (not is_error(linux_syscall2(SYS_fstat, proc.truss_fd, <uint64_t> &st))
-                       and st.st_mode & S_IFMT == S_IFIFO)
+    proc.truss_pipe = (not is_error(linux_syscall2(LINUX_SYS_fstat, proc.truss_fd, <uint64_t> &st))
+                       and st.st_mode & LINUX_S_IFMT == LINUX_S_IFIFO)
     proc.truss_stderr = file_of(2)
     area.lanes = lsf_lane_none
     area.hook = truss_call

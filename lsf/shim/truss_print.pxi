@@ -142,23 +142,23 @@ cdef void put_visible(text_t *text, const uint8_t *bytes_, uint64_t length, uint
     for i in range(length):
         c = bytes_[i]
         n = 0
-        piece[0] = 92                   # the backslash
-        if 32 <= c < 127 or (c >= 128 and not binary):
-            if c == 92:
-                piece[1] = 92
+        piece[0] = c'\\'                   # the backslash
+        if c' ' <= c < 127 or (c >= 128 and not binary):
+            if c == c'\\':
+                piece[1] = c'\\'
                 n = 2
             else:
                 piece[0] = c
                 n = 1
         elif c == 0:
-            piece[1] = 48
+            piece[1] = c'0'
             n = 2
-            if i + 1 < length and 48 <= bytes_[i + 1] <= 55:
-                piece[2] = 48
-                piece[3] = 48
+            if i + 1 < length and c'0' <= bytes_[i + 1] <= c'7':
+                piece[2] = c'0'
+                piece[3] = c'0'
                 n = 4
         elif 7 <= c <= 13:
-            piece[1] = 97 if c == 7 else (98 if c == 8 else (116 if c == 9 else (110 if c == 10 else (
+            piece[1] = 97 if c == 7 else (98 if c == 8 else (116 if c == c'\t' else (110 if c == c'\n' else (
                 118 if c == 11 else (102 if c == 12 else 114)))))
             n = 2
         else:
@@ -167,7 +167,7 @@ cdef void put_visible(text_t *text, const uint8_t *bytes_, uint64_t length, uint
                 piece[n] = 77           # M
                 n += 1
                 c &= 0x7f
-            if c < 32 or c == 127:
+            if c < c' ' or c == 127:
                 piece[n] = 94           # ^
                 piece[n + 1] = 63 if c == 127 else c + 64
             else:
@@ -192,7 +192,7 @@ cdef void put_string(text_t *text, uaddr address) noexcept nogil:
         put(text, b"0x0")
         return
     result = copyinstr(address, buffer, TRUSS_ARGUMENT, &length)
-    if result == -ENAMETOOLONG:
+    if result == -LINUX_ENAMETOOLONG:
         put_visible(text, <uint8_t *> buffer, TRUSS_ARGUMENT, TRUSS_ARGUMENT - 8, False)
     elif result < 0:
         put_hex(text, address)
@@ -241,9 +241,9 @@ cdef void put_ioctl(text_t *text, uint32_t command) noexcept nogil:
         return
     put_hex(text, command)
     put(text, b" { IO")
-    if command & IOC_OUT:
+    if command & FREEBSD_IOC_OUT:
         put_char(text, 82)
-    if command & IOC_IN:
+    if command & FREEBSD_IOC_IN:
         put_char(text, 87)
     put_char(text, 32)
     put_hex(text, group)
@@ -278,11 +278,11 @@ cdef void put_mode(text_t *text, uint32_t mode) noexcept nogil:
     for i in range(9):
         c = (letters + i)[0] if mode & (0o400 >> i) else 45
         if i == 2 and mode & 0o4000:
-            c = 115 if c == 120 else 83
+            c = 115 if c == c'x' else 83
         elif i == 5 and mode & 0o2000:
-            c = 115 if c == 120 else 83
+            c = 115 if c == c'x' else 83
         elif i == 8 and mode & 0o1000:
-            c = 116 if c == 120 else 84
+            c = 116 if c == c'x' else 84
         put_char(text, c)
     put_char(text, 32)
 
@@ -626,9 +626,9 @@ cdef void put_struct(text_t *text, truss_t *call, int kind, uaddr address, uint6
         put_sigset(text, <uint32_t *> raw)
     elif kind == LSF_KIND_SIGACTION:
         put(text, b"{ ")
-        if action.sa_handler == SIG_DFL:
+        if action.sa_handler == FREEBSD_SIG_DFL:
             put(text, b"SIG_DFL")
-        elif action.sa_handler == SIG_IGN:
+        elif action.sa_handler == FREEBSD_SIG_IGN:
             put(text, b"SIG_IGN")
         else:
             put_hex(text, action.sa_handler)
@@ -717,7 +717,7 @@ cdef void put_siginfo(text_t *text, const freebsd_siginfo *info) noexcept nogil:
         put(text, b" overrun=")
         put_signed(text, info.reason.timer.overrun)
     elif info.si_code == 0x10001 or info.si_code == 0x10002 or info.si_code == 0x10007 or (
-            info.si_signo == SIGCHLD and 0 < info.si_code < 0x10000):
+            info.si_signo == FREEBSD_SIGCHLD and 0 < info.si_code < 0x10000):
         put(text, b" pid=")
         put_signed(text, info.si_pid)
         put(text, b" uid=")
@@ -725,7 +725,8 @@ cdef void put_siginfo(text_t *text, const freebsd_siginfo *info) noexcept nogil:
         if info.si_code < 0x10000:
             put(text, b" status=")
             put_signed(text, info.si_status)
-    elif (info.si_signo == SIGILL or info.si_signo == SIGFPE or info.si_signo == SIGSEGV or info.si_signo == SIGBUS) \
+    elif (info.si_signo == FREEBSD_SIGILL or info.si_signo == FREEBSD_SIGFPE or info.si_signo == FREEBSD_SIGSEGV
+          or info.si_signo == FREEBSD_SIGBUS) \
             and 0 < info.si_code < 0x10000:
         put(text, b" trapno=")
         put_signed(text, info.reason.trapno)
@@ -770,7 +771,7 @@ cdef void put_argument(text_t *text, truss_t *call, int index) noexcept nogil:
     elif kind == LSF_KIND_OCT:
         put_octal(text, <uint32_t> value)
     elif kind == LSF_KIND_ATFD:
-        if <int32_t> value == AT_FDCWD:
+        if <int32_t> value == LINUX_AT_FDCWD:
             put(text, b"AT_FDCWD")
         else:
             put_signed(text, <int32_t> value)

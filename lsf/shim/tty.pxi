@@ -1,17 +1,7 @@
 # Terminals: termios(4), tty(4), pts(4). Model: sys/kern/tty.c (tty_ioctl), sys/kern/tty_pts.c.
 
 cdef enum:
-    LINUX_TCGETS = 0x5401
-    LINUX_TCSETS = 0x5402
-    LINUX_TCGETS2 = 0x802c542aUL
-    LINUX_TCSETS2 = 0x402c542b
-    LINUX_TCFLSH = 0x540b
-    LINUX_TIOCSPTLCK = 0x40045431
-    FREEBSD_CIGNORE = 1
-    FREEBSD_FREAD = 1
-    FREEBSD_FWRITE = 2
     FREEBSD_NO_PID = 100000         # TIOCGPGRP where the terminal has no foreground process group
-    FREEBSD_DRAINWAIT = 300
 
 
 cdef uint32_t linux_speed_of_bits(uint32_t bits) noexcept nogil:
@@ -26,10 +16,10 @@ cdef uint32_t linux_speed_of_bits(uint32_t bits) noexcept nogil:
 
 cdef long get_termios(int fd, linux_termios2 *termios) noexcept nogil:
     """TCGETS2, or TCGETS where a kernel has not the former."""
-    cdef long result = linux_syscall3(SYS_ioctl, fd, LINUX_TCGETS2, <uint64_t> termios)
-    if result != -ENOTTY and result != -EINVAL:
+    cdef long result = linux_syscall3(LINUX_SYS_ioctl, fd, LINUX_TCGETS2, <uint64_t> termios)
+    if result != -LINUX_ENOTTY and result != -LINUX_EINVAL:
         return result
-    result = linux_syscall3(SYS_ioctl, fd, LINUX_TCGETS, <uint64_t> termios)
+    result = linux_syscall3(LINUX_SYS_ioctl, fd, LINUX_TCGETS, <uint64_t> termios)
     if is_error(result):
         return result
     termios.c_ospeed = linux_speed_of_bits(termios.c_cflag & LINUX_CBAUD)
@@ -40,7 +30,7 @@ cdef long get_termios(int fd, linux_termios2 *termios) noexcept nogil:
 cdef long set_termios(int fd, int when, linux_termios2 *termios) noexcept nogil:
     """when: 0 now, 1 after the output has drained, 2 and with the input flushed."""
     cdef long result = linux_ioctl(fd, LINUX_TCSETS2 + when, <uint64_t> termios)
-    if result == -ENOTTY or result == -EINVAL:
+    if result == -LINUX_ENOTTY or result == -LINUX_EINVAL:
         result = linux_ioctl(fd, LINUX_TCSETS + when, <uint64_t> termios)
     return result
 
@@ -50,7 +40,7 @@ cdef long ioctl_set_termios(int fd, int when, uaddr data) noexcept nogil:
     cdef linux_termios2 now, termios
     cdef long result
     if copyin(data, &wanted, sizeof(wanted)) < 0:
-        return -EFAULT
+        return -LINUX_EFAULT
     result = get_termios(fd, &now)
     if is_error(result):
         return result
@@ -78,44 +68,44 @@ cdef long ioctl_tty(area_t *area, int fd, const lsf_ioctl_t *row, uaddr data) no
     if command == FREEBSD_TIOCSETA or command == FREEBSD_TIOCSETAW or command == FREEBSD_TIOCSETAF:
         return ioctl_set_termios(fd, command - FREEBSD_TIOCSETA, data)
     if command == FREEBSD_TIOCPTMASTER:
-        result = linux_syscall3(SYS_ioctl, fd, row.linux_command, <uint64_t> &number)
+        result = linux_syscall3(LINUX_SYS_ioctl, fd, row.linux_command, <uint64_t> &number)
         if not is_error(result):
             # grantpt(3) and unlockpt(3) ask no more than this: the slave of who opened /dev/ptmx by its name is locked still.
             number = 0
-            linux_syscall3(SYS_ioctl, fd, LINUX_TIOCSPTLCK, <uint64_t> &number)
+            linux_syscall3(LINUX_SYS_ioctl, fd, LINUX_TIOCSPTLCK, <uint64_t> &number)
         return result
     if command == FREEBSD_TIOCSTI:
-        result = linux_syscall3(SYS_ioctl, fd, row.linux_command, data)
+        result = linux_syscall3(LINUX_SYS_ioctl, fd, row.linux_command, data)
         # Another's terminal; and where dev.tty.legacy_tiocsti is 0, the superuser's to do.
-        return -EACCES if result == -EPERM else (-EPERM if result == -EIO else result)
+        return -LINUX_EACCES if result == -LINUX_EPERM else (-LINUX_EPERM if result == -LINUX_EIO else result)
     if command == FREEBSD_TIOCGPGRP:
         # On a socket and a pipe it tells the owner of the signal, as a positive number.
-        result = linux_syscall3(SYS_ioctl, fd, row.linux_command, <uint64_t> &number)
+        result = linux_syscall3(LINUX_SYS_ioctl, fd, row.linux_command, <uint64_t> &number)
         if is_error(result):
             return result
         return copyout_int(number if number > 0 else FREEBSD_NO_PID, data)
     if command == FREEBSD_TIOCCDTR or command == FREEBSD_TIOCSDTR:
         number = 2                  # TIOCM_DTR
-        return linux_syscall3(SYS_ioctl, fd, row.linux_command, <uint64_t> &number)
+        return linux_syscall3(LINUX_SYS_ioctl, fd, row.linux_command, <uint64_t> &number)
     if command == FREEBSD_TIOCSIG:
         # _IOWINT: the number is the argument itself.
         if data == 0 or data > SIGNAL_MAX or lsf_signal_to_linux[data] == 0:
-            return -EINVAL
-        return linux_syscall3(SYS_ioctl, fd, row.linux_command, lsf_signal_to_linux[data])
+            return -LINUX_EINVAL
+        return linux_syscall3(LINUX_SYS_ioctl, fd, row.linux_command, lsf_signal_to_linux[data])
     if command == FREEBSD_TIOCGETD:
-        result = linux_syscall3(SYS_ioctl, fd, row.linux_command, <uint64_t> &number)
+        result = linux_syscall3(LINUX_SYS_ioctl, fd, row.linux_command, <uint64_t> &number)
         return result if is_error(result) else copyout_int(0, data)
     if command == FREEBSD_TIOCSETD or command == FREEBSD_TIOCEXT:
-        return ioctl_check(area.proc, fd) or -ENOTTY        # no kernel since FreeBSD 8 has them, its headers do
+        return ioctl_check(area.proc, fd) or -LINUX_ENOTTY        # no kernel since FreeBSD 8 has them, its headers do
     if command == FREEBSD_TIOCGDRAINWAIT:
         result = get_termios(fd, &termios)
         return result if is_error(result) else copyout_int(FREEBSD_DRAINWAIT, data)
     if copyin(data, &number, 4) < 0:
-        return -EFAULT
+        return -LINUX_EFAULT
     if command == FREEBSD_TIOCSPGRP:
         result = linux_ioctl(fd, row.linux_command, <uint64_t> &number)
         # FreeBSD has no ESRCH here.
-        return -EPERM if result == -ESRCH else result
+        return -LINUX_EPERM if result == -LINUX_ESRCH else result
     if command == FREEBSD_TIOCFLUSH:
         number &= FREEBSD_FREAD | FREEBSD_FWRITE
         # Linux: 0 input, 1 output, 2 both.
@@ -123,8 +113,8 @@ cdef long ioctl_tty(area_t *area, int fd, const lsf_ioctl_t *row, uaddr data) no
                            1 if number == FREEBSD_FWRITE else (0 if number == FREEBSD_FREAD else 2))
     if command == FREEBSD_TIOCCONS:
         # Only ever taken, never given back, on Linux.
-        return linux_syscall3(SYS_ioctl, fd, row.linux_command, 0) if number else 0
-    return -ENOTTY
+        return linux_syscall3(LINUX_SYS_ioctl, fd, row.linux_command, 0) if number else 0
+    return -LINUX_ENOTTY
 
 
 cdef public long sys_posix_openpt(frame_t *frame, area_t *area) noexcept nogil:
@@ -137,16 +127,17 @@ cdef public long sys_posix_openpt(frame_t *frame, area_t *area) noexcept nogil:
     cdef int unlocked = 0
     # O_RDWR, O_NOCTTY and O_CLOEXEC are what there is; without O_RDWR it can be read alone.
     if flags & ~<uint32_t> 0x108002:
-        return -EINVAL
+        return -LINUX_EINVAL
     if flags & 0x100000:
-        linux_flags |= 0o2000000
-    fd = linux_syscall4(SYS_openat, <uint64_t> AT_FDCWD, <uint64_t> <const char *> b"/dev/ptmx", linux_flags, 0)
-    if fd == -ENOENT or fd == -EACCES:
-        fd = linux_syscall4(SYS_openat, <uint64_t> AT_FDCWD, <uint64_t> <const char *> b"/dev/pts/ptmx", linux_flags, 0)
+        linux_flags |= LINUX_O_CLOEXEC
+    fd = linux_syscall4(LINUX_SYS_openat, <uint64_t> LINUX_AT_FDCWD, <uint64_t> <const char *> b"/dev/ptmx", linux_flags, 0)
+    if fd == -LINUX_ENOENT or fd == -LINUX_EACCES:
+        fd = linux_syscall4(LINUX_SYS_openat, <uint64_t> LINUX_AT_FDCWD, <uint64_t> <const char *> b"/dev/pts/ptmx",
+                            linux_flags, 0)
     if is_error(fd):
         # FreeBSD's answer when no terminal is left.
-        return fd if fd == -EMFILE or fd == -ENFILE else -EAGAIN
-    linux_syscall3(SYS_ioctl, fd, LINUX_TIOCSPTLCK, <uint64_t> &unlocked)
+        return fd if fd == -LINUX_EMFILE or fd == -LINUX_ENFILE else -LINUX_EAGAIN
+    linux_syscall3(LINUX_SYS_ioctl, fd, LINUX_TIOCSPTLCK, <uint64_t> &unlocked)
     freebsd_termios_default(&begins)
     if not is_error(get_termios(<int> fd, &now)):
         linux_termios2_from_freebsd(&termios, &begins, &now)

@@ -13,9 +13,6 @@
 # Which key a futex has: FreeBSD's THREAD_SHARE is Linux's private futex; PROCESS_SHARE and AUTO_SHARE are the shared
 # kind, where Linux looks up the mapping as FreeBSD does.
 
-cdef extern from "<sys/syscall.h>" nogil:
-    const long UMTX_SYS_UNLINK "SYS_unlink"
-
 cdef extern from *:
     """
     #define UMTX_FILE "/dev/shm/.lsf.umtx."
@@ -25,48 +22,11 @@ cdef extern from *:
     const char *UMTX_FILE_TMP
 
 cdef enum:
-    SYS_futex_waitv = 449
-    FUTEX_REQUEUE = 3
-    FUTEX_WAIT_BITSET = 9
-    FUTEX_WAKE_BITSET = 10
-    FUTEX_PRIVATE = 128
-    FUTEX_CLOCK_REALTIME = 256
     FUTEX_ANY = 0xffffffffUL
-    FUTEX2_SIZE_U32 = 2
     INT_MAX = 0x7fffffff
 
 cdef enum:
-    UMTX_OP_LOCK = 0
-    UMTX_OP_UNLOCK = 1
-    UMTX_OP_WAIT = 2
-    UMTX_OP_WAKE = 3
-    UMTX_OP_MUTEX_TRYLOCK = 4
-    UMTX_OP_MUTEX_LOCK = 5
-    UMTX_OP_MUTEX_UNLOCK = 6
-    UMTX_OP_SET_CEILING = 7
-    UMTX_OP_CV_WAIT = 8
-    UMTX_OP_CV_SIGNAL = 9
-    UMTX_OP_CV_BROADCAST = 10
-    UMTX_OP_WAIT_UINT = 11
-    UMTX_OP_RW_RDLOCK = 12
-    UMTX_OP_RW_WRLOCK = 13
-    UMTX_OP_RW_UNLOCK = 14
-    UMTX_OP_WAIT_UINT_PRIVATE = 15
-    UMTX_OP_WAKE_PRIVATE = 16
-    UMTX_OP_MUTEX_WAIT = 17
-    UMTX_OP_MUTEX_WAKE = 18
-    UMTX_OP_SEM_WAIT = 19
-    UMTX_OP_SEM_WAKE = 20
-    UMTX_OP_NWAKE_PRIVATE = 21
-    UMTX_OP_MUTEX_WAKE2 = 22
-    UMTX_OP_SEM2_WAIT = 23
-    UMTX_OP_SEM2_WAKE = 24
-    UMTX_OP_SHM = 25
-    UMTX_OP_ROBUST_LISTS = 26
-    UMTX_OP_GET_MIN_TIMEOUT = 27
-    UMTX_OP_SET_MIN_TIMEOUT = 28
     UMTX_OP_32BIT_FLAGS = 0xc0000000UL      # UMTX_OP__I386 | UMTX_OP__32BIT
-    UMTX_ABSTIME = 1
 
 cdef struct linux_futex_waitv:
     uint64_t val
@@ -120,11 +80,11 @@ cdef long umtx_timeout_in(uint64_t address, uint64_t size, freebsd_umtx_time *t)
     memset(t, 0, sizeof(freebsd_umtx_time))
     if copyin(address, t, sizeof(freebsd_timespec) if size <= sizeof(freebsd_timespec)
               else sizeof(freebsd_umtx_time)) < 0:
-        return -EFAULT
+        return -LINUX_EFAULT
     if size <= sizeof(freebsd_timespec):
         t.flags = 0
         t.clockid = FREEBSD_CLOCK_REALTIME
-    return 0 if timespec_is_interval(&t.timeout) else -EINVAL
+    return 0 if timespec_is_interval(&t.timeout) else -LINUX_EINVAL
 
 
 cdef long deadline_set(process_t *proc, deadline_t *deadline, const freebsd_timespec *timeout, uint32_t clock_id,
@@ -153,7 +113,7 @@ cdef long deadline_set(process_t *proc, deadline_t *deadline, const freebsd_time
     else:
         deadline.kind = DEADLINE_POLLED
         if read_clock(proc, clock_id, &deadline.at) < 0:
-            return -EINVAL
+            return -LINUX_EINVAL
         if absolute:
             deadline.at = timeout[0]
         else:
@@ -178,25 +138,25 @@ cdef long umtx_deadline(process_t *proc, frame_t *frame, deadline_t *deadline) n
     result = umtx_timeout_in(frame.arg[4], frame.arg[3], &t)
     if result < 0:
         return result
-    return deadline_set(proc, deadline, &t.timeout, t.clockid, (t.flags & UMTX_ABSTIME) != 0)
+    return deadline_set(proc, deadline, &t.timeout, t.clockid, (t.flags & FREEBSD_UMTX_ABSTIME) != 0)
 
 
 cdef long umtx_sleep(process_t *proc, uaddr at, uint32_t value, bint shared, uint32_t bits,
                      deadline_t *deadline) noexcept nogil:
     """Sleep while the word has this value: 0 when woken, -EAGAIN when it has another, -ETIMEDOUT, -EINTR, -EFAULT."""
-    cdef uint64_t op = FUTEX_WAIT_BITSET | (0 if shared else FUTEX_PRIVATE)
+    cdef uint64_t op = LINUX_FUTEX_WAIT_BITSET | (0 if shared else LINUX_FUTEX_PRIVATE_FLAG)
     cdef freebsd_timespec now, until, tick
     cdef long result
     if deadline.kind == DEADLINE_NONE:
-        return blocking_syscall(SYS_futex, at, op, value, 0, 0, bits)
+        return blocking_syscall(LINUX_SYS_futex, at, op, value, 0, 0, bits)
     if deadline.kind == DEADLINE_REALTIME:
-        op |= FUTEX_CLOCK_REALTIME
+        op |= LINUX_FUTEX_CLOCK_REALTIME
     if deadline.kind != DEADLINE_POLLED:
-        return blocking_syscall(SYS_futex, at, op, value, <uint64_t> &deadline.at, 0, bits)
+        return blocking_syscall(LINUX_SYS_futex, at, op, value, <uint64_t> &deadline.at, 0, bits)
     while True:
         read_clock(proc, deadline.clock, &now)
         if timespec_reached(&now, &deadline.at):
-            return -ETIMEDOUT
+            return -LINUX_ETIMEDOUT
         until = deadline.at
         timespec_sub(&until, &now)
         read_clock(proc, FREEBSD_CLOCK_MONOTONIC, &now)
@@ -204,20 +164,21 @@ cdef long umtx_sleep(process_t *proc, uaddr at, uint32_t value, bint shared, uin
         tick.tv_sec = 0
         tick.tv_nsec = 1000000
         timespec_add(&until, &tick)
-        result = blocking_syscall(SYS_futex, at, op, value, <uint64_t> &until, 0, bits)
-        if result != -ETIMEDOUT:
+        result = blocking_syscall(LINUX_SYS_futex, at, op, value, <uint64_t> &until, 0, bits)
+        if result != -LINUX_ETIMEDOUT:
             return result
 
 
 cdef inline long umtx_wake(uaddr at, int64_t count, bint shared, uint32_t bits) noexcept nogil:
     """Wake so many of a word's sleepers (at least one, as FreeBSD does for 0): how many were woken."""
-    return linux_syscall6(SYS_futex, at, FUTEX_WAKE_BITSET | (0 if shared else FUTEX_PRIVATE),
+    return linux_syscall6(LINUX_SYS_futex, at, LINUX_FUTEX_WAKE_BITSET | (0 if shared else LINUX_FUTEX_PRIVATE_FLAG),
                           1 if <int> count < 1 else <int> count, 0, 0, bits)
 
 
 cdef inline long sleepers(uaddr at, bint shared) noexcept nogil:
     """How many sleep on a word. No memory of the guest is read or written."""
-    cdef long result = linux_syscall6(SYS_futex, at, FUTEX_REQUEUE | (0 if shared else FUTEX_PRIVATE), 0, INT_MAX, at,
+    cdef long result = linux_syscall6(LINUX_SYS_futex, at, LINUX_FUTEX_REQUEUE
+                                      | (0 if shared else LINUX_FUTEX_PRIVATE_FLAG), 0, INT_MAX, at,
                                       0)
     return 0 if is_error(result) else result
 
@@ -234,23 +195,23 @@ cdef long umtx_wait_long(process_t *proc, uaddr at, uint64_t value, deadline_t *
     cdef uint64_t seen = 0
     cdef long result
     if fetch_guest64(at, &seen) < 0:
-        return -EFAULT
+        return -LINUX_EFAULT
     if seen != value:
         return 0
     if deadline.kind != DEADLINE_POLLED:
         words[0].val = <uint32_t> value
         words[0].uaddr = at
-        words[0].flags = FUTEX2_SIZE_U32
+        words[0].flags = LINUX_FUTEX2_SIZE_U32
         words[0].reserved = 0
         words[1].val = value >> 32
         words[1].uaddr = at + 4
-        words[1].flags = FUTEX2_SIZE_U32
+        words[1].flags = LINUX_FUTEX2_SIZE_U32
         words[1].reserved = 0
-        result = blocking_syscall(SYS_futex_waitv, <uint64_t> words, 2, 0,
+        result = blocking_syscall(LINUX_SYS_futex_waitv, <uint64_t> words, 2, 0,
                                   0 if deadline.kind == DEADLINE_NONE else <uint64_t> &deadline.at,
                                   LINUX_CLOCK_REALTIME if deadline.kind == DEADLINE_REALTIME
                                   else LINUX_CLOCK_MONOTONIC, 0)
-        if result != -ENOSYS and result != -EPERM:
+        if result != -LINUX_ENOSYS and result != -LINUX_EPERM:
             return result
     return umtx_sleep(proc, at, <uint32_t> value, True, FUTEX_ANY, deadline)
 
@@ -264,7 +225,7 @@ cdef long umtx_wait(process_t *proc, frame_t *frame, bint is_long, bint is_priva
         return result
     if not is_long:
         if fetch_guest32(frame.arg[0], &seen) < 0:
-            return -EFAULT
+            return -LINUX_EFAULT
         if seen != frame.arg[2]:
             return 0
     if is_private:
@@ -279,7 +240,7 @@ cdef long umtx_wait(process_t *proc, frame_t *frame, bint is_long, bint is_priva
         else:
             result = umtx_sleep(proc, frame.arg[0], seen, True, FUTEX_ANY, &deadline)
         atomic_add32(&proc.umtx_shared_waiters, <uint32_t> -1)
-    if result > 0 or result == -EAGAIN:
+    if result > 0 or result == -LINUX_EAGAIN:
         return 0
     return result
 
@@ -295,8 +256,8 @@ cdef long umtx_wake_private(process_t *proc, uaddr at, int64_t count) noexcept n
 cdef long umtx_wake_shared(uaddr at, int64_t count) noexcept nogil:
     """WAKE: first who sleeps on a shared futex, then who sleeps on a private one of this process."""
     cdef long woken = umtx_wake(at, count, True, FUTEX_ANY)
-    if woken == -EFAULT:
-        return -EFAULT
+    if woken == -LINUX_EFAULT:
+        return -LINUX_EFAULT
     if woken < <int> count or woken == 0:
         umtx_wake(at, <int> count - woken if woken > 0 else count, False, FUTEX_ANY)
     return 0
@@ -308,7 +269,7 @@ cdef long umtx_nwake_private(process_t *proc, uaddr list, int count) noexcept no
     while count > 0:
         now = count if count < 128 else 128
         if copyin(list, addresses, now * 8) < 0:
-            return -EFAULT
+            return -LINUX_EFAULT
         for i in range(now):
             umtx_wake_private(proc, addresses[i], INT_MAX)
         list += now * 8
@@ -325,15 +286,6 @@ cdef long umtx_nwake_private(process_t *proc, uaddr list, int count) noexcept no
 # sleepers after the word was released: who is not counted was not asleep, and its futex sees another word.
 
 cdef enum:
-    USYNC_PROCESS_SHARED = 0x0001
-    UMUTEX_PRIO_INHERIT = 0x0004
-    UMUTEX_PRIO_PROTECT = 0x0008
-    UMUTEX_ROBUST = 0x0010
-    UMUTEX_NONCONSISTENT = 0x0020
-    UMUTEX_UNOWNED = 0
-    UMUTEX_CONTESTED = 0x80000000UL
-    UMUTEX_RB_OWNERDEAD = 0x80000010UL
-    UMUTEX_RB_NOTRECOV = 0x80000011UL
     M_FLAGS = 4                     # offsets in struct umutex
     M_CEILINGS = 8
 
@@ -346,14 +298,15 @@ cdef enum:
 
 
 cdef inline bint mutex_is_free(uint32_t owner) noexcept nogil:
-    return owner & ~UMUTEX_CONTESTED == 0 or owner == UMUTEX_RB_OWNERDEAD or owner == UMUTEX_RB_NOTRECOV
+    return owner & ~FREEBSD_UMUTEX_CONTESTED == 0 or owner == FREEBSD_UMUTEX_RB_OWNERDEAD \
+            or owner == FREEBSD_UMUTEX_RB_NOTRECOV
 
 
 cdef inline long guest_cas(uaddr at, uint32_t expected, uint32_t value, uint32_t *seen) noexcept nogil:
     """casueword32: 0 when stored, 1 when the word is another one (*seen), -EFAULT."""
     seen[0] = expected
     if cas_guest32(at, seen, value) < 0:
-        return -EFAULT
+        return -LINUX_EFAULT
     return 0 if seen[0] == expected else 1
 
 
@@ -363,19 +316,19 @@ cdef long mutex_repair(uaddr m, bint shared) noexcept nogil:
     cdef long count, result
     while True:
         if fetch_guest32(m, &owner) < 0:
-            return -EFAULT
+            return -LINUX_EFAULT
         count = sleepers(m, shared)
         if count == 0:
             return 0
-        if not owner & UMUTEX_CONTESTED and (count > 1 or owner != 0):
-            result = guest_cas(m, owner, owner | <uint32_t> UMUTEX_CONTESTED, &seen)
+        if not owner & FREEBSD_UMUTEX_CONTESTED and (count > 1 or owner != 0):
+            result = guest_cas(m, owner, owner | <uint32_t> FREEBSD_UMUTEX_CONTESTED, &seen)
             if result < 0:
                 return result
             if result != 0:
                 continue
         if mutex_is_free(owner):
             # FreeBSD wakes one here too; but who then finds the mutex unrecoverable wakes nobody else.
-            umtx_wake(m, INT_MAX if owner == UMUTEX_RB_NOTRECOV else 1, shared, FUTEX_ANY)
+            umtx_wake(m, INT_MAX if owner == FREEBSD_UMUTEX_RB_NOTRECOV else 1, shared, FUTEX_ANY)
         return 0
 
 
@@ -385,20 +338,20 @@ cdef bint thread_is_gone(uint32_t tid) noexcept nogil:
     cdef char text[400]
     cdef uint64_t at
     cdef long fd, size
-    if linux_syscall2(SYS_tkill, tid, 0) == -ESRCH:
+    if linux_syscall2(LINUX_SYS_tkill, tid, 0) == -LINUX_ESRCH:
         return True
     at = append(path, 0, 40, b"/proc/")
     at = append_number(path, at, 40, tid, 10)
     append(path, at, 40, b"/stat")
-    fd = linux_syscall4(SYS_openat, <uint64_t> AT_FDCWD, <uint64_t> path, 0o2000000, 0)
+    fd = linux_syscall4(LINUX_SYS_openat, <uint64_t> LINUX_AT_FDCWD, <uint64_t> path, LINUX_O_CLOEXEC, 0)
     if is_error(fd):
         return False
-    size = linux_syscall3(SYS_read, fd, <uint64_t> text, sizeof(text))
-    linux_syscall1(SYS_close, fd)
+    size = linux_syscall3(LINUX_SYS_read, fd, <uint64_t> text, sizeof(text))
+    linux_syscall1(LINUX_SYS_close, fd)
     while size > 2:                 # pid (name) state ...; the name may hold anything
         size -= 1
-        if text[size - 1] == 41 and text[size] == 32:
-            return text[size + 1] == 90 or text[size + 1] == 88        # Z, X
+        if text[size - 1] == c')' and text[size] == c' ':
+            return text[size + 1] == c'Z' or text[size + 1] == c'X'        # Z, X
     return False
 
 
@@ -409,13 +362,13 @@ cdef long mutex_sleep(area_t *area, uaddr m, uint32_t owner, uint32_t flags, dea
     so who waits for a robust mutex of several processes looks now and then whether its owner lives."""
     cdef deadline_t look
     cdef freebsd_timespec interval
-    cdef uint32_t seen = 0, tid = owner & ~<uint32_t> UMUTEX_CONTESTED
-    cdef bint shared = flags & USYNC_PROCESS_SHARED != 0
+    cdef uint32_t seen = 0, tid = owner & ~<uint32_t> FREEBSD_UMUTEX_CONTESTED
+    cdef bint shared = flags & FREEBSD_USYNC_PROCESS_SHARED != 0
     cdef long result
-    if not (shared and flags & UMUTEX_ROBUST):
+    if not (shared and flags & FREEBSD_UMUTEX_ROBUST):
         return umtx_sleep(area.proc, m, owner, shared, FUTEX_ANY, deadline)
     if thread_is_gone(tid):
-        result = guest_cas(m, owner, UMUTEX_RB_OWNERDEAD, &seen)
+        result = guest_cas(m, owner, FREEBSD_UMUTEX_RB_OWNERDEAD, &seen)
         return result if result < 0 else 0
     interval.tv_sec = 0
     interval.tv_nsec = ROBUST_LOOK
@@ -425,51 +378,52 @@ cdef long mutex_sleep(area_t *area, uaddr m, uint32_t owner, uint32_t flags, dea
     if deadline.kind == DEADLINE_MONOTONIC and timespec_reached(&look.at, &deadline.at):
         return umtx_sleep(area.proc, m, owner, shared, FUTEX_ANY, deadline)
     result = umtx_sleep(area.proc, m, owner, shared, FUTEX_ANY, &look)
-    if result == -ETIMEDOUT:
+    if result == -LINUX_ETIMEDOUT:
         result = 0
         if deadline.kind == DEADLINE_REALTIME:
             read_clock(area.proc, FREEBSD_CLOCK_REALTIME, &look.at)
             if timespec_reached(&look.at, &deadline.at):
-                result = -ETIMEDOUT
+                result = -LINUX_ETIMEDOUT
     return result
 
 
 cdef long mutex_lock_normal(area_t *area, uaddr m, uint32_t flags, deadline_t *deadline, int mode) noexcept nogil:
     """do_lock_normal, and do_lock_pi without its lending of priorities."""
     cdef uint32_t owner = 0, seen = 0, id_ = <uint32_t> area.tid
-    cdef bint inherit = flags & UMUTEX_PRIO_INHERIT != 0
+    cdef bint inherit = flags & FREEBSD_UMUTEX_PRIO_INHERIT != 0
     cdef long error = 0, result
     while True:
         if fetch_guest32(m, &owner) < 0:
-            return -EFAULT
+            return -LINUX_EFAULT
         if mode == MUTEX_WAIT and not inherit:
             if mutex_is_free(owner):
                 return 0
         else:
-            if owner == UMUTEX_RB_NOTRECOV:
-                return -ENOTRECOVERABLE
-            if owner == UMUTEX_RB_OWNERDEAD or owner == UMUTEX_UNOWNED or owner == UMUTEX_CONTESTED:
-                result = guest_cas(m, owner, id_ if owner == UMUTEX_UNOWNED else id_ | <uint32_t> UMUTEX_CONTESTED,
+            if owner == FREEBSD_UMUTEX_RB_NOTRECOV:
+                return -LINUX_ENOTRECOVERABLE
+            if owner == FREEBSD_UMUTEX_RB_OWNERDEAD or owner == FREEBSD_UMUTEX_UNOWNED or owner == FREEBSD_UMUTEX_CONTESTED:
+                result = guest_cas(m, owner, id_ if owner == FREEBSD_UMUTEX_UNOWNED else id_
+                                   | <uint32_t> FREEBSD_UMUTEX_CONTESTED,
                                    &seen)
                 if result == 0:
-                    return -EOWNERDEAD if owner == UMUTEX_RB_OWNERDEAD else 0
+                    return -LINUX_EOWNERDEAD if owner == FREEBSD_UMUTEX_RB_OWNERDEAD else 0
                 if result < 0:
                     return result
                 continue
-            if inherit and owner & ~UMUTEX_CONTESTED == id_:
-                return -EDEADLK
+            if inherit and owner & ~FREEBSD_UMUTEX_CONTESTED == id_:
+                return -LINUX_EDEADLK
             if mode != MUTEX_LOCK:
-                return -EBUSY
+                return -LINUX_EBUSY
         if error != 0:
             return error            # it was tried once more after the sleep ended
-        if not owner & UMUTEX_CONTESTED:
-            result = guest_cas(m, owner, owner | <uint32_t> UMUTEX_CONTESTED, &seen)
+        if not owner & FREEBSD_UMUTEX_CONTESTED:
+            result = guest_cas(m, owner, owner | <uint32_t> FREEBSD_UMUTEX_CONTESTED, &seen)
             if result < 0:
                 return result
             if result != 0:
                 continue
-        error = mutex_sleep(area, m, owner | <uint32_t> UMUTEX_CONTESTED, flags, deadline)
-        if error == -EAGAIN:
+        error = mutex_sleep(area, m, owner | <uint32_t> FREEBSD_UMUTEX_CONTESTED, flags, deadline)
+        if error == -LINUX_EAGAIN:
             error = 0
 
 
@@ -481,29 +435,29 @@ cdef long mutex_lock_protect(area_t *area, uaddr m, uint32_t flags, deadline_t *
     cdef long error = 0, result
     while True:
         if fetch_guest32(m + M_CEILINGS, &ceiling) < 0:
-            return -EFAULT
-        if ceiling > RTP_PRIO_MAX:
-            return -EINVAL
+            return -LINUX_EFAULT
+        if ceiling > FREEBSD_RTP_PRIO_MAX:
+            return -LINUX_EINVAL
         result = policy_of(0, &priority)
         if (result == FREEBSD_SCHED_FIFO or result == FREEBSD_SCHED_RR) and priority > <int> ceiling:
-            return -EINVAL
-        result = guest_cas(m, UMUTEX_CONTESTED, id_ | <uint32_t> UMUTEX_CONTESTED, &owner)
+            return -LINUX_EINVAL
+        result = guest_cas(m, FREEBSD_UMUTEX_CONTESTED, id_ | <uint32_t> FREEBSD_UMUTEX_CONTESTED, &owner)
         if result <= 0:
             return result
-        if owner == UMUTEX_RB_OWNERDEAD:
-            result = guest_cas(m, UMUTEX_RB_OWNERDEAD, id_ | <uint32_t> UMUTEX_CONTESTED, &owner)
+        if owner == FREEBSD_UMUTEX_RB_OWNERDEAD:
+            result = guest_cas(m, FREEBSD_UMUTEX_RB_OWNERDEAD, id_ | <uint32_t> FREEBSD_UMUTEX_CONTESTED, &owner)
             if result <= 0:
-                return -EOWNERDEAD if result == 0 else result
+                return -LINUX_EOWNERDEAD if result == 0 else result
             if mode == MUTEX_LOCK:
                 continue
-        elif owner == UMUTEX_RB_NOTRECOV:
-            error = -ENOTRECOVERABLE
+        elif owner == FREEBSD_UMUTEX_RB_NOTRECOV:
+            error = -LINUX_ENOTRECOVERABLE
         if mode != MUTEX_LOCK:
-            error = -EBUSY
+            error = -LINUX_EBUSY
         if error != 0:
             return error
         error = mutex_sleep(area, m, owner, flags, deadline)
-        if error == -EAGAIN:
+        if error == -LINUX_EAGAIN:
             error = 0
 
 
@@ -518,15 +472,15 @@ cdef long mutex_lock(area_t *area, frame_t *frame, int mode) noexcept nogil:
         if result < 0:
             return result
     if fetch_guest32(frame.arg[0] + M_FLAGS, &flags) < 0:
-        return -EFAULT
-    if flags & UMUTEX_PRIO_INHERIT and flags & UMUTEX_PRIO_PROTECT:
-        return -EINVAL
-    if flags & UMUTEX_PRIO_PROTECT:
+        return -LINUX_EFAULT
+    if flags & FREEBSD_UMUTEX_PRIO_INHERIT and flags & FREEBSD_UMUTEX_PRIO_PROTECT:
+        return -LINUX_EINVAL
+    if flags & FREEBSD_UMUTEX_PRIO_PROTECT:
         result = mutex_lock_protect(area, frame.arg[0], flags, &deadline, mode)
     else:
         result = mutex_lock_normal(area, frame.arg[0], flags, &deadline, mode)
-    if result == -EINTR and deadline.kind == DEADLINE_NONE:
-        return -ERESTARTNOINTR if mode != MUTEX_WAIT else -ERESTARTSYS
+    if result == -LINUX_EINTR and deadline.kind == DEADLINE_NONE:
+        return -LINUX_ERESTARTNOINTR if mode != MUTEX_WAIT else -LINUX_ERESTARTSYS
     return result
 
 
@@ -536,31 +490,31 @@ cdef long mutex_unlock(area_t *area, uaddr m, bint dead) noexcept nogil:
     cdef bint shared
     cdef long result
     if fetch_guest32(m + M_FLAGS, &flags) < 0:
-        return -EFAULT
-    if flags & UMUTEX_PRIO_INHERIT and flags & UMUTEX_PRIO_PROTECT:
-        return -EINVAL
-    shared = flags & USYNC_PROCESS_SHARED != 0
-    free_ = (UMUTEX_RB_OWNERDEAD if dead else UMUTEX_RB_NOTRECOV if flags & UMUTEX_NONCONSISTENT
-             else UMUTEX_UNOWNED)
+        return -LINUX_EFAULT
+    if flags & FREEBSD_UMUTEX_PRIO_INHERIT and flags & FREEBSD_UMUTEX_PRIO_PROTECT:
+        return -LINUX_EINVAL
+    shared = flags & FREEBSD_USYNC_PROCESS_SHARED != 0
+    free_ = (FREEBSD_UMUTEX_RB_OWNERDEAD if dead else FREEBSD_UMUTEX_RB_NOTRECOV if flags & FREEBSD_UMUTEX_NONCONSISTENT
+             else FREEBSD_UMUTEX_UNOWNED)
     while True:
         if fetch_guest32(m, &owner) < 0:
-            return -EFAULT
-        if owner & ~UMUTEX_CONTESTED != id_:
-            return -EPERM
-        if flags & UMUTEX_PRIO_PROTECT:
+            return -LINUX_EFAULT
+        if owner & ~FREEBSD_UMUTEX_CONTESTED != id_:
+            return -LINUX_EPERM
+        if flags & FREEBSD_UMUTEX_PRIO_PROTECT:
             if fetch_guest32(m + M_CEILINGS + 4, &ceiling) < 0:
-                return -EFAULT
-            if ceiling != 0xffffffffUL and ceiling > RTP_PRIO_MAX:
-                return -EINVAL
-            if store_guest32(m, free_ | <uint32_t> UMUTEX_CONTESTED) < 0:
-                return -EFAULT
-            umtx_wake(m, INT_MAX if free_ == UMUTEX_RB_NOTRECOV else 1, shared, FUTEX_ANY)
+                return -LINUX_EFAULT
+            if ceiling != 0xffffffffUL and ceiling > FREEBSD_RTP_PRIO_MAX:
+                return -LINUX_EINVAL
+            if store_guest32(m, free_ | <uint32_t> FREEBSD_UMUTEX_CONTESTED) < 0:
+                return -LINUX_EFAULT
+            umtx_wake(m, INT_MAX if free_ == FREEBSD_UMUTEX_RB_NOTRECOV else 1, shared, FUTEX_ANY)
             return 0
         result = guest_cas(m, owner, free_, &seen)
         if result < 0:
             return result
         if result == 0:
-            return mutex_repair(m, shared) if owner & UMUTEX_CONTESTED else 0
+            return mutex_repair(m, shared) if owner & FREEBSD_UMUTEX_CONTESTED else 0
 
 
 cdef long mutex_wake(uaddr m) noexcept nogil:
@@ -568,24 +522,24 @@ cdef long mutex_wake(uaddr m) noexcept nogil:
     cdef uint32_t owner = 0, flags = 0, seen = 0
     cdef long count, result
     if fetch_guest32(m, &owner) < 0:
-        return -EFAULT
+        return -LINUX_EFAULT
     if not mutex_is_free(owner):
         return 0
     if fetch_guest32(m + M_FLAGS, &flags) < 0:
-        return -EFAULT
-    count = sleepers(m, flags & USYNC_PROCESS_SHARED != 0)
-    if count <= 1 and owner == UMUTEX_CONTESTED:
-        result = guest_cas(m, UMUTEX_CONTESTED, UMUTEX_UNOWNED, &seen)
+        return -LINUX_EFAULT
+    count = sleepers(m, flags & FREEBSD_USYNC_PROCESS_SHARED != 0)
+    if count <= 1 and owner == FREEBSD_UMUTEX_CONTESTED:
+        result = guest_cas(m, FREEBSD_UMUTEX_CONTESTED, FREEBSD_UMUTEX_UNOWNED, &seen)
         if result < 0:
             return result
     # Also where nobody was counted: someone may have fallen asleep before the bit was taken away.
-    return mutex_repair(m, flags & USYNC_PROCESS_SHARED != 0)
+    return mutex_repair(m, flags & FREEBSD_USYNC_PROCESS_SHARED != 0)
 
 
 cdef long mutex_wake2(uaddr m, uint32_t flags) noexcept nogil:
-    if flags & UMUTEX_PRIO_INHERIT and flags & UMUTEX_PRIO_PROTECT:
-        return -EINVAL
-    return mutex_repair(m, flags & USYNC_PROCESS_SHARED != 0)
+    if flags & FREEBSD_UMUTEX_PRIO_INHERIT and flags & FREEBSD_UMUTEX_PRIO_PROTECT:
+        return -LINUX_EINVAL
+    return mutex_repair(m, flags & FREEBSD_USYNC_PROCESS_SHARED != 0)
 
 
 cdef long mutex_set_ceiling(area_t *area, uaddr m, uint32_t ceiling, uaddr old) noexcept nogil:
@@ -596,35 +550,35 @@ cdef long mutex_set_ceiling(area_t *area, uaddr m, uint32_t ceiling, uaddr old) 
     cdef long error = 0, result
     never.kind = DEADLINE_NONE
     if fetch_guest32(m + M_FLAGS, &flags) < 0:
-        return -EFAULT
-    if not flags & UMUTEX_PRIO_PROTECT or ceiling > RTP_PRIO_MAX:
-        return -EINVAL
-    shared = flags & USYNC_PROCESS_SHARED != 0
+        return -LINUX_EFAULT
+    if not flags & FREEBSD_UMUTEX_PRIO_PROTECT or ceiling > FREEBSD_RTP_PRIO_MAX:
+        return -LINUX_EINVAL
+    shared = flags & FREEBSD_USYNC_PROCESS_SHARED != 0
     while True:
         if fetch_guest32(m + M_CEILINGS, &was) < 0:
-            return -EFAULT
-        result = guest_cas(m, UMUTEX_CONTESTED, id_ | <uint32_t> UMUTEX_CONTESTED, &owner)
+            return -LINUX_EFAULT
+        result = guest_cas(m, FREEBSD_UMUTEX_CONTESTED, id_ | <uint32_t> FREEBSD_UMUTEX_CONTESTED, &owner)
         if result < 0:
             return result
         if result == 0:
-            if store_guest32(m + M_CEILINGS, ceiling) < 0 or store_guest32(m, UMUTEX_CONTESTED) < 0:
-                return -EFAULT
+            if store_guest32(m + M_CEILINGS, ceiling) < 0 or store_guest32(m, FREEBSD_UMUTEX_CONTESTED) < 0:
+                return -LINUX_EFAULT
             break
-        if owner & ~UMUTEX_CONTESTED == id_:
+        if owner & ~FREEBSD_UMUTEX_CONTESTED == id_:
             if store_guest32(m + M_CEILINGS, ceiling) < 0:
-                return -EFAULT
+                return -LINUX_EFAULT
             break
-        if owner == UMUTEX_RB_OWNERDEAD:
-            return -EOWNERDEAD
-        if owner == UMUTEX_RB_NOTRECOV:
-            return -ENOTRECOVERABLE
+        if owner == FREEBSD_UMUTEX_RB_OWNERDEAD:
+            return -LINUX_EOWNERDEAD
+        if owner == FREEBSD_UMUTEX_RB_NOTRECOV:
+            return -LINUX_ENOTRECOVERABLE
         if error != 0:
             return restartable(error)
         error = umtx_sleep(area.proc, m, owner, shared, FUTEX_ANY, &never)
-        if error == -EAGAIN:
+        if error == -LINUX_EAGAIN:
             error = 0
     umtx_wake(m, INT_MAX, shared, FUTEX_ANY)
-    return 0 if old == 0 or store_guest32(old, was) == 0 else -EFAULT
+    return 0 if old == 0 or store_guest32(old, was) == 0 else -LINUX_EFAULT
 
 
 # ------------------------------------------------------------------ robust mutexes
@@ -633,13 +587,13 @@ cdef long robust_release(area_t *area, uaddr m, uint64_t *next_, bint inactive) 
     """umtx_handle_rb: leave one mutex of an ending thread to the next owner."""
     cdef freebsd_umutex mutex
     if copyin(m, &mutex, sizeof(mutex)) < 0:
-        return -EFAULT
+        return -LINUX_EFAULT
     if next_ != NULL:
         next_[0] = mutex.m_rb_lnk
-    if not mutex.m_flags & UMUTEX_ROBUST:
-        return -EINVAL
-    if <uint32_t> mutex.m_owner & ~UMUTEX_CONTESTED != <uint32_t> area.tid:
-        return 0 if inactive else -EINVAL
+    if not mutex.m_flags & FREEBSD_UMUTEX_ROBUST:
+        return -LINUX_EINVAL
+    if <uint32_t> mutex.m_owner & ~FREEBSD_UMUTEX_CONTESTED != <uint32_t> area.tid:
+        return 0 if inactive else -LINUX_EINVAL
     return mutex_unlock(area, m, True)
 
 
@@ -680,10 +634,10 @@ cdef void umtx_thread_exit(area_t *area) noexcept nogil:
 cdef long umtx_robust_lists(area_t *area, uaddr params, uint64_t size) noexcept nogil:
     cdef uint64_t lists[3]
     if size > sizeof(lists):
-        return -EINVAL
+        return -LINUX_EINVAL
     memset(lists, 0, sizeof(lists))
     if copyin(params, lists, size) < 0:
-        return -EFAULT
+        return -LINUX_EFAULT
     memcpy(area.robust, lists, sizeof(lists))
     return 0
 
@@ -706,8 +660,6 @@ cdef long umtx_robust_lists(area_t *area, uaddr params, uint64_t size) noexcept 
 # The woken waiter may free the object. So all this is done before the wake-up, and the waiter touches nothing after.
 
 cdef enum:
-    CVWAIT_ABSTIME = 0x02
-    CVWAIT_CLOCKID = 0x04
     C_FLAGS = 4
     C_CLOCKID = 8
     C_WORD = 12
@@ -724,7 +676,7 @@ cdef long cv_change(uaddr cv, uint32_t generation, int32_t by, uint32_t *word) n
     cdef uint32_t seen = 0
     cdef long result
     if fetch_guest32(cv + C_WORD, &seen) < 0:
-        return -EFAULT
+        return -LINUX_EFAULT
     while True:
         word[0] = seen
         if seen >> 16 != generation or (by < 0 and seen & CV_COUNT == 0):
@@ -746,11 +698,11 @@ cdef long cv_empty(uaddr cv, bint shared) noexcept nogil:
     cdef long result
     while True:
         if fetch_guest32(cv, &flag) < 0:
-            return -EFAULT
+            return -LINUX_EFAULT
         if flag != 0 and guest_cas(cv, flag, 0, &seen) < 0:     # a locked store: it is seen before the next load
-            return -EFAULT
+            return -LINUX_EFAULT
         if fetch_guest32(cv + C_WORD, &word) < 0:
-            return -EFAULT
+            return -LINUX_EFAULT
         if word & CV_COUNT == 0:
             return 0
         result = cv_next_generation(cv, word, &seen)
@@ -772,19 +724,19 @@ cdef long cv_wait(area_t *area, frame_t *frame) noexcept nogil:
     deadline.kind = DEADLINE_NONE
     if frame.arg[4] != 0:
         if copyin(frame.arg[4], &timeout, sizeof(timeout)) < 0:
-            return -EFAULT
+            return -LINUX_EFAULT
         if not timespec_is_interval(&timeout):
-            return -EINVAL
+            return -LINUX_EINVAL
     if fetch_guest32(cv + C_FLAGS, &flags) < 0:
-        return -EFAULT
-    shared = flags & USYNC_PROCESS_SHARED != 0
-    if frame.arg[2] & CVWAIT_CLOCKID:
+        return -LINUX_EFAULT
+    shared = flags & FREEBSD_USYNC_PROCESS_SHARED != 0
+    if frame.arg[2] & FREEBSD_CVWAIT_CLOCKID:
         if fetch_guest32(cv + C_CLOCKID, &clock_id) < 0:
-            return -EFAULT
+            return -LINUX_EFAULT
         if clock_id >= FREEBSD_CLOCK_THREAD_CPUTIME_ID:
-            return -EINVAL
+            return -LINUX_EINVAL
     if fetch_guest32(cv + C_WORD, &word) < 0:
-        return -EFAULT
+        return -LINUX_EFAULT
     while True:
         result = guest_cas(cv + C_WORD, word, word + 1, &seen)
         if result < 0:
@@ -795,15 +747,15 @@ cdef long cv_wait(area_t *area, frame_t *frame) noexcept nogil:
     word += 1
     generation = word >> 16
     if fetch_guest32(cv, &seen) < 0 or (seen == 0 and store_guest32(cv, 1) < 0):
-        return -EFAULT
+        return -LINUX_EFAULT
     result = mutex_unlock(area, frame.arg[3], False)
     if frame.arg[4] != 0 and result == 0:
-        result = deadline_set(proc, &deadline, &timeout, clock_id, frame.arg[2] & CVWAIT_ABSTIME != 0)
+        result = deadline_set(proc, &deadline, &timeout, clock_id, frame.arg[2] & FREEBSD_CVWAIT_ABSTIME != 0)
     while result == 0:
         result = umtx_sleep(proc, cv + C_WORD, word, shared, cv_bit(word), &deadline)
         if result == 0:
             return 0
-        if result != -EAGAIN:
+        if result != -LINUX_EAGAIN:
             break
         # Somebody came, left or was signalled. In a new generation we were.
         if fetch_guest32(cv + C_WORD, &word) < 0 or word >> 16 != generation:
@@ -823,8 +775,8 @@ cdef long cv_signal(uaddr cv, bint all_) noexcept nogil:
     cdef bint shared
     cdef long result
     if fetch_guest32(cv + C_FLAGS, &flags) < 0 or fetch_guest32(cv + C_WORD, &word) < 0:
-        return -EFAULT
-    shared = flags & USYNC_PROCESS_SHARED != 0
+        return -LINUX_EFAULT
+    shared = flags & FREEBSD_USYNC_PROCESS_SHARED != 0
     while word & CV_COUNT:
         generation = word >> 16
         bit = cv_bit(word)
@@ -863,11 +815,6 @@ cdef long cv_signal(uaddr cv, bint all_) noexcept nogil:
 # it wakes that kind, and each of them finds its way again.
 
 cdef enum:
-    URWLOCK_PREFER_READER = 0x0002
-    URWLOCK_WRITE_OWNER = 0x80000000UL
-    URWLOCK_WRITE_WAITERS = 0x40000000
-    URWLOCK_READ_WAITERS = 0x20000000
-    URWLOCK_MAX_READERS = 0x1fffffff
     RW_FLAGS = 4
     RW_BLOCKED_READERS = 8
     RW_BLOCKED_WRITERS = 12
@@ -880,7 +827,7 @@ cdef long guest_add(uaddr at, int32_t by, uint32_t *now) noexcept nogil:
     cdef uint32_t seen = 0
     cdef long result
     if fetch_guest32(at, &seen) < 0:
-        return -EFAULT
+        return -LINUX_EFAULT
     while True:
         now[0] = seen + <uint32_t> by
         result = guest_cas(at, seen, now[0], &seen)
@@ -893,11 +840,11 @@ cdef long rw_leave(uaddr rw, uint64_t counter, uint32_t bit, uint32_t kind, bint
     cdef uint32_t count = 0, state = 0, seen = 0
     cdef long result
     if guest_add(rw + counter, -1, &count) < 0:
-        return -EFAULT
+        return -LINUX_EFAULT
     if count != 0:
         return 0
     if fetch_guest32(rw, &state) < 0:
-        return -EFAULT
+        return -LINUX_EFAULT
     while state & bit:
         result = guest_cas(rw, state, state & ~bit, &seen)
         if result < 0:
@@ -906,7 +853,7 @@ cdef long rw_leave(uaddr rw, uint64_t counter, uint32_t bit, uint32_t kind, bint
         if result == 0:
             break
     if fetch_guest32(rw + counter, &count) < 0:
-        return -EFAULT
+        return -LINUX_EFAULT
     if count != 0:
         umtx_wake(rw, INT_MAX, shared, kind)
     return 0
@@ -916,28 +863,28 @@ cdef long rw_lock(area_t *area, frame_t *frame, bint write) noexcept nogil:
     """do_rw_rdlock and do_rw_wrlock. Never restarted."""
     cdef uaddr rw = frame.arg[0]
     cdef uint64_t counter = RW_BLOCKED_WRITERS if write else RW_BLOCKED_READERS
-    cdef uint32_t flags = 0, state = 0, seen = 0, taken = URWLOCK_WRITE_OWNER, count = 0
-    cdef uint32_t bit = URWLOCK_WRITE_WAITERS if write else URWLOCK_READ_WAITERS
+    cdef uint32_t flags = 0, state = 0, seen = 0, taken = FREEBSD_URWLOCK_WRITE_OWNER, count = 0
+    cdef uint32_t bit = FREEBSD_URWLOCK_WRITE_WAITERS if write else FREEBSD_URWLOCK_READ_WAITERS
     cdef deadline_t deadline
     cdef bint shared, waiting = False
     cdef long error = umtx_deadline(area.proc, frame, &deadline), result
     if error < 0:
         return error
     if fetch_guest32(rw + RW_FLAGS, &flags) < 0:
-        return -EFAULT
-    shared = flags & USYNC_PROCESS_SHARED != 0
+        return -LINUX_EFAULT
+    shared = flags & FREEBSD_USYNC_PROCESS_SHARED != 0
     if write:
-        taken |= URWLOCK_MAX_READERS
-    elif not (frame.arg[2] | flags) & URWLOCK_PREFER_READER:
-        taken |= URWLOCK_WRITE_WAITERS
+        taken |= FREEBSD_URWLOCK_MAX_READERS
+    elif not (frame.arg[2] | flags) & FREEBSD_URWLOCK_PREFER_READER:
+        taken |= FREEBSD_URWLOCK_WRITE_WAITERS
     while True:
         if fetch_guest32(rw, &state) < 0:
-            return -EFAULT
+            return -LINUX_EFAULT
         if state & taken == 0:
-            if not write and state & URWLOCK_MAX_READERS == URWLOCK_MAX_READERS:
-                error = -EAGAIN
+            if not write and state & FREEBSD_URWLOCK_MAX_READERS == FREEBSD_URWLOCK_MAX_READERS:
+                error = -LINUX_EAGAIN
                 break
-            result = guest_cas(rw, state, state | <uint32_t> URWLOCK_WRITE_OWNER if write else state + 1, &seen)
+            result = guest_cas(rw, state, state | <uint32_t> FREEBSD_URWLOCK_WRITE_OWNER if write else state + 1, &seen)
             if result == 0:
                 error = 0
                 break
@@ -948,7 +895,7 @@ cdef long rw_lock(area_t *area, frame_t *frame, bint write) noexcept nogil:
             break
         if not waiting:
             if guest_add(rw + counter, 1, &count) < 0:
-                return -EFAULT
+                return -LINUX_EFAULT
             waiting = True
         if not state & bit:
             result = guest_cas(rw, state, state | bit, &seen)
@@ -957,14 +904,14 @@ cdef long rw_lock(area_t *area, frame_t *frame, bint write) noexcept nogil:
             if result != 0:
                 continue
         error = umtx_sleep(area.proc, rw, state | bit, shared, RW_WRITERS if write else RW_READERS, &deadline)
-        if error == -EAGAIN:
+        if error == -LINUX_EAGAIN:
             error = 0
     if waiting:
         rw_leave(rw, counter, bit, RW_WRITERS if write else RW_READERS, shared)
         if write and error != 0:
             # Readers may have waited for this writer alone.
             if fetch_guest32(rw, &state) == 0 and fetch_guest32(rw + RW_BLOCKED_READERS, &count) == 0 \
-                    and state & (URWLOCK_WRITE_OWNER | URWLOCK_WRITE_WAITERS) == 0 and count != 0:
+                    and state & (FREEBSD_URWLOCK_WRITE_OWNER | FREEBSD_URWLOCK_WRITE_WAITERS) == 0 and count != 0:
                 umtx_wake(rw, INT_MAX, shared, RW_READERS)
     return error
 
@@ -975,23 +922,24 @@ cdef long rw_unlock(uaddr rw) noexcept nogil:
     cdef bint shared
     cdef long result
     if fetch_guest32(rw + RW_FLAGS, &flags) < 0 or fetch_guest32(rw, &state) < 0:
-        return -EFAULT
-    shared = flags & USYNC_PROCESS_SHARED != 0
+        return -LINUX_EFAULT
+    shared = flags & FREEBSD_USYNC_PROCESS_SHARED != 0
     while True:
-        if state & URWLOCK_WRITE_OWNER:
-            result = guest_cas(rw, state, state & ~<uint32_t> URWLOCK_WRITE_OWNER, &seen)
-        elif state & URWLOCK_MAX_READERS:
+        if state & FREEBSD_URWLOCK_WRITE_OWNER:
+            result = guest_cas(rw, state, state & ~<uint32_t> FREEBSD_URWLOCK_WRITE_OWNER, &seen)
+        elif state & FREEBSD_URWLOCK_MAX_READERS:
             result = guest_cas(rw, state, state - 1, &seen)
         else:
-            return -EPERM
+            return -LINUX_EPERM
         if result < 0:
             return result
         if result == 0:
             break
         state = seen
-    if state & URWLOCK_WRITE_WAITERS and not (flags & URWLOCK_PREFER_READER and state & URWLOCK_READ_WAITERS):
+    if state & FREEBSD_URWLOCK_WRITE_WAITERS and not (flags & FREEBSD_URWLOCK_PREFER_READER
+                                                      and state & FREEBSD_URWLOCK_READ_WAITERS):
         umtx_wake(rw, 1, shared, RW_WRITERS)
-    elif state & URWLOCK_READ_WAITERS:
+    elif state & FREEBSD_URWLOCK_READ_WAITERS:
         umtx_wake(rw, INT_MAX, shared, RW_READERS)
     return 0
 
@@ -1001,7 +949,6 @@ cdef long rw_unlock(uaddr rw) noexcept nogil:
 # _count is the futex of both; libc adds to it before it asks for a wake-up, so who is on the way to sleep sees that.
 
 cdef enum:
-    USEM_HAS_WAITERS = 0x80000000UL
     USEM_COUNT = 0x7fffffff
     SEM2_FLAGS = 4
     SEM_COUNT = 4                   # in struct _usem: _has_waiters, _count, _flags
@@ -1010,8 +957,8 @@ cdef enum:
 
 cdef long sem_result(long result, const freebsd_umtx_time *t, bint timed) noexcept nogil:
     """A wait is begun anew after a handler unless its timeout is relative."""
-    if result == -EINTR and not (timed and not t.flags & UMTX_ABSTIME):
-        return -ERESTARTSYS
+    if result == -LINUX_EINTR and not (timed and not t.flags & FREEBSD_UMTX_ABSTIME):
+        return -LINUX_ERESTARTSYS
     return result
 
 
@@ -1027,33 +974,34 @@ cdef long sem2_wait(process_t *proc, frame_t *frame) noexcept nogil:
     if frame.arg[4] != 0:
         result = umtx_timeout_in(frame.arg[4], frame.arg[3], &t)
         if result == 0:
-            result = deadline_set(proc, &deadline, &t.timeout, t.clockid, t.flags & UMTX_ABSTIME != 0)
+            result = deadline_set(proc, &deadline, &t.timeout, t.clockid, t.flags & FREEBSD_UMTX_ABSTIME != 0)
         if result < 0:
             return result
     if fetch_guest32(sem + SEM2_FLAGS, &flags) < 0:
-        return -EFAULT
+        return -LINUX_EFAULT
     while True:
         if fetch_guest32(sem, &count) < 0:
-            return -EFAULT
+            return -LINUX_EFAULT
         if count & USEM_COUNT:
             return 0
         if count == 0:
-            result = guest_cas(sem, 0, USEM_HAS_WAITERS, &seen)
+            result = guest_cas(sem, 0, FREEBSD_USEM_HAS_WAITERS, &seen)
             if result < 0:
                 return result
             if result != 0:
                 continue
-        result = umtx_sleep(proc, sem, USEM_HAS_WAITERS, flags & USYNC_PROCESS_SHARED != 0, FUTEX_ANY, &deadline)
-        if result == -EAGAIN:
+        result = umtx_sleep(proc, sem, FREEBSD_USEM_HAS_WAITERS, flags & FREEBSD_USYNC_PROCESS_SHARED != 0, FUTEX_ANY,
+                            &deadline)
+        if result == -LINUX_EAGAIN:
             continue
         break
-    if result == -EINTR and frame.arg[4] != 0 and not t.flags & UMTX_ABSTIME \
+    if result == -LINUX_EINTR and frame.arg[4] != 0 and not t.flags & FREEBSD_UMTX_ABSTIME \
             and frame.arg[3] >= sizeof(freebsd_umtx_time) + sizeof(freebsd_timespec):
         # The rest of the time, behind the struct.
         read_clock(proc, FREEBSD_CLOCK_MONOTONIC if deadline.kind == DEADLINE_MONOTONIC else deadline.clock, &now)
         timespec_sub(&deadline.at, &now)
         if copyout(&deadline.at, frame.arg[4] + sizeof(freebsd_umtx_time), sizeof(freebsd_timespec)) < 0:
-            return -EFAULT
+            return -LINUX_EFAULT
     return sem_result(result, &t, frame.arg[4] != 0)
 
 
@@ -1063,16 +1011,16 @@ cdef long sem2_wake(uaddr sem) noexcept nogil:
     cdef bint shared
     cdef long waiting, result
     if fetch_guest32(sem + SEM2_FLAGS, &flags) < 0:
-        return -EFAULT
-    shared = flags & USYNC_PROCESS_SHARED != 0
+        return -LINUX_EFAULT
+    shared = flags & FREEBSD_USYNC_PROCESS_SHARED != 0
     waiting = sleepers(sem, shared)
     if waiting == 0:
         return 0
     if waiting == 1:
         if fetch_guest32(sem, &count) < 0:
-            return -EFAULT
-        while count & USEM_HAS_WAITERS:
-            result = guest_cas(sem, count, count & ~<uint32_t> USEM_HAS_WAITERS, &seen)
+            return -LINUX_EFAULT
+        while count & FREEBSD_USEM_HAS_WAITERS:
+            result = guest_cas(sem, count, count & ~<uint32_t> FREEBSD_USEM_HAS_WAITERS, &seen)
             if result < 0:
                 return result
             count = seen
@@ -1083,7 +1031,8 @@ cdef long sem2_wake(uaddr sem) noexcept nogil:
         # Nobody sleeps there for long without the flag: set it, and if something can be taken, wake one more.
         if fetch_guest32(sem, &count) < 0:
             return 0
-        if not count & USEM_HAS_WAITERS and guest_cas(sem, count, count | <uint32_t> USEM_HAS_WAITERS, &seen) != 0:
+        if not count & FREEBSD_USEM_HAS_WAITERS and guest_cas(sem, count, count | <uint32_t> FREEBSD_USEM_HAS_WAITERS,
+                                                              &seen) != 0:
             continue
         if count & USEM_COUNT:
             umtx_wake(sem, 1, shared, FUTEX_ANY)
@@ -1103,18 +1052,18 @@ cdef long sem_wait(process_t *proc, frame_t *frame) noexcept nogil:
     if frame.arg[4] != 0:
         result = umtx_timeout_in(frame.arg[4], frame.arg[3], &t)
         if result == 0:
-            result = deadline_set(proc, &deadline, &t.timeout, t.clockid, t.flags & UMTX_ABSTIME != 0)
+            result = deadline_set(proc, &deadline, &t.timeout, t.clockid, t.flags & FREEBSD_UMTX_ABSTIME != 0)
         if result < 0:
             return result
     if fetch_guest32(sem + SEM_FLAGS, &flags) < 0:
-        return -EFAULT
+        return -LINUX_EFAULT
     while True:
         if guest_cas(sem, 0, 1, &seen) < 0 or fetch_guest32(sem + SEM_COUNT, &count) < 0:
-            return -EFAULT
+            return -LINUX_EFAULT
         if count != 0:
             return 0
-        result = umtx_sleep(proc, sem + SEM_COUNT, 0, flags & USYNC_PROCESS_SHARED != 0, FUTEX_ANY, &deadline)
-        if result != -EAGAIN:
+        result = umtx_sleep(proc, sem + SEM_COUNT, 0, flags & FREEBSD_USYNC_PROCESS_SHARED != 0, FUTEX_ANY, &deadline)
+        if result != -LINUX_EAGAIN:
             return sem_result(result, &t, frame.arg[4] != 0)
 
 
@@ -1124,13 +1073,13 @@ cdef long sem_wake(uaddr sem) noexcept nogil:
     cdef bint shared
     cdef long waiting
     if fetch_guest32(sem + SEM_FLAGS, &flags) < 0:
-        return -EFAULT
-    shared = flags & USYNC_PROCESS_SHARED != 0
+        return -LINUX_EFAULT
+    shared = flags & FREEBSD_USYNC_PROCESS_SHARED != 0
     waiting = sleepers(sem + SEM_COUNT, shared)
     if waiting == 0:
         return 0
     if waiting == 1 and store_guest32(sem, 0) < 0:
-        return -EFAULT
+        return -LINUX_EFAULT
     umtx_wake(sem + SEM_COUNT, 1, shared, FUTEX_ANY)
     if waiting == 1 and sleepers(sem + SEM_COUNT, shared) > 0:
         if store_guest32(sem, 1) == 0 and fetch_guest32(sem + SEM_COUNT, &count) == 0 and count != 0:
@@ -1144,12 +1093,6 @@ cdef long sem_wake(uaddr sem) noexcept nogil:
 # kernel keeps for that key. Here the page is a file of /dev/shm, whose name has the device, inode and offset behind the
 # key, which Linux tells in /proc/self/maps, for anonymous shared memory too.
 
-cdef enum:
-    UMTX_SHM_CREAT = 1
-    UMTX_SHM_LOOKUP = 2
-    UMTX_SHM_DESTROY = 4
-    UMTX_SHM_ALIVE = 8
-
 cdef struct mapping_t:
     uint64_t start, end, offset, device, inode
     bint shared
@@ -1159,11 +1102,11 @@ cdef struct mapping_t:
 
 
 cdef int hex_digit(char c) noexcept nogil:
-    if 48 <= c <= 57:
+    if c'0' <= c <= c'9':
         return c - 48
-    if 65 <= c <= 70:
+    if c'A' <= c <= c'F':
         return c - 55
-    return c - 87 if 97 <= c <= 102 else -1
+    return c - 87 if c'a' <= c <= c'f' else -1
 
 
 cdef bint mapping_parse(const char *line, mapping_t *mapping) noexcept nogil:
@@ -1173,10 +1116,10 @@ cdef bint mapping_parse(const char *line, mapping_t *mapping) noexcept nogil:
     cdef int field, base
     for field in range(6):
         base = 10 if field == 5 else 16
-        while line[0] == 32:
+        while line[0] == c' ':
             line += 1
         if field == 2:
-            mapping.shared = line[3] == 115         # rwxs
+            mapping.shared = line[3] == c's'         # rwxs
             line += 5
         numbers[field] = 0
         while 0 <= hex_digit(line[0]) < base:
@@ -1189,7 +1132,7 @@ cdef bint mapping_parse(const char *line, mapping_t *mapping) noexcept nogil:
     mapping.offset = numbers[2]
     mapping.device = numbers[3] << 20 | numbers[4]
     mapping.inode = numbers[5]
-    while line[0] == 32:
+    while line[0] == c' ':
         line += 1
     mapping.umtx = string_starts(line, UMTX_FILE) or string_starts(line, UMTX_FILE_TMP)
     mapping.vvar = string_starts(line, b"[vvar")
@@ -1203,18 +1146,19 @@ cdef long mapping_find(uaddr address, mapping_t *mapping) noexcept nogil:
     cdef char text[2048]
     cdef long fd, size
     cdef uint64_t have = 0, i, line
-    cdef long result = -EFAULT
-    fd = linux_syscall4(SYS_openat, <uint64_t> AT_FDCWD, <uint64_t> <const char *> b"/proc/self/maps", 0o2000000, 0)
+    cdef long result = -LINUX_EFAULT
+    fd = linux_syscall4(LINUX_SYS_openat, <uint64_t> LINUX_AT_FDCWD, <uint64_t> <const char *> b"/proc/self/maps",
+                        LINUX_O_CLOEXEC, 0)
     if is_error(fd):
-        return -EFAULT
-    while result == -EFAULT:
-        size = linux_syscall3(SYS_read, fd, <uint64_t> &text[have], sizeof(text) - 1 - have)
+        return -LINUX_EFAULT
+    while result == -LINUX_EFAULT:
+        size = linux_syscall3(LINUX_SYS_read, fd, <uint64_t> &text[have], sizeof(text) - 1 - have)
         if size <= 0:
             break
         have += <uint64_t> size
         line = 0
         for i in range(have):
-            if text[i] == 10:
+            if text[i] == c'\n':
                 text[i] = 0
                 if mapping_parse(&text[line], mapping) and mapping.start <= address < mapping.end:
                     result = 0
@@ -1225,7 +1169,7 @@ cdef long mapping_find(uaddr address, mapping_t *mapping) noexcept nogil:
         have -= line
         for i in range(have):
             text[i] = text[line + i]
-    linux_syscall1(SYS_close, fd)
+    linux_syscall1(LINUX_SYS_close, fd)
     return result
 
 
@@ -1249,31 +1193,32 @@ cdef long umtx_shm(area_t *area, uaddr key, uint32_t flags) noexcept nogil:
     cdef mapping_t mapping
     cdef linux_stat st
     cdef char path[100]
-    cdef uint64_t how = 0o2400002                   # O_RDWR | O_CLOEXEC | O_NOFOLLOW
+    cdef uint64_t how = LINUX_O_RDWR | LINUX_O_CLOEXEC | LINUX_O_NOFOLLOW
     cdef long fd
     cdef int attempt
-    flags &= UMTX_SHM_CREAT | UMTX_SHM_LOOKUP | UMTX_SHM_DESTROY | UMTX_SHM_ALIVE
+    flags &= FREEBSD_UMTX_SHM_CREAT | FREEBSD_UMTX_SHM_LOOKUP | FREEBSD_UMTX_SHM_DESTROY | FREEBSD_UMTX_SHM_ALIVE
     if flags == 0 or flags & (flags - 1):
-        return -EINVAL
+        return -LINUX_EINVAL
     if mapping_find(key, &mapping) < 0:
-        return -EFAULT
-    if flags == UMTX_SHM_ALIVE:
-        return -ENOTTY if mapping.umtx and mapping.deleted else 0
-    if flags == UMTX_SHM_CREAT:
+        return -LINUX_EFAULT
+    if flags == FREEBSD_UMTX_SHM_ALIVE:
+        return -LINUX_ENOTTY if mapping.umtx and mapping.deleted else 0
+    if flags == FREEBSD_UMTX_SHM_CREAT:
         how |= 0o100
-    fd = -ESRCH
+    fd = -LINUX_ESRCH
     for attempt in range(2):
         umtx_shm_path(area, key, &mapping, UMTX_FILE if attempt == 0 else UMTX_FILE_TMP, path)
-        if flags == UMTX_SHM_DESTROY:
-            fd = linux_syscall1(UMTX_SYS_UNLINK, <uint64_t> path)
+        if flags == FREEBSD_UMTX_SHM_DESTROY:
+            fd = linux_syscall1(LINUX_SYS_unlink, <uint64_t> path)
         else:
-            fd = linux_syscall4(SYS_openat, <uint64_t> AT_FDCWD, <uint64_t> path, how, 0o600)
+            fd = linux_syscall4(LINUX_SYS_openat, <uint64_t> LINUX_AT_FDCWD, <uint64_t> path, how, 0o600)
         if not is_error(fd):
             break
     if is_error(fd):
-        return -ESRCH if fd == -ENOENT else fd
-    if flags == UMTX_SHM_CREAT and linux_syscall2(SYS_fstat, fd, <uint64_t> &st) == 0 and st.st_size < PAGE_SIZE:
-        linux_syscall2(SYS_ftruncate, fd, PAGE_SIZE)
+        return -LINUX_ESRCH if fd == -LINUX_ENOENT else fd
+    if flags == FREEBSD_UMTX_SHM_CREAT and linux_syscall2(LINUX_SYS_fstat, fd, <uint64_t> &st) == 0 \
+            and st.st_size < PAGE_SIZE:
+        linux_syscall2(LINUX_SYS_ftruncate, fd, PAGE_SIZE)
     return fd
 
 
@@ -1294,28 +1239,28 @@ cdef long umtx_lock(process_t *proc, uaddr at, uint64_t id_, deadline_t *deadlin
     while True:
         owner = 0
         if cas_guest64(at, &owner, id_ | contested if slept else id_) < 0:
-            return -EFAULT
+            return -LINUX_EFAULT
         if owner == 0:
             return 0
         if owner == contested:
             seen = owner
             if cas_guest64(at, &seen, id_ | contested) < 0:
-                return -EFAULT
+                return -LINUX_EFAULT
             if seen == owner:
                 return 0
             continue
         seen = owner
         if cas_guest64(at, &seen, owner | contested) < 0:
-            return -EFAULT
+            return -LINUX_EFAULT
         if seen != owner:
             continue
         if error != 0:
-            if error == -EINTR and deadline.kind == DEADLINE_NONE:
-                return -ERESTARTNOINTR
+            if error == -LINUX_EINTR and deadline.kind == DEADLINE_NONE:
+                return -LINUX_ERESTARTNOINTR
             return error
         slept = True
         error = umtx_sleep(proc, at + 4, UMTX_CONTESTED_HALF | <uint32_t> (owner >> 32), True, FUTEX_ANY, deadline)
-        if error == -EAGAIN:
+        if error == -LINUX_EAGAIN:
             error = 0
 
 
@@ -1323,13 +1268,13 @@ cdef long umtx_unlock(uaddr at, uint64_t id_) noexcept nogil:
     """do_unlock_umtx."""
     cdef uint64_t contested = 1UL << 63, owner = 0, seen
     if fetch_guest64(at, &owner) < 0:
-        return -EFAULT
+        return -LINUX_EFAULT
     while True:
         if owner & ~contested != id_:
-            return -EPERM
+            return -LINUX_EPERM
         seen = owner
         if cas_guest64(at, &seen, 0) < 0:
-            return -EFAULT
+            return -LINUX_EFAULT
         if seen == owner:
             break
         owner = seen
@@ -1344,9 +1289,9 @@ cdef long umtx_lock_op(process_t *proc, frame_t *frame) noexcept nogil:
     deadline.kind = DEADLINE_NONE
     if frame.arg[4] != 0:
         if copyin(frame.arg[4], &timeout, sizeof(timeout)) < 0:
-            return -EFAULT
+            return -LINUX_EFAULT
         if not timespec_is_interval(&timeout):
-            return -EINVAL
+            return -LINUX_EINVAL
         deadline_set(proc, &deadline, &timeout, FREEBSD_CLOCK_REALTIME, False)
     return umtx_lock(proc, frame.arg[0], frame.arg[2], &deadline)
 
@@ -1367,66 +1312,66 @@ cdef public long sys__umtx_op(frame_t *frame, area_t *area) noexcept nogil:
     cdef process_t *proc = area.proc
     cdef uint32_t op = <uint32_t> frame.arg[1]
     if op & UMTX_OP_32BIT_FLAGS:        # the layouts of 32-bit programs
-        return -EINVAL if op & ~<uint32_t> UMTX_OP_32BIT_FLAGS > UMTX_OP_SET_MIN_TIMEOUT else -EOPNOTSUPP
-    if op == UMTX_OP_WAIT_UINT_PRIVATE:
+        return -LINUX_EINVAL if op & ~<uint32_t> UMTX_OP_32BIT_FLAGS > FREEBSD_UMTX_OP_SET_MIN_TIMEOUT else -LINUX_EOPNOTSUPP
+    if op == FREEBSD_UMTX_OP_WAIT_UINT_PRIVATE:
         return umtx_wait(proc, frame, False, True)
-    if op == UMTX_OP_WAKE_PRIVATE:
+    if op == FREEBSD_UMTX_OP_WAKE_PRIVATE:
         return umtx_wake_private(proc, frame.arg[0], <int64_t> frame.arg[2])
-    if op == UMTX_OP_WAIT:
+    if op == FREEBSD_UMTX_OP_WAIT:
         return umtx_wait(proc, frame, True, False)
-    if op == UMTX_OP_WAKE:
+    if op == FREEBSD_UMTX_OP_WAKE:
         return umtx_wake_shared(frame.arg[0], <int64_t> frame.arg[2])
-    if op == UMTX_OP_WAIT_UINT:
+    if op == FREEBSD_UMTX_OP_WAIT_UINT:
         return umtx_wait(proc, frame, False, False)
-    if op == UMTX_OP_MUTEX_WAIT:
+    if op == FREEBSD_UMTX_OP_MUTEX_WAIT:
         return mutex_lock(area, frame, MUTEX_WAIT)
-    if op == UMTX_OP_MUTEX_WAKE2:
+    if op == FREEBSD_UMTX_OP_MUTEX_WAKE2:
         return mutex_wake2(frame.arg[0], <uint32_t> frame.arg[2])
-    if op == UMTX_OP_MUTEX_LOCK:
+    if op == FREEBSD_UMTX_OP_MUTEX_LOCK:
         return mutex_lock(area, frame, MUTEX_LOCK)
-    if op == UMTX_OP_MUTEX_TRYLOCK:
+    if op == FREEBSD_UMTX_OP_MUTEX_TRYLOCK:
         return mutex_lock(area, frame, MUTEX_TRY)
-    if op == UMTX_OP_MUTEX_UNLOCK:
+    if op == FREEBSD_UMTX_OP_MUTEX_UNLOCK:
         return mutex_unlock(area, frame.arg[0], False)
-    if op == UMTX_OP_MUTEX_WAKE:
+    if op == FREEBSD_UMTX_OP_MUTEX_WAKE:
         return mutex_wake(frame.arg[0])
-    if op == UMTX_OP_SET_CEILING:
+    if op == FREEBSD_UMTX_OP_SET_CEILING:
         return mutex_set_ceiling(area, frame.arg[0], <uint32_t> frame.arg[2], frame.arg[3])
-    if op == UMTX_OP_CV_WAIT:
+    if op == FREEBSD_UMTX_OP_CV_WAIT:
         return cv_wait(area, frame)
-    if op == UMTX_OP_CV_SIGNAL:
+    if op == FREEBSD_UMTX_OP_CV_SIGNAL:
         return cv_signal(frame.arg[0], False)
-    if op == UMTX_OP_CV_BROADCAST:
+    if op == FREEBSD_UMTX_OP_CV_BROADCAST:
         return cv_signal(frame.arg[0], True)
-    if op == UMTX_OP_RW_RDLOCK:
+    if op == FREEBSD_UMTX_OP_RW_RDLOCK:
         return rw_lock(area, frame, False)
-    if op == UMTX_OP_RW_WRLOCK:
+    if op == FREEBSD_UMTX_OP_RW_WRLOCK:
         return rw_lock(area, frame, True)
-    if op == UMTX_OP_RW_UNLOCK:
+    if op == FREEBSD_UMTX_OP_RW_UNLOCK:
         return rw_unlock(frame.arg[0])
-    if op == UMTX_OP_SEM2_WAIT:
+    if op == FREEBSD_UMTX_OP_SEM2_WAIT:
         return sem2_wait(proc, frame)
-    if op == UMTX_OP_SEM2_WAKE:
+    if op == FREEBSD_UMTX_OP_SEM2_WAKE:
         return sem2_wake(frame.arg[0])
-    if op == UMTX_OP_SEM_WAIT:
+    if op == FREEBSD_UMTX_OP_SEM_WAIT:
         return sem_wait(proc, frame)
-    if op == UMTX_OP_SEM_WAKE:
+    if op == FREEBSD_UMTX_OP_SEM_WAKE:
         return sem_wake(frame.arg[0])
-    if op == UMTX_OP_NWAKE_PRIVATE:
+    if op == FREEBSD_UMTX_OP_NWAKE_PRIVATE:
         return umtx_nwake_private(proc, frame.arg[0], <int> frame.arg[2])
-    if op == UMTX_OP_SHM:
+    if op == FREEBSD_UMTX_OP_SHM:
         return umtx_shm(area, frame.arg[3], <uint32_t> frame.arg[2])
-    if op == UMTX_OP_ROBUST_LISTS:
+    if op == FREEBSD_UMTX_OP_ROBUST_LISTS:
         return umtx_robust_lists(area, frame.arg[3], frame.arg[2])
-    if op == UMTX_OP_GET_MIN_TIMEOUT:
+    if op == FREEBSD_UMTX_OP_GET_MIN_TIMEOUT:
         return copyout(&proc.umtx_min_timeout, frame.arg[3], 8)
-    if op == UMTX_OP_SET_MIN_TIMEOUT:
+    if op == FREEBSD_UMTX_OP_SET_MIN_TIMEOUT:
         if <int64_t> frame.arg[2] < 0:
-            return -EINVAL
+            return -LINUX_EINVAL
         proc.umtx_min_timeout = <int64_t> frame.arg[2]
         return 0
-    if op == UMTX_OP_LOCK:
+    if op == FREEBSD_UMTX_OP_LOCK:
         return umtx_lock_op(proc, frame)
-    if op == UMTX_OP_UNLOCK:
+    if op == FREEBSD_UMTX_OP_UNLOCK:
         return umtx_unlock(frame.arg[0], frame.arg[2])
-    return -EINVAL
+    return -LINUX_EINVAL

@@ -16,9 +16,6 @@ cdef enum:
     WAKE_MAGIC = 0x4c5346776b75         # sigev_value: this SIGBUS is no guest's (observe/protocol.pxi knows it too)
 
 
-cdef extern from "<sys/syscall.h>" nogil:
-    const long SYS_timer_settime
-
 cdef struct linux_wake_event_t:         # struct sigevent
     uint64_t value
     int signo, notify, tid
@@ -62,7 +59,7 @@ cdef void wake_timer_set(area_t *area) noexcept nogil:
     cdef linux_wake_time_t when
     memset(&when, 0, sizeof(when))
     when.value_nsec = area.wake_delay
-    linux_syscall4(SYS_timer_settime, area.wake_timer, 0, <uint64_t> &when, 0)
+    linux_syscall4(LINUX_SYS_timer_settime, area.wake_timer, 0, <uint64_t> &when, 0)
 
 
 cdef void wake_again(area_t *area) noexcept nogil:
@@ -82,7 +79,8 @@ cdef bint wake_timer_start(area_t *area) noexcept nogil:
     event.signo = LINUX_SIGBUS
     event.notify = 4                    # SIGEV_THREAD_ID
     event.tid = area.tid
-    if is_error(linux_syscall3(SYS_timer_create, LINUX_CLOCK_MONOTONIC, <uint64_t> &event, <uint64_t> &area.wake_timer)):
+    if is_error(linux_syscall3(LINUX_SYS_timer_create, LINUX_CLOCK_MONOTONIC, <uint64_t> &event,
+                               <uint64_t> &area.wake_timer)):
         return False
     area.wake_delay = WAKE_FIRST
     wake_timer_set(area)
@@ -98,10 +96,10 @@ cdef public long blocking_woken(long nr, uint64_t a, uint64_t b, uint64_t c, uin
         return undeferred_syscall(nr, a, b, c, d, e, f)
     if not wake_timer_start(area):
         wake_over(area, WOKEN_ENDED)
-        return -EINTR
+        return -LINUX_EINTR
     result = undeferred_syscall(nr, a, b, c, d, e, f)
     area.wake_delay = 0
-    linux_syscall1(SYS_timer_delete, area.wake_timer)
-    if result == -EINTR and not (area.deferred and area.not_begun):
+    linux_syscall1(LINUX_SYS_timer_delete, area.wake_timer)
+    if result == -LINUX_EINTR and not (area.deferred and area.not_begun):
         wake_over(area, WOKEN_ENDED)
     return result

@@ -36,33 +36,3 @@ cdef struct freebsd_vdso_fxrng_generation:
     uint32_t fx_vdso_version
     uint32_t fx_generation32
     uint64_t fx_reserved
-
-cdef extern from "<elf.h>" nogil:
-    ctypedef struct Elf64_Ehdr:
-        uint8_t e_ident[16]
-        uint16_t e_type
-        uint16_t e_machine
-        uint32_t e_version
-        uint64_t e_entry
-        uint64_t e_phoff
-        uint64_t e_shoff
-        uint32_t e_flags
-        uint16_t e_ehsize
-        uint16_t e_phentsize
-        uint16_t e_phnum
-        uint16_t e_shentsize
-        uint16_t e_shnum
-        uint16_t e_shstrndx
-    ctypedef struct Elf64_Phdr:
-        uint32_t p_type
-        uint32_t p_flags
-        uint64_t p_offset
-        uint64_t p_vaddr
-        uint64_t p_paddr
-        uint64_t p_filesz
-        uint64_t p_memsz
-        uint64_t p_align
-    ctypedef struct Elf64_Nhdr:
-        uint32_t n_namesz
-        uint32_t n_descsz
-        uint32_t n_type

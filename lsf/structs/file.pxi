@@ -1,21 +1,5 @@
 # Files: <sys/stat.h>, <sys/dirent.h>, <sys/fcntl.h>, <sys/_iovec.h>, <sys/caprights.h>.
 
-cdef enum:
-    FREEBSD_UF_NODUMP = 0x1
-    FREEBSD_SF_IMMUTABLE = 0x20000
-    FREEBSD_SF_APPEND = 0x40000
-    FREEBSD_MAXNAMLEN = 255
-    FREEBSD_F_RDLCK = 1
-    FREEBSD_F_UNLCK = 2
-    FREEBSD_F_WRLCK = 3
-    LINUX_F_RDLCK = 0
-    LINUX_F_WRLCK = 1
-    LINUX_F_UNLCK = 2
-    LINUX_STATX_ATTR_IMMUTABLE = 0x10
-    LINUX_STATX_ATTR_APPEND = 0x20
-    LINUX_STATX_ATTR_NODUMP = 0x40
-    LINUX_STATX_BTIME = 0x800
-
 # FreeBSD 12 and later.
 cdef struct freebsd_stat:
     uint64_t st_dev

@@ -1,22 +1,5 @@
 # File systems: <sys/mount.h>.
 
-cdef enum:
-    FREEBSD_STATFS_VERSION = 0x20140518
-    FREEBSD11_STATFS_VERSION = 0x20030518
-    FREEBSD_MNT_RDONLY = 0x1
-    FREEBSD_MNT_SYNCHRONOUS = 0x2
-    FREEBSD_MNT_NOEXEC = 0x4
-    FREEBSD_MNT_NOSUID = 0x8
-    FREEBSD_MNT_LOCAL = 0x1000
-    FREEBSD_MNT_NOSYMFOLLOW = 0x400000
-    FREEBSD_MNT_NOATIME = 0x10000000
-    LINUX_ST_RDONLY = 0x1
-    LINUX_ST_NOSUID = 0x2
-    LINUX_ST_NOEXEC = 0x8
-    LINUX_ST_SYNCHRONOUS = 0x10
-    LINUX_ST_NOATIME = 0x400
-    LINUX_ST_NOSYMFOLLOW = 0x2000
-
 # FreeBSD 12 and later.
 cdef struct freebsd_statfs:
     uint32_t f_version
@@ -247,7 +230,7 @@ cdef inline void freebsd_statfs_from_linux(freebsd_statfs *to, const linux_statf
 cdef inline void freebsd11_statfs_from_freebsd(freebsd11_statfs *to, const freebsd_statfs *source) noexcept nogil:
     """As freebsd11_cvtstatfs: the names are cut to 87 bytes."""
     memset(to, 0, sizeof(freebsd11_statfs))
-    to.f_version = FREEBSD11_STATFS_VERSION
+    to.f_version = FREEBSD_STATFS_VERSION_11
     to.f_type = source.f_type
     to.f_flags = source.f_flags
     to.f_bsize = source.f_bsize

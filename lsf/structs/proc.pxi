@@ -1,25 +1,5 @@
 # Processes: <sys/resource.h>, <sys/wait.h>, <sys/procctl.h>, <sys/user.h> (kinfo_*), <sys/priority.h>, <sys/ucred.h>.
 
-cdef enum:
-    FREEBSD_RLIM_NLIMITS = 16
-    FREEBSD_KI_NGROUPS = 16
-    FREEBSD_PATH_MAX = 1024
-    FREEBSD_SIDL = 1                # ki_stat, <sys/proc.h>
-    FREEBSD_SRUN = 2
-    FREEBSD_SSLEEP = 3
-    FREEBSD_SSTOP = 4
-    FREEBSD_SZOMB = 5
-    FREEBSD_P_CONTROLT = 0x2        # ki_flag
-    FREEBSD_P_HADTHREADS = 0x80
-    FREEBSD_P_INMEM = 0x10000000    # gone in 15; ps of older releases shows a process without it as swapped out
-    FREEBSD_PS_INMEM = 1            # ki_sflag
-    FREEBSD_KI_CTTY = 1             # ki_kiflag
-    FREEBSD_KI_SLEADER = 2
-    FREEBSD_KI_CRF_GRP_OVERFLOW = 0x80000000
-    FREEBSD_NOCPU_OLD = 255
-    FREEBSD_PRI_TIMESHARE = 3
-    FREEBSD_PUSER = 88              # of FreeBSD 14: freebsd_user_priority
-
 cdef struct freebsd_rusage:
     freebsd_timeval ru_utime
     freebsd_timeval ru_stime

@@ -4,33 +4,6 @@
 # here because <asm/sigcontext.h> and <signal.h> cannot be included together. Several members have a C name of their
 # own: <signal.h> defines macros such as si_pid.
 
-cdef enum:
-    FREEBSD_SIG_MAXSIG = 128
-    FREEBSD_SI_NOINFO = 0
-    FREEBSD_SI_USER = 0x10001
-    FREEBSD_SI_QUEUE = 0x10002
-    FREEBSD_SI_TIMER = 0x10003
-    FREEBSD_SI_ASYNCIO = 0x10004
-    FREEBSD_SI_MESGQ = 0x10005
-    FREEBSD_SI_KERNEL = 0x10006
-    FREEBSD_SI_LWP = 0x10007
-    FREEBSD_SS_ONSTACK = 1
-    FREEBSD_SS_DISABLE = 4
-    FREEBSD_MC_HASSEGS = 1
-    FREEBSD_MC_HASBASES = 2
-    FREEBSD_MC_HASFPXSTATE = 4
-    FREEBSD_MC_HASTLSBASE = 8       # since FreeBSD 15
-    FREEBSD_MC_FPFMT_NODEV = 0x10000
-    FREEBSD_MC_FPFMT_XMM = 0x10002
-    FREEBSD_MC_FPOWNED_NONE = 0x20000
-    FREEBSD_MC_FPOWNED_FPU = 0x20001
-    FREEBSD_MC_FPOWNED_PCB = 0x20002
-    FREEBSD_SIGEV_NONE = 0
-    FREEBSD_SIGEV_SIGNAL = 1
-    FREEBSD_SIGEV_THREAD = 2
-    FREEBSD_SIGEV_KEVENT = 3
-    FREEBSD_SIGEV_THREAD_ID = 4
-
 cdef struct freebsd_sigset:
     uint32_t bits[4]
 
@@ -237,54 +210,9 @@ cdef struct linux_fpx_sw_bytes:
     uint32_t xstate_size
     uint32_t padding[7]
 
-cdef enum:
-    # Selectors of a FreeBSD program: GSEL(GUCODE_SEL, SEL_UPL) and its kin of <machine/segments.h>.
-    FREEBSD_CS = 0x43
-    FREEBSD_SS = 0x3b
-    FREEBSD_FS = 0x13
-    FREEBSD_GS = 0x1b
-    # Selectors of a Linux program: __USER_CS, __USER_DS.
-    LINUX_CS = 0x33
-    LINUX_SS = 0x2b
-    # T_ of <machine/trap.h>.
-    FREEBSD_T_PRIVINFLT = 1
-    FREEBSD_T_BPTFLT = 3
-    FREEBSD_T_ARITHTRAP = 6
-    FREEBSD_T_PROTFLT = 9
-    FREEBSD_T_TRCTRAP = 10
-    FREEBSD_T_PAGEFLT = 12
-    FREEBSD_T_ALIGNFLT = 14
-    FREEBSD_T_DIVIDE = 18
-    FREEBSD_T_NMI = 19
-    FREEBSD_T_OFLOW = 20
-    FREEBSD_T_BOUND = 21
-    FREEBSD_T_DNA = 22
-    FREEBSD_T_DOUBLEFLT = 23
-    FREEBSD_T_FPOPFLT = 24
-    FREEBSD_T_TSSFLT = 25
-    FREEBSD_T_SEGNPFLT = 26
-    FREEBSD_T_STKFLT = 27
-    FREEBSD_T_MCHK = 28
-    FREEBSD_T_XMMFLT = 29
-    FREEBSD_T_RESERVED = 30
-    LINUX_SI_USER = 0
-    LINUX_SI_KERNEL = 0x80
-    LINUX_SI_TIMER = -2
-    LINUX_SI_SIGIO = -5
-    LINUX_SI_TKILL = -6
-    LINUX_SS_DISABLE = 2
-    LINUX_SIGILL = 4
-    LINUX_SIGTRAP = 5
-    LINUX_SIGBUS = 7
-    LINUX_SIGFPE = 8
-    LINUX_SIGSEGV = 11
-    LINUX_SIGCHLD = 17
-    LINUX_SIGIO = 29
-    LINUX_SIGSYS = 31
-    FREEBSD_CLD_EXITED = 1
     # The extended state in a Linux signal frame.
-    LINUX_FP_XSTATE_MAGIC1 = 0x46505853
-    LINUX_FP_XSTATE_MAGIC2 = 0x46505845
+
+cdef enum:
     FXSAVE_SIZE = 512
     FXSAVE_MXCSR = 24               # offsets in the FXSAVE image
     FXSAVE_MXCSR_MASK = 28

@@ -1,50 +1,5 @@
 # Sockets: <sys/socket.h>, <sys/un.h>, <netinet/in.h>, <netinet6/in6.h>.
 
-cdef enum:
-    FREEBSD_AF_UNSPEC = 0
-    FREEBSD_AF_UNIX = 1
-    FREEBSD_AF_INET = 2
-    FREEBSD_AF_INET6 = 28
-    FREEBSD_AF_BLUETOOTH = 36
-    FREEBSD_AF_NETLINK = 38
-    LINUX_AF_UNSPEC = 0
-    LINUX_AF_UNIX = 1
-    LINUX_AF_INET = 2
-    LINUX_AF_INET6 = 10
-    LINUX_AF_NETLINK = 16
-    LINUX_AF_BLUETOOTH = 31
-    FREEBSD_SOCK_MAXADDRLEN = 255
-    FREEBSD_SUNPATHLEN = 104
-    FREEBSD_MSG_CTRUNC = 0x20
-    FREEBSD_SOL_SOCKET = 0xffff
-    FREEBSD_SCM_RIGHTS = 1
-    FREEBSD_SCM_TIMESTAMP = 2
-    FREEBSD_SCM_CREDS = 3
-    FREEBSD_SCM_REALTIME = 5
-    FREEBSD_SCM_CREDS2 = 8
-    FREEBSD_CMGROUP_MAX = 16
-    FREEBSD_IP_TOS = 3
-    FREEBSD_IP_TTL = 4
-    FREEBSD_IP_RECVDSTADDR = 7
-    FREEBSD_IP_RECVTTL = 65
-    FREEBSD_IP_RECVTOS = 68
-    FREEBSD_IPV6_PKTINFO = 46
-    FREEBSD_IPV6_HOPLIMIT = 47
-    FREEBSD_IPV6_TCLASS = 61
-    FREEBSD_IPPROTO_IP = 0
-    FREEBSD_IPPROTO_IPV6 = 41
-    LINUX_SOL_SOCKET = 1
-    LINUX_SCM_RIGHTS = 1
-    LINUX_SCM_CREDENTIALS = 2
-    LINUX_SCM_TIMESTAMP = 29
-    LINUX_SCM_TIMESTAMPNS = 35
-    LINUX_IP_TOS = 1
-    LINUX_IP_TTL = 2
-    LINUX_IP_PKTINFO = 8
-    LINUX_IPV6_PKTINFO = 50
-    LINUX_IPV6_HOPLIMIT = 52
-    LINUX_IPV6_TCLASS = 67
-
 cdef struct freebsd_sockaddr:
     uint8_t sa_len
     uint8_t sa_family
@@ -264,8 +219,8 @@ cdef inline int64_t linux_bound_path(char *to, const char *path, uint64_t length
     """Write the path that Linux binds for one of `length` bytes with `nuls` NULs behind it to `to` (BOUND_PATH
     bytes); returns its length, or -1 where there is no room."""
     cdef uint64_t code, slashes = 0, at = 0, size, i
-    cdef uint64_t dots = 1 if length > 1 and path[0] == 46 and path[1] == 47 else 0
-    while dots + slashes < length and path[dots + slashes] == 47:
+    cdef uint64_t dots = 1 if length > 1 and path[0] == c'.' and path[1] == c'/' else 0
+    while dots + slashes < length and path[dots + slashes] == c'/':
         slashes += 1
     code = nuls
     if nuls > 1:
@@ -283,11 +238,11 @@ cdef inline int64_t linux_bound_path(char *to, const char *path, uint64_t length
     if slashes > 0 and not dots:
         at = put_slashes(to, 0, 1 + code + 4 * (slashes - 1))
     elif dots or code:
-        to[0] = 46
+        to[0] = c'.'
         at = put_slashes(to, 1, code + 4 * slashes)
     if code == BOUND_COUNTED:
         for i in range(BOUND_DIGITS):
-            to[at] = 46
+            to[at] = c'.'
             at = put_slashes(to, at + 1, 1 + (nuls >> i & 1))
     memcpy(to + at, path + dots + slashes, length - dots - slashes)
     return <int64_t> (at + length - dots - slashes)
@@ -296,8 +251,8 @@ cdef inline int64_t linux_bound_path(char *to, const char *path, uint64_t length
 cdef inline uint64_t freebsd_bound_path(char *to, const char *path, uint64_t length, uint64_t *nuls) noexcept nogil:
     """The other direction: the guest's path (FREEBSD_SUNPATHLEN bytes in `to`, at most) and the NULs behind it."""
     cdef uint64_t code, slashes = 0, kept, at, i, digits = 0
-    cdef uint64_t dots = 1 if length > 1 and path[0] == 46 and path[1] == 47 else 0
-    while dots + slashes < length and path[dots + slashes] == 47:
+    cdef uint64_t dots = 1 if length > 1 and path[0] == c'.' and path[1] == c'/' else 0
+    while dots + slashes < length and path[dots + slashes] == c'/':
         slashes += 1
     code = slashes - 1 & 3 if slashes > 0 and not dots else slashes & 3
     kept = 1 + (slashes - 1 >> 2) if slashes > 0 and not dots else slashes >> 2
@@ -305,9 +260,9 @@ cdef inline uint64_t freebsd_bound_path(char *to, const char *path, uint64_t len
     nuls[0] = code
     if code == BOUND_COUNTED:
         nuls[0] = 0
-        while digits < BOUND_DIGITS and at + 2 <= length and path[at] == 46 and path[at + 1] == 47:
+        while digits < BOUND_DIGITS and at + 2 <= length and path[at] == c'.' and path[at + 1] == c'/':
             at += 2
-            if at < length and path[at] == 47:
+            if at < length and path[at] == c'/':
                 nuls[0] |= <uint64_t> 1 << digits
                 at += 1
             digits += 1
@@ -318,15 +273,15 @@ cdef inline uint64_t freebsd_bound_path(char *to, const char *path, uint64_t len
     if string_begins(path + at - (1 if kept else 0), length - at + (1 if kept else 0), b"/proc/self/fd/"):
         # bindat(2): the path as it was given begins behind the descriptor.
         i = at + 13
-        while i < length and 48 <= path[i] <= 57:
+        while i < length and c'0' <= path[i] <= c'9':
             i += 1
-        if i > at + 13 and i + 1 < length and path[i] == 47:
+        if i > at + 13 and i + 1 < length and path[i] == c'/':
             at = i + 1
             kept = 0
             dots = 0
     i = 0
     if dots and kept:
-        to[0] = 46
+        to[0] = c'.'
         i = 1
     if kept > FREEBSD_SUNPATHLEN - i:
         kept = FREEBSD_SUNPATHLEN - i

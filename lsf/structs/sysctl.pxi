@@ -1,8 +1,5 @@
 # What sysctl(3) returns: <sys/resource.h>, <sys/vmmeter.h>, <vm/vm_param.h>.
 
-cdef enum:
-    FREEBSD_FSCALE = 2048
-
 cdef struct freebsd_loadavg:
     uint32_t ldavg[3]               # in units of 1/fscale
     int64_t fscale

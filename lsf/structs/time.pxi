@@ -3,12 +3,6 @@
 # timespec, timeval, itimerval, itimerspec and timezone have the same layout on both sides (the oracle asserts it), so a
 # guest address of one may go straight to Linux. What differs is the meaning of some values: see utimens below.
 
-cdef enum:
-    FREEBSD_UTIME_NOW = -1      # <sys/stat.h>
-    FREEBSD_UTIME_OMIT = -2
-    LINUX_UTIME_NOW = 0x3fffffff
-    LINUX_UTIME_OMIT = 0x3ffffffe
-
 cdef struct freebsd_timespec:
     int64_t tv_sec
     int64_t tv_nsec

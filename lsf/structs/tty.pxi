@@ -44,41 +44,6 @@ cdef extern from "<sys/ioctl.h>" nogil:
         uint16_t ws_xpixel
         uint16_t ws_ypixel
 
-cdef enum:
-    LINUX_BOTHER = 0x1000           # the speed is in c_ospeed
-    LINUX_CBAUD = 0x100f
-    LINUX_CIBAUD = 0x100f0000
-    LINUX_IBSHIFT = 16
-    FREEBSD_NCCS = 20
-    FREEBSD_VMIN = 16
-    FREEBSD_VTIME = 17
-    FREEBSD_BRKINT = 0x2
-    FREEBSD_ICRNL = 0x100
-    FREEBSD_IXON = 0x200
-    FREEBSD_IXANY = 0x800
-    FREEBSD_IMAXBEL = 0x2000
-    FREEBSD_IUTF8 = 0x4000
-    FREEBSD_OPOST = 0x1
-    FREEBSD_ONLCR = 0x2
-    FREEBSD_CS8 = 0x300
-    FREEBSD_CREAD = 0x800
-    FREEBSD_HUPCL = 0x4000
-    FREEBSD_B9600 = 9600
-    FREEBSD_ECHOKE = 0x1
-    FREEBSD_ECHOE = 0x2
-    FREEBSD_ECHOCTL = 0x40
-    FREEBSD_ECHO = 0x8
-    FREEBSD_ISIG = 0x80
-    FREEBSD_ICANON = 0x100
-    FREEBSD_IEXTEN = 0x400
-    FREEBSD_CSIZE = 0x300
-    FREEBSD_CRTSCTS = 0x30000
-    FREEBSD_CCTS_OFLOW = 0x10000
-    LINUX_CSIZE = 0x30
-    LINUX_CRTSCTS = 0x80000000
-    LINUX_TABDLY = 0x1800
-    FREEBSD_POSIX_VDISABLE = 0xff   # a character that never comes; Linux says 0
-
 cdef extern from *:
     """
     /* Pairs: FreeBSD's bit, Linux's bit; both tables of a word end at 0. */
