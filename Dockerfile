@@ -17,7 +17,7 @@ ARG RELEASE=14.3-RELEASE
 # Fetched from FreeBSD's mirror and checked against the release's MANIFEST.
 RUN /opt/lsf/bin/pip install -q "/src[roots]" && LSF_ROOTS=/roots /opt/lsf/bin/lsfctl root install "$RELEASE" \
         && mv "$(LSF_ROOTS=/roots /opt/lsf/bin/lsfctl root path)" /freebsd \
-        && cp "$(/opt/lsf/bin/python -c 'from lsf import launch; print(launch.shim_path())')" /freebsd/lsf
+        && cp "$(/opt/lsf/bin/python -c 'from lsf.start.files import shim_path; print(shim_path())')" /freebsd/lsf
 
 FROM scratch
 ARG RELEASE=14.3-RELEASE

@@ -99,7 +99,7 @@ def extensions() -> list[Extension]:
     ]
     for name in ("_structs", "_trace", "_namespace"):
         if (PACKAGE / f"{name}.pyx").exists():
-            result.append(Extension(f"lsf.{name}", [f"lsf/{name}.pyx"], depends=[str(p) for p in PACKAGE.glob("observe/*")], **common))
+            result.append(Extension(f"lsf.{name}", [f"lsf/{name}.pyx"], depends=[str(p) for p in PACKAGE.glob("supervisor/*")], **common))
     return result
 
 

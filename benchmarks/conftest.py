@@ -80,7 +80,7 @@ def engine_command(shim):
 
     def command(engine: str, patch: bool = True) -> list[str]:
         if engine == "ptrace":
-            return [sys.executable, "-m", "lsf.cli", "--engine", "ptrace", *([] if patch else ["--no-patch"])]
+            return [sys.executable, "-m", "lsf.start.cli", "--engine", "ptrace", *([] if patch else ["--no-patch"])]
         return ["env", f"LSF_ENGINE={engine}", f"LSF_PATCH={int(patch)}", shim]
 
     return command

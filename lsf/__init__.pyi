@@ -1,5 +1,5 @@
-from lsf.process import Popen as Popen
-from lsf.process import command as command
-from lsf.process import run as run
-from lsf.tracing import TraceError as TraceError
-from lsf.tracing import trace as trace
+from lsf.api.process import Popen as Popen
+from lsf.api.process import command as command
+from lsf.api.process import run as run
+from lsf.api.tracing import TraceError as TraceError
+from lsf.api.tracing import trace as trace

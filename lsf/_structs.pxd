@@ -12,7 +12,7 @@ Conventions:
   - A converter is called `<target>_from_<source>`, takes the target first, zeroes it, and copies field by field.
     It returns nothing, a size, or a negative Linux errno where a value has no counterpart.
   - Layouts are those of FreeBSD 14/amd64 unless the name or a comment says otherwise.
-  - tests/test_abi_oracle.py compares every size and offset with FreeBSD's and Linux's headers.
+  - tests/unit/test_abi_oracle.py compares every size and offset with FreeBSD's and Linux's headers.
 """
 from libc.stdint cimport int8_t, int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset

@@ -47,7 +47,7 @@ cdef enum:
     SIGNAL_WORDS = 3
 
 
-# What is sent to the observer. The Python half is lsf/tracing.py.
+# What is sent to the observer. The Python half is lsf/api/tracing.py.
 cdef struct event_t:
     uint32_t kind
     uint32_t flags

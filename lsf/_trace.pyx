@@ -552,11 +552,11 @@ cdef void answer(supervisor_t *self, tracee_t *tracee) noexcept nogil:
     ptrace(PTRACE_SETREGS, pid, NULL, &regs)
 
 
-include "observe/protocol.pxi"
-include "observe/breakpoints.pxi"
-include "observe/calls.pxi"
-include "observe/signals.pxi"
-include "observe/processes.pxi"
+include "supervisor/protocol.pxi"
+include "supervisor/breakpoints.pxi"
+include "supervisor/calls.pxi"
+include "supervisor/signals.pxi"
+include "supervisor/processes.pxi"
 
 
 cdef void handle(supervisor_t *self, pid_t pid, int status) noexcept nogil:

@@ -7,8 +7,8 @@ import http.server
 import io
 import lzma
 import os
-import struct
 import ssl
+import struct
 import tarfile
 import threading
 from collections.abc import Callable, Iterable

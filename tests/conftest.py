@@ -57,7 +57,7 @@ def lsf(request, tmp_path):
 @pytest.fixture
 def root_store(tmp_path, monkeypatch):
     """An empty store of FreeBSD roots, and no waiting between tries to fetch something."""
-    from lsf._roots import download, manage
+    from lsf.roots import download, manage
 
     for name in list(os.environ):
         known = ("LSF_MIRROR", "LSF_REGISTRY", "REGISTRY_AUTH_FILE", "XDG_DATA_HOME")
@@ -82,7 +82,7 @@ def web_server():
 @pytest.fixture
 def run_root(capsys):
     """`run_root("install", ...)` runs `lsfctl root install ...`: its status, output and error output."""
-    from lsf import lsfctl
+    from lsf.ctl import lsfctl
 
     def command(*arguments: object) -> tuple[int, str, str]:
         status = lsfctl.main(["root", *map(str, arguments)])

@@ -363,7 +363,7 @@ class Runner:
         rooted = ["--root", str(root), "--isolated"] if root else []
         # LSF_ENGINE=trap is not an --engine of its own: it is sud's fallback, forced by the environment.
         engine = [] if self.mode == "trap" else ["--engine", self.mode]
-        return [sys.executable, "-m", "lsf.cli", *engine, *rooted, *options, "--", *guest]
+        return [sys.executable, "-m", "lsf.start.cli", *engine, *rooted, *options, "--", *guest]
 
     @staticmethod
     def image() -> Path:

@@ -12,7 +12,7 @@ import re
 import sys
 from pathlib import Path
 
-from ..freebsd import decode, errno, flags, ioctls, numbers, paths, signals, table
+from ..freebsd.tables import decode, errno, flags, ioctls, numbers, paths, signals, table
 from . import instructions
 from .generate_sysctls import sysctls_c, sysctls_h
 
@@ -41,7 +41,7 @@ def _array(declaration: str, values, per_line: int = 16) -> str:
 
 def dispatch_h() -> str:
     return (
-        _HEADER.format(source="lsf/freebsd/syscalls.master")
+        _HEADER.format(source="lsf/freebsd/tables/syscalls.master")
         + f"""#ifndef LSF_DISPATCH_H
 #define LSF_DISPATCH_H
 
@@ -155,7 +155,7 @@ def dispatch_c() -> str:
         return guarded.get((row.target, row.descriptors), row.target) if row.lane == "translate" else "sys_passed"
 
     parts = [
-        _HEADER.format(source="lsf/freebsd/syscalls.master"),
+        _HEADER.format(source="lsf/freebsd/tables/syscalls.master"),
         '#include <asm/unistd.h>\n\n#include "dispatch.h"\n\n',
         "#pragma GCC visibility push(hidden)\n",
         "extern long sys_refuse(struct frame *, struct area *);\n",
@@ -198,7 +198,7 @@ def dispatch_c() -> str:
 def paths_h() -> str:
     follows = "".join(f"\tLSF_FOLLOW_{follow.name} = {follow.value},\n" for follow in paths.Follow)
     return (
-        _HEADER.format(source="lsf/freebsd/paths.py")
+        _HEADER.format(source="lsf/freebsd/tables/paths.py")
         + f"""#ifndef LSF_PATHS_H
 #define LSF_PATHS_H
 
@@ -238,7 +238,7 @@ def paths_c() -> str:
     flat = [(n, path) for n in numbers if n in rows for path in paths.PATHS.get(rows[n].name, ())]
     first = {number: index + 1 for index, (number, _) in reversed(list(enumerate(flat)))}
     parts = [
-        _HEADER.format(source="lsf/freebsd/paths.py and syscalls.master"),
+        _HEADER.format(source="lsf/freebsd/tables/paths.py and syscalls.master"),
         '#include <asm/unistd.h>\n\n#include "paths.h"\n\n',
         "const struct lsf_path lsf_paths[] = {\n",
         *(
@@ -261,7 +261,7 @@ def paths_c() -> str:
 def errno_c() -> str:
     return "".join(
         [
-            _HEADER.format(source="lsf/freebsd/errno.py"),
+            _HEADER.format(source="lsf/freebsd/tables/errno.py"),
             '#include "dispatch.h"\n\n',
             _array("uint8_t lsf_errno_map[4096]", [errno.from_raw(raw) for raw in range(4096)], 24),
             "\n",
@@ -272,7 +272,7 @@ def errno_c() -> str:
 
 def signals_c() -> str:
     parts = [
-        _HEADER.format(source="lsf/freebsd/signals.py"),
+        _HEADER.format(source="lsf/freebsd/tables/signals.py"),
         '#include "dispatch.h"\n\n',
         _array(f"uint8_t lsf_signal_to_linux[{signals.NSIG + 1}]", map(signals.to_linux, range(signals.NSIG + 1))),
         "\n",
@@ -334,7 +334,7 @@ linux_to_freebsd_wait_status(int status)
 
 # --- numbers ---------------------------------------------------------------------------------------------------------
 
-_NUMBERS_SOURCE = "lsf/freebsd/numbers.py, flags.py, errno.py and signals.py"
+_NUMBERS_SOURCE = "lsf/freebsd/tables/numbers.py, flags.py, errno.py and signals.py"
 
 
 def _constants() -> dict[str, int]:
@@ -380,7 +380,7 @@ def numbers_pxi() -> str:
 
 # --- flags -----------------------------------------------------------------------------------------------------------
 
-_FLAGS_SOURCE = "lsf/freebsd/flags.py, errno.py and signals.py"
+_FLAGS_SOURCE = "lsf/freebsd/tables/flags.py, errno.py and signals.py"
 
 
 def flags_h() -> str:
@@ -424,7 +424,7 @@ def flags_pxi() -> str:
 
 def flags_c() -> str:
     parts = [
-        _HEADER.format(source="lsf/freebsd/flags.py"),
+        _HEADER.format(source="lsf/freebsd/tables/flags.py"),
         """#include <stddef.h>
 #include <stdint.h>
 
@@ -541,7 +541,7 @@ walk_choice(const struct number *rows, size_t count, int value, int from_linux)
 
 # --- the decoder -----------------------------------------------------------------------------------------------------
 
-_DECODE_SOURCE = "lsf/freebsd/decode.py and the tables"
+_DECODE_SOURCE = "lsf/freebsd/tables/decode.py and the tables"
 
 
 class _Strings:
@@ -743,7 +743,7 @@ def decode_c() -> str:
 
 def ioctls_h() -> str:
     return (
-        _HEADER.format(source="lsf/freebsd/ioctls.py")
+        _HEADER.format(source="lsf/freebsd/tables/ioctls.py")
         + f"""#ifndef LSF_IOCTLS_H
 #define LSF_IOCTLS_H
 
@@ -771,7 +771,7 @@ extern const struct lsf_ioctl lsf_ioctl[LSF_IOCTLS] __attribute__((visibility("h
 def ioctls_c() -> str:
     rows = sorted(ioctls.TABLE, key=lambda row: row.command)
     return (
-        _HEADER.format(source="lsf/freebsd/ioctls.py")
+        _HEADER.format(source="lsf/freebsd/tables/ioctls.py")
         + '#include "ioctls.h"\n\nconst struct lsf_ioctl lsf_ioctl[LSF_IOCTLS] = {\n'
         + "".join(
             f'\t{{ {row.command:#x}, {row.linux or 0:#x}, {row.how}, {row.value}, "{row.name}" }},\n' for row in rows
@@ -783,7 +783,7 @@ def ioctls_c() -> str:
 def ioctls_pxi() -> str:
     """The declarations of ioctls.h for Cython: `include "shim/generated/ioctls.pxi"`."""
     return (
-        "# Generated by lsf/_build/generate.py from lsf/freebsd/ioctls.py. Do not edit.\n\n"
+        "# Generated by lsf/_build/generate.py from lsf/freebsd/tables/ioctls.py. Do not edit.\n\n"
         'cdef extern from "ioctls.h" nogil:\n'
         '    ctypedef struct lsf_ioctl_t "struct lsf_ioctl":\n'
         "        uint32_t command, linux_command\n        uint8_t how, value\n        char name[22]\n"

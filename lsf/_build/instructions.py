@@ -3,7 +3,7 @@
 Two maps of 256 letters, a row for sixteen opcodes. A letter says which bytes come after the opcode and where the
 instruction leads. What user mode cannot execute, or what processors do not agree on, is `-`: not decoded.
 
-Source: AMD64 Architecture Programmer's Manual, volume 3, appendix A; tests/test_instructions.py compares with capstone.
+Source: AMD64 Architecture Programmer's Manual, volume 3, appendix A; tests/unit/test_instructions.py compares with capstone.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""gdb for FreeBSD programs that run under LSF: `gdb -x .../lsf/gdb/lsf.py -p PID` (docs/gdb.md).
+"""gdb for FreeBSD programs that run under LSF: `gdb -x .../lsf/gdb/lsf.py -p PID` (docs/user/gdb.md).
 
 Lets LSF's own signals pass, and `lsf-symbols` loads the symbols of what is mapped in the process; gdb itself only sees
 the shim's image, which is what Linux executed.

@@ -1,4 +1,4 @@
-# ioctl(2): requests are known by FreeBSD's numbers (lsf/freebsd/ioctls.py). Terminals: tty.pxi.
+# ioctl(2): requests are known by FreeBSD's numbers (lsf/freebsd/tables/ioctls.py). Terminals: tty.pxi.
 # Model: sys/kern/sys_generic.c (sys_ioctl, kern_ioctl), sys/fs/devfs/devfs_vnops.c (FIODTYPE, FIODGNAME).
 
 include "generated/ioctls.pxi"

@@ -1,5 +1,5 @@
 # Options of sockets: setsockopt(2), getsockopt(2). Numbers: the tables so_option, ip_option, ipv6_option and tcp_option
-# of lsf/freebsd/flags.py. Model: FreeBSD sys/kern/uipc_socket.c (sosetopt, sogetopt), uipc_usrreq.c (uipc_ctloutput),
+# of lsf/freebsd/tables/flags.py. Model: FreeBSD sys/kern/uipc_socket.c (sosetopt, sogetopt), uipc_usrreq.c (uipc_ctloutput),
 # netinet/{ip_output,in_mcast,tcp_usrreq}.c, netinet6/ip6_output.c.
 
 cdef enum:

@@ -1,4 +1,4 @@
-# How truss prints an argument. The kinds are those of lsf/freebsd/decode.py. Model: usr.bin/truss/syscalls.c.
+# How truss prints an argument. The kinds are those of lsf/freebsd/tables/decode.py. Model: usr.bin/truss/syscalls.c.
 
 cdef extern from "decode.h" nogil:
     enum:

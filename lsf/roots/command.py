@@ -1,0 +1,203 @@
+"""The `lsfctl root` command."""
+
+from __future__ import annotations
+
+import argparse
+import errno
+import json
+import os
+import re
+import sys
+
+from lsf import roots
+from lsf.roots import Root, RootError
+
+# What does the work is imported by each action: `lsfctl --help` needs none of it.
+
+DEFAULT_MIRROR = "https://download.freebsd.org/releases/amd64"
+FAILED = 125
+INTERRUPTED = 130
+_UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
+
+
+def size_of(text: str) -> int:
+    """Bytes: 500M, 16G."""
+    match = re.fullmatch(r"(\d{1,6})([KMGT]?)(i?B)?", text, re.IGNORECASE)
+    if not match or not int(match[1]):
+        raise RootError(f"--max-size {text}: not a size (500M, 16G)")
+    return int(match[1]) * _UNITS[match[2].upper()]
+
+
+def _options(arguments: argparse.Namespace):
+    from lsf.roots import manage
+    from lsf.roots.tree import Limits
+
+    limits = Limits(size=size_of(arguments.max_size)) if arguments.max_size else Limits()
+    return manage.Options(arguments.name or "", arguments.force, arguments.quiet, limits)
+
+
+def _install(arguments: argparse.Namespace) -> None:
+    from lsf.roots import manage
+    from lsf.roots.download import check_url
+
+    if not arguments.mirror and os.environ.get("LSF_MIRROR"):
+        arguments.mirror = check_url(os.environ["LSF_MIRROR"], "LSF_MIRROR")
+    root = manage.install(arguments.release, _options(arguments), arguments.mirror or DEFAULT_MIRROR, arguments.sha256)
+    print(root.name)
+
+
+def _import(arguments: argparse.Namespace) -> None:
+    from lsf.roots import manage
+
+    print(manage.import_root(arguments.source, _options(arguments), arguments.tag).name)
+
+
+def _pull(arguments: argparse.Namespace) -> None:
+    from lsf.roots import manage
+
+    login = arguments.auth_file or os.environ.get("REGISTRY_AUTH_FILE", "")
+    print(manage.pull(arguments.image, _options(arguments), login).name)
+
+
+def _object(root: Root, default: bool) -> dict[str, object]:
+    number = root.fields.get("size", ""), root.fields.get("files", "")
+    return {
+        "name": root.name,
+        "default": default,
+        "path": root.path,
+        "release": root.release,
+        "osreldate": root.osreldate,
+        "installed": root.fields.get("installed", ""),
+        "source": root.fields.get("source", ""),
+        "size": int(number[0]) if number[0].isdecimal() else None,
+        "files": int(number[1]) if number[1].isdecimal() else None,
+    }
+
+
+def _list(arguments: argparse.Namespace) -> None:
+    objects = [_object(root, place == 0) for place, root in enumerate(roots.installed())]
+    if arguments.format == "json":
+        print(json.dumps(objects, indent=1))
+        return
+    if not objects:
+        print(f"There is no root in {roots.store()}: `{roots.INSTALL_HINT}` fetches one.", file=sys.stderr)
+        return
+    lines = [("", "name", "release", "size", "installed", "source")]
+    for item in objects:
+        size = f"{item['size'] / 1e6:.0f} MB" if isinstance(item["size"], int) else "?"
+        lines.append(
+            (
+                "*" if item["default"] else "",
+                str(item["name"]),
+                str(item["release"]) or "?",
+                size,
+                str(item["installed"])[:10],
+                str(item["source"]),
+            )
+        )
+    widths = [max(len(line[column]) for line in lines) for column in range(5)]
+    for line in lines:
+        fields = [field.ljust(width) for field, width in zip(line[:5], widths, strict=True)]
+        print("  ".join([*fields, line[5]]).rstrip())
+
+
+def _path(arguments: argparse.Namespace) -> None:
+    print(roots.resolve(arguments.name))
+
+
+def _hints(arguments: argparse.Namespace) -> None:
+    from lsf.roots import hints
+
+    root = roots.resolve(arguments.name)
+    lacks = roots.missing(root)
+    if lacks:
+        raise RootError(f"{root} is not a FreeBSD root: {lacks}")
+    print(":".join(hints.write(root)))
+
+
+def _remove(arguments: argparse.Namespace) -> None:
+    from lsf.roots import manage
+
+    manage.remove(arguments.names)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Carry out a command of `lsfctl root`: 0, or 125 with one sentence on standard error."""
+    try:
+        arguments.action(arguments)
+        return 0
+    except RootError as error:
+        print(f"lsfctl: {error}", file=sys.stderr)
+    except KeyboardInterrupt:
+        print("lsfctl: interrupted; nothing was installed", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        place = f"{error.filename}: " if isinstance(error.filename, (str, bytes)) else ""
+        hint = "; LSF_ROOTS names another place for roots" if error.errno in (errno.ENOSPC, errno.EROFS) else ""
+        print(f"lsfctl: {place}{error.strerror or error}{hint}", file=sys.stderr)
+    return FAILED
+
+
+def add_parser(commands: argparse._SubParsersAction) -> None:
+    """Add `root` to lsfctl's commands."""
+    parser = commands.add_parser(
+        "root",
+        help="fetch, import, list and remove FreeBSD roots",
+        description="Manages the FreeBSD roots that programs run in.",
+    )
+    actions = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    making = argparse.ArgumentParser(add_help=False)
+    making.add_argument("--name", help="what to call the root (default: by what it is made from)")
+    making.add_argument("--max-size", metavar="SIZE", default="", help="refuse more than this unpacked (default: 16G)")
+    making.add_argument("--force", action="store_true", help="take it even where it does not look like FreeBSD")
+    making.add_argument("-q", "--quiet", action="store_true", help="print the root's name only")
+
+    def command(name: str, action, text: str, parents=()) -> argparse.ArgumentParser:
+        sub = actions.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".", parents=list(parents))
+        sub.set_defaults(command=run, action=action)
+        return sub
+
+    install = command("install", _install, "fetch a release of FreeBSD, check it and make a root of it", [making])
+    install.add_argument(
+        "release",
+        nargs="?",
+        default="",
+        metavar="RELEASE",
+        help="14.1-RELEASE, 14.1, or 14 for the newest 14.x (default: the newest of all)",
+    )
+    install.add_argument(
+        "--mirror", metavar="URL", default="", help=f"the folder of releases (LSF_MIRROR; default: {DEFAULT_MIRROR})"
+    )
+    install.add_argument(
+        "--sha256",
+        metavar="HEX",
+        default="",
+        help="what base.txz must have, instead of what the mirror's MANIFEST says",
+    )
+    imported = command("import", _import, "make a root of a tar archive, a folder or a container image", [making])
+    imported.add_argument(
+        "source",
+        metavar="FILE|DIR",
+        help="a tar archive of any compression, a folder, an OCI image layout, or an archive of one",
+    )
+    imported.add_argument("--tag", default="", help="which image of a layout that has several")
+    pull = command("pull", _pull, "fetch a container image from a registry and make a root of it", [making])
+    pull.add_argument("image", metavar="IMAGE", help="HOST/REPOSITORY[:TAG][@DIGEST]; LSF_REGISTRY is the default HOST")
+    pull.add_argument(
+        "--auth-file",
+        metavar="FILE",
+        default="",
+        help="logins, as `podman login --authfile` writes them (REGISTRY_AUTH_FILE)",
+    )
+    listing = command("list", _list, "list the roots; the first, with a star, is the default")
+    listing.add_argument(
+        "--format", choices=("table", "json"), default="table", help="for people, or for programs (default: table)"
+    )
+    path = command("path", _path, "print the folder of a root")
+    path.add_argument("name", nargs="?", default="", metavar="NAME", help="default: the default root")
+    ldconfig = command("hints", _hints, "make the dynamic linker's hints again, as ldconfig does")
+    ldconfig.add_argument("name", nargs="?", default="", metavar="NAME|DIR", help="default: the default root")
+    remove = command("remove", _remove, "remove roots")
+    remove.add_argument("names", nargs="+", metavar="NAME", help="a root of the store")

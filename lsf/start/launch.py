@@ -1,0 +1,196 @@
+"""Starts a FreeBSD program: from options to the guest's first instruction.
+
+The calling process becomes the guest. Imports are kept to what every Python process has loaded already; the compiled
+modules are imported where an option needs them.
+"""
+
+import _signal  # the rest of signal.py is enums, which take a millisecond
+import os
+
+from lsf.start.errors import STATUS_NOT_RUNNABLE, LaunchError
+from lsf.start.files import above_standard, find_program, shim_path
+from lsf.start.options import ENGINES, NO_ROOT, Options
+
+#: The sockets of lsf.trace (lsf/api/tracing.py), which it hands to this process; they make the engine ptrace.
+observer: tuple[int, int] | None = None
+
+
+def osreldate(release: str) -> int:
+    """FreeBSD's number for a release: 1305000 for "13.5-RELEASE", "13.5" or "1305000"."""
+    number, _, _ = release.partition("-")
+    major, dot, minor = number.partition(".")
+    if not release.isascii():
+        pass  # digits of other scripts are digits to Python
+    elif major.isdecimal() and not dot and 100000 <= int(major) <= 9999999:
+        return int(major)
+    elif major.isdecimal() and minor.isdecimal() and 0 < int(major) < 100 and int(minor) < 100:
+        return int(major) * 100000 + int(minor) * 1000
+    raise LaunchError(f"--osrelease {release}: not a FreeBSD release (14.1-RELEASE, 14.1 or 1401000)")
+
+
+def find_root(name: str) -> str:
+    """The folder of a root that is given by name or by path."""
+    if "/" in name or name in (".", ".."):
+        return name
+    try:
+        from lsf import roots
+    except ImportError:
+        return name
+    try:
+        return roots.resolve(name)
+    except roots.RootError as error:
+        text = str(error)
+        raise LaunchError(f"--root {text}" if text.startswith(name) else f"--root {name}: {text}") from None
+
+
+def root_osreldate(root: str) -> int | None:
+    """FreeBSD's number for the release of a root, or None where the root does not tell it."""
+    try:
+        from lsf import roots
+
+        return osreldate(roots.release_of(root))
+    except (ImportError, LaunchError, OSError):
+        return None
+
+
+def enter_view(options: Options) -> list[tuple[str, str]] | None:
+    """See the files that the options say: the host's own where they say nothing.
+
+    Returns None where this process sees them now, or the rules of a view by look-up (lsf/start/rules.py).
+    """
+    if options.fakeroot:
+        from lsf.start import view
+
+        if options.root and not options.isolated:
+            from lsf.start import hostetc
+
+            hostetc.prepare()
+        view.become_root()
+    if options.root:
+        from lsf.start import view
+
+        return view.enter(options.root, options.isolated, tuple(options.binds), options.debug, options.view)
+    if options.isolated:
+        raise LaunchError("--isolated needs --root")
+    if options.binds:
+        from lsf.start import view
+
+        return view.bind_on_host([view.Bind(text) for text in options.binds], options.debug, options.view)
+    return None
+
+
+def _open_truss(name: str) -> int:
+    try:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND
+        return above_standard(os.open(name, flags, 0o666) if name else os.dup(2))
+    except OSError as error:
+        raise LaunchError(f"--truss{'=' if name else ''}{name}: {error.strerror}") from None
+
+
+def _supervise(pin: bool) -> object:
+    """Begin the ptrace engine: returns the function that arms it, to be called last before exec."""
+    try:
+        from lsf import _trace
+    except ImportError as error:
+        raise LaunchError(f"the ptrace engine is not built: {error}") from None
+    control, life = observer or (-1, -1)
+    try:
+        _trace.start(pin=pin, control=control, life=life)
+    except OSError as error:
+        raise LaunchError(f"the ptrace engine cannot trace this process: {error.strerror}") from None
+
+    if observer:
+        os.close(control)
+        os.close(life)
+
+    def arm() -> None:
+        try:
+            _trace.install_filter(observed=observer is not None)
+        except OSError as error:
+            raise LaunchError(f"the ptrace engine cannot install its seccomp filter: {error.strerror}") from None
+
+    return arm
+
+
+def launch(options: Options, program: str, arguments: list[str], env: dict[str, str], ready=None) -> None:
+    """Become the FreeBSD program: returns never, raises LaunchError.
+
+    The program is looked for inside the root, with the guest's PATH. ready() is called when all but exec is done.
+    """
+    # FreeBSD's exec gives an ignored SIGCHLD its default back, and children are waited for on the way.
+    _signal.signal(_signal.SIGCHLD, _signal.SIG_DFL)
+    words = ["v=1"]
+    try:
+        # O_PATH: it can be executed, and the guests, which inherit it, can neither read, write nor change it.
+        image = above_standard(os.open(shim_path(), os.O_PATH))
+    except OSError as error:
+        raise LaunchError(f"{shim_path()}: {error.strerror}; the package is not built completely") from None
+    os.set_inheritable(image, True)
+    words.append(f"i={image:x}")
+    words.append(f"e={ENGINES[options.engine]:x}")
+    if options.truss is not None:
+        output = _open_truss(options.truss)
+        os.set_inheritable(output, True)
+        words.append(f"l={output:x}")
+    if options.stats is not None:
+        from lsf.start import stats
+
+        # Before the supervisor, which must not have it as a tracee, and before the view.
+        counters = stats.start(options.stats)
+        os.set_inheritable(counters, True)
+        words.append(f"s={counters:x}")
+    if options.root is None:
+        from lsf.start import default_root
+
+        options.root = default_root.choose(program, env.get("PATH"), options.chdir, options.isolated)
+    elif options.root == NO_ROOT:
+        options.root = None
+    if options.root:
+        options.root = find_root(options.root)
+    if options.osrelease:
+        words.append(f"r={osreldate(options.osrelease):x}")
+    elif options.root and (number := root_osreldate(options.root)):
+        words.append(f"r={number:x}")
+    if options.debug:
+        words.append("d=1")
+    if options.fakeroot:
+        words.append("F=1")
+    if observer:
+        words.append("T=1")
+    if observer or not options.patch:
+        words.append("x=1")
+
+    # The supervisor stays outside the root; the filter comes after it, or every mount would be a stop.
+    arm = _supervise(pin=True) if options.engine == "ptrace" else None
+    rules = enter_view(options)
+    front = []
+    if rules is not None:
+        # The shim knows what the paths mean: it finds the directory and the program.
+        path = program
+        words += [f"V={len(rules):x}", "q=1"]
+        front = [text for rule in rules for text in rule]
+        if options.chdir is not None:
+            words.append("c=1")
+            front.append(options.chdir)
+    else:
+        if options.chdir is not None:
+            try:
+                os.chdir(options.chdir)
+            except OSError as error:
+                raise LaunchError(f"--chdir {options.chdir}: {error.strerror}") from None
+        path = find_program(program, env.get("PATH"))
+    if options.root:
+        # The host's shell may be one that the root has not, and editors and script(1) execute what this names.
+        shell = env.get("SHELL")
+        within = options.root if rules is not None else ""
+        if shell and shell == os.environ.get("SHELL") and not os.access(within + shell, os.X_OK):
+            env["SHELL"] = "/bin/sh"
+    argv0 = program if options.argv0 is None else options.argv0
+    if ready is not None:
+        ready()
+    if arm is not None:
+        arm()
+    try:
+        os.execve(image, ["lsf-handover", ",".join(words), path, *front, argv0, *arguments], env)
+    except OSError as error:
+        raise LaunchError(f"{program}: {error.strerror}", STATUS_NOT_RUNNABLE) from None

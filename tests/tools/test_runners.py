@@ -1,0 +1,154 @@
+"""The quick starts of README.md and docs/user/runners.md, run as they stand there, where their tools are installed."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import harness
+import pytest
+
+TOP = harness.TESTS.parent
+PAGE = (TOP / "docs" / "user" / "runners.md").read_text()
+SECTIONS = {title: text for title, text in re.findall(r"^## (.+?)\n(.*?)(?=^## |\Z)", PAGE, re.MULTILINE | re.DOTALL)}
+RUN = [title for title, text in SECTIONS.items() if "```sh" in text]
+TOOLS = {
+    "Go": ("go",),
+    "Meson": ("meson", "ninja", "clang", "ld.lld"),
+    "CMake": ("cmake", "ctest", "clang", "ld.lld"),
+    "Cargo": ("cargo", "clang", "ld.lld"),
+}
+
+
+@pytest.fixture
+def commands(tmp_path) -> Path:
+    """A folder with `lsf`, `lsfctl` and `go_freebsd_amd64_exec`, as pip installs them."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    for name, module, function in (
+        ("lsf", "start.cli", "main"),
+        ("lsfctl", "ctl.lsfctl", "main"),
+        ("go_freebsd_amd64_exec", "start.cli", "main_go"),
+    ):
+        script = folder / name
+        script.write_text(
+            f"#!{sys.executable}\nimport sys\nsys.path.insert(0, {str(harness.PACKAGE_PARENT)!r})\n"
+            f"from lsf.{module} import {function}\nsys.exit({function}())\n"
+        )
+        script.chmod(0o755)
+    return folder
+
+
+@pytest.fixture
+def shell(commands, tmp_path):
+    """`shell(script, **environment)` runs a block in an empty folder."""
+    work = tmp_path / "project"
+    work.mkdir()
+
+    def run(script: str, **environment: str) -> subprocess.CompletedProcess:
+        beside = str(Path(sys.executable).parent)  # meson, go
+        env = {
+            name: value for name, value in os.environ.items() if not name.startswith(("LSF_", "GO", "CARGO_", "RUST"))
+        }
+        env |= {
+            "PATH": f"{commands}:{beside}:{os.environ['PATH']}",
+            "GOPROXY": "off",
+            "GOTOOLCHAIN": "local",
+            "GOFLAGS": "-mod=mod",
+            "LC_ALL": "C.UTF-8",
+            **environment,
+        }
+        return subprocess.run(
+            ["bash", "-euc", script],
+            cwd=work,
+            env=env,
+            capture_output=True,
+            text=True,
+            timeout=600,
+            stdin=subprocess.DEVNULL,
+            check=False,
+        )
+
+    return run
+
+
+def need(*tools: str, what: str) -> None:
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    for tool in tools:
+        if shutil.which(tool, path=path) is None:
+            harness.not_covered(what, f"{tool} is not installed")
+
+
+def sysroot() -> Path:
+    return harness.root_with(
+        "usr/include/stdio.h",
+        "usr/lib/crt1.o",
+        "lib/libc.so.7",
+        "libexec/ld-elf.so.1",
+        covers="quick starts that compile C",
+        releases=(13, 14, 15),
+    )
+
+
+def test_the_page_is_what_is_tested():
+    assert [*RUN] == [*TOOLS]
+    assert all(SECTIONS[title].count("```sh") == SECTIONS[title].count("```text") == 1 for title in RUN)
+
+
+@pytest.mark.parametrize("title", RUN)
+def test_quick_start(shell, title):
+    need(*TOOLS[title], what=f"the quick start with {title}")
+    environment = {}
+    if title != "Go":
+        environment["FREEBSD"] = str(sysroot())
+    block = SECTIONS[title].partition("```sh\n")[2].partition("```")[0]
+    wanted = SECTIONS[title].partition("```text\n")[2].partition("```")[0].splitlines()
+    done = shell(block, **environment)
+    output = done.stdout + done.stderr
+    assert done.returncode == 0, output
+    missing = [line for line in wanted if line not in output]
+    assert not missing, output
+
+
+def test_a_test_that_fails_fails(shell):
+    """What makes all of this worth something: a wrong result is seen."""
+    need("go", what="the quick start with Go")
+    block = SECTIONS["Go"].partition("```sh\n")[2].partition("```")[0]
+    done = shell(block.replace('runtime.GOOS != "freebsd"', 'runtime.GOOS == "freebsd"'))
+    assert done.returncode == 1
+    assert "--- FAIL: TestSystem" in done.stdout
+
+
+def test_readme(shell):
+    """The first block of README: a shell, Go's tests by -exec, truss, the counts."""
+    block = (TOP / "README.md").read_text().partition("```console\n")[2].partition("```")[0]
+    lines = re.findall(r"^\$ ([^#\n]+?) *(?:#.*)?$", block, re.MULTILINE)
+    root = harness.root_with("bin/sh", "bin/ls", "usr/bin/uname", "usr/bin/wc", covers="README's first block")
+    need("go", what="README's first block")
+    parts = ("/bin/sh", "go test", "--truss", "--stats")
+    assert [part in line for part, line in zip(parts, lines, strict=True)] == [True] * len(parts)
+    shell_line = lines[0].replace("~/freebsd-14", str(root))
+    assert str(root) in shell_line
+    done = shell(shell_line)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert re.fullmatch(r"FreeBSD \d+\.\d\S*\n *\d+\n", done.stdout), done.stdout
+    project = (
+        SECTIONS["Go"]
+        .partition("```sh\n")[2]
+        .partition("```")[0]
+        .replace("GOOS=freebsd go test -v ./...\n", lines[1] + " -v\n")
+    )
+    done = shell(project)
+    assert done.returncode == 0, done.stdout + done.stderr
+    from lsf.demo import PROGRAM
+
+    done = shell(lines[2].replace("./program", f"{PROGRAM} time 1"))
+    assert done.returncode == 0
+    assert "getppid()" in done.stderr
+    done = shell(lines[3].replace("./program", f"{PROGRAM} time 1"))
+    assert done.returncode == 0
+    assert "1 process, 1 program" in done.stderr

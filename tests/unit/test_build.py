@@ -1,0 +1,108 @@
+"""The rules of the shim are enforced by its build: each broken rule fails, and names what broke it."""
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("Cython", reason="the build checks need Cython, which the installed package does not")
+
+import lsf
+from lsf._build import check_image, shim
+
+SOURCE = Path(__file__).resolve().parents[2] / "lsf"
+
+
+@pytest.fixture
+def package(tmp_path):
+    """A copy of the sources that a test may spoil."""
+    target = tmp_path / "lsf"
+    shutil.copytree(SOURCE, target, ignore=shutil.ignore_patterns("*.so", "*.elf", "*.debug", "__pycache__", "_shim.c"))
+    # The copy's own generator, which reads the copy's tables and structs.
+    generate = [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(tmp_path)!r}); from lsf._build import generate; "
+                f"generate.generate({str(target / 'shim' / 'generated')!r})"]
+    subprocess.run(generate, check=True, timeout=60)
+    return target
+
+
+def plant(package: Path, text: str, file: str = "misc.pxi") -> None:
+    path = package / "shim" / file
+    path.write_text(path.read_text() + text)
+
+
+def plant_in(package: Path, function: str, line: str, file: str = "misc.pxi") -> None:
+    """Put a line at the end of a handler's docstring, as its first statement."""
+    path = package / "shim" / file
+    text = path.read_text()
+    spoiled = re.sub(rf'(sys_{function}\(.*?\n    """.*?"""\n)', rf"\1    {line}\n", text, count=1, flags=re.S)
+    assert spoiled != text
+    path.write_text(spoiled)
+
+
+def build(package: Path) -> Path:
+    work = package.parent / "work"
+    work.mkdir()
+    c_file = shim.translate(package / "_shim.pyx", work / "_shim.c", package.parent)
+    image = work / "shim.elf"
+    shim.build(c_file, package / "shim" / "generated", image, work, package=package)
+    return image
+
+
+def test_the_built_image_keeps_its_rules():
+    image = Path(lsf.__file__).parent / "shim.elf"
+    assert check_image.check(image) == []
+
+
+def test_a_libc_call_fails_and_names_the_function(package):
+    plant_in(package, "nosys", 'puts(b"hello")')
+    plant(package, '\ncdef extern from "<stdio.h>" nogil:\n    int puts(const char *text)\n')
+    with pytest.raises(shim.BuildError, match=r"sys_nosys.* uses puts"):
+        build(package)
+
+
+def test_a_module_level_variable_fails_and_is_named(package):
+    plant(package, "\ncdef long planted_counter = 5\n")
+    plant_in(package, "nosys", "global planted_counter; planted_counter += 1")
+    with pytest.raises(shim.BuildError, match=r"sys_nosys.* variable .*planted_counter"):
+        build(package)
+
+
+def test_a_python_object_fails_and_names_the_function(package):
+    plant(package, "\ncdef long planted(long n) noexcept:\n    return len(str(n))\n")
+    plant_in(package, "nosys", "with gil: planted(3)")
+    with pytest.raises(shim.BuildError, match=r"(sys_nosys|planted).* uses Py"):
+        build(package)
+
+
+def test_a_missing_noexcept_is_an_error_with_file_and_line(package):
+    plant(package, "\ncdef long planted(long n) nogil:\n    return n\n")
+    with pytest.raises(shim.BuildError, match=r"misc\.pxi:\d+:\d+"):
+        build(package)
+
+
+SETUP = SOURCE.parent / "setup.py"
+RUN_SETUP = "import runpy, sys, sysconfig; {0}; sys.argv = ['setup.py', '-q', 'build_ext', '-b', {1!r}, '-t', {1!r}]; runpy.run_path({2!r}, run_name='__main__')"
+
+
+def setup_says(tmp_path, before: str, env: dict[str, str]) -> str:
+    code = RUN_SETUP.format(before, str(tmp_path), str(SETUP))
+    done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, timeout=60)
+    assert done.returncode != 0
+    return done.stderr.strip().splitlines()[-1]
+
+
+def test_a_missing_compiler_is_one_clear_sentence(tmp_path):
+    """The last line names what is missing and how to get it."""
+    assert setup_says(tmp_path, "pass", {"PATH": str(tmp_path)}) == (
+        "LSF cannot be built: there is no C compiler; install gcc (Debian: apt install gcc libc6-dev).")
+
+
+def test_missing_headers_are_one_clear_sentence(tmp_path):
+    before = "sysconfig.get_path = lambda *a, **k: '/nonexistent'"
+    last = setup_says(tmp_path, before, dict(os.environ))
+    assert last.startswith("LSF cannot be built: Python's headers are missing (/nonexistent/Python.h); install them")
