@@ -15,7 +15,7 @@ os.chdir(ROOT)
 sys.path.insert(0, str(ROOT))
 
 PACKAGE = ROOT / "lsf"
-GENERATED = PACKAGE / "shim" / "generated"
+GENERATED = PACKAGE / "generated"
 
 
 def sentence(condition: bool, text: str) -> None:
@@ -89,13 +89,13 @@ class build_ext(base_build_ext):
 
 
 def extensions() -> list[Extension]:
-    common = dict(include_dirs=["lsf", "lsf/shim", "lsf/shim/generated"],
+    common = dict(include_dirs=["lsf", "lsf/machine/ground", "lsf/machine/amd64", "lsf/generated"],
                   extra_compile_args=["-O2", "-fvisibility=hidden", "-Wno-unused-function"])
     shim_args = dict(common, extra_compile_args=common["extra_compile_args"] + ["-mfsgsbase", "-Ulinux", "-Uunix", "-fno-strict-aliasing"],
                      define_macros=[("LSF_HOSTED", "1"), ("FREEBSD_NSYSCALLS", "600")])
     result = [
-        Extension("lsf._shim", ["lsf/_shim.pyx", "lsf/shim/runtime.c", "lsf/shim/entry.S"],
-                  depends=[str(p) for p in PACKAGE.glob("shim/*")], **shim_args),
+        Extension("lsf._shim", ["lsf/_shim.pyx", "lsf/machine/ground/runtime.c", "lsf/machine/amd64/entry.S"],
+                  depends=[str(p) for p in (*PACKAGE.glob("machine/**/*.*"), *PACKAGE.glob("freebsd/**/*.pxi"))], **shim_args),
     ]
     for name in ("_structs", "_trace", "_namespace"):
         if (PACKAGE / f"{name}.pyx").exists():

@@ -1,7 +1,7 @@
 """What runtime.h declares: the structs that assembly knows, Linux syscalls, guest memory, locks."""
 from libc.stdint cimport int8_t, int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
-cdef extern from "shim/runtime.h" nogil:
+cdef extern from "machine/ground/runtime.h" nogil:
     ctypedef uint64_t uaddr
 
     ctypedef struct frame_t "struct frame":

@@ -7,7 +7,7 @@ and returns structs as `bytes`. A target is filled with garbage first, so that w
 """
 from libc.string cimport memset, memcpy
 
-include "structs/layout.pxi"
+include "generated/layout.pxi"
 
 
 cdef _read_layout():

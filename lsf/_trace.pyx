@@ -72,7 +72,7 @@ cdef extern from * nogil:
 
     #define WINDOW_START 0x6ffff0000000UL
     #define WINDOW_SIZE 0x100000UL
-    #define PATCH_ENTRY 0x400UL   /* from the window's start: PATCH_ENTRY_OFFSET of shim/layout.h */
+    #define PATCH_ENTRY 0x400UL   /* from the window's start: PATCH_ENTRY_OFFSET of machine/amd64/layout.h */
     #define FOREIGN_ENTRY 0x580UL /* FOREIGN_ENTRY_OFFSET */
     #define AREAS_START 0x6ffff0140000UL  /* AREAS_BASE; up to HEAP_BASE lie the stacks of the shim */
     #define AREAS_END 0x700030800000UL
@@ -751,7 +751,7 @@ def start(*, bint pin=True, int control=-1, int life=-1):
 def install_filter(*, bint observed=False):
     """From now on every syscall of this process and its children outside the shim's window stops at the supervisor.
 
-    observed: and those by which the shim tells an observer something (shim/trace.pxi).
+    observed: and those by which the shim tells an observer something (machine/watch/trace.pxi).
     Returns whether no_new_privs had to be set. Raises OSError.
     """
     cdef bint restricted = False

@@ -1,4 +1,4 @@
-"""What follows the opcode of an x86-64 instruction, for the length decoder of the shim (lsf/shim/instructions.pxi).
+"""What follows the opcode of an x86-64 instruction, for the length decoder of the shim (lsf/machine/amd64/instructions.pxi).
 
 Two maps of 256 letters, a row for sixteen opcodes. A letter says which bytes come after the opcode and where the
 instruction leads. What user mode cannot execute, or what processors do not agree on, is `-`: not decoded.
@@ -8,7 +8,7 @@ Source: AMD64 Architecture Programmer's Manual, volume 3, appendix A; tests/unit
 
 from __future__ import annotations
 
-#: One letter: (operand bytes, where it leads). The numbers are those of lsf/shim/instructions.pxi.
+#: One letter: (operand bytes, where it leads). The numbers are those of lsf/machine/amd64/instructions.pxi.
 MODRM, IMM8, IMM16, IMMZ, IMMV, MOFFS, GROUP_TEST = 1, 2, 4, 8, 16, 32, 64
 PLAIN, BRANCH, JUMP, CALL, STOP, SYSCALL, OTHER = range(7)
 PREFIX, REX, ESCAPE, VEX2, VEX3, EVEX, POP, GROUP_FF, MOV_IMM, UNKNOWN = range(7, 17)

@@ -1,8 +1,8 @@
-"""Writes lsf/structs/layout.pxi: size and offset of every member of every struct, and every constant, for lsf._structs.
+"""Writes lsf/generated/layout.pxi: size and offset of every member of every struct, and every constant, for lsf._structs.
 
     python -m lsf._build.layout
 
-It reads the declarations in lsf/structs/*.pxi and writes expressions, so the numbers are those of the C compiler. Needs
+It reads the declarations in lsf/freebsd/abi/*.pxi and writes expressions, so the numbers are those of the C compiler. Needs
 the standard library only. A file whose text is unchanged is not rewritten.
 """
 
@@ -11,10 +11,11 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-STRUCTS = Path(__file__).resolve().parent.parent / "structs"
+PACKAGE = Path(__file__).resolve().parent.parent
+STRUCTS = PACKAGE / "freebsd" / "abi"
 #: The ELF format's structs are measured with them.
-ELF = STRUCTS.parent / "machine" / "linux" / "elf.pxi"
-OUTPUT = STRUCTS / "layout.pxi"
+ELF = PACKAGE / "machine" / "linux" / "elf.pxi"
+OUTPUT = PACKAGE / "generated" / "layout.pxi"
 
 _START = re.compile(r'( *)(?:cdef|ctypedef) (?:packed )?(?:(?:struct|union) (\w+)(?: "[^"]+")?|(enum)):$')
 _MEMBER = re.compile(r'(?:const )?\w+ \*?(\w+)(?: "[^"]+" ?)?(?:\[\w+\])*$')

@@ -31,6 +31,12 @@ CFLAGS = (
 ).split()
 
 
+#: Where the image's own headers are, and its sources beside the unit of Cython.
+HEADERS = ("machine/ground", "machine/amd64")
+SOURCES = ("machine/ground/runtime.c", "machine/amd64/entry.S")
+SCRIPT = "machine/ground/shim.ld"
+
+
 class BuildError(Exception):
     """The image cannot be built; the text says why in the contributor's terms."""
 
@@ -43,7 +49,8 @@ def run(command: list[str]) -> str:
 
 
 def includes(generated: Path, package: Path = PACKAGE) -> list[str]:
-    return [f"-I{package}", f"-I{package / 'shim'}", f"-I{generated}", f"-I{sysconfig.get_path('include')}"]
+    folders = [package, *(package / folder for folder in HEADERS), generated, sysconfig.get_path("include")]
+    return [f"-I{folder}" for folder in folders]
 
 
 def compile_object(source: Path, target: Path, generated: Path, cc: str = "gcc", package: Path = PACKAGE) -> Path:
@@ -54,7 +61,8 @@ def compile_object(source: Path, target: Path, generated: Path, cc: str = "gcc",
 
 def link(objects: list[Path], image: Path, work: Path, cc: str = "gcc", package: Path = PACKAGE) -> None:
     script = work / "shim.lds"
-    run([cc, "-E", "-P", "-x", "c", f"-I{package / 'shim'}", str(package / "shim" / "shim.ld"), "-o", str(script)])
+    headers = [f"-I{package / folder}" for folder in HEADERS]
+    run([cc, "-E", "-P", "-x", "c", *headers, str(package / SCRIPT), "-o", str(script)])
     command = ["ld", "-static", "-nostdlib", "--gc-sections", "--build-id=none", "-z", "noexecstack", "-z",
                "max-page-size=4096", "--no-warn-rwx-segments", "-T", str(script), "-o", str(image), *map(str, objects)]
     done = subprocess.run(command, capture_output=True, text=True)
@@ -66,7 +74,7 @@ def link(objects: list[Path], image: Path, work: Path, cc: str = "gcc", package:
 def build(c_file: Path, generated: Path, image: Path, work: Path, cc: str = "gcc", package: Path = PACKAGE) -> None:
     """Compile and link the image, then check it. Raises BuildError."""
     work.mkdir(parents=True, exist_ok=True)
-    sources = [c_file, package / "shim" / "runtime.c", package / "shim" / "entry.S", *sorted(generated.glob("*.c"))]
+    sources = [c_file, *(package / source for source in SOURCES), *sorted(generated.glob("*.c"))]
     objects = [compile_object(source, work / (source.stem + ".o"), generated, cc, package) for source in sources]
     debug = image.with_suffix(".debug")
     link(objects, debug, work, cc, package)

@@ -1,7 +1,7 @@
 """The view by look-up: the rules after which the shim finds files where Linux lets LSF neither mount nor chroot.
 
 A rule is a pair of paths, what the program calls it and where it is on the host; the longest name wins. The pair
-("", ...) is all that no other rule names, and ("/", ...) the folder that is listed as the top (lsf/shim/lookup.pxi).
+("", ...) is all that no other rule names, and ("/", ...) the folder that is listed as the top (lsf/machine/view/lookup.pxi).
 """
 
 import os

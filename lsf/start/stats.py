@@ -1,6 +1,6 @@
 """`lsf --stats`: what the guests of one start did, counted by the shim and written when the last of them has ended.
 
-The counters are memory that all guests share (struct stats in lsf/shim/runtime.h). A process forked from `lsf`, the owner,
+The counters are memory that all guests share (struct stats in lsf/machine/ground/runtime.h). A process forked from `lsf`, the owner,
 waits for the guests' end and writes the summary. It is nobody's job and holds no descriptor but its output, and standard
 error, on which it says why there is none.
 """
@@ -17,7 +17,7 @@ from lsf.start.errors import LaunchError, say
 from lsf.start.files import above_standard, with_large_files
 from lsf.start.options import ENGINES
 
-# lsf/shim/layout.h has the same numbers (tests/start/test_stats.py compares).
+# lsf/machine/amd64/layout.h has the same numbers (tests/start/test_stats.py compares).
 STATS_SIZE = 0x28000
 STATS_STARTED = 8
 STATS_OWNER = 16
@@ -38,7 +38,7 @@ _SITE_NAME_SIZE = 96
 _FORMATS = ("text", "json")
 _ENGINES = {number: name for name, number in ENGINES.items()}
 
-#: Why a site was left alone, by the numbers of lsf/shim/patch.pxi (OUTCOME_UNKNOWN_PATTERN and after).
+#: Why a site was left alone, by the numbers of lsf/machine/amd64/patch.pxi (OUTCOME_UNKNOWN_PATTERN and after).
 REASONS = {
     2: "no jump fits there, and what is before it is not proven",
     3: "shared mapping",

@@ -5,7 +5,7 @@
 # ends, however it ends, closes its end of the socket `life`, whose SIGIO ends the supervisor, which kills the guests.
 #
 # A call has two stops: the one that every call has, before it, and one inside the shim, when it is over
-# (shim/trace.pxi). The second one comes with the result as the shim has it, so nothing here knows of restarts and the
+# (machine/watch/trace.pxi). The second one comes with the result as the shim has it, so nothing here knows of restarts and the
 # like, and it is not made for calls that nobody wants to see.
 
 cdef extern from * nogil:
@@ -13,7 +13,7 @@ cdef extern from * nogil:
     #include <poll.h>
     #include <signal.h>
     #include <sys/socket.h>
-    #define TRACE_ENTRY 0x500UL     /* from the window's start: TRACE_ENTRY_OFFSET of shim/layout.h */
+    #define TRACE_ENTRY 0x500UL     /* from the window's start: TRACE_ENTRY_OFFSET of machine/amd64/layout.h */
     #define TRACE_CALL 0x0c535400
 
     static const struct sock_filter observed_filter[] = {
@@ -34,7 +34,7 @@ cdef extern from * nogil:
     /* What is needed of siginfo_t, whose members are macros. */
     static inline int signal_code(const siginfo_t *info) { return info->si_code; }
     static inline int signal_errno(const siginfo_t *info) { return info->si_errno; }
-    /* A SIGBUS by which the shim speaks with its own threads (shim/cred_all.pxi, shim/wake.pxi). */
+    /* A SIGBUS by which the shim speaks with its own threads (freebsd/kernel/cred/cred_all.pxi, freebsd/kernel/signal/wake.pxi). */
     static inline int signal_is_shims(const siginfo_t *info)
     {
         return (info->si_code == SI_QUEUE && info->si_errno == 0x4c530001)
@@ -127,16 +127,16 @@ cdef enum:
     REQUEST_DETACH = 12
     REQUEST_CONFIG = 13
 
-    # what the shim tells (shim/trace.pxi)
+    # what the shim tells (machine/watch/trace.pxi)
     TRACE_EXIT = 1
     TRACE_EXEC = 2
-    FREEBSD_ERRNO = 3000          # shim/layout.h
+    FREEBSD_ERRNO = 3000          # machine/amd64/layout.h
     RETURN_IN_AREA = 2999
     AREA_RETVAL = 56
 
     FREEBSD_SYSCALL = 0           # the indirect calls
     FREEBSD___SYSCALL = 198
-    LINUX_CARRIER = 63            # shim/carrier.pxi
+    LINUX_CARRIER = 63            # freebsd/kernel/signal/carrier.pxi
     CARRIER_MAGIC = 0x4c530000
     CARRIER_SEEN = 0x4000
     FREEBSD_SIGBUS = 10

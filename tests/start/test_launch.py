@@ -84,7 +84,7 @@ def test_without_path_freebsds_default_is_searched(monkeypatch):
 
 
 def test_the_words_of_a_handover_are_told_apart():
-    source = harness.TESTS.parent / "lsf/shim/start.pxi"
+    source = harness.TESTS.parent / "lsf/freebsd/kernel/image/start.pxi"
     words = re.findall(r"key == (\d+): +# (\w)", source.read_text())
     assert len(words) > 15
     assert all(chr(int(number)) == letter for number, letter in words)

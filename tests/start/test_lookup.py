@@ -1,4 +1,4 @@
-"""The view by look-up (lsf/start/rules.py, lsf/shim/lookup.pxi): what a path means, and FreeBSD programs that live by it."""
+"""The view by look-up (lsf/start/rules.py, lsf/machine/view/lookup.pxi): what a path means, and FreeBSD programs that live by it."""
 
 from __future__ import annotations
 

@@ -25,19 +25,19 @@ def package(tmp_path):
     shutil.copytree(SOURCE, target, ignore=shutil.ignore_patterns("*.so", "*.elf", "*.debug", "__pycache__", "_shim.c"))
     # The copy's own generator, which reads the copy's tables and structs.
     generate = [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(tmp_path)!r}); from lsf._build import generate; "
-                f"generate.generate({str(target / 'shim' / 'generated')!r})"]
+                f"generate.generate({str(target / 'generated')!r})"]
     subprocess.run(generate, check=True, timeout=60)
     return target
 
 
-def plant(package: Path, text: str, file: str = "misc.pxi") -> None:
-    path = package / "shim" / file
+def plant(package: Path, text: str, file: str = "machine/engine/misc.pxi") -> None:
+    path = package / file
     path.write_text(path.read_text() + text)
 
 
-def plant_in(package: Path, function: str, line: str, file: str = "misc.pxi") -> None:
+def plant_in(package: Path, function: str, line: str, file: str = "machine/engine/misc.pxi") -> None:
     """Put a line at the end of a handler's docstring, as its first statement."""
-    path = package / "shim" / file
+    path = package / file
     text = path.read_text()
     spoiled = re.sub(rf'(sys_{function}\(.*?\n    """.*?"""\n)', rf"\1    {line}\n", text, count=1, flags=re.S)
     assert spoiled != text
@@ -49,7 +49,7 @@ def build(package: Path) -> Path:
     work.mkdir()
     c_file = shim.translate(package / "_shim.pyx", work / "_shim.c", package.parent)
     image = work / "shim.elf"
-    shim.build(c_file, package / "shim" / "generated", image, work, package=package)
+    shim.build(c_file, package / "generated", image, work, package=package)
     return image
 
 

@@ -1366,7 +1366,7 @@ def test_every_converter_is_tested():
 
 def converters_of_the_pxd() -> list[str]:
     found = []
-    for path in sorted((ROOT / "lsf" / "structs").glob("*.pxi")):
+    for path in sorted((ROOT / "lsf" / "freebsd" / "abi").glob("*.pxi")):
         if path.name != "layout.pxi":
             found += re.findall(r"^cdef inline [^(]*?(\w+)\(", path.read_text(), re.MULTILINE)
     return found
@@ -1412,7 +1412,7 @@ def test_freestanding(tmp_path):
         c_file,
     ]
     subprocess.run(command, check=True, timeout=120, cwd=tmp_path)
-    include = [f"-I{folder}" for folder in (sysconfig.get_path("include"), ROOT / "lsf", ROOT / "lsf" / "shim" / "generated")]
+    include = [f"-I{folder}" for folder in (sysconfig.get_path("include"), ROOT / "lsf", ROOT / "lsf" / "generated")]
     subprocess.run(["gcc", *shim.CFLAGS, *include, "-c", c_file, "-o", target], check=True, timeout=120)
     command = [
         "ld",

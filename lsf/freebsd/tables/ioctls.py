@@ -15,7 +15,7 @@ IOC_IN = 0x80000000
 #: How a request is served. The numbers are those of the generated ioctls.h.
 PASS = 1  #: Linux's request takes the same argument: the guest's pointer goes through
 VALUE = 2  #: Linux's request with a constant argument
-TRANSLATE = 3  #: code of its own in lsf/shim/ioctl.pxi, tty.pxi or socket.pxi
+TRANSLATE = 3  #: code of its own in lsf/freebsd/kernel/tty/ioctl.pxi, tty.pxi or socket.pxi
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """Which arguments of a syscall are paths, and whether the last symbolic link of each is followed.
 
-The view by look-up (lsf/shim/lookup.pxi) needs it: there the shim says which file of Linux's a path means. Every
+The view by look-up (lsf/machine/view/lookup.pxi) needs it: there the shim says which file of Linux's a path means. Every
 string of the table's that is no path stands in NO_PATH, so that a new call cannot be forgotten (tests/unit/test_table.py).
 """
 

@@ -56,7 +56,7 @@ lines(const char *path)
 	return (n);
 }
 
-/* Of Linux's account, which knows the shim's things too; the areas have slots in the shim's data (lsf/shim/layout.h). */
+/* Of Linux's account, which knows the shim's things too; the areas have slots in the shim's data (lsf/machine/amd64/layout.h). */
 static void
 take_count(struct count *c)
 {

@@ -1,8 +1,6 @@
 # ioctl(2): requests are known by FreeBSD's numbers (lsf/freebsd/tables/ioctls.py). Terminals: tty.pxi.
 # Model: sys/kern/sys_generic.c (sys_ioctl, kern_ioctl), sys/fs/devfs/devfs_vnops.c (FIODTYPE, FIODGNAME).
 
-include "generated/ioctls.pxi"
-
 # The argument of FIODGNAME.
 cdef struct freebsd_fiodgname_arg:
     int32_t len

@@ -1,4 +1,4 @@
-# Sockets. Options: sockopt.pxi; addresses and control messages are converted in lsf/structs/socket.pxi.
+# Sockets. Options: sockopt.pxi; addresses and control messages are converted in lsf/freebsd/abi/socket.pxi.
 # Model: FreeBSD sys/kern/uipc_syscalls.c.
 
 cdef enum:

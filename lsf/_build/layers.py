@@ -1,0 +1,209 @@
+"""The floors of the shim: who may use whom, and a check that finds a use that climbs.
+
+    python -m lsf._build.layers            # the check
+    python -m lsf._build.layers --map      # the house: each folder, and what it uses (Markdown)
+
+The image is one unit of C, in which everything could use everything. So each folder of `lsf/machine` and `lsf/freebsd` has a place in
+FLOORS, and a file uses what its own folder and those before it define. What must be called from below by name (a signal is
+delivered by whoever owns it, say) stands in UP_CALLS with its reason; an entry that nobody needs any more is an error too.
+
+Needs the standard library only: it reads the text. A name is defined by a line that begins with `cdef`, by a member of an enum, or by a
+declaration in an `extern` block, and used wherever it stands outside a comment, a string, and the local names of a function.
+"""
+from __future__ import annotations
+
+import re
+import sys
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+PACKAGE = Path(__file__).resolve().parent.parent
+
+#: From the ground up. What a build generates from the tables of FreeBSD is FreeBSD's.
+FLOORS = (
+    "machine/linux",
+    "machine/ground",
+    "machine/amd64",
+    "machine/engine",
+    "machine/view",
+    "machine/watch",
+    "generated",
+    "freebsd/abi",
+    "freebsd/amd64",
+    "freebsd/kernel/time",
+    "freebsd/kernel/cred",
+    "freebsd/kernel/signal",
+    "freebsd/kernel/file",
+    "freebsd/kernel/memory",
+    "freebsd/kernel/sync",
+    "freebsd/kernel/tty",
+    "freebsd/kernel/sysctl",
+    "freebsd/kernel/net",
+    "freebsd/kernel/event",
+    "freebsd/kernel/process",
+    "freebsd/kernel/image",
+    "freebsd/kernel/truss",
+    "freebsd/kernel",  # hosted.pxi, which the extension alone has
+)
+
+#: Names that lower floors use, and why each cannot be theirs.
+UP_CALLS: dict[str, str] = {}
+
+#: What _shim.pxd declares is runtime.h's and dispatch.h's, which the ground shares with assembly.
+DECLARATIONS = {"_shim.pxd": "machine/ground"}
+
+_STRING = re.compile(r'"""(?:[^\\]|\\.)*?"""|\'\'\'(?:[^\\]|\\.)*?\'\'\'|"(?:[^"\\\n]|\\.)*"|\'(?:[^\'\\\n]|\\.)*\'|#[^\n]*', re.S)
+_FUNCTION = re.compile(r"^cdef (?:public )?(?:inline )?(?:[\w ]+[ *])?(\w+)\((.*)$")
+_NAME = re.compile(r"(?<![\w.])[A-Za-z_]\w*")
+
+
+def without_text(source: str) -> str:
+    """The source with blanks in the place of its strings and comments, line by line and column by column."""
+    return _STRING.sub(lambda match: re.sub(r"[^\n]", " ", match.group()), source)
+
+
+@dataclass
+class Source:
+    """A file: the names that it defines, with their lines, and the names that it uses."""
+
+    path: str
+    floor: str
+    defines: dict[str, int] = field(default_factory=dict)
+    uses: list[tuple[str, int]] = field(default_factory=list)
+
+
+def _declared(line: str) -> list[str]:
+    """The names that one line of an `extern` block or an enum declares."""
+    code = re.sub(r"\[[^\]]*\]", "", line.strip())
+    code = re.sub(r"\) (?:noexcept )?nogil\b", ")", code)
+    if code.startswith(("pass", "enum", "cdef extern")) or code.endswith("nogil:"):
+        return []
+    if match := re.match(r"(?:ctypedef |cdef )?(?:struct|union|enum) (\w+)", code):
+        return [match.group(1)]
+    if match := re.search(r"\(\*(\w+)\)\(", code) or re.search(r"(\w+)\(", code):
+        return [match.group(1)]
+    names = code.split("=")[0].split(",")
+    return [found[-1] for name in names if (found := re.findall(r"\w+", name))]
+
+
+def _arguments(text: str) -> set[str]:
+    return {found[-1] for part in text.split(",") if (found := re.findall(r"\w+", part.split("=")[0].split(")")[0]))}
+
+
+def parse(text: str, path: str, floor: str) -> Source:
+    """What one file defines and uses."""
+    source = Source(path, floor)
+    block, inside, local, signature = "", 0, set(), False
+    for number, line in enumerate(without_text(text).splitlines(), 1):
+        if not line.strip():
+            continue
+        indent = len(line) - len(line.lstrip())
+        if indent == 0:
+            block, local, signature = "", set(), False
+            if match := _FUNCTION.match(line):
+                source.defines[match.group(1)] = number
+                block, local, signature = "function", _arguments(match.group(2)), ")" not in match.group(2)
+            elif match := re.match(r"(?:cdef|ctypedef) (?:packed )?(struct|union|enum|extern)\b ?(\w*)", line):
+                block = match.group(1)
+                if block != "extern" and match.group(2):
+                    source.defines[match.group(2)] = number
+                inside = 4
+            elif match := re.match(r"ctypedef .*\(\*(\w+)\)", line):
+                source.defines[match.group(1)] = number
+        elif block == "enum" or (block == "extern" and (indent == inside or re.match(r"\w+$|\w+ +\"", line.strip()))):
+            source.defines.update(dict.fromkeys(_declared(line), number))
+        elif block == "function":
+            if signature:
+                local |= _arguments(line)
+                signature = ")" not in line
+            elif match := re.match(r"\s+cdef (.*)$", line):
+                local |= {found[-1] for part in re.sub(r"\[[^\]]*\]", "", match.group(1)).split(",")
+                          if (found := re.findall(r"\w+", part.split("=")[0]))}
+        members = set(_declared(line)) if block in ("struct", "union", "extern") else set()
+        source.uses += [(name, number) for name in _NAME.findall(line) if name not in local and name not in members]
+    return source
+
+
+def sources(package: Path = PACKAGE) -> Iterator[Source]:
+    """Every file of the unit."""
+    for name, floor in DECLARATIONS.items():
+        yield parse((package / name).read_text(), name, floor)
+    for path in sorted(package.rglob("*.pxi")):
+        relative = path.relative_to(package)
+        folder = str(relative.parent)
+        if folder in FLOORS and path.name != "layout.pxi":
+            yield parse(path.read_text(), str(relative), folder)
+
+
+@dataclass(frozen=True)
+class Use:
+    """A name of one file that another one defines."""
+
+    name: str
+    user: str
+    line: int
+    owner: str
+    defined: int
+
+    def __str__(self) -> str:
+        return (f"lsf/{self.user}:{self.line} uses {self.name}, which lsf/{self.owner}:{self.defined} defines, a floor above "
+                "(lsf/_build/layers.py)")
+
+
+def uses(package: Path = PACKAGE) -> tuple[list[Use], dict[str, Source]]:
+    """Every use of a name of another file, and the files."""
+    files = {source.path: source for source in sources(package)}
+    owners = {name: source for source in files.values() for name in source.defines}
+    found = []
+    for source in files.values():
+        for name, line in source.uses:
+            owner = owners.get(name)
+            if owner is not None and owner.path != source.path and name not in source.defines:
+                found.append(Use(name, source.path, line, owner.path, owner.defines[name]))
+    return found, files
+
+
+def climbing(found: list[Use], files: dict[str, Source]) -> list[Use]:
+    """Of these, those whose owner is on a floor above the user's."""
+    height = {folder: number for number, folder in enumerate(FLOORS)}
+    return [use for use in found if height[files[use.owner].floor] > height[files[use.user].floor]]
+
+
+def check(package: Path = PACKAGE) -> list[str]:
+    """Every use that climbs and has no reason, and every reason that nothing needs; empty where all is well."""
+    found = climbing(*uses(package))
+    problems = [str(use) for use in found if use.name not in UP_CALLS]
+    idle = set(UP_CALLS) - {use.name for use in found}
+    return problems + [f"lsf/_build/layers.py: nothing below uses {name}; take it out of UP_CALLS" for name in sorted(idle)]
+
+
+def house(package: Path = PACKAGE) -> str:
+    """A map of the house in Markdown: each folder, its files, and the folders that it uses."""
+    found, files = uses(package)
+    below: dict[str, set[str]] = defaultdict(set)
+    above: dict[str, set[str]] = defaultdict(set)
+    climbs = set(climbing(found, files))
+    for use in found:
+        user, owner = files[use.user].floor, files[use.owner].floor
+        if user != owner:
+            (above if use in climbs else below)[user].add(f"`{use.name}`" if use in climbs else owner)
+    lines = ["| folder | files | uses | calls from below, by name |", "|---|---|---|---|"]
+    for folder in FLOORS:
+        names = ", ".join(Path(path).stem for path, source in files.items() if source.floor == folder)
+        lines.append(f"| `{folder}` | {names} | {', '.join(f for f in FLOORS if f in below[folder])} | {', '.join(sorted(above[folder]))} |")
+    return "\n".join(lines) + "\n"
+
+
+def main(arguments: list[str]) -> int:
+    if arguments == ["--map"]:
+        print(house(), end="")
+        return 0
+    problems = check()
+    print("\n".join(problems) if problems else "every use goes down, or has its reason")
+    return 1 if problems else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
