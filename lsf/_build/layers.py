@@ -31,21 +31,22 @@ FLOORS = (
     "machine/watch",
     "generated",
     "freebsd/abi",
-    "freebsd/amd64",
     "freebsd/kernel/time",
-    "freebsd/kernel/cred",
-    "freebsd/kernel/signal",
-    "freebsd/kernel/file",
     "freebsd/kernel/memory",
     "freebsd/kernel/sync",
-    "freebsd/kernel/tty",
+    "freebsd/kernel/cred",
     "freebsd/kernel/sysctl",
+    "freebsd/kernel/signal",
+    "freebsd/amd64",
     "freebsd/kernel/net",
-    "freebsd/kernel/event",
+    "freebsd/kernel/tty",
+    "freebsd/kernel/truss",
+    "freebsd/kernel/file",
+    "freebsd/kernel/ipc",
     "freebsd/kernel/process",
     "freebsd/kernel/image",
-    "freebsd/kernel/truss",
-    "freebsd/kernel",  # hosted.pxi, which the extension alone has
+    "freebsd/kernel/event",
+    "freebsd/kernel",  # python.pxi, which the extension alone has
 )
 
 #: Names that lower floors use, and why each cannot be theirs.

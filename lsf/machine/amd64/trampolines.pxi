@@ -10,6 +10,7 @@
 # its own, or for its break, it gets it: the sites are put back as they were, and the pool is unmapped (evict_trampolines).
 
 cdef enum:
+    PATCH_POOL_SIZE = 65536
     TRAMPOLINE_TAIL = 13            # lea and jmp
     TRAMPOLINE_SLOT = 64            # of a pool of PATCH_POOL_SIZE
     TRAMPOLINE_TEXT = 56            # in a slot: the 8 bytes of text that the jump was written over

@@ -1,9 +1,6 @@
 # From Linux's exec to the guest's first instruction: the three entry modes (launcher, binfmt, handover).
 
 cdef enum:
-    EXIT_LSF = 125              # LSF's own failure
-    EXIT_NOT_RUNNABLE = 126
-    EXIT_NOT_FOUND = 127
     OSRELDATE_DEFAULT = 1403000
 
 # What the start learns from argv, the words of a handover and the auxiliary vector.
@@ -139,14 +136,6 @@ cdef char *environment(char **envp, const char *name) noexcept nogil:
             return &envp[0][length + 1]
         envp += 1
     return NULL
-
-
-cdef void die(int status, const char *program, const char *reason) noexcept nogil:
-    if reason == NULL:
-        complain(program, NULL, NULL, NULL)
-    else:
-        complain(program, b": ", reason, NULL)
-    linux_syscall1(LINUX_SYS_exit_group, status)
 
 
 cdef const char *error_text(long error) noexcept nogil:
@@ -762,26 +751,65 @@ cdef void hidden_descriptors(process_t *proc) noexcept nogil:
         proc.stats_fd = hide_descriptor(proc.stats_fd, True)
 
 
-cdef int hide_descriptor(int fd, bint close_on_exec) noexcept nogil:
-    """Renumber a descriptor as high as a small table and the limit allow; the new number. The image's own passes from one
-    image to the next and is closed only for a Linux program (execute_linux)."""
-    cdef uint64_t limit[2]
-    cdef long result = -LINUX_EINVAL
-    cdef int floor_
-    limit[0] = 256
-    linux_syscall4(LINUX_SYS_prlimit64, 0, 7, 0, <uint64_t> limit)       # RLIMIT_NOFILE
-    floor_ = 250 if limit[0] >= 256 else <int> limit[0] - 4
-    if fd >= floor_ and floor_ > 2:
-        linux_syscall3(LINUX_SYS_fcntl, fd, LINUX_F_SETFD, close_on_exec)
-        hide_number(fd)
-        return fd
-    while floor_ > 2 and is_error(result):
-        result = linux_syscall3(LINUX_SYS_fcntl, fd, LINUX_F_DUPFD_CLOEXEC if close_on_exec else LINUX_F_DUPFD, floor_)
-        floor_ -= 4
+cdef void arm_first(process_t *proc) noexcept nogil:
+    """Arm the engine at the start of a program; auto falls back to a seccomp filter where the kernel has no SUD."""
+    cdef long result
+    if proc.engine == ENGINE_PTRACE or proc.filter_installed:
+        return
+    if proc.engine == ENGINE_AUTO or proc.engine == ENGINE_SUD:
+        result = linux_syscall5(LINUX_SYS_prctl, 59, 1, WINDOW_BASE, WINDOW_SIZE, 0)
+        if not is_error(result):
+            proc.engine = ENGINE_SUD
+            return
+        if proc.engine == ENGINE_SUD:
+            die(EXIT_LSF, b"this kernel has no Syscall User Dispatch (Linux 5.11 or later has)", NULL)
+        complain(b"no Syscall User Dispatch here (Linux 5.11 or later has it); a seccomp filter traps instead",
+                 NULL, NULL, NULL)
+        proc.engine = ENGINE_TRAP
+    result = seccomp_trap_outside_window()
+    proc.filter_installed = 1
     if is_error(result):
-        linux_syscall3(LINUX_SYS_fcntl, fd, LINUX_F_SETFD, close_on_exec)         # F_SETFD, FD_CLOEXEC
-        hide_number(fd)
-        return fd
-    hide_number(<int> result)
-    linux_syscall1(LINUX_SYS_close, fd)
-    return <int> result
+        die(EXIT_LSF, b"neither Syscall User Dispatch nor a seccomp filter is allowed here", NULL)
+
+
+cdef void signals_start(process_t *proc, area_t *area, start_t *start) noexcept nogil:
+    """Save the inherited mask, install the shim's handlers, unblock the virtual signals, arm."""
+    cdef uint64_t old = 0, all_ = linux_all_mask(), flags = 0x04000000 | 0x08000000 | 4
+    cdef int signo
+    linux_syscall4(LINUX_SYS_rt_sigprocmask, 2, <uint64_t> &all_, <uint64_t> &old, 8)
+    if start.has_mask:
+        area.sigmask[0] = start.mask[0]
+        area.sigmask[1] = start.mask[1]
+    else:
+        mask_inherited(old, area.sigmask)
+        know_virtual(proc, FREEBSD_SIGSEGV, LINUX_SIGSEGV)
+        know_virtual(proc, FREEBSD_SIGBUS, LINUX_SIGBUS)
+        know_virtual(proc, FREEBSD_SIGSYS, LINUX_SIGSYS)
+        set_linux_handler(LINUX_SIGCHLD, FREEBSD_SIG_DFL, LINUX_SA_RESTORER)    # never ignored at a start (execsigs)
+    if start.ignored & signal_bit(FREEBSD_SIGSEGV):
+        proc.handlers[FREEBSD_SIGSEGV].function = FREEBSD_SIG_IGN
+    if start.ignored & signal_bit(FREEBSD_SIGBUS):
+        proc.handlers[FREEBSD_SIGBUS].function = FREEBSD_SIG_IGN
+    if start.ignored & signal_bit(FREEBSD_SIGSYS):
+        proc.handlers[FREEBSD_SIGSYS].function = FREEBSD_SIG_IGN
+    for signo in range(34, SIGNAL_MAX + 1):
+        if is_carried(signo) and ((start.ignored if signo <= 64 else start.ignored_high) & signal_bit(signo)) != 0:
+            proc.handlers[signo].function = FREEBSD_SIG_IGN
+    area.virtual_pending = <uint32_t> start.pending
+    area.altstack_flags = FREEBSD_SS_DISABLE
+    signal_stack(area)
+    area.ready = 1
+    set_linux_handler(LINUX_SIGSYS, <uint64_t> on_signal, flags)
+    set_linux_handler(LINUX_SIGSEGV, <uint64_t> on_signal, flags)
+    set_linux_handler(LINUX_SIGBUS, <uint64_t> on_signal, flags)
+    set_linux_handler(LINUX_CARRIER, <uint64_t> on_signal, flags)
+    if not start.ordinary:
+        apply_disposition(proc, FREEBSD_SIGIO)
+        apply_disposition(proc, FREEBSD_SIGINFO)
+        apply_disposition(proc, FREEBSD_SIGTHR)
+        apply_disposition(proc, FREEBSD_SIGLIBRT)
+    if proc.nosigpipe:
+        know_handler(proc, FREEBSD_SIGPIPE)
+        apply_disposition(proc, FREEBSD_SIGPIPE)
+    arm_first(proc)
+    set_linux_mask(area)

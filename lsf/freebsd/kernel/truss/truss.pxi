@@ -207,26 +207,6 @@ cdef void truss_tail(area_t *area, truss_t *call, text_t *line, long result) noe
     put(line, b"'\n")
 
 
-cdef bint truss_interrupted(area_t *area) noexcept nogil:
-    """True where the signal that waits has a handler without SA_RESTART: the call will give EINTR."""
-    cdef handler_t *handler
-    cdef int signo
-    if area.deferred == 0 or area.not_begun:
-        return False
-    signo = lsf_signal_from_linux[area.deferred]
-    handler = &area.proc.handlers[signo]
-    return handler.function > FREEBSD_SIG_IGN and not handler.flags & FREEBSD_SA_RESTART
-
-
-cdef bint call_begins_anew(area_t *area, long result) noexcept nogil:
-    """True for a call that a signal interrupted and that will be made again."""
-    if result == -LINUX_ERESTARTNOINTR:
-        return True
-    if result == -LINUX_ERESTARTSYS or (result == -LINUX_EINTR and area.deferred and area.not_begun):
-        return not truss_interrupted(area)
-    return False
-
-
 # What becomes of a line. The program must not notice who reads it: a reader that is gone, a full disk or a limit on the size of
 # files ends the trace and not the program, and a reader that stands still stops the program as a slow disk would, but
 # no signal to it.

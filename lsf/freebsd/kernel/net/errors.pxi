@@ -5,21 +5,8 @@
 # All of it is on the way of an error, which the pass lane leaves for pass_failed() when it is one of a few.
 
 cdef enum:
-    NOSIGPIPE_SEEN = 1              # process.nosigpipe: the shim sees every SIGPIPE
-    NOSIGPIPE_SOCKETS = 2           # and some socket has SO_NOSIGPIPE
     TCP_INFO_SEGMENTS = 136         # tcpi_segs_out and tcpi_segs_in
     TCP_INFO_ROOM = 256
-
-
-cdef void watch_sigpipe(process_t *proc, uint32_t why) noexcept nogil:
-    """From now on the shim sees every SIGPIPE (write(2) has no flag to prevent it)."""
-    if proc.nosigpipe & why == why:
-        return
-    lock_acquire(&proc.lock_signal)
-    proc.nosigpipe |= NOSIGPIPE_SEEN | why
-    know_handler(proc, FREEBSD_SIGPIPE)
-    apply_disposition(proc, FREEBSD_SIGPIPE)
-    lock_release(&proc.lock_signal)
 
 
 cdef bint was_never_connected(int fd) noexcept nogil:
@@ -70,18 +57,6 @@ cdef bint linux_sends_sigpipe(int fd) noexcept nogil:
     """For pipes and streams alone."""
     cdef long type_ = socket_option(fd, LINUX_SO_TYPE)
     return is_error(type_) or type_ == FREEBSD_SOCK_STREAM
-
-
-cdef void forget_sigpipe(area_t *area) noexcept nogil:
-    """Take back the SIGPIPE that Linux sent with a call that has just failed."""
-    cdef uint64_t mask = signal_bit(FREEBSD_SIGPIPE)
-    cdef uint64_t now[2]
-    if area.deferred == FREEBSD_SIGPIPE:
-        area.deferred = 0
-        set_linux_mask(area)
-    elif is_blocked(area, FREEBSD_SIGPIPE):
-        now[0] = now[1] = 0
-        linux_syscall4(LINUX_SYS_rt_sigtimedwait, <uint64_t> &mask, 0, <uint64_t> now, 8)
 
 
 cdef long send_failed(area_t *area, int fd, long result, bint quiet, bint addressed) noexcept nogil:

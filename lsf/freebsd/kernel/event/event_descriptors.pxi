@@ -1,0 +1,159 @@
+# What the guest does to descriptors that a kqueue watches.
+
+cdef inline bint event_watches(process_t *proc, int fd) noexcept nogil:
+    """True where closing this descriptor, or making it anew, means something here. One test for most processes."""
+    return proc.events != NULL and fd >= 0 and bit_test((<events_t *> proc.events).watched, fd)
+
+
+cdef bint descriptor_is_kqueue(process_t *proc, int fd) noexcept nogil:
+    cdef kqueue_t *kq
+    lock_acquire(&proc.lock_event)
+    kq = kqueue_find(<events_t *> proc.events, fd)
+    lock_release(&proc.lock_event)
+    return kq != NULL
+
+
+cdef void event_descriptor_closing(process_t *proc, int fd) noexcept nogil:
+    """To be called before a descriptor is closed or replaced: its knotes go, and a kqueue's last name takes the kqueue
+    with it. (After the close, Linux would not let us take the registration of a duplicated file away.)"""
+    cdef events_t *ev
+    cdef knote_t *kn
+    cdef knote_t *next_
+    cdef kqueue_t *kq = NULL
+    if not event_watches(proc, fd):
+        return
+    ev = <events_t *> proc.events
+    lock_acquire(&proc.lock_event)
+    kn = ev.hash[event_hash(<uint64_t> fd)]
+    while kn != NULL:
+        next_ = kn.hash_next
+        if kn.kev.ident == <uint64_t> fd and is_descriptor_filter(kn.kev.filter):
+            if kn.kev.filter == 0:
+                kq = kn.kq
+                knote_free(ev, kn)
+            else:
+                knote_drop(proc, ev, kn)
+        kn = next_
+    if kq != NULL:
+        kq.names -= 1
+        if kq.names == 0:
+            kqueue_destroy(proc, ev, kq)
+        elif kq.fd == fd:
+            kqueue_rename(ev, kq)
+    lock_release(&proc.lock_event)
+
+
+cdef void event_range_closing(process_t *proc, uint32_t low, uint32_t high) noexcept nogil:
+    """The same for all descriptors between two numbers, both included."""
+    cdef events_t *ev = <events_t *> proc.events
+    cdef uint64_t bits
+    cdef uint32_t word, fd
+    if ev == NULL:
+        return
+    if high >= EVENT_WORDS * 64:
+        high = EVENT_WORDS * 64 - 1
+    for word in range(low >> 6, (high >> 6) + 1):
+        bits = ev.watched[word]
+        while bits:
+            fd = word * 64 + count_trailing_zeros(bits)
+            bits = bits & (bits - 1)
+            if low <= fd <= high:
+                event_descriptor_closing(proc, <int> fd)
+
+
+cdef void event_descriptor_duplicated(process_t *proc, int fd, long duplicate) noexcept nogil:
+    """To be called after a descriptor was duplicated: a kqueue has one name more."""
+    cdef events_t *ev
+    cdef kqueue_t *kq
+    if not event_watches(proc, fd) or duplicate < 0 or duplicate >= EVENT_WORDS * 64:
+        return
+    ev = <events_t *> proc.events
+    lock_acquire(&proc.lock_event)
+    kq = kqueue_find(ev, fd)
+    if kq != NULL:
+        kqueue_name(ev, kq, <uint64_t> duplicate)
+    lock_release(&proc.lock_event)
+
+
+cdef bint kqueue_name(events_t *ev, kqueue_t *kq, uint64_t fd) noexcept nogil:
+    cdef knote_t *name = knote_new(ev)
+    if name == NULL:
+        return False
+    name.kev.ident = fd
+    name.kq = kq
+    knote_insert(ev, name)
+    kq.names += 1
+    return True
+
+
+cdef void kqueue_rename(events_t *ev, kqueue_t *kq) noexcept nogil:
+    """The name that we use ourselves is going: use another one that the guest has."""
+    cdef uint32_t i
+    cdef knote_t *kn
+    for i in range(EVENT_HASH):
+        kn = ev.hash[i]
+        while kn != NULL:
+            if kn.kev.filter == 0 and kn.kq == kq:
+                kq.fd = <int32_t> kn.kev.ident
+                return
+            kn = kn.hash_next
+
+
+cdef void kqueue_destroy(process_t *proc, events_t *ev, kqueue_t *kq) noexcept nogil:
+    """Free a kqueue whose last name is about to be closed. As in FreeBSD, threads that wait in it leave first."""
+    cdef uint64_t one = 1
+    cdef uint32_t refs
+    kq.closing = 1
+    if kq.refs != 0 and kqueue_part(ev, kq, &kq.wake_fd, EVENT_WAKE) == 0:
+        while True:
+            refs = atomic_load32(&kq.refs)
+            if refs == 0:
+                break
+            linux_syscall3(LINUX_SYS_write, kq.wake_fd, <uint64_t> &one, 8)
+            lock_release(&proc.lock_event)
+            linux_syscall4(LINUX_SYS_futex, <uint64_t> &kq.refs, LINUX_FUTEX_PRIVATE_FLAG, refs, 0)     # FUTEX_WAIT
+            lock_acquire(&proc.lock_event)
+    while kq.list != NULL:
+        knote_drop(proc, ev, kq.list)
+    hidden_close(ev, &kq.write_fd)
+    hidden_close(ev, &kq.wake_fd)
+    hidden_close(ev, &kq.timer_fd)
+    hidden_close(ev, &kq.inotify_fd)
+    hidden_close(ev, &kq.signal_fd)
+    kq.fd = -1
+
+
+cdef void event_after_fork(process_t *proc) noexcept nogil:
+    """In the child of a fork: kqueues are not inherited."""
+    cdef events_t *ev = <events_t *> proc.events
+    cdef uint32_t word, i
+    cdef uint64_t bits
+    cdef knote_t *kn
+    cdef kqueue_t *kq
+    cdef kqueue_t *next_
+    cdef int signo
+    if ev == NULL:
+        return
+    proc.events = NULL
+    for i in range(EVENT_HASH):
+        kn = ev.hash[i]
+        while kn != NULL:
+            if kn.kev.filter == 0:
+                linux_syscall1(LINUX_SYS_close, kn.kev.ident)
+            kn = kn.hash_next
+    for word in range(EVENT_WORDS):
+        bits = ev.hidden[word]
+        while bits:
+            linux_syscall1(LINUX_SYS_close, word * 64 + count_trailing_zeros(bits))
+            bits = bits & (bits - 1)
+    for signo in range(1, SIGNAL_MAX + 1):
+        if ev.signals[signo]:
+            apply_disposition(proc, signo)
+    for i in range(ev.chunk_count):
+        linux_syscall2(LINUX_SYS_munmap, <uint64_t> ev.chunks[i], page_up(KNOTES_PER_CHUNK * sizeof(knote_t)))
+    kq = ev.kqueues
+    while kq != NULL:
+        next_ = kq.next
+        linux_syscall2(LINUX_SYS_munmap, <uint64_t> kq, page_up(sizeof(kqueue_t)))
+        kq = next_
+    linux_syscall2(LINUX_SYS_munmap, <uint64_t> ev, page_up(sizeof(events_t)))

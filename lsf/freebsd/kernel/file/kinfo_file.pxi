@@ -1,0 +1,121 @@
+# What a descriptor is: struct kinfo_file.
+
+cdef enum:
+    KINFO_PATH = 1024                   # kf_path
+
+
+cdef int kinfo_vnode_type(uint32_t mode) noexcept nogil:
+    cdef uint32_t kind = mode & 0o170000
+    if kind == 0o100000:
+        return FREEBSD_KF_VTYPE_VREG
+    if kind == 0o040000:
+        return FREEBSD_KF_VTYPE_VDIR
+    if kind == 0o060000:
+        return FREEBSD_KF_VTYPE_VBLK
+    if kind == 0o020000:
+        return FREEBSD_KF_VTYPE_VCHR
+    if kind == 0o120000:
+        return FREEBSD_KF_VTYPE_VLNK
+    if kind == 0o140000:
+        return FREEBSD_KF_VTYPE_VSOCK
+    return FREEBSD_KF_VTYPE_VFIFO if kind == 0o010000 else FREEBSD_KF_VTYPE_UNKNOWN
+
+
+cdef int kinfo_flags(uint32_t flags) noexcept nogil:
+    """KF_FLAG_ bits for FreeBSD's open flags."""
+    cdef int result = 0
+    if flags & FREEBSD_O_ACCMODE != FREEBSD_O_WRONLY:
+        result |= FREEBSD_KF_FLAG_READ
+    if flags & FREEBSD_O_ACCMODE != FREEBSD_O_RDONLY:
+        result |= FREEBSD_KF_FLAG_WRITE
+    if flags & FREEBSD_O_PATH:
+        result = 0
+    if flags & FREEBSD_O_APPEND:
+        result |= FREEBSD_KF_FLAG_APPEND
+    if flags & FREEBSD_O_ASYNC:
+        result |= FREEBSD_KF_FLAG_ASYNC
+    if flags & FREEBSD_O_SYNC:
+        result |= FREEBSD_KF_FLAG_FSYNC
+    if flags & FREEBSD_O_NONBLOCK:
+        result |= FREEBSD_KF_FLAG_NONBLOCK
+    if flags & FREEBSD_O_DIRECT:
+        result |= FREEBSD_KF_FLAG_DIRECT
+    return result
+
+
+cdef int kinfo_type(const char *path, uint32_t mode) noexcept nogil:
+    """What kind of object: by the mode, and by the name that /proc gives what is no file."""
+    cdef uint32_t kind = mode & 0o170000
+    if kind == 0o140000 and not path[0] == c'/':
+        return FREEBSD_KF_TYPE_SOCKET
+    if kind == 0o010000:
+        return FREEBSD_KF_TYPE_FIFO if path[0] == c'/' else FREEBSD_KF_TYPE_PIPE
+    if string_starts(path, b"/memfd:"):
+        return FREEBSD_KF_TYPE_SHM
+    if string_starts(path, b"anon_inode:"):
+        if string_starts(path, b"anon_inode:[eventpoll"):
+            return FREEBSD_KF_TYPE_KQUEUE
+        if string_starts(path, b"anon_inode:[eventfd"):
+            return FREEBSD_KF_TYPE_EVENTFD
+        if string_starts(path, b"anon_inode:[timerfd"):
+            return FREEBSD_KF_TYPE_TIMERFD
+        if string_starts(path, b"anon_inode:inotify"):
+            return FREEBSD_KF_TYPE_INOTIFY
+        return FREEBSD_KF_TYPE_UNKNOWN
+    return FREEBSD_KF_TYPE_VNODE
+
+
+cdef long fill_kinfo_file(int fd, freebsd_kinfo_file *info) noexcept nogil:
+    """struct kinfo_file of one of the process's own descriptors."""
+    cdef char link[32]
+    cdef freebsd_stat st
+    cdef long got, result = stat_descriptor(fd, &st)
+    memset(info, 0, sizeof(freebsd_kinfo_file))
+    if result < 0:
+        return result
+    descriptor_path(fd, link)
+    got = linux_syscall3(LINUX_SYS_readlink, <uint64_t> link, <uint64_t> info.kf_path, KINFO_PATH - 1)
+    if is_error(got):
+        info.kf_path[0] = 0
+    lookup_guest(SHIM, info.kf_path, KINFO_PATH)
+    info.kf_structsize = sizeof(freebsd_kinfo_file)
+    info.kf_type = kinfo_type(info.kf_path, st.st_mode)
+    if info.kf_path[0] != c'/' or info.kf_type == FREEBSD_KF_TYPE_SHM:
+        memset(info.kf_path, 0, KINFO_PATH)
+    if st.st_mode == PROCDESC_MODE and procdesc_process(fd) > 0:
+        info.kf_type = FREEBSD_KF_TYPE_PROCDESC
+        info.kf_un.kf_proc.kf_pid = <int> procdesc_process(fd)
+    info.kf_fd = fd
+    info.kf_ref_count = 1
+    got = get_status_flags(fd)
+    if not is_error(got):
+        info.kf_flags = kinfo_flags(<uint32_t> got)
+    got = linux_syscall3(LINUX_SYS_lseek, fd, 0, 1)
+    info.kf_offset = 0 if is_error(got) else got
+    info.kf_status = FREEBSD_KF_ATTR_VALID
+    if info.kf_type == FREEBSD_KF_TYPE_VNODE or info.kf_type == FREEBSD_KF_TYPE_FIFO or info.kf_type == FREEBSD_KF_TYPE_SHM:
+        info.kf_un.kf_file.kf_file_type = kinfo_vnode_type(st.st_mode)
+        info.kf_un.kf_file.kf_file_fsid = st.st_dev
+        info.kf_un.kf_file.kf_file_rdev = st.st_rdev
+        info.kf_un.kf_file.kf_file_fileid = st.st_ino
+        info.kf_un.kf_file.kf_file_size = <uint64_t> st.st_size
+        info.kf_un.kf_file.kf_file_nlink = st.st_nlink
+        info.kf_un.kf_file.kf_file_fsid_freebsd11 = <uint32_t> st.st_dev
+        info.kf_un.kf_file.kf_file_rdev_freebsd11 = <uint32_t> st.st_rdev
+        info.kf_un.kf_file.kf_file_mode = st.st_mode
+    elif info.kf_type == FREEBSD_KF_TYPE_SOCKET:
+        fill_kinfo_socket(fd, &info.kf_un.kf_sock)
+    return 0
+
+
+cdef long describe_descriptor(int fd, uaddr target) noexcept nogil:
+    """F_KINFO: the caller says in the first word how large it takes the struct to be."""
+    cdef freebsd_kinfo_file info
+    cdef uint32_t size = 0
+    cdef long result
+    if fetch_guest32(target, &size) < 0:
+        return -LINUX_EFAULT
+    if size != sizeof(freebsd_kinfo_file):
+        return -LINUX_EINVAL
+    result = fill_kinfo_file(fd, &info)
+    return result if result < 0 else copyout(&info, target, sizeof(info))

@@ -1,0 +1,15 @@
+# Numbers that no FreeBSD has, and the indirect calls, syscall(2) and __syscall(2).
+
+cdef public long sys_nosys(frame_t *frame, area_t *area) noexcept nogil:
+    """A number that no FreeBSD has, or none has any more: nosys() sends SIGSYS (kern.signosys)."""
+    signal_self(area, FREEBSD_SIGSYS)
+    return -LINUX_ENOSYS
+
+
+cdef public long sys_syscall(frame_t *frame, area_t *area) noexcept nogil:
+    """syscall(2) and __syscall(2): the real number is the first argument, and the seventh lies on the stack."""
+    cdef uint64_t nr = <uint32_t> frame.arg[0], sixth = 0
+    if nr >= FREEBSD_NSYSCALLS or nr == 0 or nr == 198:
+        return sys_nosys(frame, area)
+    fetch_guest64(frame.rsp + 8, &sixth)
+    return run_inner(frame, area, nr, sixth)

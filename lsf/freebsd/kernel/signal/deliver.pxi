@@ -1,0 +1,238 @@
+# A signal reaches the program: at once, or at the end of the call that it interrupted.
+
+cdef enum:
+    RESENT_MAGIC = 0x4c540000       # in si_errno, above the si_code: a signal that signal_resend had to queue
+
+
+cdef bint defer_kept(area_t *area, const uint64_t *mask) noexcept nogil:
+    """Deliver a kept signal that `mask` does not block at the end of the call. True: done, and all are blocked."""
+    cdef process_t *proc = area.proc
+    if (atomic_or64(&proc.kept_bits[0], 0) & ~mask[0]) == 0 and (atomic_or64(&proc.kept_bits[1], 0) & ~mask[1]) == 0:
+        return False
+    block_all(NULL)
+    if area.deferred:
+        return True
+    if not kept_take(area, mask, <linux_siginfo *> area.info):
+        return False
+    area.deferred = LINUX_CARRIER
+    return True
+
+
+cdef void defer_virtual(area_t *area) noexcept nogil:
+    """A virtual signal that was sent while blocked is now unblocked: deliver it at the end of the call."""
+    cdef uint32_t ready
+    cdef int signo
+    block_all(NULL)
+    ready = area.virtual_pending & ~<uint32_t> area.sigmask[0]
+    if ready == 0 or area.deferred:
+        return
+    signo = count_trailing_zeros(ready) + 1
+    atomic_and32(&area.virtual_pending, ~<uint32_t> signal_bit(signo))
+    memset(area.info, 0, sizeof(area.info))
+    (<linux_siginfo *> area.info).si_signo = lsf_signal_to_linux[signo]
+    area.deferred = lsf_signal_to_linux[signo]
+
+
+cdef void resumable(area_t *area, linux_ucontext *uc, uint64_t fpstate, bint extended) noexcept nogil:
+    """Make a Linux signal frame of registers, for resume_from."""
+    uc.uc_mcontext.fpstate = fpstate
+    uc.uc_flags = 7 if extended else 6          # UC_FP_XSTATE, UC_SIGCONTEXT_SS, UC_STRICT_RESTORE_SS
+    uc.uc_stack.ss_sp = <uint64_t> area - AREA_STRUCT + AREA_SIGSTACK
+    uc.uc_stack.ss_size = AREA_SIGSTACK_SIZE
+
+
+cdef public void deliver_at_exit(frame_t *frame, area_t *area) noexcept nogil:
+    """The call is over, its frame is complete, and a signal waits. Build the state that Linux would have saved, with the
+    vector registers, which are the guest's still, deliver the signal on it, and go on there. Never returns."""
+    cdef linux_ucontext uc
+    cdef unsigned char fpstate[XSTATE_MAX + 64]
+    cdef uint64_t at = (<uint64_t> fpstate + 63) & ~63UL, size = xstate_limit(area.proc)
+    cdef linux_fpx_sw_bytes *notes = <linux_fpx_sw_bytes *> (at + SW_BYTES)
+    memset(&uc, 0, sizeof(uc))
+    uc.uc_mcontext.rbx = frame.rbx
+    uc.uc_mcontext.rbp = frame.rbp
+    uc.uc_mcontext.r12 = frame.r12
+    uc.uc_mcontext.r13 = frame.r13
+    uc.uc_mcontext.r14 = frame.r14
+    uc.uc_mcontext.r15 = frame.r15
+    uc.uc_mcontext.eflags = 0x202
+    uc.uc_mcontext.cs = LINUX_CS
+    uc.uc_mcontext.ss = LINUX_SS
+    notes.magic1 = LINUX_FP_XSTATE_MAGIC1
+    notes.extended_size = <uint32_t> size + 4
+    notes.xfeatures = area.proc.xstate_features
+    notes.xstate_size = <uint32_t> size
+    memset(<void *> (at + FXSAVE_SIZE), 0, 64)      # the XSAVE header
+    xsave(<void *> at, area.proc.xstate_features)
+    (<uint32_t *> (at + size))[0] = LINUX_FP_XSTATE_MAGIC2
+    resumable(area, &uc, at, True)
+    if not area.deferred:
+        block_all(NULL)
+    if area.deferred:
+        deliver_deferred(area, &uc)
+    else:
+        finish_translated(&uc, area)        # it is here for EFLAGS.AC alone
+        uc.uc_sigmask = linux_mask_from(area.sigmask)
+        deliver_virtual(area, &uc)
+    resume_from(&uc)
+
+
+cdef void deliver_deferred(area_t *area, linux_ucontext *uc) noexcept nogil:
+    cdef uint64_t info[16]
+    cdef int linux = area.deferred
+    cdef bint restart
+    if linux == LINUX_CARRIER and area.frame.result == <uint64_t> -LINUX_EINTR and area.woken != WOKEN_ENDED \
+            and not carrier_wanted(area, <linux_siginfo *> area.info):
+        area.frame.result = <uint64_t> -LINUX_ERESTARTNOINTR       # nothing that the guest shall see ended the call
+    restart = finish_translated(uc, area)
+    memcpy(info, area.info, 128)
+    area.deferred = 0
+    uc.uc_sigmask = linux_mask_from(area.sigmask)
+    # A call that had not begun to wait is begun anew after the handler, as if the signal had come before it.
+    restart = restart and not area.not_begun
+    area.not_begun = 0
+    deliver(area, uc, linux, <linux_siginfo *> info, restart, area.frame.ret)
+    area.suspended = 0
+    deliver_virtual(area, uc)
+
+
+cdef void deliver_virtual(area_t *area, linux_ucontext *uc) noexcept nogil:
+    """Deliver what waited among the virtual signals, and those that the shim keeps, and is not blocked any more."""
+    cdef uint64_t info[16]
+    cdef uint32_t ready
+    cdef int signo
+    if fast_blocked(area):
+        if area.virtual_pending & ~<uint32_t> area.sigmask[0] or atomic_or64(&area.proc.kept_bits[0], 0) & ~area.sigmask[0] \
+                or atomic_or64(&area.proc.kept_bits[1], 0) & ~area.sigmask[1]:
+            fast_pend(area)
+        return
+    while True:
+        ready = area.virtual_pending & ~<uint32_t> area.sigmask[0]
+        if ready == 0:
+            break
+        signo = count_trailing_zeros(ready) + 1
+        atomic_and32(&area.virtual_pending, ~<uint32_t> signal_bit(signo))
+        memset(info, 0, sizeof(info))
+        deliver(area, uc, lsf_signal_to_linux[signo], <linux_siginfo *> info, False, 0)
+    while kept_take(area, area.sigmask, <linux_siginfo *> info):
+        deliver(area, uc, LINUX_CARRIER, <linux_siginfo *> info, False, 0)
+
+
+cdef void signal_resend(area_t *area, int linux, linux_siginfo *info) noexcept nogil:
+    """Give back a signal that this thread, which has all blocked, cannot take now. If it was sent to the process it came here by
+    chance, and another thread may have it. What kill(2) or the kernel sent Linux lets none but the first thread send: it
+    goes as if it were queued, and says what it was."""
+    if info.si_code == LINUX_SI_TKILL or (linux == LINUX_CARRIER and info.si_errno & CARRIER_THREAD):
+        linux_syscall4(LINUX_SYS_rt_tgsigqueueinfo, area.proc.pid, area.tid, linux, <uint64_t> info)
+        return
+    if linux_syscall3(LINUX_SYS_rt_sigqueueinfo, area.proc.pid, linux, <uint64_t> info) != -LINUX_EPERM:
+        return
+    info.si_errno = RESENT_MAGIC | (info.si_code & 0xffff)
+    info.si_code = -1
+    linux_syscall3(LINUX_SYS_rt_sigqueueinfo, area.proc.pid, linux, <uint64_t> info)
+
+
+cdef int trap_signal(linux_siginfo *info, int linux, int *code) noexcept nogil:
+    """FreeBSD's signal and si_code for a Linux one."""
+    cdef int signo = lsf_signal_from_linux[linux]
+    if info.si_code == -1 and <uint32_t> info.si_errno & 0xffff0000UL == RESENT_MAGIC:
+        info.si_code = info.si_errno & 0xffff
+        info.si_errno = 0
+    if linux == LINUX_CARRIER:
+        return carried_signal(info, code)
+    if info.si_errno == TOLD_BY_CHILD:
+        code[0] = FREEBSD_SI_KERNEL     # exit1 in kern_exit.c sends it by kern_psignal
+        return signo
+    code[0] = linux_to_freebsd_si_code(linux, info.si_code, &signo)
+    return signo
+
+
+cdef void deliver(area_t *area, linux_ucontext *uc, int linux, linux_siginfo *info, bint restart,
+                  uint64_t ret) noexcept nogil:
+    """Deliver a signal to the guest, whose complete state is uc: run its handler, or do what FreeBSD does by default.
+
+    restart: rip stands at the site of an interrupted call, which only SA_RESTART lets happen; ret: after the site."""
+    cdef process_t *proc = area.proc
+    cdef handler_t handler
+    cdef freebsd_siginfo traced
+    cdef int code = 0
+    cdef int signo = trap_signal(info, linux, &code)
+    cdef bint fault = info.si_code > 0 and is_fault_signal(linux) and info.si_errno != TOLD_BY_CHILD
+    if signo <= 0 or (not fault and fast_hold(area, uc, linux, info, signo)):
+        return
+    if is_virtual(signo) and not fault and mask_has(area.sigmask, signo):
+        if proc.handlers[signo].function == FREEBSD_SIG_IGN:
+            return
+        atomic_or32(&area.virtual_pending, <uint32_t> signal_bit(signo))
+        return
+    if linux == LINUX_CARRIER:
+        if not info.si_errno & CARRIER_SEEN or info.si_code != -1:
+            event_signal(proc, signo)
+        if is_blocked(area, signo):
+            info.si_errno |= CARRIER_SEEN
+            keep_carried(area, info)
+            uc.uc_sigmask |= carrier_mask(area.sigmask)
+            return
+        kept_before(area, info)
+    else:
+        event_signal(proc, signo)
+    lock_acquire(&proc.lock_signal)
+    handler = proc.handlers[signo]
+    if handler.function > FREEBSD_SIG_IGN and handler.flags & FREEBSD_SA_RESETHAND:
+        proc.handlers[signo].function = FREEBSD_SIG_DFL
+        proc.handlers[signo].flags &= ~<uint32_t> FREEBSD_SA_SIGINFO
+        apply_disposition(proc, signo)
+    lock_release(&proc.lock_signal)
+    if fault and (handler.function <= FREEBSD_SIG_IGN or mask_has(area.sigmask, signo)):
+        # A fault that cannot be delivered kills; executing the instruction again gives an exact core.
+        if proc.truss_fd >= 0:
+            fill_siginfo(&traced, info, linux, signo, code, uc)
+            truss_signal(area, &traced, True)
+        if linux == LINUX_SIGTRAP or lsf_signal_to_linux[signo] != linux:
+            kill_self(area, lsf_signal_to_linux[signo])
+        set_linux_handler(linux, FREEBSD_SIG_DFL, 0x04000000)
+        return
+    if handler.function == FREEBSD_SIG_IGN:
+        return
+    if handler.function == FREEBSD_SIG_DFL:
+        if lsf_signal_default[signo] == LSF_SIGNAL_IGNORE or lsf_signal_default[signo] == LSF_SIGNAL_CONTINUE:
+            return
+        if proc.truss_fd >= 0:
+            fill_siginfo(&traced, info, linux, signo, code, uc)
+            truss_signal(area, &traced, True)
+        if linux == LINUX_CARRIER:
+            carrier_last_words(signo)
+        kill_self(area, linux)
+        return
+    if proc.truss_fd >= 0:
+        fill_siginfo(&traced, info, linux, signo, code, uc)
+        truss_signal(area, &traced, False)
+    if restart and not handler.flags & FREEBSD_SA_RESTART:
+        uc.uc_mcontext.rip = ret
+        uc.uc_mcontext.rax = LINUX_EINTR
+        uc.uc_mcontext.eflags |= FREEBSD_PSL_C
+    if push_frame(area, uc, &handler, signo, code, info, linux) < 0:
+        kill_self(area, LINUX_SIGILL)       # as FreeBSD does when the frame cannot be written
+        return
+    if area.suspended:
+        # The frame has the mask from before the wait; the handler runs with the one of the wait.
+        area.sigmask[0] = area.suspend_mask[0]
+        area.sigmask[1] = area.suspend_mask[1]
+        area.suspended = 0
+    area.sigmask[0] |= handler.mask[0]
+    area.sigmask[1] |= handler.mask[1]
+    if not handler.flags & FREEBSD_SA_NODEFER:
+        area.sigmask[(signo - 1) >> 6] |= signal_bit(signo)
+    area.sigmask[0] &= ~(signal_bit(FREEBSD_SIGKILL) | signal_bit(FREEBSD_SIGSTOP))
+    uc.uc_sigmask = linux_mask_from(area.sigmask)
+
+
+cdef bint truss_interrupted(area_t *area) noexcept nogil:
+    """True where the signal that waits has a handler without SA_RESTART: the call will give EINTR."""
+    cdef handler_t *handler
+    cdef int signo
+    if area.deferred == 0 or area.not_begun:
+        return False
+    signo = lsf_signal_from_linux[area.deferred]
+    handler = &area.proc.handlers[signo]
+    return handler.function > FREEBSD_SIG_IGN and not handler.flags & FREEBSD_SA_RESTART

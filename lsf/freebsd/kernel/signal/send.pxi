@@ -1,0 +1,26 @@
+# A signal for this thread itself.
+
+cdef void signal_self(area_t *area, int signo) noexcept nogil:
+    """Send the calling thread one of SEGV, BUS and SYS, as FreeBSD's kernel does; it is delivered at the end of the call."""
+    if area.proc.handlers[signo].function == FREEBSD_SIG_IGN:
+        return
+    if not is_blocked(area, signo):
+        block_all(NULL)
+        if area.deferred == 0:
+            memset(area.info, 0, sizeof(area.info))
+            (<linux_siginfo *> area.info).si_signo = lsf_signal_to_linux[signo]
+            (<linux_siginfo *> area.info).si_code = LINUX_SI_KERNEL
+            area.deferred = lsf_signal_to_linux[signo]
+            return
+    atomic_or32(&area.virtual_pending, <uint32_t> signal_bit(signo))
+
+
+cdef void kill_self(area_t *area, int linux) noexcept nogil:
+    """Die by a signal's default action."""
+    cdef uint64_t mask
+    umtx_thread_exit(area)
+    set_linux_handler(linux, FREEBSD_SIG_DFL, 0x04000000)
+    linux_syscall3(LINUX_SYS_tgkill, area.proc.pid, area.tid, linux)
+    mask = linux_all_mask() & ~signal_bit(linux)
+    linux_syscall4(LINUX_SYS_rt_sigprocmask, 2, <uint64_t> &mask, 0, 8)
+    linux_syscall1(LINUX_SYS_exit_group, 128 + linux)

@@ -1,0 +1,52 @@
+# Areas: what the shim has for each thread (runtime.h).
+
+cdef area_t *area_at(int index) noexcept nogil:
+    return <area_t *> (AREAS_BASE + <uint64_t> index * AREA_STRIDE + AREA_STRUCT)
+
+
+cdef bint map_area(uint64_t start, uint64_t size) noexcept nogil:
+    """Map memory of an area at its address; False when there is none, or something else is there."""
+    return not is_error(linux_syscall6(LINUX_SYS_mmap, start, size, LINUX_PROT_READ | LINUX_PROT_WRITE, LINUX_MAP_PRIVATE
+                                       | LINUX_MAP_ANONYMOUS | LINUX_MAP_NORESERVE | LINUX_MAP_FIXED_NOREPLACE, <uint64_t> -1, 0))
+
+
+cdef bint area_map(int index) noexcept nogil:
+    """Map an area's two stacks, which leaves gaps for its guard pages; False when memory is short."""
+    cdef uint64_t base = AREAS_BASE + <uint64_t> index * AREA_STRIDE
+    if not map_area(base + AREA_SIGSTACK, AREA_SIGSTACK_SIZE):
+        return False
+    if not map_area(base + AREA_STACK, AREA_STRIDE - AREA_STACK):
+        linux_syscall2(LINUX_SYS_munmap, base + AREA_SIGSTACK, AREA_SIGSTACK_SIZE)
+        return False
+    slot_at(index).mapped = 1
+    return True
+
+
+cdef void area_reset(area_t *area, int index) noexcept nogil:
+    """Zero an area's struct and give it its address, frame and lane table."""
+    memset(area, 0, sizeof(area_t))
+    area.self = area
+    area.index = index
+    area.slot = slot_at(index)
+    area.frame = <frame_t *> (<uint64_t> area - FRAME_SIZE)
+    area.lanes = lsf_lane
+
+
+cdef area_t *area_take(process_t *proc) noexcept nogil:
+    """A free area for a new thread, its state word held at 1 (the kernel clears it when the thread ends); NULL when none."""
+    cdef int i
+    cdef slot_t *slot
+    cdef area_t *area
+    for i in range(AREA_COUNT):
+        slot = slot_at(i)
+        if slot.state == 0 and atomic_cas32(&slot.state, 0, 1) == 0:
+            if not slot.mapped and not area_map(i):
+                atomic_store32(&slot.state, 0)
+                return NULL
+            area = area_at(i)
+            if area.scratch != 0:
+                linux_syscall2(LINUX_SYS_munmap, area.scratch, area.scratch_size)
+            area_reset(area, i)
+            area.proc = proc
+            return area
+    return NULL

@@ -1,0 +1,13 @@
+# Files, as Linux tells of them.
+
+cdef long mode_of(int dirfd, uaddr path, uint64_t linux_flags) noexcept nogil:
+    """The mode of a file (type and permissions), or an error."""
+    cdef linux_stat st
+    cdef long result = linux_syscall4(LINUX_SYS_newfstatat, <uint64_t> <int64_t> dirfd, path, <uint64_t> &st, linux_flags)
+    return result if is_error(result) else st.st_mode
+
+
+cdef void descriptor_path(int fd, char *path) noexcept nogil:
+    """/proc/self/fd/N, in at least 32 bytes."""
+    cdef uint64_t at = append(path, 0, 32, b"/proc/self/fd/")
+    append_number(path, at, 32, <uint32_t> fd, 10)

@@ -1,0 +1,14 @@
+# Linux's signal mask of this thread.
+
+cdef inline uint64_t signal_bit(int signo) noexcept nogil:
+    return 1UL << ((signo - 1) & 63)
+
+
+cdef inline uint64_t linux_all_mask() noexcept nogil:
+    """Every Linux signal but the three that must never be blocked."""
+    return ~(signal_bit(LINUX_SIGSEGV) | signal_bit(LINUX_SIGBUS) | signal_bit(LINUX_SIGSYS))
+
+
+cdef void block_all(uint64_t *old) noexcept nogil:
+    cdef uint64_t mask = linux_all_mask()
+    linux_syscall4(LINUX_SYS_rt_sigprocmask, 2, <uint64_t> &mask, <uint64_t> old, 8)
