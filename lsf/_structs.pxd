@@ -19,6 +19,16 @@ from libc.string cimport memcpy, memset
 
 include "machine/linux/numbers.pxi"
 include "machine/linux/elf.pxi"
+include "machine/linux/time.pxi"
+include "machine/linux/file.pxi"
+include "machine/linux/mount.pxi"
+include "machine/linux/signal.pxi"
+include "machine/linux/proc.pxi"
+include "machine/linux/ipc.pxi"
+include "machine/linux/event.pxi"
+include "machine/linux/socket.pxi"
+include "machine/linux/route.pxi"
+include "machine/linux/tty.pxi"
 include "generated/numbers.pxi"
 
 include "freebsd/abi/time.pxi"

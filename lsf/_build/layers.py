@@ -36,10 +36,10 @@ FLOORS = (
     "freebsd/kernel/sync",
     "freebsd/kernel/cred",
     "freebsd/kernel/sysctl",
-    "freebsd/kernel/signal",
     "freebsd/amd64",
-    "freebsd/kernel/net",
+    "freebsd/kernel/signal",
     "freebsd/kernel/tty",
+    "freebsd/kernel/net",
     "freebsd/kernel/truss",
     "freebsd/kernel/file",
     "freebsd/kernel/ipc",
@@ -50,7 +50,44 @@ FLOORS = (
 )
 
 #: Names that lower floors use, and why each cannot be theirs.
-UP_CALLS: dict[str, str] = {}
+UP_CALLS: dict[str, str] = {
+    # the machine calls whose program it is
+    "sys_nosys": "a number that no table has: the personality says what that means",
+    "passed_error": "an errno of the pass lane that the personality may say otherwise",
+    "signal_interrupts": "whether the handler that waits restarts calls, the personality decides",
+    "lookup_follows": "which of its flags follow a link, the personality knows",
+    "trace_error": "a tracer is shown the personality's errno",
+    "kill_self": "the personality's threads leave things behind when they end",
+    "ids_spread": "makes all other threads come out of a trampoline, as it makes them take over ids",
+    # a call on its way
+    "lookup_run": "a view stands before every call that takes a path, where there is one",
+    "lsf_path_first": "as lookup_run",
+    "stats_site": "a site that could not be patched is counted where somebody counts",
+    "truss_call": "who counts and prints does both with one hook",
+    "truss_signal": "a signal is shown at the moment of its delivery",
+    # descriptors that are the shim's own
+    "event_hides": "kqueues and aio(4) have hidden descriptors of their own",
+    "event_next_hidden": "as event_hides",
+    "event_move_hidden": "as event_hides",
+    # a kqueue watches what is others'
+    "event_watches": "a file's owner tells who watches it",
+    "event_descriptor_closing": "close(2) takes a descriptor's knotes along",
+    "event_descriptor_duplicated": "dup2(2) onto one does, too",
+    "event_range_closing": "and closefrom(2)",
+    "event_wants_signal": "EVFILT_SIGNAL counts signals that are ignored, too: their disposition depends on it",
+    "event_signal": "and is told of each",
+    "signal_swallow": "a signal that only a kqueue waits for ends no sigwait(2)",
+    "event_after_fork": "a child has no kqueues",
+    "aio_after_fork": "and no requests",
+    "descriptor_is_kqueue": "fstat(2) and SCM_RIGHTS ask what a descriptor is",
+    "watched_stream": "what is written past the end of a file wakes those who wait there",
+    # signals that tell of something
+    "mqueue_send_on": "the notification of a message queue comes as a signal of the shim's own",
+    "mqueue_siginfo": "as mqueue_send_on",
+    "send_error": "SIGPIPE depends on the error that FreeBSD would give",
+    "procdesc_swallow": "a child that has a process descriptor raises no SIGCHLD",
+    "procdesc_pass_over": "and no wait for any child finds it",
+}
 
 #: What _shim.pxd declares is runtime.h's and dispatch.h's, which the ground shares with assembly.
 DECLARATIONS = {"_shim.pxd": "machine/ground"}
@@ -83,7 +120,7 @@ def _declared(line: str) -> list[str]:
         return []
     if match := re.match(r"(?:ctypedef |cdef )?(?:struct|union|enum) (\w+)", code):
         return [match.group(1)]
-    if match := re.search(r"\(\*(\w+)\)\(", code) or re.search(r"(\w+)\(", code):
+    if match := re.search(r"\(\*(\w+)\)\(", code) or re.search(r"(\w+) *\(", code):
         return [match.group(1)]
     names = code.split("=")[0].split(",")
     return [found[-1] for name in names if (found := re.findall(r"\w+", name))]

@@ -717,8 +717,8 @@ def test_declared_width_is_real_width():
     """An `extern` struct has the header's layout whatever we write; a width that is wrong there would cut values off."""
     layout = pytest.importorskip("lsf._build.layout", reason="the installed package has no build scripts")
     wrong = []
-    for path in layout.STRUCTS.glob("*.pxi"):
-        if path == layout.OUTPUT:
+    for path in (path for folder in layout.FOLDERS for path in folder.glob("*.pxi")):
+        if path.name == "numbers.pxi":
             continue
         text = path.read_text()
         for name, names in layout.declarations(text)[0].items():

@@ -41,22 +41,6 @@ cdef struct freebsd_aiocb:
     freebsd_aiocb_private aiocb_private
     freebsd_sigevent aio_sigevent
 
-cdef extern from "<sys/epoll.h>" nogil:
-    ctypedef union linux_epoll_data "epoll_data_t":
-        void *ptr
-        int32_t fd
-        uint32_t u32
-        uint64_t u64
-    ctypedef struct linux_epoll_event "struct epoll_event":
-        uint32_t events
-        linux_epoll_data data
-
-cdef extern from "<poll.h>" nogil:
-    ctypedef struct linux_pollfd "struct pollfd":
-        int32_t fd
-        int16_t events
-        int16_t revents
-
 
 cdef inline void freebsd_kevent_from_freebsd11(freebsd_kevent *to, const freebsd11_kevent *source) noexcept nogil:
     memset(to, 0, sizeof(freebsd_kevent))

@@ -1,6 +1,7 @@
 # The frame of a signal handler: pushed, and taken back. Model: FreeBSD sys/amd64/amd64/exec_machdep.c (sendsig, sys_sigreturn).
 
 cdef enum:
+    TOLD_BY_CHILD = 0x0c535401      # in si_errno: a signal other than SIGCHLD that comes from the end of a child (rfork)
     TRAPNO_ALIGNMENT = 17
     SIGNAL_MINSTKSZ = 2048
 
@@ -128,12 +129,6 @@ cdef long push_frame(area_t *area, linux_ucontext *uc, handler_t *handler, int s
     return 0
 
 
-cdef public long sys_sigreturn(frame_t *frame, area_t *area) noexcept nogil:
-    """Take back a context: registers, vector state and mask change at once, through Linux's rt_sigreturn."""
-    cdef freebsd_ucontext context
-    cdef freebsd_mcontext *mc = &context.uc_mcontext
-    if copyin(frame.arg[0], &context, sizeof(context)) < 0:
-        return -LINUX_EFAULT
-    if (mc.mc_rflags ^ 0x202) & ~<uint64_t> FREEBSD_PSL_USERCHANGE != 0 or mc.mc_cs & 3 != 3:
-        return -LINUX_EINVAL
-    return context_resume(area, &context)
+cdef inline bint is_fault_signal(int linux) noexcept nogil:
+    return (linux == LINUX_SIGSEGV or linux == LINUX_SIGBUS or linux == LINUX_SIGILL or linux == LINUX_SIGFPE
+            or linux == LINUX_SIGTRAP)

@@ -12,6 +12,7 @@ cdef extern from "instructions.h" nogil:
     const uint16_t lsf_instructions[512]
 
 cdef enum:
+    SYSCALL_BYTES = 0x050f
     INSTRUCTION_MAX = 15        # no longer one exists
 
 cdef struct instruction_t:

@@ -10,7 +10,6 @@
 # its own, or for its break, it gets it: the sites are put back as they were, and the pool is unmapped (evict_trampolines).
 
 cdef enum:
-    PATCH_POOL_SIZE = 65536
     TRAMPOLINE_TAIL = 13            # lea and jmp
     TRAMPOLINE_SLOT = 64            # of a pool of PATCH_POOL_SIZE
     TRAMPOLINE_TEXT = 56            # in a slot: the 8 bytes of text that the jump was written over
@@ -32,24 +31,6 @@ cdef inline uint64_t record_address(uint64_t record) noexcept nogil:
 
 cdef inline uint64_t record_size(uint64_t record) noexcept nogil:
     return record >> RECORD_SIZE_SHIFT & 0xff
-
-
-cdef inline bint overlap(uint64_t a, uint64_t a_size, uint64_t b, uint64_t b_size) noexcept nogil:
-    return a < b + b_size and b < a + a_size
-
-
-cdef bint range_has_trampolines(uint64_t start, uint64_t size) noexcept nogil:
-    """True where [start, start + size) touches a pool."""
-    cdef uint32_t i
-    if not overlap(start, size, PATCHES.pools_low, PATCHES.pools_high - PATCHES.pools_low):
-        return False
-    for i in range(PATCHES.pools):
-        if overlap(start, size, PATCHES.pool_start[i], PATCH_POOL_SIZE):
-            return True
-    for i in range(PATCHES.pages):
-        if overlap(start, size, PATCH_PAGES[i], PAGE_SIZE):
-            return True
-    return False
 
 
 cdef int trampoline_find(uint64_t rip) noexcept nogil:

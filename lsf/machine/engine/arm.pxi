@@ -1,8 +1,5 @@
 # The engine is armed: for each thread, and again in a child.
 
-cdef enum:
-    SYSCALL_BYTES = 0x050f
-
 
 cdef void signal_stack(area_t *area) noexcept nogil:
     """Give this thread its Linux signal stack."""

@@ -5,5 +5,5 @@ cdef bint call_begins_anew(area_t *area, long result) noexcept nogil:
     if result == -LINUX_ERESTARTNOINTR:
         return True
     if result == -LINUX_ERESTARTSYS or (result == -LINUX_EINTR and area.deferred and area.not_begun):
-        return not truss_interrupted(area)
+        return not signal_interrupts(area)
     return False

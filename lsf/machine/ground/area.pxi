@@ -50,3 +50,14 @@ cdef area_t *area_take(process_t *proc) noexcept nogil:
             area.proc = proc
             return area
     return NULL
+
+
+cdef bint is_alone(area_t *area) noexcept nogil:
+    """True where no other thread uses this memory, so that no lock of the shim can be held."""
+    cdef int i
+    for i in range(AREA_COUNT):
+        if slot_at(i).state != 0 and i != <int> area.index:
+            return False
+        if i > 0 and slot_at(i).mapped == 0:
+            return True
+    return True

@@ -1,6 +1,7 @@
 # Memory of the guest: copied by the accessors of entry.S, which turn a fault into EFAULT.
 
 cdef enum:
+    PATCH_POOL_SIZE = 65536
     GUEST_ADDRESS_MAX_LOG = 47
 
 
@@ -37,3 +38,17 @@ cdef inline bint is_no_place_to_run(uint64_t rip) noexcept nogil:
     """True for an address of the shim's where a context of the guest cannot stand. It can in the signal trampoline and
     in the trampolines of patched sites: a signal interrupts those as it does any other code."""
     return WINDOW_BASE <= rip < SHIM_END and rip - SIGCODE_BASE >= SIGCODE_SIZE
+
+
+cdef bint range_has_trampolines(uint64_t start, uint64_t size) noexcept nogil:
+    """True where [start, start + size) touches a pool."""
+    cdef uint32_t i
+    if not overlap(start, size, PATCHES.pools_low, PATCHES.pools_high - PATCHES.pools_low):
+        return False
+    for i in range(PATCHES.pools):
+        if overlap(start, size, PATCHES.pool_start[i], PATCH_POOL_SIZE):
+            return True
+    for i in range(PATCHES.pages):
+        if overlap(start, size, PATCH_PAGES[i], PAGE_SIZE):
+            return True
+    return False

@@ -1,47 +1,55 @@
 # What is mapped where, as /proc/self/maps tells it.
 
 cdef struct mapping_t:
-    uint64_t start, end, offset, device, inode
+    uint64_t start, end, offset, inode
+    uint32_t major, minor           # of the device
+    int prot                        # PROT_ bits
     bint shared
-    bint umtx                       # one of our pages
-    bint vvar                       # data of Linux's vDSO
-    bint deleted
+    bint deleted                    # the file has no name any more
+    const char *path                # in the text that was parsed, not ended by NUL; or "[stack]" and the like
+    uint64_t path_length
+    char name[24]                   # what the path begins with
 
 
-cdef bint mapping_parse(const char *line, mapping_t *mapping) noexcept nogil:
-    """A line of /proc/self/maps: start-end perms offset major:minor inode path."""
-    cdef uint64_t numbers[6]
-    cdef uint64_t length
-    cdef int field, base
-    for field in range(6):
-        base = 10 if field == 5 else 16
-        while line[0] == c' ':
-            line += 1
-        if field == 2:
-            mapping.shared = line[3] == c's'         # rwxs
-            line += 5
-        numbers[field] = 0
-        while 0 <= hex_digit(line[0]) < base:
-            numbers[field] = numbers[field] * base + <uint64_t> hex_digit(line[0])
-            line += 1
-        if field < 5:
-            line += 1                               # the separator
-    mapping.start = numbers[0]
-    mapping.end = numbers[1]
-    mapping.offset = numbers[2]
-    mapping.device = numbers[3] << 20 | numbers[4]
-    mapping.inode = numbers[5]
+cdef const char *hex_field(const char *text, uint64_t *value) noexcept nogil:
+    """A hexadecimal number; where it ends."""
+    value[0] = 0
+    while 0 <= hex_digit(text[0]) < 16:
+        value[0] = value[0] * 16 + <uint64_t> hex_digit(text[0])
+        text += 1
+    return text
+
+
+cdef const char *mapping_parse(const char *line, mapping_t *mapping) noexcept nogil:
+    """One line of /proc/PID/maps: `start-end rwxp offset major:minor inode path`. Returns where the next one begins."""
+    cdef uint64_t major = 0, minor = 0, length = 0
+    cdef int64_t inode = 0
+    line = hex_field(line, &mapping.start)
+    line = hex_field(line + 1, &mapping.end) + 1
+    mapping.prot = (LINUX_PROT_READ if line[0] == c'r' else 0) | (LINUX_PROT_WRITE if line[1] == c'w' else 0) \
+            | (LINUX_PROT_EXEC if line[2] == c'x' else 0)
+    mapping.shared = line[3] == c's'
+    line = hex_field(line + 5, &mapping.offset)
+    line = hex_field(line + 1, &major)
+    line = hex_field(line + 1, &minor)
+    line = parse_number(line, &inode)
+    mapping.major = <uint32_t> major
+    mapping.minor = <uint32_t> minor
+    mapping.inode = <uint64_t> inode
     while line[0] == c' ':
         line += 1
-    mapping.umtx = string_starts(line, UMTX_FILE) or string_starts(line, UMTX_FILE_TMP)
-    mapping.vvar = string_starts(line, b"[vvar")
-    length = string_length(line)
-    mapping.deleted = length > 10 and string_equal(line + length - 10, b" (deleted)")
-    return mapping.end > mapping.start
+    while line[length] != c'\n' and line[length] != 0:
+        length += 1
+    mapping.path = line
+    mapping.path_length = length
+    mapping.deleted = length > 10 and memcmp(line + length - 10, b" (deleted)", 10) == 0
+    memset(mapping.name, 0, sizeof(mapping.name))
+    memcpy(mapping.name, line, length if length < sizeof(mapping.name) else sizeof(mapping.name) - 1)
+    return line + length + (1 if line[length] == c'\n' else 0)
 
 
 cdef long mapping_find(uaddr address, mapping_t *mapping) noexcept nogil:
-    """What is mapped at an address: 0 or -EFAULT."""
+    """What is mapped at an address: 0 or -EFAULT. The path is not there any more."""
     cdef char text[2048]
     cdef long fd, size
     cdef uint64_t have = 0, i, line
@@ -59,7 +67,9 @@ cdef long mapping_find(uaddr address, mapping_t *mapping) noexcept nogil:
         for i in range(have):
             if text[i] == c'\n':
                 text[i] = 0
-                if mapping_parse(&text[line], mapping) and mapping.start <= address < mapping.end:
+                mapping_parse(&text[line], mapping)
+                if mapping.start <= address < mapping.end:
+                    mapping.path = NULL
                     result = 0
                     break
                 line = i + 1

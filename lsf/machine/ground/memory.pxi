@@ -31,3 +31,7 @@ cdef uint64_t map_memory(uint64_t size) noexcept nogil:
     result = linux_syscall6(LINUX_SYS_mmap, 0, room, LINUX_PROT_READ | LINUX_PROT_WRITE, LINUX_MAP_PRIVATE
                             | LINUX_MAP_ANONYMOUS, <uint64_t> -1, 0)
     return 0 if is_error(result) else <uint64_t> result
+
+
+cdef inline bint overlap(uint64_t a, uint64_t a_size, uint64_t b, uint64_t b_size) noexcept nogil:
+    return a < b + b_size and b < a + a_size

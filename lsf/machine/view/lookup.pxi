@@ -299,23 +299,6 @@ cdef long lookup_path(process_t *proc, int dirfd, uaddr path, bint follow, char 
     return 1 if result > 0 else result
 
 
-cdef bint lookup_follows(const lsf_path_t *row, frame_t *frame, bint *beneath) noexcept nogil:
-    """Whether a link at the end of this argument is followed; beneath: the path may not leave its folder."""
-    cdef uint32_t flags = <uint32_t> frame.arg[row.flags] if row.flags >= 0 else 0
-    if row.follow == LSF_FOLLOW_OPEN:
-        beneath[0] = flags & FREEBSD_O_RESOLVE_BENEATH != 0
-        return not flags & FREEBSD_O_NOFOLLOW and flags & (FREEBSD_O_CREAT | FREEBSD_O_EXCL) != (FREEBSD_O_CREAT
-                                                                                                 | FREEBSD_O_EXCL)
-    if row.follow == LSF_FOLLOW_INOTIFY:
-        return not flags & LINUX_IN_DONT_FOLLOW
-    beneath[0] = flags & FREEBSD_AT_RESOLVE_BENEATH != 0
-    if row.follow == LSF_FOLLOW_AT:
-        return not flags & FREEBSD_AT_SYMLINK_NOFOLLOW
-    if row.follow == LSF_FOLLOW_LINKAT:
-        return flags & FREEBSD_AT_SYMLINK_FOLLOW != 0
-    return row.follow == LSF_FOLLOW_ALWAYS
-
-
 cdef long lookup_run(frame_t *frame, area_t *area) noexcept nogil:
     """Run a call that takes paths with Linux's paths in their place. The guest's registers stay as they were."""
     cdef char host[2 * LOOKUP_PATH]

@@ -208,8 +208,8 @@ cdef void stats_site(area_t *area, uint64_t ret, int outcome) noexcept nogil:
 cdef bint site_name(stats_site_t *site, uint64_t ret) noexcept nogil:
     """Find the file that the syscall before ret is in; no name where it is in none, or /proc is missing. True where it is
     mapped shared."""
-    cdef freebsd_kinfo_vmentry entry
-    cdef uint64_t room = 1 << 20, memory = map_memory(room), length, skip = 0
+    cdef mapping_t mapping
+    cdef uint64_t room = 1 << 20, memory = map_memory(room), length
     cdef const char *line = <const char *> memory
     cdef bint shared = False
     if memory == 0:
@@ -218,20 +218,17 @@ cdef bint site_name(stats_site_t *site, uint64_t ret) noexcept nogil:
     if read_file(b"/proc/self/maps", <char *> memory, room) < 0:
         line = b""
     while line[0] != 0:
-        while line[0] != c' ' and line[0] != 0:
-            line += 1                   # past the addresses: the protection is read here, the line from its beginning
-            skip += 1
-        shared = line[0] != 0 and line[4] == c's'
-        line = parse_mapping(line - skip, &entry)
-        skip = 0
-        if entry.kve_start <= ret - 2 < entry.kve_end:
-            length = string_length(entry.kve_path)
-            if length != 0:
-                site.offset = ret - 2 - entry.kve_start + entry.kve_offset
-                if length >= sizeof(site.name):
-                    skip = length - sizeof(site.name) + 1
-                append(site.name, 0, sizeof(site.name), entry.kve_path + skip)
+        line = mapping_parse(line, &mapping)
+        if mapping.start <= ret - 2 < mapping.end:
+            shared = mapping.shared
+            if mapping.path[0] == c'/':
+                site.offset = ret - 2 - mapping.start + mapping.offset
+                length = mapping.path_length
+                if length >= sizeof(site.name):         # the end tells more
+                    mapping.path += length - sizeof(site.name) + 1
+                    length = sizeof(site.name) - 1
+                memcpy(site.name, mapping.path, length)
+                site.name[length] = 0
             break
-        shared = False
     linux_syscall2(LINUX_SYS_munmap, memory, room)
     return shared

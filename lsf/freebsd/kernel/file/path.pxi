@@ -72,3 +72,20 @@ cdef long follow_slash(int dirfd, uaddr path, char *out) noexcept nogil:
     out[end] = c'/'
     out[end + 1] = 0
     return 1 if links else 0
+
+
+cdef bint lookup_follows(const lsf_path_t *row, frame_t *frame, bint *beneath) noexcept nogil:
+    """Whether a link at the end of this argument is followed; beneath: the path may not leave its folder."""
+    cdef uint32_t flags = <uint32_t> frame.arg[row.flags] if row.flags >= 0 else 0
+    if row.follow == LSF_FOLLOW_OPEN:
+        beneath[0] = flags & FREEBSD_O_RESOLVE_BENEATH != 0
+        return not flags & FREEBSD_O_NOFOLLOW and flags & (FREEBSD_O_CREAT | FREEBSD_O_EXCL) != (FREEBSD_O_CREAT
+                                                                                                 | FREEBSD_O_EXCL)
+    if row.follow == LSF_FOLLOW_INOTIFY:
+        return not flags & LINUX_IN_DONT_FOLLOW
+    beneath[0] = flags & FREEBSD_AT_RESOLVE_BENEATH != 0
+    if row.follow == LSF_FOLLOW_AT:
+        return not flags & FREEBSD_AT_SYMLINK_NOFOLLOW
+    if row.follow == LSF_FOLLOW_LINKAT:
+        return flags & FREEBSD_AT_SYMLINK_FOLLOW != 0
+    return row.follow == LSF_FOLLOW_ALWAYS

@@ -43,7 +43,7 @@ cdef uint64_t vdso_start(process_t *proc) noexcept nogil:
     cdef uint64_t at = proc.vdso_data
     if at == 0:
         at = proc.vdso
-        while at != 0 and mapping_find(at - 1, &mapping) == 0 and mapping.vvar:
+        while at != 0 and mapping_find(at - 1, &mapping) == 0 and string_starts(mapping.name, b"[vvar"):
             at = mapping.start
         proc.vdso_data = at
     return at
@@ -325,26 +325,20 @@ cdef long share_piece(uint64_t start, uint64_t size, int prot) noexcept nogil:
 cdef long share_range(uint64_t start, uint64_t end) noexcept nogil:
     """INHERIT_SHARE: every private mapping in a range becomes shared. Linux cannot do that in place, so they are replaced,
     piece by piece as /proc lists them; other threads must not write to them meanwhile."""
-    cdef freebsd_kinfo_vmentry entry
+    cdef mapping_t mapping
     cdef uint64_t room = 1 << 20, memory = map_memory(room), low, high
     cdef const char *line = <const char *> memory
-    cdef bint private
-    cdef uint64_t i
     cdef long result = 0
     if memory == 0:
         return -LINUX_ENOMEM
     if read_file(b"/proc/self/maps", <char *> memory, room) < 0:
         result = -LINUX_EINVAL
     while result == 0 and line[0] != 0:
-        i = 0
-        while line[i] != c' ' and line[i] != 0:
-            i += 1
-        private = line[i] != 0 and line[i + 4] == c'p'
-        line = parse_mapping(line, &entry)
-        low = entry.kve_start if entry.kve_start > start else start
-        high = entry.kve_end if entry.kve_end < end else end
-        if low < high and private:
-            result = share_piece(low, high - low, entry.kve_protection)
+        line = mapping_parse(line, &mapping)
+        low = mapping.start if mapping.start > start else start
+        high = mapping.end if mapping.end < end else end
+        if low < high and not mapping.shared:
+            result = share_piece(low, high - low, mapping.prot)
     linux_syscall2(LINUX_SYS_munmap, memory, room)
     return result
 

@@ -81,24 +81,6 @@ cdef long receive_error(int fd, long result) noexcept nogil:
 
 # ------------------------------------------------------------------ terminals
 
-cdef bint is_terminal_master(int fd) noexcept nogil:
-    cdef uint32_t number
-    return not is_error(linux_syscall3(LINUX_SYS_ioctl, fd, LINUX_TIOCGPTN, <uint64_t> &number))
-
-
-cdef bint is_hung_up(int fd) noexcept nogil:
-    """True for a slave whose master is gone. (A background process of an orphaned group gets EIO too, but may ask.)"""
-    cdef linux_termios2 termios
-    return get_termios(fd, &termios) == -LINUX_EIO
-
-
-cdef long terminal_failed(int fd, bint writes) noexcept nogil:
-    """EIO of a terminal. The master reads the end of file while nobody has the slave open. Who has the slave of a master
-    that is gone gets ENXIO where he writes."""
-    if writes:
-        return -LINUX_ENXIO if is_hung_up(fd) else -LINUX_EIO
-    return 0 if is_terminal_master(fd) else -LINUX_EIO
-
 
 # ------------------------------------------------------------------ the pass lane
 
@@ -124,9 +106,3 @@ cdef long passed_error(area_t *area, frame_t *frame, uint64_t nr, long result) n
 cdef public long pass_failed(frame_t *frame, area_t *area) noexcept nogil:
     """Where entry.S leads such a call."""
     return passed_error(area, frame, frame.nr, <long> frame.result)
-
-
-cdef inline bint is_doubtful(long result) noexcept nogil:
-    """The errnos that entry.S leads to pass_failed."""
-    return (result == -LINUX_EPIPE or result == -LINUX_EIO or result == -LINUX_EINVAL or result == -LINUX_ENOTCONN
-            or result == -LINUX_ECONNREFUSED)

@@ -36,17 +36,6 @@ cdef void free_other_areas(area_t *area) noexcept nogil:
             return              # areas are mapped in order
 
 
-cdef bint is_alone(area_t *area) noexcept nogil:
-    """True where no other thread uses this memory, so that no lock of the shim can be held."""
-    cdef int i
-    for i in range(AREA_COUNT):
-        if slot_at(i).state != 0 and i != <int> area.index:
-            return False
-        if i > 0 and slot_at(i).mapped == 0:
-            return True
-    return True
-
-
 cdef long fork_with(frame_t *frame, area_t *area, uint64_t flags) noexcept nogil:
     """clone without CLONE_VM: the parent gets the child's pid, the child 0 (and 1 in rdx)."""
     cdef process_t *proc = area.proc

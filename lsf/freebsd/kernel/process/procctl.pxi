@@ -310,4 +310,3 @@ cdef public long sys_procctl(frame_t *frame, area_t *area) noexcept nogil:
         return procctl_set(area, command, value)
     result = procctl_get(area, command, &value)
     return result if result < 0 else store_guest32(data, <uint32_t> value)
-

@@ -227,7 +227,7 @@ cdef void deliver(area_t *area, linux_ucontext *uc, int linux, linux_siginfo *in
     uc.uc_sigmask = linux_mask_from(area.sigmask)
 
 
-cdef bint truss_interrupted(area_t *area) noexcept nogil:
+cdef bint signal_interrupts(area_t *area) noexcept nogil:
     """True where the signal that waits has a handler without SA_RESTART: the call will give EINTR."""
     cdef handler_t *handler
     cdef int signo

@@ -168,17 +168,3 @@ cdef int linux_signal_number(uint64_t signo) noexcept nogil:
     if <int> signo < 0 or <int> signo > SIGNAL_MAX or lsf_signal_to_linux[<int> signo] == 0:
         return -1
     return lsf_signal_to_linux[<int> signo]
-
-
-cdef public long sys_kill(frame_t *frame, area_t *area) noexcept nogil:
-    cdef procdesc_t *entry
-    cdef int linux = linux_signal_number(frame.arg[1])
-    if is_carried(<int> frame.arg[1]):
-        return signal_carried(area, <int> frame.arg[0], <int> frame.arg[1], FREEBSD_SI_USER, 0)
-    if linux < 0:
-        return -LINUX_EINVAL
-    if area.proc.procdescs != NULL:
-        entry = procdesc_find(area.proc, <int> frame.arg[0])
-        if entry != NULL:
-            procdesc_let_go(entry)      # and so it is gone
-    return tail_syscall2(area, LINUX_SYS_kill, <uint64_t> <int64_t> <int> frame.arg[0], linux)

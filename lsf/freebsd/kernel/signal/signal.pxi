@@ -8,7 +8,6 @@
 
 cdef enum:
     CHILD_CODE_LAST = 6             # si_code of what is told of a child: CLD_EXITED (1) to CLD_CONTINUED
-    TOLD_BY_CHILD = 0x0c535401      # in si_errno: a signal other than SIGCHLD that comes from the end of a child (rfork)
     VSYSCALL_PAGE = 0xffffffffff600000UL    # a page of Linux's, at which it answers three calls
 
 
@@ -74,11 +73,6 @@ cdef void enter_call(area_t *area, linux_ucontext *uc, linux_siginfo *info) noex
     if not by_interrupt and trapped_enough(area.proc, rip):
         uc.uc_mcontext.rip = <uint64_t> patch_entry
     uc.uc_mcontext.eflags &= ~<uint64_t> FREEBSD_PSL_D
-
-
-cdef inline bint is_fault_signal(int linux) noexcept nogil:
-    return (linux == LINUX_SIGSEGV or linux == LINUX_SIGBUS or linux == LINUX_SIGILL or linux == LINUX_SIGFPE
-            or linux == LINUX_SIGTRAP)
 
 
 cdef bint is_told_by_child(int linux, linux_siginfo *info, linux_ucontext *uc) noexcept nogil:

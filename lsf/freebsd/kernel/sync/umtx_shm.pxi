@@ -8,7 +8,7 @@
 cdef void umtx_shm_path(area_t *area, uaddr key, const mapping_t *mapping, const char *prefix, char *path) noexcept nogil:
     cdef uint64_t at = append(path, 0, 100, prefix)
     if mapping.shared:
-        at = append_number(path, at, 100, mapping.device, 16)
+        at = append_number(path, at, 100, <uint64_t> mapping.major << 20 | mapping.minor, 16)
         at = append(path, at, 100, b".")
         at = append_number(path, at, 100, mapping.inode, 16)
         at = append(path, at, 100, b".")
@@ -28,15 +28,17 @@ cdef long umtx_shm(area_t *area, uaddr key, uint32_t flags) noexcept nogil:
     cdef uint64_t how = LINUX_O_RDWR | LINUX_O_CLOEXEC | LINUX_O_NOFOLLOW
     cdef long fd
     cdef int attempt
+    cdef bint gone
     flags &= FREEBSD_UMTX_SHM_CREAT | FREEBSD_UMTX_SHM_LOOKUP | FREEBSD_UMTX_SHM_DESTROY | FREEBSD_UMTX_SHM_ALIVE
     if flags == 0 or flags & (flags - 1):
         return -LINUX_EINVAL
     if mapping_find(key, &mapping) < 0:
         return -LINUX_EFAULT
     if flags == FREEBSD_UMTX_SHM_ALIVE:
-        return -LINUX_ENOTTY if mapping.umtx and mapping.deleted else 0
+        gone = mapping.deleted and (string_starts(mapping.name, UMTX_FILE) or string_starts(mapping.name, UMTX_FILE_TMP))
+        return -LINUX_ENOTTY if gone else 0
     if flags == FREEBSD_UMTX_SHM_CREAT:
-        how |= 0o100
+        how |= LINUX_O_CREAT
     fd = -LINUX_ESRCH
     for attempt in range(2):
         umtx_shm_path(area, key, &mapping, UMTX_FILE if attempt == 0 else UMTX_FILE_TMP, path)

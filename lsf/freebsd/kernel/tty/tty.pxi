@@ -143,3 +143,22 @@ cdef public long sys_posix_openpt(frame_t *frame, area_t *area) noexcept nogil:
         linux_termios2_from_freebsd(&termios, &begins, &now)
         set_termios(<int> fd, 0, &termios)
     return fd
+
+
+cdef bint is_terminal_master(int fd) noexcept nogil:
+    cdef uint32_t number
+    return not is_error(linux_syscall3(LINUX_SYS_ioctl, fd, LINUX_TIOCGPTN, <uint64_t> &number))
+
+
+cdef bint is_hung_up(int fd) noexcept nogil:
+    """True for a slave whose master is gone. (A background process of an orphaned group gets EIO too, but may ask.)"""
+    cdef linux_termios2 termios
+    return get_termios(fd, &termios) == -LINUX_EIO
+
+
+cdef long terminal_failed(int fd, bint writes) noexcept nogil:
+    """EIO of a terminal. The master reads the end of file while nobody has the slave open. Who has the slave of a master
+    that is gone gets ENXIO where he writes."""
+    if writes:
+        return -LINUX_ENXIO if is_hung_up(fd) else -LINUX_EIO
+    return 0 if is_terminal_master(fd) else -LINUX_EIO

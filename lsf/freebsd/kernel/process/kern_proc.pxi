@@ -3,11 +3,6 @@
 # Model: FreeBSD sys/kern/kern_proc.c and kern_descrip.c.
 
 
-cdef enum:
-    PROCESS_MAGIC = 0x4c53462070726f63UL
-    KERNEL_BASE = 0xfffff80000000000UL
-
-
 # Which process.
 
 cdef long sysctl_pid(sysctl_request_t *request, int *pid) noexcept nogil:
@@ -23,50 +18,6 @@ cdef long sysctl_pid(sysctl_request_t *request, int *pid) noexcept nogil:
         return -LINUX_ESRCH
     result = linux_syscall2(LINUX_SYS_kill, pid[0], 0)
     return -LINUX_ESRCH if result == -LINUX_ESRCH else 0
-
-
-cdef process_t *other_guest(area_t *area, int pid) noexcept nogil:
-    """A copy of another guest's struct process, to be given to release_guest; NULL where there is none, or Linux does not
-    let us read it."""
-    cdef uint64_t local[2]
-    cdef uint64_t remote[2]
-    cdef uint64_t size = page_up(sizeof(process_t)), memory = map_memory(size)
-    cdef long got
-    if memory == 0:
-        return NULL
-    local[0] = memory
-    local[1] = sizeof(process_t)
-    remote[0] = <uint64_t> SHIM
-    remote[1] = sizeof(process_t)
-    got = linux_syscall6(LINUX_SYS_process_vm_readv, pid, <uint64_t> local, 1, <uint64_t> remote, 1, 0)
-    if got == <long> sizeof(process_t) and (<process_t *> memory).magic == PROCESS_MAGIC:
-        return <process_t *> memory
-    linux_syscall2(LINUX_SYS_munmap, memory, size)
-    return NULL
-
-
-cdef process_t *guest_process(area_t *area, int pid) noexcept nogil:
-    """A guest's struct process: our own, or a copy of another's (see release_guest), or NULL."""
-    return area.proc if pid == area.proc.pid else other_guest(area, pid)
-
-
-cdef void release_guest(area_t *area, process_t *guest) noexcept nogil:
-    if guest != NULL and guest != area.proc:
-        linux_syscall2(LINUX_SYS_munmap, <uint64_t> guest, page_up(sizeof(process_t)))
-
-
-cdef long read_memory(area_t *area, int pid, uaddr source, void *target, uint64_t size) noexcept nogil:
-    """Copy from the memory of this or another process: 0 or -EFAULT."""
-    cdef uint64_t local[2]
-    cdef uint64_t remote[2]
-    if pid == area.proc.pid:
-        return copyin(source, target, size)
-    local[0] = <uint64_t> target
-    local[1] = size
-    remote[0] = source
-    remote[1] = size
-    return 0 if linux_syscall6(LINUX_SYS_process_vm_readv, pid, <uint64_t> local, 1, <uint64_t> remote, 1,
-                               0) == <long> size else -LINUX_EFAULT
 
 
 cdef long sysctl_out_memory(sysctl_request_t *request, int pid, uaddr source, uint64_t size) noexcept nogil:

@@ -383,59 +383,34 @@ cdef public long sysctl_filedesc(sysctl_request_t *request) noexcept nogil:
     return result if request.row.value == 0 else sysctl_out(request, &count, 4)
 
 
-cdef const char *hex_field(const char *text, uint64_t *value) noexcept nogil:
-    value[0] = 0
-    while True:
-        if c'0' <= text[0] <= c'9':
-            value[0] = value[0] * 16 + (text[0] - 48)
-        elif c'a' <= text[0] <= c'f':
-            value[0] = value[0] * 16 + (text[0] - 87)
-        else:
-            return text
-        text += 1
-
-
-cdef const char *parse_mapping(const char *line, freebsd_kinfo_vmentry *entry) noexcept nogil:
-    """One line of /proc/PID/maps: `start-end rwxp offset major:minor inode path`. Returns where the next begins."""
-    cdef uint64_t major = 0, minor = 0, length = 0
-    cdef int64_t inode = 0
-    cdef bint shared
+cdef void kinfo_of_mapping(const mapping_t *mapping, freebsd_kinfo_vmentry *entry) noexcept nogil:
     memset(entry, 0, sizeof(freebsd_kinfo_vmentry))
-    line = hex_field(line, &entry.kve_start)
-    line = hex_field(line + 1, &entry.kve_end) + 1
-    entry.kve_protection = (1 if line[0] == c'r' else 0) | (2 if line[1] == c'w' else 0) | (4 if line[2] == c'x' else 0)
-    shared = line[3] == c's'
-    line = hex_field(line + 5, &entry.kve_offset)
-    line = hex_field(line + 1, &major)
-    line = hex_field(line + 1, &minor)
-    line = parse_number(line, &inode)
-    while line[0] == c' ':
-        line += 1
-    while line[length] != c'\n' and line[length] != 0:
-        length += 1
-    if line[0] == c'/' and length < sizeof(entry.kve_path):
-        memcpy(entry.kve_path, line, length)
+    entry.kve_start = mapping.start
+    entry.kve_end = mapping.end
+    entry.kve_protection = mapping.prot
+    if mapping.path[0] == c'/' and mapping.path_length < sizeof(entry.kve_path):
+        memcpy(entry.kve_path, mapping.path, mapping.path_length)
     entry.kve_ref_count = 1
-    if inode != 0:
+    if mapping.inode != 0:
         entry.kve_type = FREEBSD_KVME_TYPE_VNODE
-        entry.kve_vn_type = 1                   # KF_VTYPE_VREG
-        entry.kve_vn_fileid = <uint64_t> inode
-        entry.kve_vn_fsid = freebsd_makedev(<uint32_t> major, <uint32_t> minor)
+        entry.kve_offset = mapping.offset
+        entry.kve_vn_type = FREEBSD_KF_VTYPE_VREG
+        entry.kve_vn_fileid = mapping.inode
+        entry.kve_vn_fsid = freebsd_makedev(mapping.major, mapping.minor)
         entry.kve_vn_fsid_freebsd11 = <uint32_t> entry.kve_vn_fsid
         entry.kve_status = FREEBSD_KF_ATTR_VALID
-        if not shared:
+        if not mapping.shared:
             entry.kve_flags |= FREEBSD_KVME_FLAG_COW
     else:
         entry.kve_type = FREEBSD_KVME_TYPE_SWAP if entry.kve_protection else FREEBSD_KVME_TYPE_GUARD
-        entry.kve_offset = 0
-    if string_starts(line, b"[stack]"):
+    if string_starts(mapping.name, b"[stack]"):
         entry.kve_flags |= FREEBSD_KVME_FLAG_GROWS_DOWN
-    return line + length + (1 if line[length] == c'\n' else 0)
 
 
 cdef public long sysctl_vmmap(sysctl_request_t *request) noexcept nogil:
     """The mappings of a process, but for the shim's own."""
     cdef freebsd_kinfo_vmentry entry
+    cdef mapping_t mapping
     cdef uint64_t room = 1 << 20, memory
     cdef const char *line
     cdef int pid = 0
@@ -458,9 +433,10 @@ cdef public long sysctl_vmmap(sysctl_request_t *request) noexcept nogil:
         result = -LINUX_EPERM if got == -LINUX_EACCES else got
     line = <const char *> memory
     while result == 0 and got > 0 and line[0] != 0:
-        line = parse_mapping(line, &entry)
-        if range_is_ours(entry.kve_start, entry.kve_end - entry.kve_start) or entry.kve_start >= GUEST_ADDRESS_END:
+        line = mapping_parse(line, &mapping)
+        if range_is_ours(mapping.start, mapping.end - mapping.start) or mapping.start >= GUEST_ADDRESS_END:
             continue
+        kinfo_of_mapping(&mapping, &entry)
         entry.kve_structsize = <int32_t> packed_kinfo_size(<uint64_t> entry.kve_path - <uint64_t> &entry,
                                                            string_length(entry.kve_path))
         result = sysctl_out(request, &entry, entry.kve_structsize)

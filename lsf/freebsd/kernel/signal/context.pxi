@@ -153,3 +153,14 @@ cdef public long sys_setcontext(frame_t *frame, area_t *area) noexcept nogil:
     if frame.arg[0] == 0:
         return -LINUX_EINVAL
     return context_load(area, frame.arg[0])
+
+
+cdef public long sys_sigreturn(frame_t *frame, area_t *area) noexcept nogil:
+    """Take back a context: registers, vector state and mask change at once, through Linux's rt_sigreturn."""
+    cdef freebsd_ucontext context
+    cdef freebsd_mcontext *mc = &context.uc_mcontext
+    if copyin(frame.arg[0], &context, sizeof(context)) < 0:
+        return -LINUX_EFAULT
+    if (mc.mc_rflags ^ 0x202) & ~<uint64_t> FREEBSD_PSL_USERCHANGE != 0 or mc.mc_cs & 3 != 3:
+        return -LINUX_EINVAL
+    return context_resume(area, &context)

@@ -1,0 +1,14 @@
+# kill(2). Model: FreeBSD sys/kern/kern_sig.c (sys_kill).
+
+cdef public long sys_kill(frame_t *frame, area_t *area) noexcept nogil:
+    cdef procdesc_t *entry
+    cdef int linux = linux_signal_number(frame.arg[1])
+    if is_carried(<int> frame.arg[1]):
+        return signal_carried(area, <int> frame.arg[0], <int> frame.arg[1], FREEBSD_SI_USER, 0)
+    if linux < 0:
+        return -LINUX_EINVAL
+    if area.proc.procdescs != NULL:
+        entry = procdesc_find(area.proc, <int> frame.arg[0])
+        if entry != NULL:
+            procdesc_let_go(entry)      # and so it is gone
+    return tail_syscall2(area, LINUX_SYS_kill, <uint64_t> <int64_t> <int> frame.arg[0], linux)
