@@ -92,9 +92,9 @@ def extensions() -> list[Extension]:
     common = dict(include_dirs=["lsf", "lsf/machine/ground", "lsf/machine/amd64", "lsf/generated"],
                   extra_compile_args=["-O2", "-fvisibility=hidden", "-Wno-unused-function"])
     shim_args = dict(common, extra_compile_args=common["extra_compile_args"] + ["-mfsgsbase", "-Ulinux", "-Uunix", "-fno-strict-aliasing"],
-                     define_macros=[("LSF_HOSTED", "1"), ("FREEBSD_NSYSCALLS", "600")])
+                     define_macros=[("LSF_HOSTED", "1")])
     result = [
-        Extension("lsf._shim", ["lsf/_shim.pyx", "lsf/machine/ground/runtime.c", "lsf/machine/amd64/entry.S"],
+        Extension("lsf._shim", ["lsf/_shim.pyx", "lsf/machine/ground/runtime.c", "lsf/machine/amd64/entry.S", "lsf/freebsd/amd64/calls.S"],
                   depends=[str(p) for p in (*PACKAGE.glob("machine/**/*.*"), *PACKAGE.glob("freebsd/**/*.pxi"))], **shim_args),
     ]
     for name in ("_structs", "_trace", "_namespace"):

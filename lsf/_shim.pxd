@@ -163,7 +163,7 @@ cdef extern from "machine/ground/runtime.h" nogil:
 
     const uint64_t WINDOW_BASE, WINDOW_SIZE, SIGCODE_BASE, SIGCODE_SIZE, HEAP_BASE, HEAP_START, SHIM_END, AREAS_BASE, AREA_STRIDE, AREA_STRUCT
     const uint64_t AREA_SIGSTACK, AREA_SIGSTACK_SIZE, AREA_STACK
-    const int AREA_COUNT, FRAME_SIZE, FREEBSD_ERRNO, RETURN_IN_AREA, TRACE_CALL, WOKEN_PENDING, WOKEN_ENDED
+    const int AREA_COUNT, FRAME_SIZE, GUEST_ERRNO, RETURN_IN_AREA, TRACE_CALL, WOKEN_PENDING, WOKEN_ENDED
     slot_t *slot_at(int index)
     process_t *SHIM
     patches_t *PATCHES
@@ -259,7 +259,7 @@ cdef extern from "machine/ground/runtime.h" nogil:
     void cpuid(uint32_t leaf, uint32_t subleaf, uint32_t *a, uint32_t *b, uint32_t *c, uint32_t *d)
 
 cdef extern from "dispatch.h" nogil:
-    const uint32_t FREEBSD_NSYSCALLS, LSF_NOT_PASSED
+    const uint32_t GUEST_NSYSCALLS, LSF_NOT_PASSED
     ctypedef long (*lsf_handler_t)(frame_t *, area_t *) noexcept nogil
     const uint32_t lsf_lane[1]
     const lsf_handler_t lsf_handler[1]

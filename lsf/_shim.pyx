@@ -6,7 +6,7 @@ as this Python extension, so that handlers can be called and tested in-process.
 
 Rules of the code in machine/ and freebsd/ (the build fails where they are broken): no Python object, no libc, no module-level
 variable (state is struct process), no raise or assert. A handler is `sys_NAME(frame, area)`; it returns a value, or
--errno with Linux's number, or freebsd_error(e) for an errno that only FreeBSD has. Guest memory is touched with
+-errno with Linux's number, or guest_error(e) for an errno that only FreeBSD has. Guest memory is touched with
 copyin, copyout, copyinstr and the accessors alone.
 """
 from libc.string cimport memcmp, memcpy, memset

@@ -39,6 +39,29 @@ def _array(declaration: str, values, per_line: int = 16) -> str:
 # --- dispatch --------------------------------------------------------------------------------------------------------
 
 
+def guest_h() -> str:
+    """What the machine has to know of the guest's system, for C and assembly."""
+    return (
+        _HEADER.format(source="lsf/freebsd/tables/syscalls.master and errno.py")
+        + f"""#ifndef LSF_GUEST_H
+#define LSF_GUEST_H
+
+/* Numbers from here on have no row in any table: ENOSYS. */
+#define GUEST_NSYSCALLS {table.NSYSCALLS}
+/* lsf_lane[] of a row that is translated or refused; else the number of the Linux call. */
+#define LSF_NOT_PASSED {NOT_PASSED:#x}
+/* With the number of the call: lsf_lane[] of a row that is passed where its arguments are none of the shim's. */
+#define LSF_GUARDED {GUARDED:#x}
+/* A handler returns -(GUEST_ERRNO + e) for an errno e of the guest's that Linux does not have. */
+#define GUEST_ERRNO {errno.FREEBSD_ERRNO}
+/* A handler returns -LSF_NO_ERROR for: success, the value is in the frame. */
+#define LSF_NO_ERROR {errno.NO_ERROR}
+
+#endif
+"""
+    )
+
+
 def dispatch_h() -> str:
     return (
         _HEADER.format(source="lsf/freebsd/tables/syscalls.master")
@@ -47,16 +70,7 @@ def dispatch_h() -> str:
 
 #include <stdint.h>
 
-/* Numbers from here on have no row in any table: ENOSYS. */
-#define FREEBSD_NSYSCALLS {table.NSYSCALLS}
-/* lsf_lane[] of a row that is translated or refused; else the number of the Linux call. */
-#define LSF_NOT_PASSED {NOT_PASSED:#x}u
-/* With the number of the call: lsf_lane[] of a row that is passed where its arguments are none of the shim's. */
-#define LSF_GUARDED {GUARDED:#x}u
-/* A handler returns -(FREEBSD_ERRNO + e) for a FreeBSD errno e that Linux does not have. */
-#define FREEBSD_ERRNO {errno.FREEBSD_ERRNO}
-/* A handler returns -LSF_NO_ERROR for: success, the value is in the frame. */
-#define LSF_NO_ERROR {errno.NO_ERROR}
+#include "guest.h"
 
 struct frame;
 struct area;
@@ -64,28 +78,28 @@ typedef long (*lsf_handler_t)(struct frame *, struct area *);
 
 #pragma GCC visibility push(hidden)
 
-extern const uint32_t lsf_lane[FREEBSD_NSYSCALLS];
+extern const uint32_t lsf_lane[GUEST_NSYSCALLS];
 /* sys_NAME, or sys_refuse; never NULL. For a row of the pass lane: sys_passed, which makes the call. A row that takes a
  * descriptor has its handler behind one that looks for the shim's own among them. */
-extern const lsf_handler_t lsf_handler[FREEBSD_NSYSCALLS];
+extern const lsf_handler_t lsf_handler[GUEST_NSYSCALLS];
 /* Bit i: argument i is a descriptor. */
-extern const uint8_t lsf_descriptors[FREEBSD_NSYSCALLS];
+extern const uint8_t lsf_descriptors[GUEST_NSYSCALLS];
 /* Bit i: argument i says where a row of the pass lane writes. */
-extern const uint8_t lsf_outputs[FREEBSD_NSYSCALLS];
+extern const uint8_t lsf_outputs[GUEST_NSYSCALLS];
 /* The shim's own descriptors have numbers from low to high; where there is none, low is above high. */
 extern uint32_t lsf_hidden_low, lsf_hidden_high;
 /* Run a call with a number in the place of the shim's descriptors that no descriptor has. */
 extern long without_hidden(struct frame *, struct area *, lsf_handler_t);
-/* What sys_refuse answers, as FREEBSD_ERRNO + e: to be returned negated. */
-extern const uint16_t lsf_refuse_errno[FREEBSD_NSYSCALLS];
+/* What sys_refuse answers, as GUEST_ERRNO + e: to be returned negated. */
+extern const uint16_t lsf_refuse_errno[GUEST_NSYSCALLS];
 /* 1: a number that FreeBSD's kernel does not have (any more), for which SIGSYS comes with ENOSYS. */
-extern const uint8_t lsf_nosys[FREEBSD_NSYSCALLS];
+extern const uint8_t lsf_nosys[GUEST_NSYSCALLS];
 /* The Linux call of a row of the pass lane, else -1. */
-extern const int32_t lsf_pass_nr[FREEBSD_NSYSCALLS];
+extern const int32_t lsf_pass_nr[GUEST_NSYSCALLS];
 /* 1: FreeBSD restarts the call after a signal that was caught with SA_RESTART. */
-extern const uint8_t lsf_restart[FREEBSD_NSYSCALLS];
+extern const uint8_t lsf_restart[GUEST_NSYSCALLS];
 
-/* FreeBSD errno for what a handler returned, negated: a Linux errno, FREEBSD_ERRNO + e, or LSF_NO_ERROR (0). */
+/* FreeBSD errno for what a handler returned, negated: a Linux errno, GUEST_ERRNO + e, or LSF_NO_ERROR (0). */
 extern const uint8_t lsf_errno_map[4096];
 /* Linux errno for a FreeBSD one. */
 extern const uint8_t lsf_errno_to_linux[128];
@@ -167,27 +181,27 @@ def dispatch_c() -> str:
         "\tuint32_t fd = (uint32_t)((const uint64_t *)frame)[argument];\n\n",
         "\treturn (fd >= lsf_hidden_low && fd <= lsf_hidden_high);\n}\n\n",
         *(_guard(name, function, descriptors) for (function, descriptors), name in guarded.items()),
-        "const uint32_t lsf_lane[FREEBSD_NSYSCALLS] = {\n",
+        "const uint32_t lsf_lane[GUEST_NSYSCALLS] = {\n",
     ]
     parts += [f"\t{_lane(rows.get(n))},\t/* {n} {rows[n].name if n in rows else ''} */\n" for n in numbers]
-    parts += ["};\n\nconst lsf_handler_t lsf_handler[FREEBSD_NSYSCALLS] = {\n"]
+    parts += ["};\n\nconst lsf_handler_t lsf_handler[GUEST_NSYSCALLS] = {\n"]
     for n in numbers:
         parts.append(f"\t{handler(rows.get(n))},\t/* {n} */\n")
     parts += [
         "};\n\n",
-        _array("uint8_t lsf_descriptors[FREEBSD_NSYSCALLS]",
+        _array("uint8_t lsf_descriptors[GUEST_NSYSCALLS]",
                [sum(1 << i for i in rows[n].descriptors) if n in rows else 0 for n in numbers], 20),
         "\n",
-        _array("uint8_t lsf_outputs[FREEBSD_NSYSCALLS]",
+        _array("uint8_t lsf_outputs[GUEST_NSYSCALLS]",
                [sum(1 << i for i in rows[n].outputs) if passed(n) else 0 for n in numbers], 20),
         "\n",
-        _array("uint16_t lsf_refuse_errno[FREEBSD_NSYSCALLS]", [refused(n) for n in numbers], 10),
+        _array("uint16_t lsf_refuse_errno[GUEST_NSYSCALLS]", [refused(n) for n in numbers], 10),
         "\n",
-        _array("uint8_t lsf_nosys[FREEBSD_NSYSCALLS]", [int(table.is_nosys(rows.get(n))) for n in numbers], 20),
+        _array("uint8_t lsf_nosys[GUEST_NSYSCALLS]", [int(table.is_nosys(rows.get(n))) for n in numbers], 20),
         "\n",
-        _array("int32_t lsf_pass_nr[FREEBSD_NSYSCALLS]", [passed(n) or -1 for n in numbers], 6),
+        _array("int32_t lsf_pass_nr[GUEST_NSYSCALLS]", [passed(n) or -1 for n in numbers], 6),
         "\n",
-        _array("uint8_t lsf_restart[FREEBSD_NSYSCALLS]", [int(n in rows and rows[n].restart) for n in numbers], 20),
+        _array("uint8_t lsf_restart[GUEST_NSYSCALLS]", [int(n in rows and rows[n].restart) for n in numbers], 20),
     ]
     return "".join(parts)
 
@@ -218,12 +232,12 @@ struct lsf_path {{
 
 #pragma GCC visibility push(hidden)
 
-/* By number, those of a call one after the other; a row with the number FREEBSD_NSYSCALLS ends it. */
+/* By number, those of a call one after the other; a row with the number GUEST_NSYSCALLS ends it. */
 extern const struct lsf_path lsf_paths[];
 /* 1 + the index of a call's first row; 0: it takes no path. */
-extern const uint8_t lsf_path_first[FREEBSD_NSYSCALLS];
+extern const uint8_t lsf_path_first[GUEST_NSYSCALLS];
 /* As lsf_lane, but no call that takes a path is passed. */
-extern const uint32_t lsf_lane_lookup[FREEBSD_NSYSCALLS];
+extern const uint32_t lsf_lane_lookup[GUEST_NSYSCALLS];
 
 #pragma GCC visibility pop
 
@@ -245,9 +259,9 @@ def paths_c() -> str:
             f"\t{{ {n}, {p.argument}, {p.directory}, {p.flags}, LSF_FOLLOW_{p.follow.name} }},\t/* {rows[n].name} */\n"
             for n, p in flat
         ),
-        "\t{ FREEBSD_NSYSCALLS, -1, -1, -1, 0 },\n};\n\n",
-        _array("uint8_t lsf_path_first[FREEBSD_NSYSCALLS]", [first.get(n, 0) for n in numbers], 20),
-        "\nconst uint32_t lsf_lane_lookup[FREEBSD_NSYSCALLS] = {\n",
+        "\t{ GUEST_NSYSCALLS, -1, -1, -1, 0 },\n};\n\n",
+        _array("uint8_t lsf_path_first[GUEST_NSYSCALLS]", [first.get(n, 0) for n in numbers], 20),
+        "\nconst uint32_t lsf_lane_lookup[GUEST_NSYSCALLS] = {\n",
     ]
     for n in numbers:
         row = rows.get(n)
@@ -344,6 +358,7 @@ def _constants() -> dict[str, int]:
         *((row.name, row.freebsd) for group in (*flags.WORDS, *flags.CHOICES) for row in group.rows if row.name),
         *flags.CONSTANTS,
         *((row.name, row.value) for row in numbers.rows()),
+        *((f"SYS_{row.name}", row.number) for row in table.by_number().values() if row.lane != "refuse"),
         *((row.name, row.number) for row in errno.TABLE),
         *((alias, errno.NUMBER[alias]) for alias in errno.ALIASES),
         *((name, row.number) for name, row in signals.BY_NAME.items() if row.number < signals.SIGRTMIN),
@@ -614,7 +629,7 @@ struct lsf_flag_names {{
 #pragma GCC visibility push(hidden)
 
 extern const char lsf_strings[];
-extern const struct lsf_decode lsf_decode[FREEBSD_NSYSCALLS];
+extern const struct lsf_decode lsf_decode[GUEST_NSYSCALLS];
 extern const struct lsf_decode_arg lsf_decode_args[];
 extern const struct lsf_flag_name lsf_flag_name[];
 extern const struct lsf_flag_names lsf_flag_names[LSF_NKINDS];	/* by kind */
@@ -629,7 +644,7 @@ extern const struct lsf_code_name {{ uint32_t code; uint16_t signal, name; }} ls
 static inline const char *
 lsf_syscall_name(uint64_t nr)
 {{
-	return (&lsf_strings[nr < FREEBSD_NSYSCALLS ? lsf_decode[nr].name : 0]);
+	return (&lsf_strings[nr < GUEST_NSYSCALLS ? lsf_decode[nr].name : 0]);
 }}
 
 /* "ENOENT"; "" if FreeBSD has no such errno. */
@@ -717,7 +732,7 @@ def decode_c() -> str:
             '#include "decode.h"\n\n',
             "const char lsf_strings[] =\n",
             *strings.lines,
-            ";\n\nconst struct lsf_decode lsf_decode[FREEBSD_NSYSCALLS] = {\n",
+            ";\n\nconst struct lsf_decode lsf_decode[GUEST_NSYSCALLS] = {\n",
             *calls,
             "};\n\nconst struct lsf_decode_arg lsf_decode_args[] = {\n",
             *args,
@@ -821,6 +836,7 @@ def instructions_c() -> str:
 
 #: File name -> function that makes its text.
 OUTPUTS = {
+    "guest.h": guest_h,
     "dispatch.h": dispatch_h,
     "dispatch.c": dispatch_c,
     "paths.h": paths_h,

@@ -33,7 +33,7 @@ CFLAGS = (
 
 #: Where the image's own headers are, and its sources beside the unit of Cython.
 HEADERS = ("machine/ground", "machine/amd64")
-SOURCES = ("machine/ground/runtime.c", "machine/amd64/entry.S")
+SOURCES = ("machine/ground/runtime.c", "machine/amd64/entry.S", "freebsd/amd64/calls.S")
 SCRIPT = "machine/ground/shim.ld"
 
 
@@ -54,7 +54,7 @@ def includes(generated: Path, package: Path = PACKAGE) -> list[str]:
 
 
 def compile_object(source: Path, target: Path, generated: Path, cc: str = "gcc", package: Path = PACKAGE) -> Path:
-    run([cc, *CFLAGS, "-DFREEBSD_NSYSCALLS=600" if source.suffix == ".S" else "-DLSF_SHIM", *includes(generated, package), "-c", str(source),
+    run([cc, *CFLAGS, "-DLSF_SHIM", *includes(generated, package), "-c", str(source),
          "-o", str(target)])
     return target
 

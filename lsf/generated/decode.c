@@ -1509,7 +1509,7 @@ const char lsf_strings[] =
 	"SI_LWP\0"
 ;
 
-const struct lsf_decode lsf_decode[FREEBSD_NSYSCALLS] = {
+const struct lsf_decode lsf_decode[GUEST_NSYSCALLS] = {
 	{ 8, 0, 1, LSF_KIND_INT },	/* 0 syscall */
 	{ 21, 1, 1, LSF_KIND_NONE },	/* 1 exit */
 	{ 26, 2, 0, LSF_KIND_PID },	/* 2 fork */

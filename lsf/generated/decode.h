@@ -125,7 +125,7 @@ struct lsf_flag_names {
 #pragma GCC visibility push(hidden)
 
 extern const char lsf_strings[];
-extern const struct lsf_decode lsf_decode[FREEBSD_NSYSCALLS];
+extern const struct lsf_decode lsf_decode[GUEST_NSYSCALLS];
 extern const struct lsf_decode_arg lsf_decode_args[];
 extern const struct lsf_flag_name lsf_flag_name[];
 extern const struct lsf_flag_names lsf_flag_names[LSF_NKINDS];	/* by kind */
@@ -140,7 +140,7 @@ extern const struct lsf_code_name { uint32_t code; uint16_t signal, name; } lsf_
 static inline const char *
 lsf_syscall_name(uint64_t nr)
 {
-	return (&lsf_strings[nr < FREEBSD_NSYSCALLS ? lsf_decode[nr].name : 0]);
+	return (&lsf_strings[nr < GUEST_NSYSCALLS ? lsf_decode[nr].name : 0]);
 }
 
 /* "ENOENT"; "" if FreeBSD has no such errno. */

@@ -934,7 +934,7 @@ static long guarded_594(struct frame *frame, struct area *area)
 	return (sys_inotify_rm_watch(frame, area));
 }
 
-const uint32_t lsf_lane[FREEBSD_NSYSCALLS] = {
+const uint32_t lsf_lane[GUEST_NSYSCALLS] = {
 	LSF_NOT_PASSED,	/* 0 syscall */
 	LSF_NOT_PASSED,	/* 1 exit */
 	LSF_NOT_PASSED,	/* 2 fork */
@@ -1537,7 +1537,7 @@ const uint32_t lsf_lane[FREEBSD_NSYSCALLS] = {
 	LSF_NOT_PASSED,	/* 599  */
 };
 
-const lsf_handler_t lsf_handler[FREEBSD_NSYSCALLS] = {
+const lsf_handler_t lsf_handler[GUEST_NSYSCALLS] = {
 	sys_syscall,	/* 0 */
 	sys_exit,	/* 1 */
 	sys_fork,	/* 2 */
@@ -2140,7 +2140,7 @@ const lsf_handler_t lsf_handler[FREEBSD_NSYSCALLS] = {
 	sys_refuse,	/* 599 */
 };
 
-const uint8_t lsf_descriptors[FREEBSD_NSYSCALLS] = {
+const uint8_t lsf_descriptors[GUEST_NSYSCALLS] = {
 	0, 0, 0, 1, 1, 0, 1, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 1,
 	0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 0, 0, 1, 0, 0, 0, 0,
 	0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0,
@@ -2173,7 +2173,7 @@ const uint8_t lsf_descriptors[FREEBSD_NSYSCALLS] = {
 	1, 0, 0, 0, 0, 0, 1, 1, 0, 0, 1, 0, 0, 3, 1, 0, 0, 1, 1, 0
 };
 
-const uint8_t lsf_outputs[FREEBSD_NSYSCALLS] = {
+const uint8_t lsf_outputs[GUEST_NSYSCALLS] = {
 	0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
 	0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
 	0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
@@ -2206,7 +2206,7 @@ const uint8_t lsf_outputs[FREEBSD_NSYSCALLS] = {
 	0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0
 };
 
-const uint16_t lsf_refuse_errno[FREEBSD_NSYSCALLS] = {
+const uint16_t lsf_refuse_errno[GUEST_NSYSCALLS] = {
 	3078, 3078, 3078, 3078, 3078, 3078, 3078, 3078, 3078, 3078,
 	3078, 3078, 3078, 3078, 3078, 3078, 3078, 3078, 3078, 3078,
 	3078, 3001, 3001, 3078, 3078, 3078, 3001, 3078, 3078, 3078,
@@ -2269,7 +2269,7 @@ const uint16_t lsf_refuse_errno[FREEBSD_NSYSCALLS] = {
 	3001, 3001, 3078, 3078, 3078, 3078, 3078, 3001, 3001, 3078
 };
 
-const uint8_t lsf_nosys[FREEBSD_NSYSCALLS] = {
+const uint8_t lsf_nosys[GUEST_NSYSCALLS] = {
 	0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 1,
 	0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0,
 	1, 0, 0, 0, 0, 0, 1, 0, 1, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0,
@@ -2302,7 +2302,7 @@ const uint8_t lsf_nosys[FREEBSD_NSYSCALLS] = {
 	0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1
 };
 
-const int32_t lsf_pass_nr[FREEBSD_NSYSCALLS] = {
+const int32_t lsf_pass_nr[GUEST_NSYSCALLS] = {
 	-1, -1, -1, __NR_read, __NR_write, -1,
 	-1, -1, -1, -1, -1, -1,
 	__NR_chdir, __NR_fchdir, -1, __NR_chmod, -1, -1,
@@ -2405,7 +2405,7 @@ const int32_t lsf_pass_nr[FREEBSD_NSYSCALLS] = {
 	-1, __NR_getgroups, -1, -1, -1, -1
 };
 
-const uint8_t lsf_restart[FREEBSD_NSYSCALLS] = {
+const uint8_t lsf_restart[GUEST_NSYSCALLS] = {
 	0, 0, 0, 1, 1, 1, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
 	0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0,
 	0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0,

@@ -69,10 +69,10 @@ const struct lsf_path lsf_paths[] = {
 	{ 568, 1, 0, 3, LSF_FOLLOW_NEVER },	/* funlinkat */
 	{ 574, 1, 0, -1, LSF_FOLLOW_ALWAYS },	/* __realpathat */
 	{ 593, 2, 1, 3, LSF_FOLLOW_INOTIFY },	/* inotify_add_watch_at */
-	{ FREEBSD_NSYSCALLS, -1, -1, -1, 0 },
+	{ GUEST_NSYSCALLS, -1, -1, -1, 0 },
 };
 
-const uint8_t lsf_path_first[FREEBSD_NSYSCALLS] = {
+const uint8_t lsf_path_first[GUEST_NSYSCALLS] = {
 	0, 0, 0, 0, 0, 1, 0, 0, 0, 2, 4, 0, 5, 0, 6, 7, 8, 0, 0, 0,
 	0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 9, 10, 0, 0, 0, 0, 0,
 	0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 11, 12, 13, 0,
@@ -105,7 +105,7 @@ const uint8_t lsf_path_first[FREEBSD_NSYSCALLS] = {
 	0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 65, 0, 0, 0, 0, 0, 0
 };
 
-const uint32_t lsf_lane_lookup[FREEBSD_NSYSCALLS] = {
+const uint32_t lsf_lane_lookup[GUEST_NSYSCALLS] = {
 	LSF_NOT_PASSED,
 	LSF_NOT_PASSED,
 	LSF_NOT_PASSED,

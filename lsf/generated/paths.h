@@ -24,12 +24,12 @@ struct lsf_path {
 
 #pragma GCC visibility push(hidden)
 
-/* By number, those of a call one after the other; a row with the number FREEBSD_NSYSCALLS ends it. */
+/* By number, those of a call one after the other; a row with the number GUEST_NSYSCALLS ends it. */
 extern const struct lsf_path lsf_paths[];
 /* 1 + the index of a call's first row; 0: it takes no path. */
-extern const uint8_t lsf_path_first[FREEBSD_NSYSCALLS];
+extern const uint8_t lsf_path_first[GUEST_NSYSCALLS];
 /* As lsf_lane, but no call that takes a path is passed. */
-extern const uint32_t lsf_lane_lookup[FREEBSD_NSYSCALLS];
+extern const uint32_t lsf_lane_lookup[GUEST_NSYSCALLS];
 
 #pragma GCC visibility pop
 

@@ -33,7 +33,7 @@ def call(number, *args):
                 held += 1
         frame.nr = nr
         second = frame.arg[2]
-        if nr >= FREEBSD_NSYSCALLS:
+        if nr >= GUEST_NSYSCALLS:
             result = sys_nosys(frame, area)
         elif lsf_pass_nr[nr] >= 0:
             result = linux_syscall6(lsf_pass_nr[nr], frame.arg[0], frame.arg[1], frame.arg[2], frame.arg[3],

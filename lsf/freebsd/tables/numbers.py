@@ -158,6 +158,7 @@ NUMBERS: dict[str, tuple[Number, ...]] = {
         ("MAXNAMLEN", 255),
     ),
     "sys/elf_common.h": _rows(
+        ("ELFOSABI", 9, "ELFOSABI_FREEBSD"),
         ("AT_NULL", 0),
         ("AT_PHDR", 3),
         ("AT_PHENT", 4),
@@ -416,13 +417,6 @@ NUMBERS: dict[str, tuple[Number, ...]] = {
         ("SF_SETTABLE", 0xffff0000),  # the superuser's flags
         ("ALLPERMS", 0o7777),
         ("ACCESSPERMS", 0o777),
-    ),
-    "sys/syscall.h": _rows(
-        ("SYS_read", 3),
-        ("SYS_write", 4),
-        ("SYS_listen", 106),
-        ("SYS_readv", 120),
-        ("SYS_writev", 121),
     ),
     "sys/sysctl.h": _rows(
         ("CTL_MAXNAME", 24),

@@ -1,14 +1,14 @@
 /* The way into the shim and out of it, and what else must be assembly.
  *
- * Entry: as if a FreeBSD `syscall` had just trapped. rax number, rdi rsi rdx r10 r8 r9 arguments, rcx the address to
- * return to, r11 scratch. Exit: jump to rcx; CF clear and rax the value, or CF set and rax a FreeBSD errno. Nothing
+ * Entry: as if a `syscall` of the guest's had just trapped. rax number, rdi rsi rdx r10 r8 r9 arguments, rcx the address to
+ * return to, r11 scratch. Exit: jump to rcx; CF clear and rax the value, or CF set and rax the guest's errno. Nothing
  * else changes, the guest's stack and red zone included.
  *
  * A signal may interrupt any instruction here. signal.pxi decides by where rip stands (the labels below) whether to
  * rewind to the site, to finish the exit on the guest's behalf, or to defer; keep each region's promise when editing:
  *   entry .. pass_syscall            rax (or area->nr past pass_number) and rcx hold the call: rewind
  *   pass_return .. pass_converted    rax is Linux's raw result: finish
- *   pass_converted .. pass_end       rax is FreeBSD's errno: finish
+ *   pass_converted .. pass_end       rax is the guest's errno: finish
  *   guarded .. translate_args        rax, rcx and all arguments but rsp intact: rewind
  *   translate_args .. translate_call as before, rdi and rsi are in the frame: rewind
  *   patch_entry .. patch_call        as guarded .. translate_call
@@ -17,50 +17,21 @@
  *   patch_commit .. patch_end        the same: back to the site
  *   anything else in the window      defer
  */
+#include "guest.h"
 #include "layout.h"
-
-    .macro global name
-    .globl \name
-    .hidden \name
-\name:
-    .endm
-
-    .macro save_arguments           /* into the frame at rsp */
-    mov     %rdi, FRAME_RDI(%rsp)
-    mov     %rsi, FRAME_RSI(%rsp)
-    mov     %rdx, FRAME_RDX(%rsp)
-    mov     %r10, FRAME_R10(%rsp)
-    mov     %r8, FRAME_R8(%rsp)
-    mov     %r9, FRAME_R9(%rsp)
-    .endm
-    .macro load_arguments
-    mov     FRAME_RDI(%rsp), %rdi
-    mov     FRAME_RSI(%rsp), %rsi
-    mov     FRAME_RDX(%rsp), %rdx
-    mov     FRAME_R10(%rsp), %r10
-    mov     FRAME_R8(%rsp), %r8
-    mov     FRAME_R9(%rsp), %r9
-    .endm
-    .macro save_kept frame          /* the registers that a call keeps */
-    mov     %rbx, FRAME_RBX(\frame)
-    mov     %rbp, FRAME_RBP(\frame)
-    mov     %r12, FRAME_R12(\frame)
-    mov     %r13, FRAME_R13(\frame)
-    mov     %r14, FRAME_R14(\frame)
-    mov     %r15, FRAME_R15(\frame)
-    .endm
+#include "macros.h"
 
     .section .text.entry, "ax"
 
 global entry
     mov     %eax, %eax
-    cmp     $FREEBSD_NSYSCALLS, %eax
+    cmp     $GUEST_NSYSCALLS, %eax
     jae     translate
     mov     %gs:AREA_LANES, %r11
     mov     (%r11,%rax,4), %r11d
     test    %r11d, %r11d
     js      translate
-    cmp     $0x40000000, %r11d      /* LSF_GUARDED */
+    cmp     $LSF_GUARDED, %r11d
     jae     guarded
 pass_begin:
     mov     %rcx, %gs:AREA_RET
@@ -96,7 +67,7 @@ global pass_converted
     jmp     *%rcx
 global pass_end
 
-/* A call of the pass lane is over with an errno that FreeBSD may say otherwise: pass_failed(frame, area) judges. A signal
+/* A call of the pass lane is over with an errno that the guest's system may say otherwise: pass_failed(frame, area) judges. A signal
  * that comes here is deferred to the end, as in a handler. */
 pass_doubtful:
     mov     %rsp, %gs:AREA_GUEST_RSP
@@ -148,7 +119,7 @@ global translate
     jmp     translate_args
 1:
     lea     sys_nosys(%rip), %r11
-    cmp     $FREEBSD_NSYSCALLS, %eax
+    cmp     $GUEST_NSYSCALLS, %eax
     jae     translate_args
     lea     lsf_handler(%rip), %r11
     mov     (%r11,%rax,8), %r11
@@ -296,7 +267,7 @@ global entry_end
 /* long blocking_syscall(long nr, a, b, c, d, e, f): a Linux call that may sleep. A signal that arrives before the
  * syscall instruction sends it to blocking_cancel, so that none is lost between the check and the wait. Where thr_wake is
  * to end the sleep, blocking_woken makes the call (thread.pxi). undeferred_syscall: the same for a call that is no sleep
- * on FreeBSD. */
+ * for the guest. */
     .macro linux_arguments          /* of C: nr in rdi, the sixth argument on the stack */
     mov     %rdi, %rax
     mov     %rsi, %rdi
@@ -364,7 +335,7 @@ global _start
     call    shim_start              /* returns only through enter_guest */
     ud2
 
-/* void enter_guest(entry, stack): FreeBSD's registers at the start of a program (exec_setregs). */
+/* void enter_guest(entry, stack): the registers at the start of a program (BSD's exec_setregs). */
 global enter_guest
     mov     %rdi, %gs:AREA_RET
     mov     %rsi, %rdi
@@ -413,82 +384,6 @@ global clone_thread
     xor     %r14d, %r14d
     xor     %r15d, %r15d
     jmp     translate_return
-
-/* sys_vfork(frame, area): the child shares the parent's memory, so it runs on an area of its own and the parent's
- * frame survives. The guest's callee-saved registers are still in place here (under a hook the entry has put them into
- * the frame); the frame keeps them for the child. */
-global sys_vfork
-    mov     $0x1004111, %edx        /* CLONE_VM | CLONE_VFORK | CLONE_CHILD_SETTID | SIGCHLD */
-global fork_sharing_memory
-    cmpq    $0, AREA_HOOK(%rsi)
-    jne     1f
-    save_kept %rdi
-1:  sub     $40, %rsp
-    mov     %rdi, (%rsp)
-    mov     %rsi, 8(%rsp)
-    mov     %rdx, 16(%rsp)
-    mov     %r12, 24(%rsp)
-    mov     %r13, 32(%rsp)
-    call    vfork_prepare           /* (frame, area) -> the child's area, or a negative error */
-    cmp     $-4095, %rax
-    jae     3f
-    mov     %rax, %r12
-    mov     (%rsp), %r13
-    mov     16(%rsp), %rdi
-    mov     AREA_FRAME(%r12), %rsi
-    xor     %edx, %edx
-    mov     AREA_SLOT(%r12), %r10   /* CLONE_CHILD_SETTID: the child finds its number there */
-    xor     %r8d, %r8d
-    mov     $56, %eax               /* clone */
-    syscall
-    test    %rax, %rax
-    jz      2f
-    mov     (%rsp), %rdi
-    mov     8(%rsp), %rsi
-    mov     %r12, %rdx
-    mov     %rax, %rcx
-    call    vfork_parent            /* (frame, area, child's area, clone's result) -> result */
-    mov     24(%rsp), %r12
-    mov     32(%rsp), %r13
-3:  add     $40, %rsp
-    ret
-2:  wrgsbase %r12                   /* the child */
-    mov     %r13, %rdi
-    mov     %r12, %rsi
-    call    vfork_child             /* (parent's frame, own area): copies the frame, arms, unblocks */
-    mov     %gs:AREA_FRAME, %rsp
-    mov     FRAME_RBX(%rsp), %rbx
-    mov     FRAME_RBP(%rsp), %rbp
-    mov     FRAME_R12(%rsp), %r12
-    mov     FRAME_R13(%rsp), %r13
-    mov     FRAME_R14(%rsp), %r14
-    mov     FRAME_R15(%rsp), %r15
-    xor     %eax, %eax
-    jmp     translate_return
-
-/* sys_rfork(frame, area): RFSPAWN alone is a vfork, which needs the guest's registers in place. */
-global sys_rfork
-    cmpl    $FREEBSD_RFSPAWN, FRAME_RDI(%rdi)
-    jne     rfork_other
-    jmp     sys_vfork
-
-/* sys_getcontext, sys_swapcontext(frame, area): the callee-saved registers and the FXSAVE image are the guest's still. */
-    .p2align 4
-global sys_getcontext
-    lea     getcontext_with(%rip), %r11
-    jmp     context_call
-global sys_swapcontext
-    lea     swapcontext_with(%rip), %r11
-context_call:
-    cmpq    $0, AREA_HOOK(%rsi)
-    jne     1f
-    save_kept %rdi
-1:  sub     $520, %rsp
-    fxsave64 (%rsp)
-    mov     %rsp, %rdx
-    call    *%r11
-    add     $520, %rsp
-    ret
 
 /* Guest memory. These are the only instructions that touch it; a fault in them (the kernel's, and rip between the
  * labels) makes them return -EFAULT. rdi, rsi, rdx as in memcpy. */
@@ -591,24 +486,5 @@ global accessors_end
 global accessor_fault
     mov     $-14, %rax              /* -EFAULT */
     ret
-
-/* The guest's signal trampoline, FreeBSD's sigtramp: rsp points to the sigframe, whose first word is the handler. */
-    .section .sigcode, "ax"
-global sigcode
-    call    *SIGFRAME_HANDLER(%rsp)
-    lea     SIGFRAME_UC(%rsp), %rdi
-    mov     $417, %eax              /* SYS_sigreturn */
-    lea     1f(%rip), %rcx          /* as a patched site has it: no trap, and the syscall is there to restart at */
-    jmp     entry
-    syscall
-1:  hlt
-/* The same for a traced program: its sigreturn is a call that stops. */
-global sigcode_traced
-    call    *SIGFRAME_HANDLER(%rsp)
-    lea     SIGFRAME_UC(%rsp), %rdi
-    mov     $417, %eax
-    syscall
-    hlt
-global sigcode_end
 
     .section .note.GNU-stack, "", @progbits

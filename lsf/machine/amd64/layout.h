@@ -17,7 +17,7 @@
 #define FOREIGN_ENTRY_OFFSET 0x580
 /* The number of a call from inside the window that is none of Linux's: it stops at the tracer (trace.pxi). */
 #define TRACE_CALL 0x0c535400
-/* The guest's signal trampoline: FreeBSD code, so it lies outside the window. */
+/* The guest's signal trampoline: its own code, so it lies outside the window. */
 #define SIGCODE_BASE 0x6ffff0100000
 #define SIGCODE_SIZE 0x1000
 /* The shim's writable data. What a start and a fork write lies together in the first page: each page that they write is
@@ -102,17 +102,10 @@
 #define STATS_ROW 8192
 #define STATS_SITE 32768
 
-/* struct sigframe of FreeBSD. */
-#define SIGFRAME_HANDLER 0
-#define SIGFRAME_UC 16
-
-/* How a handler names its failure: Linux's errno, or FreeBSD's own one above this base. */
-#define FREEBSD_ERRNO 3000
 /* "Not an error: the value is in area->retval", for results that look like errors. */
 #define RETURN_IN_AREA 2999
 /* "The Linux call in area->tail is still to be made, and its result is the handler's." */
 #define RETURN_SYSCALL 2998
-#define FREEBSD_RFSPAWN 0x80000000
 #define LINUX_EINTR 4
 #define LINUX_EIO 5
 #define LINUX_EINVAL 22

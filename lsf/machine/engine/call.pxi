@@ -62,7 +62,7 @@ cdef long run_row(frame_t *frame, area_t *area) noexcept nogil:
 
 cdef long run_call(frame_t *frame, area_t *area) noexcept nogil:
     """Run any call; in a view by look-up (lookup.pxi) its paths become Linux's first."""
-    if frame.nr >= FREEBSD_NSYSCALLS:
+    if frame.nr >= GUEST_NSYSCALLS:
         return sys_nosys(frame, area)
     if area.proc.lookup != NULL and lsf_path_first[frame.nr] != 0:
         return lookup_run(frame, area)

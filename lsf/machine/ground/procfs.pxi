@@ -1,7 +1,7 @@
 # Reading Linux's /proc: what it says of processes. In a root without /proc these answer -ENOENT, and whoever asks says
 # what it knows without.
 
-# The fields of /proc/PID/stat that FreeBSD asks for.
+# The fields of /proc/PID/stat that a personality asks for.
 cdef struct proc_stat_t:
     int pid, ppid, pgrp, session, tty, tpgid, threads, cpu
     uint32_t flags

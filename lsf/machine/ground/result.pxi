@@ -9,9 +9,9 @@ cdef inline bint is_error(long result) noexcept nogil:
     return <uint64_t> result >= <uint64_t> -4095
 
 
-cdef inline long freebsd_error(int error) noexcept nogil:
-    """A handler's result for an errno that only FreeBSD has."""
-    return -(FREEBSD_ERRNO + error)
+cdef inline long guest_error(int error) noexcept nogil:
+    """A handler's result for an errno that only the guest's system has."""
+    return -(GUEST_ERRNO + error)
 
 
 cdef inline long return_value(area_t *area, long value) noexcept nogil:
@@ -21,5 +21,5 @@ cdef inline long return_value(area_t *area, long value) noexcept nogil:
 
 
 cdef inline long restartable(long result) noexcept nogil:
-    """The result of a blocking call that FreeBSD restarts after a handler with SA_RESTART."""
+    """The result of a blocking call that the guest's system restarts after a handler with SA_RESTART."""
     return -LINUX_ERESTARTSYS if result == -LINUX_EINTR else result

@@ -39,7 +39,7 @@ AT(stats, live, STATS_LIVE);
 AT(stats, rows, STATS_ROW);
 AT(stats, sites, STATS_SITE);
 _Static_assert(sizeof(struct stats) <= STATS_SIZE && STATS_BASE + STATS_SIZE <= SHIM_END, "struct stats");
-_Static_assert(FREEBSD_NSYSCALLS < STATS_ROWS, "struct stats");
+_Static_assert(GUEST_NSYSCALLS < STATS_ROWS, "struct stats");
 _Static_assert(sizeof(struct frame) == FRAME_SIZE, "struct frame");
 _Static_assert(sizeof(struct area) <= AREA_STRIDE - AREA_STRUCT, "struct area");
 _Static_assert(sizeof(struct process) <= DATA_SITES - DATA_PROCESS, "struct process");
@@ -55,7 +55,7 @@ _Static_assert(AREAS_BASE + (uint64_t) AREA_COUNT * AREA_STRIDE <= STATS_BASE, "
 _Static_assert(STATS_BASE + STATS_SIZE <= HEAP_BASE, "the counters");
 
 /* The lane table of a thread whose every call takes the translate lane (truss). */
-LSF_HIDDEN const uint32_t lsf_lane_none[FREEBSD_NSYSCALLS] = {[0 ... FREEBSD_NSYSCALLS - 1] = LSF_NOT_PASSED};
+LSF_HIDDEN const uint32_t lsf_lane_none[GUEST_NSYSCALLS] = {[0 ... GUEST_NSYSCALLS - 1] = LSF_NOT_PASSED};
 
 #ifndef LSF_HOSTED
 LSF_HIDDEN void *memcpy(void *to, const void *from, size_t n)

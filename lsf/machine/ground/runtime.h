@@ -25,7 +25,7 @@ typedef uint64_t uaddr;     /* an address in the guest; never dereferenced but b
 /* The guest's registers as a handler sees them. */
 struct frame {
     uint64_t arg[6];        /* rdi rsi rdx r10 r8 r9; they are restored from here */
-    uint64_t nr;            /* FreeBSD's syscall number */
+    uint64_t nr;            /* the guest's syscall number */
     uint64_t ret;           /* the address after the syscall instruction */
     uint64_t rsp;           /* the guest's stack */
     uint64_t result;        /* what the handler returned, while the exit is under way */
@@ -45,7 +45,7 @@ struct area {
     uint32_t nr;
     uint32_t index;
     uint32_t deferred;      /* Linux number of the signal that waits in `info` for the end of the call; 0: none */
-    uint16_t woken;         /* thread.pxi's: thr_wake of the own thread (FreeBSD's TDP_WAKEUP) */
+    uint16_t woken;         /* thread.pxi's: thr_wake of the own thread */
     uint16_t alignment;     /* EFLAGS.AC is the guest's, and was taken from it for the call: see on_signal */
     uint64_t retval;
     long (*hook)(struct frame *, struct area *);    /* called instead of the handler: truss */
@@ -55,7 +55,7 @@ struct area {
     struct slot *slot;
     struct process *proc;
     int32_t tid;
-    uint32_t virtual_pending;   /* bits of FreeBSD signals among SEGV, BUS and SYS that wait for this thread */
+    uint32_t virtual_pending;   /* bits of the guest's signals among SEGV, BUS and SYS that wait for this thread */
     uint64_t sigmask[2];        /* the guest's mask; bit signo-1 */
     uint64_t suspend_mask[2];   /* sigsuspend's, while one waits */
     uint32_t in_vfork;          /* the child of a vfork that has not executed yet */
@@ -163,7 +163,7 @@ struct process {
     uint32_t umtx_shared_waiters;   /* threads in a WAIT that is not _PRIVATE */
     int64_t umtx_min_timeout;   /* nanoseconds */
     uint32_t directory_changes; /* counts what may move a descriptor's offset or make it another file's */
-    uint64_t kept_bits[2];      /* FreeBSD signals among `kept` */
+    uint64_t kept_bits[2];      /* the guest's signals among `kept` */
     uint32_t kept_count;
     uint32_t files_shared;      /* rfork: another process has the same descriptors */
     uint32_t executing;         /* a child of vfork is in execve: its parent goes on because of that */
@@ -232,7 +232,7 @@ struct stats {
     uint8_t pad[STATS_LIVE - 136];
     uint32_t live[STATS_PROCESSES];     /* their process ids */
     uint8_t pad1[STATS_ROW - STATS_LIVE - 4 * STATS_PROCESSES];
-    struct stats_row rows[STATS_ROWS];  /* by number; the last is for numbers that no FreeBSD has */
+    struct stats_row rows[STATS_ROWS];  /* by number; the last is for numbers that no table has */
     struct stats_site sites[STATS_SITES];
 };
 
@@ -344,7 +344,7 @@ static inline long blocking_syscall(long nr, uint64_t a, uint64_t b, uint64_t c,
 #define undeferred_syscall blocking_syscall
 #else
 LSF_HIDDEN extern long blocking_syscall(long nr, uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e, uint64_t f);
-/* The same for a call that is no sleep on FreeBSD, which no thr_wake ends. */
+/* The same for a call that is no sleep for the guest, which no thr_wake ends. */
 LSF_HIDDEN extern long undeferred_syscall(long nr, uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e, uint64_t f);
 #endif
 

@@ -6,7 +6,6 @@ cdef extern from "<elf.h>" nogil:
         ELF_ET_DYN "ET_DYN"
         ELF_EM_386 "EM_386"
         ELF_EM_X86_64 "EM_X86_64"
-        ELF_OSABI_FREEBSD "ELFOSABI_FREEBSD"
         ELF_PT_LOAD "PT_LOAD"
         ELF_PT_DYNAMIC "PT_DYNAMIC"
         ELF_PT_INTERP "PT_INTERP"

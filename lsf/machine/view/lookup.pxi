@@ -2,7 +2,7 @@
 # qemu-user's -L does. A view is a list of rules "what the guest calls X is the host's Y", made by lsf/view.py and handed
 # from program to program; the longest guest name wins.
 #
-# There is one place: `lookup_run` stands between the entry and every call that takes a path (lsf/freebsd/tables/paths.py), and gives
+# There is one place: `lookup_run` stands between the entry and every call that takes a path (the table of its personality: lsf_paths), and gives
 # the call Linux's paths in the place of the guest's. Where this view is off, no call comes here. Symbolic links are walked
 # by hand, since an absolute one means a place in the guest's tree. What stays the guest's own (the name of a program,
 # interpreters, addresses of local sockets, the current directory) asks here where it is needed.
@@ -10,7 +10,7 @@
 cdef enum:
     LOOKUP_PATH = 4096
     LOOKUP_RULES = 256
-    LOOKUP_LINKS = 32               # FreeBSD's MAXSYMLINKS
+    LOOKUP_LINKS = 32               # as MAXSYMLINKS of BSD
 
 cdef extern from "paths.h" nogil:
     enum:

@@ -121,8 +121,8 @@ cdef public long stats_call(frame_t *frame, area_t *area) noexcept nogil:
     """Run a call and count it: before, since not every call returns; its time and its error when it has returned."""
     cdef process_t *proc = area.proc
     cdef stats_t *stats = proc.stats
-    cdef uint64_t nr = <uint32_t> frame.arg[0] if frame.nr == 0 or frame.nr == 198 else frame.nr
-    cdef stats_row_t *row = &stats.rows[nr if nr < FREEBSD_NSYSCALLS else STATS_ROWS - 1]
+    cdef uint64_t nr = called_number(frame)
+    cdef stats_row_t *row = &stats.rows[nr if nr < GUEST_NSYSCALLS else STATS_ROWS - 1]
     cdef uint64_t *way = &stats.jumped
     cdef uint64_t begin
     cdef int pid = proc.pid

@@ -5,7 +5,7 @@
 # result. Unlike a signal it cannot be blocked and changes nothing, and it costs nothing where nobody traces.
 
 cdef enum:
-    TRACE_EXIT = 1          # frame, area, result, FreeBSD's errno, value: answers the result
+    TRACE_EXIT = 1          # frame, area, result, the guest's errno, value: answers the result
 
 
 cdef public long trace_call(frame_t *frame, area_t *area) noexcept nogil:

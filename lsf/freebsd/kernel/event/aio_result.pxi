@@ -18,7 +18,7 @@ cdef long aio_take_result(process_t *proc, aio_t *aio, aio_job_t *job) noexcept 
     lock_release(&aio.lock)
     store_guest64(ujob + AIOCB_ERROR, <uint64_t> <int64_t> error)
     store_guest64(ujob + AIOCB_STATUS, <uint64_t> status)
-    return freebsd_error(error) if error else status
+    return guest_error(error) if error else status
 
 
 cdef public long sys_aio_return(frame_t *frame, area_t *area) noexcept nogil:

@@ -56,7 +56,7 @@ cdef long open_beneath(int dirfd, uaddr path, uint64_t linux_flags, uint64_t mod
     how[2] = LINUX_RESOLVE_BENEATH
     result = blocking_syscall(LINUX_SYS_openat2, <uint64_t> <int64_t> dirfd, path, <uint64_t> how, sizeof(how), 0, 0)
     if result == -LINUX_EXDEV:
-        return freebsd_error(FREEBSD_ENOTCAPABLE)
+        return guest_error(FREEBSD_ENOTCAPABLE)
     return result
 
 

@@ -46,7 +46,7 @@ cdef long unlink_beneath(int dirfd, uaddr path, uint64_t linux_flags) noexcept n
         return linux_syscall3(LINUX_SYS_unlinkat, <uint64_t> <int64_t> dirfd, <uint64_t> name, linux_flags)
     name[start - 1] = 0
     if start == 1:
-        return freebsd_error(FREEBSD_ENOTCAPABLE)       # "/name"
+        return guest_error(FREEBSD_ENOTCAPABLE)       # "/name"
     fd = open_beneath(dirfd, <uint64_t> name, LINUX_O_PATH | LINUX_O_CLOEXEC | LINUX_O_DIRECTORY, 0)
     if fd < 0:
         return fd

@@ -137,7 +137,7 @@ cdef program_kind brand(program_t *program) noexcept nogil:
     memset(interp, 0, 32)
     if program.interp_size < 32:
         program_read(program, interp, program.interp_size, program.interp_offset)
-    if who == 1 or header.e_ident[7] == ELF_OSABI_FREEBSD or string_equal(<char *> &header.e_ident[8], b"FreeBSD"):
+    if who == 1 or header.e_ident[7] == FREEBSD_ELFOSABI or string_equal(<char *> &header.e_ident[8], b"FreeBSD"):
         program.other = OTHER_NONE
         freebsd = True
     elif who == 0:
@@ -177,13 +177,13 @@ cdef long program_examine(program_t *program, int fd) noexcept nogil:
     program.kind = PROGRAM_LINUX
     if header.e_ident[4] != 2 or header.e_machine != ELF_EM_X86_64:
         program.other = other_by_osabi(header.e_ident[7])
-        if header.e_ident[7] == ELF_OSABI_FREEBSD or program.other != OTHER_NONE:
+        if header.e_ident[7] == FREEBSD_ELFOSABI or program.other != OTHER_NONE:
             program.kind = PROGRAM_FOREIGN
         return 0
     if header.e_type != ELF_ET_EXEC and header.e_type != ELF_ET_DYN:
         return 0
     if not phdrs_are_sane(program):
-        if header.e_ident[7] == ELF_OSABI_FREEBSD:
+        if header.e_ident[7] == FREEBSD_ELFOSABI:
             return -LINUX_ENOEXEC
         return 0
     program.kind = brand(program)

@@ -3,7 +3,6 @@
 # Around clone every signal is blocked until the child has its own GS, signal stack and dispatch.
 
 cdef enum:
-    FREEBSD_SYS_RFORK = 251
     RFSPAWN_SINCE = 1202000
 
 
@@ -85,7 +84,7 @@ cdef public long vfork_prepare(frame_t *frame, area_t *area) noexcept nogil:
     cdef area_t *child
     cdef process_t *copy
     cdef uint64_t spare
-    if frame.nr == FREEBSD_SYS_RFORK and proc.osreldate < RFSPAWN_SINCE:
+    if frame.nr == FREEBSD_SYS_rfork and proc.osreldate < RFSPAWN_SINCE:
         return -LINUX_EINVAL                  # libc takes vfork then
     image_open(proc)
     block_all(NULL)
@@ -161,7 +160,7 @@ cdef public void vfork_child(frame_t *parent_frame, area_t *area) noexcept nogil
         truss_new_process(area, True)
     stats_after_fork(area.proc)
     procdesc_end(area.proc)
-    if parent_frame.nr == FREEBSD_SYS_RFORK:
+    if parent_frame.nr == FREEBSD_SYS_rfork:
         handlers_drop(area.proc)
     # The Linux signal stack stays the parent's, which waits and has nothing on it.
     arm(area.proc)
@@ -220,7 +219,7 @@ cdef long thread_create(area_t *area, const new_thread_t *new_) noexcept nogil:
     child = area_take(proc)
     if child == NULL:
         set_linux_mask(area)
-        return freebsd_error(FREEBSD_EPROCLIM)
+        return guest_error(FREEBSD_EPROCLIM)
     child.sigmask[0] = area.sigmask[0]
     child.sigmask[1] = area.sigmask[1]
     child.altstack_flags = FREEBSD_SS_DISABLE
@@ -260,7 +259,7 @@ cdef long thread_create(area_t *area, const new_thread_t *new_) noexcept nogil:
         child.scratch = 0
         atomic_store32(&child.slot.state, 0)
         if result == -LINUX_EAGAIN:
-            result = freebsd_error(FREEBSD_EPROCLIM)
+            result = guest_error(FREEBSD_EPROCLIM)
     else:
         # thr_kill finds it from now on, even if it has not run yet.
         atomic_cas32(<uint32_t *> &child.tid, 0, <uint32_t> result)

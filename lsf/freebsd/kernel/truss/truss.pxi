@@ -4,16 +4,6 @@
 cdef enum:
     TRUSS_LINE = 4096                   # as much as a pipe takes whole, and with one free place (PIPE_BUF)
     TRUSS_PATIENCE = 1000               # milliseconds that a signal to the program waits for who reads the lines
-    SYSCALL_EXIT = 1
-    SYSCALL_FORK = 2
-    SYSCALL_OPEN = 5
-    SYSCALL_VFORK = 66
-    SYSCALL_FCNTL = 92
-    SYSCALL_RFORK = 251
-    SYSCALL_SIGRETURN = 417
-    SYSCALL_THR_EXIT = 431
-    SYSCALL_OPENAT = 499
-    SYSCALL_PDFORK = 518
 
 
 cdef public long truss_call(frame_t *frame, area_t *area) noexcept nogil:
@@ -35,7 +25,7 @@ cdef public long truss_call(frame_t *frame, area_t *area) noexcept nogil:
     line.at = 0
     line.size = TRUSS_LINE - 2
     truss_begin(frame, &call)
-    if call.nr == SYSCALL_FORK or call.nr == SYSCALL_VFORK or call.nr == SYSCALL_RFORK or call.nr == SYSCALL_PDFORK:
+    if call.nr == FREEBSD_SYS_fork or call.nr == FREEBSD_SYS_vfork or call.nr == FREEBSD_SYS_rfork or call.nr == FREEBSD_SYS_pdfork:
         proc.truss_pids = 1
     truss_unimplemented(area, &call, &line)
     # What the call may overwrite is printed first; what it writes, afterwards.
@@ -44,11 +34,11 @@ cdef public long truss_call(frame_t *frame, area_t *area) noexcept nogil:
         if not truss_deferred(&call, i):
             put_argument(&pieces, &call, i)
     starts[call.narg] = pieces.at
-    if call.nr == SYSCALL_EXIT or call.nr == SYSCALL_THR_EXIT or call.nr == SYSCALL_SIGRETURN:
+    if call.nr == FREEBSD_SYS_exit or call.nr == FREEBSD_SYS_thr_exit or call.nr == FREEBSD_SYS_sigreturn:
         truss_head(proc, &call, &line, &pieces, starts)
-        put(&line, b" EJUSTRETURN\n" if call.nr == SYSCALL_SIGRETURN else b"\n")
+        put(&line, b" EJUSTRETURN\n" if call.nr == FREEBSD_SYS_sigreturn else b"\n")
         truss_write(area, &line, False)
-        if call.nr == SYSCALL_EXIT:
+        if call.nr == FREEBSD_SYS_exit:
             truss_exit(area, call.arg[0] & 0xff, &line)
         return run_call(frame, area)
     area.truss_call = &call
@@ -75,20 +65,20 @@ cdef void truss_begin(frame_t *frame, truss_t *call) noexcept nogil:
         call.arg[i] = frame.arg[i]
     call.arg[6] = 0
     call.arg[7] = 0
-    if frame.nr == 0 or frame.nr == 198:
+    if frame.nr == FREEBSD_SYS_syscall or frame.nr == FREEBSD_SYS___syscall:
         call.nr = <uint32_t> frame.arg[0]
         shift = 8
         for i in range(5):
             call.arg[i] = frame.arg[i + 1]
         fetch_guest64(frame.rsp + 8, &call.arg[5])
-    call.call = &lsf_decode[call.nr if call.nr < FREEBSD_NSYSCALLS else 0]
+    call.call = &lsf_decode[call.nr if call.nr < GUEST_NSYSCALLS else 0]
     if call.call.narg > 6:
         fetch_guest64(frame.rsp + 8 + shift, &call.arg[6])
     call.narg = call.call.narg
     # The mode of an open and the argument of a question are not there.
-    if ((call.nr == SYSCALL_OPEN and not call.arg[1] & FREEBSD_O_CREAT)
-            or (call.nr == SYSCALL_OPENAT and not call.arg[2] & FREEBSD_O_CREAT)
-            or (call.nr == SYSCALL_FCNTL and (call.arg[1] == FREEBSD_F_GETFD or call.arg[1] == FREEBSD_F_GETFL
+    if ((call.nr == FREEBSD_SYS_open and not call.arg[1] & FREEBSD_O_CREAT)
+            or (call.nr == FREEBSD_SYS_openat and not call.arg[2] & FREEBSD_O_CREAT)
+            or (call.nr == FREEBSD_SYS_fcntl and (call.arg[1] == FREEBSD_F_GETFD or call.arg[1] == FREEBSD_F_GETFL
                                               or call.arg[1] == FREEBSD_F_GETOWN))):
         call.narg -= 1
     call.after = False
@@ -124,9 +114,9 @@ cdef void truss_prefix(process_t *proc, text_t *line) noexcept nogil:
 cdef void truss_unimplemented(area_t *area, truss_t *call, text_t *line) noexcept nogil:
     """Say, once for each call, that LSF does not have it."""
     cdef process_t *proc = area.proc
-    cdef bint known = call.nr < FREEBSD_NSYSCALLS and call.call.name != 0
+    cdef bint known = call.nr < GUEST_NSYSCALLS and call.call.name != 0
     cdef uint64_t slot = call.nr if call.nr < 640 else 639
-    if known and (lsf_pass_nr[call.nr] >= 0 or lsf_refuse_errno[call.nr] != FREEBSD_ERRNO + 78
+    if known and (lsf_pass_nr[call.nr] >= 0 or lsf_refuse_errno[call.nr] != GUEST_ERRNO + 78
                   or lsf_handler[call.nr] != sys_refuse):
         return
     if proc.unknown_reported[slot >> 6] >> (slot & 63) & 1:
@@ -149,7 +139,7 @@ cdef void truss_head(process_t *proc, truss_t *call, text_t *line, text_t *piece
     cdef char keep
     cdef uint64_t tabs
     truss_prefix(proc, line)
-    if call.nr >= FREEBSD_NSYSCALLS or call.call.name == 0:
+    if call.nr >= GUEST_NSYSCALLS or call.call.name == 0:
         put_char(line, 35)
         put_unsigned(line, call.nr)
         put_char(line, 40)
