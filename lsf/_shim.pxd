@@ -198,6 +198,12 @@ cdef extern from "machine/ground/runtime.h" nogil:
     char _start[1]
     char image_text_end[1]
     const uint32_t lsf_lane_none[1]
+    ctypedef struct region_t "struct region":
+        uint64_t from_ "from"
+        uint64_t to, what
+
+    const region_t regions[1]
+    const int REGION_OTHER, REGION_PASS, REGION_PASSED, REGION_CONVERTED, REGION_TRANSLATE, REGION_PATCH, REGION_LEAVE, REGION_TAIL
     char accessors[1]
     char accessors_end[1]
     char accessor_fault[1]

@@ -54,6 +54,7 @@ UP_CALLS: dict[str, str] = {
     # the machine calls whose program it is
     "sys_nosys": "a number that no table has: the personality says what that means",
     "called_number": "and which calls are indirect",
+    "vsyscall": "what a jump to Linux's vsyscall page is, the personality says",
     "passed_error": "an errno of the pass lane that the personality may say otherwise",
     "signal_interrupts": "whether the handler that waits restarts calls, the personality decides",
     "lookup_follows": "which of its flags follow a link, the personality knows",

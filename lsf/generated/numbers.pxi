@@ -869,11 +869,6 @@ cdef extern from "numbers.h" nogil:
         FREEBSD_KF_TYPE_INOTIFY
         FREEBSD_P_PPID
         FREEBSD_P_SID
-        FREEBSD_PSL_C
-        FREEBSD_PSL_T
-        FREEBSD_PSL_D
-        FREEBSD_PSL_RF
-        FREEBSD_PSL_AC
         FREEBSD_PSL_USERCHANGE
         FREEBSD_T_PRIVINFLT
         FREEBSD_T_BPTFLT

@@ -125,7 +125,7 @@ cdef long push_frame(area_t *area, linux_ucontext *uc, handler_t *handler, int s
     regs.cs = LINUX_CS                  # whatever code was interrupted
     regs.ss = LINUX_SS
     regs.rip = <uint64_t> sigcode_traced if area.proc.tracer else <uint64_t> sigcode
-    regs.eflags &= ~<uint64_t> (FREEBSD_PSL_T | FREEBSD_PSL_D)
+    regs.eflags &= ~<uint64_t> (EFLAGS_TF | EFLAGS_DF)
     return 0
 
 

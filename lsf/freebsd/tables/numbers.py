@@ -584,11 +584,6 @@ NUMBERS: dict[str, tuple[Number, ...]] = {
         ("P_SID", 3),
     ),
     "x86/psl.h": _rows(
-        ("PSL_C", 1),
-        ("PSL_T", 0x100),
-        ("PSL_D", 0x400),
-        ("PSL_RF", 0x10000),
-        ("PSL_AC", 0x40000),
         ("PSL_USERCHANGE", 0x254dd5),
     ),
     "x86/trap.h": _rows(

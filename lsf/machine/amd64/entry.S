@@ -4,7 +4,7 @@
  * return to, r11 scratch. Exit: jump to rcx; CF clear and rax the value, or CF set and rax the guest's errno. Nothing
  * else changes, the guest's stack and red zone included.
  *
- * A signal may interrupt any instruction here. signal.pxi decides by where rip stands (the labels below) whether to
+ * A signal may interrupt any instruction here. on_signal decides by where rip stands (the table at the end) whether to
  * rewind to the site, to finish the exit on the guest's behalf, or to defer; keep each region's promise when editing:
  *   entry .. pass_syscall            rax (or area->nr past pass_number) and rcx hold the call: rewind
  *   pass_return .. pass_converted    rax is Linux's raw result: finish
@@ -486,5 +486,22 @@ global accessors_end
 global accessor_fault
     mov     $-14, %rax              /* -EFAULT */
     ret
+
+/* The regions at the head of this file, as region_of (leave.pxi) reads them: from, to (which is outside), what to do. */
+    .macro region from, to, what
+    .quad   \from, \to, \what
+    .endm
+    .section .data.rel.ro.regions, "aw"
+    .p2align 3
+global regions
+    region  entry, pass_syscall + 1, REGION_PASS
+    region  pass_return, pass_converted, REGION_PASSED
+    region  pass_converted, pass_end, REGION_CONVERTED
+    region  guarded, translate_call + 1, REGION_TRANSLATE
+    region  patch_entry, patch_call + 1, REGION_PATCH
+    region  translate_commit, translate_end, REGION_LEAVE
+    region  patch_commit, patch_end, REGION_LEAVE
+    region  tail_return, tail_end, REGION_TAIL
+    region  0, 0, REGION_OTHER
 
     .section .note.GNU-stack, "", @progbits

@@ -106,6 +106,15 @@
 #define RETURN_IN_AREA 2999
 /* "The Linux call in area->tail is still to be made, and its result is the handler's." */
 #define RETURN_SYSCALL 2998
+/* Where in the entry a signal finds a thread (entry.S, regions). */
+#define REGION_OTHER 0
+#define REGION_PASS 1           /* before the Linux call of the pass lane */
+#define REGION_PASSED 2         /* after it */
+#define REGION_CONVERTED 3      /* its error is the guest's already */
+#define REGION_TRANSLATE 4      /* before a handler is called */
+#define REGION_PATCH 5          /* before patch_site is called */
+#define REGION_LEAVE 6          /* the frame says how the guest goes on */
+#define REGION_TAIL 7           /* after a call that a handler left to the exit */
 #define LINUX_EINTR 4
 #define LINUX_EIO 5
 #define LINUX_EINVAL 22

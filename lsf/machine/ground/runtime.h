@@ -329,6 +329,11 @@ LSF_HIDDEN extern long store_guest64(uaddr to, uint64_t value);
 LSF_HIDDEN extern long zero_guest(uaddr to, uint64_t bytes);
 LSF_HIDDEN extern long cas_guest32(uaddr at, uint32_t *expected, uint32_t value);
 LSF_HIDDEN extern long cas_guest64(uaddr at, uint64_t *expected, uint64_t value);
+/* A part of the entry, and what is to be done where a signal finds a thread in it (REGION_*). */
+struct region {
+    uint64_t from, to, what;
+};
+LSF_HIDDEN extern const struct region regions[];
 LSF_HIDDEN extern char accessors[], accessors_end[], accessor_fault[];
 LSF_HIDDEN extern char entry[], entry_end[], pass_number[], pass_syscall[], pass_return[], pass_converted[], pass_end[];
 LSF_HIDDEN extern char guarded[], translate[], translate_args[], translate_call[], translate_return[], translate_commit[], translate_end[];

@@ -310,6 +310,7 @@ cdef extern from "machine/linux/linux.h" nogil:
         LINUX_SIGILL "SIGILL"
         LINUX_SIGIO "SIGIO"
         LINUX_SIGKILL "SIGKILL"
+        LINUX_SIGPIPE "SIGPIPE"
         LINUX_SIGSEGV "SIGSEGV"
         LINUX_SIGSYS "SIGSYS"
         LINUX_SIGTRAP "SIGTRAP"

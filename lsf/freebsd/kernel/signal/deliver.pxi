@@ -210,7 +210,7 @@ cdef void deliver(area_t *area, linux_ucontext *uc, int linux, linux_siginfo *in
     if restart and not handler.flags & FREEBSD_SA_RESTART:
         uc.uc_mcontext.rip = ret
         uc.uc_mcontext.rax = LINUX_EINTR
-        uc.uc_mcontext.eflags |= FREEBSD_PSL_C
+        uc.uc_mcontext.eflags |= EFLAGS_CF
     if push_frame(area, uc, &handler, signo, code, info, linux) < 0:
         kill_self(area, LINUX_SIGILL)       # as FreeBSD does when the frame cannot be written
         return

@@ -8,29 +8,6 @@
 
 cdef enum:
     CHILD_CODE_LAST = 6             # si_code of what is told of a child: CLD_EXITED (1) to CLD_CONTINUED
-    VSYSCALL_PAGE = 0xffffffffff600000UL    # a page of Linux's, at which it answers three calls
-
-
-cdef void shim_bug(int linux, linux_ucontext *uc, linux_siginfo *info) noexcept nogil:
-    """A fault inside the shim that no guest pointer explains: say so, where, and abort."""
-    cdef char text[200]
-    cdef uint64_t at = append(text, 0, 200, b"a bug in LSF: Linux signal ")
-    at = append_number(text, at, 200, linux, 10)
-    at = append(text, at, 200, b" at 0x")
-    at = append_number(text, at, 200, uc.uc_mcontext.rip, 16)
-    at = append(text, at, 200, b", address 0x")
-    at = append_number(text, at, 200, info.fields.fault.addr, 16)
-    at = append(text, at, 200, b", in FreeBSD syscall ")
-    at = append_number(text, at, 200, current_area().frame.nr, 10)
-    complain(text, NULL, NULL, NULL)
-    kill_self(current_area(), LINUX_SIGABRT)
-
-
-cdef public void foreign_call(area_t *area) noexcept nogil:
-    """A thread called the kernel from 32-bit code. On Linux that is an i386 call, on FreeBSD/amd64 one of FreeBSD's with
-    registers that have lost their upper halves: nothing that a program can mean."""
-    complain(area.proc.execpath, b" made a system call from 32-bit code, which LSF does not run", NULL, NULL)
-    kill_self(area, LINUX_SIGSYS)
 
 
 cdef void vsyscall(area_t *area, linux_ucontext *uc, linux_siginfo *info) noexcept nogil:
@@ -49,32 +26,6 @@ cdef void vsyscall(area_t *area, linux_ucontext *uc, linux_siginfo *info) noexce
     deliver(area, uc, LINUX_SIGSEGV, info, False, 0)
 
 
-cdef void enter_call(area_t *area, linux_ucontext *uc, linux_siginfo *info) noexcept nogil:
-    """A syscall outside the window trapped: lead it into the shim."""
-    cdef uint64_t rip = uc.uc_mcontext.rip
-    cdef bint by_interrupt = info.fields.sys.arch != LINUX_AUDIT_ARCH_X86_64
-    if area.proc.vdso <= rip < area.proc.vdso_end and is_shim_stack(uc.uc_mcontext.rsp) and not by_interrupt:
-        # The vDSO, which the shim called, fell back to its syscall: a Linux one.
-        uc.uc_mcontext.rax = linux_syscall6(uc.uc_mcontext.rax, uc.uc_mcontext.rdi, uc.uc_mcontext.rsi,
-                                            uc.uc_mcontext.rdx, uc.uc_mcontext.r10, uc.uc_mcontext.r8,
-                                            uc.uc_mcontext.r9)
-        return
-    if uc.uc_mcontext.cs != LINUX_CS:
-        foreign_call(area)
-    if info.fields.sys.call_addr >= VSYSCALL_PAGE:
-        vsyscall(area, uc, info)
-        return
-    if by_interrupt and uc.uc_mcontext.rcx != rip:
-        # int 0x80. FreeBSD takes the fourth argument from rcx (cpu_fetch_syscall_args), which `syscall` would have
-        # lost. When a call is made anew it is in r10 already, and rcx says where the site ends.
-        uc.uc_mcontext.r10 = uc.uc_mcontext.rcx
-    uc.uc_mcontext.rcx = rip
-    uc.uc_mcontext.rip = <uint64_t> entry
-    if not by_interrupt and trapped_enough(area.proc, rip):
-        uc.uc_mcontext.rip = <uint64_t> patch_entry
-    uc.uc_mcontext.eflags &= ~<uint64_t> FREEBSD_PSL_D
-
-
 cdef bint is_told_by_child(int linux, linux_siginfo *info, linux_ucontext *uc) noexcept nogil:
     """True for a signal that Linux sends at the end of a child that rfork gave another signal than SIGCHLD. Its si_code is
     SIGCHLD's, and so that of a fault too, which however names the address at which it was."""
@@ -86,66 +37,6 @@ cdef bint is_told_by_child(int linux, linux_siginfo *info, linux_ucontext *uc) n
                                   or info.si_code == FREEBSD_BUS_ADRALN and uc.uc_mcontext.trapno == TRAPNO_ALIGNMENT):
         return False
     return info.fields.fault.addr != uc.uc_mcontext.cr2 and info.fields.fault.addr != uc.uc_mcontext.rip
-
-
-cdef bint finish_call(linux_ucontext *uc, long raw, uint64_t nr, uint64_t ret, area_t *area) noexcept nogil:
-    """Leave a call on the guest's behalf, as entry.S would. True: the call will be restarted (rip at the site)."""
-    uc.uc_mcontext.rcx = ret
-    uc.uc_mcontext.r11 = 0
-    uc.uc_mcontext.rip = ret
-    if raw == -LINUX_ERESTARTSYS or raw == -LINUX_ERESTARTNOINTR:
-        uc.uc_mcontext.rip = ret - 2
-        uc.uc_mcontext.rax = nr
-        return raw == -LINUX_ERESTARTSYS
-    if raw == -RETURN_IN_AREA:
-        uc.uc_mcontext.rax = area.retval
-        uc.uc_mcontext.eflags &= ~<uint64_t> FREEBSD_PSL_C
-    elif is_error(raw):
-        uc.uc_mcontext.rax = lsf_errno_map[-raw]
-        uc.uc_mcontext.eflags |= FREEBSD_PSL_C
-    else:
-        uc.uc_mcontext.rax = <uint64_t> raw
-        uc.uc_mcontext.eflags &= ~<uint64_t> FREEBSD_PSL_C
-    return False
-
-
-cdef bint finish_translated(linux_ucontext *uc, area_t *area) noexcept nogil:
-    """finish_call for the translate lane: the frame says how the guest goes on."""
-    cdef frame_t *frame = area.frame
-    if area.woken == WOKEN_ENDED:           # as at translate_apart
-        if frame.result == <uint64_t> -LINUX_ERESTARTSYS:
-            frame.result = <uint64_t> -LINUX_EINTR
-        area.woken = 0
-    uc.uc_mcontext.rdi = frame.arg[0]
-    uc.uc_mcontext.rsi = frame.arg[1]
-    uc.uc_mcontext.rdx = frame.arg[2]
-    uc.uc_mcontext.r10 = frame.arg[3]
-    uc.uc_mcontext.r8 = frame.arg[4]
-    uc.uc_mcontext.r9 = frame.arg[5]
-    uc.uc_mcontext.rsp = frame.rsp
-    if area.alignment:
-        area.alignment = 0
-        uc.uc_mcontext.eflags |= FREEBSD_PSL_AC
-    return finish_call(uc, <long> frame.result, frame.nr, frame.ret, area)
-
-
-cdef void rewind(linux_ucontext *uc, area_t *area, uint64_t args) noexcept nogil:
-    """Interrupted before the call was begun: back to the site. Past `args` rdi and rsi are in the frame."""
-    if is_shim_stack(uc.uc_mcontext.rsp):
-        if uc.uc_mcontext.rip > args:
-            uc.uc_mcontext.rdi = area.frame.arg[0]
-            uc.uc_mcontext.rsi = area.frame.arg[1]
-        uc.uc_mcontext.rsp = area.guest_rsp
-    uc.uc_mcontext.rip = uc.uc_mcontext.rcx - 2
-
-
-cdef inline bint is_shim_stack(uint64_t rsp) noexcept nogil:
-    return AREAS_BASE <= rsp < HEAP_BASE
-
-
-cdef inline bint is_signal_stack(area_t *area, uint64_t rsp) noexcept nogil:
-    """True in a handler of the shim's own."""
-    return rsp - (<uint64_t> area - AREA_STRUCT + AREA_SIGSTACK) < AREA_SIGSTACK_SIZE
 
 
 cdef void defer(area_t *area, linux_ucontext *uc, int linux, linux_siginfo *info) noexcept nogil:
@@ -166,43 +57,14 @@ cdef void defer(area_t *area, linux_ucontext *uc, int linux, linux_siginfo *info
         uc.uc_mcontext.rip = <uint64_t> blocking_cancel
 
 
-cdef void check_gs(area_t *area, uint64_t frame) noexcept nogil:
-    """The signal stack, on which `frame` lies, tells the area too (but in the child of a vfork, which has its parent's).
-    A program that loads the GS base itself, with wrgsbase, loses the shim: say so while it can be said."""
-    cdef uint64_t at = (frame - AREAS_BASE) & ~(AREA_STRIDE - 1)
-    cdef area_t *owner = <area_t *> (AREAS_BASE + at + AREA_STRUCT)
-    cdef uint64_t other = <uint64_t> area - AREAS_BASE - AREA_STRUCT
-    if other < AREA_STRIDE * AREA_COUNT and other & (AREA_STRIDE - 1) == 0 and slot_at(<int> (other // AREA_STRIDE)).state \
-            and area.in_vfork:
-        return
-    write_gsbase(<uint64_t> owner)
-    complain(owner.proc.execpath, b" changed the GS base, which LSF uses itself", NULL, NULL)
-    kill_self(owner, LINUX_SIGABRT)
-
-
-cdef bint call_was_dropped(process_t *proc, linux_ucontext *uc) noexcept nogil:
-    """True where a syscall was executed and did not trap. Linux raises no SIGSYS for it while another one, which was sent
-    to the thread, is on its way: what is left are the registers as `syscall` sets them, as no call that was made leaves
-    them (r11)."""
-    cdef uint64_t rip = uc.uc_mcontext.rip
-    cdef uint16_t code = 0
-    return ((proc.engine == ENGINE_SUD or proc.engine == ENGINE_TRAP) and rip - WINDOW_BASE >= WINDOW_SIZE
-            and uc.uc_mcontext.rcx == rip and (uc.uc_mcontext.r11 ^ uc.uc_mcontext.eflags) & ~<uint64_t> FREEBSD_PSL_RF == 0
-            and copyin(rip - 2, &code, 2) == 0 and (code == SYSCALL_BYTES or site_is_patched(rip)))
-
-
-cdef inline bint is_step(int linux, linux_siginfo *info, linux_ucontext *uc) noexcept nogil:
-    """True for the trap after an instruction of who set the trap flag."""
-    return linux == LINUX_SIGTRAP and info.si_code > 0 and uc.uc_mcontext.eflags & FREEBSD_PSL_T != 0
-
-
 cdef public void on_signal(int linux, linux_siginfo *info, linux_ucontext *uc) noexcept nogil:
     """Every Linux signal that the shim handles comes here, on the thread's Linux signal stack, all others blocked."""
     cdef area_t *area = current_area()
     cdef uint64_t rip = uc.uc_mcontext.rip
     cdef bint from_kernel = info.si_code > 0 and info.si_code != 0x10000
     cdef bint restart = False, quiet = False, wanted = False
-    if uc.uc_mcontext.eflags & FREEBSD_PSL_AC:
+    cdef uint64_t region
+    if uc.uc_mcontext.eflags & EFLAGS_AC:
         clear_alignment_check()             # Linux leaves it on in a handler
     if <uint64_t> area - <uint64_t> uc >= AREA_STRUCT:
         check_gs(area, <uint64_t> uc)
@@ -235,10 +97,10 @@ cdef public void on_signal(int linux, linux_siginfo *info, linux_ucontext *uc) n
         rip -= 2                            # it is made after the handler
         uc.uc_mcontext.rip = rip
     if linux == LINUX_SIGBUS and from_kernel and info.si_code == FREEBSD_BUS_ADRALN \
-            and uc.uc_mcontext.eflags & FREEBSD_PSL_AC \
+            and uc.uc_mcontext.eflags & EFLAGS_AC \
             and (rip - WINDOW_BASE < WINDOW_SIZE or area.proc.vdso <= rip < area.proc.vdso_end):
         # The guest has set AC, and the shim's code is not made for it: without AC until the call ends.
-        uc.uc_mcontext.eflags &= ~<uint64_t> FREEBSD_PSL_AC
+        uc.uc_mcontext.eflags &= ~<uint64_t> EFLAGS_AC
         if not is_signal_stack(area, uc.uc_mcontext.rsp):
             area.alignment = 1
         return
@@ -253,7 +115,7 @@ cdef public void on_signal(int linux, linux_siginfo *info, linux_ucontext *uc) n
         deliver(area, uc, linux, info, False, 0)
         return
     if is_step(linux, info, uc):
-        uc.uc_mcontext.eflags &= ~<uint64_t> FREEBSD_PSL_T       # the guest single-steps itself: that ends at a syscall
+        uc.uc_mcontext.eflags &= ~<uint64_t> EFLAGS_TF       # the guest single-steps itself: that ends at a syscall
         return
     if from_kernel and is_fault_signal(linux):
         if not is_shim_stack(uc.uc_mcontext.rsp):
@@ -264,13 +126,14 @@ cdef public void on_signal(int linux, linux_siginfo *info, linux_ucontext *uc) n
         if <uint64_t> entry <= rip < <uint64_t> entry_end:
             kill_self(area, linux)      # the same, between the loading of the stack and the call of a handler
         shim_bug(linux, uc, info)
-    if <uint64_t> entry <= rip <= <uint64_t> pass_syscall:
+    region = region_of(rip)
+    if region == REGION_PASS:
         if rip == <uint64_t> pass_syscall:
             uc.uc_mcontext.rcx = area.ret
             uc.uc_mcontext.rax = area.nr
         uc.uc_mcontext.rip = uc.uc_mcontext.rcx - 2
-    elif <uint64_t> pass_return <= rip < <uint64_t> pass_converted:
-        if linux == FREEBSD_SIGPIPE and <long> uc.uc_mcontext.rax == -LINUX_EPIPE:
+    elif region == REGION_PASSED:
+        if linux == LINUX_SIGPIPE and <long> uc.uc_mcontext.rax == -LINUX_EPIPE:
             uc.uc_mcontext.rax = <uint64_t> send_error(<int> uc.uc_mcontext.rdi, -LINUX_EPIPE, False, &wanted)
             if not wanted:
                 finish_call(uc, <long> uc.uc_mcontext.rax, area.nr, area.ret, area)
@@ -281,17 +144,16 @@ cdef public void on_signal(int linux, linux_siginfo *info, linux_ucontext *uc) n
             restart = finish_call(uc, -LINUX_ERESTARTSYS, area.nr, area.ret, area)
         else:
             finish_call(uc, <long> uc.uc_mcontext.rax, area.nr, area.ret, area)
-    elif <uint64_t> pass_converted <= rip < <uint64_t> pass_end:
+    elif region == REGION_CONVERTED:
         uc.uc_mcontext.rip = area.ret
-        uc.uc_mcontext.eflags |= FREEBSD_PSL_C
-    elif <uint64_t> guarded <= rip <= <uint64_t> translate_call:
+        uc.uc_mcontext.eflags |= EFLAGS_CF
+    elif region == REGION_TRANSLATE:
         rewind(uc, area, <uint64_t> translate_args)
-    elif <uint64_t> patch_entry <= rip <= <uint64_t> patch_call:
+    elif region == REGION_PATCH:
         rewind(uc, area, <uint64_t> patch_args)
-    elif <uint64_t> translate_commit <= rip < <uint64_t> translate_end \
-            or <uint64_t> patch_commit <= rip < <uint64_t> patch_end:
+    elif region == REGION_LEAVE:
         restart = finish_translated(uc, area)
-    elif <uint64_t> tail_return <= rip < <uint64_t> tail_end and not area.deferred:
+    elif region == REGION_TAIL and not area.deferred:
         area.frame.result = uc.uc_mcontext.rax
         restart = finish_translated(uc, area)
     else:

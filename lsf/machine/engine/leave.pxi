@@ -1,0 +1,85 @@
+# A signal came while a call was on its way in or out: the call is finished, or begun anew, on the guest's behalf, by the
+# region of entry.S in which it was.
+
+cdef uint64_t region_of(uint64_t rip) noexcept nogil:
+    """The region of entry.S that an address lies in (REGION_*)."""
+    cdef const region_t *region = regions
+    while region.to != 0 and not region.from_ <= rip < region.to:
+        region += 1
+    return region.what
+
+
+cdef bint finish_call(linux_ucontext *uc, long raw, uint64_t nr, uint64_t ret, area_t *area) noexcept nogil:
+    """Leave a call on the guest's behalf, as entry.S would. True: the call will be restarted (rip at the site)."""
+    uc.uc_mcontext.rcx = ret
+    uc.uc_mcontext.r11 = 0
+    uc.uc_mcontext.rip = ret
+    if raw == -LINUX_ERESTARTSYS or raw == -LINUX_ERESTARTNOINTR:
+        uc.uc_mcontext.rip = ret - 2
+        uc.uc_mcontext.rax = nr
+        return raw == -LINUX_ERESTARTSYS
+    if raw == -RETURN_IN_AREA:
+        uc.uc_mcontext.rax = area.retval
+        uc.uc_mcontext.eflags &= ~<uint64_t> EFLAGS_CF
+    elif is_error(raw):
+        uc.uc_mcontext.rax = lsf_errno_map[-raw]
+        uc.uc_mcontext.eflags |= EFLAGS_CF
+    else:
+        uc.uc_mcontext.rax = <uint64_t> raw
+        uc.uc_mcontext.eflags &= ~<uint64_t> EFLAGS_CF
+    return False
+
+
+cdef bint finish_translated(linux_ucontext *uc, area_t *area) noexcept nogil:
+    """finish_call for the translate lane: the frame says how the guest goes on."""
+    cdef frame_t *frame = area.frame
+    if area.woken == WOKEN_ENDED:           # as at translate_apart
+        if frame.result == <uint64_t> -LINUX_ERESTARTSYS:
+            frame.result = <uint64_t> -LINUX_EINTR
+        area.woken = 0
+    uc.uc_mcontext.rdi = frame.arg[0]
+    uc.uc_mcontext.rsi = frame.arg[1]
+    uc.uc_mcontext.rdx = frame.arg[2]
+    uc.uc_mcontext.r10 = frame.arg[3]
+    uc.uc_mcontext.r8 = frame.arg[4]
+    uc.uc_mcontext.r9 = frame.arg[5]
+    uc.uc_mcontext.rsp = frame.rsp
+    if area.alignment:
+        area.alignment = 0
+        uc.uc_mcontext.eflags |= EFLAGS_AC
+    return finish_call(uc, <long> frame.result, frame.nr, frame.ret, area)
+
+
+cdef void rewind(linux_ucontext *uc, area_t *area, uint64_t args) noexcept nogil:
+    """Interrupted before the call was begun: back to the site. Past `args` rdi and rsi are in the frame."""
+    if is_shim_stack(uc.uc_mcontext.rsp):
+        if uc.uc_mcontext.rip > args:
+            uc.uc_mcontext.rdi = area.frame.arg[0]
+            uc.uc_mcontext.rsi = area.frame.arg[1]
+        uc.uc_mcontext.rsp = area.guest_rsp
+    uc.uc_mcontext.rip = uc.uc_mcontext.rcx - 2
+
+
+cdef inline bint is_shim_stack(uint64_t rsp) noexcept nogil:
+    return AREAS_BASE <= rsp < HEAP_BASE
+
+
+cdef inline bint is_signal_stack(area_t *area, uint64_t rsp) noexcept nogil:
+    """True in a handler of the shim's own."""
+    return rsp - (<uint64_t> area - AREA_STRUCT + AREA_SIGSTACK) < AREA_SIGSTACK_SIZE
+
+
+cdef bint call_was_dropped(process_t *proc, linux_ucontext *uc) noexcept nogil:
+    """True where a syscall was executed and did not trap. Linux raises no SIGSYS for it while another one, which was sent
+    to the thread, is on its way: what is left are the registers as `syscall` sets them, as no call that was made leaves
+    them (r11)."""
+    cdef uint64_t rip = uc.uc_mcontext.rip
+    cdef uint16_t code = 0
+    return ((proc.engine == ENGINE_SUD or proc.engine == ENGINE_TRAP) and rip - WINDOW_BASE >= WINDOW_SIZE
+            and uc.uc_mcontext.rcx == rip and (uc.uc_mcontext.r11 ^ uc.uc_mcontext.eflags) & ~<uint64_t> EFLAGS_RF == 0
+            and copyin(rip - 2, &code, 2) == 0 and (code == SYSCALL_BYTES or site_is_patched(rip)))
+
+
+cdef inline bint is_step(int linux, linux_siginfo *info, linux_ucontext *uc) noexcept nogil:
+    """True for the trap after an instruction of who set the trap flag."""
+    return linux == LINUX_SIGTRAP and info.si_code > 0 and uc.uc_mcontext.eflags & EFLAGS_TF != 0
