@@ -427,7 +427,7 @@ class Runner:
             where = "/"
         start = time.monotonic()
         # pass_fds would renumber nothing, but close_fds must not close the image before prepare() has used it.
-        process = subprocess.Popen(command, env=environment, cwd=where, preexec_fn=prepare,  # noqa: PLW1509
+        process = subprocess.Popen(command, env=environment, cwd=where, preexec_fn=prepare,
                                    start_new_session=True,
                                    pass_fds=[*pass_fds, *([image] if image >= 0 else [])], **streams)  # fmt: skip
         try:
@@ -529,7 +529,7 @@ def as_user(uid: int = 1000, namespaces: bool = False):
 def run_as_user(command: list[str], env: dict[str, str], cwd: Path, uid: int = 1000,
                 namespaces: bool = False) -> subprocess.CompletedProcess:  # fmt: skip
     """Run a command as `as_user` says."""
-    done = subprocess.run(command, env=env, cwd=cwd, preexec_fn=as_user(uid, namespaces), capture_output=True,  # noqa: PLW1509
+    done = subprocess.run(command, env=env, cwd=cwd, preexec_fn=as_user(uid, namespaces), capture_output=True,
                           stdin=subprocess.DEVNULL, text=True, timeout=60, check=False)  # fmt: skip
     if done.returncode == 99:
         not_covered("a user without rights", "user namespaces are not allowed here, so that none can be made without")

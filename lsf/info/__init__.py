@@ -5,6 +5,7 @@ elf.py reads the file, rtld.py finds its libraries as FreeBSD's linker does.
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import re
@@ -79,11 +80,12 @@ def _others_of(view: View, library: Library) -> list[str]:
 
 def _release_remedy(info: Info) -> str:
     """What to do where a program was built for another FreeBSD than the root's; "" where it was not."""
-    wanted = info.elf.osreldate // 100000 if info.elf else 0
+    number = info.elf.osreldate if info.elf else 0
+    wanted = number // 100000
     have = re.match(r"\d+", info.release)
     if not wanted or not have or int(have[0]) == wanted:
         return ""
-    return f"the program is for FreeBSD {release_of(info.elf.osreldate)}: `{INSTALL_HINT} {wanted}` fetches such a root"
+    return f"the program is for FreeBSD {release_of(number)}: `{INSTALL_HINT} {wanted}` fetches such a root"
 
 
 def _explain_library(info: Info, view: View, library: Library) -> str:
@@ -239,7 +241,7 @@ def explain(path: str, root: str = "", *, isolated: bool = False, library_path: 
     """
     try:
         return inspect(path, root, isolated=isolated, library_path=library_path).problem
-    except Exception as error:  # noqa: BLE001  # an explanation that fails must not hide what it was to explain
+    except Exception as error:  # an explanation that fails must not hide what it was to explain
         return f"{path}: it could not be examined ({type(error).__name__}: {error})"
 
 
@@ -349,7 +351,7 @@ def _syscall_lines(info: Info) -> list[str]:
     return lines
 
 
-def run(arguments) -> int:
+def run(arguments: argparse.Namespace) -> int:
     """`lsfctl info`: 0 where the program should start, 1 where not, 125 where the root is none."""
     name = arguments.root if arguments.root is not None else os.environ.get("LSF_ROOT", "")
     try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from typing import Any
 
 from lsf import roots
 from lsf.roots.tree import resolve_inside
@@ -20,6 +21,7 @@ def note_of(path: str) -> int:
     try:
         with open(path, "rb") as file:
             elf = ELFFile(file)
+            segment: Any
             for segment in elf.iter_segments("PT_NOTE"):
                 for note in segment.iter_notes():
                     if note["n_name"] == "FreeBSD" and note["n_type"] in (1, "NT_VERSION", "NT_GNU_ABI_TAG"):

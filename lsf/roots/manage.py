@@ -153,7 +153,8 @@ def _counted(entries: Iterable[Entry], quiet: bool) -> Iterable[Entry]:
         from tqdm import tqdm
     except ImportError:  # of the extra `roots`; unpacking goes without
         return entries
-    return tqdm(entries, desc="unpacking", unit=" files", disable=quiet or None, dynamic_ncols=True, mininterval=0.2)
+    counted: Iterable[Entry] = tqdm(entries, desc="unpacking", unit=" files", disable=quiet or None, dynamic_ncols=True, mininterval=0.2)
+    return counted
 
 
 def _make(name: str, options: Options, source: str, fill: Callable[[str], Report], announced: str = "") -> Root:
@@ -259,7 +260,7 @@ def _announced(client: Client, url: str) -> str:
     if response.status_code != 200:
         raise RootError(f"{shown(url)}/MANIFEST: the server answers {response.status_code} {response.reason}")
     for line in response.body.decode("utf-8", "replace").splitlines():
-        words = line.split("\t")
+        words: list[str] = line.split("\t")
         if words[0] == ARCHIVE and len(words) > 1 and re.fullmatch("[0-9a-fA-F]{64}", words[1]):
             return words[1].lower()
     raise RootError(f"{shown(url)}/MANIFEST says nothing of {ARCHIVE}")

@@ -11,6 +11,10 @@ from lsf.start.errors import STATUS_NOT_RUNNABLE, LaunchError
 from lsf.start.files import above_standard, find_program, shim_path
 from lsf.start.options import ENGINES, NO_ROOT, Options
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 #: The sockets of lsf.trace (lsf/api/tracing.py), which it hands to this process; they make the engine ptrace.
 observer: tuple[int, int] | None = None
 
@@ -87,7 +91,7 @@ def _open_truss(name: str) -> int:
         raise LaunchError(f"--truss{'=' if name else ''}{name}: {error.strerror}") from None
 
 
-def _supervise(pin: bool) -> object:
+def _supervise(pin: bool) -> "Callable[[], None]":
     """Begin the ptrace engine: returns the function that arms it, to be called last before exec."""
     try:
         from lsf import _trace
@@ -112,7 +116,8 @@ def _supervise(pin: bool) -> object:
     return arm
 
 
-def launch(options: Options, program: str, arguments: list[str], env: dict[str, str], ready=None) -> None:
+def launch(options: Options, program: str, arguments: list[str], env: dict[str, str],
+           ready: "Callable[[], None] | None" = None) -> None:  # fmt: skip
     """Become the FreeBSD program: returns never, raises LaunchError.
 
     The program is looked for inside the root, with the guest's PATH. ready() is called when all but exec is done.

@@ -14,6 +14,10 @@ import stat
 from lsf.start.errors import LaunchError, say
 from lsf.start.files import shim_path, with_large_files
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import ModuleType
+
 #: Always the host's, in both views: the shim needs them as Linux has them.
 SYSTEM = ("dev", "proc")
 #: The host's in the merged view. All that is not listed is the root's where the root has it, else the host's.
@@ -47,7 +51,7 @@ class Bind:
         if not top or (top in SYSTEM and self.target.count("/") == 1):
             raise self.wrong(f"{self.target} is LSF's own in every view")
 
-    def wrong(self, reason: str) -> LaunchError:
+    def wrong(self, reason: str | None) -> LaunchError:
         """The exception that says what is wrong with it."""
         return LaunchError(f"--bind {self.text}: {reason}")
 
@@ -55,7 +59,7 @@ class Bind:
 class _Tree:
     """A mount tree under construction. `folders` are those in memory, in which new names can be made until `seal`."""
 
-    def __init__(self, namespace) -> None:
+    def __init__(self, namespace: "ModuleType") -> None:
         self.namespace = namespace
         self.folders: set[str] = set()
 
@@ -228,7 +232,7 @@ def _need_proc() -> None:
         raise OSError("there is no /proc here")
 
 
-def _own_namespaces(namespace) -> None:
+def _own_namespaces(namespace: "ModuleType") -> None:
     """A mount tree of this process's own, in a user namespace where that is what it takes. Raises OSError."""
     if os.geteuid() == 0:
         try:
@@ -275,7 +279,7 @@ def become_root() -> None:
         ) from None
 
 
-def _try_in_child(namespace) -> None:
+def _try_in_child(namespace: "ModuleType") -> None:
     """Ubuntu's AppArmor lets everybody into a user namespace and nobody do anything there, and there is no way back out of
     it. Raises OSError for that."""
     import _signal
@@ -288,7 +292,7 @@ def _try_in_child(namespace) -> None:
             namespace.unshare_mounts()
             os._exit(0)
         except OSError as error:
-            os._exit(error.errno & 0xFF or 1)
+            os._exit((error.errno or 1) & 0xFF)
     status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     _signal.signal(_signal.SIGCHLD, ignored)
     if status:
@@ -305,7 +309,7 @@ def _can_have_binfmt() -> bool:
     return new and os.path.isdir(BINFMT) and not os.path.exists(BINFMT + "/lsf")
 
 
-def _register(namespace) -> None:
+def _register(namespace: "ModuleType") -> None:
     """Let Linux programs in this user namespace start FreeBSD programs. Where that fails, they do not."""
     from lsf.start import binfmt_rule
 
@@ -385,7 +389,7 @@ def bind_on_host(binds: list[Bind], debug: bool = False, way: str = "auto") -> R
     return None
 
 
-def _by_lookup(root: str, isolated: bool, binds: list[Bind], cwd: str, debug: bool, why: str) -> Rules:
+def _by_lookup(root: str, isolated: bool, binds: list[Bind], cwd: str, debug: bool, why: str | None) -> Rules:
     """The last way: rules, after which the shim looks every path up."""
     from lsf.start import rules
 

@@ -43,7 +43,7 @@ def in_child(function, user: bool = False):
             result = (True, function())
         except LaunchError as error:
             result = (False, (error.status, str(error)))
-        except BaseException:  # noqa: BLE001
+        except BaseException:
             result = (None, traceback.format_exc())
         os.write(sending, pickle.dumps(result))
         os._exit(0)
@@ -190,7 +190,7 @@ def test_merged(root, user):
     top = set(seen.pop("top"))
     assert {"bin", "lib", "libexec", "usr", "etc", "var", "COPYRIGHT", "sys", "dev", "proc", "tmp"} <= top
     assert {name for name in host_top if not os.path.islink("/" + name)} <= top
-    assert {name for name in top - host_top} <= set(os.listdir(root))
+    assert top - host_top <= set(os.listdir(root))
     ids = (NOBODY, NOBODY) if user and os.getuid() == 0 else (os.getuid(), os.getgid())
     assert seen == {
         "mark": ["mine\n"] * 3 + ["FreeBSD\n"], "sys": "usr/src/sys", "copyright": "text",
@@ -649,7 +649,7 @@ def test_a_view_is_entered_in_a_few_milliseconds(root, user):
     in_child(entered, user)  # makes the layer
     runs = [in_child(entered, user)[1] for _ in range(5)]
     assert min(seconds for seconds, _ in runs) < 0.02
-    inner = len([line for line in Path("/proc/self/mountinfo").read_text().splitlines()])
+    inner = len(Path("/proc/self/mountinfo").read_text().splitlines())
     assert runs[0][1] <= len(os.listdir("/")) + len(os.listdir(root)) + inner + 3
 
 
