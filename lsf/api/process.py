@@ -18,8 +18,6 @@ _File: TypeAlias = "int | IO[Any] | None"
 _PARENT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 # -I and -S: the guest's environment says nothing to this Python, and no site-packages are needed.
 _START = f"import sys; sys.path.insert(0, {_PARENT!r}); from lsf.start import cli; sys.exit(cli.main())"
-_VIEW_OPTIONS = ("root", "isolated", "binds", "engine", "truss", "stats", "osrelease", "argv0", "chdir", "patch", "debug", "setenv",
-                 "view", "fakeroot")  # fmt: skip
 
 
 def command(
@@ -99,6 +97,9 @@ class ViewOptions(TypedDict, total=False):
     setenv: Mapping[str, str] | None
     view: str | None
     fakeroot: bool
+
+
+_VIEW_OPTIONS = tuple(ViewOptions.__annotations__)
 
 
 class PopenOptions(ViewOptions, total=False):
