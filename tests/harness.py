@@ -10,8 +10,10 @@ Environment:
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import dataclasses
+import fcntl
 import functools
 import hashlib
 import os
@@ -24,7 +26,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -39,12 +42,12 @@ CACHE = Path(os.environ.get("LSF_TEST_CACHE") or "~/.cache/lsf-test-programs").e
 DEFAULT_TIMEOUT = 30.0
 
 #: What did not run and why: (what, reason) -> how often. Printed at the end of a session.
-NOT_COVERED: dict[tuple[str, str], int] = {}
+NOT_COVERED: Counter[tuple[str, str]] = Counter()
 
 
 def not_covered(what: str, reason: str) -> None:
     """Skip this test, and say in the session's summary what would have been covered."""
-    NOT_COVERED[what, reason] = NOT_COVERED.get((what, reason), 0) + 1
+    NOT_COVERED[what, reason] += 1
     pytest.skip(f"{what}: {reason}")
 
 
@@ -116,6 +119,18 @@ def cached_build(name: str, key: Sequence[object], build) -> Path:
             build(made)
             made.rename(target)
     return target
+
+
+@contextlib.contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """While this lasts no other process of the tests changes a folder of the cache, which is made where it is missing."""
+    folder.mkdir(parents=True, exist_ok=True)
+    opened = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(opened, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(opened)
 
 
 GUEST_FLAGS = (
@@ -214,8 +229,9 @@ def npm_program(package: str, member: str) -> Path:
     if npm is None:
         missing_tool(f"npm program {package}", "npm is not installed")
     folder = CACHE / "npm"
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder) as scratch:
+    with locked(folder), tempfile.TemporaryDirectory(dir=folder) as scratch:
+        if target.is_file():
+            return target
         try:
             packed = subprocess.run([npm, "pack", "--silent", package], cwd=scratch, capture_output=True, text=True,
                                     timeout=300, check=False)  # fmt: skip

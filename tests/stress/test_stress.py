@@ -14,6 +14,8 @@ from pathlib import Path
 import harness
 import pytest
 
+pytestmark = pytest.mark.alone  # it takes all the machine, and counts what is left
+
 FULL = os.environ.get("LSF_TEST_STRESS") == "full"
 
 #: How much of each case, twice: in the quick run and in the full one. `forks`: children; `alive`: threads at once.
