@@ -472,18 +472,21 @@ def communicate(process: subprocess.Popen, data: bytes | None, timeout: float, c
         pytest.fail(f"no end within {timeout} s: {shlex.join(command)}\n{state}\n{text}", pytrace=False)
 
 
+def processes(name: str) -> Iterator[tuple[Path, bytes]]:
+    """The folder in /proc of each process that is there, and what its file of this name has."""
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                data = (entry / name).read_bytes()
+            except OSError:
+                continue
+            if data:
+                yield entry, data
+
+
 def session_members(session: int) -> list[int]:
     """The processes of a session."""
-    members = []
-    for entry in os.listdir("/proc"):
-        if entry.isdigit():
-            try:
-                fields = Path("/proc", entry, "stat").read_text().rpartition(")")[2].split()
-            except (OSError, IndexError):
-                continue
-            if int(fields[3]) == session:
-                members.append(int(entry))
-    return members
+    return [int(process.name) for process, stat in processes("stat") if int(stat.rpartition(b")")[2].split()[3]) == session]
 
 
 def describe_session(session: int) -> str:

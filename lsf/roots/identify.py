@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from typing import Any
 
 from lsf import roots
@@ -32,17 +31,6 @@ def note_of(path: str) -> int:
     return 0
 
 
-def release_of_number(number: int) -> str:
-    """14.1 for 1401000."""
-    return f"{number // 100000}.{number // 1000 % 100}"
-
-
-def number_of_release(release: str) -> int:
-    """1401000 for 14.1-RELEASE, 0 for what is no release."""
-    match = re.match(r"(\d{1,2})\.(\d{1,2})(?![\d.])", release)
-    return int(match[1]) * 100000 + int(match[2]) * 1000 if match else 0
-
-
 def identify(root: str) -> tuple[str, int]:
     """The release of a root ("" unknown) and FreeBSD's number for it (0 unknown).
 
@@ -66,6 +54,6 @@ def identify(root: str) -> tuple[str, int]:
         if number:
             break
     if not release:
-        return (release_of_number(number) if number else ""), number
-    named = number_of_release(release)
+        return roots.release_of_number(number), number
+    named = roots.number_of(release)
     return release, number if number // 1000 == named // 1000 else named

@@ -170,7 +170,7 @@ def _make(name: str, options: Options, source: str, fill: Callable[[str], Report
             report = fill(work)
             release, number = _complete(os.path.join(work, roots.TREE), options)
             if not release or announced.startswith(release + "-"):
-                release, number = announced, number or identify.number_of_release(announced)
+                release, number = announced, number or roots.number_of(announced)
             for left in os.listdir(work):
                 if left != roots.TREE:
                     remove_path(os.path.join(work, left))
@@ -230,7 +230,7 @@ def _releases_of(client: Client, mirror: str) -> list[str]:
         return []
     text = response.body.decode("utf-8", "replace")
     found = set(re.findall(r"href=[\"']?[^\"'>]*?(\d{1,2}\.\d{1,2}-RELEASE)/?[\"'> ]", text))
-    return sorted(found, key=identify.number_of_release, reverse=True)
+    return sorted(found, key=roots.number_of, reverse=True)
 
 
 def _release(client: Client, mirror: str, wanted: str) -> str:
@@ -301,7 +301,7 @@ def install(release: str, options: Options, mirror: str, sha256: str = "") -> Ro
                 ),
                 announced=release,
             )
-    if root.release and identify.number_of_release(root.release) != identify.number_of_release(release):
+    if root.release and roots.number_of(root.release) != roots.number_of(release):
         options.say(f"note: what the mirror calls {release} says of itself that it is {root.release}")
     return root
 

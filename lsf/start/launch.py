@@ -21,14 +21,10 @@ observer: tuple[int, int] | None = None
 
 def osreldate(release: str) -> int:
     """FreeBSD's number for a release: 1305000 for "13.5-RELEASE", "13.5" or "1305000"."""
-    number, _, _ = release.partition("-")
-    major, dot, minor = number.partition(".")
-    if not release.isascii():
-        pass  # digits of other scripts are digits to Python
-    elif major.isdecimal() and not dot and 100000 <= int(major) <= 9999999:
-        return int(major)
-    elif major.isdecimal() and minor.isdecimal() and 0 < int(major) < 100 and int(minor) < 100:
-        return int(major) * 100000 + int(minor) * 1000
+    from lsf import roots
+
+    if number := roots.number_of(release):
+        return number
     raise LaunchError(f"--osrelease {release}: not a FreeBSD release (14.1-RELEASE, 14.1 or 1401000)")
 
 
@@ -36,10 +32,8 @@ def find_root(name: str) -> str:
     """The folder of a root that is given by name or by path."""
     if "/" in name or name in (".", ".."):
         return name
-    try:
-        from lsf import roots
-    except ImportError:
-        return name
+    from lsf import roots
+
     try:
         return roots.resolve(name)
     except roots.RootError as error:
@@ -49,11 +43,11 @@ def find_root(name: str) -> str:
 
 def root_osreldate(root: str) -> int | None:
     """FreeBSD's number for the release of a root, or None where the root does not tell it."""
-    try:
-        from lsf import roots
+    from lsf import roots
 
-        return osreldate(roots.release_of(root))
-    except (ImportError, LaunchError, OSError):
+    try:
+        return roots.number_of(roots.release_of(root)) or None
+    except OSError:
         return None
 
 
