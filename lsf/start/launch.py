@@ -57,13 +57,13 @@ def enter_view(options: Options) -> list[tuple[str, str]] | None:
     Returns None where this process sees them now, or the rules of a view by look-up (lsf/start/rules.py).
     """
     if options.fakeroot:
-        from lsf.start import view
+        from lsf.start import mounts
 
         if options.root and not options.isolated:
             from lsf.start import hostetc
 
             hostetc.prepare()
-        view.become_root()
+        mounts.become_root()
     if options.root:
         from lsf.start import view
 
@@ -71,9 +71,9 @@ def enter_view(options: Options) -> list[tuple[str, str]] | None:
     if options.isolated:
         raise LaunchError("--isolated needs --root")
     if options.binds:
-        from lsf.start import view
+        from lsf.start import plan, view
 
-        return view.bind_on_host([view.Bind(text) for text in options.binds], options.debug, options.view)
+        return view.bind_on_host([plan.Bind(text) for text in options.binds], options.debug, options.view)
     return None
 
 

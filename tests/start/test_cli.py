@@ -298,7 +298,8 @@ ALLOWED = {"lsf", "lsf.start", *(f"lsf.start.{name}" for name in ("cli", "errors
 #: So does the default root, where a program is not there or is none of FreeBSD's.
 DEFAULT = {"lsf.start.default_root", "lsf.roots"}
 #: A view does; the last one where an ordinary user gets a binfmt_misc of its own.
-VIEW = {"lsf._namespace", "lsf.roots", "lsf.start.view", "lsf.start.binfmt_rule"}
+PLAN = {"lsf.roots", "lsf.start.view", "lsf.start.plan"}
+VIEW = PLAN | {"lsf._namespace", "lsf.start.mounts", "lsf.start.binfmt_rule"}
 
 
 @pytest.mark.parametrize(
@@ -310,10 +311,10 @@ VIEW = {"lsf._namespace", "lsf.roots", "lsf.start.view", "lsf.start.binfmt_rule"
         (["--stats=json", "/p"], DEFAULT | {"lsf.start.stats", "__future__", "fcntl", "mmap"}),
         (["--engine", "ptrace", "/p"], DEFAULT | {"lsf._trace"}),
         (["--root", "none", "/p"], set()),
-        (["--root", "/", "/p"], {"lsf.roots", "lsf.start.view"}),
+        (["--root", "/", "/p"], PLAN),
         (["--root", "ROOT", "--isolated", "/p"], VIEW),
         (["--root", "ROOT", "/p"], VIEW | {"lsf.start.hostetc"}),
-        (["--view", "lookup", "--root", "ROOT", "/p"], {"lsf.roots", "lsf.start.view", "lsf.start.hostetc", "lsf.start.rules"}),
+        (["--view", "lookup", "--root", "ROOT", "/p"], PLAN | {"lsf.start.hostetc", "lsf.start.rules"}),
         (["--frob"], set()),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
