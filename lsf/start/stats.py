@@ -17,13 +17,6 @@ from lsf.start.errors import LaunchError, say
 from lsf.start.files import above_standard, with_large_files
 from lsf.start.options import ENGINES
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import Any
-
-    Memory = bytes | bytearray | mmap.mmap
-    Summary = dict[str, Any]
-
 # lsf/shim/layout.h has the same numbers (tests/start/test_stats.py compares).
 STATS_SIZE = 0x28000
 STATS_STARTED = 8
@@ -44,6 +37,13 @@ _SITE_NAME = 32
 _SITE_NAME_SIZE = 96
 _FORMATS = ("text", "json")
 _ENGINES = {number: name for name, number in ENGINES.items()}
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    Memory = bytes | bytearray | mmap.mmap
+    Summary = dict[str, Any]
 
 #: Why a site was left alone, by the numbers of lsf/shim/patch.pxi (OUTCOME_UNKNOWN_PATTERN and after).
 REASONS = {
