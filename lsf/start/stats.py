@@ -38,13 +38,6 @@ _SITE_NAME_SIZE = 96
 _FORMATS = ("text", "json")
 _ENGINES = {number: name for name, number in ENGINES.items()}
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import Any
-
-    Memory = bytes | bytearray | mmap.mmap
-    Summary = dict[str, Any]
-
 #: Why a site was left alone, by the numbers of lsf/shim/patch.pxi (OUTCOME_UNKNOWN_PATTERN and after).
 REASONS = {
     2: "no jump fits there, and what is before it is not proven",
@@ -55,6 +48,13 @@ REASONS = {
     8: "not readable",
     9: "no place in the table of sites",
 }
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    Memory = bytes | bytearray | mmap.mmap
+    Summary = dict[str, Any]
 
 
 def parse(text: str) -> tuple[str, str]:
