@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-from results import ResultError, Run, load  # noqa: E402
+from results import ResultError, Run, load
 
 
 def changes(baseline: Run, now: Run) -> list[tuple[float, str]]:

@@ -123,7 +123,7 @@ def side_by_side(benchmark):
         benchmark.pedantic(lambda: here.append(guest() / count),
                            setup=lambda: there.append(native() / (native_count or count)),
                            rounds=rounds, iterations=1, warmup_rounds=0)  # fmt: skip
-        ratios = [a / b for a, b in zip(here, there)]
+        ratios = [a / b for a, b in zip(here, there, strict=True)]
         benchmark.extra_info.update(
             ns_per_call=round(statistics.median(here), 1), native_ns_per_call=round(statistics.median(there), 1),
             ratio=round(statistics.median(ratios), 3), best_ratio=round(min(here) / min(there), 3),

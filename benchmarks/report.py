@@ -16,7 +16,7 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-from results import ResultError, Row, Run, geometric_mean, load, time_text  # noqa: E402
+from results import ResultError, Row, Run, geometric_mean, load, time_text
 
 COLOURS = {"sud": "#0b6e99", "trap": "#e08e2b", "ptrace": "#9d4edd", "": "#5c6770"}
 TITLES = {"calls": "Single calls", "processes": "Threads and processes", "start": "Starting a program", "go": "Go programs",
@@ -120,10 +120,10 @@ def history(pyplot, runs: list[Run], labels: dict[str, list[Row]], title: str) -
     for axis in axes.flat[len(labels) :]:
         axis.set_axis_off()
     names = [run.commit[:7] or run.date[:10] or str(number) for number, run in enumerate(runs, 1)]
-    for axis, (label, rows) in zip(axes.flat, labels.items()):
+    for axis, (label, rows) in zip(axes.flat, labels.items(), strict=False):
         for row in rows:
             points = [(n, run.rows[row.name].ratio) for n, run in enumerate(runs) if row.name in run.rows]
-            axis.plot(*zip(*points), color=COLOURS.get(row.engine, COLOURS[""]), marker="o", markersize=3, linewidth=1.4)
+            axis.plot(*zip(*points, strict=True), color=COLOURS.get(row.engine, COLOURS[""]), marker="o", markersize=3, linewidth=1.4)
         axis.set_title(label, fontsize=9, loc="left")
         axis.set_ylim(0, 1.15 * max(run.rows[row.name].ratio for run in runs for row in rows if row.name in run.rows))
         axis.locator_params(axis="y", nbins=4)

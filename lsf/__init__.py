@@ -4,16 +4,22 @@
 They are loaded when they are first used: every start of the `lsf` command imports this module.
 """
 
-_PUBLIC = {"Popen": "process", "TraceError": "tracing", "command": "process", "run": "process", "trace": "tracing"}
+__version__ = "0.1.0"
+
+_PUBLIC = {
+    "Popen": "process", "Trace": "tracing", "TraceError": "tracing", "TraceEvent": "events", "command": "process",
+    "run": "process", "trace": "tracing",
+}  # fmt: skip
 
 
 def __getattr__(name):
-    if name in _PUBLIC:
+    if name in _PUBLIC or name == "events":
         import importlib
 
-        return getattr(importlib.import_module(f"lsf.api.{_PUBLIC[name]}"), name)
+        module = importlib.import_module(f"lsf.api.{_PUBLIC.get(name, name)}")
+        return module if name == "events" else getattr(module, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__():
-    return sorted({*globals(), *_PUBLIC})
+    return sorted({*globals(), *_PUBLIC, "events"})

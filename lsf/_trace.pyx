@@ -189,7 +189,7 @@ cdef enum:
     TICK_US = 10000               # how often the rates are looked at
     IDLE_TICK_US = 100000         # the same while nothing happened
     BUSY_STOPS = 50               # per tick: the guest lives on syscalls
-    BUSY_NS = TICK_US * 1000 // 2 # per tick, with fewer stops than that: it computes
+    BUSY_NS = TICK_US * 1000 // 2  # per tick, with fewer stops than that: it computes
 
     # Calls that can tell a program on which CPUs it may run.
     FREEBSD_SYSCTL = 202

@@ -23,6 +23,7 @@ def pytest_configure(config):
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGQUIT, signal.SIG_DFL)
     config.addinivalue_line("markers", "engines(*names): the engines that a guest test runs under")
+    config.addinivalue_line("markers", "alone: measures time, or counts what runs: no two of these run beside each other")
 
 
 def pytest_generate_tests(metafunc):
@@ -90,6 +91,25 @@ def run_root(capsys):
         return status, out, err
 
     return command
+
+
+def pytest_collection_modifyitems(config, items):
+    """Under `pytest -n 2 --dist loadgroup` one process gets all that is to run alone."""
+    for item in items:
+        if item.get_closest_marker("alone") and config.pluginmanager.hasplugin("xdist"):
+            item.add_marker(pytest.mark.xdist_group("alone"))
+
+
+def pytest_sessionfinish(session):
+    """A process of pytest-xdist tells the one that started it what was not covered."""
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["not_covered"] = [(*key, count) for key, count in harness.NOT_COVERED.items()]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node):
+    for what, reason, count in getattr(node, "workeroutput", {}).get("not_covered", ()):
+        harness.NOT_COVERED[what, reason] += count
 
 
 def pytest_terminal_summary(terminalreporter):

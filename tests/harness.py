@@ -10,8 +10,10 @@ Environment:
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import dataclasses
+import fcntl
 import functools
 import hashlib
 import os
@@ -24,7 +26,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -39,12 +42,12 @@ CACHE = Path(os.environ.get("LSF_TEST_CACHE") or "~/.cache/lsf-test-programs").e
 DEFAULT_TIMEOUT = 30.0
 
 #: What did not run and why: (what, reason) -> how often. Printed at the end of a session.
-NOT_COVERED: dict[tuple[str, str], int] = {}
+NOT_COVERED: Counter[tuple[str, str]] = Counter()
 
 
 def not_covered(what: str, reason: str) -> None:
     """Skip this test, and say in the session's summary what would have been covered."""
-    NOT_COVERED[what, reason] = NOT_COVERED.get((what, reason), 0) + 1
+    NOT_COVERED[what, reason] += 1
     pytest.skip(f"{what}: {reason}")
 
 
@@ -116,6 +119,18 @@ def cached_build(name: str, key: Sequence[object], build) -> Path:
             build(made)
             made.rename(target)
     return target
+
+
+@contextlib.contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """While this lasts no other process of the tests changes a folder of the cache, which is made where it is missing."""
+    folder.mkdir(parents=True, exist_ok=True)
+    opened = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(opened, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(opened)
 
 
 GUEST_FLAGS = (
@@ -214,8 +229,9 @@ def npm_program(package: str, member: str) -> Path:
     if npm is None:
         missing_tool(f"npm program {package}", "npm is not installed")
     folder = CACHE / "npm"
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder) as scratch:
+    with locked(folder), tempfile.TemporaryDirectory(dir=folder) as scratch:
+        if target.is_file():
+            return target
         try:
             packed = subprocess.run([npm, "pack", "--silent", package], cwd=scratch, capture_output=True, text=True,
                                     timeout=300, check=False)  # fmt: skip
@@ -427,7 +443,7 @@ class Runner:
             where = "/"
         start = time.monotonic()
         # pass_fds would renumber nothing, but close_fds must not close the image before prepare() has used it.
-        process = subprocess.Popen(command, env=environment, cwd=where, preexec_fn=prepare,  # noqa: PLW1509
+        process = subprocess.Popen(command, env=environment, cwd=where, preexec_fn=prepare,
                                    start_new_session=True,
                                    pass_fds=[*pass_fds, *([image] if image >= 0 else [])], **streams)  # fmt: skip
         try:
@@ -456,18 +472,21 @@ def communicate(process: subprocess.Popen, data: bytes | None, timeout: float, c
         pytest.fail(f"no end within {timeout} s: {shlex.join(command)}\n{state}\n{text}", pytrace=False)
 
 
+def processes(name: str) -> Iterator[tuple[Path, bytes]]:
+    """The folder in /proc of each process that is there, and what its file of this name has."""
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                data = (entry / name).read_bytes()
+            except OSError:
+                continue
+            if data:
+                yield entry, data
+
+
 def session_members(session: int) -> list[int]:
     """The processes of a session."""
-    members = []
-    for entry in os.listdir("/proc"):
-        if entry.isdigit():
-            try:
-                fields = Path("/proc", entry, "stat").read_text().rpartition(")")[2].split()
-            except (OSError, IndexError):
-                continue
-            if int(fields[3]) == session:
-                members.append(int(entry))
-    return members
+    return [int(process.name) for process, stat in processes("stat") if int(stat.rpartition(b")")[2].split()[3]) == session]
 
 
 def describe_session(session: int) -> str:
@@ -529,7 +548,7 @@ def as_user(uid: int = 1000, namespaces: bool = False):
 def run_as_user(command: list[str], env: dict[str, str], cwd: Path, uid: int = 1000,
                 namespaces: bool = False) -> subprocess.CompletedProcess:  # fmt: skip
     """Run a command as `as_user` says."""
-    done = subprocess.run(command, env=env, cwd=cwd, preexec_fn=as_user(uid, namespaces), capture_output=True,  # noqa: PLW1509
+    done = subprocess.run(command, env=env, cwd=cwd, preexec_fn=as_user(uid, namespaces), capture_output=True,
                           stdin=subprocess.DEVNULL, text=True, timeout=60, check=False)  # fmt: skip
     if done.returncode == 99:
         not_covered("a user without rights", "user namespaces are not allowed here, so that none can be made without")

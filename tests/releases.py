@@ -60,8 +60,8 @@ def folders() -> tuple[dict[int, list[Path]], list[str]]:
     else:
         found[14] = list(headers)
     newest = harness.CACHE / "headers-15"
-    harness.CACHE.mkdir(parents=True, exist_ok=True)
-    trouble = None if newest.exists() else fetch_15(newest)
+    with harness.locked(harness.CACHE):
+        trouble = None if newest.exists() else fetch_15(newest)
     if trouble is None:
         found[15] = [newest / name for name in FOLDERS]
     else:

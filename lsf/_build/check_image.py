@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 from elftools.elf.constants import SH_FLAGS
 from elftools.elf.elffile import ELFFile
@@ -30,11 +31,11 @@ def explain(objects: list[Path], start: str = "_start") -> list[str]:
     """
     defined: dict[str, tuple[str, str]] = {}  # symbol -> (object, section)
     variables: set[tuple[str, str]] = set()  # writable sections
-    edges: dict[tuple[str, str], list] = {}
+    edges: dict[tuple[str, str], list[tuple[str, tuple[str, str] | None]]] = {}
     for path in objects:
         with open(path, "rb") as stream:
             elf = ELFFile(stream)
-            table = elf.get_section_by_name(".symtab")
+            table: Any = elf.get_section_by_name(".symtab")
             names = [section.name for section in elf.iter_sections()]
             for section in elf.iter_sections():
                 if section["sh_flags"] & SH_FLAGS.SHF_WRITE and not section.name.startswith((".data.rel.ro", ".shimdata")):
@@ -62,14 +63,14 @@ def explain(objects: list[Path], start: str = "_start") -> list[str]:
             continue
         seen.add(node)
         function = function_of_section(node[1])
-        for name, target in edges.get(node, ()):
-            target = target or defined.get(name)
-            if target is None and name not in LINKER_SYMBOLS:
+        for name, direct in edges.get(node, ()):
+            leads_to = direct or defined.get(name)
+            if leads_to is None and name not in LINKER_SYMBOLS:
                 lines.add(f"  {function} ({node[0]}) uses {name}: nothing in the shim may need Python or libc")
-            elif target in variables:
+            elif leads_to in variables:
                 lines.add(f"  {function} ({node[0]}) uses the variable {name}: state lives in struct process")
-            elif target:
-                todo.append(target)
+            elif leads_to:
+                todo.append(leads_to)
     return sorted(lines)
 
 
@@ -78,7 +79,7 @@ def check(image: Path) -> list[str]:
     problems = []
     with open(image, "rb") as stream:
         elf = ELFFile(stream)
-        symbols = elf.get_section_by_name(".symtab")
+        symbols: Any = elf.get_section_by_name(".symtab")
         for symbol in symbols.iter_symbols() if symbols else ():
             if symbol["st_info"]["type"] == "STT_OBJECT" and symbol.name.startswith("__pyx_v_"):
                 problems.append(f"  {symbol.name}: a module-level variable (it is zero here, yet set in the extension); "

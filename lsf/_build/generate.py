@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 from ..freebsd.tables import decode, errno, flags, ioctls, numbers, paths, signals, table
@@ -25,14 +26,14 @@ NOT_PASSED = 0x80000000
 GUARDED = 0x40000000
 
 
-def _integers(values, per_line: int = 16) -> str:
+def _integers(values: Iterable[object], per_line: int = 16) -> str:
     """The body of an initialiser: numbers with commas, wrapped."""
     texts = [str(value) for value in values]
     lines = [", ".join(texts[i : i + per_line]) for i in range(0, len(texts), per_line)]
     return "\t" + ",\n\t".join(lines) + "\n"
 
 
-def _array(declaration: str, values, per_line: int = 16) -> str:
+def _array(declaration: str, values: Iterable[object], per_line: int = 16) -> str:
     return f"const {declaration} = {{\n{_integers(values, per_line)}}};\n"
 
 
@@ -562,7 +563,7 @@ _DECODE_SOURCE = "lsf/freebsd/tables/decode.py and the tables"
 class _Strings:
     """All strings of the decoder, one after the other; a string is known by its offset, and the empty one is at 0."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.offsets = {"": 0}
         self.length = 1
         self.lines = ['\t"\\0"\n']
@@ -706,7 +707,8 @@ def decode_c() -> str:
         result = decode.result_kind(row).name if row.has_prototype else "NONE"
         entry = f"{strings[row.name]}, {positions[mine]}, {len(mine)}, LSF_KIND_{result}"
         calls.append(f"\t{{ {entry} }},\t/* {number} {row.name} */\n")
-    names, ranges = [], []
+    names: list[str] = []
+    ranges: list[str] = []
     for kind in decode.Kind:
         found = decode.names(kind)
         ranges.append(f"\t{{ {len(names)}, {len(found)} }},\t/* {kind.name} */\n")
@@ -860,7 +862,7 @@ OUTPUTS = {
 }
 
 
-def generate(outdir) -> list[Path]:
+def generate(outdir: str | Path) -> list[Path]:
     """Write all files into `outdir`, which is made if it is missing; return their paths."""
     outdir = Path(outdir)
     outdir.mkdir(parents=True, exist_ok=True)

@@ -6,7 +6,7 @@ import errno as linux_errno
 import os
 import struct
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 from lsf import _trace
 from lsf.api import values
@@ -84,7 +84,7 @@ class Event:
     What needs the thread (memory, registers, every change) raises RuntimeError once the loop has gone on.
     """
 
-    kind = "event"
+    kind: str = "event"
     __slots__ = ("_flags", "_raw", "_session", "pid", "tid", "time")
 
     def __init__(self, session: Any, flags: int, pid: int, tid: int, nanoseconds: int, raw: tuple[int, ...]) -> None:
@@ -98,7 +98,8 @@ class Event:
     def _ask(self, request: str, address: int = 0, value: int = 0, data: bytes = b"", size: int | None = None) -> bytes:
         if self._session.current is not self:
             raise RuntimeError("the event is over: the program has gone on")
-        return self._session.ask(request, address, value, data, size)
+        answer: bytes = self._session.ask(request, address, value, data, size)
+        return answer
 
     def read_memory(self, address: int, size: int) -> bytes:
         """Bytes of the process's memory; fewer than `size` where it ends. Raises OSError where there is none."""
@@ -231,7 +232,7 @@ class Syscall(Event):
 class SyscallEntry(Syscall):
     """Before a call."""
 
-    kind = "entry"
+    kind: Literal["entry"] = "entry"
     __slots__ = ("_changed", "_skipped")
 
     def __init__(self, *fields: Any) -> None:
@@ -280,7 +281,7 @@ class SyscallExit(Syscall):
     exit, thr_exit, sigreturn, a successful execve; nor has the child of a fork. skipped: the call was not made.
     """
 
-    kind = "exit"
+    kind: Literal["exit"] = "exit"
     __slots__ = ("_changed_result",)
 
     @property
@@ -337,7 +338,7 @@ class Signal(Event):
     code: FreeBSD's si_code. sender, uid: who sent it, where a process did, else None. address: of a fault, else None.
     """
 
-    kind = "signal"
+    kind: Literal["signal"] = "signal"
     __slots__ = ("address", "code", "name", "number", "sender", "uid")
 
     def __init__(self, *fields: Any) -> None:
@@ -372,7 +373,7 @@ class Exec(Event):
     are 0 then.
     """
 
-    kind = "exec"
+    kind: Literal["exec"] = "exec"
     __slots__ = ("base", "entry", "interpreter_base", "path", "stack")
 
     def __init__(self, *fields: Any) -> None:
@@ -408,7 +409,7 @@ class Exec(Event):
 class NewProcess(Event):
     """fork, vfork or rfork made the process `child`, which has done nothing yet. `vfork`: in its parent's memory."""
 
-    kind = "fork"
+    kind: Literal["fork"] = "fork"
     __slots__ = ("child", "vfork")
 
     def __init__(self, *fields: Any) -> None:
@@ -423,7 +424,7 @@ class NewProcess(Event):
 class NewThread(Event):
     """thr_new made the thread `child`."""
 
-    kind = "thread"
+    kind: Literal["thread"] = "thread"
     __slots__ = ("child",)
 
     def __init__(self, *fields: Any) -> None:
@@ -437,14 +438,14 @@ class NewThread(Event):
 class ThreadExit(Event):
     """A thread that was not its process's first is gone."""
 
-    kind = "thread-exit"
+    kind: Literal["thread-exit"] = "thread-exit"
     __slots__ = ()
 
 
 class Exit(Event):
     """A process has ended with `status`."""
 
-    kind = "exited"
+    kind: Literal["exited"] = "exited"
     __slots__ = ("status",)
 
     def __init__(self, *fields: Any) -> None:
@@ -458,7 +459,7 @@ class Exit(Event):
 class Killed(Event):
     """A process was killed by the FreeBSD signal `number`, `name`; `core`: it left a core."""
 
-    kind = "killed"
+    kind: Literal["killed"] = "killed"
     __slots__ = ("name", "number")
 
     def __init__(self, *fields: Any) -> None:
@@ -477,7 +478,7 @@ class Killed(Event):
 class Breakpoint(Event):
     """A thread is before the instruction at `address`, where a breakpoint is. It executes it when the loop goes on."""
 
-    kind = "breakpoint"
+    kind: Literal["breakpoint"] = "breakpoint"
     __slots__ = ("address",)
 
     def __init__(self, *fields: Any) -> None:
@@ -488,8 +489,13 @@ class Breakpoint(Event):
         return f"breakpoint {self.address:#x}"
 
 
+#: What lsf.trace shows. `event.kind` tells a type checker which of them it is.
+TraceEvent: TypeAlias = (
+    SyscallEntry | SyscallExit | Signal | Exec | NewProcess | NewThread | ThreadExit | Exit | Killed | Breakpoint
+)
+
 #: By the kind's number.
-CLASSES: dict[int, type[Event]] = {
+CLASSES: dict[int, type[TraceEvent]] = {
     _KINDS[name]: cls
     for name, cls in (
         *(("entry", SyscallEntry), ("exit", SyscallExit), ("signal", Signal), ("exec", Exec), ("fork", NewProcess)),

@@ -5,31 +5,33 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import IO, TYPE_CHECKING, Any, AnyStr, Literal, TypeAlias, TypedDict, overload
 
 from lsf.start.options import ENGINES, VIEWS
 
-_Argument = str | bytes | os.PathLike
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+Argument: TypeAlias = "str | bytes | os.PathLike[str] | os.PathLike[bytes]"
+_File: TypeAlias = "int | IO[Any] | None"
 _PARENT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 # -I and -S: the guest's environment says nothing to this Python, and no site-packages are needed.
 _START = f"import sys; sys.path.insert(0, {_PARENT!r}); from lsf.start import cli; sys.exit(cli.main())"
-_VIEW_OPTIONS = ("root", "isolated", "binds", "engine", "truss", "stats", "osrelease", "argv0", "chdir", "patch", "debug", "setenv",
-                 "view", "fakeroot")  # fmt: skip
 
 
 def command(
-    args: _Argument | Sequence[_Argument],
+    args: Argument | Sequence[Argument],
     *,
-    root: _Argument | None = None,
+    root: Argument | None = None,
     isolated: bool = False,
     binds: Iterable[str] = (),
     engine: str | None = None,
-    truss: bool | _Argument = False,
+    truss: bool | Argument = False,
     stats: bool | str = False,
     osrelease: str | None = None,
     argv0: str | None = None,
-    chdir: _Argument | None = None,
+    chdir: Argument | None = None,
     patch: bool = True,
     debug: bool = False,
     setenv: Mapping[str, str] | None = None,
@@ -78,7 +80,60 @@ def command(
     return [sys.executable, "-I", "-S", "-c", _START, *options, "--", *guest]
 
 
-class Popen(subprocess.Popen):
+class ViewOptions(TypedDict, total=False):
+    """The options of `command`."""
+
+    root: Argument | None
+    isolated: bool
+    binds: Iterable[str]
+    engine: str | None
+    truss: bool | Argument
+    stats: bool | str
+    osrelease: str | None
+    argv0: str | None
+    chdir: Argument | None
+    patch: bool
+    debug: bool
+    setenv: Mapping[str, str] | None
+    view: str | None
+    fakeroot: bool
+
+
+_VIEW_OPTIONS = tuple(ViewOptions.__annotations__)
+
+
+class PopenOptions(ViewOptions, total=False):
+    """The options of `Popen`, but for those that say whether it reads and writes text."""
+
+    bufsize: int
+    stdin: _File
+    stdout: _File
+    stderr: _File
+    preexec_fn: Callable[[], object] | None
+    close_fds: bool
+    cwd: Argument | None
+    env: Mapping[str, str] | Mapping[bytes, bytes] | None
+    restore_signals: bool
+    start_new_session: bool
+    pass_fds: Iterable[int]
+    user: str | int | None
+    group: str | int | None
+    extra_groups: Iterable[str | int] | None
+    umask: int
+    pipesize: int
+    process_group: int | None
+
+
+class TextOptions(PopenOptions, total=False):
+    """All options of `Popen`."""
+
+    text: bool | None
+    encoding: str | None
+    errors: str | None
+    universal_newlines: bool | None
+
+
+class Popen(subprocess.Popen[AnyStr]):
     """A FreeBSD program that runs: a `subprocess.Popen` that takes the options of `command` besides.
 
     The process is the program itself: signals, job control, its exit status and `pid` are its own. `cwd` is a directory of the
@@ -87,7 +142,39 @@ class Popen(subprocess.Popen):
     is on standard error. `args` are the program's. `shell` and `executable` are not for FreeBSD: run ["/bin/sh", "-c", ...].
     """
 
-    def __init__(self, args: _Argument | Sequence[_Argument], **options: Any) -> None:
+    @overload
+    def __init__(
+        self: Popen[str], args: Argument | Sequence[Argument], *, text: Literal[True],
+        encoding: str | None = None, errors: str | None = None, universal_newlines: bool | None = None,
+        **options: Unpack[PopenOptions],
+    ) -> None: ...  # fmt: skip
+    @overload
+    def __init__(
+        self: Popen[str], args: Argument | Sequence[Argument], *, encoding: str,
+        text: bool | None = None, errors: str | None = None, universal_newlines: bool | None = None,
+        **options: Unpack[PopenOptions],
+    ) -> None: ...  # fmt: skip
+    @overload
+    def __init__(
+        self: Popen[str], args: Argument | Sequence[Argument], *, errors: str,
+        text: bool | None = None, encoding: str | None = None, universal_newlines: bool | None = None,
+        **options: Unpack[PopenOptions],
+    ) -> None: ...  # fmt: skip
+    @overload
+    def __init__(
+        self: Popen[str], args: Argument | Sequence[Argument], *, universal_newlines: Literal[True],
+        text: bool | None = None, encoding: str | None = None, errors: str | None = None,
+        **options: Unpack[PopenOptions],
+    ) -> None: ...  # fmt: skip
+    @overload
+    def __init__(
+        self: Popen[bytes], args: Argument | Sequence[Argument], *, text: Literal[False] | None = None,
+        encoding: None = None, errors: None = None, universal_newlines: Literal[False] | None = None,
+        **options: Unpack[PopenOptions],
+    ) -> None: ...  # fmt: skip
+    @overload
+    def __init__(self: Popen[Any], args: Argument | Sequence[Argument], **options: Unpack[TextOptions]) -> None: ...
+    def __init__(self, args: Argument | Sequence[Argument], **options: Any) -> None:
         for name in ("shell", "executable"):
             if options.pop(name, None):
                 raise TypeError(f"{name} cannot be given: name the FreeBSD program in args")
@@ -101,7 +188,7 @@ class Popen(subprocess.Popen):
         super().__init__(self._command(args, view), **options)
         self.args = args
 
-    def _command(self, args: _Argument | Sequence[_Argument], view: dict[str, Any]) -> list[str]:
+    def _command(self, args: Argument | Sequence[Argument], view: dict[str, Any]) -> list[str]:
         return command(args, **view)
 
 
@@ -117,22 +204,62 @@ def add_pipes(options: dict[str, Any], input: bytes | str | None, capture_output
         options["stdout"] = options["stderr"] = subprocess.PIPE
 
 
+@overload
 def run(
-    args: _Argument | Sequence[_Argument],
+    args: Argument | Sequence[Argument], *, input: str | None = None, capture_output: bool = False,
+    timeout: float | None = None, check: bool = False, text: Literal[True],
+    encoding: str | None = None, errors: str | None = None, universal_newlines: bool | None = None,
+    **options: Unpack[PopenOptions],
+) -> subprocess.CompletedProcess[str]: ...  # fmt: skip
+@overload
+def run(
+    args: Argument | Sequence[Argument], *, input: str | None = None, capture_output: bool = False,
+    timeout: float | None = None, check: bool = False, encoding: str,
+    text: bool | None = None, errors: str | None = None, universal_newlines: bool | None = None,
+    **options: Unpack[PopenOptions],
+) -> subprocess.CompletedProcess[str]: ...  # fmt: skip
+@overload
+def run(
+    args: Argument | Sequence[Argument], *, input: str | None = None, capture_output: bool = False,
+    timeout: float | None = None, check: bool = False, errors: str,
+    text: bool | None = None, encoding: str | None = None, universal_newlines: bool | None = None,
+    **options: Unpack[PopenOptions],
+) -> subprocess.CompletedProcess[str]: ...  # fmt: skip
+@overload
+def run(
+    args: Argument | Sequence[Argument], *, input: str | None = None, capture_output: bool = False,
+    timeout: float | None = None, check: bool = False, universal_newlines: Literal[True],
+    text: bool | None = None, encoding: str | None = None, errors: str | None = None,
+    **options: Unpack[PopenOptions],
+) -> subprocess.CompletedProcess[str]: ...  # fmt: skip
+@overload
+def run(
+    args: Argument | Sequence[Argument], *, input: bytes | None = None, capture_output: bool = False,
+    timeout: float | None = None, check: bool = False, text: Literal[False] | None = None,
+    encoding: None = None, errors: None = None, universal_newlines: Literal[False] | None = None,
+    **options: Unpack[PopenOptions],
+) -> subprocess.CompletedProcess[bytes]: ...  # fmt: skip
+@overload
+def run(
+    args: Argument | Sequence[Argument], *, input: bytes | str | None = None, capture_output: bool = False,
+    timeout: float | None = None, check: bool = False, **options: Unpack[TextOptions],
+) -> subprocess.CompletedProcess[Any]: ...  # fmt: skip
+def run(
+    args: Argument | Sequence[Argument],
     *,
     input: bytes | str | None = None,
     capture_output: bool = False,
     timeout: float | None = None,
     check: bool = False,
     **options: Any,
-) -> subprocess.CompletedProcess:
+) -> subprocess.CompletedProcess[Any]:
     """Run a FreeBSD program to its end, as `subprocess.run` does; takes the options of `Popen` besides.
 
     input: what it reads. capture_output: keep what it writes. timeout: seconds; then it is killed and
     subprocess.TimeoutExpired raised. check: raise subprocess.CalledProcessError for a status other than 0.
     """
     add_pipes(options, input, capture_output)
-    with Popen(args, **options) as process:
+    with Popen[Any](args, **options) as process:
         try:
             stdout, stderr = process.communicate(input, timeout=timeout)
         except BaseException:

@@ -17,7 +17,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lsf.api import process
 from lsf.freebsd.tables import signals as freebsd_signals
@@ -27,7 +27,10 @@ try:
 except ImportError as error:  # the message of launch._supervise, where it is needed
     raise ImportError(f"the ptrace engine is not built: {error}") from None
 
-from lsf.api.events import CLASSES, Event, call_number, signal_number
+from lsf.api.events import CLASSES, Event, NewProcess, TraceEvent, call_number, signal_number
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 _KINDS, _REQUESTS = _trace.EVENT_KINDS, _trace.REQUESTS
 _EVENT = struct.Struct("=IIiiQQ8QQq")
@@ -86,7 +89,7 @@ def _config(syscalls: Any, entries: bool, exits: bool, signals: Any, follow: boo
 # ------------------------------------------------------------------ the session
 
 
-class _Popen(process.Popen):
+class _Popen(process.Popen[Any]):
     """The program, started with the sockets of its observer."""
 
     def __init__(self, args: Any, sockets: tuple[int, int], **options: Any) -> None:
@@ -190,7 +193,7 @@ class _Session:
                 return
 
 
-class Trace(Iterator[Event]):
+class Trace(Iterator[TraceEvent]):
     """A FreeBSD program that runs and is observed: an iterator of events, and a context manager that ends it.
 
     pid, stdin, stdout, stderr: as of a Popen. returncode: its status as a Popen's, None before its end.
@@ -242,7 +245,7 @@ class Trace(Iterator[Event]):
     def __iter__(self) -> Trace:
         return self
 
-    def __next__(self) -> Event:
+    def __next__(self) -> TraceEvent:
         session = self._session
         if self._over or session.ended:
             raise StopIteration
@@ -259,8 +262,8 @@ class Trace(Iterator[Event]):
             raise StopIteration
         kind, flags, pid, tid, nanoseconds = fields[:5]
         event = CLASSES[kind](session, flags, pid, tid, nanoseconds, fields[5:])
-        if kind == _KINDS["vfork"]:
-            event.vfork = True  # type: ignore[attr-defined]
+        if isinstance(event, NewProcess):
+            event.vfork = kind == _KINDS["vfork"]
         self._begun = True
         session.current = event
         return event
@@ -298,7 +301,7 @@ class Trace(Iterator[Event]):
             pass
         return self._wait(timeout)
 
-    def result(self) -> subprocess.CompletedProcess:
+    def result(self) -> subprocess.CompletedProcess[Any]:
         """The program's end, as lsf.run gives it; the output is what was captured. Lets it run to there."""
         status = self.wait()
         stdout, stderr = self._output[0] if self._reader is not None and self._output else (None, None)
@@ -346,7 +349,7 @@ class Trace(Iterator[Event]):
 
 
 def trace(
-    args: process._Argument | Sequence[process._Argument],
+    args: process.Argument | Sequence[process.Argument],
     *,
     syscalls: Iterable[int | str] | bool | None = None,
     entries: bool = True,
@@ -356,7 +359,7 @@ def trace(
     timeout: float | None = None,
     input: bytes | str | None = None,
     capture_output: bool = False,
-    **options: Any,
+    **options: Unpack[process.TextOptions],
 ) -> Trace:
     """Run a FreeBSD program and show what it does: `for event in lsf.trace(["/bin/ls"], root="14.1"): print(event)`.
 
@@ -369,8 +372,9 @@ def trace(
     forgotten, every process that it shows is killed. Raises ValueError for a name that FreeBSD has not; when the
     program did not begin, the first `next` raises TraceError.
     """
-    if options.get("engine") not in (None, "ptrace"):
-        raise ValueError(f"tracing needs the engine ptrace, not {options['engine']!r}")
-    options.pop("engine", None)
-    process.add_pipes(options, input, capture_output)
-    return Trace(args, _config(syscalls, entries, exits, signals, follow), timeout, capture_output, input, options)
+    given: dict[str, Any] = dict(options)
+    engine = given.pop("engine", None)
+    if engine not in (None, "ptrace"):
+        raise ValueError(f"tracing needs the engine ptrace, not {engine!r}")
+    process.add_pipes(given, input, capture_output)
+    return Trace(args, _config(syscalls, entries, exits, signals, follow), timeout, capture_output, input, given)

@@ -103,7 +103,7 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def add_parser(commands) -> None:
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the command to lsfctl's parser."""
     parser = commands.add_parser(
         "binfmt", help="let Linux start FreeBSD programs by their name alone",

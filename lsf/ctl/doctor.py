@@ -6,6 +6,7 @@ allowed says little in a container.
 
 from __future__ import annotations
 
+import argparse
 import ctypes
 import dataclasses
 import errno
@@ -220,7 +221,7 @@ def check_fsgsbase() -> Check:
     """The instructions by which the shim finds its thread."""
     said = bool(auxiliary_vector().get(AT_HWCAP2, 0) & HWCAP2_FSGSBASE)
     flags = re.search(r"^flags\s*:(.*)$", _read("/proc/cpuinfo"), re.MULTILINE)
-    has_flag = bool(flags) and "fsgsbase" in flags[1].split()
+    has_flag = flags is not None and "fsgsbase" in flags[1].split()
     result = _child(_try_fsgsbase)
     if result == 0:
         return Check("fsgsbase", True, "rdgsbase works" + ("" if said else ", though the kernel does not announce it"),
@@ -257,7 +258,7 @@ def _try_sud(libc: ctypes.CDLL) -> int:
     selector = ctypes.create_string_buffer(1)
     if libc.prctl(PR_SET_SYSCALL_USER_DISPATCH, 1, 0, 0, ctypes.addressof(selector)) != 0:
         return ctypes.get_errno()
-    selector[0] = 1  # from here on each syscall is a SIGSYS
+    selector[0] = b"\1"  # from here on each syscall is a SIGSYS
     libc.syscall(SYS_getppid)
     return 255
 
@@ -620,7 +621,7 @@ def _wrap(text: str, indent: int) -> str:
                          break_long_words=False, break_on_hyphens=False).lstrip()  # fmt: skip
 
 
-def run(arguments) -> int:
+def run(arguments: argparse.Namespace) -> int:
     """`lsfctl doctor`: 0 where LSF runs FreeBSD programs here, 1 where not."""
     sys.stdout.flush()
     checks = examine()

@@ -104,7 +104,7 @@ def _command_completion(arguments: argparse.Namespace) -> int:
 class _Version(argparse.Action):
     """Prints the version, which is looked up only then."""
 
-    def __call__(self, parser, *_):
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
         print(usage.version(), end="")
         parser.exit()
 
@@ -165,7 +165,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         usage.open_missing()
     arguments = _parser().parse_args(argv)
     try:
-        status = arguments.command(arguments)
+        status: int = arguments.command(arguments)
         sys.stdout.flush()
         return status
     except BrokenPipeError:

@@ -14,9 +14,9 @@ WINDOW = range(0x6FFFF0000000, 0x700000000000)
 ET_DYN = 3
 
 
-def mapped_files(maps):
+def mapped_files(maps: str) -> list[tuple[str, int]]:
     """The files that are mapped from their beginning, as (path, address), in the order of /proc/PID/maps."""
-    found = {}
+    found: dict[str, int] = {}
     for line in maps.splitlines():
         fields = line.split(None, 5)
         if len(fields) < 6 or not fields[5].startswith("/"):
@@ -27,7 +27,7 @@ def mapped_files(maps):
     return list(found.items())
 
 
-def load_offset(head, start):
+def load_offset(head: bytes, start: int) -> "int | None":
     """How far from its own addresses an ELF file is mapped, or None where it is none. head: its first bytes."""
     if head[:4] != b"\x7fELF" or len(head) < 20:
         return None
@@ -37,10 +37,10 @@ def load_offset(head, start):
 class Symbols(gdb.Command):
     """lsf-symbols: load the symbols of the FreeBSD program in this process and of its libraries."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__("lsf-symbols", gdb.COMMAND_FILES)
 
-    def invoke(self, argument, from_tty):
+    def invoke(self, argument: str, from_tty: bool) -> None:
         pid = gdb.selected_inferior().pid
         if not pid:
             raise gdb.GdbError("no process: attach to one first")

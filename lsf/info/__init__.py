@@ -5,6 +5,7 @@ elf.py reads the file, rtld.py finds its libraries as FreeBSD's linker does.
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import re
@@ -18,8 +19,8 @@ from lsf.info import elf as elf_module
 from lsf.info.elf import BadFile, Elf
 from lsf.info.rtld import STANDARD_PATH, Library, Loader, Version, View, absolute
 from lsf.roots import INSTALL_HINT, RootError
+from lsf.start.files import DEFAULT_PATH
 
-SEARCH_PATH = "/sbin:/bin:/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin"
 MAX_SCRIPTS = 4  # a script's interpreter may be a script
 
 
@@ -41,11 +42,6 @@ class Info:
     libraries: list[Library] = field(default_factory=list)
     versions: list[Version] = field(default_factory=list)
     problem: str = ""
-
-
-def release_of(osreldate: int) -> str:
-    """14.1 for 1401000."""
-    return f"{osreldate // 100000}.{osreldate // 1000 % 100}" if osreldate >= 100000 else ""
 
 
 def _root_name(view: View, release: str) -> str:
@@ -79,11 +75,12 @@ def _others_of(view: View, library: Library) -> list[str]:
 
 def _release_remedy(info: Info) -> str:
     """What to do where a program was built for another FreeBSD than the root's; "" where it was not."""
-    wanted = info.elf.osreldate // 100000 if info.elf else 0
+    number = info.elf.osreldate if info.elf else 0
+    wanted = number // 100000
     have = re.match(r"\d+", info.release)
     if not wanted or not have or int(have[0]) == wanted:
         return ""
-    return f"the program is for FreeBSD {release_of(info.elf.osreldate)}: `{INSTALL_HINT} {wanted}` fetches such a root"
+    return f"the program is for FreeBSD {roots.release_of_number(number)}: `{INSTALL_HINT} {wanted}` fetches such a root"
 
 
 def _explain_library(info: Info, view: View, library: Library) -> str:
@@ -142,7 +139,7 @@ def _locate(program: str, view: View) -> str:
     """A program's path as its world names it: a bare name is looked for as execvp(3) does."""
     if "/" in program:
         return absolute(program)
-    for folder in SEARCH_PATH.split(":"):
+    for folder in DEFAULT_PATH.split(":"):
         if view.find(f"{folder}/{program}"):
             return f"{folder}/{program}"
     here = absolute(program)
@@ -209,7 +206,7 @@ def _inspect_elf(info: Info, view: View, library_path: str, sites: bool) -> None
     if elf.interpreter:
         info.interpreter_file = view.find(elf.interpreter)
     if elf.is_amd64 and elf.brand == "FreeBSD" and elf.dynamic:
-        loader = Loader(view, info.release or release_of(elf.osreldate), library_path)
+        loader = Loader(view, info.release or roots.release_of_number(elf.osreldate), library_path)
         loader.load(view.seen(info.file), elf)
         info.libraries, info.versions = loader.libraries, loader.versions
         for library in info.libraries:
@@ -239,7 +236,7 @@ def explain(path: str, root: str = "", *, isolated: bool = False, library_path: 
     """
     try:
         return inspect(path, root, isolated=isolated, library_path=library_path).problem
-    except Exception as error:  # noqa: BLE001  # an explanation that fails must not hide what it was to explain
+    except Exception as error:  # an explanation that fails must not hide what it was to explain
         return f"{path}: it could not be examined ({type(error).__name__}: {error})"
 
 
@@ -277,7 +274,7 @@ def as_object(info: Info) -> dict[str, Any]:
     if elf is None:
         return result
     result.update(
-        brand=elf.brand, recognised_by=elf.recognised, osreldate=elf.osreldate, release=release_of(elf.osreldate),
+        brand=elf.brand, recognised_by=elf.recognised, osreldate=elf.osreldate, release=roots.release_of_number(elf.osreldate),
         bits=elf.bits, machine=elf.machine, linkage=elf.linkage, soname=elf.soname, rpath=elf.rpath, runpath=elf.runpath,
         interpreter=elf.interpreter, interpreter_found=bool(info.interpreter_file),
         libraries=[{"name": item.name, "path": item.path, "needed_by": item.needed_by, "problem": item.why,
@@ -304,7 +301,7 @@ def _lines(info: Info) -> list[str]:
     if elf is not None:
         add("brand", f"{elf.brand}, by its {elf.recognised}" if elf.brand else "none")
         if elf.osreldate:
-            add("built for", f"FreeBSD {release_of(elf.osreldate)} ({elf.osreldate})")
+            add("built for", f"FreeBSD {roots.release_of_number(elf.osreldate)} ({elf.osreldate})")
         add("format", f"ELF, {elf.bits} bits, {elf.machine}, {elf.linkage}")
         if elf.soname:
             add("soname", elf.soname)
@@ -349,7 +346,7 @@ def _syscall_lines(info: Info) -> list[str]:
     return lines
 
 
-def run(arguments) -> int:
+def run(arguments: argparse.Namespace) -> int:
     """`lsfctl info`: 0 where the program should start, 1 where not, 125 where the root is none."""
     name = arguments.root if arguments.root is not None else os.environ.get("LSF_ROOT", "")
     try:

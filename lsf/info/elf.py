@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
 from elftools.elf.elffile import ELFFile
 
@@ -124,7 +125,7 @@ def _notes(data: bytes) -> Iterable[tuple[bytes, int, bytes]]:
         at = start + (size + 3 & ~3)
 
 
-def _brand(elf: Elf, header, ident: bytes, notes: list[tuple[bytes, int, bytes]]) -> None:
+def _brand(elf: Elf, header: Any, ident: bytes, notes: list[tuple[bytes, int, bytes]]) -> None:
     """Whose program it is, in FreeBSD's order (__elfN(get_brandinfo) of sys/kern/imgact_elf.c)."""
     others = []
     for vendor, kind, contents in notes:
@@ -150,7 +151,7 @@ def _brand(elf: Elf, header, ident: bytes, notes: list[tuple[bytes, int, bytes]]
         elf.brand, elf.recognised = INTERPRETERS[elf.interpreter], "interpreter"
 
 
-def _dynamic(elf: Elf, segment) -> None:
+def _dynamic(elf: Elf, segment: Any) -> None:
     elf.dynamic = True
     for tag in segment.iter_tags():
         name = tag.entry.d_tag
@@ -169,7 +170,7 @@ def _dynamic(elf: Elf, segment) -> None:
         elf.rpath = ""  # rtld's digest_dynamic2: the one with DT_RUNPATH has no DT_RPATH
 
 
-def _imports(segment) -> list[str]:
+def _imports(segment: Any) -> list[str]:
     found = {symbol.name for symbol in segment.iter_symbols()
              if symbol.name and symbol.entry.st_shndx == "SHN_UNDEF"}  # fmt: skip
     return sorted(found)
@@ -177,11 +178,11 @@ def _imports(segment) -> list[str]:
 
 def _versions(elf: Elf, file: ELFFile) -> None:
     """Which versions of symbols it wants of which library, and which it has. By sections: a stripped file may lack them."""
-    needed = file.get_section_by_name(".gnu.version_r")
+    needed: Any = file.get_section_by_name(".gnu.version_r")
     if needed is not None:
         for library, versions in needed.iter_versions():
             elf.versions_needed[library.name] = [version.name for version in versions]
-    defined = file.get_section_by_name(".gnu.version_d")
+    defined: Any = file.get_section_by_name(".gnu.version_d")
     if defined is not None:
         for _, names in defined.iter_versions():
             elf.versions_defined += [version.name for version in names][:1]
@@ -201,7 +202,7 @@ def read(path: str, sites: bool = False, imports: bool = False) -> Elf:
             return _read(ELFFile(opened), ident, sites, imports)
         except OSError:
             raise
-        except Exception as error:  # noqa: BLE001
+        except Exception as error:
             # Of a broken file pyelftools raises whatever its broken values lead to.
             raise BadFile(f"it is damaged ({error or type(error).__name__})") from None
 
@@ -214,6 +215,7 @@ def _read(file: ELFFile, ident: bytes, sites: bool, imports: bool) -> Elf:
     notes: list[tuple[bytes, int, bytes]] = []
     dynamic = None
     size = file.stream_len
+    segment: Any  # pyelftools tells the kinds of segments apart by p_type only
     for segment in file.iter_segments():
         kind = segment["p_type"]
         if kind in ("PT_INTERP", "PT_LOAD", "PT_NOTE") and segment["p_offset"] + segment["p_filesz"] > size:

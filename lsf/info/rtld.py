@@ -10,7 +10,7 @@ from lsf.info import elf as elf_module
 from lsf.info.elf import BadFile, Elf
 from lsf.roots import hints
 from lsf.roots.tree import resolve_inside
-from lsf.start import view
+from lsf.start import plan
 
 #: since FreeBSD 12; before, without the first
 STANDARD_PATH = ("/lib/casper", "/lib", "/usr/lib")
@@ -26,7 +26,7 @@ def absolute(path: str) -> str:
 
 
 class View:
-    """The tree that a program sees, on paper (lsf/start/view.py makes it): the root's folders and the host's.
+    """The tree that a program sees, on paper (lsf/start/mounts.py makes it): the root's folders and the host's.
 
     root: the folder of a root, "" for the host's own tree; isolated: nothing of the host.
     """
@@ -42,13 +42,13 @@ class View:
             return True
         top = path.split("/")[1]
         if self.isolated:
-            return top in view.SYSTEM
+            return top in plan.SYSTEM
         here = absolute(".")
         if here != "/" and (path + "/").startswith(here + "/"):
             return True
         if top not in self._owners:
             names = [{top} if os.path.lexists(f"{tree}/{top}") else set() for tree in (self.root, "")]
-            self._owners[top] = view.owners(*names).get(top, False)
+            self._owners[top] = plan.owners(*names).get(top, False)
         return not self._owners[top]
 
     def find(self, path: str) -> str:

@@ -74,6 +74,23 @@ def is_release(name: str) -> bool:
     return len(parts) > 1 and kind.rstrip("0123456789") in ("RELEASE", "RC", "BETA", "ALPHA", "STABLE", "CURRENT", "PRERELEASE")
 
 
+def number_of(release: str) -> int:
+    """FreeBSD's number for a release (__FreeBSD_version of sys/param.h): 1305000 for "13.5-RELEASE", "13.5" and "1305000"; 0
+    for what is no release."""
+    number, _, _ = release.partition("-")
+    major, dot, minor = number.partition(".")
+    if not release.isascii() or not major.isdecimal():  # digits of other scripts are digits to Python
+        return 0
+    if not dot:
+        return int(major) if 100000 <= int(major) <= 9999999 else 0
+    return int(major) * 100000 + int(minor) * 1000 if minor.isdecimal() and 0 < int(major) < 100 and int(minor) < 100 else 0
+
+
+def release_of_number(number: int) -> str:
+    """14.1 for 1401000, "" for what is no such number."""
+    return f"{number // 100000}.{number // 1000 % 100}" if number >= 100000 else ""
+
+
 def _read(path: str, limit: int = 1 << 16) -> str:
     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     try:

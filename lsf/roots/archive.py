@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bz2
 import contextlib
+import functools
 import gzip
 import hashlib
 import io
@@ -13,8 +14,8 @@ import os
 import stat
 import tarfile
 import zlib
-from collections.abc import Iterator
-from typing import BinaryIO
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, BinaryIO, cast
 
 from lsf.roots import RootError
 from lsf.roots.tree import Entry, Limits, UnsafeTree
@@ -47,7 +48,7 @@ class _XzReader(io.RawIOBase):
     def readable(self) -> bool:
         return True
 
-    def readinto(self, buffer) -> int:
+    def readinto(self, buffer: Any) -> int:
         while not self._ended:
             data = b""
             if self._decompressor.needs_input:
@@ -138,22 +139,24 @@ class _Header(tarfile.TarInfo):
     """A header that does not fill the memory, and knows an archive's end from a cut."""
 
     @classmethod
-    def frombuf(cls, buf, encoding, errors):
-        return cls._examined(buf, lambda: super(_Header, cls).frombuf(buf, encoding, errors))
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> _Header:
+        parse = super().frombuf
+        return cls._examined(buf, lambda: parse(buf, encoding, errors))
 
     # Newer releases of tarfile, and old ones as Debian mends them, call this form.
     @classmethod
-    def _frombuf(cls, buf, encoding, errors, **how):
-        return cls._examined(buf, lambda: super(_Header, cls)._frombuf(buf, encoding, errors, **how))
+    def _frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str, **how: Any) -> _Header:
+        parse = super()._frombuf  # type: ignore[misc]
+        return cls._examined(buf, lambda: parse(buf, encoding, errors, **how))
 
     @staticmethod
-    def _examined(buf, parse):
+    def _examined(buf: bytes | bytearray, parse: Callable[[], _Header]) -> _Header:
         # tarfile takes a cut and a broken header for the end; a whole archive ends with a block of zeros.
         if len(buf) != tarfile.BLOCKSIZE:
             raise DamagedArchive("it ends too early")
         try:
             header = parse()
-        except tarfile.EOFHeaderError:
+        except tarfile.EOFHeaderError:  # type: ignore[attr-defined]
             raise
         except tarfile.HeaderError as error:
             raise DamagedArchive(f"a header of it is broken ({error})") from None
@@ -184,7 +187,7 @@ def _seconds(value: float) -> float:
     return min(max(value, -float(1 << 31)), float(1 << 33)) if math.isfinite(value) else 0.0
 
 
-def _lost(headers: dict[str, str]) -> tuple[str, ...]:
+def _lost(headers: Mapping[str, str]) -> tuple[str, ...]:
     """What bsdtar stores beside a file that has no place here."""
     found = set()
     for key in headers:
@@ -195,6 +198,16 @@ def _lost(headers: dict[str, str]) -> tuple[str, ...]:
         elif key.startswith(("SCHILY.xattr.", "LIBARCHIVE.xattr.")):
             found.add(ATTRIBUTES)
     return tuple(sorted(found))
+
+
+def _contents(archive: tarfile.TarFile, member: tarfile.TarInfo) -> BinaryIO:
+    found = archive.extractfile(member)
+    assert found is not None  # a file
+    return cast(BinaryIO, found)
+
+
+def _itself(file: BinaryIO) -> BinaryIO:
+    return file
 
 
 def _entries(archive: tarfile.TarFile, meter: Meter) -> Iterator[Entry]:
@@ -215,7 +228,7 @@ def _entries(archive: tarfile.TarFile, meter: Meter) -> Iterator[Entry]:
             if member.size < 0:
                 raise DamagedArchive(f"{member.name} has a negative size")
             entry.size = member.size
-            entry.data = lambda member=member: archive.extractfile(member)
+            entry.data = functools.partial(_contents, archive, member)
             if member.issparse():
                 meter.count(member.size)  # holes are not in the stream, and are written nevertheless
         yield entry
@@ -304,6 +317,6 @@ def folder_entries(path: str) -> Iterator[Entry]:
                 yield Entry(name, "symlink", *common, target=os.readlink(item.path))
             else:
                 with open(item.path, "rb") as data:
-                    yield Entry(name, "file", *common, size=status.st_size, data=lambda data=data: data)
+                    yield Entry(name, "file", *common, size=status.st_size, data=functools.partial(_itself, data))
 
     yield from walk(path, "")

@@ -8,9 +8,14 @@ import json
 import os
 import re
 import sys
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from lsf import roots
 from lsf.roots import Root, RootError
+
+if TYPE_CHECKING:
+    from lsf.roots.manage import Options
 
 # What does the work is imported by each action: `lsfctl --help` needs none of it.
 
@@ -28,7 +33,7 @@ def size_of(text: str) -> int:
     return int(match[1]) * _UNITS[match[2].upper()]
 
 
-def _options(arguments: argparse.Namespace):
+def _options(arguments: argparse.Namespace) -> Options:
     from lsf.roots import manage
     from lsf.roots.tree import Limits
 
@@ -134,13 +139,13 @@ def run(arguments: argparse.Namespace) -> int:
     except BrokenPipeError:
         raise
     except OSError as error:
-        place = f"{error.filename}: " if isinstance(error.filename, (str, bytes)) else ""
+        place = f"{os.fsdecode(error.filename)}: " if isinstance(error.filename, (str, bytes)) else ""
         hint = "; LSF_ROOTS names another place for roots" if error.errno in (errno.ENOSPC, errno.EROFS) else ""
         print(f"lsfctl: {place}{error.strerror or error}{hint}", file=sys.stderr)
     return FAILED
 
 
-def add_parser(commands: argparse._SubParsersAction) -> None:
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add `root` to lsfctl's commands."""
     parser = commands.add_parser(
         "root",
@@ -154,8 +159,9 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     making.add_argument("--force", action="store_true", help="take it even where it does not look like FreeBSD")
     making.add_argument("-q", "--quiet", action="store_true", help="print the root's name only")
 
-    def command(name: str, action, text: str, parents=()) -> argparse.ArgumentParser:
-        sub = actions.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".", parents=list(parents))
+    def command(name: str, action: Callable[[argparse.Namespace], None], text: str,
+                parents: Sequence[argparse.ArgumentParser] = ()) -> argparse.ArgumentParser:  # fmt: skip
+        sub: argparse.ArgumentParser = actions.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".", parents=list(parents))
         sub.set_defaults(command=run, action=action)
         return sub
 

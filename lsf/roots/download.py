@@ -126,7 +126,7 @@ class Client:
         self._session.headers["User-Agent"] = "lsf"
         self._quiet = quiet
 
-    def __enter__(self):
+    def __enter__(self) -> Client:
         return self
 
     def __exit__(self, *_: object) -> None:

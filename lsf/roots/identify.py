@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import re
+from typing import Any
 
 from lsf import roots
 from lsf.roots.tree import resolve_inside
@@ -20,6 +20,7 @@ def note_of(path: str) -> int:
     try:
         with open(path, "rb") as file:
             elf = ELFFile(file)
+            segment: Any
             for segment in elf.iter_segments("PT_NOTE"):
                 for note in segment.iter_notes():
                     if note["n_name"] == "FreeBSD" and note["n_type"] in (1, "NT_VERSION", "NT_GNU_ABI_TAG"):
@@ -28,17 +29,6 @@ def note_of(path: str) -> int:
     except (OSError, ELFError, ValueError, KeyError, OverflowError, AssertionError, UnicodeError):
         pass
     return 0
-
-
-def release_of_number(number: int) -> str:
-    """14.1 for 1401000."""
-    return f"{number // 100000}.{number // 1000 % 100}"
-
-
-def number_of_release(release: str) -> int:
-    """1401000 for 14.1-RELEASE, 0 for what is no release."""
-    match = re.match(r"(\d{1,2})\.(\d{1,2})(?![\d.])", release)
-    return int(match[1]) * 100000 + int(match[2]) * 1000 if match else 0
 
 
 def identify(root: str) -> tuple[str, int]:
@@ -64,6 +54,6 @@ def identify(root: str) -> tuple[str, int]:
         if number:
             break
     if not release:
-        return (release_of_number(number) if number else ""), number
-    named = number_of_release(release)
+        return roots.release_of_number(number), number
+    named = roots.number_of(release)
     return release, number if number // 1000 == named // 1000 else named

@@ -153,7 +153,8 @@ def _counted(entries: Iterable[Entry], quiet: bool) -> Iterable[Entry]:
         from tqdm import tqdm
     except ImportError:  # of the extra `roots`; unpacking goes without
         return entries
-    return tqdm(entries, desc="unpacking", unit=" files", disable=quiet or None, dynamic_ncols=True, mininterval=0.2)
+    counted: Iterable[Entry] = tqdm(entries, desc="unpacking", unit=" files", disable=quiet or None, dynamic_ncols=True, mininterval=0.2)
+    return counted
 
 
 def _make(name: str, options: Options, source: str, fill: Callable[[str], Report], announced: str = "") -> Root:
@@ -169,7 +170,7 @@ def _make(name: str, options: Options, source: str, fill: Callable[[str], Report
             report = fill(work)
             release, number = _complete(os.path.join(work, roots.TREE), options)
             if not release or announced.startswith(release + "-"):
-                release, number = announced, number or identify.number_of_release(announced)
+                release, number = announced, number or roots.number_of(announced)
             for left in os.listdir(work):
                 if left != roots.TREE:
                     remove_path(os.path.join(work, left))
@@ -229,7 +230,7 @@ def _releases_of(client: Client, mirror: str) -> list[str]:
         return []
     text = response.body.decode("utf-8", "replace")
     found = set(re.findall(r"href=[\"']?[^\"'>]*?(\d{1,2}\.\d{1,2}-RELEASE)/?[\"'> ]", text))
-    return sorted(found, key=identify.number_of_release, reverse=True)
+    return sorted(found, key=roots.number_of, reverse=True)
 
 
 def _release(client: Client, mirror: str, wanted: str) -> str:
@@ -259,7 +260,7 @@ def _announced(client: Client, url: str) -> str:
     if response.status_code != 200:
         raise RootError(f"{shown(url)}/MANIFEST: the server answers {response.status_code} {response.reason}")
     for line in response.body.decode("utf-8", "replace").splitlines():
-        words = line.split("\t")
+        words: list[str] = line.split("\t")
         if words[0] == ARCHIVE and len(words) > 1 and re.fullmatch("[0-9a-fA-F]{64}", words[1]):
             return words[1].lower()
     raise RootError(f"{shown(url)}/MANIFEST says nothing of {ARCHIVE}")
@@ -300,7 +301,7 @@ def install(release: str, options: Options, mirror: str, sha256: str = "") -> Ro
                 ),
                 announced=release,
             )
-    if root.release and identify.number_of_release(root.release) != identify.number_of_release(release):
+    if root.release and roots.number_of(root.release) != roots.number_of(release):
         options.say(f"note: what the mirror calls {release} says of itself that it is {root.release}")
     return root
 

@@ -147,7 +147,7 @@ class Writer:
         self._folders: dict[tuple[str, ...], Entry] = {}
         self._own = os.geteuid() == 0
 
-    def __enter__(self):
+    def __enter__(self) -> Writer:
         return self
 
     def __exit__(self, *_: object) -> None:

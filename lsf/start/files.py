@@ -5,6 +5,13 @@ import stat
 
 from lsf.start.errors import STATUS_NOT_FOUND, STATUS_NOT_RUNNABLE, LaunchError
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import TypeVar
+
+    T = TypeVar("T")
+
 DEFAULT_PATH = "/sbin:/bin:/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin"
 EFBIG = 27  # the module errno is not loaded yet at a start
 
@@ -54,7 +61,7 @@ def above_standard(fd: int) -> int:
     return moved
 
 
-def with_large_files(action):
+def with_large_files(action: "Callable[[], T]") -> "T":
     """Call action(), again with the soft limit on the size of files out of the way if that is too small: it is the program's."""
     try:
         return action()

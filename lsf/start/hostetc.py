@@ -10,6 +10,10 @@ import time
 
 from lsf.start.files import with_large_files
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
 #: Copied as they are.
 HOSTS = ("resolv.conf", "hosts", "localtime")
 _SOURCES = ("passwd", "group", *HOSTS)
@@ -86,7 +90,7 @@ def _is_ours(number: str, own: set[int]) -> bool:
     return int(number) in own or (FIRST_PERSON <= int(number) < NOBODY)
 
 
-def users(root_users: list[list[str]], host_users: list[list[str]], shells, own: int) -> list[list[str]]:
+def users(root_users: list[list[str]], host_users: list[list[str]], shells: "Callable[[str], bool]", own: int) -> list[list[str]]:
     """FreeBSD's users and the host's people, the latter first where they share a uid. FreeBSD's root stays.
 
     shells(path) tells whether the root has a shell; who would have none gets /bin/sh.
@@ -126,7 +130,7 @@ def contents(etc: str) -> dict[str, bytes]:
     group = groups(_rows(f"{name}/group", 4, top) or [], _rows("/etc/group", 4) or [], {os.getgid(), *os.getgroups()})
     public, secret = pwdb.databases(every)
 
-    def text(rows) -> bytes:
+    def text(rows: "Iterable[list[str]]") -> bytes:
         return os.fsencode("".join(":".join(row) + "\n" for row in rows))
 
     files = {
@@ -356,7 +360,7 @@ def cached(etc: str) -> str | None:
     return None if kept is None else keep(f"{kept}/{_signature(etc):016x}", lambda folder: write(contents(etc), folder))
 
 
-def keep(folder: str, make) -> str | None:
+def keep(folder: str, make: "Callable[[str], None]") -> str | None:
     """A folder of the cache that `make(folder)` fills where it is not there yet: its name, None where it cannot be kept."""
     if _cache is None:
         return None
@@ -388,7 +392,7 @@ def _note_use(name: str, above: int) -> bool:
     return True
 
 
-def _make(name: str, above: int, folder: str, make) -> None:
+def _make(name: str, above: int, folder: str, make: "Callable[[str], None]") -> None:
     """Make something to keep in `above`, which is the folder of that path: it has its name when it is whole. Raises OSError."""
     import fcntl
 

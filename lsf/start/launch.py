@@ -11,20 +11,20 @@ from lsf.start.errors import STATUS_NOT_RUNNABLE, LaunchError
 from lsf.start.files import above_standard, find_program, shim_path
 from lsf.start.options import ENGINES, NO_ROOT, Options
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 #: The sockets of lsf.trace (lsf/api/tracing.py), which it hands to this process; they make the engine ptrace.
 observer: tuple[int, int] | None = None
 
 
 def osreldate(release: str) -> int:
     """FreeBSD's number for a release: 1305000 for "13.5-RELEASE", "13.5" or "1305000"."""
-    number, _, _ = release.partition("-")
-    major, dot, minor = number.partition(".")
-    if not release.isascii():
-        pass  # digits of other scripts are digits to Python
-    elif major.isdecimal() and not dot and 100000 <= int(major) <= 9999999:
-        return int(major)
-    elif major.isdecimal() and minor.isdecimal() and 0 < int(major) < 100 and int(minor) < 100:
-        return int(major) * 100000 + int(minor) * 1000
+    from lsf import roots
+
+    if number := roots.number_of(release):
+        return number
     raise LaunchError(f"--osrelease {release}: not a FreeBSD release (14.1-RELEASE, 14.1 or 1401000)")
 
 
@@ -32,10 +32,8 @@ def find_root(name: str) -> str:
     """The folder of a root that is given by name or by path."""
     if "/" in name or name in (".", ".."):
         return name
-    try:
-        from lsf import roots
-    except ImportError:
-        return name
+    from lsf import roots
+
     try:
         return roots.resolve(name)
     except roots.RootError as error:
@@ -45,11 +43,11 @@ def find_root(name: str) -> str:
 
 def root_osreldate(root: str) -> int | None:
     """FreeBSD's number for the release of a root, or None where the root does not tell it."""
-    try:
-        from lsf import roots
+    from lsf import roots
 
-        return osreldate(roots.release_of(root))
-    except (ImportError, LaunchError, OSError):
+    try:
+        return roots.number_of(roots.release_of(root)) or None
+    except OSError:
         return None
 
 
@@ -59,13 +57,13 @@ def enter_view(options: Options) -> list[tuple[str, str]] | None:
     Returns None where this process sees them now, or the rules of a view by look-up (lsf/start/rules.py).
     """
     if options.fakeroot:
-        from lsf.start import view
+        from lsf.start import mounts
 
         if options.root and not options.isolated:
             from lsf.start import hostetc
 
             hostetc.prepare()
-        view.become_root()
+        mounts.become_root()
     if options.root:
         from lsf.start import view
 
@@ -73,9 +71,9 @@ def enter_view(options: Options) -> list[tuple[str, str]] | None:
     if options.isolated:
         raise LaunchError("--isolated needs --root")
     if options.binds:
-        from lsf.start import view
+        from lsf.start import plan, view
 
-        return view.bind_on_host([view.Bind(text) for text in options.binds], options.debug, options.view)
+        return view.bind_on_host([plan.Bind(text) for text in options.binds], options.debug, options.view)
     return None
 
 
@@ -87,7 +85,7 @@ def _open_truss(name: str) -> int:
         raise LaunchError(f"--truss{'=' if name else ''}{name}: {error.strerror}") from None
 
 
-def _supervise(pin: bool) -> object:
+def _supervise(pin: bool) -> "Callable[[], None]":
     """Begin the ptrace engine: returns the function that arms it, to be called last before exec."""
     try:
         from lsf import _trace
@@ -112,7 +110,8 @@ def _supervise(pin: bool) -> object:
     return arm
 
 
-def launch(options: Options, program: str, arguments: list[str], env: dict[str, str], ready=None) -> None:
+def launch(options: Options, program: str, arguments: list[str], env: dict[str, str],
+           ready: "Callable[[], None] | None" = None) -> None:  # fmt: skip
     """Become the FreeBSD program: returns never, raises LaunchError.
 
     The program is looked for inside the root, with the guest's PATH. ready() is called when all but exec is done.

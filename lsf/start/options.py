@@ -5,12 +5,16 @@ import os
 
 from lsf.start.errors import LaunchError
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 ENGINES = {"auto": 0, "sud": 1, "trap": 2, "ptrace": 3}
 VIEWS = ("auto", "namespace", "chroot", "lookup")
 NO_ROOT = "none"  # --root and LSF_ROOT: not even the default one
 
-#: option: (attribute or None where it is handled by name, environment twin, argument: "no", "needs", "may have")
-OPTIONS = {
+#: option: (attribute, "" where it is handled by name; environment twin; argument: "no", "needs", "may have")
+OPTIONS: dict[str, tuple[str, str | None, str]] = {
     "--root": ("root", "LSF_ROOT", "needs"),
     "--isolated": ("isolated", "LSF_ISOLATED", "no"),
     "--fakeroot": ("fakeroot", "LSF_FAKEROOT", "no"),
@@ -24,10 +28,10 @@ OPTIONS = {
     "--chdir": ("chdir", "LSF_CHDIR", "needs"),
     "--debug": ("debug", "LSF_DEBUG", "no"),
     "--no-patch": ("patch", "LSF_PATCH", "no"),
-    "-E": (None, "LSF_SET_ENV", "needs"),
-    "-U": (None, "LSF_UNSET_ENV", "needs"),
-    "--help": (None, None, "no"),
-    "--version": (None, None, "no"),
+    "-E": ("", "LSF_SET_ENV", "needs"),
+    "-U": ("", "LSF_UNSET_ENV", "needs"),
+    "--help": ("", None, "no"),
+    "--version": ("", None, "no"),
 }
 ALIASES = {"-h": "--help"}
 _OFF = ("", "0", "no", "off", "false")
@@ -75,7 +79,7 @@ def _unset_variable(env: dict[str, str], name: str, where: str) -> None:
     env.pop(name, None)
 
 
-def guest_environment(host) -> dict[str, str]:
+def guest_environment(host: "Mapping[str, str]") -> dict[str, str]:
     """What the host's environment gives to a guest, before LSF_SET_ENV, -E and their like.
 
     LD_* variables speak to the host's dynamic linker, and name libraries that FreeBSD's cannot load. Where this Python
@@ -103,12 +107,11 @@ def _restore_lc_ctype(env: dict[str, str]) -> None:
         del env["LC_CTYPE"]
 
 
-def options_from_environment(host, options: Options, env: dict[str, str]) -> dict[str, tuple[str, str]]:
+def options_from_environment(host: "Mapping[str, str]", options: Options, env: dict[str, str]) -> dict[str, tuple[str, str]]:
     """Apply the environment twins of the options. Returns which options came so, with variable and value."""
-    twins = {}
+    twins: dict[str, tuple[str, str]] = {}
     for option, (attribute, variable, _) in OPTIONS.items():
-        value = host.get(variable) if variable else None
-        if not value:
+        if not variable or not (value := host.get(variable)):
             continue
         twins[option] = variable, value
         if variable == "LSF_SET_ENV":
@@ -184,16 +187,17 @@ def scan(arguments: list[str], options: Options, env: dict[str, str]) -> tuple[s
             index += 1
         if name in ("--help", "--version"):
             return None, [name]
+        text = value or ""
         if name == "-E":
-            _set_variable(env, value, "-E")
+            _set_variable(env, text, "-E")
         elif name == "-U":
-            _unset_variable(env, value, "-U")
+            _unset_variable(env, text, "-U")
         elif name == "--bind":
-            options.binds.append(value)
+            options.binds.append(text)
         elif takes == "no":
             setattr(options, attribute, name != "--no-patch")
         else:
-            setattr(options, attribute, value or "")
+            setattr(options, attribute, text)
     rest = arguments[index:]
     if not rest:
         raise UsageError("no program given")

@@ -53,7 +53,7 @@ def hash_table(entries: dict[bytes, bytes]) -> bytes:
         for key, value in entries.items():
             buckets[_hash(key) & (count - 1)].append((key, value))
         pages = [_page(bucket) for bucket in buckets]
-        if all(page is not None for page in pages):
+        if None not in pages:
             break
         if shift == 20:
             raise ValueError("an entry that fits no page")
@@ -66,7 +66,7 @@ def hash_table(entries: dict[bytes, bytes]) -> bytes:
         *(0,) * 32,                                 # overflow pages at each split: none
     )  # fmt: skip
     head = b"".join(value.to_bytes(4, "big") for value in header)  # the header is big-endian in every file
-    return b"".join([head.ljust(_PAGE, b"\0"), *pages])
+    return b"".join([head.ljust(_PAGE, b"\0"), *(page or b"" for page in pages)])
 
 
 def _number(text: str) -> bytes:

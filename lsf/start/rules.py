@@ -7,38 +7,31 @@ A rule is a pair of paths, what the program calls it and where it is on the host
 import os
 import stat
 
-from lsf.start import view
+from lsf.start import plan
 from lsf.start.errors import LaunchError
 
 LIMIT = 256  # LOOKUP_RULES of the shim
 
 
-def _merged(root: str, cwd: str) -> view.Rules:
-    """The merged view, as view._show_merged makes it of mounts."""
-    chosen = view.owners(set(os.listdir(root)), set(os.listdir("/")))
-    rules = []
-    for name, is_roots in chosen.items():
-        source = "/" + name
-        if is_roots:
-            rules.append((source, f"{root}/{name}"))
-        elif os.path.islink(source) and chosen.get(view.leads_to(source)):
-            source = os.path.realpath(source)
-            if name in view.HOST and os.path.isdir(source):
-                rules.append(("/" + name, source))
-    if chosen.get("var") and os.path.isdir("/var/tmp"):
+def _merged(root: str, cwd: str) -> plan.Rules:
+    """The merged view, as mounts._show_merged makes it of mounts."""
+    parts = plan.parts(root)
+    roots_own = {name for name, _, is_roots in parts if is_roots}
+    rules = [("/" + name, source) for name, source, is_roots in parts if is_roots or source != "/" + name]
+    if "var" in roots_own and os.path.isdir("/var/tmp"):
         rules.append(("/var/tmp", os.path.realpath("/var/tmp")))
-    if chosen.get("etc"):
+    if "etc" in roots_own:
         rules += _etc(f"{root}/etc")
-    if chosen.get(cwd.split("/")[1]):
+    if cwd.split("/")[1] in roots_own:
         rules.append((cwd, cwd))
     rules.append(("", ""))
-    top = _top(root, chosen)
+    top = _top(parts)
     if top is not None:
         rules.append(("/", os.path.realpath(top)))
     return rules
 
 
-def _etc(etc: str) -> view.Rules:
+def _etc(etc: str) -> plan.Rules:
     """The host's users, groups and names over the root's /etc. Without a cache the root keeps its users and groups."""
     from lsf.start import hostetc
 
@@ -48,7 +41,7 @@ def _etc(etc: str) -> view.Rules:
     return [(path, path) for path in ("/etc/" + name for name in hostetc.HOSTS) if os.path.exists(path)]
 
 
-def _top(root: str, chosen: dict[str, bool]) -> str | None:
+def _top(parts: list[tuple[str, str, bool]]) -> str | None:
     """A kept folder that has the names of the merged view's top, to be listed; None where no cache can be kept."""
     from lsf.start import hostetc
 
@@ -56,8 +49,7 @@ def _top(root: str, chosen: dict[str, bool]) -> str | None:
     if place is None or not hostetc.is_lasting():
         return None
     names = []
-    for name, is_roots in sorted(chosen.items()):
-        path = f"{root}/{name}" if is_roots else "/" + name
+    for name, path, _ in sorted(parts):
         try:
             mode = os.lstat(path).st_mode
         except OSError:
@@ -81,7 +73,7 @@ def _make_top(folder: str, names: list[tuple[str, str]]) -> None:
             os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644))
 
 
-def make(root: str, isolated: bool, binds: list[view.Bind], cwd: str) -> view.Rules:
+def make(root: str, isolated: bool, binds: list[plan.Bind], cwd: str) -> plan.Rules:
     """The rules of a root's view (root "": the host's tree). Raises LaunchError for a bind it cannot have, OSError.
 
     The host's side of each is without symbolic links, as Linux tells the current directory: it is found again by that.
@@ -93,7 +85,7 @@ def make(root: str, isolated: bool, binds: list[view.Bind], cwd: str) -> view.Ru
         found = [("", root)]
     else:
         found = _merged(root, cwd)
-    found += [("/" + name, "/" + name) for name in view.SYSTEM]
+    found += [("/" + name, "/" + name) for name in plan.SYSTEM]
     for bind in binds:
         if bind.read_only:
             raise bind.wrong("only mount namespaces, which are not allowed here, can protect it from being written to")

@@ -49,6 +49,13 @@ REASONS = {
     9: "no place in the table of sites",
 }
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    Memory = bytes | bytearray | mmap.mmap
+    Summary = dict[str, Any]
+
 
 def parse(text: str) -> tuple[str, str]:
     """What --stats was given, [text|json][:FILE], as (format, file); no file is standard error. Raises LaunchError."""
@@ -133,14 +140,14 @@ def _own(waiting: int, output: int, tell: int, text: str) -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))  # the limit is the program's
     signal.pthread_sigmask(signal.SIG_SETMASK, signal.valid_signals())
     kept = sorted({2, waiting, output, tell})
-    for low, high in zip((-1, *kept), (*kept, os.sysconf("SC_OPEN_MAX"))):
+    for low, high in zip((-1, *kept), (*kept, os.sysconf("SC_OPEN_MAX")), strict=True):
         os.closerange(low + 1, high)
     os.chdir("/")
     try:
         _write(output, _summary(waiting, tell, parse(text)[0]))
     except BrokenPipeError:
         pass  # nobody wants to know
-    except Exception as error:  # noqa: BLE001  # it is the last that happens
+    except Exception as error:  # it is the last that happens
         reason = getattr(error, "strerror", None) or f"the summary cannot be made ({type(error).__name__}: {error})"
         say(f"--stats={text}: {reason}")
 
@@ -183,7 +190,7 @@ def _summary(waiting: int, tell: int, form: str) -> bytes:
 # ---------------------------------------------------------------- the summary
 
 
-def read(memory, now: int) -> dict:
+def read(memory: Memory, now: int) -> Summary:
     """The summary of the counters in `memory`, a buffer of STATS_SIZE bytes, at `now` (ns of CLOCK_MONOTONIC).
 
     Times are seconds. docs/user/stats.md describes the keys.
@@ -192,13 +199,13 @@ def read(memory, now: int) -> dict:
 
     longs, words = memoryview(memory).cast("Q"), memoryview(memory).cast("I")
     try:
-        rows = {}
+        rows: dict[str, Summary] = {}
         for number in range(STATS_ROWS):
             at = STATS_ROW // 8 + 3 * number
             calls, errors, nanoseconds = longs[at : at + 3]
             if calls or errors:
-                row = table.by_number().get(number)
-                name, lane = (row.name, row.lane) if row else ("(unknown)", "refuse")
+                known = table.by_number().get(number)
+                name, lane = (known.name, known.lane) if known else ("(unknown)", "refuse")
                 rows[name] = {"lane": lane, "calls": calls, "errors": errors, "seconds": nanoseconds / 1e9}
         lanes = {lane: {"calls": 0, "errors": 0, "seconds": 0.0} for lane in ("pass", "translate", "refuse")}
         for row in rows.values():
@@ -239,9 +246,9 @@ def read(memory, now: int) -> dict:
 _THREAD_STARTS = ("thr_new", "thr_create")
 
 
-def _refused_sites(memory) -> list[dict]:
+def _refused_sites(memory: Memory) -> list[Summary]:
     """The sites that were left alone: those of a file once, however many images have it."""
-    sites: dict[tuple, dict] = {}
+    sites: dict[tuple[str | None, int, int], Summary] = {}
     for number in range(STATS_SITES):
         at = STATS_SITE + _SITE_SIZE * number
         key, traps, offset, reason = (int.from_bytes(memory[at + 8 * i : at + 8 * i + 8], "little") for i in range(4))
@@ -256,7 +263,7 @@ def _refused_sites(memory) -> list[dict]:
     return sorted(sites.values(), key=lambda site: (-site["calls"], site["file"] or "", site["offset"]))
 
 
-def as_text(summary: dict) -> str:
+def as_text(summary: Summary) -> str:
     """The summary as `lsf --stats` prints it."""
     patching = summary["patching"]
     lines = [

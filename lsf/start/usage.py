@@ -4,6 +4,7 @@ start needs it."""
 import os
 import sys
 
+from lsf import __version__
 from lsf.start.errors import say
 
 HELP = """\
@@ -40,13 +41,7 @@ The exit status is the program's, 128+N in a shell where signal N ended it; else
 
 def version() -> str:
     """The line that `lsf --version` prints."""
-    from importlib.metadata import PackageNotFoundError
-    from importlib.metadata import version as distribution_version
-
-    try:
-        return f"lsf {distribution_version('lsf')}\n"
-    except PackageNotFoundError:
-        return "lsf (not installed)\n"
+    return f"lsf {__version__}\n"
 
 
 def show(text: str) -> int:
@@ -72,5 +67,5 @@ def open_missing() -> None:
     while (fd := os.open(os.devnull, os.O_RDWR)) < 3:
         pass
     os.close(fd)
-    sys.stdout = sys.stdout or open(1, "w", closefd=False)
-    sys.stderr = sys.stderr or open(2, "w", closefd=False)
+    sys.stdout = sys.stdout or open(1, "w", closefd=False)  # noqa: SIM115
+    sys.stderr = sys.stderr or open(2, "w", closefd=False)  # noqa: SIM115

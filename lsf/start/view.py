@@ -1,9 +1,8 @@
 """The views: which files a program sees when it runs in a FreeBSD root (docs/user/views.md tells it to users).
 
 *merged*, the default: FreeBSD's own folders are the root's, the user's files are the host's. *isolated*: the root and
-what is bound into it. Both are mount trees of this process's own, made of bind mounts on a folder in memory; nothing is
-ever written into a root for them. Where Linux does not allow that, the shim looks paths up by rules (lsf/start/rules.py), or
-chroot shows the root alone.
+what is bound into it. Both are what lsf/start/plan.py says. Mounts make them (mounts.py); where Linux does not allow that, the
+shim looks paths up by rules (rules.py), or chroot shows the root alone.
 
 It is on the way of `lsf --root`, so it imports nothing that costs.
 """
@@ -12,334 +11,10 @@ import os
 import stat
 
 from lsf.start.errors import LaunchError, say
-from lsf.start.files import shim_path, with_large_files
+from lsf.start.plan import Bind, Rules
 
-#: Always the host's, in both views: the shim needs them as Linux has them.
-SYSTEM = ("dev", "proc")
-#: The host's in the merged view. All that is not listed is the root's where the root has it, else the host's.
-HOST = frozenset(("home", "tmp", "root", "mnt", "media", "srv", "opt"))
-BINFMT = "/proc/sys/fs/binfmt_misc"
 #: A folder without one of these is no FreeBSD root.
 EXPECTED = ("libexec", "lib", "bin", "usr", "rescue", "etc")
-
-#: What a view by look-up consists of (lsf/start/rules.py).
-Rules = list[tuple[str, str]]
-
-
-class Bind:
-    """A part of the host to be shown in the view: --bind SOURCE[:TARGET][:ro]."""
-
-    def __init__(self, text: str) -> None:
-        source, *rest = text.split(":")
-        self.text = text
-        self.read_only = bool(rest) and rest[-1] in ("ro", "rw") and rest.pop() == "ro"
-        target = rest.pop() if rest else source
-        if rest or not source or not target:
-            raise self.wrong("not of the form SOURCE[:TARGET][:ro]")
-        try:
-            self.source = os.path.abspath(source)
-        except OSError as error:
-            raise self.wrong(f"the current directory: {error.strerror}") from None
-        self.target = os.path.normpath("/" + target.lstrip("/")) if target != source else self.source
-        if not target.startswith("/") and target != source:
-            raise self.wrong("the place in the view must be an absolute path")
-        top = self.target.split("/")[1]
-        if not top or (top in SYSTEM and self.target.count("/") == 1):
-            raise self.wrong(f"{self.target} is LSF's own in every view")
-
-    def wrong(self, reason: str) -> LaunchError:
-        """The exception that says what is wrong with it."""
-        return LaunchError(f"--bind {self.text}: {reason}")
-
-
-class _Tree:
-    """A mount tree under construction. `folders` are those in memory, in which new names can be made until `seal`."""
-
-    def __init__(self, namespace) -> None:
-        self.namespace = namespace
-        self.folders: set[str] = set()
-
-    def folder(self, target: str) -> None:
-        self.namespace.mount_tmpfs(target)
-        self.folders.add(target)
-
-    def show(self, source: str, target: str) -> None:
-        """Show a file, a folder or a symbolic link at a place in a folder in memory where nothing is yet."""
-        mode = os.lstat(source).st_mode
-        if stat.S_ISLNK(mode):
-            os.symlink(os.readlink(source), target)
-            return
-        self.place(target, stat.S_ISDIR(mode))
-        self.namespace.bind(source, target)
-
-    @staticmethod
-    def place(target: str, is_folder: bool) -> None:
-        """Make what can be mounted on."""
-        if is_folder:
-            os.mkdir(target)
-        else:
-            os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL))
-
-    def make_room(self, path: str, is_folder: bool) -> str:
-        """Where to mount something that shall be seen as `path`; to be called inside the view.
-
-        Where the name is not there, the nearest folder above is replaced by one in memory with all that it has.
-        """
-        path = os.path.realpath(path)
-        if os.path.lexists(path):
-            return path
-        above, missing = os.path.dirname(path), [path]
-        while not os.path.lexists(above):
-            missing.append(above)
-            above = os.path.dirname(above)
-        if above not in self.folders:
-            original = os.open(above, os.O_PATH | os.O_DIRECTORY)
-            names = os.listdir(above)
-            self.folder(above)
-            for name in names:
-                self.show(f"/proc/self/fd/{original}/{name}", os.path.join(above, name))
-            os.close(original)
-        while missing:
-            name = missing.pop()
-            self.place(name, is_folder or bool(missing))
-        return path
-
-    def bind(self, source: int, path: str, read_only: bool = False) -> None:
-        """Show an opened file or folder as `path`; to be called inside the view."""
-        target = self.make_room(path, stat.S_ISDIR(os.fstat(source).st_mode))
-        self.namespace.bind(f"/proc/self/fd/{source}", target)
-        if read_only:
-            self.namespace.protect(target)
-
-    def seal(self) -> None:
-        for folder in self.folders:
-            self.namespace.make_read_only(folder)
-
-
-def leads_to(link: str) -> str:
-    """The top-level folder that a symbolic link at the top points into, "" for none."""
-    return os.path.normpath("/" + os.readlink(link)).split("/")[1]
-
-
-def owners(root_names: set[str], host_names: set[str]) -> dict[str, bool]:
-    """Which top-level names the merged view has: True for the root's, False for the host's."""
-    return {
-        name: name in root_names and name not in SYSTEM and not (name in HOST and name in host_names)
-        for name in root_names | host_names
-    }
-
-
-def _show_merged(tree: _Tree, top: str, root: str) -> None:
-    """Fill the folder `top` with the merged view. root: the root's folder, by descriptor, since `top` covers it."""
-    chosen = owners(set(os.listdir(root)), set(os.listdir("/")))
-    for name, is_roots in chosen.items():
-        target = os.path.join(top, name)
-        if is_roots:
-            source = f"{root}/{name}"
-            if name == "etc" and stat.S_ISDIR(os.lstat(source).st_mode):
-                _show_etc(tree, source, target)
-            else:
-                tree.show(source, target)
-            continue
-        source = "/" + name
-        if os.path.islink(source) and chosen.get(leads_to(source)):
-            # It would lead into the root's folder of that name. What users keep there is shown; /lib64 and such are not.
-            source = os.path.realpath(source)
-            if name not in HOST or not os.path.isdir(source):
-                continue
-        try:
-            tree.show(source, target)
-        except OSError:
-            if name in SYSTEM:
-                raise
-            # A mount of the host's that not even its root may touch leaves an empty folder.
-    if chosen.get("var") and os.path.isdir(f"{top}/var/tmp") and os.path.isdir("/var/tmp"):
-        tree.namespace.bind("/var/tmp", f"{top}/var/tmp")
-
-
-def _show_etc(tree: _Tree, source: str, target: str) -> None:
-    """The root's /etc with the host's users, groups, resolv.conf, hosts and localtime laid over it."""
-    from lsf.start import hostetc
-
-    os.mkdir(target)
-    layer = hostetc.cached(source)
-    try:
-        upper = hostetc.open_layer(layer) if layer else -1
-    except OSError:
-        layer = None
-    if layer is None:
-        tree.namespace.mount_tmpfs(target, bindable=True)  # below the mount that follows
-        layer = target
-        try:
-            with_large_files(lambda: hostetc.write(hostetc.contents(source), target))
-        except OSError:
-            layer = "/etc"  # not even memory may be written to (a hard limit): the root keeps its users and groups
-        upper = os.open(layer, os.O_RDONLY)
-    lower = os.open(source, os.O_PATH)
-    try:
-        if layer == "/etc":
-            raise OSError
-        tree.namespace.mount_layers(f"/proc/self/fd/{upper}", f"/proc/self/fd/{lower}", target)
-    except OSError:
-        # No overlay here: the host's files over those that the root has.
-        tree.namespace.bind(f"/proc/self/fd/{lower}", target)
-        for name in hostetc.HOSTS if layer == "/etc" else os.listdir(upper):
-            if os.path.isfile(os.path.join(target, name)) and os.path.isfile(os.path.join(layer, name)):
-                tree.namespace.bind(f"/proc/self/fd/{upper}/{name}", os.path.join(target, name))
-    finally:
-        os.close(upper)
-        os.close(lower)
-
-
-def _show_isolated(tree: _Tree, top: str, root: str) -> None:
-    """Fill the folder `top` with the root alone."""
-    for name in os.listdir(root):
-        if name not in SYSTEM:
-            tree.show(f"{root}/{name}", os.path.join(top, name))
-    for name in SYSTEM:
-        tree.show("/" + name, os.path.join(top, name))
-    if not os.path.lexists(f"{top}/tmp"):
-        os.mkdir(f"{top}/tmp")
-        tree.namespace.mount_tmpfs(f"{top}/tmp", 0o1777)
-
-
-def _open_sources(binds: list[Bind]) -> list[int]:
-    sources = []
-    for bind in binds:
-        try:
-            sources.append(os.open(bind.source, os.O_PATH))
-        except OSError as error:
-            raise bind.wrong(error.strerror) from None
-    return sources
-
-
-def _bind_all(tree: _Tree, binds: list[Bind], sources: list[int]) -> None:
-    for bind, source in zip(binds, sources, strict=True):
-        try:
-            tree.bind(source, bind.target, bind.read_only)
-        except OSError as error:
-            raise bind.wrong(f"cannot be shown at {bind.target}: {error.strerror}") from None
-        os.close(source)
-
-
-def _need_proc() -> None:
-    """A tree of mounts is made by descriptors, whose names are in /proc. Raises OSError where that is missing."""
-    if not os.path.isdir("/proc/self/fd"):
-        raise OSError("there is no /proc here")
-
-
-def _own_namespaces(namespace) -> None:
-    """A mount tree of this process's own, in a user namespace where that is what it takes. Raises OSError."""
-    if os.geteuid() == 0:
-        try:
-            namespace.unshare_mounts()
-            if _own_user_namespace and _can_have_binfmt():
-                _register(namespace)
-            return
-        except PermissionError:
-            pass  # a container's root without CAP_SYS_ADMIN is as a user
-    uid, gid = os.geteuid(), os.getegid()
-    if _setting("kernel/apparmor_restrict_unprivileged_userns") == "1":
-        _try_in_child(namespace)
-    if not _can_have_binfmt():
-        namespace.unshare_user()
-        namespace.unshare_mounts()
-        return
-    # Only the root of the namespace that mounts binfmt_misc may write to it, so the user's own ids come back in another
-    # namespace inside, which looks a program's interpreter up in the outer one.
-    namespace.unshare_user(0, 0)
-    namespace.unshare_mounts()
-    _register(namespace)
-    namespace.unshare_user(uid, gid)
-    namespace.unshare_mounts()
-
-
-_own_user_namespace = False  # this process is the root of one
-
-
-def become_root() -> None:
-    """Show this process's user as root, in a user namespace where it is not root already. Raises LaunchError."""
-    global _own_user_namespace
-    if os.geteuid() == 0:
-        return
-    try:
-        from lsf import _namespace
-
-        if _setting("kernel/apparmor_restrict_unprivileged_userns") == "1":
-            _try_in_child(_namespace)
-        _namespace.unshare_user(0, 0)
-        _own_user_namespace = True
-    except (ImportError, OSError) as error:
-        raise LaunchError(
-            f"--fakeroot: needs user namespaces, which are not allowed here ({error}): {_remedy()}"
-        ) from None
-
-
-def _try_in_child(namespace) -> None:
-    """Ubuntu's AppArmor lets everybody into a user namespace and nobody do anything there, and there is no way back out of
-    it. Raises OSError for that."""
-    import _signal
-
-    ignored = _signal.signal(_signal.SIGCHLD, _signal.SIG_DFL)  # where it is ignored there is no child to wait for
-    child = os.fork()
-    if child == 0:
-        try:
-            namespace.unshare_user()
-            namespace.unshare_mounts()
-            os._exit(0)
-        except OSError as error:
-            os._exit(error.errno & 0xFF or 1)
-    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    _signal.signal(_signal.SIGCHLD, ignored)
-    if status:
-        raise OSError(status, os.strerror(status))
-
-
-def _can_have_binfmt() -> bool:
-    """Whether a user namespace can have a binfmt_misc of its own, and the machine's does not know LSF already."""
-    version = os.uname().release.split(".")
-    try:
-        new = (int(version[0]), int(version[1])) >= (6, 7)
-    except (IndexError, ValueError):
-        return False
-    return new and os.path.isdir(BINFMT) and not os.path.exists(BINFMT + "/lsf")
-
-
-def _register(namespace) -> None:
-    """Let Linux programs in this user namespace start FreeBSD programs. Where that fails, they do not."""
-    from lsf.start import binfmt_rule
-
-    try:
-        namespace.mount_binfmt(BINFMT)
-        register = os.open(BINFMT + "/register", os.O_WRONLY)
-        os.write(register, binfmt_rule.line(shim_path()).encode())
-        os.close(register)
-    except (OSError, binfmt_rule.BinfmtError):
-        pass
-
-
-def _setting(name: str) -> str:
-    try:
-        fd = os.open("/proc/sys/" + name, os.O_RDONLY)
-    except OSError:
-        return ""
-    try:
-        return os.fsdecode(os.read(fd, 64)).strip()
-    finally:
-        os.close(fd)
-
-
-def _remedy() -> str:
-    """What makes user namespaces available on this machine, as far as it tells."""
-    if not os.path.isdir("/proc/self"):
-        return "`mount -t proc proc /proc` brings what they are made with"
-    if _setting("kernel/apparmor_restrict_unprivileged_userns") == "1":
-        return "as root, `sysctl kernel.apparmor_restrict_unprivileged_userns=0` allows them"
-    if _setting("kernel/unprivileged_userns_clone") == "0":
-        return "as root, `sysctl kernel.unprivileged_userns_clone=1` allows them"
-    if _setting("user/max_user_namespaces") == "0":
-        return "as root, `sysctl user.max_user_namespaces=10000` allows them"
-    return "run as root, or start the container with --cap-add SYS_ADMIN or --cap-add SYS_CHROOT"
 
 
 def _check(root: str, isolated: bool) -> None:
@@ -363,29 +38,17 @@ def bind_on_host(binds: list[Bind], debug: bool = False, way: str = "auto") -> R
         raise LaunchError(f"the current directory cannot be shown: {error.strerror}; cd elsewhere") from None
     if way == "lookup":
         return _by_lookup("", False, binds, cwd, debug, "--view lookup")
-    from lsf import _namespace
+    from lsf.start import mounts
 
-    tree = _Tree(_namespace)
-    try:
-        _need_proc()
-        _own_namespaces(_namespace)
-    except OSError as error:
-        if way == "auto":
-            return _by_lookup("", False, binds, cwd, debug, str(error))
-        raise LaunchError(
-            f"--bind: needs mount namespaces, which are not allowed here ({error}): {_remedy()}"
-        ) from None
-    sources = _open_sources(binds)
-    for bind in binds:
-        if not os.path.isdir("/" + bind.target.split("/")[1]):
-            raise bind.wrong("without a root, no new name can be shown at the top")
-    _bind_all(tree, binds, sources)
-    tree.seal()
-    os.chdir(cwd)
-    return None
+    why = mounts.show_binds(binds, cwd)
+    if why is None:
+        return None
+    if way == "auto":
+        return _by_lookup("", False, binds, cwd, debug, why)
+    raise LaunchError(f"--bind: needs mount namespaces, which are not allowed here ({why}): {mounts.remedy()}")
 
 
-def _by_lookup(root: str, isolated: bool, binds: list[Bind], cwd: str, debug: bool, why: str) -> Rules:
+def _by_lookup(root: str, isolated: bool, binds: list[Bind], cwd: str, debug: bool, why: str | None) -> Rules:
     """The last way: rules, after which the shim looks every path up."""
     from lsf.start import rules
 
@@ -426,12 +89,14 @@ def enter(root: str, isolated: bool = False, binds: tuple[str, ...] = (), debug:
         hostetc.prepare()
     why: str | None = f"--view {way}"
     if way in ("auto", "namespace"):
-        why = _enter_namespaces(root, isolated, wanted, cwd)
+        from lsf.start import mounts
+
+        why = mounts.show_root(root, isolated, wanted, cwd)
         if why is None:
             return None
         if way == "namespace":
             raise LaunchError(
-                f"--root {root}: this needs root, or user namespaces, which are not allowed here ({why}): {_remedy()}"
+                f"--root {root}: this needs root, or user namespaces, which are not allowed here ({why}): {mounts.remedy()}"
             )
     if way == "lookup" or way == "auto" and (not isolated or wanted or not _may_chroot()):
         return _by_lookup(root, isolated, wanted, cwd, debug, why)
@@ -457,48 +122,3 @@ def _may_chroot() -> bool:
         return False
     finally:
         os.close(top)
-
-
-def _enter_namespaces(root: str, isolated: bool, binds: list[Bind], cwd: str) -> str | None:
-    """Enter a view by mounts. Returns None, or why this is not to be had."""
-    try:
-        from lsf import _namespace
-    except ImportError as error:
-        return str(error)
-    try:
-        _need_proc()
-        _own_namespaces(_namespace)
-        here = os.open(cwd, os.O_PATH)
-        sources = _open_sources(binds)
-        original = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
-        _namespace.mount_tmpfs(root)
-    except OSError as error:
-        return str(error)
-    tree = _Tree(_namespace)
-    try:
-        (_show_isolated if isolated else _show_merged)(tree, root, f"/proc/self/fd/{original}")
-        lasting = os.open("/var/tmp", os.O_PATH) if not isolated and os.path.isdir("/var/tmp") else -1
-        os.chroot(root)
-        os.chdir("/")
-        tree.folders.add("/")
-        if lasting >= 0:
-            if os.path.isdir("/var") and not os.path.lexists("/var/tmp"):
-                tree.bind(lasting, "/var/tmp")
-            os.close(lasting)
-        if not isolated and not _is_same(cwd, here):
-            tree.bind(here, cwd)
-        _bind_all(tree, binds, sources)
-        tree.seal()
-        os.chdir(cwd)
-    except OSError as error:
-        raise LaunchError(f"the view of {root} cannot be made: {error}") from None
-    os.close(here)
-    os.close(original)
-    return None
-
-
-def _is_same(path: str, opened: int) -> bool:
-    try:
-        return os.path.samestat(os.stat(path), os.fstat(opened))
-    except OSError:
-        return False

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from importlib.metadata import entry_points
 from pathlib import Path
 
 import harness
@@ -42,12 +43,13 @@ def test_fixture_of_the_documentation(tmp_path):
     """The pytest example, with a program in the place of the project's."""
     block = (harness.TESTS.parent / "docs" / "user" / "python.md").read_text().rpartition("```python\n")[2].partition("```")[0]
     assert "--version" in block
-    (tmp_path / "test_example.py").write_text(
-        block.replace('"./build/freebsd/prog", "--version").stdout == "prog 1.0\\n"', f'"{PROGRAM}", "time", "1").stdout')
-    )
+    block = block.replace('"./build/freebsd/prog", "--version").stdout == "prog 1.0\\n"', f'"{PROGRAM}", "time", "1").stdout')
+    (tmp_path / "test_example.py").write_text(block.replace("libexec/ld-elf.so.1", "etc"))
+    loaded = any(point.value == "lsf.api.pytest_plugin" for point in entry_points(group="pytest11"))
+    plugin = [] if loaded else ["-p", "lsf.api.pytest_plugin"]
     env = {**os.environ, "PYTHONPATH": str(harness.PACKAGE_PARENT)}
     for root, outcome in (("", "1 skipped"), ("/", "1 passed")):
-        done = subprocess.run([sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(tmp_path)],
+        done = subprocess.run([sys.executable, "-m", "pytest", *plugin, "-q", "-p", "no:cacheprovider", str(tmp_path)],
                               env={**env, "LSF_ROOT": root}, capture_output=True, text=True, timeout=60, check=False)  # fmt: skip
         assert outcome in done.stdout, done.stdout
 

@@ -22,6 +22,8 @@ from terminal import Terminal, alive, command_name, kill_process, quoted, status
 
 _trace = pytest.importorskip("lsf._trace", reason="the ptrace engine is not built")
 
+pytestmark = pytest.mark.alone  # the supervisor pins by how often a guest calls
+
 STANDIN = Path(__file__).with_name("standin.c")
 STANDIN_FLAGS = (
     "-O1", "-Wall", "-Wextra", "-Werror", "-ffreestanding", "-fno-stack-protector", "-mno-red-zone", "-nostdlib",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import gc
 import os
 import re
@@ -727,7 +728,7 @@ def test_a_program_that_is_killed_from_outside(trace):
 def test_the_dead_have_no_memory(trace):
     for event in trace("@fault", syscalls=False):
         if event.kind == "killed":
-            for ask in (lambda: event.read_memory(0x400000, 1), event.kill):
+            for ask in (functools.partial(event.read_memory, 0x400000, 1), event.kill):
                 with pytest.raises(ProcessLookupError):
                     ask()
             break
@@ -767,7 +768,7 @@ def test_timeout(trace):
     running = trace("@busy", timeout=1)
     begun = time.monotonic()
     with pytest.raises(subprocess.TimeoutExpired) as caught:
-        for event in running:
+        for event in running:  # noqa: B007
             pass
     assert time.monotonic() - begun < TIMEOUT
     assert caught.value.timeout == 1

@@ -22,7 +22,7 @@ CTRL = {letter: chr(ord(letter) & 0x1F) for letter in "ACDEHUZ\\"}
 ESCAPE = "\x1b"
 UP = "\x1b[A"
 
-pytestmark = pytest.mark.engines("sud", "ptrace")
+pytestmark = [pytest.mark.engines("sud", "ptrace"), pytest.mark.alone]  # who types waits for answers
 
 
 @pytest.fixture(scope="module")

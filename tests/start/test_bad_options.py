@@ -64,7 +64,7 @@ def command(tmp_path):
             cwd=options.pop("cwd", work),
             preexec_fn=prepare,
             text=True,
-            errors="surrogateescape",  # noqa: PLW1509
+            errors="surrogateescape",
             stdin=subprocess.DEVNULL,
             timeout=60,
             check=False,

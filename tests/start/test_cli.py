@@ -298,7 +298,8 @@ ALLOWED = {"lsf", "lsf.start", *(f"lsf.start.{name}" for name in ("cli", "errors
 #: So does the default root, where a program is not there or is none of FreeBSD's.
 DEFAULT = {"lsf.start.default_root", "lsf.roots"}
 #: A view does; the last one where an ordinary user gets a binfmt_misc of its own.
-VIEW = {"lsf._namespace", "lsf.roots", "lsf.start.view", "lsf.start.binfmt_rule"}
+PLAN = {"lsf.roots", "lsf.start.view", "lsf.start.plan"}
+VIEW = PLAN | {"lsf._namespace", "lsf.start.mounts", "lsf.start.binfmt_rule"}
 
 
 @pytest.mark.parametrize(
@@ -310,19 +311,20 @@ VIEW = {"lsf._namespace", "lsf.roots", "lsf.start.view", "lsf.start.binfmt_rule"
         (["--stats=json", "/p"], DEFAULT | {"lsf.start.stats", "__future__", "fcntl", "mmap"}),
         (["--engine", "ptrace", "/p"], DEFAULT | {"lsf._trace"}),
         (["--root", "none", "/p"], set()),
-        (["--root", "/", "/p"], {"lsf.roots", "lsf.start.view"}),
-        (["--root", "/tmp/lsf-import-test", "--isolated", "/p"], VIEW),
-        (["--root", "/tmp/lsf-import-test", "/p"], VIEW | {"lsf.start.hostetc"}),
-        (["--view", "lookup", "--root", "/tmp/lsf-import-test", "/p"], {"lsf.roots", "lsf.start.view", "lsf.start.hostetc", "lsf.start.rules"}),
+        (["--root", "/", "/p"], PLAN),
+        (["--root", "ROOT", "--isolated", "/p"], VIEW),
+        (["--root", "ROOT", "/p"], VIEW | {"lsf.start.hostetc"}),
+        (["--view", "lookup", "--root", "ROOT", "/p"], PLAN | {"lsf.start.hostetc", "lsf.start.rules"}),
         (["--frob"], set()),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
-def test_a_start_imports_nothing_slow(arguments, more, request, tmp_path):
+def test_a_start_imports_nothing_slow(arguments, more, tmp_path):
     env = environment(XDG_CACHE_HOME=str(tmp_path))
-    if "/tmp/lsf-import-test" in arguments:
-        os.makedirs("/tmp/lsf-import-test/etc", exist_ok=True)
-        request.addfinalizer(lambda: shutil.rmtree("/tmp/lsf-import-test"))
+    if "ROOT" in arguments:
+        root = tmp_path / "root"
+        (root / "etc").mkdir(parents=True)
+        arguments = [str(root) if word == "ROOT" else word for word in arguments]
         # The layer over /etc is made at the first start, with one module more, and kept.
         subprocess.run([sys.executable, "-m", "lsf.start.cli", *arguments], env=env, timeout=20, check=False,
                        capture_output=True)  # fmt: skip

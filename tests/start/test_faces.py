@@ -221,8 +221,8 @@ def test_without_proc_paths_are_looked_up(lsf, options):
     shutil.copy(harness.compile_guest("start"), root / "bin/prog")
 
     def run(*more: str) -> subprocess.CompletedProcess:
-        command = lsf.command("/bin/prog", "hello", options=["--root", str(root), *options, *more])
-        return subprocess.run(["unshare", "-m", "sh", "-c", 'umount -l /proc && exec "$@"', "sh", *command], capture_output=True,
+        program = lsf.command("/bin/prog", "hello", options=["--root", str(root), *options, *more])
+        return subprocess.run(["unshare", "-m", "sh", "-c", 'umount -l /proc && exec "$@"', "sh", *program], capture_output=True,
                               text=True, check=False, env=lsf.environment({}), cwd=lsf.cwd, timeout=60)  # fmt: skip
 
     done = run()

@@ -21,8 +21,8 @@ from hypothesis import strategies as st
 from test_guests import known_gap  # noqa: F401  the gaps are the same here
 
 from lsf import _shim
+from lsf.start import plan
 from lsf.start import rules as view_rules
-from lsf.start import view
 from lsf.start.errors import LaunchError
 
 LOOKUP = ("--view", "lookup")
@@ -235,7 +235,7 @@ def test_rules_of_the_merged_view(tmp_path, monkeypatch):
     for folder in ("usr/lib", "etc", "var", "home", "dev"):
         (root / folder).mkdir(parents=True)
     (root / "sys").symlink_to("usr/src/sys")
-    rules = dict(view_rules.make(str(root), False, [view.Bind(f"{tmp_path}:/usr/bound")], "/usr/share"))
+    rules = dict(view_rules.make(str(root), False, [plan.Bind(f"{tmp_path}:/usr/bound")], "/usr/share"))
     assert {
         name: rules[name] for name in ("/usr", "/etc", "/var", "/sys", "/usr/bound", "/dev", "/proc", "", "/usr/share")
     } == {
@@ -267,8 +267,8 @@ def test_what_rules_cannot_do_is_said(tmp_path):
     (tmp_path / "usr").mkdir()
     for bind in (f"{tmp_path}:/usr/x:ro", "/nonexistent:/usr/x"):
         with pytest.raises(LaunchError, match="--bind"):
-            view_rules.make(str(tmp_path), False, [view.Bind(bind)], "/")
-    many = [view.Bind(f"/tmp:/usr/{number}") for number in range(300)]
+            view_rules.make(str(tmp_path), False, [plan.Bind(bind)], "/")
+    many = [plan.Bind(f"/tmp:/usr/{number}") for number in range(300)]
     with pytest.raises(LaunchError, match="256"):
         view_rules.make(str(tmp_path), False, many, "/")
 

@@ -18,7 +18,7 @@ import harness
 import pytest
 
 from lsf.demo import PROGRAM
-from lsf.start import binfmt_rule, hostetc, pwdb, view
+from lsf.start import binfmt_rule, hostetc, mounts, plan, pwdb, view
 from lsf.start.errors import STATUS_FAILED, LaunchError
 
 _namespace = pytest.importorskip("lsf._namespace", reason="the extensions are not built")
@@ -43,7 +43,7 @@ def in_child(function, user: bool = False):
             result = (True, function())
         except LaunchError as error:
             result = (False, (error.status, str(error)))
-        except BaseException:  # noqa: BLE001
+        except BaseException:
             result = (None, traceback.format_exc())
         os.write(sending, pickle.dumps(result))
         os._exit(0)
@@ -67,7 +67,7 @@ def become_nobody() -> None:
 def namespaces_allowed(user: bool) -> bool:
     def attempt():
         try:
-            view._own_namespaces(_namespace)
+            mounts._own_namespaces(_namespace)
         except OSError:
             return False
         return True
@@ -154,7 +154,7 @@ ALL_DEVICES = {"null": True, "read": (b"\0\0", 3), "fd": b"x", "self": True,
 
 
 def test_owners():
-    chosen = view.owners({"bin", "usr", "etc", "var", "home", "tmp", "dev", "sys", "srv"},
+    chosen = plan.owners({"bin", "usr", "etc", "var", "home", "tmp", "dev", "sys", "srv"},
                          {"bin", "usr", "etc", "var", "home", "tmp", "dev", "sys", "proc", "run"})  # fmt: skip
     assert {name for name, is_roots in chosen.items() if is_roots} == {"bin", "usr", "etc", "var", "sys", "srv"}
     assert {name for name, is_roots in chosen.items() if not is_roots} == {"home", "tmp", "dev", "proc", "run"}
@@ -190,7 +190,7 @@ def test_merged(root, user):
     top = set(seen.pop("top"))
     assert {"bin", "lib", "libexec", "usr", "etc", "var", "COPYRIGHT", "sys", "dev", "proc", "tmp"} <= top
     assert {name for name in host_top if not os.path.islink("/" + name)} <= top
-    assert {name for name in top - host_top} <= set(os.listdir(root))
+    assert top - host_top <= set(os.listdir(root))
     ids = (NOBODY, NOBODY) if user and os.getuid() == 0 else (os.getuid(), os.getgid())
     assert seen == {
         "mark": ["mine\n"] * 3 + ["FreeBSD\n"], "sys": "usr/src/sys", "copyright": "text",
@@ -347,7 +347,7 @@ def test_bind_without_a_root(place, user):
 
     def entered():
         os.chdir(place)
-        view.bind_on_host([view.Bind(f"{place}:{place}/here"), view.Bind(f"{place}/file:{place}/new/name")])
+        view.bind_on_host([plan.Bind(f"{place}:{place}/here"), plan.Bind(f"{place}/file:{place}/new/name")])
         return os.getcwd(), Path("here/file").read_text(), Path(f"{place}/new/name").read_text()
 
     assert in_child(entered, user) == (True, (str(place), "bound", "bound"))
@@ -360,14 +360,14 @@ def test_bind_without_a_root(place, user):
      ("/a:/b:rw", "/a", "/b", False), ("/a/../b://c", "/b", "/c", False), ("/a:/dev/mine", "/a", "/dev/mine", False)],
 )  # fmt: skip
 def test_bind_is_read(text, source, target, read_only):
-    bind = view.Bind(text)
+    bind = plan.Bind(text)
     assert (bind.source, bind.target, bind.read_only) == (source, target, read_only)
 
 
 @pytest.mark.parametrize("text", ["", ":", "/a:", ":/b", "/a:/b:/c", "/a:b", "/a:/b:rx", "/a:/", "/a:/dev", "/a:/x/../proc"])
 def test_wrong_binds(text):
     with pytest.raises(LaunchError, match="--bind"):
-        view.Bind(text)
+        plan.Bind(text)
 
 
 # ---------------------------------------------------------------- binfmt_misc of a view's own
@@ -378,7 +378,7 @@ def test_a_linux_program_in_a_users_view_starts_freebsd_programs(root, place, is
     """This Python is the Linux program. The ids are still the user's, two user namespaces deep."""
     if not namespaces_allowed(True):
         harness.not_covered("binfmt_misc in a view", "user namespaces are not allowed here")
-    if not view._can_have_binfmt() or not PROGRAM.is_file() or harness.engine_missing("sud"):
+    if not mounts._can_have_binfmt() or not PROGRAM.is_file() or harness.engine_missing("sud"):
         harness.not_covered("binfmt_misc in a view", "Linux before 6.7, or nothing to run")
     shutil.copy(PROGRAM, root / "bin" / "demo")
 
@@ -400,8 +400,8 @@ def test_a_linux_program_in_a_users_view_starts_freebsd_programs(root, place, is
 
 @pytest.mark.parametrize(("release", "can"), [("6.6.1", False), ("5.15.0-generic", False), ("odd", False), ("6.7.0", None)])
 def test_only_linux_that_can_is_asked(monkeypatch, release, can):
-    monkeypatch.setattr(view.os, "uname", lambda: type("uname", (), {"release": release}))
-    assert view._can_have_binfmt() is (os.path.isdir(view.BINFMT) and not os.path.exists(view.BINFMT + "/lsf")
+    monkeypatch.setattr(mounts.os, "uname", lambda: type("uname", (), {"release": release}))
+    assert mounts._can_have_binfmt() is (os.path.isdir(mounts.BINFMT) and not os.path.exists(mounts.BINFMT + "/lsf")
                                        if can is None else can)  # fmt: skip
 
 
@@ -468,8 +468,8 @@ def test_where_a_way_is_not_allowed_the_error_names_a_remedy(root, no_namespaces
 
 def test_apparmor_is_asked_before_a_namespace_is_entered(root, monkeypatch):
     """On Ubuntu everybody gets a user namespace and nobody may do anything in it, nor leave it."""
-    real = view._setting
-    monkeypatch.setattr(view, "_setting", lambda name: "1" if "apparmor" in name else real(name))
+    real = mounts._setting
+    monkeypatch.setattr(mounts, "_setting", lambda name: "1" if "apparmor" in name else real(name))
     monkeypatch.setattr(_namespace, "unshare_mounts", refuse)
 
     def entered():
@@ -487,7 +487,7 @@ def test_apparmor_is_asked_where_children_are_ignored():
 
     def asked():
         signal.signal(signal.SIGCHLD, signal.SIG_IGN)
-        view._try_in_child(_namespace)
+        mounts._try_in_child(_namespace)
         return signal.getsignal(signal.SIGCHLD)
 
     assert in_child(asked, user=True) == (True, signal.SIG_IGN)
@@ -649,7 +649,7 @@ def test_a_view_is_entered_in_a_few_milliseconds(root, user):
     in_child(entered, user)  # makes the layer
     runs = [in_child(entered, user)[1] for _ in range(5)]
     assert min(seconds for seconds, _ in runs) < 0.02
-    inner = len([line for line in Path("/proc/self/mountinfo").read_text().splitlines()])
+    inner = len(Path("/proc/self/mountinfo").read_text().splitlines())
     assert runs[0][1] <= len(os.listdir("/")) + len(os.listdir(root)) + inner + 3
 
 

@@ -9,10 +9,11 @@ from __future__ import annotations
 import os
 import time
 import uuid
-from pathlib import Path
 
 import harness
 import pytest
+
+pytestmark = pytest.mark.alone  # it takes all the machine, and counts what is left
 
 FULL = os.environ.get("LSF_TEST_STRESS") == "full"
 
@@ -29,15 +30,7 @@ AMOUNTS = {
 
 def processes_with(mark: str) -> list[int]:
     """Processes that have this text in their environment."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                if mark.encode() in (entry / "environ").read_bytes():
-                    found.append(int(entry.name))
-            except OSError:
-                continue
-    return found
+    return [int(process.name) for process, environment in harness.processes("environ") if mark.encode() in environment]
 
 
 @pytest.mark.parametrize("case", AMOUNTS)

@@ -33,7 +33,7 @@ def start(tree):
                 command,
                 env=environment,
                 cwd="/",
-                preexec_fn=lambda: container.enter(tree, proc),  # noqa: PLW1509
+                preexec_fn=lambda: container.enter(tree, proc),
                 stdin=options.pop("stdin", subprocess.DEVNULL),
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,

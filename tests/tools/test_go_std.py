@@ -39,7 +39,7 @@ STARTED = re.compile(r"^=== RUN   ([^/\s]+)$", re.MULTILINE)
 def outcomes(output: str) -> dict[str, str]:
     """How each test ended, subtests counted to theirs; one that did not end is CRASHED."""
     ended = {name: how for how, name in ENDED.findall(output)}
-    return {name: "CRASHED" for name in STARTED.findall(output)} | ended
+    return dict.fromkeys(STARTED.findall(output), "CRASHED") | ended
 
 
 def failures(output: str) -> set[str]:

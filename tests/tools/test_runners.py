@@ -14,7 +14,7 @@ import pytest
 
 TOP = harness.TESTS.parent
 PAGE = (TOP / "docs" / "user" / "runners.md").read_text()
-SECTIONS = {title: text for title, text in re.findall(r"^## (.+?)\n(.*?)(?=^## |\Z)", PAGE, re.MULTILINE | re.DOTALL)}
+SECTIONS = dict(re.findall(r"^## (.+?)\n(.*?)(?=^## |\Z)", PAGE, re.MULTILINE | re.DOTALL))
 RUN = [title for title, text in SECTIONS.items() if "```sh" in text]
 TOOLS = {
     "Go": ("go",),

@@ -68,11 +68,11 @@ def test_every_fixed_number_is_checked():
 
 def test_types_are_freebsds():
     known = defines("sys/sysctl.h")
-    assert sysctls.KIND == {
+    assert {
         "N": known["CTLTYPE_NODE"], "I": known["CTLTYPE_INT"], "A": known["CTLTYPE_STRING"], "Q": known["CTLTYPE_S64"],
         "S": known["CTLTYPE_OPAQUE"], "IU": known["CTLTYPE_UINT"], "L": known["CTLTYPE_LONG"],
         "LU": known["CTLTYPE_ULONG"], "QU": known["CTLTYPE_U64"],
-    }  # fmt: skip
+    } == sysctls.KIND  # fmt: skip
     for name in ("RD", "WR", "ANYBODY", "SKIP", "MPSAFE"):
         assert getattr(sysctls, f"CTLFLAG_{name}") == known[f"CTLFLAG_{name}"]
 

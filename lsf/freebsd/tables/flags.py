@@ -50,8 +50,15 @@ class Field:
     rows: tuple[Row, ...]
 
 
+class Pairs:
+    """Rows that are walked in either direction."""
+
+    name: str
+    rows: tuple[Row, ...]
+
+
 @dataclass(frozen=True)
-class Word:
+class Word(Pairs):
     """A flag word.
 
     A strict one refuses (UNKNOWN) bits that have no row, or no twin and are not ignored; another drops them.
@@ -66,12 +73,12 @@ class Word:
     returns: bool = True
 
     @property
-    def rows(self) -> tuple[Row, ...]:
+    def rows(self) -> tuple[Row, ...]:  # type: ignore[override]  # it is made of others
         return tuple(row for field in self.fields for row in field.rows) + self.bits
 
 
 @dataclass(frozen=True)
-class Choice:
+class Choice(Pairs):
     """One of several numbers: UNKNOWN for a number without a row, NO_TWIN for one that only FreeBSD has."""
 
     name: str
@@ -635,7 +642,7 @@ def walk_word(word: Word, value: int, from_linux: bool = False) -> int:
         rest &= ~number
         for row in field.rows:
             if number == (row.linux if from_linux else row.freebsd):
-                result |= row.freebsd if from_linux else row.linux
+                result |= row.freebsd if from_linux else row.linux or 0
                 break
         else:
             if word.strict:

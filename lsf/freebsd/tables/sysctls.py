@@ -514,9 +514,9 @@ def ordered() -> list[tuple[Row | None, int, int]]:
     result: list[tuple[Row | None, int, int]] = []
     queue: list[Row | None] = [None]
     following = 1
-    for row in queue:
-        below = sorted(children.get(row.name if row else "", []), key=lambda child: child.number)
-        result.append((row, following if below else 0, len(below)))
+    for parent in queue:
+        below = sorted(children.get(parent.name if parent else "", []), key=lambda child: child.number)
+        result.append((parent, following if below else 0, len(below)))
         queue += below
         following += len(below)
     return result

@@ -121,7 +121,7 @@ _ARGUMENT = re.compile(
 )
 
 
-def is_nosys(row: Row | None) -> bool:
+def is_nosys(row: Syscall | None) -> bool:
     """True for a number that GENERIC's kernel does not have (any more): its answer is nosys(), ENOSYS and SIGSYS."""
     if row is None:
         return True
