@@ -44,7 +44,7 @@ def version() -> str:
     from importlib.metadata import version as distribution_version
 
     try:
-        return f"lsf {distribution_version('lsf')}\n"
+        return f"lsf {distribution_version('freebsd-lsf')}\n"
     except PackageNotFoundError:
         return "lsf (not installed)\n"
 

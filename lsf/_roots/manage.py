@@ -152,7 +152,7 @@ def _counted(entries: Iterable[Entry], quiet: bool) -> Iterable[Entry]:
     """Count the files as they are unpacked, on a terminal."""
     try:
         from tqdm import tqdm
-    except ImportError:  # of the extra `roots`; unpacking goes without
+    except ImportError:  # unpacking goes without
         return entries
     return tqdm(entries, desc="unpacking", unit=" files", disable=quiet or None, dynamic_ncols=True, mininterval=0.2)
 
