@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TextIO
 
-from lsf import binfmt, usage
+from lsf import binfmt, toolchain, usage
 from lsf._roots import command as root_command
 from lsf.freebsd import table
 
@@ -138,6 +138,7 @@ def _parser() -> argparse.ArgumentParser:
     doctor.add_argument("--json", action="store_true", help="for programs")
     doctor.set_defaults(command=_command_doctor)
     binfmt.add_parser(commands)
+    toolchain.add_parser(commands)
     info = commands.add_parser(
         "info", help="tell what a FreeBSD program is and needs, and why it does not start",
         description="Tells whose program it is, for which release, where its libraries are, and which syscalls it names."

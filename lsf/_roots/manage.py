@@ -252,6 +252,13 @@ def _release(client: Client, mirror: str, wanted: str) -> str:
     return FALLBACK_RELEASE
 
 
+def find_release(wanted: str, options: Options, mirror: str) -> str:
+    """The full name of the release that `install` would fetch; the mirror is asked only where the name leaves it open."""
+    mirror = check_url(mirror, "--mirror")
+    with Client(options.quiet) as client:
+        return _release(client, mirror, wanted)
+
+
 def _announced(client: Client, url: str) -> str:
     """The sha256 of base.txz in a release's MANIFEST: lines of tab-separated name, digest, number of files and more."""
     response = client.get(url + "/MANIFEST", MAX_MANIFEST)
