@@ -23,6 +23,7 @@ FAILED = 125
 TRIPLE = "x86_64-unknown-freebsd"
 #: What a sysroot must have for C programs to be compiled and linked.
 SYSROOT = ("usr/include/stdio.h", "usr/lib/crt1.o", "lib/libc.so.7")
+STDLIB = "-stdlib=libc++"  # FreeBSD's; Debian's clang takes GNU's for every target
 VERSIONS = range(30, 13, -1)  # of clang and lld, as Debian names them: clang-19, ld.lld-19
 
 
@@ -48,12 +49,13 @@ class Target:
     """What is built for: a root with headers and libraries, and the tools that are here."""
 
     root: str
-    release: str  # "14.3", "" where the root does not tell it
+    release: str  # "14.3", "" where nothing tells it
     folder: str  # where the files are, or will be
     lsf: str = "lsf"
     clang: str = "clang"
     lld: str = "ld.lld"
     ar: str = "llvm-ar"
+    strip: str = "llvm-strip"
 
     @property
     def triple(self) -> str:
@@ -77,22 +79,43 @@ class Files:
     use: str = ""
 
 
-def target_of(name: str, folder: str) -> Target:
-    """The target of a root by name or path. Raises RootError where it is no sysroot or a tool is missing."""
-    root = roots.resolve(name)
-    lacks = [file for file in SYSROOT if not os.path.exists(f"{root}/{file}")]
-    if lacks:
-        raise RootError(f"{root} is no sysroot: it lacks {', '.join(lacks)}")
+def release_of(root: str) -> str:
+    """The release of a sysroot, as 14.3: by the root itself, else by its headers; "" where neither tells it."""
     number = re.match(r"\d+\.\d+", roots.release_of(root))
-    return Target(root, number[0] if number else "", os.path.abspath(folder), lsf_command(), find_tool("clang"), find_tool("ld.lld"),
-                  find_tool("llvm-ar", "ar"))  # fmt: skip
+    if number:
+        return number[0]
+    try:
+        with open(f"{root}/usr/include/sys/param.h", encoding="latin-1") as file:
+            found = re.search(r"^#define\s+__FreeBSD_version\s+(\d{6,7})", file.read(), re.MULTILINE)
+    except OSError:
+        return ""
+    return f"{int(found[1]) // 100000}.{int(found[1]) // 1000 % 100}" if found else ""
+
+
+def target_of(name: str, folder: str, compiles: bool = True) -> Target:
+    """The target of a root by name or path. Raises RootError where it is no sysroot or a tool is missing.
+
+    compiles: whether the root's headers and clang are needed.
+    """
+    root = roots.resolve(name)
+    target = Target(root, release_of(root), os.path.abspath(folder), lsf_command())
+    if compiles:
+        lacks = [file for file in SYSROOT if not os.path.exists(f"{root}/{file}")]
+        if lacks:
+            raise RootError(f"{root} is no sysroot: it lacks {', '.join(lacks)}")
+        target.clang, target.lld = find_tool("clang"), find_tool("ld.lld")
+        target.ar, target.strip = find_tool("llvm-ar", "ar"), find_tool("llvm-strip", "strip")
+    return target
 
 
 # ---------------------------------------------------------------- quoting
 
 
 def _meson(text: str) -> str:
-    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
+    """A string of a cross file, in which Meson takes a backslash as it stands: there is no way to write a quote."""
+    if "'" in text:
+        raise RootError(f"Meson's cross files cannot have a quote in a name: {text}")
+    return f"'{text}'"
 
 
 def _cmake(text: str) -> str:
@@ -109,8 +132,8 @@ _toml = json.dumps
 def compilers(target: Target) -> dict[str, str]:
     """The scripts that compile and link for the target, for build systems that take one command as a compiler."""
     texts = {}
-    for name, tool in (("freebsd-cc", target.clang), ("freebsd-c++", target.clang.replace("clang", "clang++"))):
-        words = [tool, f"--target={target.triple}", f"--sysroot={target.root}", f"-fuse-ld={_linker(target)}",
+    for name, tool, more in (("freebsd-cc", target.clang, []), ("freebsd-c++", target.clang.replace("clang", "clang++"), [STDLIB])):
+        words = [tool, f"--target={target.triple}", f"--sysroot={target.root}", f"-fuse-ld={_linker(target)}", *more,
                  "-Wno-unused-command-line-argument"]  # fmt: skip
         texts[name] = f'#!/bin/sh\nexec {shlex.join(words)} "$@"\n'
     return texts
@@ -157,6 +180,7 @@ def cmake(target: Target) -> Files:
         f"set(CMAKE_C_COMPILER {target.clang})",
         f"set(CMAKE_CXX_COMPILER {target.clang.replace('clang', 'clang++')})",
         *(f"set(CMAKE_{language}_COMPILER_TARGET {target.triple})" for language in ("C", "CXX", "ASM")),
+        f"set(CMAKE_CXX_FLAGS_INIT {STDLIB})",
         *(f"set(CMAKE_{kind}_LINKER_FLAGS_INIT {_cmake('-fuse-ld=' + _linker(target))})" for kind in ("EXE", "SHARED", "MODULE")),
         *(f"set(CMAKE_FIND_ROOT_PATH_MODE_{kind} {mode})"
           for kind, mode in (("PROGRAM", "NEVER"), ("LIBRARY", "ONLY"), ("INCLUDE", "ONLY"), ("PACKAGE", "ONLY"))),
@@ -177,11 +201,13 @@ def meson(target: Target) -> Files:
 c = {words(target.clang, *where)}
 cpp = {words(target.clang.replace("clang", "clang++"), *where)}
 ar = {_meson(target.ar)}
+strip = {_meson(target.strip)}
 exe_wrapper = {words(*target.run)}
 
 [built-in options]
 c_link_args = {words(link)}
-cpp_link_args = {words(link)}
+cpp_args = {words(STDLIB)}
+cpp_link_args = {words(link, STDLIB)}
 
 [properties]
 sys_root = {_meson(target.root)}
@@ -202,6 +228,7 @@ def autotools(target: Target) -> Files:
         "CC": target.path("freebsd-cc"),
         "CXX": target.path("freebsd-c++"),
         "AR": target.ar,
+        "STRIP": target.strip,
         "PKG_CONFIG_SYSROOT_DIR": target.root,
         "PKG_CONFIG_LIBDIR": _pkg_config(target),
         "LOG_COMPILER": shlex.join(target.run),
@@ -223,7 +250,9 @@ def go(target: Target) -> Files:
 
 def zig(target: Target) -> Files:
     words = [word for part in target.run for word in ("--test-cmd", part)]
-    return Files({}, {}, f"zig test -target x86_64-freebsd {shlex.join([*words, '--test-cmd-bin'])} FILE.zig")
+    # Zig has FreeBSD's libc from 14 on; its default is the oldest that it has.
+    system = f"freebsd.{target.release}" if int(target.release.partition(".")[0] or 0) >= 14 else "freebsd"
+    return Files({}, {}, f"zig test -target x86_64-{system} {shlex.join([*words, '--test-cmd-bin'])} FILE.zig")
 
 
 KINDS: dict[str, Callable[[Target], Files]] = {
@@ -234,6 +263,8 @@ KINDS: dict[str, Callable[[Target], Files]] = {
     "meson": meson,
     "zig": zig,
 }
+#: The kinds that have compiler, headers and libraries of their own.
+BRING_THEIR_OWN = {"zig"}
 
 
 # ---------------------------------------------------------------- the command
@@ -265,7 +296,7 @@ def exports(made: Files) -> str:
 def run(arguments: argparse.Namespace) -> int:
     """The command: 0, or 125 with one sentence."""
     try:
-        target = target_of(arguments.root, arguments.write or ".")
+        target = target_of(arguments.root, arguments.write or ".", arguments.kind not in BRING_THEIR_OWN)
         made = KINDS[arguments.kind](target)
         if arguments.write:
             write(made, arguments.write)
