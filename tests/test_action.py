@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 import tarfile
+import textwrap
 import threading
 from pathlib import Path
 
@@ -278,6 +279,75 @@ def test_set_up_for_cross_builds(job):
     assert os.access(variables["CARGO_TARGET_X86_64_UNKNOWN_FREEBSD_LINKER"], os.X_OK)
     assert str(mine) in Path(variables["LSF_CMAKE_TOOLCHAIN"]).read_text()
     assert str(mine) in Path(variables["LSF_MESON_CROSS"]).read_text()
+
+
+# ---------------------------------------------------------------- docs/migrate.md
+
+PAGE = (TOP / "docs/migrate.md").read_text()
+BLOCKS = [block.partition("```")[0] for block in PAGE.split("```yaml\n")[1:]]
+
+
+def steps_of(block: str) -> list[dict]:
+    """The steps of a workflow, or of a part of one; [] for another file."""
+    found = yaml.safe_load(textwrap.dedent(block))
+    return found.get("steps") or [step for job in found.get("jobs", {}).values() for step in job["steps"]]
+
+
+def test_moving_is_one_line():
+    before, after = (block.splitlines()[1:] for block in BLOCKS[:2])
+    changed = [(old.strip(), new.strip()) for old, new in zip(before, after, strict=True) if old != new]
+    assert changed == [("- uses: vmactions/freebsd-vm@v1", "- uses: OWNER/lsf@v1")]
+
+
+@pytest.fixture(scope="module")
+def root_for_all(tmp_path_factory) -> Path:
+    """A root with a shell, make and a sysroot: of two where no root has all."""
+    files = ("bin/sh", "usr/bin/uname", "usr/bin/make", "usr/share/mk/sys.mk")
+    shell = harness.root_with(*files, covers="docs/migrate.md")
+    sysroot = harness.root_with("usr/include/stdio.h", "usr/lib/crt1.o", "lib/libc.so.7", covers="docs/migrate.md", releases=(13, 14, 15))
+    mine = harness.copy_root(sysroot, tmp_path_factory.mktemp("root"), ["lib", "libexec", "usr/include", "usr/lib"])
+    for part in ("bin", "usr/bin", "usr/share/mk"):
+        harness.copy_root(shell, mine, [part])
+    for library in (shell / "lib").iterdir():
+        if not (mine / "lib" / library.name).exists() and library.is_file():
+            shutil.copy(library, mine / "lib", follow_symlinks=False)
+    for name in ("tmp", "root", "etc"):
+        (mine / name).mkdir(exist_ok=True)
+    return mine
+
+
+@pytest.mark.parametrize("number", [number for number, block in enumerate(BLOCKS) if "OWNER/lsf" in block])
+def test_the_page(job, root_for_all, number):
+    """Each block, with its releases' root in its place."""
+    harness.missing_tool("docs/migrate.md", "cmake, clang or lld is not installed") if not all(map(lint, ("cmake", "clang", "ld.lld"))) else None
+    (job.workspace / "Makefile").write_text("depend:\n\techo made > depend.mk\ncheck:\n\ttest -s depend.mk || echo no depend\n\t@echo checked\n")
+    (job.workspace / "greet.c").write_text('#include <stdio.h>\nint main(void) { puts("greetings"); return 0; }\n')
+    (job.workspace / "CMakeLists.txt").write_text("cmake_minimum_required(VERSION 3.20)\nproject(greet C)\nadd_executable(greet greet.c)\n"
+                                                  "enable_testing()\nadd_test(NAME greets COMMAND greet)\n")  # fmt: skip
+    log = ""
+    for step in steps_of(BLOCKS[number]):
+        if step.get("uses", "").startswith("actions/checkout@"):
+            continue
+        if "uses" in step:
+            assert step["uses"] == "OWNER/lsf@v1"
+            inputs = {name: value for name, value in step["with"].items() if name not in ("release", "releases")}
+            done = job.uses({**inputs, "lsf": "installed", "root": str(root_for_all)}, {"MODE": "release"})
+            assert (done.status, done.errors, done.warnings) == (0, [], []), done.log
+            assert ("checked\n" in done.log) == ("run" in inputs)
+        else:
+            status, text, _ = job.script(step["run"], step.get("shell", "bash -e {0}"))
+            assert status == 0, text
+            log += text
+    if "cmake" in BLOCKS[number]:
+        assert "100% tests passed" in log
+        assert log.endswith("greetings\nFreeBSD\n")
+
+
+def test_the_variables_of_the_page(job, root_for_all):
+    assert job.uses({"lsf": "installed", "root": str(root_for_all)}).status == 0
+    table = PAGE.partition("| what is set | for |")[2].partition("\n\n")[0]
+    for name in re.findall(r"`([A-Z]\w*[A-Z_]\w*)`", table.replace("`_RUNNER`", "")):
+        assert name in job.variables, name
 
 
 # ---------------------------------------------------------------- the cache
