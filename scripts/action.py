@@ -24,7 +24,7 @@ from pathlib import Path
 FAILED = 125
 DISTRIBUTION = "freebsd-lsf"
 GUEST_PATH = "/sbin:/bin:/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin:/root/bin"
-APPARMOR = "kernel.apparmor_restrict_unprivileged_userns"
+APPARMOR = "/proc/sys/kernel/apparmor_restrict_unprivileged_userns"
 RELEASE = re.compile(r"\d{1,2}(\.\d{1,2}(\.\d{1,2})?(-(RELEASE|RC\d+|BETA\d+|ALPHA\d+|STABLE|CURRENT))?)?")
 
 #: Inputs of vmactions/freebsd-vm that mean nothing without a machine of one's own, with what holds instead.
@@ -344,12 +344,13 @@ def choose_view(state: dict) -> tuple[str, bool]:
 def allow_namespaces() -> bool:
     """Lift Ubuntu's restriction of user namespaces, on a machine that is thrown away after the job."""
     try:
-        restricted = Path("/proc/sys/" + APPARMOR.replace(".", "/")).read_text().strip() == "1"
+        restricted = Path(APPARMOR).read_text().strip() == "1"
     except OSError:
         return False
     if not restricted or os.environ.get("RUNNER_ENVIRONMENT") != "github-hosted" or not shutil.which("sudo"):
         return False
-    return call(["sudo", "-n", "sysctl", "-q", "-w", f"{APPARMOR}=0"]).returncode == 0
+    name = APPARMOR.removeprefix("/proc/sys/").replace("/", ".")
+    return call(["sudo", "-n", "sysctl", "-q", "-w", f"{name}=0"]).returncode == 0
 
 
 def set_up(state: dict, root: str) -> None:

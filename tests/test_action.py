@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import importlib.util
 import io
 import lzma
 import os
@@ -240,6 +241,30 @@ def test_a_user_without_rights(job, given, view):
         assert "LSF looks paths up instead" in done.notes[0]
         assert job.variables["LSF_VIEW"] == "lookup"
     assert (job.workspace / "made").read_text() == "text\n"
+
+
+@pytest.mark.parametrize(("setting", "runner", "sudo", "lifted"), [
+    ("1", "github-hosted", 0, True), ("1", "github-hosted", 1, False), ("1", "self-hosted", 0, False),
+    ("0", "github-hosted", 0, False), (None, "github-hosted", 0, False),
+], ids=["hosted", "no-sudo", "self-hosted", "free", "no-apparmor"])  # fmt: skip
+def test_ubuntus_restriction(tmp_path, monkeypatch, setting, runner, sudo, lifted):
+    """It is lifted on a machine that is thrown away, and left alone on one that somebody keeps."""
+    found = importlib.util.spec_from_file_location("lsf_action", TOP / "scripts/action.py")
+    action = importlib.util.module_from_spec(found)
+    found.loader.exec_module(action)
+    place = tmp_path / "restricted"
+    if setting is not None:
+        place.write_text(setting + "\n")
+    monkeypatch.setattr(action, "APPARMOR", str(place))
+    (tmp_path / "sudo").write_text(f'#!/bin/sh\necho "$*" > {tmp_path}/asked\nexit {sudo}\n')
+    (tmp_path / "sudo").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    monkeypatch.setenv("RUNNER_ENVIRONMENT", runner)
+    assert action.allow_namespaces() is lifted
+    asked = setting == "1" and runner == "github-hosted"
+    assert (tmp_path / "asked").exists() is asked
+    if asked:
+        assert (tmp_path / "asked").read_text() == f"-n sysctl -q -w {str(place).replace('/', '.')}=0\n"
 
 
 # ---------------------------------------------------------------- only set up

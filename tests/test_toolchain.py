@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -148,6 +149,61 @@ def test_cargo(project):
     assert done.returncode == 0, output
     assert done.stdout.count("runs on FreeBSD 1") == 3, output
     assert "Running tests/greets.rs" in done.stderr
+
+
+LIBRARY = """\
+/// ```
+/// assert_eq!(greet::sum(2, 3), 5);
+/// ```
+pub fn sum(a: i32, b: i32) -> i32 { a + b }
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn threads() {
+        let all: Vec<_> = (0..4).map(|i| std::thread::spawn(move || i * 2)).collect();
+        assert_eq!(all.into_iter().map(|one| one.join().unwrap()).sum::<i32>(), 12);
+    }
+
+    #[test]
+    #[should_panic(expected = "caught")]
+    fn unwinds() { panic!("caught") }
+
+    #[test]
+    fn system() { assert_eq!(std::env::consts::OS, "freebsd") }
+}
+"""
+
+
+def rust_with_sources() -> tuple[Path, Path] | None:
+    """A rustc whose standard library's sources are here with all that they depend on (Debian: rustc-web, rust-web-src)."""
+    for rustc in dict.fromkeys(filter(None, (shutil.which("rustc"), "/usr/bin/rustc"))):
+        done = subprocess.run([rustc, "--print", "sysroot"], capture_output=True, text=True, check=False)
+        vendor = Path(done.stdout.strip()) / "lib/rustlib/src/rust/library/vendor"
+        if done.returncode == 0 and vendor.is_dir() and (Path(rustc).parent / "cargo").exists():
+            return Path(rustc).parent, vendor.resolve()
+    return None
+
+
+def test_rust_with_its_standard_library(project):
+    """Unit tests with threads and unwinding, and documentation tests. The library is built once (a minute) and kept."""
+    need("clang", "ld.lld", what="Rust's standard library")
+    found = rust_with_sources()
+    if not found:
+        harness.not_covered("Rust's standard library", "its sources are not here (Debian: apt install cargo-web rust-web-src)")
+    tools, vendor = found
+    script = f"""
+mkdir -p src .cargo
+printf '[package]\\nname = "greet"\\nversion = "0.1.0"\\nedition = "2021"\\n' > Cargo.toml
+printf '[source.crates-io]\\nreplace-with = "here"\\n[source.here]\\ndirectory = "%s"\\n' '{vendor}' > .cargo/config.toml
+cat > src/lib.rs <<'END'
+{LIBRARY}END
+{tools}/cargo test --offline -Zbuild-std=std,panic_unwind,test --target x86_64-unknown-freebsd
+"""
+    done = project("cargo", script, sysroot(), RUSTC=str(tools / "rustc"), RUSTDOC=str(tools / "rustdoc"), RUSTC_BOOTSTRAP="1",
+                   CARGO_TARGET_DIR=str(harness.CACHE / "rust-std"))  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert re.findall(r"test result: ok. (\d) passed", done.stdout) == ["3", "1"], done.stdout
 
 
 def test_zig(project):
