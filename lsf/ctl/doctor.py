@@ -206,7 +206,7 @@ def check_python() -> Check:
     if not lacks:
         return Check("installation", True, f"{found}, the shim image", needed=True)
     return Check("installation", False, f"{found}; missing: {', '.join(lacks)}", "the package is not built completely",
-                 "install LSF again (pip install lsf), or python setup.py build_ext --inplace in its source", True)  # fmt: skip
+                 "install LSF again (pip install freebsd-lsf), or python setup.py build_ext --inplace in its source", True)  # fmt: skip
 
 
 def _try_fsgsbase(_: ctypes.CDLL) -> int:

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TextIO
 
-from lsf.ctl import binfmt
+from lsf.ctl import binfmt, toolchain
 from lsf.freebsd.tables import table
 from lsf.roots import command as root_command
 from lsf.start import usage
@@ -138,6 +138,7 @@ def _parser() -> argparse.ArgumentParser:
     doctor.add_argument("--json", action="store_true", help="for programs")
     doctor.set_defaults(command=_command_doctor)
     binfmt.add_parser(commands)
+    toolchain.add_parser(commands)
     info = commands.add_parser(
         "info", help="tell what a FreeBSD program is and needs, and why it does not start",
         description="Tells whose program it is, for which release, where its libraries are, and which syscalls it names."

@@ -82,7 +82,7 @@ def _zstd_reader(source: BinaryIO) -> BinaryIO:
     except ImportError:
         raise RootError(
             "this archive is compressed with zstd, for which the Python package zstandard is needed:"
-            " pip install 'lsf[roots]'"
+            " pip install zstandard"
         ) from None
     return zstandard.ZstdDecompressor(max_window_size=ZSTD_WINDOW).stream_reader(
         source, read_across_frames=True, closefd=False

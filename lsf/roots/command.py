@@ -47,7 +47,11 @@ def _install(arguments: argparse.Namespace) -> None:
 
     if not arguments.mirror and os.environ.get("LSF_MIRROR"):
         arguments.mirror = check_url(os.environ["LSF_MIRROR"], "LSF_MIRROR")
-    root = manage.install(arguments.release, _options(arguments), arguments.mirror or DEFAULT_MIRROR, arguments.sha256)
+    mirror = arguments.mirror or DEFAULT_MIRROR
+    if arguments.dry_run:
+        print(manage.find_release(arguments.release, _options(arguments), mirror))
+        return
+    root = manage.install(arguments.release, _options(arguments), mirror, arguments.sha256)
     print(root.name)
 
 
@@ -182,6 +186,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         default="",
         help="what base.txz must have, instead of what the mirror's MANIFEST says",
     )
+    install.add_argument("--dry-run", action="store_true", help="print the release that would be fetched, and fetch nothing")
     imported = command("import", _import, "make a root of a tar archive, a folder or a container image", [making])
     imported.add_argument(
         "source",

@@ -20,7 +20,7 @@ PAUSE = 1.0
 CHUNK = 1 << 15  # what is lost at a cut: urllib3 gives nothing of a piece that did not come whole
 MAX_TRANSFERS = 200
 MAX_REDIRECTS = 10
-PACKAGES = "requests tqdm zstandard"  # the extra `roots` of pyproject.toml
+PACKAGES = "requests tqdm zstandard"  # dependencies of pyproject.toml
 
 
 class DownloadError(RootError):
@@ -36,7 +36,7 @@ class ChecksumError(DownloadError):
 
 
 def need(name: str) -> Any:
-    """Import a package of the extra `roots`, or say in one sentence that it is missing."""
+    """Import a package that fetching needs, or say in one sentence that it is missing."""
     import importlib
     import shlex
 
@@ -45,7 +45,7 @@ def need(name: str) -> Any:
     except ImportError:
         raise RootError(
             f"fetching roots needs the Python package {name}: `{shlex.quote(sys.executable)} -m pip install {PACKAGES}`"
-            " brings it and the others of the extra lsf[roots]"
+            " brings it and what else fetching takes"
         ) from None
 
 

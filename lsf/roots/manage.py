@@ -151,7 +151,7 @@ def _counted(entries: Iterable[Entry], quiet: bool) -> Iterable[Entry]:
     """Count the files as they are unpacked, on a terminal."""
     try:
         from tqdm import tqdm
-    except ImportError:  # of the extra `roots`; unpacking goes without
+    except ImportError:  # unpacking goes without
         return entries
     counted: Iterable[Entry] = tqdm(entries, desc="unpacking", unit=" files", disable=quiet or None, dynamic_ncols=True, mininterval=0.2)
     return counted
@@ -250,6 +250,13 @@ def _release(client: Client, mirror: str, wanted: str) -> str:
         known = ", ".join(listed) or "it lists none"
         raise RootError(f"{shown(mirror)} has no release {wanted}.x ({known})")
     return FALLBACK_RELEASE
+
+
+def find_release(wanted: str, options: Options, mirror: str) -> str:
+    """The full name of the release that `install` would fetch; the mirror is asked only where the name leaves it open."""
+    mirror = check_url(mirror, "--mirror")
+    with Client(options.quiet) as client:
+        return _release(client, mirror, wanted)
 
 
 def _announced(client: Client, url: str) -> str:

@@ -45,6 +45,10 @@ class _Tree:
         else:
             os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL))
 
+    def is_in_memory(self, folder: str) -> bool:
+        """Whether a folder is one of `folders`, or was made in one of them."""
+        return os.stat(folder).st_dev in {os.stat(known).st_dev for known in self.folders}
+
     def make_room(self, path: str, is_folder: bool) -> str:
         """Where to mount something that shall be seen as `path`; to be called inside the view.
 
@@ -57,7 +61,7 @@ class _Tree:
         while not os.path.lexists(above):
             missing.append(above)
             above = os.path.dirname(above)
-        if above not in self.folders:
+        if not self.is_in_memory(above):
             original = os.open(above, os.O_PATH | os.O_DIRECTORY)
             names = os.listdir(above)
             self.folder(above)

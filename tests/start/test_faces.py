@@ -200,7 +200,7 @@ def test_what_install_takes_is_named_alone():
 
 
 def test_the_command_that_brings_requests_is_one(tmp_path):
-    """As after `pip install .`, without the extra."""
+    """As where the dependencies were left out."""
     program = "import sys; sys.modules['requests'] = None; from lsf.ctl import lsfctl; sys.exit(lsfctl.main())"
     done = subprocess.run([sys.executable, "-c", program, "root", "install", "14.1"], capture_output=True, text=True, check=False,
                           env={**os.environ, "LSF_ROOTS": str(tmp_path), "PYTHONPATH": str(harness.PACKAGE_PARENT)})  # fmt: skip

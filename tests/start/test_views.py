@@ -341,6 +341,20 @@ def test_bind_of_one_name(root, place, user):
     assert in_child(entered, user) == (True, ["one"])
 
 
+@pytest.mark.parametrize("first", ["a/one", "a/b/one"])
+def test_binds_beside_each_other(root, place, user, first):
+    """The folders above the second were made for the first."""
+    for name in (first, "a/two"):
+        (place / name).mkdir(parents=True)
+        (place / name / "file").write_text(name)
+
+    def entered():
+        view.enter(str(root), True, (str(place / first), str(place / "a/two")))
+        return [Path(place / name / "file").read_text() for name in (first, "a/two")], os.listdir(place)
+
+    assert in_child(entered, user) == (True, ([first, "a/two"], ["a"]))
+
+
 def test_bind_without_a_root(place, user):
     (place / "here").mkdir()
     (place / "file").write_text("bound")

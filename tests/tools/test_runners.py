@@ -123,17 +123,20 @@ def test_a_test_that_fails_fails(shell):
     assert "--- FAIL: TestSystem" in done.stdout
 
 
+def readme_commands(number: int) -> list[str]:
+    """The commands of README's block of this number."""
+    block = (TOP / "README.md").read_text().split("```console\n")[number].partition("```")[0]
+    return re.findall(r"^\$ ([^#\n]+?) *(?:#.*)?$", block, re.MULTILINE)
+
+
 def test_readme(shell):
-    """The first block of README: a shell, Go's tests by -exec, truss, the counts."""
-    block = (TOP / "README.md").read_text().partition("```console\n")[2].partition("```")[0]
-    lines = re.findall(r"^\$ ([^#\n]+?) *(?:#.*)?$", block, re.MULTILINE)
-    root = harness.root_with("bin/sh", "bin/ls", "usr/bin/uname", "usr/bin/wc", covers="README's first block")
-    need("go", what="README's first block")
+    """The uses of README: a shell in the root, Go's tests, truss, the counts."""
+    lines = readme_commands(2)
+    root = harness.root_with("bin/sh", "bin/ls", "usr/bin/uname", "usr/bin/wc", covers="README's uses")
+    need("go", what="README's uses")
     parts = ("/bin/sh", "go test", "--truss", "--stats")
     assert [part in line for part, line in zip(parts, lines, strict=True)] == [True] * len(parts)
-    shell_line = lines[0].replace("~/freebsd-14", str(root))
-    assert str(root) in shell_line
-    done = shell(shell_line)
+    done = shell(lines[0], LSF_ROOT=str(root))
     assert (done.returncode, done.stderr) == (0, "")
     assert re.fullmatch(r"FreeBSD \d+\.\d\S*\n *\d+\n", done.stdout), done.stdout
     project = (
@@ -152,3 +155,37 @@ def test_readme(shell):
     done = shell(lines[3].replace("./program", f"{PROGRAM} time 1"))
     assert done.returncode == 0
     assert "1 process, 1 program" in done.stderr
+
+
+def test_readme_sets_up(shell, tmp_path):
+    """README's two commands, with the wheel for its name, and what they give: the default root's shell. From a mirror of our own."""
+    wheel = os.environ.get("LSF_TEST_WHEEL")
+    if not wheel:
+        harness.not_covered("README's set-up", "LSF_TEST_WHEEL names no wheel")
+    need("pipx", "uv", what="README's set-up")
+    shell_root = harness.root_with("bin/sh", "lib/libc.so.7", covers="README's set-up")
+    import archives
+
+    install, fetch = readme_commands(1)
+    other = re.search(r"# or: (uv tool install \S+)", (TOP / "README.md").read_text())[1]
+    assert (install.split()[-1], other.split()[-1], fetch) == ("freebsd-lsf", "freebsd-lsf", "lsfctl root install 14")
+    mine = harness.copy_root(shell_root, tmp_path / "root", ["bin", "lib", "libexec"])
+    packed = subprocess.run(["tar", "-C", mine, "-cJf", "-", "."], env={**os.environ, "XZ_OPT": "-0"}, capture_output=True, check=True).stdout
+    server = archives.Server()
+    server.files["/"] = b'<a href="14.3-RELEASE/">14.3-RELEASE/</a>'
+    server.files["/14.3-RELEASE/MANIFEST"] = archives.manifest(packed)
+    server.files["/14.3-RELEASE/base.txz"] = packed
+    places = {
+        name: str(tmp_path / name)
+        for name in ("PIPX_HOME", "PIPX_BIN_DIR", "UV_TOOL_DIR", "UV_TOOL_BIN_DIR", "XDG_DATA_HOME", "XDG_CACHE_HOME")
+    }
+    try:
+        for command, folder in ((install, "PIPX_BIN_DIR"), (other, "UV_TOOL_BIN_DIR")):
+            script = command.replace("freebsd-lsf", f"--python {sys.executable} {wheel}")
+            script += f'\nPATH="${folder}:$PATH"; test "$(command -v lsf)" = "${folder}/lsf"\n'
+            script += f'{fetch}\nlsf /bin/sh -c "echo FreeBSD says yes"; lsfctl root remove 14.3-RELEASE'
+            done = shell(script, LSF_MIRROR=server.url, **places)
+            assert done.returncode == 0, done.stdout + done.stderr
+            assert "FreeBSD says yes\n" in done.stdout
+    finally:
+        server.close()
