@@ -328,7 +328,7 @@ def choose_view(state: dict) -> tuple[str, bool]:
         if not allow_namespaces() or works(state, "--view", "namespace"):
             view = "lookup"
             print(said, flush=True)
-            say("notice", "this runner allows no mounts to a user: LSF looks paths up instead (docs/views.md tells what differs)")
+            say("notice", "this runner allows no mounts to a user: LSF looks paths up instead (docs/user/views.md tells what differs)")
     options = ["--view", view] if view else []
     wanted = inputs.get("user", "").lower() != "runner" and os.geteuid() != 0
     if wanted and not works(state, *options, "--fakeroot"):

@@ -95,7 +95,7 @@ cdef long change_three(area_t *area, long call, const ids_t *now, const uint64_t
 
 cdef public long sys_issetugid(frame_t *frame, area_t *area) noexcept nogil:
     """Whether the ids were changed since the program was executed, or are not its caller's: Linux starts set-uid programs
-    so where binfmt_misc has the flag C (docs/binfmt.md)."""
+    so where binfmt_misc has the flag C (docs/user/binfmt.md)."""
     return area.proc.sugid
 
 

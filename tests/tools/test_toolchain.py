@@ -13,7 +13,7 @@ import harness
 import pytest
 from test_runners import SECTIONS, commands, need, shell, sysroot  # noqa: F401  # fixtures
 
-from lsf import toolchain
+from lsf.ctl import toolchain
 
 PROGRAM = """\
 #include <stdio.h>
@@ -257,7 +257,7 @@ lsf --root "$FREEBSD" ./greet
 
 @pytest.fixture
 def toolchain_command(capsys):
-    from lsf import lsfctl
+    from lsf.ctl import lsfctl
 
     def command(*arguments: object) -> tuple[int, str, str]:
         status = lsfctl.main(["toolchain", *map(str, arguments)])

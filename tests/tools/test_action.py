@@ -34,7 +34,7 @@ def commands(tmp_path) -> Path:
     """A folder with `lsf` and its kin, as an installation has them."""
     folder = tmp_path / "bin"
     folder.mkdir()
-    for name, module, function in (("lsf", "cli", "main"), ("lsfctl", "lsfctl", "main"), ("go_freebsd_amd64_exec", "cli", "main_go")):
+    for name, module, function in (("lsf", "start.cli", "main"), ("lsfctl", "ctl.lsfctl", "main"), ("go_freebsd_amd64_exec", "start.cli", "main_go")):
         script = folder / name
         script.write_text(f"#!{sys.executable}\nimport sys\nsys.path.insert(0, {str(harness.PACKAGE_PARENT)!r})\n"
                           f"from lsf.{module} import {function}\nsys.exit({function}())\n")  # fmt: skip
@@ -306,9 +306,9 @@ def test_set_up_for_cross_builds(job):
     assert str(mine) in Path(variables["LSF_MESON_CROSS"]).read_text()
 
 
-# ---------------------------------------------------------------- docs/migrate.md
+# ---------------------------------------------------------------- docs/user/migrate.md
 
-PAGE = (TOP / "docs/migrate.md").read_text()
+PAGE = (TOP / "docs/user/migrate.md").read_text()
 BLOCKS = [block.partition("```")[0] for block in PAGE.split("```yaml\n")[1:]]
 
 
@@ -328,8 +328,8 @@ def test_moving_is_one_line():
 def root_for_all(tmp_path_factory) -> Path:
     """A root with a shell, make and a sysroot: of two where no root has all."""
     files = ("bin/sh", "usr/bin/uname", "usr/bin/make", "usr/share/mk/sys.mk")
-    shell = harness.root_with(*files, covers="docs/migrate.md")
-    sysroot = harness.root_with("usr/include/stdio.h", "usr/lib/crt1.o", "lib/libc.so.7", covers="docs/migrate.md", releases=(13, 14, 15))
+    shell = harness.root_with(*files, covers="docs/user/migrate.md")
+    sysroot = harness.root_with("usr/include/stdio.h", "usr/lib/crt1.o", "lib/libc.so.7", covers="docs/user/migrate.md", releases=(13, 14, 15))
     mine = harness.copy_root(sysroot, tmp_path_factory.mktemp("root"), ["lib", "libexec", "usr/include", "usr/lib"])
     for part in ("bin", "usr/bin", "usr/share/mk"):
         harness.copy_root(shell, mine, [part])
@@ -344,7 +344,7 @@ def root_for_all(tmp_path_factory) -> Path:
 @pytest.mark.parametrize("number", [number for number, block in enumerate(BLOCKS) if "OWNER/lsf" in block])
 def test_the_page(job, root_for_all, number):
     """Each block, with its releases' root in its place."""
-    harness.missing_tool("docs/migrate.md", "cmake, clang or lld is not installed") if not all(map(lint, ("cmake", "clang", "ld.lld"))) else None
+    harness.missing_tool("docs/user/migrate.md", "cmake, clang or lld is not installed") if not all(map(lint, ("cmake", "clang", "ld.lld"))) else None
     (job.workspace / "Makefile").write_text("depend:\n\techo made > depend.mk\ncheck:\n\ttest -s depend.mk || echo no depend\n\t@echo checked\n")
     (job.workspace / "greet.c").write_text('#include <stdio.h>\nint main(void) { puts("greetings"); return 0; }\n')
     (job.workspace / "CMakeLists.txt").write_text("cmake_minimum_required(VERSION 3.20)\nproject(greet C)\nadd_executable(greet greet.c)\n"
