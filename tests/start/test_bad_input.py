@@ -102,7 +102,7 @@ def test_script_without_interpreter(lsf):
 
 @EITHER_WAY
 def test_script_whose_interpreter_is_a_script(lsf, start):
-    """As for execve (tests/guests/proc_exec.c): exec_shell_imgact refuses it. One that names itself has no end."""
+    """As for execve (tests/guests/image/proc_exec.c): exec_shell_imgact refuses it. One that names itself has no end."""
     script = executable(lsf.cwd / "script", f"#!{start} @arguments\n".encode())
     lsf(script, "x").check(f"[{script}]\n[x]\n")
     nested = executable(lsf.cwd / "nested", f"#!{script}\n".encode())
