@@ -69,6 +69,13 @@ def test_a_reason_that_nothing_needs_is_named(monkeypatch):
     assert "never_called" in problem
 
 
+def test_the_map_is_up_to_date():
+    page = SOURCE.parent / "docs/developer/house.md"
+    if not page.exists():
+        pytest.skip("the installed package has no pages")
+    assert page.read_text() == layers.house()
+
+
 def test_the_machine_is_neutral():
     """No name, number or word of FreeBSD's in it."""
     files = [path for path in (SOURCE / "machine").rglob("*") if path.is_file()]
