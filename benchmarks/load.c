@@ -1,7 +1,7 @@
 /* What a server is asked: `load PORT CONNECTIONS REQUESTS kept|new`. A Linux program, whichever server it asks.
  *
- * CONNECTIONS at a time each send a request of 64 bytes and wait for its 64 bytes, REQUESTS in all. `kept`: on connections that stay.
- * `new`: each on a connection of its own, which is closed after it. Status 0 when all were answered.
+ * CONNECTIONS at a time each send a request of 64 bytes and wait for its 64 bytes, REQUESTS in all. `kept`: on connections
+ * that stay. `new`: each on a connection of its own, which is closed after it. Status 0 when all were answered.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>

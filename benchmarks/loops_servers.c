@@ -1,8 +1,8 @@
-/* A server of many connections, written to each system's own interface: kqueue in the FreeBSD program, epoll in the Linux one.
+/* A server of many connections: with kqueue in the FreeBSD program, with epoll in the Linux one.
  *
- * It prints its port and answers each request by its own bytes: a tenth of `chunk` to begin with, and `chunk` more, whose CPU time
- * is the sample. It ends when the last connection is closed. The other end is load.c. Waits are level-triggered and sockets do not block, as
- * libevent, Redis and nginx have them.
+ * It prints its port and answers each request by its own bytes: a tenth of `chunk` to begin with, and `chunk` more, whose
+ * CPU time is the sample. It ends when the last connection is closed. The other end is load.c. Waits are level-triggered and
+ * sockets do not block, as libevent, Redis and nginx have them.
  */
 #include "bench.h"
 

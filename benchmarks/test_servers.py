@@ -1,4 +1,4 @@
-"""A server of many connections: by kqueue under LSF beside one by epoll. CPU time of the server alone, which waiting is not in."""
+"""A server of many connections, by kqueue under LSF beside the same one by epoll: CPU time of the server alone."""
 import subprocess
 from pathlib import Path
 
@@ -15,7 +15,8 @@ SHORT = 10
 def load(tmp_path_factory):
     """What asks the servers, compiled."""
     program = tmp_path_factory.mktemp("load") / "load"
-    subprocess.run(["gcc", "-O2", "-Wall", "-Werror", str(Path(__file__).with_name("load.c")), "-o", str(program)], check=True)
+    source = Path(__file__).with_name("load.c")
+    subprocess.run(["gcc", "-O2", "-Wall", "-Werror", str(source), "-o", str(program)], check=True)
     return str(program)
 
 
@@ -41,5 +42,6 @@ def test_echo(side_by_side, loops, engine, engine_command, load, kind):
         requests //= SHORT
     guest = [*engine_command(engine), loops("servers", "guest")]
     native = [loops("servers", "native")]
-    side_by_side(lambda: served(guest, load, connections, requests, kind), lambda: served(native, load, connections, requests, kind),
-                 requests, per="request, CPU time of the server", native_is="the same server with epoll", engine=engine)  # fmt: skip
+    asked = (load, connections, requests, kind)
+    side_by_side(lambda: served(guest, *asked), lambda: served(native, *asked), requests,
+                 per="request, CPU time of the server", native_is="the same server with epoll", engine=engine)  # fmt: skip
