@@ -437,7 +437,7 @@ cdef public long sys_sendfile(frame_t *frame, area_t *area) noexcept nogil:
         return mode
     if mode & S_IFMT != S_IFREG:
         return -EINVAL
-    if watched_stream(area.proc, to) or is_stream_socket(to, &result):
+    if is_watched_as(area.proc, to, KN_STREAM) or is_stream_socket(to, &result):
         watch_sigpipe(area.proc, NOSIGPIPE_SEEN)
         result = send_file(source, to, frame.arg[2], frame.arg[3], &around, &sent)
         if result == -EPIPE:
