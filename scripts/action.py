@@ -196,15 +196,15 @@ def check_machine() -> None:
     machine = os.uname()
     if machine.sysname != "Linux" or machine.machine != "x86_64":
         raise Failure(f"LSF needs Linux on x86-64, and this runner is {machine.sysname} on {machine.machine}: runs-on: ubuntu-latest")
-    if sys.version_info < (3, 10):
+    if sys.version_info < (3, 10):  # noqa: UP036  the runner's
         raise Failure(f"LSF needs Python 3.10 or later, and python3 is {sys.version.split()[0]}: actions/setup-python brings a newer one")
 
 
 def own_version(action: Path) -> str:
     try:
-        return re.findall(r'^version = "([^"]+)"$', (action / "pyproject.toml").read_text(), re.MULTILINE)[0]
+        return re.findall(r'^__version__ = "([^"]+)"$', (action / "lsf" / "__init__.py").read_text(), re.MULTILINE)[0]
     except (OSError, IndexError):
-        raise Failure(f"{action} is not the action's folder: its pyproject.toml does not tell a version") from None
+        raise Failure(f"{action} is not the action's folder: its lsf/__init__.py does not tell a version") from None
 
 
 def pip_install(python: Path, *what: str) -> str:
@@ -324,11 +324,11 @@ def choose_view(state: dict) -> tuple[str, bool]:
     """By what means the root is shown ("" leaves it to LSF), and whether programs are root there."""
     inputs = state["inputs"]
     view = inputs.get("view", "").lower().removeprefix("auto")
-    if not view and (said := works(state, "--view", "namespace")):
-        if not allow_namespaces() or works(state, "--view", "namespace"):
-            view = "lookup"
-            print(said, flush=True)
-            say("notice", "this runner allows no mounts to a user: LSF looks paths up instead (docs/user/views.md tells what differs)")
+    said = "" if view else works(state, "--view", "namespace")
+    if said and (not allow_namespaces() or works(state, "--view", "namespace")):
+        view = "lookup"
+        print(said, flush=True)
+        say("notice", "this runner allows no mounts to a user: LSF looks paths up instead (docs/user/views.md tells what differs)")
     options = ["--view", view] if view else []
     wanted = inputs.get("user", "").lower() != "runner" and os.geteuid() != 0
     if wanted and not works(state, *options, "--fakeroot"):

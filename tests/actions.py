@@ -138,7 +138,7 @@ class Job:
         done = subprocess.run(shell.replace("{0}", str(script)).split(), cwd=self.workspace, text=True, timeout=300,
                               env={**self.environment(), **{name: str(file) for name, file in files.items()}, **more},
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, check=False,
-                              preexec_fn=self.preexec, errors="replace")  # fmt: skip # noqa: PLW1509
+                              preexec_fn=self.preexec, errors="replace")  # fmt: skip
         self.variables |= read_commands(files["GITHUB_ENV"])
         for line in files["GITHUB_PATH"].read_text().splitlines():
             self.path = f"{line}:{self.path}"

@@ -136,7 +136,8 @@ def _arguments(text: str) -> set[str]:
 def parse(text: str, path: str, floor: str) -> Source:
     """What one file defines and uses."""
     source = Source(path, floor)
-    block, inside, local, signature = "", 0, set(), False
+    local: set[str] = set()
+    block, inside, signature = "", 0, False
     for number, line in enumerate(without_text(text).splitlines(), 1):
         if not line.strip():
             continue

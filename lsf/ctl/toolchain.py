@@ -314,7 +314,7 @@ def run(arguments: argparse.Namespace) -> int:
     return FAILED
 
 
-def add_parser(commands: argparse._SubParsersAction) -> None:
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add `toolchain` to lsfctl's commands."""
     parser = commands.add_parser(
         "toolchain",
