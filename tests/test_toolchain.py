@@ -116,9 +116,17 @@ def project(shell, tmp_path):  # noqa: F811
     (folder / "greet.c").write_text(PROGRAM)
     (folder / "plus.cc").write_text(PLUS)
 
-    def run(kind: str, script: str, root: Path, files: str = "files", **environment: str) -> subprocess.CompletedProcess:
+    def run(
+        kind: str, script: str, root: Path, files: str = "files", **environment: str
+    ) -> subprocess.CompletedProcess:
         set_up = 'made="$(lsfctl toolchain "$KIND" --root "$FREEBSD" --write "$FILES")"; eval "$made"\n'
-        variables = {"KIND": kind, "FILES": str(tmp_path / files), "FREEBSD": str(root), "CGO_CFLAGS": "-w", **environment}
+        variables = {
+            "KIND": kind,
+            "FILES": str(tmp_path / files),
+            "FREEBSD": str(root),
+            "CGO_CFLAGS": "-w",
+            **environment,
+        }
         return shell(set_up + script, **variables)
 
     return run
@@ -190,7 +198,9 @@ def test_rust_with_its_standard_library(project):
     need("clang", "ld.lld", what="Rust's standard library")
     found = rust_with_sources()
     if not found:
-        harness.not_covered("Rust's standard library", "its sources are not here (Debian: apt install cargo-web rust-web-src)")
+        harness.not_covered(
+            "Rust's standard library", "its sources are not here (Debian: apt install cargo-web rust-web-src)"
+        )
     tools, vendor = found
     script = f"""
 mkdir -p src .cargo
@@ -246,7 +256,7 @@ lsf --root "$FREEBSD" ./greet
     plain = tmp_path / 'a root $NO_SUCH "x"'
     plain.symlink_to(sysroot())
     for kind, root in (("cmake", wild), ("meson", plain)):
-        tools, script, wanted = SCRIPTS[kind]
+        script = SCRIPTS[kind][1]
         done = project(kind, "rm -rf build\n" + script, root, "a 'folder' $NO_SUCH")
         assert done.returncode == 0, kind + done.stdout + done.stderr
         assert "thrown" in done.stdout
