@@ -269,24 +269,56 @@ def test_a_user_without_rights(job, given, view):
     assert (job.workspace / "made").read_text() == "text\n"
 
 
+@pytest.fixture
+def script():
+    """scripts/action.py as a module."""
+    found = importlib.util.spec_from_file_location("lsf_action", TOP / "scripts/action.py")
+    module = importlib.util.module_from_spec(found)
+    found.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize(("wanted", "answers", "asked"), [
+    ("", [""], [["--only-binary", ":all:", "freebsd-lsf==VERSION"]]),
+    ("", ["no such version", ""], [["--only-binary", ":all:", "freebsd-lsf==VERSION"], ["ACTION"]]),
+    ("source", [""], [["ACTION"]]),
+    ("freebsd-lsf==9", [""], [["freebsd-lsf==9"]]),
+    ("", ["no such version", "no compiler"], None),
+], ids=["wheel", "no-wheel", "source", "named", "nothing"])  # fmt: skip
+def test_where_lsf_comes_from(script, tmp_path, monkeypatch, capsys, wanted, answers, asked):
+    """The wheel of the action's version; where there is none, the action's own source. Half of an environment is not kept."""
+    calls = []
+    monkeypatch.setenv("RUNNER_TEMP", str(tmp_path))
+    monkeypatch.setenv("GITHUB_ACTION_PATH", str(TOP))
+    monkeypatch.setattr(script, "pip_install", lambda _, *what: calls.append(list(what)) or answers[len(calls) - 1])
+    if asked is None:
+        with pytest.raises(script.Failure, match="LSF cannot be installed: no compiler"):
+            script.install_lsf(wanted)
+        assert not (tmp_path / "lsf/venv").exists()
+        return
+    assert script.install_lsf(wanted) == tmp_path / "lsf/venv/bin"
+    version = re.search(r'^version = "(.*)"$', (TOP / "pyproject.toml").read_text(), re.MULTILINE)[1]
+    assert calls == [[word.replace("VERSION", version).replace("ACTION", str(TOP)) for word in call] for call in asked]
+    assert ("built from its source" in capsys.readouterr().out) == (len(answers) == 2)
+    script.install_lsf(wanted)
+    assert len(calls) == len(asked), "what is there is not installed again"
+
+
 @pytest.mark.parametrize(("setting", "runner", "sudo", "lifted"), [
     ("1", "github-hosted", 0, True), ("1", "github-hosted", 1, False), ("1", "self-hosted", 0, False),
     ("0", "github-hosted", 0, False), (None, "github-hosted", 0, False),
 ], ids=["hosted", "no-sudo", "self-hosted", "free", "no-apparmor"])  # fmt: skip
-def test_ubuntus_restriction(tmp_path, monkeypatch, setting, runner, sudo, lifted):
+def test_ubuntus_restriction(script, tmp_path, monkeypatch, setting, runner, sudo, lifted):
     """It is lifted on a machine that is thrown away, and left alone on one that somebody keeps."""
-    found = importlib.util.spec_from_file_location("lsf_action", TOP / "scripts/action.py")
-    action = importlib.util.module_from_spec(found)
-    found.loader.exec_module(action)
     place = tmp_path / "restricted"
     if setting is not None:
         place.write_text(setting + "\n")
-    monkeypatch.setattr(action, "APPARMOR", str(place))
+    monkeypatch.setattr(script, "APPARMOR", str(place))
     (tmp_path / "sudo").write_text(f'#!/bin/sh\necho "$*" > {tmp_path}/asked\nexit {sudo}\n')
     (tmp_path / "sudo").chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
     monkeypatch.setenv("RUNNER_ENVIRONMENT", runner)
-    assert action.allow_namespaces() is lifted
+    assert script.allow_namespaces() is lifted
     asked = setting == "1" and runner == "github-hosted"
     assert (tmp_path / "asked").exists() is asked
     if asked:
