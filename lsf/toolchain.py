@@ -13,6 +13,7 @@ import os
 import re
 import shlex
 import shutil
+import subprocess
 import sys
 from collections.abc import Callable
 
@@ -264,6 +265,37 @@ def go(target: Target) -> Files:
     )
 
 
+def conan(target: Target) -> Files:
+    """A host profile of Conan 2, which hands the other build systems their files."""
+    profile = f"""\
+[settings]
+os=FreeBSD
+arch=x86_64
+build_type=Release
+compiler=clang
+compiler.version={clang_version(target.clang)}
+compiler.libcxx=libc++
+compiler.cppstd=gnu17
+
+[conf]
+tools.build:compiler_executables={json.dumps({"c": target.path("freebsd-cc"), "cpp": target.path("freebsd-c++")})}
+tools.cmake.cmaketoolchain:user_toolchain={json.dumps([target.path("freebsd.cmake")])}
+tools.meson.mesontoolchain:extra_machine_files={json.dumps([target.path("freebsd.ini")])}
+"""
+    files = {**compilers(target), **cmake(target).files, **meson(target).files, "freebsd.profile": profile}
+    use = f"conan create . --profile:build default --profile:host {shlex.quote(target.path('freebsd.profile'))}"
+    return Files(files, {}, use)
+
+
+def clang_version(clang: str) -> str:
+    """The major version of a clang."""
+    done = subprocess.run([clang, "--version"], capture_output=True, text=True, errors="replace", check=False)
+    found = re.search(r"version (\d+)", done.stdout)
+    if not found:
+        raise RootError(f"{clang} --version tells no version")
+    return found[1]
+
+
 def zig(target: Target) -> Files:
     words = [word for part in target.run for word in ("--test-cmd", part)]
     # Zig has FreeBSD's libc from 14 on; its default is the oldest that it has.
@@ -275,6 +307,7 @@ KINDS: dict[str, Callable[[Target], Files]] = {
     "autotools": autotools,
     "cargo": cargo,
     "cmake": cmake,
+    "conan": conan,
     "go": go,
     "meson": meson,
     "zig": zig,

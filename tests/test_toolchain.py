@@ -76,6 +76,38 @@ autoreconf -i
 make check VERBOSE=1
 cat greet.log plus.log
 """, ("checking for kqueue... yes", "checking for epoll_create... no", "FreeBSD", "thrown", "# PASS:  2", "# FAIL:  0")),
+    "conan": (("conan", "cmake", "clang", "ld.lld"), """
+export CONAN_HOME="$PWD/home"
+cat > conanfile.py <<END
+from conan import ConanFile
+from conan.tools.cmake import CMake, cmake_layout
+
+
+class Greet(ConanFile):
+    name, version = "greet", "1.0"
+    settings = "os", "arch", "compiler", "build_type"
+    generators = "CMakeToolchain"
+    exports_sources = "CMakeLists.txt", "plus.cc"
+
+    def layout(self):
+        cmake_layout(self)
+
+    def build(self):
+        cmake = CMake(self)
+        cmake.configure()
+        cmake.build()
+        cmake.ctest(["-V"])
+END
+cat > CMakeLists.txt <<END
+cmake_minimum_required(VERSION 3.20)
+project(greet CXX)
+add_executable(plus plus.cc)
+enable_testing()
+add_test(NAME adds COMMAND plus)
+END
+conan profile detect
+conan create . --profile:build default --profile:host "$FILES/freebsd.profile"
+""", ("os=FreeBSD", "thrown", "100% tests passed")),
     "go": (("go", "clang", "ld.lld"), """
 rm -f plus.cc greet.c
 cat > go.mod <<END
