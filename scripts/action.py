@@ -486,14 +486,21 @@ def lsf_command(state: dict, root: dict, guest: dict[str, str]) -> list[str]:
     return [*command, "--chdir", str(workspace()) if inside else home, "/bin/sh"]
 
 
-def give_network(root: str) -> None:
-    """FreeBSD's resolver asks whom the host's asks."""
-    target = Path(root) / "etc/resolv.conf"
+def furnish(state: dict, root: str) -> None:
+    """What a root of the job's own lacks: whom its resolver asks, and the folders above those that are shown in it.
+
+    Where paths are looked up, a folder that only a bind makes has no `..` to be looked at.
+    """
+    if "releases" not in state:
+        return  # somebody else's, who may want it as it is
     try:
+        target = Path(root) / "etc/resolv.conf"
         if not os.path.lexists(target):
             shutil.copyfile("/etc/resolv.conf", target)
+        for folder in binds(state)[1::2]:
+            os.makedirs(root + folder, exist_ok=True)
     except OSError as error:
-        print(f"names are not resolved in FreeBSD: {error.filename}: {error.strerror}", flush=True)
+        print(f"the root is left as it is: {error.filename}: {error.strerror}", flush=True)
 
 
 def run_script(state: dict, root: dict, text: str, name: str) -> int:
@@ -516,7 +523,7 @@ def command_run() -> int:
     inputs = state["inputs"]
     failed: list[tuple[str, int]] = []
     for root in state["roots"]:
-        give_network(root["path"])
+        furnish(state, root["path"])
         for part in ("prepare", "run"):
             if not inputs.get(part):
                 continue
@@ -536,7 +543,7 @@ def command_shell(script: str) -> int:
     """A step with `shell: freebsd {0}`: its script in FreeBSD, in the checkout."""
     state = read_state()
     root = state["roots"][0]
-    give_network(root["path"])
+    furnish(state, root["path"])
     return run_script(state, root, Path(script).read_text(errors="surrogateescape"), "step")
 
 

@@ -221,6 +221,14 @@ def test_a_root_of_freebsd(job):
     assert f"FreeBSD amd64\nmade by amd64 in {job.workspace}\n" in done.log
 
 
+def test_a_root_of_somebody_is_left_alone(job):
+    root = harness.root_with("bin/sh", "lib/libc.so.7", covers="the action with a root that is there")
+    mine = harness.copy_root(root, job.place / "root", ["bin", "lib", "libexec"])
+    before = sorted(mine.rglob("*"))
+    done = job.uses({"lsf": "installed", "root": str(mine), "run": "echo here > file"})
+    assert (done.status, sorted(mine.rglob("*"))) == (0, before), done.log
+
+
 def test_several_releases(job, given):
     """Each has its root; one that fails does not keep the others from being tried."""
     script = 'echo "at $(cat /etc/which)"; [ "$(cat /etc/which)" != 14.2-RELEASE ]'
@@ -255,7 +263,7 @@ def test_a_user_without_rights(job, given, view):
     if os.getuid() != 0:
         harness.not_covered("the action as another user", "only root can become one")
     job.preexec = harness.as_user(1001, namespaces=view == "namespace")
-    done = job.uses({**given, "run": "id -u; echo text > made; echo $HOME"})
+    done = job.uses({**given, "run": "id -u; echo text > made; echo $HOME; ls -la > listed; ls .. ../.. > /dev/null"})
     if done.status == 99:
         harness.not_covered("the action as another user", "user namespaces are not allowed here")
     assert done.status == 0, done.log
