@@ -11,7 +11,7 @@ from pathlib import Path
 
 import harness
 import pytest
-from test_runners import SECTIONS, commands, need, shell, sysroot  # noqa: F401  # fixtures
+from test_runners import SECTIONS, TOP, commands, need, shell, sysroot  # noqa: F401  # fixtures
 
 from lsf import toolchain
 
@@ -189,6 +189,24 @@ def test_cargo(project):
     assert done.returncode == 0, output
     assert done.stdout.count("runs on FreeBSD 1") == 3, output
     assert "Running tests/greets.rs" in done.stderr
+
+
+def test_the_commands_of_readme(shell, tmp_path):  # noqa: F811
+    """README's row about tests, as it stands, with the default root of a store."""
+    need("cmake", "clang", "ld.lld", what="README's row about tests")
+    row = next(line for line in (TOP / "README.md").read_text().splitlines() if "lsfctl toolchain cmake" in line)
+    set_up, configure = re.findall(r"`([^`]*lsf-files[^`]*)`", row)
+    (tmp_path / "store/mine").mkdir(parents=True)
+    (tmp_path / "store/mine/root.conf").write_text("release=13.5-RELEASE\nosreldate=1305000\n")
+    (tmp_path / "store/mine/root").symlink_to(sysroot())
+    (tmp_path / "project/greet.c").write_text(PROGRAM)
+    (tmp_path / "project/CMakeLists.txt").write_text(
+        "cmake_minimum_required(VERSION 3.20)\nproject(greet C)\nadd_executable(greet greet.c)\n"
+        "enable_testing()\nadd_test(NAME greets COMMAND greet)\n"
+    )
+    done = shell(f"{set_up}\n{configure}\ncmake --build build\nctest --test-dir build -V", LSF_ROOTS=str(tmp_path / "store"))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "1: FreeBSD\n" in done.stdout
 
 
 LIBRARY = """\
