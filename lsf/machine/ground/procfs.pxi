@@ -36,19 +36,18 @@ cdef long read_file(const char *path, char *buffer, uint64_t size) noexcept nogi
 
 
 cdef const char *parse_number(const char *text, int64_t *value) noexcept nogil:
-    """Read a decimal number after blanks; where the text goes on."""
+    """Read a decimal number after blanks, which may be one of 64 bits without a sign; where the text goes on."""
     cdef bint negative = False
-    value[0] = 0
+    cdef uint64_t read = 0
     while text[0] == c' ' or text[0] == c'\t' or text[0] == c'\n':
         text += 1
     if text[0] == c'-':
         negative = True
         text += 1
     while c'0' <= text[0] <= c'9':
-        value[0] = value[0] * 10 + (text[0] - 48)
+        read = read * 10 + <uint64_t> (text[0] - 48)
         text += 1
-    if negative:
-        value[0] = -value[0]
+    value[0] = <int64_t> (0 - read if negative else read)
     return text
 
 

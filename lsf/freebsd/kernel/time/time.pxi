@@ -20,7 +20,7 @@ cdef int linux_clock(uint32_t clock_id) noexcept nogil:
         id_ = <int32_t> (clock_id & CPUCLOCK_ID_MASK)
         if id_ >= 1 << 28:
             return LSF_UNKNOWN      # no Linux process has such a number
-        return (~id_ << 3) | (2 if clock_id & CPUCLOCK_PROCESS_BIT else 6)
+        return ~id_ * 8 | (2 if clock_id & CPUCLOCK_PROCESS_BIT else 6)
     return freebsd_to_linux_clock(<int> clock_id)
 
 

@@ -1,0 +1,59 @@
+"""The guests on an image that traps where C leaves the behaviour undefined (-fsanitize=undefined).
+
+A trap is SIGILL, and a guest that ends so fails. LSF_TEST_STRESS=full runs every guest, which takes minutes; else those of two folders.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import harness
+import pytest
+
+import lsf
+
+shim = pytest.importorskip("lsf._build.shim", reason="the installed package has no build scripts")
+PACKAGE = Path(lsf.__file__).parent
+FULL = os.environ.get("LSF_TEST_STRESS") == "full"
+FOLDERS = ("sysctl", "time")
+
+#: They look at where the image lies, or at what it is called.
+OF_THE_IMAGE = {("files_open", "executable_is_busy")}
+
+CASES = [
+    (path.stem, case)
+    for path in harness.guests()
+    if FULL or path.parent.name in FOLDERS
+    for case in harness.guest_cases(path)
+    if (path.stem, case) not in OF_THE_IMAGE
+]
+
+
+@pytest.fixture(scope="module")
+def image(tmp_path_factory) -> Path:
+    if not (PACKAGE / "machine").is_dir():
+        pytest.skip("the installed package has no sources")
+    work = tmp_path_factory.mktemp("sanitized")
+    unit = shim.translate(PACKAGE / "_shim.pyx", work / "_shim.c", PACKAGE.parent)
+    target = work / "shim.elf"
+    shim.build(unit, PACKAGE / "generated", target, work / "objects", more=shim.SANITIZE)
+    return target
+
+
+@pytest.mark.parametrize(("guest", "case"), CASES, ids=[f"{guest}.{case}" for guest, case in CASES])
+def test_nothing_undefined_is_done(image, tmp_path, guest, case):
+    class Sanitized(harness.Runner):
+        @staticmethod
+        def image() -> Path:
+            return image
+
+    result = Sanitized("sud", tmp_path)(harness.compile_guest(guest), case)
+    if result.stdout.startswith(f"skip {guest}: "):
+        harness.not_covered(f"guest {guest}.{case}", result.stdout.partition(": ")[2])
+    assert result.returncode == 0, result.explain()
+
+
+def test_the_image_traps(image):
+    """An image that is like any other would let everything pass."""
+    assert image.with_suffix(".debug").read_bytes().count(b"\x0f\x0b") > 1000
