@@ -98,10 +98,12 @@ def build(
     stripped.replace(image)
 
 
-def translate(pyx: Path, target: Path, include: Path) -> Path:
-    """Run Cython alone on the unit, warnings being errors. Raises BuildError with Cython's own words."""
+def translate(pyx: Path, target: Path, include: Path, lines: bool = False) -> Path:
+    """Run Cython alone on the unit, warnings being errors. lines: the C names the lines that it was made of. Raises BuildError with
+    Cython's own words."""
     directives = [word for key, value in DIRECTIVES.items() if key != "language_level" for word in ("-X", f"{key}={value}")]
-    run([sys.executable, "-m", "cython", "-3", "-Werror", *directives, f"-I{include}", str(pyx), "-o", str(target)])
+    more = ["--line-directives"] if lines else []
+    run([sys.executable, "-m", "cython", "-3", "-Werror", *more, *directives, f"-I{include}", str(pyx), "-o", str(target)])
     return target
 
 

@@ -33,6 +33,7 @@
 #define DATA_MORE_SLOTS 0x10000 /* the other slots */
 #define DATA_TRAMPOLINES 0x20000 /* beside the table of sites: where each one's trampoline is */
 #define DATA_PAGES 0x28000      /* trampolines.pxi's: the pages of those that jumps in a syscall's place lead to */
+#define DATA_COVERAGE 0x2f000   /* of an image that notes what it executes (runtime.c): a word */
 /* Per-thread areas, mapped when a thread needs one, the first with the image. */
 #define AREAS_BASE 0x6ffff0140000
 #define AREA_STRIDE 0x20000
@@ -45,6 +46,8 @@
 #define STATS_ROWS 1024
 #define STATS_SITES 1024
 #define STATS_REASONS 16
+/* Where such an image notes it: a byte for each of the window's. */
+#define COVERAGE_BASE 0x700030500000
 /* What the shim maps for itself: as the rest, no guest call may touch it. */
 #define HEAP_BASE 0x700030800000
 #define SHIM_END 0x701030800000

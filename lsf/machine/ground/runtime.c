@@ -92,6 +92,30 @@ LSF_HIDDEN int memcmp(const void *a, const void *b, size_t n)
     return 0;
 }
 
+#ifdef LSF_COVERAGE
+/* An image for whoever wants to know what the tests reach: compiled with -fsanitize-coverage=trace-pc, it calls this at each branch. The
+ * file LSF_COVERAGE, which all processes share, has a byte for each of the window's; one is set where a call returns to. */
+_Static_assert(DATA_PAGES + PATCH_PAGES_MAX * 8 <= DATA_COVERAGE && DATA_COVERAGE + 4 <= DATA_SIZE, "the word of the coverage");
+_Static_assert(STATS_BASE + STATS_SIZE <= COVERAGE_BASE && COVERAGE_BASE + WINDOW_SIZE <= HEAP_BASE, "the notes of the coverage");
+LSF_HIDDEN __attribute__((no_sanitize_coverage)) void __sanitizer_cov_trace_pc(void)
+{
+    volatile uint32_t *state = (volatile uint32_t *) (DATA_BASE + DATA_COVERAGE);   /* 1: mapped, 2: cannot be */
+    if (*state == 0) {
+        long fd;
+        *state = 2;
+        fd = linux_syscall3(SYS_open, (uint64_t) LSF_COVERAGE, O_RDWR | O_CLOEXEC, 0);
+        if (fd >= 0) {
+            long at = linux_syscall6(SYS_mmap, COVERAGE_BASE, WINDOW_SIZE, 3, 0x100001, (uint64_t) fd, 0); /* SHARED | FIXED_NOREPLACE */
+            linux_syscall1(SYS_close, (uint64_t) fd);
+            if (at == COVERAGE_BASE)
+                *state = 1;
+        }
+    }
+    if (*state == 1)
+        ((volatile char *) COVERAGE_BASE)[(uint64_t) __builtin_return_address(0) - WINDOW_BASE] = 1;
+}
+#endif
+
 /* The writable data at DATA_BASE, and the stacks of the first area, which the kernel so maps with the image. */
 #define NOBITS(name) __attribute__((section(name ",\"aw\",@nobits#"), used, aligned(4096)))
 NOBITS(".shimdata") static char shim_data[DATA_SIZE];
