@@ -16,11 +16,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lsf._build import generate
+from lsf._build import generate, shim
 from lsf.freebsd.tables import decode, errno, flags, paths, signals, sysctls, table
 
 N = table.NSYSCALLS
-STRICT_C = ("-Wall", "-Wextra", "-Werror", "-O2")
+#: With the headers of the machine, whose tables these are.
+STRICT_C = ("-Wall", "-Wextra", "-Werror", "-O2", *(f"-I{shim.PACKAGE / folder}" for folder in shim.HEADERS))
 #: How the shim is compiled (lsf/_build/shim.py).
 FREESTANDING = ("-ffreestanding", "-fno-stack-protector", "-mgeneral-regs-only", "-fpie", "-fvisibility=hidden")
 
