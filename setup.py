@@ -49,11 +49,13 @@ class build_ext(base_build_ext):
         from Cython.Build import cythonize
         from Cython.Compiler import Options
 
-        from lsf._build import generate, layout
+        from lsf._build import generate, layers, layout
         from lsf._build.shim import DIRECTIVES
 
         generate.generate(GENERATED)
         layout.main()
+        climbs = layers.check()
+        sentence(not climbs, "a file uses what a floor above it defines:\n" + "\n".join(climbs))
         Options.warning_errors = True
         generated = sorted(str(path.relative_to(ROOT)) for path in GENERATED.glob("*.c"))
         for extension in self.distribution.ext_modules:

@@ -1,6 +1,6 @@
 from collections.abc import Iterator
 
-#: Numbers of the observer's protocol (observe/protocol.pxi), by name.
+#: Numbers of the observer's protocol (supervisor/protocol.pxi), by name.
 EVENT_KINDS: dict[str, int]
 EVENT_FLAGS: dict[str, int]
 REQUESTS: dict[str, int]

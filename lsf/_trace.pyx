@@ -706,7 +706,7 @@ def start(*, bint pin=True, int control=-1, int life=-1):
     """Put this process, which must have one thread, under a supervisor of its own.
 
     pin: let guests that live on syscalls share the supervisor's CPU.
-    control, life: the sockets of an observer, to which the supervisor shows what its guests do (observe/protocol.pxi).
+    control, life: the sockets of an observer, to which the supervisor shows what its guests do (supervisor/protocol.pxi).
 
     Raises OSError: EPERM where ptrace is not allowed or something else traces this process already.
     """

@@ -142,7 +142,7 @@ GUEST_FLAGS = (
 
 def compile_guest(source: Path | str, flags: Sequence[str] = (), name: str | None = None) -> Path:
     """A static FreeBSD program without libc from one C file in tests/guests (see guest.h)."""
-    path = source if isinstance(source, Path) else GUESTS / f"{source}.c"
+    path = source if isinstance(source, Path) else guest_source(source)
     name = name or path.stem
     compiler, headers = clang(), freebsd_headers()
     if compiler is None:
@@ -256,6 +256,21 @@ def npm_program(package: str, member: str) -> Path:
 # ---------------------------------------------------------------- cases of a guest
 
 _CASE = re.compile(r"^TEST\((\w+)\)", re.MULTILINE)
+
+
+#: Folders of programs that other tests run, each in its own way.
+OTHER_GUESTS = frozenset({"dynamic", "fuzz", "minimal", "stress"})
+
+
+def guests() -> list[Path]:
+    """Every guest of tests/guests, whose folders are those of lsf/freebsd/kernel, and `machine`."""
+    return sorted(path for path in GUESTS.glob("*/*.c") if path.parent.name not in OTHER_GUESTS)
+
+
+def guest_source(name: str) -> Path:
+    """The guest of that name, which is one: no two folders have the same."""
+    (path,) = (path for path in guests() if path.stem == name)
+    return path
 
 
 def guest_cases(source: Path) -> list[str]:

@@ -6,7 +6,7 @@ import harness
 import pytest
 from known_gaps import KNOWN_GAPS
 
-GUESTS = sorted(path for path in harness.GUESTS.glob("*.c"))
+GUESTS = harness.guests()
 CASES = [(path.stem, case) for path in GUESTS for case in harness.guest_cases(path)]
 
 #: Cases that need more time than others, in seconds.

@@ -15,7 +15,7 @@ UNWIND_TABLES = ("-fasynchronous-unwind-tables", "-Wl,--eh-frame-hdr")
 
 
 def check_cases(lsf, program, guest, tmp_path, env=None):
-    for case in harness.guest_cases(harness.GUESTS / f"{guest}.c"):
+    for case in harness.guest_cases(harness.guest_source(guest)):
         if f"{guest}.{case}" in KNOWN_GAPS or f"{guest}.{case}@{lsf.engine}" in KNOWN_GAPS:
             continue
         folder = tmp_path / case

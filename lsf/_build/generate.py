@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from ..freebsd.tables import decode, errno, flags, ioctls, numbers, paths, signals, table
+from ..start import handover
 from . import instructions
 from .generate_sysctls import sysctls_c, sysctls_h
 
@@ -803,6 +804,8 @@ def instructions_c() -> str:
 #: File name -> function that makes its text.
 OUTPUTS = {
     "guest.h": guest_h,
+    "handover.h": handover.header,
+    "handover.pxi": handover.declarations,
     "dispatch.h": dispatch_h,
     "dispatch.c": dispatch_c,
     "paths.h": paths_h,

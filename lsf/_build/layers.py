@@ -228,7 +228,9 @@ def house(package: Path = PACKAGE) -> str:
         user, owner = files[use.user].floor, files[use.owner].floor
         if user != owner:
             (above if use in climbs else below)[user].add(f"`{use.name}`" if use in climbs else owner)
-    lines = ["| folder | files | uses | calls from below, by name |", "|---|---|---|---|"]
+    lines = ["# The house", "", "<!-- Made by `python -m lsf._build.layers --map`: make this page again when files move. -->", "",
+             "The folders of the shim from the ground up (lsf/_build/layers.py), what each uses, and what it calls on a floor above, by name.", "",
+             "| folder | files | uses | calls above |", "|---|---|---|---|"]
     for folder in FLOORS:
         names = ", ".join(Path(path).stem for path, source in files.items() if source.floor == folder)
         lines.append(f"| `{folder}` | {names} | {', '.join(f for f in FLOORS if f in below[folder])} | {', '.join(sorted(above[folder]))} |")

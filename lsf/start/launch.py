@@ -9,6 +9,7 @@ import os
 
 from lsf.start.errors import STATUS_NOT_RUNNABLE, LaunchError
 from lsf.start.files import above_standard, find_program, shim_path
+from lsf.start.handover import VERSION, word
 from lsf.start.options import ENGINES, NO_ROOT, Options
 
 TYPE_CHECKING = False
@@ -118,26 +119,26 @@ def launch(options: Options, program: str, arguments: list[str], env: dict[str, 
     """
     # FreeBSD's exec gives an ignored SIGCHLD its default back, and children are waited for on the way.
     _signal.signal(_signal.SIGCHLD, _signal.SIG_DFL)
-    words = ["v=1"]
+    words = [word("VERSION", VERSION)]
     try:
         # O_PATH: it can be executed, and the guests, which inherit it, can neither read, write nor change it.
         image = above_standard(os.open(shim_path(), os.O_PATH))
     except OSError as error:
         raise LaunchError(f"{shim_path()}: {error.strerror}; the package is not built completely") from None
     os.set_inheritable(image, True)
-    words.append(f"i={image:x}")
-    words.append(f"e={ENGINES[options.engine]:x}")
+    words.append(word("IMAGE", image))
+    words.append(word("ENGINE", ENGINES[options.engine]))
     if options.truss is not None:
         output = _open_truss(options.truss)
         os.set_inheritable(output, True)
-        words.append(f"l={output:x}")
+        words.append(word("TRUSS", output))
     if options.stats is not None:
         from lsf.start import stats
 
         # Before the supervisor, which must not have it as a tracee, and before the view.
         counters = stats.start(options.stats)
         os.set_inheritable(counters, True)
-        words.append(f"s={counters:x}")
+        words.append(word("STATS", counters))
     if options.root is None:
         from lsf.start import default_root
 
@@ -147,17 +148,17 @@ def launch(options: Options, program: str, arguments: list[str], env: dict[str, 
     if options.root:
         options.root = find_root(options.root)
     if options.osrelease:
-        words.append(f"r={osreldate(options.osrelease):x}")
+        words.append(word("OSRELDATE", osreldate(options.osrelease)))
     elif options.root and (number := root_osreldate(options.root)):
-        words.append(f"r={number:x}")
+        words.append(word("OSRELDATE", number))
     if options.debug:
-        words.append("d=1")
+        words.append(word("DEBUG", 1))
     if options.fakeroot:
-        words.append("F=1")
+        words.append(word("FAKEROOT", 1))
     if observer:
-        words.append("T=1")
+        words.append(word("TRACER", 1))
     if observer or not options.patch:
-        words.append("x=1")
+        words.append(word("NO_PATCH", 1))
 
     # The supervisor stays outside the root; the filter comes after it, or every mount would be a stop.
     arm = _supervise(pin=True) if options.engine == "ptrace" else None
@@ -166,10 +167,10 @@ def launch(options: Options, program: str, arguments: list[str], env: dict[str, 
     if rules is not None:
         # The shim knows what the paths mean: it finds the directory and the program.
         path = program
-        words += [f"V={len(rules):x}", "q=1"]
+        words += [word("RULES", len(rules)), word("SEARCH", 1)]
         front = [text for rule in rules for text in rule]
         if options.chdir is not None:
-            words.append("c=1")
+            words.append(word("DIRECTORY", 1))
             front.append(options.chdir)
     else:
         if options.chdir is not None:

@@ -34,7 +34,7 @@ cdef extern from * nogil:
     /* What is needed of siginfo_t, whose members are macros. */
     static inline int signal_code(const siginfo_t *info) { return info->si_code; }
     static inline int signal_errno(const siginfo_t *info) { return info->si_errno; }
-    /* A SIGBUS by which the shim speaks with its own threads (freebsd/kernel/cred/cred_all.pxi, freebsd/kernel/signal/wake.pxi). */
+    /* A SIGBUS by which the shim speaks with its own threads (freebsd/kernel/cred/cred_threads.pxi, freebsd/kernel/signal/wake.pxi). */
     static inline int signal_is_shims(const siginfo_t *info)
     {
         return (info->si_code == SI_QUEUE && info->si_errno == 0x4c530001)
@@ -49,7 +49,7 @@ cdef extern from * nogil:
         memset(info, 0, sizeof *info);
         info->si_signo = 63;
         info->si_code = SI_QUEUE;
-        info->si_errno = 0x4c530000 | 1 << 8 | number;  /* carrier.pxi: the magic, SI_USER's code, the signal */
+        info->si_errno = 0x4c530000 | 1 << 8 | number;  /* sigqueue.pxi: the magic, SI_USER's code, the signal */
         info->si_pid = getpid();
         info->si_uid = getuid();
     }
@@ -136,7 +136,7 @@ cdef enum:
 
     FREEBSD_SYSCALL = 0           # the indirect calls
     FREEBSD___SYSCALL = 198
-    LINUX_CARRIER = 63            # freebsd/kernel/signal/carrier.pxi
+    LINUX_CARRIER = 63            # freebsd/kernel/signal/sigqueue.pxi
     CARRIER_MAGIC = 0x4c530000
     CARRIER_SEEN = 0x4000
     FREEBSD_SIGBUS = 10

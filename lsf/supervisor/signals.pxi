@@ -26,7 +26,7 @@ cdef bint is_caught(supervisor_t *self, pid_t pid, int signo) noexcept nogil:
 
 
 cdef int carried_death(supervisor_t *self, pid_t pid) noexcept nogil:
-    """The FreeBSD signal of which a process dies by the carrier: the shim has put it into its name (carrier.pxi)."""
+    """The FreeBSD signal of which a process dies by the carrier: the shim has put it into its name (sigqueue.pxi)."""
     cdef char name[32]
     cdef char text[32]
     cdef ssize_t length = 0

@@ -42,7 +42,7 @@ def guest() -> Path:
 
 @pytest.fixture
 def trace(guest, tmp_path):
-    """Observe a case of tests/guests/trace.c, in a directory of its own."""
+    """Observe a case of tests/guests/machine/trace.c, in a directory of its own."""
 
     def start(*arguments: object, program: Path = guest, **options):
         options = {"timeout": TIMEOUT, "capture_output": True, "text": True, "cwd": tmp_path} | options
@@ -443,7 +443,7 @@ def test_the_child_of_vfork_has_the_parents_registers(trace):
 def test_guests_do_not_notice(trace, tmp_path, program, case):
     """Whole guests, with every call stopped twice."""
     source = harness.compile_guest(program)
-    for name in [case] if case else harness.guest_cases(harness.GUESTS / f"{program}.c"):
+    for name in [case] if case else harness.guest_cases(harness.guest_source(program)):
         (tmp_path / name).mkdir()
         running = trace(name, program=source, timeout=4 * TIMEOUT, cwd=tmp_path / name)
         for event in running:

@@ -14,6 +14,8 @@ import time
 import harness
 import pytest
 
+from lsf.start import handover
+
 NOT_RUNNABLE, NOT_FOUND = 126, 127
 EITHER_WAY = pytest.mark.engines("sud", "ptrace", "sud-cli")
 SHIM_FAULT = ("lsf: fault", "bug", "panic")
@@ -102,7 +104,7 @@ def test_script_without_interpreter(lsf):
 
 @EITHER_WAY
 def test_script_whose_interpreter_is_a_script(lsf, start):
-    """As for execve (tests/guests/proc_exec.c): exec_shell_imgact refuses it. One that names itself has no end."""
+    """As for execve (tests/guests/image/proc_exec.c): exec_shell_imgact refuses it. One that names itself has no end."""
     script = executable(lsf.cwd / "script", f"#!{start} @arguments\n".encode())
     lsf(script, "x").check(f"[{script}]\n[x]\n")
     nested = executable(lsf.cwd / "nested", f"#!{script}\n".encode())
@@ -150,12 +152,26 @@ def test_random_scripts(lsf, start):
         assert not any(word in result.stderr for word in SHIM_FAULT), (data, result.explain())
 
 
+@pytest.mark.parametrize("words", ["", "t=3", "v=1", "v=", f"v={handover.VERSION + 1:x}", f"v=fffffff{handover.VERSION:x}"])
+def test_handovers_of_another_version(start, words):
+    """A launcher and an image that are not of one installation: one sentence, and not a misunderstanding."""
+    done = subprocess.run(["lsf-handover", words, str(start), "x"], executable=harness.shim_image(), check=False, capture_output=True,
+                          timeout=30)  # fmt: skip
+    assert (done.returncode, done.stderr) == (125, b"lsf: the shim: another version of LSF started it; install LSF anew\n")
+
+
+def test_every_word_of_a_handover_is_one_letter():
+    letters = list(handover.WORDS.values())
+    assert len(set(letters)) == len(letters) and all(len(letter) == 1 for letter in letters)
+    assert not {"1", "2", "3"} & set(letters), "those of the login name"
+
+
 @pytest.mark.parametrize("words", ["a=3f,A=5", "a=5,A=3,B=3", "a=5,A=ffffffffffffffff,B=3", "a=5,A=ffff,B=3", "V=ffff", "V=1"])
 def test_damaged_handovers(start, tmp_path, words):
     """What one image tells the next is made up by nobody but them; somebody who does gets a sentence."""
     (tmp_path / "file").write_bytes(b"no end")
     fd = os.open(tmp_path / "file", os.O_RDONLY)
-    done = subprocess.run(["lsf-handover", f"v=1,{words}", str(start), "x"], executable=harness.shim_image(), check=False,
+    done = subprocess.run(["lsf-handover", f"{handover.word('VERSION', handover.VERSION)},{words}", str(start), "x"], executable=harness.shim_image(), check=False,
                           preexec_fn=lambda: os.dup2(fd, 5), close_fds=False, capture_output=True, timeout=30)  # fmt: skip
     os.close(fd)
     assert (done.returncode, done.stderr.count(b"\n")) == (125, 1), done

@@ -57,7 +57,7 @@ NOT_HERE = {
 CASES = [
     (guest, case)
     for guest in GUESTS
-    for case in harness.guest_cases(harness.GUESTS / f"{guest}.c")
+    for case in harness.guest_cases(harness.guest_source(guest))
     if (guest, case) not in NOT_HERE
 ]
 

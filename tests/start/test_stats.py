@@ -36,7 +36,7 @@ def spent(summary):
 
 @pytest.fixture
 def counted(lsf, tmp_path):
-    """Run a case of tests/guests/stats.c: its summary, which must be there when the guest has ended, and the result."""
+    """Run a case of tests/guests/machine/stats.c: its summary, which must be there when the guest has ended, and the result."""
 
     def run(case, *arguments, status=0, env=None, **more):
         output = tmp_path / "stats.json"

@@ -10,7 +10,7 @@ import pytest
 
 @pytest.fixture
 def truss(lsf, tmp_path):
-    """Run a case of tests/guests/truss.c; the lines that truss wrote, and the result."""
+    """Run a case of tests/guests/truss/truss.c; the lines that truss wrote, and the result."""
 
     def run(case):
         output = tmp_path / "truss.out"

@@ -10,7 +10,7 @@ import pytest
 
 pytestmark = pytest.mark.engines("sud-cli", "ptrace")
 
-CASES = harness.guest_cases(harness.GUESTS / "ids_user.c")
+CASES = harness.guest_cases(harness.guest_source("ids_user"))
 VIEWS = {"host": (), "namespace": ("--view", "namespace"), "lookup": ("--view", "lookup")}
 
 

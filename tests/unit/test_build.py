@@ -30,12 +30,12 @@ def package(tmp_path):
     return target
 
 
-def plant(package: Path, text: str, file: str = "machine/engine/misc.pxi") -> None:
+def plant(package: Path, text: str, file: str = "freebsd/kernel/process/syscall.pxi") -> None:
     path = package / file
     path.write_text(path.read_text() + text)
 
 
-def plant_in(package: Path, function: str, line: str, file: str = "machine/engine/misc.pxi") -> None:
+def plant_in(package: Path, function: str, line: str, file: str = "freebsd/kernel/process/syscall.pxi") -> None:
     """Put a line at the end of a handler's docstring, as its first statement."""
     path = package / file
     text = path.read_text()
@@ -81,7 +81,7 @@ def test_a_python_object_fails_and_names_the_function(package):
 
 def test_a_missing_noexcept_is_an_error_with_file_and_line(package):
     plant(package, "\ncdef long planted(long n) nogil:\n    return n\n")
-    with pytest.raises(shim.BuildError, match=r"misc\.pxi:\d+:\d+"):
+    with pytest.raises(shim.BuildError, match=r"syscall\.pxi:\d+:\d+"):
         build(package)
 
 

@@ -6,7 +6,7 @@ traps; Linux `asm/signal.h`, `asm-generic/siginfo.h`, `arch/x86/kernel/traps.c`.
 A FreeBSD signal that Linux lacks travels as one of Linux's real-time signals 32 to 62. No glibc lives in a guest, so
 32 and 33, which glibc keeps for itself, are free. Linux's 63 and 64 are LSF's own. FreeBSD's real-time signals 92 to
 126 have no number of their own: there are 62 of them and 27 numbers left. With the nameless ones, 34 to 64, 127 and
-128, they share Linux's 63, whose siginfo says which it is (`lsf/freebsd/kernel/signal/carrier.pxi`).
+128, they share Linux's 63, whose siginfo says which it is (`lsf/freebsd/kernel/signal/sigqueue.pxi`).
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ cdef bint descriptor_is_hidden(process_t *proc, int fd) noexcept nogil:
 
 
 cdef void hide_number(int fd) noexcept nogil:
-    """Number fd is a hidden descriptor's: from now on the ways into the shim look closely at it (misc.pxi, entry.S). All
+    """Number fd is a hidden descriptor's: from now on the ways into the shim look closely at it (hidden.pxi, entry.S). All
     processes that share the memory share the bounds, which only grow; where they hold more, nothing is wrong but slower."""
     cdef uint32_t seen = atomic_load32(&lsf_hidden_low)
     while <uint32_t> fd < seen and atomic_cas32(&lsf_hidden_low, seen, <uint32_t> fd) != seen:

@@ -75,7 +75,7 @@ struct area {
     int32_t directory_fd;       /* its descriptor, */
     uint32_t directory_changes; /* and proc->directory_changes then */
     uint32_t trapped_again;     /* stats.pxi's: the call that comes next trapped already, and then its site was patched */
-    uint32_t ids_generation;    /* cred_all.pxi's: of the ids that this thread has taken over */
+    uint32_t ids_generation;    /* cred_threads.pxi's: of the ids that this thread has taken over */
     uint32_t ids_asked;
     uint32_t ready;             /* its GS and its signal stack are its own: it may be sent SIGBUS */
     void (*service)(struct area *);     /* a thread of the shim's own: what it runs instead of the guest */
@@ -100,7 +100,7 @@ enum engine { ENGINE_AUTO, ENGINE_SUD, ENGINE_TRAP, ENGINE_PTRACE };
 
 #define SIGNALS 129
 
-/* A blocked signal that Linux has no number for (carrier.pxi). */
+/* A blocked signal that Linux has no number for (sigqueue.pxi). */
 #define KEPT_SIGNALS 512
 struct kept {
     uint32_t word;          /* as si_errno of the carrier: code and number */
@@ -124,7 +124,7 @@ struct process {
     int32_t truss_fd;           /* hidden: where truss writes, -1 when it does not */
     uint32_t filter_installed;  /* the seccomp filter of the engine `trap` */
     uint64_t vdso, vdso_end;
-    uint64_t vdso_data;         /* mem.pxi's: where the vDSO's data begin; 0: not looked for yet */
+    uint64_t vdso_data;         /* mmap.pxi's: where the vDSO's data begin; 0: not looked for yet */
     int (*vdso_clock_gettime)(int, void *);
     uint64_t break_start, break_end;
     uint64_t stack_top, stack_low;      /* the addresses set aside for the main stack */
@@ -134,18 +134,18 @@ struct process {
     uint32_t ncpu;
     uint32_t traced;            /* this process was started with truss */
     uint32_t tracer;            /* this process is traced from outside (trace.pxi) */
-    uint32_t nosigpipe;         /* NOSIGPIPE_ of failed.pxi: the shim sees every SIGPIPE, some socket has SO_NOSIGPIPE */
+    uint32_t nosigpipe;         /* NOSIGPIPE_ of errors.pxi: the shim sees every SIGPIPE, some socket has SO_NOSIGPIPE */
     uint32_t truss_pids;        /* truss shows pids: there is more than one process */
     uint32_t truss_over;        /* its output failed: this process goes on without */
     uint32_t truss_lost;        /* lines that were not written since nobody reads */
     uint32_t truss_pipe;        /* its output is a pipe */
     uint64_t truss_stderr;      /* which file descriptor 2 was when the program began */
     struct lock lock_signal, lock_memory, lock_event, lock_thread, lock_truss;
-    void *events;               /* event.pxi's */
+    void *events;               /* kqueue.pxi's */
     void *mqueue_notes;         /* mqueue.pxi's */
     void *aio;                  /* aio.pxi's */
     void *procdescs;            /* procdesc.pxi's: the children that waits treat apart */
-    void *shared_ids;           /* cred_all.pxi's */
+    void *shared_ids;           /* cred_threads.pxi's */
     struct lock lock_ids;
     void *threads;              /* thread.pxi's */
     void *lookup;               /* lookup.pxi's: the rules of a view by look-up, NULL for any other */
@@ -153,13 +153,13 @@ struct process {
     uint32_t sugid;             /* cred.pxi's: P_SUGID, ids are not or were not those of who started the program */
     char login[36];             /* cred.pxi's: the session's login name, empty until somebody asks */
     uint32_t nice_beyond;       /* sched.pxi's: the priority was set to 20, which Linux has not */
-    uint32_t cpuset;            /* limit.pxi's: the number of the processor set, 0 for the first */
+    uint32_t cpuset;            /* resource.pxi's: the number of the processor set, 0 for the first */
     uint32_t ctl[8];            /* procctl.pxi's: what was set, by kind */
     uint32_t osrel;             /* the release that the program was built for, from its note */
     uint64_t magic;             /* by which one guest knows another's struct process */
-    uint64_t limits;            /* memmax.pxi's: what mprotect may not give, 0 for nothing noted */
+    uint64_t limits;            /* mprotect.pxi's: what mprotect may not give, 0 for nothing noted */
     uint64_t auxv;              /* where the guest's auxiliary vector lies */
-    uint64_t args, args_size;   /* sysctl_proc.pxi's: what setproctitle gave */
+    uint64_t args, args_size;   /* kern_proc.pxi's: what setproctitle gave */
     uint32_t umtx_shared_waiters;   /* threads in a WAIT that is not _PRIVATE */
     int64_t umtx_min_timeout;   /* nanoseconds */
     uint32_t directory_changes; /* counts what may move a descriptor's offset or make it another file's */
@@ -180,7 +180,7 @@ struct process {
     uint64_t unknown_reported[10];
     char execpath[4096];
     struct handler handlers[SIGNALS];
-    uint32_t timer_words[32];   /* carrier.pxi's: the carrier's si_errno for the timers that send it; 0: free */
+    uint32_t timer_words[32];   /* sigqueue.pxi's: the carrier's si_errno for the timers that send it; 0: free */
     int32_t timer_ids[32];      /* their numbers */
     struct kept kept[KEPT_SIGNALS];     /* last: a vfork child has none, so they are not copied */
 };
@@ -199,8 +199,8 @@ struct patches {
     uint32_t patched, refused;
     uint64_t pool_start[PATCH_POOLS], pool_used[PATCH_POOLS];
     uint64_t left_start[PATCH_LEFT], left_end[PATCH_LEFT];  /* ranges in which nothing is patched */
-    uint32_t kept_full;                     /* carrier.pxi's: no more are taken from Linux for now */
-    uint64_t heap_next;                     /* core.pxi's: where in the shim's heap the next mapping goes */
+    uint32_t kept_full;                     /* sigqueue.pxi's: no more are taken from Linux for now */
+    uint64_t heap_next;                     /* memory.pxi's: where in the shim's heap the next mapping goes */
     uint32_t pages, next_image;
     uint64_t pools_low, pools_high;         /* pools and pages lie in between */
     uint64_t images[PATCH_IMAGES];          /* functions.pxi's: where headers of images were found */

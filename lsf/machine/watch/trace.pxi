@@ -1,4 +1,4 @@
-# Tracing from outside (lsf/observe/): the supervisor of the ptrace engine shows a call before it leads the guest
+# Tracing from outside (lsf/supervisor/): the supervisor of the ptrace engine shows a call before it leads the guest
 # here, and this file tells it of what only the shim knows: that the call is over, and that a program is about to begin.
 #
 # The way to tell is a Linux syscall that does not exist: the supervisor's filter stops it, and its answer is the

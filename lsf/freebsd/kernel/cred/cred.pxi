@@ -1,7 +1,7 @@
 # Users, groups and login names.
 # Model: FreeBSD sys/kern/kern_prot.c, kern_loginclass.c.
 #
-# Linux keeps ids by thread: what changes them lets the others follow (cred_all.pxi).
+# Linux keeps ids by thread: what changes them lets the others follow (cred_threads.pxi).
 
 cdef enum:
     ID_KEPT = 0xffffffff                # -1: leave this id as it is

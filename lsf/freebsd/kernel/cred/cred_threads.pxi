@@ -8,7 +8,7 @@
 
 cdef enum:
     IDS_CODE = -1                       # SI_QUEUE: Linux lets a thread send no other one SI_TKILL
-    IDS_MAGIC = 0x4c530001              # si_errno of the SIGBUS (observe/protocol.pxi knows it too)
+    IDS_MAGIC = 0x4c530001              # si_errno of the SIGBUS (supervisor/protocol.pxi knows it too)
     IDS_WAIT = 5000000                  # nanoseconds until threads that were still being made are looked at again
     IDS_ROUNDS = 200                    # so often, until those that have not answered are asked once more
 

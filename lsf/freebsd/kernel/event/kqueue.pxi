@@ -1,4 +1,4 @@
-# kqueue(2) and kevent(2). Model: FreeBSD sys/kern/kern_event.c; the filters are in event_filters.pxi.
+# kqueue(2) and kevent(2). Model: FreeBSD sys/kern/kern_event.c; the filters are in filter.pxi and the files beside it.
 #
 # A kqueue is a Linux epoll descriptor, which the guest holds, and a struct kqueue in the shim's memory with its knotes.
 # Each fd knote (READ, WRITE) is one registration: READ in the epoll itself, WRITE in a second epoll inside it, so that an

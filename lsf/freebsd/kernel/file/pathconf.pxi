@@ -2,7 +2,6 @@
 
 cdef enum:
     POSIX_ASYNCHRONOUS_IO = 200112
-    POSIX_VDISABLE = 0xff
     EXT_LINK_MAX = 65000
     BTRFS_LINK_MAX = 65535
     LINK_MAX_OTHER = 0x7fffffff
@@ -35,7 +34,7 @@ cdef long pathconf_value(area_t *area, int name, const linux_stat *st, const lin
     if name == FREEBSD_PC_MAX_CANON or name == FREEBSD_PC_MAX_INPUT or name == FREEBSD_PC_VDISABLE:
         if kind != LINUX_S_IFCHR or not is_terminal_device(st.st_rdev):
             return -LINUX_EINVAL
-        return POSIX_VDISABLE if name == FREEBSD_PC_VDISABLE else FREEBSD_MAX_CANON
+        return FREEBSD_POSIX_VDISABLE if name == FREEBSD_PC_VDISABLE else FREEBSD_MAX_CANON
     if name == FREEBSD_PC_ALLOC_SIZE_MIN:
         return fs.f_frsize if fs.f_frsize > 0 else fs.f_bsize
     if name == FREEBSD_PC_FILESIZEBITS:

@@ -2,9 +2,9 @@
 # takes over the target (start.pxi, handover). A Linux program is executed as it is and runs natively.
 
 cdef enum:
+    HANDOVER_ROOM = 1024                # for the words of a handover
     EXEC_ARGUMENTS_MAX = 1 << 20        # entries in argv and in the environment, each
     EXEC_ARGUMENTS_NEAR = 64            # so many need no memory of their own
-    SCRIPT_LINE = 4096                  # MAXSHELLCMDLEN
     STRING_PIECE = 512
 
 
@@ -44,62 +44,6 @@ cdef long open_above_limit(int dirfd, const char *path) noexcept nogil:
     result = linux_syscall4(LINUX_SYS_openat, dirfd, <uint64_t> path, LINUX_O_NONBLOCK | LINUX_O_CLOEXEC, 0)
     linux_syscall4(LINUX_SYS_prlimit64, 0, 7, <uint64_t> old, 0)
     return result
-
-
-# What the first line of a #! script says.
-cdef struct script_t:
-    char interpreter[FREEBSD_PATH_MAX]
-    char option[SCRIPT_LINE]    # what follows the interpreter, as one argument; empty: nothing does
-    bint nested                 # the interpreter is a script itself
-
-
-cdef long script_line(program_t *program, script_t *script) noexcept nogil:
-    """Split a #! line as exec_shell_imgact does (sys/kern/imgact_shell.c): 0, -ENAMETOOLONG, or -ENOEXEC for a line that
-    names nothing or does not end in the file's first page."""
-    cdef unsigned char *page = program.page
-    cdef uint64_t at = 2, start, size, end = program.got
-    script.option[0] = 0
-    while at < end and (page[at] == c' ' or page[at] == c'\t'):
-        at += 1
-    start = at
-    while at < end and page[at] != c' ' and page[at] != c'\t' and page[at] != c'\n' and page[at] != 0:
-        at += 1
-    size = at - start
-    if size == 0:
-        return -LINUX_ENOEXEC
-    if size >= FREEBSD_PATH_MAX:
-        return -LINUX_ENAMETOOLONG
-    memcpy(script.interpreter, &page[start], size)
-    script.interpreter[size] = 0
-    while at < end and (page[at] == c' ' or page[at] == c'\t'):
-        at += 1
-    start = at
-    while at < end and page[at] != c'\n' and page[at] != 0:
-        at += 1
-    if at == end:
-        return -LINUX_ENOEXEC
-    while at > start and (page[at - 1] == c' ' or page[at - 1] == c'\t'):
-        at -= 1
-    memcpy(script.option, &page[start], at - start)
-    script.option[at - start] = 0
-    return 0
-
-
-cdef long script_interpreter(program_t *program, script_t *script) noexcept nogil:
-    """Put the interpreter of an opened script in its place, opened and examined: 0 or a negative errno. It may not be a
-    script again. program.fd stays the caller's to close in any case; -1 where nothing is open."""
-    cdef long result = script_line(program, script)
-    script.nested = False
-    if result < 0:
-        return result
-    linux_syscall1(LINUX_SYS_close, program.fd)
-    program.fd = -1
-    result = open_executable(LINUX_AT_FDCWD, script.interpreter)
-    if result < 0:
-        return result
-    result = program_examine(program, <int> result)
-    script.nested = result == 0 and program.kind == PROGRAM_SCRIPT
-    return -LINUX_ENOEXEC if script.nested else result
 
 
 cdef long check_loadable(program_t *program) noexcept nogil:
@@ -212,9 +156,15 @@ cdef long strings_file(strings_t *strings) noexcept nogil:
     return fd
 
 
-cdef uint64_t append_word(char *words, uint64_t at, const char *key, uint64_t value) noexcept nogil:
-    at = append(words, at, 1024, key)
-    return append_number(words, at, 1024, value, 16)
+cdef uint64_t append_word(char *words, uint64_t at, int key, uint64_t value) noexcept nogil:
+    """One more word of a handover (lsf/start/handover.py)."""
+    cdef char head[4]
+    head[0] = c','
+    head[1] = <char> key
+    head[2] = c'='
+    head[3] = 0
+    at = append(words, at, HANDOVER_ROOM, &head[0 if at != 0 else 1])
+    return append_number(words, at, HANDOVER_ROOM, value, 16)
 
 
 cdef enum:
@@ -266,64 +216,64 @@ cdef void child_signal_again(process_t *proc) noexcept nogil:
 
 
 cdef void handover_words(process_t *proc, area_t *area, int target, char *words) noexcept nogil:
-    """The words of a handover (1024 bytes); see start.pxi's parse_words."""
-    cdef uint64_t at = append(words, 0, 1024, b"v=1"), kept
+    """The words of a handover, in HANDOVER_ROOM bytes; parse_words (start.pxi) reads them."""
+    cdef uint64_t at = append_word(words, 0, HANDOVER_VERSION, HANDOVER_NUMBER), kept
     cdef uint64_t ignored[2]
     cdef uint64_t login[4]              # of 33 bytes, the last of which is NUL
-    at = append_word(words, at, b",t=", target)
-    at = append_word(words, at, b",h=", proc.image_fd)
-    at = append_word(words, at, b",e=", proc.engine)
+    at = append_word(words, at, HANDOVER_TARGET, target)
+    at = append_word(words, at, HANDOVER_IMAGE_HIDDEN, proc.image_fd)
+    at = append_word(words, at, HANDOVER_ENGINE, proc.engine)
     if proc.truss_fd >= 0 and not proc.truss_over:
-        at = append_word(words, at, b",l=", proc.truss_fd)
+        at = append_word(words, at, HANDOVER_TRUSS, proc.truss_fd)
         if proc.truss_pids:
-            at = append_word(words, at, b",L=", 1)
+            at = append_word(words, at, HANDOVER_TRUSS_PIDS, 1)
     if proc.tracer:
-        at = append_word(words, at, b",T=", proc.tracer)
+        at = append_word(words, at, HANDOVER_TRACER, proc.tracer)
     if proc.stats_fd >= 0:
-        at = append_word(words, at, b",s=", proc.stats_fd)
-        at = append_word(words, at, b",S=", proc.stats_counted)
-    at = append_word(words, at, b",m=", area.sigmask[0])
-    at = append_word(words, at, b",M=", area.sigmask[1])
+        at = append_word(words, at, HANDOVER_STATS, proc.stats_fd)
+        at = append_word(words, at, HANDOVER_STATS_COUNTED, proc.stats_counted)
+    at = append_word(words, at, HANDOVER_MASK, area.sigmask[0])
+    at = append_word(words, at, HANDOVER_MASK_HIGH, area.sigmask[1])
     ignored[0] = virtual_ignored(proc)
     ignored[1] = 0
     carried_ignored(proc, ignored)
-    at = append_word(words, at, b",g=", ignored[0])
-    at = append_word(words, at, b",G=", ignored[1])
-    at = append_word(words, at, b",p=", area.virtual_pending)
+    at = append_word(words, at, HANDOVER_IGNORED, ignored[0])
+    at = append_word(words, at, HANDOVER_IGNORED_HIGH, ignored[1])
+    at = append_word(words, at, HANDOVER_PENDING, area.virtual_pending)
     if proc.filter_installed:
-        at = append_word(words, at, b",f=", 1)
+        at = append_word(words, at, HANDOVER_FILTER, 1)
     if proc.debug:
-        at = append_word(words, at, b",d=", proc.debug)
-    at = append_word(words, at, b",r=", proc.osreldate)
-    at = append_word(words, at, b",k=", proc.stack_linux)
+        at = append_word(words, at, HANDOVER_DEBUG, proc.debug)
+    at = append_word(words, at, HANDOVER_OSRELDATE, proc.osreldate)
+    at = append_word(words, at, HANDOVER_STACK, proc.stack_linux)
     if proc.nosigpipe:
-        at = append_word(words, at, b",n=", proc.nosigpipe)
+        at = append_word(words, at, HANDOVER_NOSIGPIPE, proc.nosigpipe)
     if proc.no_patch:
-        at = append_word(words, at, b",x=", proc.no_patch)
+        at = append_word(words, at, HANDOVER_NO_PATCH, proc.no_patch)
     if proc.fakeroot:
-        at = append_word(words, at, b",F=", 1)
+        at = append_word(words, at, HANDOVER_FAKEROOT, 1)
     if proc.lookup != NULL:
-        at = append_word(words, at, b",V=", lookup_count(proc))
+        at = append_word(words, at, HANDOVER_RULES, lookup_count(proc))
     kept = process_kept(proc)
     if kept:
-        at = append_word(words, at, b",K=", kept)
+        at = append_word(words, at, HANDOVER_KEPT, kept)
     if proc.procdesc_fd >= 0:
-        at = append_word(words, at, b",D=", proc.procdesc_fd)
+        at = append_word(words, at, HANDOVER_PROCDESC, proc.procdesc_fd)
     if area.woken == WOKEN_PENDING:
-        at = append_word(words, at, b",W=", 1)
+        at = append_word(words, at, HANDOVER_WOKEN, 1)
     if proc.cpuset:
-        at = append_word(words, at, b",u=", proc.cpuset)
+        at = append_word(words, at, HANDOVER_CPUSET, proc.cpuset)
     memcpy(login, proc.login, sizeof(login))
     if login[0]:
-        at = append_word(words, at, b",0=", login[0])
-        at = append_word(words, at, b",1=", login[1])
-        at = append_word(words, at, b",2=", login[2])
-        at = append_word(words, at, b",3=", login[3])
+        at = append_word(words, at, HANDOVER_LOGIN, login[0])
+        at = append_word(words, at, HANDOVER_LOGIN + 1, login[1])
+        at = append_word(words, at, HANDOVER_LOGIN + 2, login[2])
+        at = append_word(words, at, HANDOVER_LOGIN + 3, login[3])
     # Where Linux ignores them now it will after exec; a handler of ours would be reset.
     if (proc.handlers[FREEBSD_SIGIO].function <= FREEBSD_SIG_IGN
         and proc.handlers[FREEBSD_SIGINFO].function <= FREEBSD_SIG_IGN
             and not event_wants_signal(proc, FREEBSD_SIGIO) and not event_wants_signal(proc, FREEBSD_SIGINFO)):
-        append_word(words, at, b",o=", 1)
+        append_word(words, at, HANDOVER_ORDINARY, 1)
 
 
 cdef void keep_over_exec(process_t *proc, int target, uint64_t flag) noexcept nogil:
@@ -356,7 +306,7 @@ cdef long hand_over(area_t *area, int target, const char *execpath, uint64_t *ar
     """Execute the shim's image with the target. argv has handover_places(proc) free places in front of the strings'.
     long_one: they do not go as arguments."""
     cdef process_t *proc = area.proc
-    cdef char words[1024]
+    cdef char words[HANDOVER_ROOM]
     cdef uint64_t none = 0, end
     cdef long result = -LINUX_E2BIG, file
     if not image_needed(proc):
@@ -383,9 +333,9 @@ cdef long hand_over(area_t *area, int target, const char *execpath, uint64_t *ar
         file = strings_file(strings)
         result = file
         if file >= 0:
-            end = append_word(words, string_length(words), b",a=", file)
-            end = append_word(words, end, b",A=", strings.argc)
-            append_word(words, end, b",B=", strings.envc)
+            end = append_word(words, string_length(words), HANDOVER_STRINGS, file)
+            end = append_word(words, end, HANDOVER_STRINGS_ARGC, strings.argc)
+            append_word(words, end, HANDOVER_STRINGS_ENVC, strings.envc)
             strings.argv[0] = 0
             linux_syscall3(LINUX_SYS_fcntl, file, LINUX_F_SETFD, 0)           # F_SETFD
             result = restartable(undeferred_syscall(LINUX_SYS_execveat, proc.image_fd, <uint64_t> <const char *> b"",

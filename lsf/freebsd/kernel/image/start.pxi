@@ -43,9 +43,10 @@ cdef long parse_hex(const char **text) noexcept nogil:
 
 
 cdef void parse_words(process_t *proc, start_t *start, const char *text) noexcept nogil:
-    """The words of a handover: comma-separated key=hex; unknown keys are passed over."""
+    """The words of a handover (lsf/start/handover.py)."""
     cdef char key
     cdef uint64_t value
+    cdef bint same = False
     while text[0] != 0:
         key = text[0]
         text += 1
@@ -53,79 +54,83 @@ cdef void parse_words(process_t *proc, start_t *start, const char *text) noexcep
             return
         text += 1
         value = <uint64_t> parse_hex(&text)
-        if key == c't':
+        if key == HANDOVER_VERSION:
+            same = value == HANDOVER_NUMBER
+        elif key == HANDOVER_TARGET:
             start.target_fd = <int> value
-        elif key == c'i':  # to be hidden
+        elif key == HANDOVER_IMAGE:  # to be hidden
             proc.image_fd = hide_descriptor(<int> value, False)
-        elif key == c'h':  # hidden already
+        elif key == HANDOVER_IMAGE_HIDDEN:  # hidden already
             proc.image_fd = <int> value
             hide_number(<int> value)
-        elif key == c'o':
+        elif key == HANDOVER_ORDINARY:
             start.ordinary = value != 0
-        elif key == c'e':
+        elif key == HANDOVER_ENGINE:
             proc.engine = <uint32_t> value
-        elif key == c'l':
+        elif key == HANDOVER_TRUSS:
             proc.truss_fd = <int> value
-        elif key == c'n':
+        elif key == HANDOVER_NOSIGPIPE:
             proc.nosigpipe = <uint32_t> value
-        elif key == c'T':
+        elif key == HANDOVER_TRACER:
             proc.tracer = <uint32_t> value
-        elif key == c'L':
+        elif key == HANDOVER_TRUSS_PIDS:
             proc.truss_pids = <uint32_t> value
-        elif key == c's':
+        elif key == HANDOVER_STATS:
             proc.stats_fd = <int> value
-        elif key == c'S':
+        elif key == HANDOVER_STATS_COUNTED:
             proc.stats_counted = <uint32_t> value
-        elif key == c'm':
+        elif key == HANDOVER_MASK:
             start.mask[0] = value
             start.has_mask = True
-        elif key == c'M':
+        elif key == HANDOVER_MASK_HIGH:
             start.mask[1] = value
             start.has_mask = True
-        elif key == c'g':
+        elif key == HANDOVER_IGNORED:
             start.ignored = value
-        elif key == c'G':
+        elif key == HANDOVER_IGNORED_HIGH:
             start.ignored_high = value
-        elif key == c'p':
+        elif key == HANDOVER_PENDING:
             start.pending = value
-        elif key == c'd':
+        elif key == HANDOVER_DEBUG:
             proc.debug = <uint32_t> value
-        elif key == c'f':
+        elif key == HANDOVER_FILTER:
             proc.filter_installed = <uint32_t> value
-        elif key == c'r':
+        elif key == HANDOVER_OSRELDATE:
             proc.osreldate = <uint32_t> value
-        elif key == c'F':
+        elif key == HANDOVER_FAKEROOT:
             proc.fakeroot = <uint32_t> value
-        elif key == c'V':
+        elif key == HANDOVER_RULES:
             start.rules = value
-        elif key == c'k':
+        elif key == HANDOVER_STACK:
             proc.stack_linux = value
             start.executed = True
-        elif key == c'a':
+        elif key == HANDOVER_STRINGS:
             start.strings_fd = <int> value
-        elif key == c'A':
+        elif key == HANDOVER_STRINGS_ARGC:
             start.strings_argc = value
-        elif key == c'B':
+        elif key == HANDOVER_STRINGS_ENVC:
             start.strings_envc = value
-        elif key == c'q':
+        elif key == HANDOVER_SEARCH:
             start.search = value != 0
-        elif key == c'c':
+        elif key == HANDOVER_DIRECTORY:
             start.has_directory = value != 0
-        elif key == c'D':
+        elif key == HANDOVER_PROCDESC:
             proc.procdesc_fd = <int> value
             hide_number(<int> value)
-        elif key == c'K':
+        elif key == HANDOVER_KEPT:
             process_keep(proc, value)
-        elif key == c'W':
+        elif key == HANDOVER_WOKEN:
             start.woken = value != 0
-        elif key == c'u':
+        elif key == HANDOVER_CPUSET:
             proc.cpuset = <uint32_t> value
-        elif c'0' <= key <= c'3':   # 0 to 3
-            memcpy(&proc.login[8 * (key - 48)], &value, 8)
-        elif key == c'x':
+        elif HANDOVER_LOGIN <= key < HANDOVER_LOGIN + 4:
+            memcpy(&proc.login[8 * (key - HANDOVER_LOGIN)], &value, 8)
+        elif key == HANDOVER_NO_PATCH:
             proc.no_patch = <uint32_t> value
         if text[0] == c',':
             text += 1
+    if not same:
+        die(EXIT_LSF, b"the shim", b"another version of LSF started it; install LSF anew")
 
 
 cdef char *environment(char **envp, const char *name) noexcept nogil:

@@ -2,7 +2,7 @@
 #
 # struct mq_attr is the same but for O_NONBLOCK. Linux's notification says neither which descriptor it is of (si_mqd), nor
 # can it go to one thread or be a signal that Linux has no number for. So its value is the address of a note of ours, and
-# in the last two cases its signal is the carrier (carrier.pxi), which on arrival sends on what was wanted.
+# in the last two cases its signal is the carrier (sigqueue.pxi), which on arrival sends on what was wanted.
 
 cdef enum:
     MQ_NAME_MAX = 255                   # MQFS_NAMELEN

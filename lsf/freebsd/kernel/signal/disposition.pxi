@@ -31,7 +31,7 @@ cdef void carried_ignored(process_t *proc, uint64_t *bits) noexcept nogil:
 
 cdef bint is_watched(process_t *proc, int signo) noexcept nogil:
     """True for a signal that the shim wants to see although the guest leaves it to its default, the end: truss shows
-    it, and SIGPIPE may be one that FreeBSD does not send (failed.pxi)."""
+    it, and SIGPIPE may be one that FreeBSD does not send (errors.pxi)."""
     if signo == FREEBSD_SIGPIPE and proc.nosigpipe:
         return True
     return proc.traced and signo != FREEBSD_SIGKILL and (lsf_signal_default[signo] == LSF_SIGNAL_TERMINATE

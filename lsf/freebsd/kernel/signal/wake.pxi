@@ -13,7 +13,7 @@
 cdef enum:
     WAKE_FIRST = 10000                  # nanoseconds until a call is thought to sleep, doubled each time that it did not
     WAKE_LONGEST = 20000000
-    WAKE_MAGIC = 0x4c5346776b75         # sigev_value: this SIGBUS is no guest's (observe/protocol.pxi knows it too)
+    WAKE_MAGIC = 0x4c5346776b75         # sigev_value: this SIGBUS is no guest's (supervisor/protocol.pxi knows it too)
 
 
 cdef struct linux_wake_event_t:         # struct sigevent

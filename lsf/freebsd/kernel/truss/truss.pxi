@@ -1,5 +1,5 @@
 # Tracing from inside: every call of a traced process goes through truss_call, which writes truss's line. A line is one
-# write(2), so that threads and processes may share a file. Arguments: truss_print.pxi. Model: usr.bin/truss/setup.c.
+# write(2), so that threads and processes may share a file. Arguments: truss_argument.pxi. Model: usr.bin/truss/setup.c.
 
 cdef enum:
     TRUSS_LINE = 4096                   # as much as a pipe takes whole, and with one free place (PIPE_BUF)
