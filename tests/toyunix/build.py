@@ -35,9 +35,9 @@ def build_image(out: Path) -> Path:
 def build_program(out: Path) -> Path:
     """Compile the program, and brand it."""
     program = out / "program"
-    subprocess.run(["gcc", "-O2", "-Wall", "-Werror", "-ffreestanding", "-fno-builtin", "-fno-stack-protector", "-fno-pie", "-no-pie",
-                    "-nostdlib", "-static", "-fcf-protection=none", "-Wl,--build-id=none", "-Wl,-z,noexecstack", str(HERE / "program.c"),
-                    "-o", str(program)], check=True, timeout=60)  # fmt: skip
+    flags = ("-O2 -Wall -Werror -ffreestanding -fno-builtin -fno-stack-protector -fno-pie -no-pie -nostdlib -static -fcf-protection=none "
+             "-Wl,--build-id=none -Wl,-z,noexecstack").split()
+    subprocess.run(["gcc", *flags, str(HERE / "program.c"), "-o", str(program)], check=True, timeout=60)
     data = bytearray(program.read_bytes())
     data[7] = OSABI
     program.write_bytes(data)

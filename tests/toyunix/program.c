@@ -19,7 +19,8 @@ struct result {
 static __attribute__((noinline)) struct result call(uint64_t nr, uint64_t a, uint64_t b, uint64_t c)
 {
     struct result result = {nr, 0};
-    __asm__ volatile("syscall" : "+a"(result.value), "=@ccc"(result.failed) : "D"(a), "S"(b), "d"(c) : "rcx", "r11", "memory");
+    __asm__ volatile("syscall" : "+a"(result.value), "=@ccc"(result.failed) : "D"(a), "S"(b), "d"(c)
+                     : "rcx", "r11", "memory");
     return result;
 }
 
@@ -137,6 +138,32 @@ static void often(void)
     say(changed ? "patched\n" : "as it was\n");
 }
 
+static void on_storm(struct toy_frame *frame)
+{
+    (void) frame;
+    caught++;
+}
+
+/* Signals come at every instruction of a call, on either lane, and no result is another for that. */
+static void storm(void)
+{
+    uint64_t wrong = 0;
+    call(TOY_SIGNAL, TOY_SIGUSER, (uint64_t) on_storm, 0);
+    say("ready\n");
+    for (int i = 0; i < 50000; i++) {
+        struct result written = call(TOY_WRITE, 1, (uint64_t) "", 0);
+        struct result failed = call(TOY_WRITE, 77, (uint64_t) "", 0);
+        struct result none = call(9, 0, 0, 0);
+        struct result set = call(TOY_SIGNAL, TOY_SIGUSER, (uint64_t) on_storm, 0);
+        wrong += written.failed || written.value != 0;
+        wrong += !failed.failed || failed.value != TOY_EBADF;
+        wrong += !none.failed || none.value != TOY_ENOCALL;
+        wrong += set.failed || set.value != (uint64_t) on_storm;
+    }
+    say_number(wrong);
+    say(caught ? " wrong, some caught\n" : " wrong, none caught\n");
+}
+
 /* A signal from outside finds a call that waits. */
 static void wait_for_input(void)
 {
@@ -160,6 +187,8 @@ __attribute__((used)) static void program(uint64_t *stack)
         often();
     if (what == 'w')
         wait_for_input();
+    if (what == 't')
+        storm();
     if (what == 'd')
         call(TOY_RAISE, TOY_SIGUSER, 0, 0);
     if (what == 'f')

@@ -215,7 +215,7 @@ cdef public void shim_start(uint64_t *stack) noexcept nogil:
     proc.pid = <int> linux_syscall1(LINUX_SYS_set_tid_address, <uint64_t> &area.slot.state)
     area.slot.state = proc.pid
     area.tid = proc.pid
-    lsf_hidden_low_none()
+    atomic_store32(&lsf_hidden_low, 0xffffffffUL)   # the shim has no descriptor to hide
     proc.image_fd = proc.truss_fd = proc.stats_fd = proc.procdesc_fd = -1
     proc.stack_top = page_up(<uint64_t> stack)
     proc.engine = ENGINE_SUD if string_equal(argv[1], b"sud") else ENGINE_TRAP
@@ -245,10 +245,6 @@ cdef bint program_open(program_t *program, const char *path) noexcept nogil:
     program.file_size = info.st_size
     program.got = linux_syscall4(LINUX_SYS_pread64, program.fd, <uint64_t> program.page, sizeof(program.page), 0)
     return <long> program.got > <long> sizeof(Elf64_Ehdr) and (<Elf64_Ehdr *> program.page).e_machine == ELF_EM_X86_64
-
-
-cdef void lsf_hidden_low_none() noexcept nogil:
-    atomic_store32(&lsf_hidden_low, 0xffffffffUL)   # the shim has no descriptor to hide
 
 
 # --- What else the machine calls up by name (lsf/_build/layers.py, UP_CALLS; entry.S).

@@ -111,6 +111,18 @@ def test_a_signal_from_outside_finds_a_call_that_waits(command):
             process.kill()
 
 
+def test_signals_at_every_instruction_change_no_result(command):
+    with subprocess.Popen([*command, "through"], stdout=subprocess.PIPE) as process:
+        try:
+            assert process.stdout.readline() == b"ready\n"
+            while process.poll() is None:
+                os.kill(process.pid, signal.SIGUSR1)
+            assert process.stdout.read() == b"0 wrong, some caught\n"
+            assert process.returncode == EXIT_STATUS
+        finally:
+            process.kill()
+
+
 def test_a_program_of_another_system_is_refused(command):
     done = run([*command[:2], "/bin/true"])
     assert (done.returncode, done.stderr) == (126, "lsf: /bin/true: not a program of Toyunix's\n")
