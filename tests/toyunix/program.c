@@ -150,7 +150,7 @@ static void storm(void)
     uint64_t wrong = 0;
     call(TOY_SIGNAL, TOY_SIGUSER, (uint64_t) on_storm, 0);
     say("ready\n");
-    for (int i = 0; i < 50000; i++) {
+    for (int i = 0; i < 400000; i++) {
         struct result written = call(TOY_WRITE, 1, (uint64_t) "", 0);
         struct result failed = call(TOY_WRITE, 77, (uint64_t) "", 0);
         struct result none = call(9, 0, 0, 0);
