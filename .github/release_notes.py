@@ -1,6 +1,6 @@
-"""Prints the changelog's section of a release. Fails where the tag, pyproject.toml and CHANGELOG.md do not agree.
+"""Prints the changelog's section of a release. Fails where the tag, lsf.__version__ and CHANGELOG.md do not agree.
 
-    python .github/release_notes.py v0.2.0
+python .github/release_notes.py v0.2.0
 """
 
 import re
@@ -11,9 +11,9 @@ TOP = Path(__file__).resolve().parent.parent
 
 
 def notes(tag: str, top: Path = TOP) -> str:
-    version = re.findall(r'^version = "([^"]+)"$', (top / "pyproject.toml").read_text(), re.MULTILINE)[0]
+    version = re.findall(r'^__version__ = "([^"]+)"$', (top / "lsf" / "__init__.py").read_text(), re.MULTILINE)[0]
     if tag != f"v{version}":
-        raise SystemExit(f"the tag is {tag}, and pyproject.toml says {version}")
+        raise SystemExit(f"the tag is {tag}, and lsf.__version__ is {version}")
     changelog = (top / "CHANGELOG.md").read_text()
     found = re.search(rf"^## {re.escape(version)}( .*)?\n(.*?)(?=^## |\Z)", changelog, re.MULTILINE | re.DOTALL)
     if not found or not found[2].strip():

@@ -10,7 +10,7 @@ import harness
 import releases
 
 from lsf._build import generate
-from lsf.freebsd.tables import flags, numbers
+from lsf.freebsd.tables import numbers
 
 #: What changed and where LSF follows the release that it shows (--osrelease), or a reason that there is nothing to follow.
 #: Patterns of names; each must match something.
