@@ -50,14 +50,6 @@ def guest_h() -> str:
 
 /* Numbers from here on have no row in any table: ENOSYS. */
 #define GUEST_NSYSCALLS {table.NSYSCALLS}
-/* lsf_lane[] of a row that is translated or refused; else the number of the Linux call. */
-#define LSF_NOT_PASSED {NOT_PASSED:#x}
-/* With the number of the call: lsf_lane[] of a row that is passed where its arguments are none of the shim's. */
-#define LSF_GUARDED {GUARDED:#x}
-/* A handler returns -(GUEST_ERRNO + e) for an errno e of the guest's that Linux does not have. */
-#define GUEST_ERRNO {errno.FREEBSD_ERRNO}
-/* A handler returns -LSF_NO_ERROR for: success, the value is in the frame. */
-#define LSF_NO_ERROR {errno.NO_ERROR}
 
 #endif
 """
@@ -72,37 +64,10 @@ def dispatch_h() -> str:
 
 #include <stdint.h>
 
-#include "guest.h"
-
-struct frame;
-struct area;
-typedef long (*lsf_handler_t)(struct frame *, struct area *);
+#include "tables.h"
 
 #pragma GCC visibility push(hidden)
 
-extern const uint32_t lsf_lane[GUEST_NSYSCALLS];
-/* sys_NAME, or sys_refuse; never NULL. For a row of the pass lane: sys_passed, which makes the call. A row that takes a
- * descriptor has its handler behind one that looks for the shim's own among them. */
-extern const lsf_handler_t lsf_handler[GUEST_NSYSCALLS];
-/* Bit i: argument i is a descriptor. */
-extern const uint8_t lsf_descriptors[GUEST_NSYSCALLS];
-/* Bit i: argument i says where a row of the pass lane writes. */
-extern const uint8_t lsf_outputs[GUEST_NSYSCALLS];
-/* The shim's own descriptors have numbers from low to high; where there is none, low is above high. */
-extern uint32_t lsf_hidden_low, lsf_hidden_high;
-/* Run a call with a number in the place of the shim's descriptors that no descriptor has. */
-extern long without_hidden(struct frame *, struct area *, lsf_handler_t);
-/* What sys_refuse answers, as GUEST_ERRNO + e: to be returned negated. */
-extern const uint16_t lsf_refuse_errno[GUEST_NSYSCALLS];
-/* 1: a number that FreeBSD's kernel does not have (any more), for which SIGSYS comes with ENOSYS. */
-extern const uint8_t lsf_nosys[GUEST_NSYSCALLS];
-/* The Linux call of a row of the pass lane, else -1. */
-extern const int32_t lsf_pass_nr[GUEST_NSYSCALLS];
-/* 1: FreeBSD restarts the call after a signal that was caught with SA_RESTART. */
-extern const uint8_t lsf_restart[GUEST_NSYSCALLS];
-
-/* FreeBSD errno for what a handler returned, negated: a Linux errno, GUEST_ERRNO + e, or LSF_NO_ERROR (0). */
-extern const uint8_t lsf_errno_map[4096];
 /* Linux errno for a FreeBSD one. */
 extern const uint8_t lsf_errno_to_linux[128];
 
@@ -236,8 +201,7 @@ struct lsf_path {{
 
 /* By number, those of a call one after the other; a row with the number GUEST_NSYSCALLS ends it. */
 extern const struct lsf_path lsf_paths[];
-/* 1 + the index of a call's first row; 0: it takes no path. */
-extern const uint8_t lsf_path_first[GUEST_NSYSCALLS];
+/* lsf_path_first[] is 1 + the index of a call's first row. */
 /* As lsf_lane, but no call that takes a path is passed. */
 extern const uint32_t lsf_lane_lookup[GUEST_NSYSCALLS];
 

@@ -63,7 +63,6 @@ UP_CALLS: dict[str, str] = {
     "ids_spread": "makes all other threads come out of a trampoline, as it makes them take over ids",
     # a call on its way
     "lookup_run": "a view stands before every call that takes a path, where there is one",
-    "lsf_path_first": "as lookup_run",
     "stats_site": "a site that could not be patched is counted where somebody counts",
     "truss_call": "who counts and prints does both with one hook",
     "truss_signal": "a signal is shown at the moment of its delivery",
@@ -92,8 +91,8 @@ UP_CALLS: dict[str, str] = {
     "procdesc_pass_over": "and no wait for any child finds it",
 }
 
-#: What _shim.pxd declares is runtime.h's and dispatch.h's, which the ground shares with assembly.
-DECLARATIONS = {"_shim.pxd": "machine/ground"}
+#: What _shim.pxd declares beside the ground's runtime.pxi are the tables that a build generates.
+DECLARATIONS = {"_shim.pxd": "generated"}
 
 _STRING = re.compile(r'"""(?:[^\\]|\\.)*?"""|\'\'\'(?:[^\\]|\\.)*?\'\'\'|"(?:[^"\\\n]|\\.)*"|\'(?:[^\'\\\n]|\\.)*\'|#[^\n]*', re.S)
 _FUNCTION = re.compile(r"^cdef (?:public )?(?:inline )?(?:[\w ]+[ *])?(\w+)\((.*)$")

@@ -32,9 +32,10 @@ CFLAGS = (
 ).split()
 
 
-#: Where the image's own headers are, and its sources beside the unit of Cython.
+#: Where the machine's headers are, and what an image has beside the unit of Cython: the machine's, and its personality's.
 HEADERS = ("machine/ground", "machine/amd64")
-SOURCES = ("machine/ground/runtime.c", "machine/amd64/entry.S", "freebsd/amd64/calls.S")
+MACHINE = ("machine/ground/runtime.c", "machine/amd64/entry.S")
+FREEBSD = (PACKAGE / "freebsd/amd64/calls.S",)
 SCRIPT = "machine/ground/shim.ld"
 
 
@@ -80,11 +81,19 @@ def link(objects: list[Path], image: Path, work: Path, cc: str = "gcc", package:
 
 
 def build(
-    c_file: Path, generated: Path, image: Path, work: Path, cc: str = "gcc", package: Path = PACKAGE, more: Sequence[str] = ()
+    c_file: Path,
+    generated: Path,
+    image: Path,
+    work: Path,
+    cc: str = "gcc",
+    package: Path = PACKAGE,
+    personality: Sequence[Path] = FREEBSD,
+    more: Sequence[str] = (),
 ) -> None:
-    """Compile and link the image, then check it. `more`: flags of the compiler. Raises BuildError."""
+    """Compile and link the image, then check it. generated: the folder of the personality's tables and guest.h; personality:
+    its further sources; more: flags of the compiler. Raises BuildError."""
     work.mkdir(parents=True, exist_ok=True)
-    sources = [c_file, *(package / source for source in SOURCES), *sorted(generated.glob("*.c"))]
+    sources = [c_file, *(package / source for source in MACHINE), *personality, *sorted(generated.glob("*.c"))]
     objects = [compile_object(source, work / (source.stem + ".o"), generated, cc, package, more) for source in sources]
     debug = image.with_suffix(".debug")
     link(objects, debug, work, cc, package)

@@ -4,37 +4,10 @@
 
 #include <stdint.h>
 
-#include "guest.h"
-
-struct frame;
-struct area;
-typedef long (*lsf_handler_t)(struct frame *, struct area *);
+#include "tables.h"
 
 #pragma GCC visibility push(hidden)
 
-extern const uint32_t lsf_lane[GUEST_NSYSCALLS];
-/* sys_NAME, or sys_refuse; never NULL. For a row of the pass lane: sys_passed, which makes the call. A row that takes a
- * descriptor has its handler behind one that looks for the shim's own among them. */
-extern const lsf_handler_t lsf_handler[GUEST_NSYSCALLS];
-/* Bit i: argument i is a descriptor. */
-extern const uint8_t lsf_descriptors[GUEST_NSYSCALLS];
-/* Bit i: argument i says where a row of the pass lane writes. */
-extern const uint8_t lsf_outputs[GUEST_NSYSCALLS];
-/* The shim's own descriptors have numbers from low to high; where there is none, low is above high. */
-extern uint32_t lsf_hidden_low, lsf_hidden_high;
-/* Run a call with a number in the place of the shim's descriptors that no descriptor has. */
-extern long without_hidden(struct frame *, struct area *, lsf_handler_t);
-/* What sys_refuse answers, as GUEST_ERRNO + e: to be returned negated. */
-extern const uint16_t lsf_refuse_errno[GUEST_NSYSCALLS];
-/* 1: a number that FreeBSD's kernel does not have (any more), for which SIGSYS comes with ENOSYS. */
-extern const uint8_t lsf_nosys[GUEST_NSYSCALLS];
-/* The Linux call of a row of the pass lane, else -1. */
-extern const int32_t lsf_pass_nr[GUEST_NSYSCALLS];
-/* 1: FreeBSD restarts the call after a signal that was caught with SA_RESTART. */
-extern const uint8_t lsf_restart[GUEST_NSYSCALLS];
-
-/* FreeBSD errno for what a handler returned, negated: a Linux errno, GUEST_ERRNO + e, or LSF_NO_ERROR (0). */
-extern const uint8_t lsf_errno_map[4096];
 /* Linux errno for a FreeBSD one. */
 extern const uint8_t lsf_errno_to_linux[128];
 

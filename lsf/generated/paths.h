@@ -26,8 +26,7 @@ struct lsf_path {
 
 /* By number, those of a call one after the other; a row with the number GUEST_NSYSCALLS ends it. */
 extern const struct lsf_path lsf_paths[];
-/* 1 + the index of a call's first row; 0: it takes no path. */
-extern const uint8_t lsf_path_first[GUEST_NSYSCALLS];
+/* lsf_path_first[] is 1 + the index of a call's first row. */
 /* As lsf_lane, but no call that takes a path is passed. */
 extern const uint32_t lsf_lane_lookup[GUEST_NSYSCALLS];
 

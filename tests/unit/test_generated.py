@@ -16,11 +16,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lsf._build import generate
+from lsf._build import generate, shim
 from lsf.freebsd.tables import decode, errno, flags, paths, signals, sysctls, table
 
 N = table.NSYSCALLS
 STRICT_C = ("-Wall", "-Wextra", "-Werror", "-O2")
+#: The headers of the machine, whose tables these are.
+MACHINE = tuple(f"-I{shim.PACKAGE / folder}" for folder in shim.HEADERS)
 #: How the shim is compiled (lsf/_build/shim.py).
 FREESTANDING = ("-ffreestanding", "-fno-stack-protector", "-mgeneral-regs-only", "-fpie", "-fvisibility=hidden")
 
@@ -73,14 +75,14 @@ def test_only_the_standard_library_is_needed(tmp_path):
 @pytest.mark.parametrize("mode", [FREESTANDING, ()], ids=["freestanding", "hosted"])
 @pytest.mark.parametrize("standard", ["c11", "gnu11"])
 def test_it_compiles(compiler, generated, tmp_path, name, mode, standard):
-    run(compiler, f"-std={standard}", *STRICT_C, *mode, "-c", generated / name, "-o", tmp_path / "out.o")
+    run(compiler, f"-std={standard}", *STRICT_C, *MACHINE, *mode, "-I", generated, "-c", generated / name, "-o", tmp_path / "out.o")
 
 
 @pytest.mark.parametrize("name", sorted(name for name in generate.OUTPUTS if name.endswith(".h")))
 def test_headers_stand_alone(compiler, generated, tmp_path, name):
     source = tmp_path / "unit.c"
     source.write_text(f'#include "{name}"\n#include "{name}"\nint unit;\n')
-    run(compiler, *STRICT_C, *FREESTANDING, "-I", generated, "-c", source, "-o", tmp_path / "out.o")
+    run(compiler, *STRICT_C, *MACHINE, *FREESTANDING, "-I", generated, "-c", source, "-o", tmp_path / "out.o")
 
 
 def test_the_tables_stay_small(compiler, generated, tmp_path):
@@ -88,7 +90,7 @@ def test_the_tables_stay_small(compiler, generated, tmp_path):
     total = 0
     for name in generate.OUTPUTS:
         if name.endswith(".c"):
-            run(compiler, *STRICT_C, *FREESTANDING, "-c", generated / name, "-o", tmp_path / "out.o")
+            run(compiler, *STRICT_C, *MACHINE, *FREESTANDING, "-I", generated, "-c", generated / name, "-o", tmp_path / "out.o")
             sizes = subprocess.run(["size", tmp_path / "out.o"], capture_output=True, text=True, check=True).stdout
             text, data, bss = map(int, sizes.splitlines()[1].split()[:3])
             assert bss == 0, "state"
@@ -138,6 +140,8 @@ def library(compiler, generated, tmp_path_factory):
     for path in generated.iterdir():
         # hidden in the shim; ctypes has to see it
         (folder / path.name).write_text(path.read_text().replace("visibility push(hidden)", "visibility push(default)"))
+    tables = (shim.PACKAGE / "machine" / "ground" / "tables.h").read_text()
+    (folder / "tables.h").write_text(tables.replace("visibility push(hidden)", "visibility push(default)"))
     stand_ins = "".join(
         f"long {name}(void *frame, void *area) {{ (void)frame; (void)area; return {i}; }}\n"
         for i, name in enumerate(["sys_refuse", *FUNCTIONS])
@@ -155,7 +159,7 @@ def library(compiler, generated, tmp_path_factory):
         for name in sorted({f"sysctl_{row.function}" for row in sysctls.TABLE if row.function})
     )
     (folder / "handlers.c").write_text(stand_ins)
-    run(compiler, "-O1", "-shared", "-fPIC", *sorted(folder.glob("*.c")), "-o", folder / "tables.so")
+    run(compiler, "-O1", "-shared", "-fPIC", "-I", folder, *MACHINE, *sorted(folder.glob("*.c")), "-o", folder / "tables.so")
     return ctypes.CDLL(str(folder / "tables.so"))
 
 

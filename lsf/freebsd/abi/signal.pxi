@@ -105,11 +105,8 @@ cdef struct freebsd_sigevent:
     uint64_t sigev_un[8]            # [0]: thread id, kevent flags, or notify function; [1]: attributes
 
 cdef enum:
-    FXSAVE_SIZE = 512
     FXSAVE_MXCSR = 24               # offsets in the FXSAVE image
     FXSAVE_MXCSR_MASK = 28
-    FXSAVE_SOFTWARE = 464
-    XSTATE_HEADER_SIZE = 64
     MXCSR_MASK_DEFAULT = 0xffbf     # of a processor that writes 0 there
 
 cdef extern from *:
@@ -339,14 +336,6 @@ cdef inline void linux_sigcontext_from_freebsd(linux_sigcontext *to, const freeb
     to.err = source.mc_err
     to.trapno = linux_trapno_from_freebsd(source.mc_trapno)
     to.cr2 = source.mc_addr
-
-
-cdef inline uint64_t linux_xstate_size(const void *fpstate) noexcept nogil:
-    """Bytes of the XSAVE area at `fpstate` in a Linux signal frame: FXSAVE_SIZE where there is no extended state."""
-    cdef const linux_fpx_sw_bytes *notes = <const linux_fpx_sw_bytes *>(<const char *>fpstate + FXSAVE_SOFTWARE)
-    if notes.magic1 != LINUX_FP_XSTATE_MAGIC1 or notes.xstate_size < FXSAVE_SIZE + XSTATE_HEADER_SIZE:
-        return FXSAVE_SIZE
-    return notes.xstate_size
 
 
 cdef inline uint64_t freebsd_xfpustate_from_linux(void *to, uint64_t room, const void *fpstate) noexcept nogil:

@@ -105,6 +105,12 @@
 #define STATS_ROW 8192
 #define STATS_SITE 32768
 
+/* lsf_lane[] of a row that is translated or refused; else the number of the Linux call. */
+#define LSF_NOT_PASSED 0x80000000
+/* With the number of the call: lsf_lane[] of a row that is passed where its arguments are none of the shim's. */
+#define LSF_GUARDED 0x40000000
+/* A handler returns -(GUEST_ERRNO + e) for an errno e of the guest's that Linux does not have. */
+#define GUEST_ERRNO 3000
 /* "Not an error: the value is in area->retval", for results that look like errors. */
 #define RETURN_IN_AREA 2999
 /* "The Linux call in area->tail is still to be made, and its result is the handler's." */

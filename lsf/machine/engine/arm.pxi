@@ -14,3 +14,37 @@ cdef void arm(process_t *proc) noexcept nogil:
     """Let every syscall outside the window trap (per thread: fork and clone lose it)."""
     if proc.engine == ENGINE_SUD:
         linux_syscall5(LINUX_SYS_prctl, 59, 1, WINDOW_BASE, WINDOW_SIZE, 0)      # PR_SET_SYSCALL_USER_DISPATCH
+
+
+cdef void arm_first(process_t *proc) noexcept nogil:
+    """Arm the engine at the start of a program; auto falls back to a seccomp filter where the kernel has no SUD."""
+    cdef long result
+    if proc.engine == ENGINE_PTRACE or proc.filter_installed:
+        return
+    if proc.engine == ENGINE_AUTO or proc.engine == ENGINE_SUD:
+        result = linux_syscall5(LINUX_SYS_prctl, 59, 1, WINDOW_BASE, WINDOW_SIZE, 0)
+        if not is_error(result):
+            proc.engine = ENGINE_SUD
+            return
+        if proc.engine == ENGINE_SUD:
+            die(EXIT_LSF, b"this kernel has no Syscall User Dispatch (Linux 5.11 or later has)", NULL)
+        complain(b"no Syscall User Dispatch here (Linux 5.11 or later has it); a seccomp filter traps instead",
+                 NULL, NULL, NULL)
+        proc.engine = ENGINE_TRAP
+    result = seccomp_trap_outside_window()
+    proc.filter_installed = 1
+    if is_error(result):
+        die(EXIT_LSF, b"neither Syscall User Dispatch nor a seccomp filter is allowed here", NULL)
+
+
+cdef void set_linux_handler(int linux, uint64_t function, uint64_t flags) noexcept nogil:
+    """Set Linux's disposition of a signal; flags: SA_."""
+    cdef uint64_t action[4]
+    action[0] = function
+    action[1] = flags
+    action[2] = <uint64_t> signal_restorer
+    # SIGSYS too: the shim's handler makes no call that would raise it, and who sends it fast shall not fill the signal stack.
+    action[3] = linux_all_mask() | signal_bit(LINUX_SIGSYS)
+    # NODEFER: an accessor may fault within the handler, and that fault must come through.
+    action[1] |= 0x40000000
+    linux_syscall4(LINUX_SYS_rt_sigaction, linux, <uint64_t> action, 0, 8)

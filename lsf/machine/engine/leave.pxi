@@ -83,3 +83,78 @@ cdef bint call_was_dropped(process_t *proc, linux_ucontext *uc) noexcept nogil:
 cdef inline bint is_step(int linux, linux_siginfo *info, linux_ucontext *uc) noexcept nogil:
     """True for the trap after an instruction of who set the trap flag."""
     return linux == LINUX_SIGTRAP and info.si_code > 0 and uc.uc_mcontext.eflags & EFLAGS_TF != 0
+
+
+cdef bint come_out(linux_ucontext *uc, area_t *area, uint64_t region, bint quiet, bint *restart) noexcept nogil:
+    """A signal found a thread in the shim's code, in this region: make its registers the guest's, before the call or after
+    it. False: the call is under way, and the signal must be deferred to its end. quiet: the guest sees nothing of the signal, so
+    a wait that it ended begins anew. restart: the call will be made again, if the handler allows that."""
+    restart[0] = False
+    if region == REGION_PASS:
+        if uc.uc_mcontext.rip == <uint64_t> pass_syscall:
+            uc.uc_mcontext.rcx = area.ret
+            uc.uc_mcontext.rax = area.nr
+        uc.uc_mcontext.rip = uc.uc_mcontext.rcx - 2
+    elif region == REGION_PASSED:
+        if <long> uc.uc_mcontext.rax == -LINUX_EINTR and quiet:
+            finish_call(uc, -LINUX_ERESTARTNOINTR, area.nr, area.ret, area)
+        elif <long> uc.uc_mcontext.rax == -LINUX_EINTR and lsf_restart[area.nr]:
+            restart[0] = finish_call(uc, -LINUX_ERESTARTSYS, area.nr, area.ret, area)
+        else:
+            finish_call(uc, <long> uc.uc_mcontext.rax, area.nr, area.ret, area)
+    elif region == REGION_CONVERTED:
+        uc.uc_mcontext.rip = area.ret
+        uc.uc_mcontext.eflags |= EFLAGS_CF
+    elif region == REGION_TRANSLATE:
+        rewind(uc, area, <uint64_t> translate_args)
+    elif region == REGION_PATCH:
+        rewind(uc, area, <uint64_t> patch_args)
+    elif region == REGION_LEAVE:
+        restart[0] = finish_translated(uc, area)
+    elif region == REGION_TAIL and not area.deferred:
+        area.frame.result = uc.uc_mcontext.rax
+        restart[0] = finish_translated(uc, area)
+    else:
+        return False
+    return True
+
+
+cdef void begin_no_wait(linux_ucontext *uc) noexcept nogil:
+    """A signal was deferred: all others are blocked until the call's end, and a wait that has not begun does not begin."""
+    uc.uc_sigmask = linux_all_mask()
+    if <uint64_t> blocking_check <= uc.uc_mcontext.rip <= <uint64_t> blocking_call \
+            or <uint64_t> undeferred_check <= uc.uc_mcontext.rip <= <uint64_t> undeferred_call:
+        uc.uc_mcontext.rip = <uint64_t> blocking_cancel
+
+
+cdef void resumable(area_t *area, linux_ucontext *uc, uint64_t fpstate, bint extended) noexcept nogil:
+    """Make a Linux signal frame of registers, for resume_from."""
+    uc.uc_mcontext.fpstate = fpstate
+    uc.uc_flags = 7 if extended else 6          # UC_FP_XSTATE, UC_SIGCONTEXT_SS, UC_STRICT_RESTORE_SS
+    uc.uc_stack.ss_sp = <uint64_t> area - AREA_STRUCT + AREA_SIGSTACK
+    uc.uc_stack.ss_size = AREA_SIGSTACK_SIZE
+
+
+cdef void state_at_exit(frame_t *frame, area_t *area, linux_ucontext *uc, unsigned char *fpstate) noexcept nogil:
+    """At the end of a call: the state that Linux would have saved, but for what the call's result is (finish_translated), with
+    the vector registers, which are the guest's still. fpstate: XSTATE_MAX + 64 bytes for them."""
+    cdef uint64_t at = (<uint64_t> fpstate + 63) & ~63UL, size = xstate_limit(area.proc)
+    cdef linux_fpx_sw_bytes *notes = <linux_fpx_sw_bytes *> (at + FXSAVE_SOFTWARE)
+    memset(uc, 0, sizeof(linux_ucontext))
+    uc.uc_mcontext.rbx = frame.rbx
+    uc.uc_mcontext.rbp = frame.rbp
+    uc.uc_mcontext.r12 = frame.r12
+    uc.uc_mcontext.r13 = frame.r13
+    uc.uc_mcontext.r14 = frame.r14
+    uc.uc_mcontext.r15 = frame.r15
+    uc.uc_mcontext.eflags = 0x202
+    uc.uc_mcontext.cs = LINUX_CS
+    uc.uc_mcontext.ss = LINUX_SS
+    notes.magic1 = LINUX_FP_XSTATE_MAGIC1
+    notes.extended_size = <uint32_t> size + 4
+    notes.xfeatures = area.proc.xstate_features
+    notes.xstate_size = <uint32_t> size
+    memset(<void *> (at + FXSAVE_SIZE), 0, 64)      # the XSAVE header
+    xsave(<void *> at, area.proc.xstate_features)
+    (<uint32_t *> (at + size))[0] = LINUX_FP_XSTATE_MAGIC2
+    resumable(area, uc, at, True)

@@ -1,7 +1,7 @@
 /* The freestanding bits of the image: mem*, and the assertions that keep layout.h and the structs in step. */
 #define _GNU_SOURCE
 #include "runtime.h"
-#include "dispatch.h"
+#include "tables.h"
 
 #define AT(type, field, offset) _Static_assert(offsetof(struct type, field) == (offset), #type "." #field)
 AT(area, self, AREA_SELF);

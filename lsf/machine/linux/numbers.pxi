@@ -315,6 +315,7 @@ cdef extern from "machine/linux/linux.h" nogil:
         LINUX_SIGSEGV "SIGSEGV"
         LINUX_SIGSYS "SIGSYS"
         LINUX_SIGTRAP "SIGTRAP"
+        LINUX_SIGUSR1 "SIGUSR1"
         LINUX_SI_ASYNCIO "SI_ASYNCIO"
         LINUX_SI_KERNEL "SI_KERNEL"
         LINUX_SI_MESGQ "SI_MESGQ"

@@ -106,4 +106,16 @@ cdef struct linux_fpx_sw_bytes:
     uint32_t xstate_size
     uint32_t padding[7]
 
-    # The extended state in a Linux signal frame.
+# The extended state in a Linux signal frame.
+cdef enum:
+    FXSAVE_SIZE = 512
+    FXSAVE_SOFTWARE = 464           # where struct linux_fpx_sw_bytes lies in the FXSAVE image
+    XSTATE_HEADER_SIZE = 64
+
+
+cdef inline uint64_t linux_xstate_size(const void *fpstate) noexcept nogil:
+    """Bytes of the XSAVE area at `fpstate` in a Linux signal frame: FXSAVE_SIZE where there is no extended state."""
+    cdef const linux_fpx_sw_bytes *notes = <const linux_fpx_sw_bytes *>(<const char *>fpstate + FXSAVE_SOFTWARE)
+    if notes.magic1 != LINUX_FP_XSTATE_MAGIC1 or notes.xstate_size < FXSAVE_SIZE + XSTATE_HEADER_SIZE:
+        return FXSAVE_SIZE
+    return notes.xstate_size

@@ -20,7 +20,6 @@ cdef extern from "paths.h" nogil:
         int8_t argument, directory, flags
         uint8_t follow
     const lsf_path_t lsf_paths[1]
-    const uint8_t lsf_path_first[1]
     const uint32_t lsf_lane_lookup[1]
 
 cdef struct lookup_rule_t:

@@ -17,35 +17,6 @@ cdef enum other_system:
     OTHER_SOLARIS
 
 
-# What is known of a program once its header was read.
-cdef struct program_t:
-    int fd
-    program_kind kind
-    uint64_t file_size
-    uint64_t file_mode
-    uint64_t interp_offset, interp_size     # PT_INTERP; size 0: none
-    uint32_t osrel                          # the FreeBSD release its note names, 0 when it has none
-    other_system other                      # whose it is, of those systems
-    uint64_t got                            # valid bytes of page
-    unsigned char page[4096]
-
-
-cdef bint phdrs_are_sane(program_t *program) noexcept nogil:
-    """FreeBSD wants the program headers whole in the first page."""
-    cdef Elf64_Ehdr *header = <Elf64_Ehdr *> program.page
-    return (header.e_phentsize == sizeof(Elf64_Phdr) and header.e_phnum > 0 and header.e_phoff < 4096
-            and header.e_phoff % 8 == 0
-            and header.e_phoff + <uint64_t> header.e_phnum * sizeof(Elf64_Phdr) <= program.got)
-
-
-cdef long program_read(program_t *program, void *to, uint64_t size, uint64_t offset) noexcept nogil:
-    """pread(2) from a program, whose first page is here already."""
-    if offset < program.got and size <= program.got - offset:
-        memcpy(to, &program.page[offset], size)
-        return <long> size
-    return linux_syscall4(LINUX_SYS_pread64, program.fd, <uint64_t> to, size, offset)
-
-
 cdef other_system other_by_note(const char *name, uint64_t size) noexcept nogil:
     """The system that signs its programs with a note of this name (of type 1), OTHER_NONE for none known."""
     if 7 <= size <= 8 and string_equal(name, b"NetBSD"):
@@ -77,7 +48,7 @@ cdef other_system other_by_linker(const char *interp) noexcept nogil:
     return OTHER_NONE
 
 
-cdef const char *other_text(other_system other) noexcept nogil:
+cdef const char *other_text(int other) noexcept nogil:
     """What a program of another system is, as a clause."""
     if other == OTHER_NETBSD:
         return b"a NetBSD program, and LSF runs FreeBSD's only"

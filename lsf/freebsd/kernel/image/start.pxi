@@ -433,27 +433,6 @@ cdef void hidden_descriptors(process_t *proc) noexcept nogil:
         proc.stats_fd = hide_descriptor(proc.stats_fd, True)
 
 
-cdef void arm_first(process_t *proc) noexcept nogil:
-    """Arm the engine at the start of a program; auto falls back to a seccomp filter where the kernel has no SUD."""
-    cdef long result
-    if proc.engine == ENGINE_PTRACE or proc.filter_installed:
-        return
-    if proc.engine == ENGINE_AUTO or proc.engine == ENGINE_SUD:
-        result = linux_syscall5(LINUX_SYS_prctl, 59, 1, WINDOW_BASE, WINDOW_SIZE, 0)
-        if not is_error(result):
-            proc.engine = ENGINE_SUD
-            return
-        if proc.engine == ENGINE_SUD:
-            die(EXIT_LSF, b"this kernel has no Syscall User Dispatch (Linux 5.11 or later has)", NULL)
-        complain(b"no Syscall User Dispatch here (Linux 5.11 or later has it); a seccomp filter traps instead",
-                 NULL, NULL, NULL)
-        proc.engine = ENGINE_TRAP
-    result = seccomp_trap_outside_window()
-    proc.filter_installed = 1
-    if is_error(result):
-        die(EXIT_LSF, b"neither Syscall User Dispatch nor a seccomp filter is allowed here", NULL)
-
-
 cdef void signals_start(process_t *proc, area_t *area, start_t *start) noexcept nogil:
     """Save the inherited mask, install the shim's handlers, unblock the virtual signals, arm."""
     cdef uint64_t old = 0, all_ = linux_all_mask(), flags = 0x04000000 | 0x08000000 | 4

@@ -33,39 +33,12 @@ cdef void defer_virtual(area_t *area) noexcept nogil:
     area.deferred = lsf_signal_to_linux[signo]
 
 
-cdef void resumable(area_t *area, linux_ucontext *uc, uint64_t fpstate, bint extended) noexcept nogil:
-    """Make a Linux signal frame of registers, for resume_from."""
-    uc.uc_mcontext.fpstate = fpstate
-    uc.uc_flags = 7 if extended else 6          # UC_FP_XSTATE, UC_SIGCONTEXT_SS, UC_STRICT_RESTORE_SS
-    uc.uc_stack.ss_sp = <uint64_t> area - AREA_STRUCT + AREA_SIGSTACK
-    uc.uc_stack.ss_size = AREA_SIGSTACK_SIZE
-
-
 cdef public void deliver_at_exit(frame_t *frame, area_t *area) noexcept nogil:
     """The call is over, its frame is complete, and a signal waits. Build the state that Linux would have saved, with the
     vector registers, which are the guest's still, deliver the signal on it, and go on there. Never returns."""
     cdef linux_ucontext uc
     cdef unsigned char fpstate[XSTATE_MAX + 64]
-    cdef uint64_t at = (<uint64_t> fpstate + 63) & ~63UL, size = xstate_limit(area.proc)
-    cdef linux_fpx_sw_bytes *notes = <linux_fpx_sw_bytes *> (at + SW_BYTES)
-    memset(&uc, 0, sizeof(uc))
-    uc.uc_mcontext.rbx = frame.rbx
-    uc.uc_mcontext.rbp = frame.rbp
-    uc.uc_mcontext.r12 = frame.r12
-    uc.uc_mcontext.r13 = frame.r13
-    uc.uc_mcontext.r14 = frame.r14
-    uc.uc_mcontext.r15 = frame.r15
-    uc.uc_mcontext.eflags = 0x202
-    uc.uc_mcontext.cs = LINUX_CS
-    uc.uc_mcontext.ss = LINUX_SS
-    notes.magic1 = LINUX_FP_XSTATE_MAGIC1
-    notes.extended_size = <uint32_t> size + 4
-    notes.xfeatures = area.proc.xstate_features
-    notes.xstate_size = <uint32_t> size
-    memset(<void *> (at + FXSAVE_SIZE), 0, 64)      # the XSAVE header
-    xsave(<void *> at, area.proc.xstate_features)
-    (<uint32_t *> (at + size))[0] = LINUX_FP_XSTATE_MAGIC2
-    resumable(area, &uc, at, True)
+    state_at_exit(frame, area, &uc, fpstate)
     if not area.deferred:
         block_all(NULL)
     if area.deferred:

@@ -29,18 +29,6 @@ cdef void carried_ignored(process_t *proc, uint64_t *bits) noexcept nogil:
             bits[(signo - 1) >> 6] |= signal_bit(signo)
 
 
-cdef void set_linux_handler(int linux, uint64_t function, uint64_t flags) noexcept nogil:
-    cdef uint64_t action[4]
-    action[0] = function
-    action[1] = flags
-    action[2] = <uint64_t> signal_restorer
-    # SIGSYS too: on_signal makes no call that would raise it, and who sends it fast shall not fill the signal stack.
-    action[3] = linux_all_mask() | signal_bit(LINUX_SIGSYS)
-    # NODEFER: an accessor may fault within the handler, and that fault must come through.
-    action[1] |= 0x40000000
-    linux_syscall4(LINUX_SYS_rt_sigaction, linux, <uint64_t> action, 0, 8)
-
-
 cdef bint is_watched(process_t *proc, int signo) noexcept nogil:
     """True for a signal that the shim wants to see although the guest leaves it to its default, the end: truss shows
     it, and SIGPIPE may be one that FreeBSD does not send (errors.pxi)."""

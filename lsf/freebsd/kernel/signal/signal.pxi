@@ -51,10 +51,7 @@ cdef void defer(area_t *area, linux_ucontext *uc, int linux, linux_siginfo *info
         # A virtual one was deferred when this thread was about to leave the shim, and has not been delivered yet: this
         # one comes again when it has been.
         linux_syscall4(LINUX_SYS_rt_tgsigqueueinfo, area.proc.pid, area.tid, linux, <uint64_t> info)
-    uc.uc_sigmask = linux_all_mask()
-    if <uint64_t> blocking_check <= uc.uc_mcontext.rip <= <uint64_t> blocking_call \
-            or <uint64_t> undeferred_check <= uc.uc_mcontext.rip <= <uint64_t> undeferred_call:
-        uc.uc_mcontext.rip = <uint64_t> blocking_cancel
+    begin_no_wait(uc)
 
 
 cdef public void on_signal(int linux, linux_siginfo *info, linux_ucontext *uc) noexcept nogil:
@@ -127,36 +124,12 @@ cdef public void on_signal(int linux, linux_siginfo *info, linux_ucontext *uc) n
             kill_self(area, linux)      # the same, between the loading of the stack and the call of a handler
         shim_bug(linux, uc, info)
     region = region_of(rip)
-    if region == REGION_PASS:
-        if rip == <uint64_t> pass_syscall:
-            uc.uc_mcontext.rcx = area.ret
-            uc.uc_mcontext.rax = area.nr
-        uc.uc_mcontext.rip = uc.uc_mcontext.rcx - 2
-    elif region == REGION_PASSED:
-        if linux == LINUX_SIGPIPE and <long> uc.uc_mcontext.rax == -LINUX_EPIPE:
-            uc.uc_mcontext.rax = <uint64_t> send_error(<int> uc.uc_mcontext.rdi, -LINUX_EPIPE, False, &wanted)
-            if not wanted:
-                finish_call(uc, <long> uc.uc_mcontext.rax, area.nr, area.ret, area)
-                return
-        if <long> uc.uc_mcontext.rax == -LINUX_EINTR and quiet:
-            finish_call(uc, -LINUX_ERESTARTNOINTR, area.nr, area.ret, area)
-        elif <long> uc.uc_mcontext.rax == -LINUX_EINTR and lsf_restart[area.nr]:
-            restart = finish_call(uc, -LINUX_ERESTARTSYS, area.nr, area.ret, area)
-        else:
+    if region == REGION_PASSED and linux == LINUX_SIGPIPE and <long> uc.uc_mcontext.rax == -LINUX_EPIPE:
+        uc.uc_mcontext.rax = <uint64_t> send_error(<int> uc.uc_mcontext.rdi, -LINUX_EPIPE, False, &wanted)
+        if not wanted:
             finish_call(uc, <long> uc.uc_mcontext.rax, area.nr, area.ret, area)
-    elif region == REGION_CONVERTED:
-        uc.uc_mcontext.rip = area.ret
-        uc.uc_mcontext.eflags |= EFLAGS_CF
-    elif region == REGION_TRANSLATE:
-        rewind(uc, area, <uint64_t> translate_args)
-    elif region == REGION_PATCH:
-        rewind(uc, area, <uint64_t> patch_args)
-    elif region == REGION_LEAVE:
-        restart = finish_translated(uc, area)
-    elif region == REGION_TAIL and not area.deferred:
-        area.frame.result = uc.uc_mcontext.rax
-        restart = finish_translated(uc, area)
-    else:
+            return
+    if not come_out(uc, area, region, quiet, &restart):
         defer(area, uc, linux, info)
         return
     deliver(area, uc, linux, info, restart, area.ret)

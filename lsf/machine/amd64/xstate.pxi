@@ -1,7 +1,6 @@
-# The vector state in a signal frame. Model: FreeBSD sys/amd64/amd64/fpu.c.
+# The vector state in a signal frame.
 
 cdef enum:
-    SW_BYTES = 464                  # where struct linux_fpx_sw_bytes lies in the FXSAVE image
     XSTATE_MAX = 12288
     AMX_COMPONENTS = 0x60000UL
 
@@ -10,7 +9,7 @@ cdef void know_xstate(process_t *proc, uint64_t fpstate) noexcept nogil:
     """Learn from a frame that Linux made which vector state one holds, and how much it is."""
     cdef uint64_t size = linux_xstate_size(<void *> fpstate)
     if proc.xstate_size == 0 and FXSAVE_SIZE < size <= XSTATE_MAX - 8:
-        proc.xstate_features = (<linux_fpx_sw_bytes *> (fpstate + SW_BYTES)).xfeatures
+        proc.xstate_features = (<linux_fpx_sw_bytes *> (fpstate + FXSAVE_SOFTWARE)).xfeatures
         proc.xstate_size = size
 
 
