@@ -1,6 +1,6 @@
 """Prints the changelog's section of a release. Fails where the tag, lsf.__version__ and CHANGELOG.md do not agree.
 
-    python .github/release_notes.py v0.2.0
+python .github/release_notes.py v0.2.0
 """
 
 import re

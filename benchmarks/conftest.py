@@ -1,7 +1,7 @@
 """Benchmarks compare a FreeBSD program under LSF with its native twin, run in turn with it.
 
     pytest benchmarks --benchmark-only --benchmark-json=FILE        everything, some minutes
-    pytest benchmarks --benchmark-only -m calls                     a part: calls, ipc, processes, start, go, tools, programs
+    pytest benchmarks --benchmark-only -m calls                     a part: calls, ipc, processes, start, go, servers, tools, programs
     pytest benchmarks --benchmark-only -k "getppid and sud"
 
 The time of each benchmark is that of the guest's whole run. What counts stands in its extra_info: `ns_per_call` and
@@ -29,7 +29,7 @@ import harness  # noqa: E402
 ENGINES = ("sud", "trap", "ptrace")
 PARTS = {"calls": "one system call each", "ipc": "threads and processes that talk",
          "processes": "what makes threads and processes", "start": "how a program starts", "go": "Go programs",
-         "tools": "FreeBSD's tools", "programs": "programs of others"}  # fmt: skip
+         "servers": "servers of many connections", "tools": "FreeBSD's tools", "programs": "programs of others"}  # fmt: skip
 COMPILE = ["gcc", "-O2", "-ffreestanding", "-fno-stack-protector", "-fno-pie", "-no-pie", "-nostdlib", "-static",
            "-fcf-protection=none", "-Wl,--build-id=none", "-Wl,-z,noexecstack"]  # fmt: skip
 

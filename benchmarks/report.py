@@ -20,7 +20,7 @@ from results import ResultError, Row, Run, geometric_mean, load, time_text
 
 COLOURS = {"sud": "#0b6e99", "trap": "#e08e2b", "ptrace": "#9d4edd", "": "#5c6770"}
 TITLES = {"calls": "Single calls", "processes": "Threads and processes", "start": "Starting a program", "go": "Go programs",
-          "tools": "FreeBSD's tools", "programs": "Programs of others"}  # fmt: skip
+          "servers": "Servers", "tools": "FreeBSD's tools", "programs": "Programs of others"}  # fmt: skip
 #: Inches.
 _WIDTH, _ROW, _FRAME, _LABELS = 9.6, 0.46, 0.65, 1.75
 _CHART = (2.5, 2.0)

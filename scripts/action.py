@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""What action.yml does, a command for each of its steps: install, roots, run; and `shell`, for steps with `shell: freebsd {0}`.
+"""What action.yml does, a command for each of its steps: install, roots, run; and `shell`, for `shell: freebsd {0}`.
 
-The inputs come as one JSON object in LSF_ACTION_INPUTS. What one step tells the next lies in $RUNNER_TEMP/lsf, where the FreeBSD roots
-are too: a root is the job's own, so that `prepare` may change it. A failure is one sentence (`::error::`) and status 125;
-a `prepare` or `run` that fails gives its own status. Only the standard library is used, on whatever Python the runner has.
+The inputs come as one JSON object in LSF_ACTION_INPUTS. What one step tells the next lies in $RUNNER_TEMP/lsf, where the
+FreeBSD roots are too: a root is the job's own, so that `prepare` may change it. A failure is one sentence (`::error::`) and
+status 125; a `prepare` or `run` that fails gives its own status. Only the standard library is used, on whatever Python the runner has.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 FAILED = 125
@@ -134,7 +135,9 @@ class lock:
 
 
 def call(command: list[str], **more) -> subprocess.CompletedProcess:
-    return subprocess.run(command, capture_output=True, text=True, errors="replace", stdin=subprocess.DEVNULL, check=False, **more)
+    return subprocess.run(
+        command, capture_output=True, text=True, errors="replace", stdin=subprocess.DEVNULL, check=False, **more
+    )
 
 
 def last_line(text: str) -> str:
@@ -157,7 +160,15 @@ def read_inputs() -> dict[str, str]:
 
 def releases_of(inputs: dict[str, str]) -> list[str]:
     """The releases that were asked for, as they were written; [""] is the newest."""
-    several = inputs.get("releases", "").replace(",", " ").replace("[", " ").replace("]", " ").replace('"', " ").replace("'", " ").split()
+    several = (
+        inputs.get("releases", "")
+        .replace(",", " ")
+        .replace("[", " ")
+        .replace("]", " ")
+        .replace('"', " ")
+        .replace("'", " ")
+        .split()
+    )
     if several and inputs.get("release"):
         raise Failure("release and releases are both given: one of them says for which FreeBSD")
     asked = several or [inputs.get("release", "")]
@@ -183,7 +194,9 @@ def check_inputs(inputs: dict[str, str]) -> None:
         raise Failure(f"custom-shell-name {shell}: not the name of a command")
     releases_of(inputs)
     for name, instead in NO_MEANING.items():
-        if inputs.get(name, "").lower() not in ("", "false") and not (name == "copyback" and inputs[name].lower() == "true"):
+        if inputs.get(name, "").lower() not in ("", "false") and not (
+            name == "copyback" and inputs[name].lower() == "true"
+        ):
             say("notice", f"{name} has no meaning without a virtual machine: {instead}")
     if inputs.get("copyback", "").lower() == "false":
         say("notice", f"copyback has no meaning without a virtual machine: {NO_MEANING['copyback']}")
@@ -195,9 +208,14 @@ def check_inputs(inputs: dict[str, str]) -> None:
 def check_machine() -> None:
     machine = os.uname()
     if machine.sysname != "Linux" or machine.machine != "x86_64":
-        raise Failure(f"LSF needs Linux on x86-64, and this runner is {machine.sysname} on {machine.machine}: runs-on: ubuntu-latest")
-    if sys.version_info < (3, 10):  # noqa: UP036  the runner's
-        raise Failure(f"LSF needs Python 3.10 or later, and python3 is {sys.version.split()[0]}: actions/setup-python brings a newer one")
+        raise Failure(
+            f"LSF needs Linux on x86-64, and this runner is {machine.sysname} on {machine.machine}: runs-on: ubuntu-latest"
+        )
+    if sys.version_info < (3, 10):  # noqa: UP036  # the runner's own, whatever it is
+        raise Failure(
+            f"LSF needs Python 3.10 or later, and python3 is {sys.version.split()[0]}:"
+            " actions/setup-python brings a newer one"
+        )
 
 
 def own_version(action: Path) -> str:
@@ -217,8 +235,8 @@ def pip_install(python: Path, *what: str) -> str:
 def install_lsf(wanted: str) -> Path:
     """Have LSF: the folder of its commands.
 
-    wanted: "installed" (in PATH already), "source" (built from the action's own folder), what pip takes; "" is the wheel of the
-    action's version, or the source where there is no such wheel.
+    wanted: "installed" (in PATH already), "source" (built from the action's own folder), what pip takes; "" is the wheel of
+    the action's version, or the source where there is no such wheel.
     """
     if wanted == "installed":
         command = shutil.which("lsf")
@@ -235,7 +253,10 @@ def install_lsf(wanted: str) -> Path:
     try:
         made = call([sys.executable, "-m", "venv", str(folder)])
         if made.returncode:
-            raise Failure(f"a Python environment cannot be made (Debian: apt install python3-venv): {last_line(made.stderr + made.stdout)}")
+            raise Failure(
+                "a Python environment cannot be made (Debian: apt install python3-venv):"
+                f" {last_line(made.stderr + made.stdout)}"
+            )
         python = folder / "bin" / "python"
         if wanted == "source":
             said = pip_install(python, str(action))
@@ -256,12 +277,29 @@ def install_lsf(wanted: str) -> Path:
 
 
 def lsfctl(state: dict, *arguments: str) -> str:
-    """What `lsfctl` prints. Raises Failure with its sentence."""
-    done = call([str(Path(state["bin"]) / "lsfctl"), *arguments], env={**os.environ, "LSF_ROOTS": state["store"]})
-    if done.returncode:
-        lines = [line for line in done.stderr.splitlines() if line.strip()]
-        raise Failure((lines or [f"lsfctl {shlex.join(arguments)} ended with {done.returncode}"])[-1].removeprefix("lsfctl: "))
-    return done.stdout.strip()
+    """What `lsfctl` prints; what it tells on the way goes to the log. Raises Failure with its sentence."""
+    command = [str(Path(state["bin"]) / "lsfctl"), *arguments]
+    env = {**os.environ, "LSF_ROOTS": state["store"]}
+    said = f"lsfctl {shlex.join(arguments)} told nothing"
+    with tempfile.TemporaryFile("w+", errors="replace") as printed:
+        child = subprocess.Popen(
+            command,
+            env=env,
+            stdin=subprocess.DEVNULL,
+            stdout=printed,
+            stderr=subprocess.PIPE,
+            text=True,
+            errors="replace",
+        )
+        with child:
+            for line in filter(str.strip, child.stderr):
+                said = line.strip()
+                if not said.startswith("lsfctl: "):
+                    print(said, flush=True)
+        if child.returncode:
+            raise Failure(said.removeprefix("lsfctl: "))
+        printed.seek(0)
+        return printed.read().strip()
 
 
 def command_install() -> None:
@@ -275,16 +313,16 @@ def command_install() -> None:
     store = Path(inputs.get("data-dir") or base() / "roots").absolute()
     state = {"bin": str(folder), "store": str(store), "inputs": inputs}
     mirror = ["--mirror", inputs["mirror"]] if inputs.get("mirror") else []
+    releases: list[str] = []
     if inputs.get("root"):
         state["roots"] = [{"release": "", "path": lsfctl(state, "root", "path", inputs["root"])}]
-        releases = []
     else:
-        releases = [lsfctl(state, "root", "install", "--dry-run", release, *mirror) for release in releases_of(inputs)]
-        state["releases"] = list(dict.fromkeys(releases))
+        found = [lsfctl(state, "root", "install", "--dry-run", release, *mirror) for release in releases_of(inputs)]
+        state["releases"] = releases = list(dict.fromkeys(found))
     write_state(state)
-    known = hashlib.sha256(" ".join([*mirror]).encode()).hexdigest()[:8]
     cached = bool(releases) and inputs.get("disable-cache", "").lower() != "true"
-    tell("GITHUB_OUTPUT", store=str(store), cache=str(cached).lower(), **{"cache-key": f"lsf-roots-1-{'+'.join(releases)}-{known}"})
+    key = f"lsf-roots-1-{'+'.join(releases)}-{hashlib.sha256(inputs.get('mirror', '').encode()).hexdigest()[:8]}"
+    tell("GITHUB_OUTPUT", store=str(store), cache=str(cached).lower(), **{"cache-key": key})
 
 
 # ---------------------------------------------------------------- roots
@@ -301,10 +339,11 @@ def command_roots() -> None:
             there = {root["name"]: root for root in json.loads(lsfctl(state, "root", "list", "--format", "json"))}
             for release in state["releases"]:
                 if release not in there:
-                    print(f"fetching {release}", flush=True)
                     lsfctl(state, "root", "install", release, *mirror)
                     fetched = True
-        state["roots"] = [{"release": release, "path": lsfctl(state, "root", "path", release)} for release in state["releases"]]
+        state["roots"] = [
+            {"release": release, "path": lsfctl(state, "root", "path", release)} for release in state["releases"]
+        ]
     state["view"], state["fakeroot"] = choose_view(state)
     write_state(state)
     first = state["roots"][0]
@@ -315,7 +354,7 @@ def command_roots() -> None:
 def works(state: dict, *options: str) -> str:
     """Whether FreeBSD's shell starts with these options: "", or what was said."""
     shell = state["roots"][0]["path"]
-    done = call([str(Path(state["bin"]) / "lsf"), "--root", shell, "--isolated", *binds(state), *options, "/bin/sh", "-c", "exit 0"],
+    done = call([str(Path(state["bin"]) / "lsf"), "--root", shell, "--isolated", *binds(state), *options, "/bin/sh", "-c", ":"],
                 env=lsf_environment({}), cwd=workspace())  # fmt: skip
     return "" if done.returncode == 0 else last_line(done.stderr)
 
@@ -328,14 +367,20 @@ def choose_view(state: dict) -> tuple[str, bool]:
     if said and (not allow_namespaces() or works(state, "--view", "namespace")):
         view = "lookup"
         print(said, flush=True)
-        say("notice", "this runner allows no mounts to a user: LSF looks paths up instead (docs/user/views.md tells what differs)")
+        say(
+            "notice",
+            "this runner allows no mounts to a user: LSF looks paths up instead (docs/user/views.md tells what differs)",
+        )
     options = ["--view", view] if view else []
     wanted = inputs.get("user", "").lower() != "runner" and os.geteuid() != 0
     if wanted and not works(state, *options, "--fakeroot"):
         return view, True
     said = works(state, *options)
     if said:
-        raise Failure(f"FreeBSD's shell does not start here: {said.removeprefix('lsf: ')} (`lsfctl doctor` tells what this machine allows)")
+        raise Failure(
+            f"FreeBSD's shell does not start here: {said.removeprefix('lsf: ')}"
+            " (`lsfctl doctor` tells what this machine allows)"
+        )
     if wanted:
         say("notice", "this runner lets nobody appear as root: prepare and run are run as the runner's own user")
     return view, False
@@ -359,7 +404,9 @@ def set_up(state: dict, root: str) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     name = state["inputs"].get("custom-shell-name") or "freebsd"
     shell = folder / name
-    shell.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} {shlex.quote(str(Path(__file__).resolve()))} shell "$1"\n')
+    shell.write_text(
+        f'#!/bin/sh\nexec {shlex.quote(sys.executable)} {shlex.quote(str(Path(__file__).resolve()))} shell "$1"\n'
+    )
     shell.chmod(0o755)
     add_to_path(Path(state["bin"]))
     add_to_path(folder)
@@ -371,7 +418,10 @@ def set_up(state: dict, root: str) -> None:
         for kind in TOOLCHAINS:
             lsfctl(state, "toolchain", kind, "--root", root, "--write", str(place))
         variables |= exported(lsfctl(state, "toolchain", "cargo", "--root", root, "--write", str(place)))
-        variables |= {"LSF_CMAKE_TOOLCHAIN": str(place / "freebsd.cmake"), "LSF_MESON_CROSS": str(place / "freebsd.ini")}
+        variables |= {
+            "LSF_CMAKE_TOOLCHAIN": str(place / "freebsd.cmake"),
+            "LSF_MESON_CROSS": str(place / "freebsd.ini"),
+        }
     except Failure as failure:
         print(f"nothing is set up for cross compilers: {failure}", flush=True)
     tell("GITHUB_ENV", **variables)
@@ -400,13 +450,22 @@ def binds(state: dict) -> list[str]:
 
 def lsf_environment(guest: dict[str, str]) -> dict[str, str]:
     """The environment of `lsf`: what the program is given, and where LSF keeps its cache."""
-    return {**guest, "HOME": os.environ.get("HOME", "/"), "XDG_CACHE_HOME": str(base() / "cache"), "PATH": os.environ.get("PATH", os.defpath)}
+    return {
+        **guest,
+        "HOME": os.environ.get("HOME", "/"),
+        "XDG_CACHE_HOME": str(base() / "cache"),
+        "PATH": os.environ.get("PATH", os.defpath),
+    }
 
 
 def guest_environment(inputs: dict[str, str]) -> dict[str, str]:
-    """What FreeBSD's login gives, and of this step's variables GITHUB_*, CI and those that `envs` names (* and ? are patterns)."""
+    """What FreeBSD's login gives, and of this step's variables GITHUB_*, CI and what `envs` names (* and ? are patterns)."""
     wanted = ["GITHUB_*", "CI", *inputs.get("envs", "").replace(",", " ").split()]
-    passed = {name: value for name, value in os.environ.items() if any(fnmatch.fnmatchcase(name, pattern) for pattern in wanted)}
+    passed = {
+        name: value
+        for name, value in os.environ.items()
+        if any(fnmatch.fnmatchcase(name, pattern) for pattern in wanted)
+    }
     return {"LANG": "C.UTF-8", "BLOCKSIZE": "K", "SHELL": "/bin/sh", **passed}
 
 
@@ -418,19 +477,30 @@ def lsf_command(state: dict, root: dict, guest: dict[str, str]) -> list[str]:
     command += ["--fakeroot"] if state["fakeroot"] else []
     command += ["--debug"] if state["inputs"].get("debug", "").lower() == "true" else []
     own = {"HOME": home, "USER": user, "LOGNAME": user, "PATH": GUEST_PATH, **guest}
-    command += ["-U", "XDG_CACHE_HOME", *(word for name in ("HOME", "USER", "LOGNAME", "PATH") for word in ("-E", f"{name}={own[name]}"))]
+    command += [
+        "-U",
+        "XDG_CACHE_HOME",
+        *(word for name in ("HOME", "USER", "LOGNAME", "PATH") for word in ("-E", f"{name}={own[name]}")),
+    ]
     inside = state["inputs"].get("sync", "").lower() != "no"
     return [*command, "--chdir", str(workspace()) if inside else home, "/bin/sh"]
 
 
-def give_network(root: str) -> None:
-    """FreeBSD's resolver asks whom the host's asks."""
-    target = Path(root) / "etc/resolv.conf"
+def furnish(state: dict, root: str) -> None:
+    """What a root of the job's own lacks: whom its resolver asks, and the folders above those that are shown in it.
+
+    Where paths are looked up, a folder that only a bind makes has no `..` to be looked at.
+    """
+    if "releases" not in state:
+        return  # somebody else's, who may want it as it is
     try:
+        target = Path(root) / "etc/resolv.conf"
         if not os.path.lexists(target):
             shutil.copyfile("/etc/resolv.conf", target)
+        for folder in binds(state)[1::2]:
+            os.makedirs(root + folder, exist_ok=True)
     except OSError as error:
-        print(f"names are not resolved in FreeBSD: {error.filename}: {error.strerror}", flush=True)
+        print(f"the root is left as it is: {error.filename}: {error.strerror}", flush=True)
 
 
 def run_script(state: dict, root: dict, text: str, name: str) -> int:
@@ -453,7 +523,7 @@ def command_run() -> int:
     inputs = state["inputs"]
     failed: list[tuple[str, int]] = []
     for root in state["roots"]:
-        give_network(root["path"])
+        furnish(state, root["path"])
         for part in ("prepare", "run"):
             if not inputs.get(part):
                 continue
@@ -473,7 +543,7 @@ def command_shell(script: str) -> int:
     """A step with `shell: freebsd {0}`: its script in FreeBSD, in the checkout."""
     state = read_state()
     root = state["roots"][0]
-    give_network(root["path"])
+    furnish(state, root["path"])
     return run_script(state, root, Path(script).read_text(errors="surrogateescape"), "step")
 
 

@@ -81,7 +81,9 @@ class Expression:
 
 def filled(text: str, context: dict) -> str:
     """A text with its `${{ }}` evaluated."""
-    return re.sub(r"\$\{\{(.*?)\}\}", lambda found: str(Expression(found[1], context).value()), str(text), flags=re.DOTALL)
+    return re.sub(
+        r"\$\{\{(.*?)\}\}", lambda found: str(Expression(found[1], context).value()), str(text), flags=re.DOTALL
+    )
 
 
 @dataclass
@@ -155,7 +157,10 @@ class Job:
         }
         log, status = "", 0
         for step in action["runs"]["steps"]:
-            if status or not Expression(step.get("if", "success()").removeprefix("${{").removesuffix("}}"), context).value():
+            if (
+                status
+                or not Expression(step.get("if", "success()").removeprefix("${{").removesuffix("}}"), context).value()
+            ):
                 continue
             unknown = set(step) - {"id", "if", "uses", "with", "shell", "env", "run", "name"}
             assert not unknown, unknown
@@ -167,7 +172,9 @@ class Job:
                 {"actions/cache/restore": self._restore, "actions/cache/save": self._save}[name](**arguments)
             else:
                 own = {key: filled(value, context) for key, value in step.get("env", {}).items()}
-                status, text, outputs = self.script(filled(step["run"], context), f"{step['shell']} -e {{0}}", **{**(variables or {}), **own})
+                status, text, outputs = self.script(
+                    filled(step["run"], context), f"{step['shell']} -e {{0}}", **{**(variables or {}), **own}
+                )
                 log += text
             if "id" in step:
                 context["steps"][step["id"]] = {"outputs": outputs}

@@ -82,7 +82,8 @@ UP_CALLS: dict[str, str] = {
     "event_after_fork": "a child has no kqueues",
     "aio_after_fork": "and no requests",
     "descriptor_is_kqueue": "fstat(2) and SCM_RIGHTS ask what a descriptor is",
-    "watched_stream": "what is written past the end of a file wakes those who wait there",
+    "watched_stream": "a watched socket is known: sendfile(2) need not ask Linux of what kind it is",
+    "watched_tcp": "as watched_stream, for setsockopt(2)",
     # signals that tell of something
     "mqueue_send_on": "the notification of a message queue comes as a signal of the shim's own",
     "mqueue_siginfo": "as mqueue_send_on",

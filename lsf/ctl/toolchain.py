@@ -1,7 +1,7 @@
 """`lsfctl toolchain`: the files and variables that tell a build system how to build for FreeBSD and run what it built.
 
-Every kind comes from one `Target`: a FreeBSD root that is the compiler's sysroot and the programs' root alike. The compilers are two
-small scripts, `freebsd-cc` and `freebsd-c++`, so that target, sysroot and linker are said once and hold for every build system.
+Every kind comes from one `Target`: a FreeBSD root that is the compiler's sysroot and the programs' root alike. The compilers
+are two small scripts, `freebsd-cc` and `freebsd-c++`, in which target, sysroot and linker are said once.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import os
 import re
 import shlex
 import shutil
+import subprocess
 import sys
 from collections.abc import Callable
 
@@ -28,7 +29,7 @@ VERSIONS = range(30, 13, -1)  # of clang and lld, as Debian names them: clang-19
 
 
 def find_tool(name: str, fallback: str = "") -> str:
-    """The name of an LLVM tool in PATH: plain, or the newest with a version. Raises RootError, unless there is a fallback."""
+    """The name of an LLVM tool in PATH: plain, or the newest with a version. Raises RootError where there is none."""
     for candidate in (name, *(f"{name}-{version}" for version in VERSIONS)):
         if shutil.which(candidate):
             return candidate
@@ -132,7 +133,10 @@ _toml = json.dumps
 def compilers(target: Target) -> dict[str, str]:
     """The scripts that compile and link for the target, for build systems that take one command as a compiler."""
     texts = {}
-    for name, tool, more in (("freebsd-cc", target.clang, []), ("freebsd-c++", target.clang.replace("clang", "clang++"), [STDLIB])):
+    for name, tool, more in (
+        ("freebsd-cc", target.clang, []),
+        ("freebsd-c++", target.clang.replace("clang", "clang++"), [STDLIB]),
+    ):
         words = [tool, f"--target={target.triple}", f"--sysroot={target.root}", f"-fuse-ld={_linker(target)}", *more,
                  "-Wno-unused-command-line-argument"]  # fmt: skip
         texts[name] = f'#!/bin/sh\nexec {shlex.join(words)} "$@"\n'
@@ -161,13 +165,15 @@ def cargo(target: Target) -> Files:
     }
     runner = ", ".join(map(_toml, target.run))
     config = f"[target.{TRIPLE}]\nlinker = {_toml(cc)}\nrunner = [{runner}]\n\n[env]\n"
-    config += "".join(f"{name} = {_toml(value)}\n" for name, value in variables.items() if not name.startswith("CARGO_"))
+    config += "".join(
+        f"{name} = {_toml(value)}\n" for name, value in variables.items() if not name.startswith("CARGO_")
+    )
     return Files({**compilers(target), "cargo.toml": config}, variables,
                  f"cargo test --target {TRIPLE}   (cargo.toml: the same as a file, for cargo --config)")  # fmt: skip
 
 
 def _pkg_config(target: Target) -> str:
-    return f"{target.root}/usr/libdata/pkgconfig:{target.root}/usr/local/libdata/pkgconfig:{target.root}/usr/local/lib/pkgconfig"
+    return ":".join(f"{target.root}/usr/{place}/pkgconfig" for place in ("libdata", "local/libdata", "local/lib"))
 
 
 def cmake(target: Target) -> Files:
@@ -181,13 +187,18 @@ def cmake(target: Target) -> Files:
         f"set(CMAKE_CXX_COMPILER {target.clang.replace('clang', 'clang++')})",
         *(f"set(CMAKE_{language}_COMPILER_TARGET {target.triple})" for language in ("C", "CXX", "ASM")),
         f"set(CMAKE_CXX_FLAGS_INIT {STDLIB})",
-        *(f"set(CMAKE_{kind}_LINKER_FLAGS_INIT {_cmake('-fuse-ld=' + _linker(target))})" for kind in ("EXE", "SHARED", "MODULE")),
+        *(f"set(CMAKE_{kind}_LINKER_FLAGS_INIT {_cmake('-fuse-ld=' + _linker(target))})"
+          for kind in ("EXE", "SHARED", "MODULE")),
         *(f"set(CMAKE_FIND_ROOT_PATH_MODE_{kind} {mode})"
           for kind, mode in (("PROGRAM", "NEVER"), ("LIBRARY", "ONLY"), ("INCLUDE", "ONLY"), ("PACKAGE", "ONLY"))),
         f"set(CMAKE_CROSSCOMPILING_EMULATOR {_cmake(emulator)})",
     ]  # fmt: skip
     name = "freebsd.cmake"
-    return Files({name: "\n".join(lines) + "\n"}, {}, f"cmake -B build --toolchain {shlex.quote(target.path(name))} && ctest --test-dir build")
+    return Files(
+        {name: "\n".join(lines) + "\n"},
+        {},
+        f"cmake -B build --toolchain {shlex.quote(target.path(name))} && ctest --test-dir build",
+    )
 
 
 def meson(target: Target) -> Files:
@@ -220,7 +231,9 @@ cpu = 'x86_64'
 endian = 'little'
 """
     name = "freebsd.ini"
-    return Files({name: text}, {}, f"meson setup build --cross-file {shlex.quote(target.path(name))} && meson test -C build")
+    return Files(
+        {name: text}, {}, f"meson setup build --cross-file {shlex.quote(target.path(name))} && meson test -C build"
+    )
 
 
 def autotools(target: Target) -> Files:
@@ -245,7 +258,42 @@ def go(target: Target) -> Files:
         "CXX": target.path("freebsd-c++"),
         "LSF_ROOT": target.root,
     }
-    return Files(compilers(target), variables, "go test ./...   (go finds go_freebsd_amd64_exec in PATH; without cgo no root is needed)")
+    return Files(
+        compilers(target),
+        variables,
+        "go test ./...   (go finds go_freebsd_amd64_exec in PATH; without cgo no root is needed)",
+    )
+
+
+def conan(target: Target) -> Files:
+    """A host profile of Conan 2, which hands the other build systems their files."""
+    profile = f"""\
+[settings]
+os=FreeBSD
+arch=x86_64
+build_type=Release
+compiler=clang
+compiler.version={clang_version(target.clang)}
+compiler.libcxx=libc++
+compiler.cppstd=gnu17
+
+[conf]
+tools.build:compiler_executables={json.dumps({"c": target.path("freebsd-cc"), "cpp": target.path("freebsd-c++")})}
+tools.cmake.cmaketoolchain:user_toolchain={json.dumps([target.path("freebsd.cmake")])}
+tools.meson.mesontoolchain:extra_machine_files={json.dumps([target.path("freebsd.ini")])}
+"""
+    files = {**compilers(target), **cmake(target).files, **meson(target).files, "freebsd.profile": profile}
+    use = f"conan create . --profile:build default --profile:host {shlex.quote(target.path('freebsd.profile'))}"
+    return Files(files, {}, use)
+
+
+def clang_version(clang: str) -> str:
+    """The major version of a clang."""
+    done = subprocess.run([clang, "--version"], capture_output=True, text=True, errors="replace", check=False)
+    found = re.search(r"version (\d+)", done.stdout)
+    if not found:
+        raise RootError(f"{clang} --version tells no version")
+    return found[1]
 
 
 def zig(target: Target) -> Files:
@@ -259,6 +307,7 @@ KINDS: dict[str, Callable[[Target], Files]] = {
     "autotools": autotools,
     "cargo": cargo,
     "cmake": cmake,
+    "conan": conan,
     "go": go,
     "meson": meson,
     "zig": zig,
@@ -319,10 +368,14 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser = commands.add_parser(
         "toolchain",
         help="tell a build system how to build for FreeBSD and to run its tests",
-        description="Prints, or writes, the files and variables that a build system needs to build for FreeBSD with clang and lld and to"
-        ' run what it built. With --write, `eval "$(lsfctl toolchain KIND --write DIR)"` sets the variables.',
+        description="Prints, or writes, the files and variables that a build system needs to build for FreeBSD with clang and"
+        ' lld and to run what it built. With --write, `eval "$(lsfctl toolchain KIND --write DIR)"` sets the variables.',
     )
     parser.add_argument("kind", choices=sorted(KINDS), help="the build system")
-    parser.add_argument("--root", metavar="NAME|DIR", default="", help="the root that is the sysroot (default: the default root)")
-    parser.add_argument("--write", metavar="DIR", default="", help="write the files there, and print the variables only")
+    parser.add_argument(
+        "--root", metavar="NAME|DIR", default="", help="the root that is the sysroot (default: the default root)"
+    )
+    parser.add_argument(
+        "--write", metavar="DIR", default="", help="write the files there, and print the variables only"
+    )
     parser.set_defaults(command=run)

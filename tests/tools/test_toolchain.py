@@ -11,7 +11,7 @@ from pathlib import Path
 
 import harness
 import pytest
-from test_runners import SECTIONS, commands, need, shell, sysroot  # noqa: F401  # fixtures
+from test_runners import SECTIONS, TOP, commands, need, shell, sysroot  # noqa: F401  # fixtures
 
 from lsf.ctl import toolchain
 
@@ -76,6 +76,38 @@ autoreconf -i
 make check VERBOSE=1
 cat greet.log plus.log
 """, ("checking for kqueue... yes", "checking for epoll_create... no", "FreeBSD", "thrown", "# PASS:  2", "# FAIL:  0")),
+    "conan": (("conan", "cmake", "clang", "ld.lld"), """
+export CONAN_HOME="$PWD/home"
+cat > conanfile.py <<END
+from conan import ConanFile
+from conan.tools.cmake import CMake, cmake_layout
+
+
+class Greet(ConanFile):
+    name, version = "greet", "1.0"
+    settings = "os", "arch", "compiler", "build_type"
+    generators = "CMakeToolchain"
+    exports_sources = "CMakeLists.txt", "plus.cc"
+
+    def layout(self):
+        cmake_layout(self)
+
+    def build(self):
+        cmake = CMake(self)
+        cmake.configure()
+        cmake.build()
+        cmake.ctest(["-V"])
+END
+cat > CMakeLists.txt <<END
+cmake_minimum_required(VERSION 3.20)
+project(greet CXX)
+add_executable(plus plus.cc)
+enable_testing()
+add_test(NAME adds COMMAND plus)
+END
+conan profile detect
+conan create . --profile:build default --profile:host "$FILES/freebsd.profile"
+""", ("os=FreeBSD", "thrown", "100% tests passed")),
     "go": (("go", "clang", "ld.lld"), """
 rm -f plus.cc greet.c
 cat > go.mod <<END
@@ -116,9 +148,17 @@ def project(shell, tmp_path):  # noqa: F811
     (folder / "greet.c").write_text(PROGRAM)
     (folder / "plus.cc").write_text(PLUS)
 
-    def run(kind: str, script: str, root: Path, files: str = "files", **environment: str) -> subprocess.CompletedProcess:
+    def run(
+        kind: str, script: str, root: Path, files: str = "files", **environment: str
+    ) -> subprocess.CompletedProcess:
         set_up = 'made="$(lsfctl toolchain "$KIND" --root "$FREEBSD" --write "$FILES")"; eval "$made"\n'
-        variables = {"KIND": kind, "FILES": str(tmp_path / files), "FREEBSD": str(root), "CGO_CFLAGS": "-w", **environment}
+        variables = {
+            "KIND": kind,
+            "FILES": str(tmp_path / files),
+            "FREEBSD": str(root),
+            "CGO_CFLAGS": "-w",
+            **environment,
+        }
         return shell(set_up + script, **variables)
 
     return run
@@ -149,6 +189,24 @@ def test_cargo(project):
     assert done.returncode == 0, output
     assert done.stdout.count("runs on FreeBSD 1") == 3, output
     assert "Running tests/greets.rs" in done.stderr
+
+
+def test_the_commands_of_readme(shell, tmp_path):  # noqa: F811
+    """README's row about tests, as it stands, with the default root of a store."""
+    need("cmake", "clang", "ld.lld", what="README's row about tests")
+    row = next(line for line in (TOP / "README.md").read_text().splitlines() if "lsfctl toolchain cmake" in line)
+    set_up, configure = re.findall(r"`([^`]*lsf-files[^`]*)`", row)
+    (tmp_path / "store/mine").mkdir(parents=True)
+    (tmp_path / "store/mine/root.conf").write_text("release=13.5-RELEASE\nosreldate=1305000\n")
+    (tmp_path / "store/mine/root").symlink_to(sysroot())
+    (tmp_path / "project/greet.c").write_text(PROGRAM)
+    (tmp_path / "project/CMakeLists.txt").write_text(
+        "cmake_minimum_required(VERSION 3.20)\nproject(greet C)\nadd_executable(greet greet.c)\n"
+        "enable_testing()\nadd_test(NAME greets COMMAND greet)\n"
+    )
+    done = shell(f"{set_up}\n{configure}\ncmake --build build\nctest --test-dir build -V", LSF_ROOTS=str(tmp_path / "store"))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "1: FreeBSD\n" in done.stdout
 
 
 LIBRARY = """\
@@ -190,7 +248,9 @@ def test_rust_with_its_standard_library(project):
     need("clang", "ld.lld", what="Rust's standard library")
     found = rust_with_sources()
     if not found:
-        harness.not_covered("Rust's standard library", "its sources are not here (Debian: apt install cargo-web rust-web-src)")
+        harness.not_covered(
+            "Rust's standard library", "its sources are not here (Debian: apt install cargo-web rust-web-src)"
+        )
     tools, vendor = found
     script = f"""
 mkdir -p src .cargo
@@ -246,7 +306,7 @@ lsf --root "$FREEBSD" ./greet
     plain = tmp_path / 'a root $NO_SUCH "x"'
     plain.symlink_to(sysroot())
     for kind, root in (("cmake", wild), ("meson", plain)):
-        tools, script, wanted = SCRIPTS[kind]
+        script = SCRIPTS[kind][1]
         done = project(kind, "rm -rf build\n" + script, root, "a 'folder' $NO_SUCH")
         assert done.returncode == 0, kind + done.stdout + done.stderr
         assert "thrown" in done.stdout

@@ -1,4 +1,4 @@
-"""The wheel that LSF_TEST_WHEEL names (.ci/run builds it): what is in it, and that pip, pipx, uv and the action install it."""
+"""The wheel that LSF_TEST_WHEEL names (.ci/run builds it): what is in it, and that pip, pipx, uv and action.yml take it."""
 
 from __future__ import annotations
 
@@ -33,8 +33,19 @@ def tool(name: str) -> str:
 
 
 def run(command: list[object], **environment: str) -> str:
-    clean = {name: value for name, value in os.environ.items() if not name.startswith(("LSF_", "PYTHON", "VIRTUAL_ENV", "PIPX_", "UV_TOOL"))}
-    done = subprocess.run([str(word) for word in command], env={**clean, **environment}, capture_output=True, text=True, timeout=300, check=False)
+    clean = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("LSF_", "PYTHON", "VIRTUAL_ENV", "PIPX_", "UV_TOOL"))
+    }
+    done = subprocess.run(
+        [str(word) for word in command],
+        env={**clean, **environment},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
@@ -46,7 +57,9 @@ def works(folder: Path) -> None:
     assert "requests" not in run([folder / "lsfctl", "root", "list"], LSF_ROOTS="/nonexistent")
     first, rest = (folder / "lsf").resolve().read_text().split("\n", 1)
     assert re.match(r"#!/\S+/python", first)
-    assert rest == (TOP / "scripts/lsf").read_text().split("\n", 1)[1], "an installer put its own start in the script's place"
+    assert rest == (TOP / "scripts/lsf").read_text().split("\n", 1)[1], (
+        "an installer put its own start in the script's place"
+    )
 
 
 def test_what_is_in_it(wheel):
@@ -61,7 +74,11 @@ def test_what_is_in_it(wheel):
     assert {"pyelftools", "requests", "tqdm", "zstandard"} == set(required)
     for name in ("lsf/shim.elf", "lsf/demo/demo.elf", "lsf/freebsd/syscalls.master", "lsf/py.typed"):
         assert name in names
-    assert not [name for name in names if name.startswith(("tests/", "benchmarks/", "scripts/")) or name.endswith((".c", ".pyx", ".pxi"))]
+    assert not [
+        name
+        for name in names
+        if name.startswith(("tests/", "benchmarks/", "scripts/")) or name.endswith((".c", ".pyx", ".pxi"))
+    ]
 
 
 def test_which_systems_it_fits(wheel):
@@ -75,11 +92,21 @@ def test_pip(wheel, tmp_path):
     run([sys.executable, "-m", "venv", tmp_path / "venv"])
     run([tmp_path / "venv/bin/pip", "install", "-q", wheel])
     works(tmp_path / "venv/bin")
-    run([tmp_path / "venv/bin/python", "-c", "import requests, tqdm, zstandard, lsf._structs, lsf._trace, lsf._namespace"])
+    run(
+        [
+            tmp_path / "venv/bin/python",
+            "-c",
+            "import requests, tqdm, zstandard, lsf._structs, lsf._trace, lsf._namespace",
+        ]
+    )
 
 
 def test_pipx(wheel, tmp_path):
-    run([tool("pipx"), "install", "--python", sys.executable, wheel], PIPX_HOME=str(tmp_path / "home"), PIPX_BIN_DIR=str(tmp_path / "bin"))
+    run(
+        [tool("pipx"), "install", "--python", sys.executable, wheel],
+        PIPX_HOME=str(tmp_path / "home"),
+        PIPX_BIN_DIR=str(tmp_path / "bin"),
+    )
     works(tmp_path / "bin")
 
 
@@ -95,8 +122,12 @@ def test_the_action_installs_it(wheel, tmp_path):
     mine = harness.copy_root(root, tmp_path / "root", ["bin", "lib", "libexec", "etc"])
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin/python3").symlink_to(sys.executable)
-    job = actions.Job(tmp_path, TOP, actions.clean_path(tmp_path / "bin"),
-                      {name: value for name, value in os.environ.items() if name.startswith(("PIP_", "SSL_")) or name.lower().endswith("_proxy")})  # fmt: skip
+    network = {
+        name: value
+        for name, value in os.environ.items()
+        if name.startswith(("PIP_", "SSL_")) or name.lower().endswith("_proxy")
+    }
+    job = actions.Job(tmp_path, TOP, actions.clean_path(tmp_path / "bin"), network)
     (job.temp / "lsf/venv/bin").mkdir(parents=True)
     inputs = {"lsf": str(wheel), "root": str(mine), "run": "echo ran"}
     done = job.uses(inputs)

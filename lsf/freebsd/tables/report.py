@@ -5,7 +5,14 @@ python -m lsf.freebsd.tables.report > docs/user/syscalls.md
 
 from __future__ import annotations
 
+import re
+from collections import defaultdict
+from pathlib import Path
+
 from . import table
+
+#: The guest programs of the tests, in a checkout.
+GUESTS = Path(__file__).resolve().parents[3] / "tests" / "guests"
 
 _HEAD = """\
 # FreeBSD's syscalls in LSF
@@ -20,9 +27,11 @@ table with its arguments, also as JSON and CSV, and counts it.
 - **state**: `full`; `partial`, and what is missing; `refused`, and why; `todo`: not written yet, answers ENOSYS.
 - **how**: the call of Linux that does the same with the same arguments, or the function of the shim that does the work,
   or the error that is always returned.
+- **tested by**: the programs of `tests/guests` that make the call themselves; a number stands for more of them. What has none is used by the
+  roots' libraries and programs, by Go's and Rust's, or not at all.
 
-| number | name | since | state | how | |
-|-------:|------|-------|-------|-----|-|
+| number | name | since | state | how | | tested by |
+|-------:|------|-------|-------|-----|-|-----------|
 """
 
 
@@ -30,12 +39,26 @@ def _how(row: table.Syscall) -> str:
     return row.target if row.lane == "refuse" else f"`{row.target}{'()' if row.lane == 'translate' else ''}`"
 
 
+def tested_by() -> dict[str, list[str]]:
+    """The guests that make each call by its name, in order."""
+    found: dict[str, set[str]] = defaultdict(set)
+    for path in sorted(GUESTS.rglob("*.c")):
+        for name in re.findall(r"\bSYS_(\w+)", path.read_text(encoding="utf-8")):
+            found[name].add(path.stem)
+    return {name: sorted(guests) for name, guests in found.items()}
+
+
+def _some(names: list[str], most: int = 3) -> str:
+    return ", ".join(names[:most]) + (f", {len(names) - most} more" if len(names) > most else "")
+
+
 def markdown() -> str:
     """The text of docs/user/syscalls.md."""
     lines = []
+    guests = tested_by()
     for row in table.load():
         note = row.note.replace("|", "\\|")
-        lines.append(f"| {row.number} | {row.name} | {row.release} | {row.state} | {_how(row)} | {note} |\n")
+        lines.append(f"| {row.number} | {row.name} | {row.release} | {row.state} | {_how(row)} | {note} | {_some(guests.get(row.name, []))} |\n")
     return _HEAD + "".join(lines)
 
 

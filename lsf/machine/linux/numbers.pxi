@@ -268,6 +268,7 @@ cdef extern from "machine/linux/linux.h" nogil:
         LINUX_TCP_ESTABLISHED "TCP_ESTABLISHED"
         LINUX_TCP_INFO "TCP_INFO"
         LINUX_TCP_LISTEN "TCP_LISTEN"
+        LINUX_TCP_NODELAY "TCP_NODELAY"
         # poll.h
         LINUX_POLLERR "POLLERR"
         LINUX_POLLHUP "POLLHUP"

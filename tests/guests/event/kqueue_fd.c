@@ -3,6 +3,7 @@
 #include <sys/event.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <netinet/in.h>
 
 static int kq, fds[2];
@@ -433,6 +434,67 @@ TEST(listens_later)
 		CHECK_EQ(wait_events(8, 2000), 1);
 		CHECK_EQ(got[0].data, 3 * i);
 	}
+}
+
+/* What a socket is known to be by one filter holds for the other, and ends with the descriptor: a local socket under the number
+ * of one of TCP is a local socket (SO_KEEPALIVE is no LOCAL_CREDS), and a listener tells how many wait whatever changed meanwhile.
+ * sys/kern/uipc_socket.c (filt_soread, filt_sowrite). */
+TEST(kinds)
+{
+	struct sockaddr_in at = { .sin_len = sizeof(at), .sin_family = AF_INET, .sin_addr.s_addr = 0x0100007f };
+	u32 length = sizeof(at);
+	int listener = (int)CHECK_OK(sys(SYS_socket, AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0)), ends[2], pair[2], on = 1, value = 7;
+	int udp = (int)CHECK_OK(sys(SYS_socket, AF_INET, SOCK_DGRAM, 0));
+
+	kq = (int)CHECK_OK(sys(SYS_kqueue));
+	CHECK_EQ(sys(SYS_bind, listener, &at, sizeof(at)), 0);
+	CHECK_EQ(sys(SYS_listen, listener, 5), 0);
+	CHECK_EQ(sys(SYS_getsockname, listener, &at, &length), 0);
+	CHECK_EQ(change(listener, EVFILT_READ, EV_ADD, 0, 0, NULL), 0);
+	for (int i = 0; i < 2; i++) {
+		ends[i] = (int)CHECK_OK(sys(SYS_socket, AF_INET, SOCK_STREAM, 0));
+		CHECK_EQ(sys(SYS_connect, ends[i], &at, sizeof(at)), 0);
+		CHECK_EQ(wait_events(8, 2000), 1);
+		CHECK_EQ(got[0].data, i + 1);
+	}
+	for (int i = 0; i < 2; i++) {
+		struct kevent kev;
+
+		EV_SET(&kev, fds[0], EVFILT_USER, EV_ADD, 0, 0, NULL);
+		CHECK_EQ(sys(SYS_kevent, kq, &kev, 1, got, 8, &now), 1);
+		CHECK_EQ(got[0].data, 2 - i);
+		CHECK_OK(sys(SYS_accept, listener, NULL, NULL));
+	}
+	CHECK_EQ(poll_events(8), 0);
+
+	CHECK_EQ(change(ends[0], EVFILT_READ, EV_ADD | EV_CLEAR, 0, 0, NULL), 0);
+	CHECK_EQ(change(ends[0], EVFILT_WRITE, EV_ADD | EV_CLEAR, 0, 0, NULL), 0);
+	CHECK_EQ(poll_events(8), 1);
+	CHECK_EQ(got[0].filter, EVFILT_WRITE);
+	CHECK_EQ(sys(SYS_setsockopt, ends[0], SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on)), 0);
+	length = sizeof(value);
+	CHECK_EQ(sys(SYS_getsockopt, ends[0], SOL_SOCKET, SO_KEEPALIVE, &value, &length), 0);
+	CHECK_EQ(value, SO_KEEPALIVE);
+	CHECK_EQ(sys(SYS_close, ends[0]), 0);
+	CHECK_EQ(sys(SYS_socketpair, AF_UNIX, SOCK_STREAM, 0, pair), 0);
+	CHECK_EQ(pair[0], ends[0]);
+	for (int i = 0; i < 2; i++) {
+		CHECK_EQ(sys(SYS_setsockopt, pair[0], SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on)), 0);
+		length = sizeof(value);
+		value = 7;
+		CHECK_EQ(sys(SYS_getsockopt, pair[0], SOL_LOCAL, LOCAL_CREDS, &value, &length), 0);
+		CHECK_EQ(value, 0);
+		CHECK_EQ(change(pair[0], EVFILT_READ, EV_ADD, 0, 0, NULL), 0);
+		CHECK_EQ(change(pair[0], EVFILT_WRITE, EV_ADD | EV_CLEAR, 0, 0, NULL), 0);
+	}
+
+	CHECK_EQ(change(pair[0], EVFILT_WRITE, EV_DELETE, 0, 0, NULL), 0);
+	CHECK_EQ(change(udp, EVFILT_WRITE, EV_ADD | EV_ONESHOT, 0, 0, NULL), 0);
+	CHECK_EQ(change(udp, EVFILT_READ, EV_ADD, 0, 0, NULL), 0);
+	CHECK_EQ(poll_events(8), 1);
+	CHECK_EQ(got[0].ident, udp);
+	CHECK_EQ(got[0].filter, EVFILT_WRITE);
+	CHECK_EQ(poll_events(8), 0);
 }
 
 /* Events that did not fit into a call are judged when they are taken: one of two sockets that could be written to is full by

@@ -68,16 +68,20 @@ TEST(kill)
 
 TEST(kill2)
 {
-	int pid = guest_fork();
+	int pid, ends[2];
+	char byte = 0;
 
 	guest_handle(SIGUSR1, note, 0);
+	CHECK_EQ(sys(SYS_pipe2, ends, 0), 0);
+	pid = guest_fork();
 	if (pid == 0) {
 		guest_thread_start(&threads[0], idle, NULL);
+		CHECK_EQ(sys(SYS_write, ends[1], &byte, 1), 1);
 		for (int i = 0; i < 2000 && count < 2; i++)
 			guest_sleep_ms(1);
 		guest_exit(count == 2 ? 0 : 1);
 	}
-	guest_sleep_ms(50);
+	CHECK_EQ(sys(SYS_read, ends[0], &byte, 1), 1);
 	/* -1 is every thread of the process. */
 	CHECK_EQ(sys(SYS_thr_kill2, pid, -1, 0), 0);
 	CHECK_EQ(sys(SYS_thr_kill2, pid, -1, SIGUSR1), 0);

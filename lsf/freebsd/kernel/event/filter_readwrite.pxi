@@ -109,7 +109,15 @@ cdef bint read_ready(events_t *ev, knote_t *kn, uint32_t revents) noexcept nogil
     return True
 
 
-cdef bint write_ready(knote_t *kn, uint32_t revents) noexcept nogil:
+cdef void known_connected(events_t *ev, knote_t *kn) noexcept nogil:
+    """A socket of TCP can be written to, which one that listens never can, and one that is not connected only with a hangup:
+    READ need not ask whether it listens."""
+    cdef knote_t *other = knote_find(ev, kn.kq, kn.kev.ident, FREEBSD_EVFILT_READ)
+    if other != NULL:
+        other.status |= KN_CONNECTED
+
+
+cdef bint write_ready(events_t *ev, knote_t *kn, uint32_t revents) noexcept nogil:
     """EVFILT_WRITE on what Linux can poll: `data` is the room in the buffer."""
     cdef int fd = <int> kn.kev.ident
     cdef int64_t room = 1
@@ -124,6 +132,8 @@ cdef bint write_ready(knote_t *kn, uint32_t revents) noexcept nogil:
                 and poll_now(fd) & (LINUX_EPOLLRDHUP | LINUX_EPOLLERR | LINUX_EPOLLIN) == 0:
             kn.kev.data = 0
             return False
+        if kn.status & KN_TCP and revents & (LINUX_EPOLLOUT | LINUX_EPOLLHUP) == LINUX_EPOLLOUT:
+            known_connected(ev, kn)
         room = room_of(fd)
     elif kn.mode == LINUX_S_IFIFO:
         size = linux_syscall2(LINUX_SYS_fcntl, fd, LINUX_F_GETPIPE_SZ)
@@ -181,12 +191,14 @@ cdef bint descriptor_ready(events_t *ev, knote_t *kn) noexcept nogil:
     if not kn.status & KN_WATCHED:
         return file_ready(ev, kn)
     if kn.told != kn.kq.turn:
-        revents = poll_now(<int> kn.kev.ident)
+        # How many connections wait at a listener of TCP is asked anyway, and none of them is no event.
+        revents = LINUX_EPOLLIN if kn.status & (KN_TCP | KN_LISTENS) == (KN_TCP | KN_LISTENS) \
+            else poll_now(<int> kn.kev.ident)
     kn.told = kn.kq.turn - 1
     if kn.kev.filter == FREEBSD_EVFILT_READ:
         ready = read_ready(ev, kn, revents)
     else:
-        ready = write_ready(kn, revents)
+        ready = write_ready(ev, kn, revents)
     if ready == (kn.status & KN_QUIET != 0) and not kn.kev.flags & FREEBSD_EV_CLEAR:
         # Linux calls it ready and FreeBSD does not: from now on only news count, or the wait would spin.
         kn.status ^= KN_QUIET
@@ -194,18 +206,43 @@ cdef bint descriptor_ready(events_t *ev, knote_t *kn) noexcept nogil:
     return ready
 
 
-cdef long descriptor_attach(events_t *ev, knote_t *kn) noexcept nogil:
+cdef long learn_kind(events_t *ev, knote_t *kn) noexcept nogil:
+    """What kind of file READ or WRITE is added to: 0, or the error of a descriptor that is not open. One question for what
+    servers add most, connections of TCP, and none where the other filter knows."""
     cdef linux_stat st
-    cdef long result = socket_option(<int> kn.kev.ident, LINUX_SO_TYPE)
-    if result >= 0:                     # one question for what servers add most, connections
+    cdef int fd = <int> kn.kev.ident
+    cdef knote_t *other = knote_find(ev, kn.kq, kn.kev.ident, FREEBSD_EVFILT_READ if kn.kev.filter == FREEBSD_EVFILT_WRITE
+                                     else FREEBSD_EVFILT_WRITE)
+    cdef int value = 0
+    cdef uint32_t size = 4
+    cdef long result
+    if other != NULL and other.mode == LINUX_S_IFSOCK:
         kn.mode = LINUX_S_IFSOCK
-        if result == FREEBSD_SOCK_STREAM:
-            kn.status |= KN_STREAM
-    else:
-        result = linux_syscall2(LINUX_SYS_fstat, kn.kev.ident, <uint64_t> &st)
-        if is_error(result):
-            return result
-        kn.mode = st.st_mode & LINUX_S_IFMT
+        kn.status |= other.status & (KN_STREAM | KN_TCP)
+        return 0
+    result = linux_syscall5(LINUX_SYS_getsockopt, fd, LINUX_SOL_TCP, LINUX_TCP_NODELAY, <uint64_t> &value, <uint64_t> &size)
+    if result == 0:                     # no other protocol has that level
+        kn.mode = LINUX_S_IFSOCK
+        kn.status |= KN_STREAM | KN_TCP
+        return 0
+    if result != -LINUX_ENOTSOCK and result != -LINUX_EBADF:
+        result = socket_option(fd, LINUX_SO_TYPE)
+        if result >= 0:
+            kn.mode = LINUX_S_IFSOCK
+            if result == FREEBSD_SOCK_STREAM:
+                kn.status |= KN_STREAM
+            return 0
+    result = linux_syscall2(LINUX_SYS_fstat, fd, <uint64_t> &st)
+    if is_error(result):
+        return result
+    kn.mode = st.st_mode & LINUX_S_IFMT
+    return 0
+
+
+cdef long descriptor_attach(events_t *ev, knote_t *kn) noexcept nogil:
+    cdef long result = learn_kind(ev, kn)
+    if result < 0:
+        return result
     if kn.mode == 0:
         kn.mode = <uint32_t> anonymous_kind(<int> kn.kev.ident)
     if kn.kev.filter == FREEBSD_EVFILT_WRITE and (kn.mode == ANONYMOUS_TIMERFD or kn.mode == ANONYMOUS_INOTIFY
@@ -225,20 +262,29 @@ cdef long descriptor_attach(events_t *ev, knote_t *kn) noexcept nogil:
     return result
 
 
-cdef bint watched_stream(process_t *proc, int fd) noexcept nogil:
-    """True for a stream socket with a READ knote, which knows it: sendfile(2), which servers call for each answer, need not
-    ask Linux. A knote goes when its descriptor is closed or replaced, so this is never another socket's."""
+cdef bint is_watched_as(process_t *proc, int fd, uint32_t kind) noexcept nogil:
+    """True for a socket with a READ knote that knows it to be of a kind, KN_STREAM or KN_TCP: what servers do on each connection
+    (sendfile, setsockopt) need not ask Linux. A knote goes when its descriptor is closed or replaced, so this is never
+    another socket's."""
     cdef events_t *ev
     cdef knote_t *kn
-    cdef bint stream
+    cdef bint known
     if not event_watches(proc, fd):
         return False
     ev = <events_t *> proc.events
     lock_acquire(&proc.lock_event)
     kn = knote_find(ev, NULL, <uint64_t> fd, FREEBSD_EVFILT_READ)
-    stream = kn != NULL and kn.status & KN_STREAM != 0
+    known = kn != NULL and kn.status & kind != 0
     lock_release(&proc.lock_event)
-    return stream
+    return known
+
+
+cdef bint watched_stream(process_t *proc, int fd) noexcept nogil:
+    return is_watched_as(proc, fd, KN_STREAM)
+
+
+cdef bint watched_tcp(process_t *proc, int fd) noexcept nogil:
+    return is_watched_as(proc, fd, KN_TCP)
 
 
 # ------------------------------------------------------------------ EMPTY

@@ -27,6 +27,7 @@ cdef enum:
     KN_LISTENS = 64                     # READ on a socket: it accepts connections, for good
     KN_CONNECTED = 128                  # it never will: something was received
     KN_STREAM = 256                     # on a socket of SOCK_STREAM
+    KN_TCP = 512                        # on one of TCP
 
 cdef enum:                              # in epoll_event.data, instead of a knote's index
     EVENT_WAKE = 0xfffffff1UL

@@ -2,7 +2,6 @@
 # takes over the target (start.pxi, handover). A Linux program is executed as it is and runs natively.
 
 cdef enum:
-    HANDOVER_ROOM = 1024                # for the words of a handover
     EXEC_ARGUMENTS_MAX = 1 << 20        # entries in argv and in the environment, each
     EXEC_ARGUMENTS_NEAR = 64            # so many need no memory of their own
     STRING_PIECE = 512
@@ -156,53 +155,6 @@ cdef long strings_file(strings_t *strings) noexcept nogil:
     return fd
 
 
-cdef uint64_t append_word(char *words, uint64_t at, int key, uint64_t value) noexcept nogil:
-    """One more word of a handover (lsf/start/handover.py)."""
-    cdef char head[4]
-    head[0] = c','
-    head[1] = <char> key
-    head[2] = c'='
-    head[3] = 0
-    at = append(words, at, HANDOVER_ROOM, &head[0 if at != 0 else 1])
-    return append_number(words, at, HANDOVER_ROOM, value, 16)
-
-
-cdef enum:
-    KEPT_NICE_BEYOND = 1
-    KEPT_NOCLDSTOP = 2
-    KEPT_CTL_SHIFT = 4              # then 4 bits for each kind of procctl
-
-
-cdef uint64_t process_kept(process_t *proc) noexcept nogil:
-    """What FreeBSD keeps over exec, and Linux does not know. Model: kern_exec.c (do_execve), kern_sig.c (execsigs:
-    PS_NOCLDSTOP stays), kern_procctl.c."""
-    cdef uint64_t kept = 0, value
-    cdef int i
-    if proc.nice_beyond:
-        kept |= KEPT_NICE_BEYOND
-    if proc.handlers[FREEBSD_SIGCHLD].flags & FREEBSD_SA_NOCLDSTOP:
-        kept |= KEPT_NOCLDSTOP
-    for i in range(CTL_KINDS):
-        value = proc.ctl[i]
-        if i == CTL_TRACE and value != FREEBSD_PROC_TRACE_CTL_DISABLE_EXEC:
-            value = 0
-        elif i == CTL_STACKGAP and not value & FREEBSD_PROC_STACKGAP_DISABLE_EXEC:
-            value &= ~<uint64_t> FREEBSD_PROC_STACKGAP_DISABLE
-        kept |= value << (KEPT_CTL_SHIFT + 4 * i)
-    return kept
-
-
-cdef void process_keep(process_t *proc, uint64_t kept) noexcept nogil:
-    """In the new image."""
-    cdef int i
-    proc.nice_beyond = kept & KEPT_NICE_BEYOND != 0
-    for i in range(CTL_KINDS):
-        proc.ctl[i] = <uint32_t> (kept >> (KEPT_CTL_SHIFT + 4 * i)) & 0xf
-    if kept & KEPT_NOCLDSTOP:
-        proc.handlers[FREEBSD_SIGCHLD].flags = FREEBSD_SA_NOCLDSTOP | FREEBSD_SA_RESTART | HANDLER_SET | HANDLER_KNOWN
-        apply_disposition(proc, FREEBSD_SIGCHLD)
-
-
 cdef void child_signal_reset(process_t *proc) noexcept nogil:
     """Before exec: an ignored SIGCHLD is the one ignored signal that FreeBSD does not leave so (execsigs)."""
     if proc.handlers[FREEBSD_SIGCHLD].function == FREEBSD_SIG_IGN:
@@ -213,67 +165,6 @@ cdef void child_signal_again(process_t *proc) noexcept nogil:
     """After an exec that failed."""
     if proc.handlers[FREEBSD_SIGCHLD].function == FREEBSD_SIG_IGN:
         apply_disposition(proc, FREEBSD_SIGCHLD)
-
-
-cdef void handover_words(process_t *proc, area_t *area, int target, char *words) noexcept nogil:
-    """The words of a handover, in HANDOVER_ROOM bytes; parse_words (start.pxi) reads them."""
-    cdef uint64_t at = append_word(words, 0, HANDOVER_VERSION, HANDOVER_NUMBER), kept
-    cdef uint64_t ignored[2]
-    cdef uint64_t login[4]              # of 33 bytes, the last of which is NUL
-    at = append_word(words, at, HANDOVER_TARGET, target)
-    at = append_word(words, at, HANDOVER_IMAGE_HIDDEN, proc.image_fd)
-    at = append_word(words, at, HANDOVER_ENGINE, proc.engine)
-    if proc.truss_fd >= 0 and not proc.truss_over:
-        at = append_word(words, at, HANDOVER_TRUSS, proc.truss_fd)
-        if proc.truss_pids:
-            at = append_word(words, at, HANDOVER_TRUSS_PIDS, 1)
-    if proc.tracer:
-        at = append_word(words, at, HANDOVER_TRACER, proc.tracer)
-    if proc.stats_fd >= 0:
-        at = append_word(words, at, HANDOVER_STATS, proc.stats_fd)
-        at = append_word(words, at, HANDOVER_STATS_COUNTED, proc.stats_counted)
-    at = append_word(words, at, HANDOVER_MASK, area.sigmask[0])
-    at = append_word(words, at, HANDOVER_MASK_HIGH, area.sigmask[1])
-    ignored[0] = virtual_ignored(proc)
-    ignored[1] = 0
-    carried_ignored(proc, ignored)
-    at = append_word(words, at, HANDOVER_IGNORED, ignored[0])
-    at = append_word(words, at, HANDOVER_IGNORED_HIGH, ignored[1])
-    at = append_word(words, at, HANDOVER_PENDING, area.virtual_pending)
-    if proc.filter_installed:
-        at = append_word(words, at, HANDOVER_FILTER, 1)
-    if proc.debug:
-        at = append_word(words, at, HANDOVER_DEBUG, proc.debug)
-    at = append_word(words, at, HANDOVER_OSRELDATE, proc.osreldate)
-    at = append_word(words, at, HANDOVER_STACK, proc.stack_linux)
-    if proc.nosigpipe:
-        at = append_word(words, at, HANDOVER_NOSIGPIPE, proc.nosigpipe)
-    if proc.no_patch:
-        at = append_word(words, at, HANDOVER_NO_PATCH, proc.no_patch)
-    if proc.fakeroot:
-        at = append_word(words, at, HANDOVER_FAKEROOT, 1)
-    if proc.lookup != NULL:
-        at = append_word(words, at, HANDOVER_RULES, lookup_count(proc))
-    kept = process_kept(proc)
-    if kept:
-        at = append_word(words, at, HANDOVER_KEPT, kept)
-    if proc.procdesc_fd >= 0:
-        at = append_word(words, at, HANDOVER_PROCDESC, proc.procdesc_fd)
-    if area.woken == WOKEN_PENDING:
-        at = append_word(words, at, HANDOVER_WOKEN, 1)
-    if proc.cpuset:
-        at = append_word(words, at, HANDOVER_CPUSET, proc.cpuset)
-    memcpy(login, proc.login, sizeof(login))
-    if login[0]:
-        at = append_word(words, at, HANDOVER_LOGIN, login[0])
-        at = append_word(words, at, HANDOVER_LOGIN + 1, login[1])
-        at = append_word(words, at, HANDOVER_LOGIN + 2, login[2])
-        at = append_word(words, at, HANDOVER_LOGIN + 3, login[3])
-    # Where Linux ignores them now it will after exec; a handler of ours would be reset.
-    if (proc.handlers[FREEBSD_SIGIO].function <= FREEBSD_SIG_IGN
-        and proc.handlers[FREEBSD_SIGINFO].function <= FREEBSD_SIG_IGN
-            and not event_wants_signal(proc, FREEBSD_SIGIO) and not event_wants_signal(proc, FREEBSD_SIGINFO)):
-        append_word(words, at, HANDOVER_ORDINARY, 1)
 
 
 cdef void keep_over_exec(process_t *proc, int target, uint64_t flag) noexcept nogil:
@@ -294,11 +185,6 @@ cdef uint64_t area_scratch(area_t *area, uint64_t size) noexcept nogil:
         area.scratch_size = page_up(size)
         area.scratch = map_memory(area.scratch_size)
     return area.scratch
-
-
-cdef uint64_t handover_places(process_t *proc) noexcept nogil:
-    """How many arguments come before the guest's own: name, words, path, and the rules of a view by look-up."""
-    return 3 + 2 * lookup_count(proc)
 
 
 cdef long hand_over(area_t *area, int target, const char *execpath, uint64_t *argv, strings_t *strings,

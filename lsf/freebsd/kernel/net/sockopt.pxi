@@ -353,9 +353,12 @@ cdef public long sys_setsockopt(frame_t *frame, area_t *area) noexcept nogil:
         result = set_at_tcp(fd, name, value, size)
         if not is_error(result):
             return result
-    domain = socket_option(fd, LINUX_SO_DOMAIN)
-    if is_error(domain):
-        return domain
+    if level == FREEBSD_SOL_SOCKET and name == FREEBSD_SO_KEEPALIVE and watched_tcp(area.proc, fd):
+        domain = LINUX_AF_INET          # or AF_INET6: no option of a local socket, which is all that matters
+    else:
+        domain = socket_option(fd, LINUX_SO_DOMAIN)
+        if is_error(domain):
+            return domain
     if copyin(frame.arg[3], value, size) < 0:
         return -LINUX_EFAULT
     if level == FREEBSD_SOL_SOCKET:

@@ -101,31 +101,17 @@ cdef public long sys_thr_kill2(frame_t *frame, area_t *area) noexcept nogil:
 cdef long threads_signal(area_t *area, int pid, int signo) noexcept nogil:
     """Send a signal to each thread of another process, by its list in /proc; without one, to its first thread."""
     cdef char path[64]
-    cdef char entries[2048]
-    cdef uint64_t at = append(path, 0, 64, b"/proc/"), offset, tid
-    cdef long fd, size, result = -LINUX_ESRCH
-    cdef char *name
-    at = append_number(path, at, 64, <uint64_t> pid, 10)
-    append(path, at, 64, b"/task")
-    # O_DIRECTORY | O_CLOEXEC
-    fd = linux_syscall4(LINUX_SYS_openat, <uint64_t> LINUX_AT_FDCWD, <uint64_t> path, LINUX_O_DIRECTORY | LINUX_O_CLOEXEC, 0)
-    if fd < 0:
+    cdef proc_walk_t walk
+    cdef long result = -LINUX_ESRCH
+    cdef int tid
+    proc_path(path, sizeof(path), pid, b"task")
+    if walk_begin(&walk, path) < 0:
         return signal_thread(area, pid, pid, signo)
-    while True:
-        size = linux_syscall3(LINUX_SYS_getdents64, fd, <uint64_t> entries, sizeof(entries))
-        if size <= 0:
-            break
-        offset = 0
-        while offset < <uint64_t> size:
-            name = &entries[offset + 19]                    # struct linux_dirent64: d_ino, d_off, d_reclen, d_type
-            offset += (<uint16_t *> &entries[offset + 16])[0]
-            tid = 0
-            while c'0' <= name[0] <= c'9':
-                tid = tid * 10 + <uint64_t> (name[0] - 48)
-                name += 1
-            if tid != 0 and signal_thread(area, pid, <int> tid, signo) == 0:
-                result = 0
-    linux_syscall1(LINUX_SYS_close, fd)
+    tid = walk_next(&walk)
+    while tid >= 0:
+        if signal_thread(area, pid, tid, signo) == 0:
+            result = 0
+        tid = walk_next(&walk)
     return result
 
 

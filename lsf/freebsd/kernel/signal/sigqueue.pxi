@@ -86,40 +86,24 @@ cdef long signal_thread(area_t *area, int pid, int tid, int signo) noexcept nogi
 cdef long signal_carried(area_t *area, int pid, int signo, int code, uint64_t value) noexcept nogil:
     """Send a carried signal as kill(2) does: to a process, a group (0 or negative), or all (-1)."""
     cdef linux_siginfo info
-    cdef char entries[2048]
-    cdef char *name
-    cdef uint64_t offset
-    cdef int64_t group, other
-    cdef long fd, size, sent, result = -LINUX_ESRCH
+    cdef proc_walk_t walk
+    cdef int64_t group
+    cdef int other
+    cdef long sent, result = -LINUX_ESRCH
     carrier_info(area, &info, signo, code, value)
     if pid > 0:
         return linux_syscall3(LINUX_SYS_rt_sigqueueinfo, pid, LINUX_CARRIER, <uint64_t> &info)
     # Linux sends no siginfo to a group: its members are found in /proc.
     group = -<int64_t> pid if pid != 0 else linux_syscall0(LINUX_SYS_getpgrp)
-    fd = linux_syscall4(LINUX_SYS_openat, <uint64_t> LINUX_AT_FDCWD, <uint64_t> <const char *> b"/proc",
-                        LINUX_O_DIRECTORY | LINUX_O_CLOEXEC, 0)
-    if is_error(fd):
+    if walk_begin(&walk, b"/proc") < 0:
         return -LINUX_ESRCH
-    while True:
-        size = linux_syscall3(LINUX_SYS_getdents64, fd, <uint64_t> entries, sizeof(entries))
-        if size <= 0:
-            break
-        offset = 0
-        while offset < <uint64_t> size:
-            name = &entries[offset + 19]                    # struct linux_dirent64: d_ino, d_off, d_reclen, d_type
-            offset += (<uint16_t *> &entries[offset + 16])[0]
-            other = 0
-            while c'0' <= name[0] <= c'9':
-                other = other * 10 + (name[0] - 48)
-                name += 1
-            if other == 0 or (pid == -1 and (other == 1 or other == area.proc.pid)):
-                continue
-            if pid != -1 and linux_syscall1(LINUX_SYS_getpgid, other) != group:
-                continue
+    other = walk_next(&walk)
+    while other >= 0:
+        if (other > 1 and other != area.proc.pid) if pid == -1 else linux_syscall1(LINUX_SYS_getpgid, other) == group:
             sent = linux_syscall3(LINUX_SYS_rt_sigqueueinfo, other, LINUX_CARRIER, <uint64_t> &info)
             if sent == 0 or result == -LINUX_ESRCH:
                 result = sent
-    linux_syscall1(LINUX_SYS_close, fd)
+        other = walk_next(&walk)
     return result
 
 
