@@ -15,7 +15,7 @@ def notes(tag: str, top: Path = TOP) -> str:
     if tag != f"v{version}":
         raise SystemExit(f"the tag is {tag}, and lsf.__version__ is {version}")
     changelog = (top / "CHANGELOG.md").read_text()
-    found = re.search(rf"^## {re.escape(version)}( .*)?\n(.*?)(?=^## |\Z)", changelog, re.MULTILINE | re.DOTALL)
+    found = re.search(rf"^## {re.escape(version)}( [^\n]*)?\n(.*?)(?=^## |\Z)", changelog, re.MULTILINE | re.DOTALL)
     if not found or not found[2].strip():
         raise SystemExit(f"CHANGELOG.md says nothing of {version}")
     return found[2].strip() + "\n"

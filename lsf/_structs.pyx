@@ -49,7 +49,7 @@ cdef inline bytes _bytes(const void *struct, size_t size):
 
 
 class convert:
-    """The converters. See _structs.pxd and the files in lsf/structs for what each one does."""
+    """The converters. See _structs.pxd and the files in lsf/freebsd/abi for what each one does."""
 
     # --- time ---------------------------------------------------------------------------------------------------------
 

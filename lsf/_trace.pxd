@@ -27,7 +27,7 @@ cdef enum:
     TRACEE_THREADED = 2       # its process has, or had since its last exec, more than one thread
     TRACEE_PINNED = 4         # confined to the supervisor's CPU, by us
     TRACEE_UNCOVERED = 8      # was pinned; has its own CPU mask back for the length of one call
-    # while somebody observes (observe/*.pxi)
+    # while somebody observes (supervisor/*.pxi)
     TRACEE_OBSERVED = 16      # what it does is shown
     TRACEE_CALLING = 32       # the shim will tell when its call is over
     TRACEE_QUIET = 64         # that end is not shown

@@ -29,7 +29,7 @@ Pinning
     decides who shares the supervisor's CPU; `answer` keeps that out of the guests' sight.
 
 Observers
-    While lsf.trace observes, `observe` (observe/*.pxi) takes the place of `handle`: it shows stops to the observer and
+    While lsf.trace observes, `observe` (supervisor/*.pxi) takes the place of `handle`: it shows stops to the observer and
     does what that says, and it has a filter that also stops what the shim tells.
 """
 

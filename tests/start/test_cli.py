@@ -19,6 +19,7 @@ from lsf.ctl import lsfctl
 from lsf.freebsd.tables import table
 from lsf.start import cli, launch, usage
 from lsf.start.errors import STATUS_FAILED, STATUS_NOT_FOUND
+from lsf.start.handover import VERSION
 from lsf.start.options import OPTIONS
 
 
@@ -68,7 +69,7 @@ def handover(monkeypatch, tmp_path):
 def test_plain_start(handover):
     given = handover("/bin/prog", "-x", "--help", "--")
     assert given["words"].keys() == {"v", "i", "e"}
-    assert (given["words"]["v"], given["words"]["e"]) == ("1", "0")
+    assert (given["words"]["v"], given["words"]["e"]) == (f"{VERSION:x}", "0")
     assert (given["path"], given["guest"]) == ("/bin/prog", ["/bin/prog", "-x", "--help", "--"])
 
 
@@ -294,7 +295,7 @@ def test_a_missing_image_is_said():
 
 
 #: What a start may import beyond what Python itself has loaded. Each costs a part of the 15 ms that a start may take.
-ALLOWED = {"lsf", "lsf.start", *(f"lsf.start.{name}" for name in ("cli", "errors", "files", "launch", "options"))}
+ALLOWED = {"lsf", "lsf.start", *(f"lsf.start.{name}" for name in ("cli", "errors", "files", "handover", "launch", "options"))}
 #: So does the default root, where a program is not there or is none of FreeBSD's.
 DEFAULT = {"lsf.start.default_root", "lsf.roots"}
 #: A view does; the last one where an ordinary user gets a binfmt_misc of its own.

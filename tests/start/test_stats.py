@@ -14,7 +14,7 @@ from lsf.api import process
 from lsf.start import stats
 from lsf.start.errors import LaunchError
 
-SHIM = harness.TESTS.parent / "lsf/shim"  # the sources: what is installed has none
+SHIM = harness.TESTS.parent / "lsf/machine/amd64"  # the sources: what is installed has none
 #: How many calls of a site trap, the one at which it is patched included.
 PATCH_AFTER = int(re.search(r"PATCH_AFTER = (\d+)", (SHIM / "patch.pxi").read_text())[1])
 TRAPS = {"sud": PATCH_AFTER, "trap": PATCH_AFTER, "ptrace": 2}

@@ -1,4 +1,4 @@
-"""Every struct and constant of lsf/structs against the real headers: FreeBSD's by ziglang, Linux's by the host's gcc.
+"""Every struct and constant of lsf/freebsd/abi against the real headers: FreeBSD's by ziglang, Linux's by the host's gcc.
 
 The headers are compiled into an array of numbers, which is read back from the object file; nothing is run.
 """
