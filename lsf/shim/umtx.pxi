@@ -1153,6 +1153,7 @@ cdef enum:
 cdef struct mapping_t:
     uint64_t start, end, offset, device, inode
     bint shared
+    bint text                       # r-xp, from a file
     bint umtx                       # one of our pages
     bint vvar                       # data of Linux's vDSO
     bint deleted
@@ -1177,6 +1178,7 @@ cdef bint mapping_parse(const char *line, mapping_t *mapping) noexcept nogil:
             line += 1
         if field == 2:
             mapping.shared = line[3] == 115         # rwxs
+            mapping.text = line[0] == 114 and line[1] == 45 and line[2] == 120 and not mapping.shared
             line += 5
         numbers[field] = 0
         while 0 <= hex_digit(line[0]) < base:
@@ -1189,6 +1191,7 @@ cdef bint mapping_parse(const char *line, mapping_t *mapping) noexcept nogil:
     mapping.offset = numbers[2]
     mapping.device = numbers[3] << 20 | numbers[4]
     mapping.inode = numbers[5]
+    mapping.text = mapping.text and mapping.inode != 0
     while line[0] == 32:
         line += 1
     mapping.umtx = string_starts(line, UMTX_FILE) or string_starts(line, UMTX_FILE_TMP)
