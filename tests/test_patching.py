@@ -32,7 +32,7 @@ def test_unpatched(lsf, guest, tmp_path):
     check_cases(lsf, harness.compile_guest(guest), guest, tmp_path, {"LSF_PATCH": "0"})
 
 
-@pytest.mark.parametrize("guest", ("patching", "patching_code", "patching_near", "patching_proven", "patching_race", "registers", "signal_faults", "signals"))
+@pytest.mark.parametrize("guest", ("patching", "patching_code", "patching_near", "patching_family", "patching_proven", "patching_race", "registers", "signal_faults", "signals"))
 def test_with_unwind_tables(lsf, guest, tmp_path):
     """Jumps stand before the syscalls wherever an instruction there is long enough, and displace it."""
     check_cases(lsf, harness.compile_guest(guest, UNWIND_TABLES), guest, tmp_path)

@@ -105,6 +105,17 @@ def test_processes(counted):
     assert row(summary, "exit") == (4, 0)
 
 
+@pytest.mark.engines("sud-cli", "trap-cli")
+def test_children_of_one_parent(lsf, tmp_path):
+    """A site that only children call at is patched by the first of them, and then in their parent: those that follow do not trap."""
+    output = tmp_path / "stats.json"
+    program = harness.compile_guest("patching_family", ("-fasynchronous-unwind-tables", "-Wl,--eh-frame-hdr"))
+    lsf(program, "connections", env={"LSF_STATS": f"json:{output}"}).check(stdout="ok patching_family.connections\n")
+    patching = spent(json.loads(output.read_text()))["patching"]
+    assert patching["calls_through_patched_sites"] > 40 * 100 - 15 * PATCH_AFTER    # of the calls of forty children
+    assert patching["patched_sites"] < 30
+
+
 @COMMANDS
 def test_threads(counted):
     summary, _ = counted("threads")

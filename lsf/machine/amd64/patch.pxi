@@ -22,9 +22,10 @@
 cdef enum:
     # To patch a site costs about what sixteen traps cost (room for the trampoline, a copy of the site's page, two changes
     # of protection): a short-lived process, or the child of a fork that executes at once, shall not pay for what it
-    # does not use. /bin/echo would patch three sites if this were six, and live a tenth longer.
+    # does not use. With eight the start of a dynamic program takes a tenth longer.
     PATCH_AFTER = 16
     # The state of a site is the count of its traps, or:
+    FAMILY_TRAPS = 4            # and every so many are told to the family, where there is one (family.pxi)
     SITE_REFUSED = 254          # not tried again
     SITE_PATCHED = 255
     SITE_STATE_SHIFT = 56
@@ -80,6 +81,8 @@ cdef bint trapped_enough(process_t *proc, uint64_t rip) noexcept nogil:
             return False            # a call was restarted, or a thread stood between the load and the syscall
         count = 0                   # other code is mapped here now
     count = count + 1 if count + 1 < PATCH_AFTER else <uint64_t> SITE_REFUSED
+    if PATCHES.family != 0 and count % FAMILY_TRAPS == 0:
+        family_found(rip)
     return atomic_cas64(entry, seen, rip | (count << SITE_STATE_SHIFT)) == seen and count == SITE_REFUSED
 
 
@@ -390,6 +393,8 @@ cdef public long patch_site(frame_t *frame, area_t *area) noexcept nogil:
     outcome = patch_text(frame, area)
     if outcome == OUTCOME_PATCHED:
         PATCHES.patched += 1
+        if PATCHES.family != 0:
+            family_found(frame.ret)
     elif outcome != OUTCOME_NONE:
         PATCHES.refused += 1
     lock_release(&PATCHES.lock)

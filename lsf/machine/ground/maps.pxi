@@ -80,3 +80,8 @@ cdef long mapping_find(uaddr address, mapping_t *mapping) noexcept nogil:
             text[i] = text[line + i]
     linux_syscall1(LINUX_SYS_close, fd)
     return result
+
+
+cdef inline bint is_file_text(const mapping_t *mapping) noexcept nogil:
+    """True for code of a file that nobody can write to: r-xp."""
+    return mapping.prot == LINUX_PROT_READ | LINUX_PROT_EXEC and not mapping.shared and mapping.inode != 0

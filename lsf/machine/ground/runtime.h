@@ -205,6 +205,8 @@ struct patches {
     uint64_t pools_low, pools_high;         /* pools and pages lie in between */
     uint64_t images[PATCH_IMAGES];          /* functions.pxi's: where headers of images were found */
     uint64_t go_module;                     /* and Go's moduledata; both are looked at anew before they are believed */
+    uint64_t family;                        /* family.pxi's: the page that it shares, 0 for none */
+    uint32_t family_seen, forks;            /* how many of the sites in it were looked at; forks while there is none */
 };
 
 /* What --stats counts. The guests of one `lsf` share it; only grows, by atomic additions. */

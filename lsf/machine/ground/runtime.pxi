@@ -153,6 +153,8 @@ cdef extern from "machine/ground/runtime.h" nogil:
         uint64_t pools_low, pools_high
         uint64_t images[8]
         uint64_t go_module
+        uint64_t family
+        uint32_t family_seen, forks
 
     const uint64_t STATS_BASE, STATS_SIZE
     const int STATS_PROCESSES, STATS_ROWS, STATS_SITES, STATS_REASONS

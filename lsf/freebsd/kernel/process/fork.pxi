@@ -40,6 +40,7 @@ cdef long fork_with(frame_t *frame, area_t *area, uint64_t flags) noexcept nogil
     cdef process_t *proc = area.proc
     cdef long result
     cdef bint alone
+    family_learn(proc, area)
     image_open(proc)
     block_all(NULL)
     if area.deferred:
