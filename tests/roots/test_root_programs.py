@@ -19,7 +19,8 @@ PARTS = ("bin", "sbin", "lib", "libexec", "etc", "usr/bin", "usr/sbin", "usr/lib
 NEEDED = ("bin/ps", "usr/bin/netstat", "usr/bin/sockstat", "usr/bin/procstat", "usr/bin/top", "libexec/ld-elf.so.1")
 PREPARE = "umask 022; PATH=/bin:/usr/bin:/sbin:/usr/sbin; export PATH; "
 
-pytestmark = pytest.mark.engines("sud-cli", "ptrace")
+#: They use one /tmp, and see what else runs.
+pytestmark = [pytest.mark.engines("sud-cli", "ptrace"), pytest.mark.alone]
 
 
 @pytest.fixture(scope="module", params=["10.1", "10.1-on-13.5"])
