@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""Toyunix: a system of seven calls, as a second personality of the machine in lsf/machine.
+"""Toyunix: a system of six calls, as a second personality of the machine in lsf/machine.
 
 It has one kind of everything that the machine leaves to a personality: numbers (guest.h), an errno map (tables.c), a signal frame
 (toy_frame, and the trampoline in trampoline.S), a brand (EI_OSABI), a start. It has no threads, no fork and no view.
