@@ -140,6 +140,9 @@ struct process {
     uint32_t truss_lost;        /* lines that were not written since nobody reads */
     uint32_t truss_pipe;        /* its output is a pipe */
     uint64_t truss_stderr;      /* which file descriptor 2 was when the program began */
+    /* Who holds one of the shim's locks takes only those that come after it: lock_ids; patches.lock; lock_thread; aio's own
+     * (aio.pxi); lock_event; lock_memory; lock_signal; lock_truss. locks_acquire (fork.pxi) takes them all, so that none is held in a
+     * child. None is held while the guest's code runs, nor while a thread waits for anything but a lock. */
     struct lock lock_signal, lock_memory, lock_event, lock_thread, lock_truss;
     void *events;               /* kqueue.pxi's */
     void *mqueue_notes;         /* mqueue.pxi's */
