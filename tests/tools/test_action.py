@@ -305,7 +305,7 @@ def test_where_lsf_comes_from(script, tmp_path, monkeypatch, capsys, wanted, ans
         assert not (tmp_path / "lsf/venv").exists()
         return
     assert script.install_lsf(wanted) == tmp_path / "lsf/venv/bin"
-    version = re.search(r'^version = "(.*)"$', (TOP / "pyproject.toml").read_text(), re.MULTILINE)[1]
+    version = re.search(r'^__version__ = "(.*)"$', (TOP / "lsf" / "__init__.py").read_text(), re.MULTILINE)[1]
     assert calls == [[word.replace("VERSION", version).replace("ACTION", str(TOP)) for word in call] for call in asked]
     assert ("built from its source" in capsys.readouterr().out) == (len(answers) == 2)
     script.install_lsf(wanted)

@@ -207,7 +207,7 @@ def test_no_result_no_page(draw, tmp_path, capsys):
 def test_workflow_is_yaml_and_names_what_is_there():
     yaml = pytest.importorskip("yaml")
     workflow = yaml.safe_load((BENCHMARKS.parent / ".github/workflows/ci.yml").read_text())
-    assert set(workflow["jobs"]) == {"tests", "benchmarks"}
+    assert {"tests", "benchmarks"} <= set(workflow["jobs"])
     steps = workflow["jobs"]["benchmarks"]["steps"]
     assert all(("uses" in step) != ("run" in step) for job in workflow["jobs"].values() for step in job["steps"])
     commands = "\n".join(step.get("run", "") for step in steps)
