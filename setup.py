@@ -1,4 +1,5 @@
 """Build LSF: tables from lsf/freebsd, the extensions, and the shim image from the same Cython translation unit."""
+
 from __future__ import annotations
 
 import os
@@ -26,10 +27,14 @@ def sentence(condition: bool, text: str) -> None:
 
 def prerequisites() -> None:
     sentence(sys.platform == "linux" and os.uname().machine == "x86_64", "it needs Linux on x86-64.")
-    sentence(shutil.which("gcc") is not None, "there is no C compiler; install gcc (Debian: apt install gcc libc6-dev).")
+    sentence(
+        shutil.which("gcc") is not None, "there is no C compiler; install gcc (Debian: apt install gcc libc6-dev)."
+    )
     sentence(shutil.which("ld") is not None, "there is no linker; install binutils (Debian: apt install binutils).")
     header = Path(sysconfig.get_path("include")) / "Python.h"
-    sentence(header.exists(), f"Python's headers are missing ({header}); install them (Debian: apt install python3-dev).")
+    sentence(
+        header.exists(), f"Python's headers are missing ({header}); install them (Debian: apt install python3-dev)."
+    )
 
 
 class build_ext(base_build_ext):
@@ -62,7 +67,8 @@ class build_ext(base_build_ext):
             if extension.name == "lsf._shim":
                 extension.sources += generated
         self.distribution.ext_modules[:] = cythonize(
-            self.distribution.ext_modules, compiler_directives=DIRECTIVES, annotate=bool(self.annotate), quiet=True)
+            self.distribution.ext_modules, compiler_directives=DIRECTIVES, annotate=bool(self.annotate), quiet=True
+        )
         super().finalize_options()
 
     def build_extensions(self):
@@ -91,20 +97,36 @@ class build_ext(base_build_ext):
 
 
 def extensions() -> list[Extension]:
-    common = dict(include_dirs=["lsf", "lsf/machine/ground", "lsf/machine/amd64", "lsf/generated"],
-                  extra_compile_args=["-O2", "-fvisibility=hidden", "-Wno-unused-function"])
-    shim_args = dict(common, extra_compile_args=common["extra_compile_args"] + ["-mfsgsbase", "-Ulinux", "-Uunix", "-fno-strict-aliasing"],
-                     define_macros=[("LSF_HOSTED", "1")])
+    common = dict(
+        include_dirs=["lsf", "lsf/machine/ground", "lsf/machine/amd64", "lsf/generated"],
+        extra_compile_args=["-O2", "-fvisibility=hidden", "-Wno-unused-function"],
+    )
+    shim_args = dict(
+        common,
+        extra_compile_args=common["extra_compile_args"] + ["-mfsgsbase", "-Ulinux", "-Uunix", "-fno-strict-aliasing"],
+        define_macros=[("LSF_HOSTED", "1")],
+    )
     result = [
-        Extension("lsf._shim", ["lsf/_shim.pyx", "lsf/machine/ground/runtime.c", "lsf/machine/amd64/entry.S", "lsf/freebsd/amd64/calls.S"],
-                  depends=[str(p) for p in (*PACKAGE.glob("machine/**/*.*"), *PACKAGE.glob("freebsd/**/*.pxi"))], **shim_args),
+        Extension(
+            "lsf._shim",
+            ["lsf/_shim.pyx", "lsf/machine/ground/runtime.c", "lsf/machine/amd64/entry.S", "lsf/freebsd/amd64/calls.S"],
+            depends=[str(p) for p in (*PACKAGE.glob("machine/**/*.*"), *PACKAGE.glob("freebsd/**/*.pxi"))],
+            **shim_args,
+        ),
     ]
     for name in ("_structs", "_trace", "_namespace"):
         if (PACKAGE / f"{name}.pyx").exists():
-            result.append(Extension(f"lsf.{name}", [f"lsf/{name}.pyx"], depends=[str(p) for p in PACKAGE.glob("supervisor/*")], **common))
+            result.append(
+                Extension(
+                    f"lsf.{name}", [f"lsf/{name}.pyx"], depends=[str(p) for p in PACKAGE.glob("supervisor/*")], **common
+                )
+            )
     return result
 
 
-setup(ext_modules=extensions(), cmdclass={"build_ext": build_ext},
-      scripts=["scripts/lsf", "scripts/go_freebsd_amd64_exec"],
-      data_files=[("share/man/man1", ["docs/lsf.1"])])
+setup(
+    ext_modules=extensions(),
+    cmdclass={"build_ext": build_ext},
+    scripts=["scripts/lsf", "scripts/go_freebsd_amd64_exec"],
+    data_files=[("share/man/man1", ["docs/lsf.1"])],
+)

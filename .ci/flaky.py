@@ -45,7 +45,10 @@ def main(arguments: list[str]) -> int:
     known = read(file)
     if len(arguments) == 3:
         add(known, failures(arguments[1]), failures(arguments[2]), time.strftime("%Y-%m-%d", time.gmtime()))
-        lines = sorted((f"{count}\t{when}\t{test}" for test, (count, when) in known.items()), key=lambda line: -int(line.split()[0]))
+        lines = sorted(
+            (f"{count}\t{when}\t{test}" for test, (count, when) in known.items()),
+            key=lambda line: -int(line.split()[0]),
+        )
         file.write_text("".join(f"{line}\n" for line in lines))
     if known:
         print("Tests that at times need a second run (how often, when last):")

@@ -32,7 +32,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("baseline", help="a JSON file of pytest-benchmark, from before")
     parser.add_argument("now", help="one from now")
-    parser.add_argument("--limit", type=float, default=10.0, metavar="PERCENT", help="how much slower is too much (default: 10)")
+    parser.add_argument(
+        "--limit", type=float, default=10.0, metavar="PERCENT", help="how much slower is too much (default: 10)"
+    )
     given = parser.parse_args(arguments)
     try:
         baseline, now = load(given.baseline), load(given.now)
@@ -48,7 +50,9 @@ def main(arguments: list[str] | None = None) -> int:
     for factor, name in compared:
         mark = "SLOWER" if factor > limit else "faster" if factor < 1 / limit else ""
         before, row = baseline.rows[name], now.rows[name]
-        print(f"{mark:6}  {name:44} {before.ratio:8.2f} -> {row.ratio:8.2f}  (best {before.best_ratio:.2f} -> {row.best_ratio:.2f})")
+        print(
+            f"{mark:6}  {name:44} {before.ratio:8.2f} -> {row.ratio:8.2f}  (best {before.best_ratio:.2f} -> {row.best_ratio:.2f})"
+        )
     for text, names in (("only in the baseline", baseline.rows.keys() - now.rows.keys()),
                         ("not in the baseline", now.rows.keys() - baseline.rows.keys())):  # fmt: skip
         if names:

@@ -11,6 +11,7 @@ the machine's noise is in both. report.py draws them, compare.py finds what beca
 
 The tools come from a FreeBSD root in LSF_TEST_ROOTS; without one those benchmarks are skipped, and the end says so.
 """
+
 from __future__ import annotations
 
 import os

@@ -123,7 +123,13 @@ def history(pyplot, runs: list[Run], labels: dict[str, list[Row]], title: str) -
     for axis, (label, rows) in zip(axes.flat, labels.items(), strict=False):
         for row in rows:
             points = [(n, run.rows[row.name].ratio) for n, run in enumerate(runs) if row.name in run.rows]
-            axis.plot(*zip(*points, strict=True), color=COLOURS.get(row.engine, COLOURS[""]), marker="o", markersize=3, linewidth=1.4)
+            axis.plot(
+                *zip(*points, strict=True),
+                color=COLOURS.get(row.engine, COLOURS[""]),
+                marker="o",
+                markersize=3,
+                linewidth=1.4,
+            )
         axis.set_title(label, fontsize=9, loc="left")
         axis.set_ylim(0, 1.15 * max(run.rows[row.name].ratio for run in runs for row in rows if row.name in run.rows))
         axis.locator_params(axis="y", nbins=4)
@@ -148,7 +154,7 @@ def table(found: dict[str, dict[str, list[Row]]]) -> str:
                          ("number", f"{min(row.ratios):.2f}–{max(row.ratios):.2f}"), ("", row.per), ("", row.native)]  # fmt: skip
                 text = "".join(f'<td class="{kind}">{html.escape(cell)}</td>' if kind else f"<td>{html.escape(cell)}</td>"
                                for kind, cell in cells)  # fmt: skip
-                lines.append(f'<tr{" class=first" if index == 0 else ""}>{text}</tr>')
+                lines.append(f"<tr{' class=first' if index == 0 else ''}>{text}</tr>")
     return "\n".join([*lines, "</tbody></table>"])
 
 
@@ -181,7 +187,9 @@ def page(runs: list[Run]) -> str:
         body.append(f"<h2>Over {len(runs)} runs</h2>")
         for part, labels in found.items():
             title = TITLES.get(part, part)
-            body.append(f"<figure><figcaption>{html.escape(title)}</figcaption>{history(pyplot, runs, labels, title)}</figure>")
+            body.append(
+                f"<figure><figcaption>{html.escape(title)}</figcaption>{history(pyplot, runs, labels, title)}</figure>"
+            )
     body += ["<h2>All numbers</h2>", table(found)]
     return (f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">\n'
             f"<title>LSF beside Linux</title><style>{_STYLE}</style></head><body>\n" + "\n".join(body) + "\n</body></html>\n")  # fmt: skip
@@ -195,7 +203,9 @@ def series(run: Run) -> list[dict]:
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("results", nargs="+", help="JSON files of pytest-benchmark; they are put in the order of their dates")
+    parser.add_argument(
+        "results", nargs="+", help="JSON files of pytest-benchmark; they are put in the order of their dates"
+    )
     parser.add_argument("-o", "--output", default="report.html", help="the page (default: report.html)")
     parser.add_argument("--series", metavar="FILE", help="write the newest ratios as JSON besides")
     given = parser.parse_args(arguments)

@@ -1,4 +1,5 @@
 """Single calls, by lane and engine, beside the same loop on Linux."""
+
 import shutil
 import subprocess
 from pathlib import Path
@@ -38,7 +39,9 @@ def test_call(compare, engine, loop):
 
 def test_clock_gettime(compare, engine):
     """The guest makes the call; on Linux a program takes the vDSO, which LSF takes for it."""
-    compare(engine, "calls", "clock_gettime", 10_000, SAMPLES, native_is="Linux's vDSO", lane="translate", linux_calls=False)
+    compare(
+        engine, "calls", "clock_gettime", 10_000, SAMPLES, native_is="Linux's vDSO", lane="translate", linux_calls=False
+    )
 
 
 def test_readdir(compare, engine, tmp_path_factory):

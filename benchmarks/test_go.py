@@ -1,4 +1,5 @@
 """What Go programs do, the FreeBSD build under LSF beside the Linux build of the same file: CPU time, which waiting is not in."""
+
 import harness
 import pytest
 from conftest import HERE, printed_nanoseconds

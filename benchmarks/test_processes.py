@@ -1,4 +1,5 @@
 """Threads and processes: made, waited for, and talking to each other."""
+
 import pytest
 
 #: loop: how often. Each is a sample of its own.

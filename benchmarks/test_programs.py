@@ -1,4 +1,5 @@
 """esbuild, which npm has for FreeBSD and for Linux, bundling one project."""
+
 import harness
 import pytest
 from conftest import wall_nanoseconds
@@ -21,7 +22,9 @@ def project(tmp_path_factory):
         calls = " + ".join([f"f{n}()" for n in range(number + 1, min(number + 4, MODULES))] or ["1"])
         used = "".join(f"g{number}_{n}(1); " for n in range(30))
         (folder / f"m{number}.js").write_text(
-            "\n".join([*imports, body, f"let once; export function f{number}() {{ {used}return (once ??= {calls}); }}\n"])
+            "\n".join(
+                [*imports, body, f"let once; export function f{number}() {{ {used}return (once ??= {calls}); }}\n"]
+            )
         )
     (folder / "main.js").write_text("import { f0 } from './m0.js';\nconsole.log(f0());\n")
     return folder

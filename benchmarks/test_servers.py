@@ -1,4 +1,5 @@
 """A server of many connections, by kqueue under LSF beside the same one by epoll: CPU time of the server alone."""
+
 import subprocess
 from pathlib import Path
 

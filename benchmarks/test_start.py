@@ -1,4 +1,5 @@
 """Start-up: `lsf PROGRAM` beside a bare python3, and the shim alone beside native exec."""
+
 import sys
 
 import pytest
@@ -14,7 +15,11 @@ STARTS = {"lsf": 9, "shim": 150}
 def test_start(side_by_side, loops, shim, way):
     guest = [loops("calls", "guest"), "exit"]
     if way == "lsf":
-        command, bare, twin = [sys.executable, "-m", "lsf.start.cli", *guest], [sys.executable, "-c", "pass"], "python3 -c pass"
+        command, bare, twin = (
+            [sys.executable, "-m", "lsf.start.cli", *guest],
+            [sys.executable, "-c", "pass"],
+            "python3 -c pass",
+        )
     else:
         command, bare, twin = [shim, *guest], [loops("calls", "native"), "exit"], "the same program"
     starter = [loops("processes", "native"), "fork_exec_wait", "1", str(STARTS[way])]

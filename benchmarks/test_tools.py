@@ -1,4 +1,5 @@
 """FreeBSD's own tools from a root, beside the tools of this Linux that are nearest to them."""
+
 import shutil
 import time
 
@@ -9,7 +10,18 @@ from conftest import wall_nanoseconds
 pytestmark = pytest.mark.tools
 
 COMMANDS, BLOCKS, FILES, TARRED, PROBES = 1000, 200_000, 20_000, 2_000, 100
-NEEDED = ("bin/sh", "bin/dd", "usr/bin/true", "usr/bin/find", "usr/bin/tar", "usr/bin/sed", "usr/bin/grep", "bin/expr", "bin/cat", "bin/rm")
+NEEDED = (
+    "bin/sh",
+    "bin/dd",
+    "usr/bin/true",
+    "usr/bin/find",
+    "usr/bin/tar",
+    "usr/bin/sed",
+    "usr/bin/grep",
+    "bin/expr",
+    "bin/cat",
+    "bin/rm",
+)
 SCRIPT = f"i=0; while [ $i -lt {COMMANDS} ]; do /usr/bin/true; i=$((i+1)); done"
 
 #: What a configure script does for each feature: write a source, look for something in it, note what was found.

@@ -23,7 +23,9 @@ def pytest_configure(config):
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGQUIT, signal.SIG_DFL)
     config.addinivalue_line("markers", "engines(*names): the engines that a guest test runs under")
-    config.addinivalue_line("markers", "alone: measures time, or counts what runs: no two of these run beside each other")
+    config.addinivalue_line(
+        "markers", "alone: measures time, or counts what runs: no two of these run beside each other"
+    )
 
 
 def pytest_generate_tests(metafunc):

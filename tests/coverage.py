@@ -35,7 +35,12 @@ def build(work: Path) -> Path:
     """The image, and beside it the one with symbols and lines."""
     generate.generate(PACKAGE / "generated")
     unit = shim.translate(PACKAGE / "_shim.pyx", work / "_shim.c", PACKAGE.parent, lines=True)
-    flags = ("-g1", "-fsanitize-coverage=trace-pc", f'-DLSF_COVERAGE="{work / "notes"}"', "-Wno-error=frame-larger-than=")
+    flags = (
+        "-g1",
+        "-fsanitize-coverage=trace-pc",
+        f'-DLSF_COVERAGE="{work / "notes"}"',
+        "-Wno-error=frame-larger-than=",
+    )
     shim.build(unit, PACKAGE / "generated", work / "shim.elf", work / "objects", more=flags)
     (work / "notes").write_bytes(bytes(check_image.WINDOW_SIZE))
     return work / "shim.elf"
@@ -126,7 +131,11 @@ def report(image: Path) -> str:
         least = min(files, key=lambda name: sum(files[name]) / len(files[name]))
         share = 100 * sum(files[least]) / len(files[least])
         out.append(f"| `{folder}` | {len(hits)} | {100 * sum(hits) / len(hits):.0f} % | {least}, {share:.0f} % |")
-    out += ["", f"Handlers that no guest calls ({len(never)} of {len(handlers)}): " + ", ".join(f"`{n}`" for n in never) + ".", ""]
+    out += [
+        "",
+        f"Handlers that no guest calls ({len(never)} of {len(handlers)}): " + ", ".join(f"`{n}`" for n in never) + ".",
+        "",
+    ]
     return "\n".join(out)
 
 

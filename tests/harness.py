@@ -306,7 +306,9 @@ def _probe(attempt) -> int:
 def _try_sud(libc) -> int:
     selector = ctypes.c_char(b"\0")
     # The whole address space is allowed, so arming changes nothing for the child's own exit.
-    ok = libc.prctl(_PR_SET_SYSCALL_USER_DISPATCH, 1, ctypes.c_ulong(0), ctypes.c_ulong(1 << 47), ctypes.byref(selector))
+    ok = libc.prctl(
+        _PR_SET_SYSCALL_USER_DISPATCH, 1, ctypes.c_ulong(0), ctypes.c_ulong(1 << 47), ctypes.byref(selector)
+    )
     return 0 if ok == 0 else ctypes.get_errno()
 
 
@@ -469,7 +471,9 @@ class Runner:
                 os.close(image)
         seconds = time.monotonic() - start
         out, err = out or b"", err or b""
-        return Result(command, process.returncode, out.decode(errors="replace"), err.decode(errors="replace"), out, seconds)
+        return Result(
+            command, process.returncode, out.decode(errors="replace"), err.decode(errors="replace"), out, seconds
+        )
 
 
 def communicate(process: subprocess.Popen, data: bytes | None, timeout: float, command: list[str]):
@@ -483,7 +487,9 @@ def communicate(process: subprocess.Popen, data: bytes | None, timeout: float, c
             out, err = process.communicate(timeout=10)
         except subprocess.TimeoutExpired:
             out = err = b"(a process outside the session still holds the pipe)"
-        text = (b"--- stdout\n" + (out or b"")[-4000:] + b"\n--- stderr\n" + (err or b"")[-4000:]).decode(errors="replace")
+        text = (b"--- stdout\n" + (out or b"")[-4000:] + b"\n--- stderr\n" + (err or b"")[-4000:]).decode(
+            errors="replace"
+        )
         pytest.fail(f"no end within {timeout} s: {shlex.join(command)}\n{state}\n{text}", pytrace=False)
 
 
@@ -501,7 +507,9 @@ def processes(name: str) -> Iterator[tuple[Path, bytes]]:
 
 def session_members(session: int) -> list[int]:
     """The processes of a session."""
-    return [int(process.name) for process, stat in processes("stat") if int(stat.rpartition(b")")[2].split()[3]) == session]
+    return [
+        int(process.name) for process, stat in processes("stat") if int(stat.rpartition(b")")[2].split()[3]) == session
+    ]
 
 
 def describe_session(session: int) -> str:
@@ -547,7 +555,11 @@ def as_user(uid: int = 1000, namespaces: bool = False):
         outer = os.getuid(), os.getgid()
         if libc.unshare(0x10000000) != 0:  # CLONE_NEWUSER
             os._exit(99)
-        for name, text in (("setgroups", "deny"), ("uid_map", f"{uid} {outer[0]} 1"), ("gid_map", f"{uid} {outer[1]} 1")):
+        for name, text in (
+            ("setgroups", "deny"),
+            ("uid_map", f"{uid} {outer[0]} 1"),
+            ("gid_map", f"{uid} {outer[1]} 1"),
+        ):
             Path(f"/proc/self/{name}").write_text(text)
         if not namespaces:
             Path("/proc/sys/user/max_user_namespaces").write_text("0")

@@ -24,7 +24,9 @@ INCLUDE = "ziglang/lib/libc/include"
 FOLDERS = ("x86_64-freebsd-none", "generic-freebsd")
 
 #: What the other headers want included before them.
-FIRST = "sys/param.h sys/types.h sys/time.h sys/queue.h sys/socket.h netinet/in.h stdint.h sys/ioccom.h net/if.h".split()
+FIRST = (
+    "sys/param.h sys/types.h sys/time.h sys/queue.h sys/socket.h netinet/in.h stdint.h sys/ioccom.h net/if.h".split()
+)
 DEFINES = "".join(f"#define _WANT_{name}\n" for name in "SOCKET INPCB TCPCB UNPCB UCRED FILE FREEBSD_BITSET".split())
 PATTERNS = "*.h sys/*.h machine/*.h net/*.h netinet/*.h netinet6/*.h netlink/*.h netlink/route/*.h".split()
 
@@ -32,7 +34,19 @@ PATTERNS = "*.h sys/*.h machine/*.h net/*.h netinet/*.h netinet6/*.h netlink/*.h
 def fetch_15(folder: Path) -> str | None:
     """Put the headers of FreeBSD 15 into a folder; what went wrong, or None."""
     with tempfile.TemporaryDirectory() as there:
-        command = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--only-binary", ":all:", "-d", there, ZIGLANG_15]
+        command = [
+            sys.executable,
+            "-m",
+            "pip",
+            "download",
+            "-q",
+            "--no-deps",
+            "--only-binary",
+            ":all:",
+            "-d",
+            there,
+            ZIGLANG_15,
+        ]
         done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
         wheels = list(Path(there).glob("*.whl"))
         if done.returncode or not wheels:
@@ -73,7 +87,16 @@ class Headers:
     """The headers of one release, as one unit of C."""
 
     def __init__(self, include: list[Path], names: list[str]):
-        self.command = [shutil.which("clang"), "--target=x86_64-unknown-freebsd14", "-nostdlibinc", "-w", "-O1", "-x", "c", "-"]
+        self.command = [
+            shutil.which("clang"),
+            "--target=x86_64-unknown-freebsd14",
+            "-nostdlibinc",
+            "-w",
+            "-O1",
+            "-x",
+            "c",
+            "-",
+        ]
         self.command[3:3] = [flag for folder in include for flag in ("-isystem", str(folder))]
         self.names = names
 
@@ -82,7 +105,12 @@ class Headers:
 
     def run(self, *options: str, more: str = "") -> subprocess.CompletedProcess:
         return subprocess.run(
-            [*self.command, *options], input=self.source() + more, capture_output=True, text=True, timeout=300, check=False
+            [*self.command, *options],
+            input=self.source() + more,
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
         )
 
     def drop_those_that_do_not_compile(self) -> None:
@@ -129,7 +157,9 @@ class Headers:
 def values(found: dict[int, list[Path]]) -> dict[int, dict[str, int]]:
     """Release -> name -> value, of the headers that all of these releases have."""
     files = {
-        release: {str(path.relative_to(folder)) for folder in include for pattern in PATTERNS for path in folder.glob(pattern)}
+        release: {
+            str(path.relative_to(folder)) for folder in include for pattern in PATTERNS for path in folder.glob(pattern)
+        }
         for release, include in found.items()
     }
     common = set.intersection(*files.values()) - set(FIRST)

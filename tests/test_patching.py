@@ -7,7 +7,16 @@ import pytest
 from known_gaps import KNOWN_GAPS
 
 #: Guests with many calls, signals and threads. That sites are patched at all is patching_code.trampoline_is_kept's to say.
-GUESTS = ("files_open", "patching", "patching_near", "patching_proven", "patching_race", "registers", "signals", "threads")
+GUESTS = (
+    "files_open",
+    "patching",
+    "patching_near",
+    "patching_proven",
+    "patching_race",
+    "registers",
+    "signals",
+    "threads",
+)
 
 
 #: So that the image tells where its functions begin.
@@ -32,13 +41,28 @@ def test_unpatched(lsf, guest, tmp_path):
     check_cases(lsf, harness.compile_guest(guest), guest, tmp_path, {"LSF_PATCH": "0"})
 
 
-@pytest.mark.parametrize("guest", ("patching", "patching_code", "patching_near", "patching_family", "patching_proven", "patching_race", "registers", "signal_faults", "signals"))
+@pytest.mark.parametrize(
+    "guest",
+    (
+        "patching",
+        "patching_code",
+        "patching_near",
+        "patching_family",
+        "patching_proven",
+        "patching_race",
+        "registers",
+        "signal_faults",
+        "signals",
+    ),
+)
 def test_with_unwind_tables(lsf, guest, tmp_path):
     """Jumps stand before the syscalls wherever an instruction there is long enough, and displace it."""
     check_cases(lsf, harness.compile_guest(guest, UNWIND_TABLES), guest, tmp_path)
 
 
-@pytest.mark.parametrize("guest", ("patching", "patching_code", "patching_near", "patching_proven", "patching_race", "signals"))
+@pytest.mark.parametrize(
+    "guest", ("patching", "patching_code", "patching_near", "patching_proven", "patching_race", "signals")
+)
 def test_stripped(lsf, guest, tmp_path):
     """Nothing tells where functions begin: only jumps in the syscalls' own places."""
     check_cases(lsf, harness.compile_guest(guest, ("-Wl,--strip-all",)), guest, tmp_path)

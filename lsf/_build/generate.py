@@ -324,7 +324,12 @@ def _constants() -> dict[str, int]:
         *((row.name, row.freebsd) for group in (*flags.WORDS, *flags.CHOICES) for row in group.rows if row.name),
         *flags.CONSTANTS,
         *((row.name, row.value) for row in numbers.rows()),
-        *((f"SYS_{row.name}", row.number) for row in table.by_number().values() if row.lane != "refuse"),
+        # The headers have no names for what was gone before FreeBSD 7.
+        *(
+            (f"SYS_{row.name}", row.number)
+            for row in table.by_number().values()
+            if row.lane != "refuse" and not row.name.startswith(("freebsd4_", "freebsd6_"))
+        ),
         *((row.name, row.number) for row in errno.TABLE),
         *((alias, errno.NUMBER[alias]) for alias in errno.ALIASES),
         *((name, row.number) for name, row in signals.BY_NAME.items() if row.number < signals.SIGRTMIN),

@@ -354,8 +354,13 @@ def arguments(call: Syscall, raw: tuple[int, ...], read: Read, result: int | Non
             found[argument.name] = Address(value)
         else:
             count = raw[0] if kind is Kind.FDSET else _count(call, argument, raw, read)
-            if result is not None and argument.direction == "out" and kind in (Kind.BUF, Kind.KEVENT, Kind.KEVENT11) \
-                    and call.result in ("ssize_t", "int") and 0 <= result < count:
+            if (
+                result is not None
+                and argument.direction == "out"
+                and kind in (Kind.BUF, Kind.KEVENT, Kind.KEVENT11)
+                and call.result in ("ssize_t", "int")
+                and 0 <= result < count
+            ):
                 count = result  # so many were written
             found[argument.name] = _behind(kind, value, count, read)
     return found
@@ -380,7 +385,7 @@ def _quoted(data: bytes, most: int) -> str:
 def text(value: Any, most: int = 32) -> str:
     """A decoded value as truss writes it, or nearly so. most: characters of a buffer that are shown."""
     if isinstance(value, str):
-        return '"' + "".join(_ESCAPES.get(ord(c), c) if c in '\a\b\t\n\v\f\r\\' else c for c in value) + '"'
+        return '"' + "".join(_ESCAPES.get(ord(c), c) if c in "\a\b\t\n\v\f\r\\" else c for c in value) + '"'
     if isinstance(value, bytes):
         return _quoted(value, most)
     if isinstance(value, dict):

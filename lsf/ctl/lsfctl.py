@@ -122,13 +122,18 @@ def _parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     syscalls.add_argument("names", nargs="*", metavar="NAME", help="only these, by name or number")
     syscalls.add_argument(
-        "--format", choices=("table", "json", "csv"), default="table", help="for people, or for programs (default: table)"
+        "--format",
+        choices=("table", "json", "csv"),
+        default="table",
+        help="for people, or for programs (default: table)",
     )
     syscalls.add_argument(
         "--state", action="append", choices=table.STATES, help="only those in this state (repeatable)"
     )
     syscalls.set_defaults(command=_command_syscalls)
-    demo = commands.add_parser("demo", help="run a FreeBSD program that LSF brings, and say whether this machine is fit")
+    demo = commands.add_parser(
+        "demo", help="run a FreeBSD program that LSF brings, and say whether this machine is fit"
+    )
     demo.set_defaults(command=_command_demo)
     root_command.add_parser(commands)
     doctor = commands.add_parser(
@@ -145,7 +150,9 @@ def _parser() -> argparse.ArgumentParser:
         " The exit status is 0 where it should start, 1 where not.",
     )  # fmt: skip
     info.add_argument("program", metavar="PROGRAM", help="a path, or a name in FreeBSD's usual PATH")
-    info.add_argument("--root", metavar="NAME|DIR", help="the root it runs in (LSF_ROOT; default: the default root; '': none)")
+    info.add_argument(
+        "--root", metavar="NAME|DIR", help="the root it runs in (LSF_ROOT; default: the default root; '': none)"
+    )
     info.add_argument("--isolated", action="store_true", help="look at nothing but the root")
     info.add_argument("--library-path", metavar="DIRS", default="", help="the program's LD_LIBRARY_PATH")
     info.add_argument("--json", action="store_true", help="for programs")

@@ -80,7 +80,9 @@ def _release_remedy(info: Info) -> str:
     have = re.match(r"\d+", info.release)
     if not wanted or not have or int(have[0]) == wanted:
         return ""
-    return f"the program is for FreeBSD {roots.release_of_number(number)}: `{INSTALL_HINT} {wanted}` fetches such a root"
+    return (
+        f"the program is for FreeBSD {roots.release_of_number(number)}: `{INSTALL_HINT} {wanted}` fetches such a root"
+    )
 
 
 def _explain_library(info: Info, view: View, library: Library) -> str:

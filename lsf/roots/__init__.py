@@ -71,7 +71,15 @@ def is_release(name: str) -> bool:
         return False
     if not dash:
         return len(parts) < 3
-    return len(parts) > 1 and kind.rstrip("0123456789") in ("RELEASE", "RC", "BETA", "ALPHA", "STABLE", "CURRENT", "PRERELEASE")
+    return len(parts) > 1 and kind.rstrip("0123456789") in (
+        "RELEASE",
+        "RC",
+        "BETA",
+        "ALPHA",
+        "STABLE",
+        "CURRENT",
+        "PRERELEASE",
+    )
 
 
 def number_of(release: str) -> int:
@@ -83,7 +91,11 @@ def number_of(release: str) -> int:
         return 0
     if not dot:
         return int(major) if 100000 <= int(major) <= 9999999 else 0
-    return int(major) * 100000 + int(minor) * 1000 if minor.isdecimal() and 0 < int(major) < 100 and int(minor) < 100 else 0
+    return (
+        int(major) * 100000 + int(minor) * 1000
+        if minor.isdecimal() and 0 < int(major) < 100 and int(minor) < 100
+        else 0
+    )
 
 
 def release_of_number(number: int) -> str:

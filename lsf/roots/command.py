@@ -165,7 +165,9 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
     def command(name: str, action: Callable[[argparse.Namespace], None], text: str,
                 parents: Sequence[argparse.ArgumentParser] = ()) -> argparse.ArgumentParser:  # fmt: skip
-        sub: argparse.ArgumentParser = actions.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".", parents=list(parents))
+        sub: argparse.ArgumentParser = actions.add_parser(
+            name, help=text, description=text[0].upper() + text[1:] + ".", parents=list(parents)
+        )
         sub.set_defaults(command=run, action=action)
         return sub
 
@@ -186,7 +188,9 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         default="",
         help="what base.txz must have, instead of what the mirror's MANIFEST says",
     )
-    install.add_argument("--dry-run", action="store_true", help="print the release that would be fetched, and fetch nothing")
+    install.add_argument(
+        "--dry-run", action="store_true", help="print the release that would be fetched, and fetch nothing"
+    )
     imported = command("import", _import, "make a root of a tar archive, a folder or a container image", [making])
     imported.add_argument(
         "source",

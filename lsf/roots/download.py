@@ -93,7 +93,9 @@ def _next(url: str, location: str) -> str:
     except ValueError:
         raise DownloadError(f"{shown(url)}: the server leads to {location[:200]!r}, which is no address", 1) from None
     if not safe:
-        raise DownloadError(f"{shown(url)}: the server leads to {shown(found)}, from https to http, which is not safe", 1)
+        raise DownloadError(
+            f"{shown(url)}: the server leads to {shown(found)}, from https to http, which is not safe", 1
+        )
     return found
 
 
@@ -195,7 +197,9 @@ class Client:
                         if len(body) > limit:
                             raise DownloadError(f"{shown(url)}: more than {limit} bytes came, which this cannot be", 1)
                     if response.status_code >= 500 or response.status_code == 429:
-                        raise DownloadError(f"{shown(url)}: the server answers {response.status_code} {response.reason}")
+                        raise DownloadError(
+                            f"{shown(url)}: the server answers {response.status_code} {response.reason}"
+                        )
             except (self._requests.RequestException, OSError) as error:
                 last = DownloadError(f"{shown(url)}: {_reason(error)}")
                 continue
@@ -284,7 +288,9 @@ class Client:
             if status not in (200, 206):
                 raise DownloadError(f"{shown(url)}: the server answers {status} {response.reason}", status)
             if status == 206 and not response.headers.get("Content-Range", "").startswith(f"bytes {have}-"):
-                raise DownloadError(f"{shown(url)}: the server answers with another range than it was asked for", status)
+                raise DownloadError(
+                    f"{shown(url)}: the server answers with another range than it was asked for", status
+                )
             if status == 200:
                 have = 0
             length = response.headers.get("Content-Length", "")
@@ -292,7 +298,9 @@ class Client:
             if size and total and total != size:
                 raise ChecksumError(f"{shown(url)} is not what was announced: it has {total} bytes, not {size}", status)
             if max(size, total) > limit:
-                raise DownloadError(f"{shown(url)}: {max(size, total)} bytes are more than the limit of {limit}", status)
+                raise DownloadError(
+                    f"{shown(url)}: {max(size, total)} bytes are more than the limit of {limit}", status
+                )
             return self._receive(response, path, have, size or total, limit, label)
 
     def _receive(self, response: Any, path: str, have: int, total: int, limit: int, label: str) -> bool:
@@ -318,7 +326,9 @@ class Client:
                     have += len(piece)
                     bar.update(len(piece))
                     if have > (total or limit):
-                        raise DownloadError(f"{shown(response.url)}: more came than was announced", response.status_code)
+                        raise DownloadError(
+                            f"{shown(response.url)}: more came than was announced", response.status_code
+                        )
             except self._requests.RequestException:
                 return False
         return have == total if total else True

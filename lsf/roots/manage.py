@@ -153,7 +153,9 @@ def _counted(entries: Iterable[Entry], quiet: bool) -> Iterable[Entry]:
         from tqdm import tqdm
     except ImportError:  # unpacking goes without
         return entries
-    counted: Iterable[Entry] = tqdm(entries, desc="unpacking", unit=" files", disable=quiet or None, dynamic_ncols=True, mininterval=0.2)
+    counted: Iterable[Entry] = tqdm(
+        entries, desc="unpacking", unit=" files", disable=quiet or None, dynamic_ncols=True, mininterval=0.2
+    )
     return counted
 
 

@@ -5,6 +5,7 @@ in between. This table is the one place that says which letter is what. The laun
 handover.h of it, by which execve(2) writes and the start reads (lsf/freebsd/kernel/image). The first word is the version,
 and the start refuses another one: then launcher and image are of different installations.
 """
+
 #: Changes with the meaning of any word.
 VERSION = 2
 

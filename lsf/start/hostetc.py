@@ -39,7 +39,9 @@ NAME_LENGTH = 16  # of what is kept: a number in hexadecimal
 def _read(path: str, root: str = "") -> bytes | None:
     """A file's contents, by its path on the host or inside a root; None where it cannot be read, or is no file."""
     try:
-        fd = open_inside(root, path) if root else os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+        fd = (
+            open_inside(root, path) if root else os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+        )
     except OSError:
         return None
     try:
@@ -90,7 +92,9 @@ def _is_ours(number: str, own: set[int]) -> bool:
     return int(number) in own or (FIRST_PERSON <= int(number) < NOBODY)
 
 
-def users(root_users: list[list[str]], host_users: list[list[str]], shells: "Callable[[str], bool]", own: int) -> list[list[str]]:
+def users(
+    root_users: list[list[str]], host_users: list[list[str]], shells: "Callable[[str], bool]", own: int
+) -> list[list[str]]:
     """FreeBSD's users and the host's people, the latter first where they share a uid. FreeBSD's root stays.
 
     shells(path) tells whether the root has a shell; who would have none gets /bin/sh.
@@ -151,7 +155,9 @@ def write(files: dict[str, bytes], folder: str) -> None:
     """Write a layer's files into a folder. Raises OSError."""
     for name, data in files.items():
         mode = 0o600 if name in ("master.passwd", "spwd.db") else 0o644
-        fd = os.open(os.path.join(folder, name), os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
+        fd = os.open(
+            os.path.join(folder, name), os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, mode
+        )
         try:
             os.fchmod(fd, mode)  # whatever the umask
             while data:

@@ -43,7 +43,9 @@ class Options:
     """What a start can be told; the defaults start a program on the host's own tree."""
 
     def __init__(self) -> None:
-        self.root: str | None = None  # a folder, a root's name, "none"; None: the default root for a program that needs one
+        self.root: str | None = (
+            None  # a folder, a root's name, "none"; None: the default root for a program that needs one
+        )
         self.isolated = False
         self.fakeroot = False
         self.view = "auto"  # one of VIEWS: by what means a root is shown
@@ -107,7 +109,9 @@ def _restore_lc_ctype(env: dict[str, str]) -> None:
         del env["LC_CTYPE"]
 
 
-def options_from_environment(host: "Mapping[str, str]", options: Options, env: dict[str, str]) -> dict[str, tuple[str, str]]:
+def options_from_environment(
+    host: "Mapping[str, str]", options: Options, env: dict[str, str]
+) -> dict[str, tuple[str, str]]:
     """Apply the environment twins of the options. Returns which options came so, with variable and value."""
     twins: dict[str, tuple[str, str]] = {}
     for option, (attribute, variable, _) in OPTIONS.items():
@@ -150,7 +154,9 @@ def name_twin(message: str, twins: dict[str, tuple[str, str]]) -> str:
             continue
         rest = message[len(option) :]
         if option == "--bind":
-            return f"{variable}={rest[1:]}" if any(rest.startswith(f" {text}: ") for text in value.split(",")) else message
+            return (
+                f"{variable}={rest[1:]}" if any(rest.startswith(f" {text}: ") for text in value.split(",")) else message
+            )
         return f"{variable}={rest[1:]}" if rest[:1] in ("=", " ") and rest[1:].startswith(value) else variable + rest
     return message
 

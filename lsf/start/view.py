@@ -63,7 +63,9 @@ def _by_lookup(root: str, isolated: bool, binds: list[Bind], cwd: str, debug: bo
     return found
 
 
-def enter(root: str, isolated: bool = False, binds: tuple[str, ...] = (), debug: bool = False, way: str = "auto") -> Rules | None:
+def enter(
+    root: str, isolated: bool = False, binds: tuple[str, ...] = (), debug: bool = False, way: str = "auto"
+) -> Rules | None:
     """Make this process see a root's view. Raises LaunchError.
 
     In the merged view the current directory stays; in the isolated one it becomes the root's top. Returns None, or the rules

@@ -33,7 +33,9 @@ def test_examples_of_the_documentation():
     example = doctest.DocTestParser().get_doctest(text, {}, "python.md", "docs/user/python.md", 0)
     assert len(example.examples) >= 22
     if harness.engine_missing("ptrace"):
-        harness.not_covered("the examples of docs/user/python.md", "one of them traces, and the ptrace engine is not to be had")
+        harness.not_covered(
+            "the examples of docs/user/python.md", "one of them traces, and the ptrace engine is not to be had"
+        )
     report: list[str] = []
     result = doctest.DocTestRunner().run(example, out=report.append)
     assert result.failed == 0, "".join(report)
@@ -41,9 +43,16 @@ def test_examples_of_the_documentation():
 
 def test_fixture_of_the_documentation(tmp_path):
     """The pytest example, with a program in the place of the project's."""
-    block = (harness.TESTS.parent / "docs" / "user" / "python.md").read_text().rpartition("```python\n")[2].partition("```")[0]
+    block = (
+        (harness.TESTS.parent / "docs" / "user" / "python.md")
+        .read_text()
+        .rpartition("```python\n")[2]
+        .partition("```")[0]
+    )
     assert "--version" in block
-    block = block.replace('"./build/freebsd/prog", "--version").stdout == "prog 1.0\\n"', f'"{PROGRAM}", "time", "1").stdout')
+    block = block.replace(
+        '"./build/freebsd/prog", "--version").stdout == "prog 1.0\\n"', f'"{PROGRAM}", "time", "1").stdout'
+    )
     (tmp_path / "test_example.py").write_text(block.replace("libexec/ld-elf.so.1", "etc"))
     loaded = any(point.value == "lsf.api.pytest_plugin" for point in entry_points(group="pytest11"))
     plugin = [] if loaded else ["-p", "lsf.api.pytest_plugin"]
@@ -57,7 +66,9 @@ def test_fixture_of_the_documentation(tmp_path):
 def test_import_is_cheap():
     """The start of every `lsf` imports the package; the API comes when it is asked for."""
     code = "import sys, lsf; assert 'subprocess' not in sys.modules; lsf.run; assert 'subprocess' in sys.modules"
-    subprocess.run([sys.executable, "-S", "-c", code], env={"PYTHONPATH": str(harness.PACKAGE_PARENT)}, check=True, timeout=20)
+    subprocess.run(
+        [sys.executable, "-S", "-c", code], env={"PYTHONPATH": str(harness.PACKAGE_PARENT)}, check=True, timeout=20
+    )
     assert {"run", "Popen", "command", "trace", "TraceError"} <= set(dir(lsf))
     with pytest.raises(AttributeError):
         _ = lsf.nonsense

@@ -84,7 +84,9 @@ def test_wrong_uses(tmp_path):
     script = textwrap.dedent(WRONG)
     (tmp_path / "wrong.py").write_text(script)
     done = mypy("wrong.py", cwd=tmp_path)
-    found = {(int(line), kind) for line, kind in re.findall(r"^wrong\.py:(\d+): error: .*\[([\w-]+)\]$", done.stdout, re.M)}
+    found = {
+        (int(line), kind) for line, kind in re.findall(r"^wrong\.py:(\d+): error: .*\[([\w-]+)\]$", done.stdout, re.M)
+    }
     wanted = {(number, line.rpartition("  # ")[2])
               for number, line in enumerate(script.splitlines(), 1) if "  # " in line}  # fmt: skip
     assert found == wanted, done.stdout + done.stderr
@@ -96,5 +98,7 @@ def test_users_scripts_run(name):
         harness.not_covered("a script that traces", reason)
     env = {key: value for key, value in os.environ.items() if not key.startswith("LSF_")}
     env["PYTHONPATH"] = str(harness.PACKAGE_PARENT)
-    done = subprocess.run([sys.executable, USERS / name], env=env, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(
+        [sys.executable, USERS / name], env=env, capture_output=True, text=True, timeout=120, check=False
+    )
     assert (done.returncode, done.stdout) == (0, OUTPUTS[name]), done.stderr

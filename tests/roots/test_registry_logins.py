@@ -193,7 +193,9 @@ def test_https_to_https_is_followed(root_store, run_root, certificate):
         other.close()
 
 
-@pytest.mark.parametrize("realm", ["https://[", "http://[::1", "//", "https://", "\\", "http://127.0.0.1:99999/", "x" * 5000])
+@pytest.mark.parametrize(
+    "realm", ["https://[", "http://[::1", "//", "https://", "\\", "http://127.0.0.1:99999/", "x" * 5000]
+)
 def test_realms_that_are_none(root_store, web_server, run_root, tmp_path, realm):
     hub = Registry(web_server, "base")
     hub.serve("manifests/latest", Answer(401, b"", {"WWW-Authenticate": f'Bearer realm="{realm}"'}))
@@ -213,7 +215,9 @@ def test_documents_that_are_cut_or_twisted(root_store, web_server, run_root):
         """With one value of it exchanged or gone."""
         if isinstance(document, dict) and document and chosen.random() < 0.7:
             key = chosen.choice(list(document))
-            return {k: (twisted(v) if k == key else v) for k, v in document.items() if k != key or chosen.random() < 0.8}
+            return {
+                k: (twisted(v) if k == key else v) for k, v in document.items() if k != key or chosen.random() < 0.8
+            }
         if isinstance(document, list) and document and chosen.random() < 0.7:
             at = chosen.randrange(len(document))
             return [twisted(item) if index == at else item for index, item in enumerate(document)]
@@ -238,7 +242,15 @@ def test_documents_that_are_cut_or_twisted(root_store, web_server, run_root):
             fails(result)
             assert "Traceback" not in result[2]
         assert os.listdir(root_store) == []
-    for body in (b"[" * 100_000, b'{"a":' * 50_000, b'{"manifests": ' + b"9" * 5000 + b"}", b"\xff\xfe", b"", b"null", b"{}" * 2):
+    for body in (
+        b"[" * 100_000,
+        b'{"a":' * 50_000,
+        b'{"manifests": ' + b"9" * 5000 + b"}",
+        b"\xff\xfe",
+        b"",
+        b"null",
+        b"{}" * 2,
+    ):
         hub.serve("manifests/latest", Answer(body=body))
         fails(run_root("pull", name))
     assert not roots.installed()

@@ -15,7 +15,19 @@ from pathlib import Path
 import harness
 import pytest
 
-PARTS = ("bin", "sbin", "lib", "libexec", "etc", "usr/bin", "usr/sbin", "usr/lib", "usr/libexec", "usr/share/misc", "var")
+PARTS = (
+    "bin",
+    "sbin",
+    "lib",
+    "libexec",
+    "etc",
+    "usr/bin",
+    "usr/sbin",
+    "usr/lib",
+    "usr/libexec",
+    "usr/share/misc",
+    "var",
+)
 NEEDED = ("bin/ps", "usr/bin/netstat", "usr/bin/sockstat", "usr/bin/procstat", "usr/bin/top", "libexec/ld-elf.so.1")
 PREPARE = "umask 022; PATH=/bin:/usr/bin:/sbin:/usr/sbin; export PATH; "
 
@@ -88,7 +100,9 @@ def test_procstat(run, root):
 
 
 def test_sysctl(run):
-    out = run("sysctl kern.ostype hw.pagesize hw.ncpu; sysctl -n kern.osrelease; sysctl -N kern | head -1; sysctl -d kern.ostype; sysctl -a > /tmp/all; wc -l < /tmp/all")
+    out = run(
+        "sysctl kern.ostype hw.pagesize hw.ncpu; sysctl -n kern.osrelease; sysctl -N kern | head -1; sysctl -d kern.ostype; sysctl -a > /tmp/all; wc -l < /tmp/all"
+    )
     lines = out.splitlines()
     assert lines[0] == "kern.ostype: FreeBSD"
     assert lines[1] == "hw.pagesize: 4096"
@@ -121,14 +135,18 @@ def test_talk_on_loopback(run):
 
 
 def test_network(run):
-    out = run("ifconfig -l; ifconfig lo | grep -c 'inet 127.0.0.1 netmask 0xff000000'; netstat -rn -f inet | grep -c '^127.0.0.1 '; netstat -i | awk '$1==\"lo\" && $5 ~ /^[0-9]+$/ {print ($5<1e15), $6}' | head -1; ping -c 1 -t 5 127.0.0.1 | grep -c '1 packets received'")
+    out = run(
+        "ifconfig -l; ifconfig lo | grep -c 'inet 127.0.0.1 netmask 0xff000000'; netstat -rn -f inet | grep -c '^127.0.0.1 '; netstat -i | awk '$1==\"lo\" && $5 ~ /^[0-9]+$/ {print ($5<1e15), $6}' | head -1; ping -c 1 -t 5 127.0.0.1 | grep -c '1 packets received'"
+    )
     lines = out.splitlines()
     assert "lo" in lines[0].split()
     assert lines[1:] == ["1", "1", "1 0", "1"]
 
 
 def test_file_systems(run):
-    out = run("df -k /tmp | tail -1 | awk '{print NF, ($2>0)}'; mount | grep -c ' on / '; du -sk /bin | awk '{print ($1>100)}'; stat -f %Su /bin/sh; getconf PAGESIZE; getconf PATH_MAX /; find / -xdev -maxdepth 1 -name bin; ls -d /dev/null")
+    out = run(
+        "df -k /tmp | tail -1 | awk '{print NF, ($2>0)}'; mount | grep -c ' on / '; du -sk /bin | awk '{print ($1>100)}'; stat -f %Su /bin/sh; getconf PAGESIZE; getconf PATH_MAX /; find / -xdev -maxdepth 1 -name bin; ls -d /dev/null"
+    )
     assert out == f"6 1\n1\n1\n{'root' if os.getuid() == 0 else 'nobody'}\n4096\n1024\n/bin\n/dev/null\n"
 
 
@@ -145,15 +163,24 @@ def test_limits_and_priorities(run):
 
 @pytest.mark.skipif(os.getuid() != 0, reason="becomes other users")
 def test_other_users(run):
-    out = run("su -m nobody -c 'id -un; cd /; echo $USER'; chroot -u nobody / /usr/bin/id -u; id -Gn root; cd /tmp; touch f; chown nobody:nobody f; stat -f '%Su %Sg' f; su -m nobody -c 'rm -f /etc/rc' 2>/dev/null || echo refused")
+    out = run(
+        "su -m nobody -c 'id -un; cd /; echo $USER'; chroot -u nobody / /usr/bin/id -u; id -Gn root; cd /tmp; touch f; chown nobody:nobody f; stat -f '%Su %Sg' f; su -m nobody -c 'rm -f /etc/rc' 2>/dev/null || echo refused"
+    )
     assert out.splitlines()[0] == "nobody"
-    assert out.splitlines()[2:] == ["65534", "wheel operator", "nobody nobody", "refused"] or \
-        out.splitlines()[2:] == ["65534", "wheel", "nobody nobody", "refused"]
+    assert out.splitlines()[2:] == ["65534", "wheel operator", "nobody nobody", "refused"] or out.splitlines()[2:] == [
+        "65534",
+        "wheel",
+        "nobody nobody",
+        "refused",
+    ]
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="sets immutable flags")
 def test_file_flags(run):
-    out = run("cd /tmp; touch f; chflags uchg f 2>/dev/null || { echo none; exit; }; ls -lo f | awk '{print $5}'; rm -f f 2>/dev/null; ls f 2>/dev/null; chflags nouchg f 2>/dev/null; rm -f f; ls f 2>/dev/null; echo end", stderr=None)
+    out = run(
+        "cd /tmp; touch f; chflags uchg f 2>/dev/null || { echo none; exit; }; ls -lo f | awk '{print $5}'; rm -f f 2>/dev/null; ls f 2>/dev/null; chflags nouchg f 2>/dev/null; rm -f f; ls f 2>/dev/null; echo end",
+        stderr=None,
+    )
     # rm(1) takes the user's flag away itself.
     assert out in ("none\n", "uchg\nend\n", "schg\nf\nf\nend\n")
 
@@ -181,7 +208,10 @@ def test_fetch_and_ftp_from_a_server(run):
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
         url = f"http://127.0.0.1:{server.server_port}/page"
-        out = run(f"unset http_proxy HTTP_PROXY; cd /tmp; fetch -q -o a {url} && wc -c < a; ftp -V -o b {url} >/dev/null && cmp a b && echo same; rm -f a b", stderr=None)
+        out = run(
+            f"unset http_proxy HTTP_PROXY; cd /tmp; fetch -q -o a {url} && wc -c < a; ftp -V -o b {url} >/dev/null && cmp a b && echo same; rm -f a b",
+            stderr=None,
+        )
     finally:
         server.shutdown()
         server.server_close()
@@ -189,7 +219,10 @@ def test_fetch_and_ftp_from_a_server(run):
 
 
 def test_script_and_others_with_terminals(run):
-    out = run("cd /tmp; script -q typed sh -c 'tty; stty size; echo inside' < /dev/null > /dev/null; tr -d '\\r' < typed | grep -v '^.D' | tail -3; rm -f typed", stderr=None)
+    out = run(
+        "cd /tmp; script -q typed sh -c 'tty; stty size; echo inside' < /dev/null > /dev/null; tr -d '\\r' < typed | grep -v '^.D' | tail -3; rm -f typed",
+        stderr=None,
+    )
     lines = out.splitlines()
     assert re.fullmatch(r"/dev/pts/\d+", lines[0])
     assert lines[2] == "inside"

@@ -239,7 +239,9 @@ def userland(request, tmp_path_factory) -> tuple[str, Path]:
     old = harness.root_with(*BASE_PROGRAMS, covers="the programs of a FreeBSD 10 root", releases=(10, 11))
     if request.param == "10.1":
         return "base", harness.copy_root(old, target, BASE_PARTS)
-    new = harness.root_with("libexec/ld-elf.so.1", covers="programs of FreeBSD 10 on libraries of 13", releases=(12, 13, 14))
+    new = harness.root_with(
+        "libexec/ld-elf.so.1", covers="programs of FreeBSD 10 on libraries of 13", releases=(12, 13, 14)
+    )
     harness.copy_root(old, target, BASE_PARTS)
     return "base", harness.copy_root(new, target, ("lib", "libexec", "usr/lib"), replace=True)
 

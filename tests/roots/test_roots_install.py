@@ -378,7 +378,15 @@ def test_redirections_that_do_not_end(root_store, web_server, run_root):
     serve_release(web_server)
     web_server.files["/14.1-RELEASE/base.txz"] = Answer(302, b"", {"Location": "base.txz"})
     fails(run_root("install", "14.1", "--mirror", web_server.url), "more than 10 redirections")
-    for place in ("ftp://127.0.0.1/x", "file:///etc/passwd", "http://[", "//", "http://127.0.0.1:99999/", "http:///x", "\xff\xfe"):
+    for place in (
+        "ftp://127.0.0.1/x",
+        "file:///etc/passwd",
+        "http://[",
+        "//",
+        "http://127.0.0.1:99999/",
+        "http:///x",
+        "\xff\xfe",
+    ):
         web_server.files["/14.1-RELEASE/base.txz"] = Answer(302, b"", {"Location": place})
         fails(run_root("install", "14.1", "--mirror", web_server.url), "/14.1-RELEASE/")
     nothing_installed(root_store)
@@ -430,7 +438,11 @@ def test_downloads_that_nobody_went_on_with(root_store, web_server, run_root, ag
 
 @pytest.mark.parametrize("refused", ["no root", "too large", "hostile"])
 def test_what_is_refused_does_not_stay(root_store, web_server, run_root, refused):
-    items = {"no root": [Item("x", b"")], "too large": [Item("bin/freebsd-version", bytes(3 << 20))], "hostile": [Item("../x", b"")]}
+    items = {
+        "no root": [Item("x", b"")],
+        "too large": [Item("bin/freebsd-version", bytes(3 << 20))],
+        "hostile": [Item("../x", b"")],
+    }
     serve_release(web_server, data=archives.txz(items[refused]))
     fails(run_root("install", "14.1", "--mirror", web_server.url, "--max-size", "1M"))
     nothing_installed(root_store)
@@ -500,7 +512,9 @@ def test_missing_packages_are_named(root_store, run_root, monkeypatch):
     monkeypatch.setitem(sys.modules, "requests", None)
     fails(run_root("install", "14.1", "--mirror", "http://127.0.0.1:9"), "Python package requests",
           f"`{sys.executable} -m pip install requests tqdm zstandard`")  # fmt: skip
-    listed = re.search(r"^dependencies = \[(.*)\]$", (harness.TESTS.parent / "pyproject.toml").read_text(), re.MULTILINE)[1]
+    listed = re.search(
+        r"^dependencies = \[(.*)\]$", (harness.TESTS.parent / "pyproject.toml").read_text(), re.MULTILINE
+    )[1]
     assert set(download.PACKAGES.split()) < set(re.findall(r'"(\w+)', listed))
 
 

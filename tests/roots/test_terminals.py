@@ -323,5 +323,3 @@ def test_script_is_a_terminal_in_the_terminal(sh, lsf):
     typed = (lsf.cwd / "typed").read_text()
     assert "inside7" in typed and "outside" not in typed
     assert re.search(r"^/dev/pts/\d+$", typed, re.MULTILINE)
-
-

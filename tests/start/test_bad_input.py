@@ -152,12 +152,17 @@ def test_random_scripts(lsf, start):
         assert not any(word in result.stderr for word in SHIM_FAULT), (data, result.explain())
 
 
-@pytest.mark.parametrize("words", ["", "t=3", "v=1", "v=", f"v={handover.VERSION + 1:x}", f"v=fffffff{handover.VERSION:x}"])
+@pytest.mark.parametrize(
+    "words", ["", "t=3", "v=1", "v=", f"v={handover.VERSION + 1:x}", f"v=fffffff{handover.VERSION:x}"]
+)
 def test_handovers_of_another_version(start, words):
     """A launcher and an image that are not of one installation: one sentence, and not a misunderstanding."""
     done = subprocess.run(["lsf-handover", words, str(start), "x"], executable=harness.shim_image(), check=False, capture_output=True,
                           timeout=30)  # fmt: skip
-    assert (done.returncode, done.stderr) == (125, b"lsf: the shim: another version of LSF started it; install LSF anew\n")
+    assert (done.returncode, done.stderr) == (
+        125,
+        b"lsf: the shim: another version of LSF started it; install LSF anew\n",
+    )
 
 
 def test_every_word_of_a_handover_is_one_letter():
@@ -166,7 +171,9 @@ def test_every_word_of_a_handover_is_one_letter():
     assert not {"1", "2", "3"} & set(letters), "those of the login name"
 
 
-@pytest.mark.parametrize("words", ["a=3f,A=5", "a=5,A=3,B=3", "a=5,A=ffffffffffffffff,B=3", "a=5,A=ffff,B=3", "V=ffff", "V=1"])
+@pytest.mark.parametrize(
+    "words", ["a=3f,A=5", "a=5,A=3,B=3", "a=5,A=ffffffffffffffff,B=3", "a=5,A=ffff,B=3", "V=ffff", "V=1"]
+)
 def test_damaged_handovers(start, tmp_path, words):
     """What one image tells the next is made up by nobody but them; somebody who does gets a sentence."""
     (tmp_path / "file").write_bytes(b"no end")
@@ -355,7 +362,9 @@ def test_missing_interpreter(lsf, start):
 @EITHER_WAY
 def test_missing_library(lsf, tmp_path):
     """A root that lacks a library: the run-time linker names it."""
-    root = harness.root_with("bin/sh", "libexec/ld-elf.so.1", covers="a missing shared library", releases=(10, 11, 12, 13))
+    root = harness.root_with(
+        "bin/sh", "libexec/ld-elf.so.1", covers="a missing shared library", releases=(10, 11, 12, 13)
+    )
     own = harness.copy_root(root, tmp_path / "root", ("bin", "libexec", "lib"))
     (own / "lib/libedit.so.7").unlink()
     result = lsf("/bin/sh", "-c", "echo hi", root=own)

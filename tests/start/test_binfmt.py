@@ -168,7 +168,12 @@ def test_command(guest, monkeypatch):
     assert lines[1:8] == ["0", "removed", "0", "not installed", "1", "nothing was registered", "0"]
     assert [image in line for line in lines[8:12:2]] == [True, True]
     assert lines[9] == lines[11] == lines[13] == "0"
-    assert json.loads(lines[12]) | {"flags": ""} == {"available": True, "enabled": True, "interpreter": image, "flags": ""}
+    assert json.loads(lines[12]) | {"flags": ""} == {
+        "available": True,
+        "enabled": True,
+        "interpreter": image,
+        "flags": "",
+    }
 
 
 def test_set_ids_only_where_asked_for(guest, monkeypatch, capsys):

@@ -134,7 +134,9 @@ def test_links_on_the_way(root, home, place, monkeypatch):
 
 
 @needs_root
-@pytest.mark.parametrize(("mode", "good"), [(0o755, True), (0o775, False), (0o777, False), (0o1777, True), (0o770, False)])
+@pytest.mark.parametrize(
+    ("mode", "good"), [(0o755, True), (0o775, False), (0o777, False), (0o1777, True), (0o770, False)]
+)
 def test_a_cache_that_others_may_write_to(root, place, monkeypatch, mode, good):
     """It can be used at once, looked at twice; a program whose paths are looked up could be led elsewhere later."""
     cache = place / "cache"
@@ -222,7 +224,9 @@ def test_a_view_without_a_cache(root, home, options, monkeypatch):
 # ---------------------------------------------------------------- homes that are none
 
 
-@pytest.mark.parametrize("home", ["/nonexistent", "/nonexistent/home", "relative", "", "/proc", "/dev/null", "/proc/self"])
+@pytest.mark.parametrize(
+    "home", ["/nonexistent", "/nonexistent/home", "relative", "", "/proc", "/dev/null", "/proc/self"]
+)
 @pytest.mark.parametrize("cache", [None, "/nonexistent", "/nonexistent/cache", "relative", "/dev/null"])
 def test_no_home_is_made(root, monkeypatch, home, cache):
     assert not os.path.lexists("/nonexistent")
@@ -406,7 +410,8 @@ def test_a_limit_on_the_size_of_files(lsf, root, home, options, hard):
 
 
 @pytest.mark.parametrize(
-    "target", ["/etc/secret", "../../secret", "/../../etc/secret", "x/../../../secret", "fifo", "loop", "/dev/zero", ".", "/usr"]
+    "target",
+    ["/etc/secret", "../../secret", "/../../etc/secret", "x/../../../secret", "fifo", "loop", "/dev/zero", ".", "/usr"],
 )
 def test_a_roots_files_are_read_inside_it(root, home, place, target):
     """A link means the root, as it does to programs there; and what is no file is not read."""

@@ -295,7 +295,11 @@ def test_a_missing_image_is_said():
 
 
 #: What a start may import beyond what Python itself has loaded. Each costs a part of the 15 ms that a start may take.
-ALLOWED = {"lsf", "lsf.start", *(f"lsf.start.{name}" for name in ("cli", "errors", "files", "handover", "launch", "options"))}
+ALLOWED = {
+    "lsf",
+    "lsf.start",
+    *(f"lsf.start.{name}" for name in ("cli", "errors", "files", "handover", "launch", "options")),
+}
 #: So does the default root, where a program is not there or is none of FreeBSD's.
 DEFAULT = {"lsf.start.default_root", "lsf.roots"}
 #: A view does; the last one where an ordinary user gets a binfmt_misc of its own.

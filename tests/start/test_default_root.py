@@ -54,8 +54,20 @@ def test_what_needs_a_root(tmp_path, static):
     own.write_text(f"#! {static}  x\n")
     text.write_text("no program\n")
     empty.touch()
-    needs = {name: default_root.needs_root(str(name)) for name in (static, script, own, text, empty, tmp_path, "/bin/true", "/no/such")}
-    assert needs == {static: False, script: True, own: False, text: False, empty: False, tmp_path: False, "/bin/true": True, "/no/such": True}
+    needs = {
+        name: default_root.needs_root(str(name))
+        for name in (static, script, own, text, empty, tmp_path, "/bin/true", "/no/such")
+    }
+    assert needs == {
+        static: False,
+        script: True,
+        own: False,
+        text: False,
+        empty: False,
+        tmp_path: False,
+        "/bin/true": True,
+        "/no/such": True,
+    }
 
 
 def test_a_script_that_names_itself(tmp_path):

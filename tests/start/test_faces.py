@@ -57,7 +57,9 @@ def test_nonsense_is_blamed_on_its_variable(command, variable, value, option):  
     assert value.split(",")[-1] in done.stderr or variable == "LSF_ISOLATED"
 
 
-@pytest.mark.parametrize(("option", "good"), [("--engine", "sud"), ("--view", "auto"), ("--osrelease", "13.5"), ("--chdir", "/")])
+@pytest.mark.parametrize(
+    ("option", "good"), [("--engine", "sud"), ("--view", "auto"), ("--osrelease", "13.5"), ("--chdir", "/")]
+)
 def test_the_option_wins_and_is_blamed(command, option, good):  # noqa: F811
     variable = OPTIONS[option][1]
     said(command("lsf", option, good, "/nosuch/program", env={variable: "nonsense"}), 127)
@@ -103,7 +105,9 @@ def test_the_images_own_variables(lsf):
     assert os.listdir(lsf.cwd) == [], "no file is called on"
 
 
-@pytest.mark.parametrize(("variable", "arguments"), [("LSF_MIRROR", ("install", "14.1")), ("LSF_REGISTRY", ("pull", "base"))])
+@pytest.mark.parametrize(
+    ("variable", "arguments"), [("LSF_MIRROR", ("install", "14.1")), ("LSF_REGISTRY", ("pull", "base"))]
+)
 @pytest.mark.parametrize("value", ["bad host!", "ftp://x", "://", "http://[", "a b"])
 def test_variables_of_roots(command, variable, arguments, value, tmp_path):  # noqa: F811
     pytest.importorskip("requests")
@@ -179,10 +183,17 @@ def test_a_guest_does_not_execute_it(lsf):
 @pytest.mark.parametrize("name", ["14", "14.1", "14.1-RELEASE", "15.0-BETA2", "9"])
 def test_a_release_that_is_not_installed(command, name):  # noqa: F811
     said(command("lsf", "--root", name, "/x"), 125, f"`lsfctl root install {name}` fetches it")
-    said(command("lsf", "/x", env={"LSF_ROOT": name}), 125, f"LSF_ROOT={name}", f"`lsfctl root install {name}` fetches it")
+    said(
+        command("lsf", "/x", env={"LSF_ROOT": name}),
+        125,
+        f"LSF_ROOT={name}",
+        f"`lsfctl root install {name}` fetches it",
+    )
 
 
-@pytest.mark.parametrize("name", ["mine", "14x", "14.1.2.3", "1.2.3", "14-RELEASE-x", "141", "-", "x14", "14.", "\u0661\u0664"])
+@pytest.mark.parametrize(
+    "name", ["mine", "14x", "14.1.2.3", "1.2.3", "14-RELEASE-x", "141", "-", "x14", "14.", "\u0661\u0664"]
+)
 def test_what_is_no_release(root_store, name):
     with pytest.raises(roots.RootError) as caught:
         roots.resolve(name)

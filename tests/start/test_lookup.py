@@ -509,7 +509,7 @@ def test_local_sockets(lsf, way):
 @pytest.mark.engines("sud-cli")
 def test_names_of_local_sockets(lsf):
     """A socket below the root is named as the guest sees it, with the length that it was bound with."""
-    root = Path(tempfile.mkdtemp(dir="/tmp", prefix="r"))       # which leaves room in an address
+    root = Path(tempfile.mkdtemp(dir="/tmp", prefix="r"))  # which leaves room in an address
     try:
         (root / "libexec").mkdir()
         program = harness.compile_guest("local_names")

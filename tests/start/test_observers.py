@@ -86,7 +86,9 @@ def trace_unread(lsf, *arguments: str) -> tuple[subprocess.Popen, int]:
     reading, writing = os.pipe()
     program = harness.compile_guest("observed")
     env = lsf.environment({"LSF_TRUSS": "1"})
-    process = subprocess.Popen(lsf.command(program, *arguments), env=env, cwd=lsf.cwd, stdin=subprocess.DEVNULL, stderr=writing)
+    process = subprocess.Popen(
+        lsf.command(program, *arguments), env=env, cwd=lsf.cwd, stdin=subprocess.DEVNULL, stderr=writing
+    )
     os.close(writing)
     end = time.monotonic() + 30
     while not (lsf.cwd / "done").exists():
@@ -96,7 +98,9 @@ def trace_unread(lsf, *arguments: str) -> tuple[subprocess.Popen, int]:
     return process, reading
 
 
-@pytest.mark.parametrize(("arguments", "status"), [((), -signal.SIGTERM), (("handled",), 5)], ids=["by default", "handled"])
+@pytest.mark.parametrize(
+    ("arguments", "status"), [((), -signal.SIGTERM), (("handled",), 5)], ids=["by default", "handled"]
+)
 def test_a_signal_does_not_wait_for_who_reads(lsf, arguments, status):
     """`lsf --truss PROGRAM 2>&1 | less`: the program stands still, and ends when it is told to."""
     process, reading = trace_unread(lsf, "@stays", *arguments)
@@ -204,7 +208,12 @@ def test_nobody_reads_the_summary(lsf):
 def test_the_limit_on_files_is_the_programs(lsf):
     """Counters and summary are larger than it."""
     output = lsf.cwd / "out"
-    result = lsf(harness.compile_guest("observed"), "@limit", options=[f"--stats=json:{output}"], before=limit_files(512, 1 << 30))
+    result = lsf(
+        harness.compile_guest("observed"),
+        "@limit",
+        options=[f"--stats=json:{output}"],
+        before=limit_files(512, 1 << 30),
+    )
     result.check(stdout=f"512 {1 << 30}\n")
     assert json.loads(output.read_text())["processes"] == 1
 

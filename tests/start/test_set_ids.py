@@ -183,10 +183,10 @@ def test_preloaded_libraries(caller, tmp_path):
     root = harness.root_with("libexec/ld-elf.so.1", "lib/libc.so.7", "usr/include/stdio.h", "usr/lib/crt1.o",
                              covers="LD_PRELOAD in set-user-id programs", releases=(13, 14, 15))  # fmt: skip
     (tmp_path / "evil.c").write_text(
-        "#include <unistd.h>\n__attribute__((constructor)) static void evil(void) { write(1, \"evil\\n\", 5); }\n"
+        '#include <unistd.h>\n__attribute__((constructor)) static void evil(void) { write(1, "evil\\n", 5); }\n'
     )
     (tmp_path / "prog.c").write_text(
-        "#include <unistd.h>\n#include <stdio.h>\nint main(void) { printf(\"%d\\n\", issetugid()); return 0; }\n"
+        '#include <unistd.h>\n#include <stdio.h>\nint main(void) { printf("%d\\n", issetugid()); return 0; }\n'
     )
     evil = harness.compile_dynamic(tmp_path / "evil.c", root, ("-shared", "-fPIC"))
     program = harness.compile_dynamic(tmp_path / "prog.c", root, ())

@@ -112,7 +112,7 @@ def test_children_of_one_parent(lsf, tmp_path):
     program = harness.compile_guest("patching_family", ("-fasynchronous-unwind-tables", "-Wl,--eh-frame-hdr"))
     lsf(program, "connections", env={"LSF_STATS": f"json:{output}"}).check(stdout="ok patching_family.connections\n")
     patching = spent(json.loads(output.read_text()))["patching"]
-    assert patching["calls_through_patched_sites"] > 40 * 100 - 15 * PATCH_AFTER    # of the calls of forty children
+    assert patching["calls_through_patched_sites"] > 40 * 100 - 15 * PATCH_AFTER  # of the calls of forty children
     assert patching["patched_sites"] < 30
 
 
@@ -141,7 +141,7 @@ def test_signals_at_full_rate(lsf, tmp_path):
     summary = spent(json.loads(output.read_text()))
     calls, errors = row(summary, "getpid")
     assert (calls % 50, errors) == (2, 0)
-    assert row(summary, "sigreturn")[0] >= 100     # what the guest makes sure of on a busy machine
+    assert row(summary, "sigreturn")[0] >= 100  # what the guest makes sure of on a busy machine
 
 
 @COMMANDS
@@ -157,7 +157,12 @@ def test_together_with_truss(counted, tmp_path):
 
 
 UNPROVEN = "no jump fits there, and what is before it is not proven"
-REASONS = {"unreachable": UNPROVEN, "no_room": UNPROVEN, "shared": "shared mapping", "own_code": "code that the program writes"}
+REASONS = {
+    "unreachable": UNPROVEN,
+    "no_room": UNPROVEN,
+    "shared": "shared mapping",
+    "own_code": "code that the program writes",
+}
 
 
 @COMMANDS
@@ -232,7 +237,9 @@ def test_status_and_standard_error(lsf):
     lines = result.stderr.splitlines()
     assert re.fullmatch(rf"lsf: \d+\.\d{{3}} s, 1 process, 1 program, 1 thread, engine {lsf.mode}", lines[0])
     assert [line.split()[-1] for line in lines[1:4]] == ["syscall", "getegid", "exit"]
-    assert re.search(r"^ +\d+ sites? patched, \d+ calls? through them; \d+ calls? trapped$", result.stderr, re.MULTILINE)
+    assert re.search(
+        r"^ +\d+ sites? patched, \d+ calls? through them; \d+ calls? trapped$", result.stderr, re.MULTILINE
+    )
     assert result.stderr.count("lsf: ") == 1
 
 

@@ -74,7 +74,9 @@ def test_memory(truss):
 def test_signals(truss):
     lines, _ = truss("signals")
     (action,) = calls(lines, "sigaction")
-    assert re.fullmatch(r"sigaction\(SIGUSR1,\{ 0x[0-9a-f]+ SA_RESTART\|SA_SIGINFO ss_t \},0x0\)\t* = 0 \(0x0\)", action)
+    assert re.fullmatch(
+        r"sigaction\(SIGUSR1,\{ 0x[0-9a-f]+ SA_RESTART\|SA_SIGINFO ss_t \},0x0\)\t* = 0 \(0x0\)", action
+    )
     (kill,) = (number for number, text in enumerate(lines) if text.startswith("kill("))
     assert re.fullmatch(r"SIGNAL 30 \(SIGUSR1\) code=SI_USER pid=\d+ uid=\d+", lines[kill + 1])
     assert re.fullmatch(r"sigreturn\(0x[0-9a-f]+\)\t+ EJUSTRETURN", lines[kill + 2])

@@ -22,7 +22,9 @@ def start(lsf, view: str, program, *arguments: str, root=None, options=(), cwd=N
             (root / "libexec").mkdir(parents=True, exist_ok=True)
         options = ["--root", str(root), *VIEWS[view], *options]
     environment = lsf.environment({"PATH": "/bin:/usr/bin:/usr/sbin:/sbin"})
-    return harness.run_as_user(lsf.command(program, *arguments, options=options), environment, cwd or lsf.cwd, namespaces=True)
+    return harness.run_as_user(
+        lsf.command(program, *arguments, options=options), environment, cwd or lsf.cwd, namespaces=True
+    )
 
 
 @pytest.mark.parametrize("view", VIEWS)
@@ -85,7 +87,9 @@ def shell(lsf, request):
 
 def test_cp(shell):
     """cp.c, setfile(): EPERM of a chown is forgiven in silence."""
-    done = shell("cp -Rp tree copy; echo $?; cp -p tree/others .; echo $?; cp -p /proc/version v; echo $?; stat -f %u copy/others v")
+    done = shell(
+        "cp -Rp tree copy; echo $?; cp -p tree/others .; echo $?; cp -p /proc/version v; echo $?; stat -f %u copy/others v"
+    )
     assert (done.stdout, done.stderr) == ("0\n0\n0\n1000\n1000\n", "")
 
 

@@ -103,7 +103,20 @@ def place(monkeypatch):
 def root(place):
     """A root as small as can be."""
     top = place / "root"
-    for part in ("dev", "proc", "tmp", "etc", "lib", "libexec", "usr/lib", "usr/share", "var/run", "var/tmp", "home", "bin"):
+    for part in (
+        "dev",
+        "proc",
+        "tmp",
+        "etc",
+        "lib",
+        "libexec",
+        "usr/lib",
+        "usr/share",
+        "var/run",
+        "var/tmp",
+        "home",
+        "bin",
+    ):
         (top / part).mkdir(parents=True)
     (top / "etc" / "mark").write_text("mine\n")
     (top / "etc" / "hosts").write_text("the root's\n")
@@ -378,7 +391,9 @@ def test_bind_is_read(text, source, target, read_only):
     assert (bind.source, bind.target, bind.read_only) == (source, target, read_only)
 
 
-@pytest.mark.parametrize("text", ["", ":", "/a:", ":/b", "/a:/b:/c", "/a:b", "/a:/b:rx", "/a:/", "/a:/dev", "/a:/x/../proc"])
+@pytest.mark.parametrize(
+    "text", ["", ":", "/a:", ":/b", "/a:/b:/c", "/a:b", "/a:/b:rx", "/a:/", "/a:/dev", "/a:/x/../proc"]
+)
 def test_wrong_binds(text):
     with pytest.raises(LaunchError, match="--bind"):
         plan.Bind(text)
@@ -412,7 +427,9 @@ def test_a_linux_program_in_a_users_view_starts_freebsd_programs(root, place, is
     assert in_child(entered, user=True) == (True, (0, True, *ids))
 
 
-@pytest.mark.parametrize(("release", "can"), [("6.6.1", False), ("5.15.0-generic", False), ("odd", False), ("6.7.0", None)])
+@pytest.mark.parametrize(
+    ("release", "can"), [("6.6.1", False), ("5.15.0-generic", False), ("odd", False), ("6.7.0", None)]
+)
 def test_only_linux_that_can_is_asked(monkeypatch, release, can):
     monkeypatch.setattr(mounts.os, "uname", lambda: type("uname", (), {"release": release}))
     assert mounts._can_have_binfmt() is (os.path.isdir(mounts.BINFMT) and not os.path.exists(mounts.BINFMT + "/lsf")
@@ -471,7 +488,9 @@ def test_the_merged_view_and_binds_fall_back_to_rules(root, no_namespaces, capfd
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="needs root, to become another user")
-@pytest.mark.parametrize(("way", "remedy"), [("namespace", "needs root, or user namespaces"), ("chroot", "CAP_SYS_CHROOT")])
+@pytest.mark.parametrize(
+    ("way", "remedy"), [("namespace", "needs root, or user namespaces"), ("chroot", "CAP_SYS_CHROOT")]
+)
 def test_where_a_way_is_not_allowed_the_error_names_a_remedy(root, no_namespaces, way, remedy):
     ok, (status, message) = in_child(lambda: view.enter(str(root), way=way), user=True)
     assert (ok, status) == (False, STATUS_FAILED)
@@ -543,7 +562,9 @@ def read_hash(data: bytes) -> dict[bytes, bytes]:
     for bucket in range(last + 1):
         spare = big(17 + (bucket + 1 - 1).bit_length() - 1) if bucket else 0
         page = data[(pages + bucket + spare) * size :][:size]
-        words = [int.from_bytes(page[2 * i : 2 * i + 2], "little") for i in range(1, 1 + int.from_bytes(page[:2], "little"))]
+        words = [
+            int.from_bytes(page[2 * i : 2 * i + 2], "little") for i in range(1, 1 + int.from_bytes(page[:2], "little"))
+        ]
         end = size
         for key, value in zip(words[::2], words[1::2], strict=True):
             if value < 4:
@@ -592,7 +613,9 @@ def test_databases_equal_freebsds_own():
     root = whole[0]
     theirs = read_hash((root / "etc/pwd.db").read_bytes())
     ours = read_hash(pwdb.databases(hostetc._root_users(str(root / "etc")))[0])
-    assert ours == {key: value for key, value in theirs.items() if key[:1] in (b"A", b"B", b"C") or key == pwdb.VERSION_KEY}
+    assert ours == {
+        key: value for key, value in theirs.items() if key[:1] in (b"A", b"B", b"C") or key == pwdb.VERSION_KEY
+    }
 
 
 def test_users_and_groups_of_both_sides():
@@ -677,7 +700,9 @@ def freebsd_root() -> Path:
 @pytest.mark.engines("sud-cli", "ptrace")
 def test_freebsd_knows_the_hosts_people(lsf, place, tmp_path):
     root = freebsd_root()
-    name, uid = next(((r[0], r[2]) for r in hostetc._rows("/etc/passwd", 7) if 1000 <= int(r[2]) < NOBODY), ("root", "0"))
+    name, uid = next(
+        ((r[0], r[2]) for r in hostetc._rows("/etc/passwd", 7) if 1000 <= int(r[2]) < NOBODY), ("root", "0")
+    )
     done = lsf("/bin/sh", "-c", f"cd /; getent passwd {uid}; id -un; cat /etc/hosts; cd {tmp_path}; echo here > file",
                options=["--root", str(root)], env={"XDG_CACHE_HOME": str(place / "cache")}).check(stderr="")  # fmt: skip
     lines = done.stdout.splitlines()

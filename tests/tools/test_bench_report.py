@@ -86,7 +86,9 @@ def test_the_limit_can_be_chosen(result):
     assert compare("--limit", "25", *files)[0] == 0
     status, out, _ = compare("--limit", "15", *files)
     assert status == 1
-    assert all(name in out.splitlines()[-1] for name in ("test_call[sud-read]", "test_call[ptrace-read]", "test_start[shim]"))
+    assert all(
+        name in out.splitlines()[-1] for name in ("test_call[sud-read]", "test_call[ptrace-read]", "test_start[shim]")
+    )
 
 
 def test_rows_that_came_and_went_are_told(result):
@@ -169,13 +171,16 @@ def test_one_run(draw, result, tmp_path):
 
 
 def test_what_makes_no_linux_call_is_not_in_the_mean(draw, result):
-    path = result("a", {("test_call", "sud", "read"): 1.2, ("test_call", "sud", "write"): 1.2, ("test_call", "sud", "refused"): 0.1})
+    path = result(
+        "a",
+        {("test_call", "sud", "read"): 1.2, ("test_call", "sud", "write"): 1.2, ("test_call", "sud", "refused"): 0.1},
+    )
     data = json.loads(path.read_text())
     data["benchmarks"][2]["extra_info"]["linux_calls"] = False
     path.write_text(json.dumps(data))
     _, text = draw(path)
     assert "sud, geometric mean 1.20" in _Page(text).text
-    assert "0.10" in _Page(text).text           # it is shown all the same
+    assert "0.10" in _Page(text).text  # it is shown all the same
 
 
 def test_history_is_in_the_order_of_dates(draw, result):
@@ -186,7 +191,7 @@ def test_history_is_in_the_order_of_dates(draw, result):
     page = _Page(text)
     assert "Over 3 runs" in page.text
     assert page.count["svg"] == 2
-    assert "7.77" in page.text                  # the newest run's, although it was named first
+    assert "7.77" in page.text  # the newest run's, although it was named first
     assert "1111111" in page.text and "ccccccc" in page.text
 
 
@@ -255,7 +260,9 @@ def test_native_loops(source, tmp_path, entries):
     assert len(loops(source)) >= 7
     for loop in loops(source):
         folder = [entries] if source == "loops_calls.c" else []
-        done = subprocess.run([program, loop, "2", "5", *folder], capture_output=True, text=True, timeout=60, check=False)
+        done = subprocess.run(
+            [program, loop, "2", "5", *folder], capture_output=True, text=True, timeout=60, check=False
+        )
         assert (done.returncode, done.stdout.rstrip("\n").isdigit()) == (0, True), loop
     for wrong in (["nothing", "2", "5"], ["getppid", "2"], ["getppid", "2", "0"], ["getppid", "2", "4097"]):
         assert subprocess.run([program, *wrong], timeout=60, check=False).returncode == 2
@@ -274,7 +281,11 @@ def test_guest_loops(lsf, source, tmp_path, entries):
 def asked(server, tmp_path, connections, requests, kind):
     """Start a server, ask it as benchmarks/test_servers.py does, and return what it says when it ends."""
     load = tmp_path / "load"
-    subprocess.run(["gcc", "-O2", "-Wall", "-Wextra", "-Werror", str(BENCHMARKS / "load.c"), "-o", str(load)], check=True, timeout=120)
+    subprocess.run(
+        ["gcc", "-O2", "-Wall", "-Wextra", "-Werror", str(BENCHMARKS / "load.c"), "-o", str(load)],
+        check=True,
+        timeout=120,
+    )
     with subprocess.Popen(server, stdout=subprocess.PIPE, text=True) as running:
         try:
             port = running.stdout.readline().strip()

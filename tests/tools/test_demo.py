@@ -30,7 +30,9 @@ def test_program(lsf):
 def test_command(capfd):
     assert lsfctl.main(["demo"]) == 0
     lines = capfd.readouterr().out.splitlines()
-    assert [re.fullmatch(pattern, line) is not None for pattern, line in zip(LINES, lines[1:7], strict=True)] == [True] * 6
+    assert [re.fullmatch(pattern, line) is not None for pattern, line in zip(LINES, lines[1:7], strict=True)] == [
+        True
+    ] * 6
     times = {line.split()[0]: int(line.split()[1]) for line in lines[8:-1]}
     assert list(times) == ["Linux", "sud", "trap", "ptrace"]
     assert all(0 < time < 1_000_000 for time in times.values())

@@ -45,7 +45,9 @@ def refuse(number, error, argument=None, value=0, upper=False):
 def examine(refusals: str = "", **environment: str) -> tuple[int, dict]:
     """`lsfctl doctor --json` in a process where some things are refused."""
     code = (
-        REFUSE + textwrap.dedent(refusals) + "\nfrom lsf.ctl import lsfctl\nsys.exit(lsfctl.main(['doctor', '--json']))\n"
+        REFUSE
+        + textwrap.dedent(refusals)
+        + "\nfrom lsf.ctl import lsfctl\nsys.exit(lsfctl.main(['doctor', '--json']))\n"
     )
     env = {**os.environ, "PYTHONPATH": str(harness.PACKAGE_PARENT), **environment}
     env.pop("LSF_ROOT", None)
@@ -161,7 +163,9 @@ def test_memory_files(here):
 
 def test_the_stack(here):
     need(here, "stack")
-    refused("import resource; resource.setrlimit(resource.RLIMIT_STACK, (8 << 20, 64 << 20))", "stack", "64 MiB at most")
+    refused(
+        "import resource; resource.setrlimit(resource.RLIMIT_STACK, (8 << 20, 64 << 20))", "stack", "64 MiB at most"
+    )
 
 
 def test_namespaces(here):

@@ -37,7 +37,9 @@ def test_gdb_knows_the_programs_symbols():
             program.kill()
     assert "demo.elf at 0x" in done.stdout, done.stdout + done.stderr
     assert "_start" in done.stdout.partition("demo.elf at")[2]
-    assert [line.split()[1:4] for line in done.stdout.splitlines() if line.startswith("SIGSYS")] == [["No", "No", "Yes"]]
+    assert [line.split()[1:4] for line in done.stdout.splitlines() if line.startswith("SIGSYS")] == [
+        ["No", "No", "Yes"]
+    ]
 
 
 @pytest.mark.parametrize(

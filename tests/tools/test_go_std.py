@@ -89,7 +89,9 @@ def test_package(lsf, package):
     if new:
         new -= natively(package, new, lsf.cwd)
     if new:
-        pytest.fail(f"{package}: {', '.join(sorted(new))}\n{tail(result.stdout)}\n{result.stderr[-3000:]}", pytrace=False)
+        pytest.fail(
+            f"{package}: {', '.join(sorted(new))}\n{tail(result.stdout)}\n{result.stderr[-3000:]}", pytrace=False
+        )
     if result.returncode != (1 if failed else 0):
         pytest.fail(f"{package}: a wrong end\n{tail(result.stdout)}\n{result.explain()}", pytrace=False)
     work = {name for name, reason in known.items() if not reason.startswith(SOMETIMES)} - failed

@@ -56,7 +56,9 @@ def libraries():
         needed = [root / "lib" / name for name in ("libc.so.7", "libthr.so.3", "libgcc_s.so.1")]
         if all(file.is_file() for file in needed) and b"__libc_start1" in needed[0].read_bytes():
             return ["--root", str(root)]
-    harness.not_covered("dynamic programs of npm", "no root of FreeBSD 13.3 or later with libthr and libgcc_s in LSF_TEST_ROOTS")
+    harness.not_covered(
+        "dynamic programs of npm", "no root of FreeBSD 13.3 or later with libthr and libgcc_s in LSF_TEST_ROOTS"
+    )
     raise AssertionError("not reached")
 
 

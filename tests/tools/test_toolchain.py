@@ -204,7 +204,9 @@ def test_the_commands_of_readme(shell, tmp_path):  # noqa: F811
         "cmake_minimum_required(VERSION 3.20)\nproject(greet C)\nadd_executable(greet greet.c)\n"
         "enable_testing()\nadd_test(NAME greets COMMAND greet)\n"
     )
-    done = shell(f"{set_up}\n{configure}\ncmake --build build\nctest --test-dir build -V", LSF_ROOTS=str(tmp_path / "store"))
+    done = shell(
+        f"{set_up}\n{configure}\ncmake --build build\nctest --test-dir build -V", LSF_ROOTS=str(tmp_path / "store")
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "1: FreeBSD\n" in done.stdout
 

@@ -1,7 +1,8 @@
 """Builds Toyunix: its image, from lsf/machine and the files here, and its program.
 
-    python -m tests.toyunix.build OUTDIR      # OUTDIR/toyunix.elf and OUTDIR/program
+python -m tests.toyunix.build OUTDIR      # OUTDIR/toyunix.elf and OUTDIR/program
 """
+
 from __future__ import annotations
 
 import shutil
@@ -35,8 +36,10 @@ def build_image(out: Path) -> Path:
 def build_program(out: Path) -> Path:
     """Compile the program, and brand it."""
     program = out / "program"
-    flags = ("-O2 -Wall -Werror -ffreestanding -fno-builtin -fno-stack-protector -fno-pie -no-pie -nostdlib -static -fcf-protection=none "
-             "-Wl,--build-id=none -Wl,-z,noexecstack").split()
+    flags = (
+        "-O2 -Wall -Werror -ffreestanding -fno-builtin -fno-stack-protector -fno-pie -no-pie -nostdlib -static -fcf-protection=none "
+        "-Wl,--build-id=none -Wl,-z,noexecstack"
+    ).split()
     subprocess.run(["gcc", *flags, str(HERE / "program.c"), "-o", str(program)], check=True, timeout=60)
     data = bytearray(program.read_bytes())
     data[7] = OSABI

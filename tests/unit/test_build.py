@@ -1,4 +1,5 @@
 """The rules of the shim are enforced by its build: each broken rule fails, and names what broke it."""
+
 from __future__ import annotations
 
 import os
@@ -24,8 +25,12 @@ def package(tmp_path):
     target = tmp_path / "lsf"
     shutil.copytree(SOURCE, target, ignore=shutil.ignore_patterns("*.so", "*.elf", "*.debug", "__pycache__", "_shim.c"))
     # The copy's own generator, which reads the copy's tables and structs.
-    generate = [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(tmp_path)!r}); from lsf._build import generate; "
-                f"generate.generate({str(target / 'generated')!r})"]
+    generate = [
+        sys.executable,
+        "-c",
+        f"import sys; sys.path.insert(0, {str(tmp_path)!r}); from lsf._build import generate; "
+        f"generate.generate({str(target / 'generated')!r})",
+    ]
     subprocess.run(generate, check=True, timeout=60)
     return target
 
@@ -99,7 +104,8 @@ def setup_says(tmp_path, before: str, env: dict[str, str]) -> str:
 def test_a_missing_compiler_is_one_clear_sentence(tmp_path):
     """The last line names what is missing and how to get it."""
     assert setup_says(tmp_path, "pass", {"PATH": str(tmp_path)}) == (
-        "LSF cannot be built: there is no C compiler; install gcc (Debian: apt install gcc libc6-dev).")
+        "LSF cannot be built: there is no C compiler; install gcc (Debian: apt install gcc libc6-dev)."
+    )
 
 
 def test_missing_headers_are_one_clear_sentence(tmp_path):

@@ -17,7 +17,9 @@ def test_flaky_tests_are_counted(tmp_path):
     file, first, second = (str(tmp_path / name) for name in ("flaky.tsv", "first", "second"))
 
     def run(*arguments: str) -> str:
-        done = subprocess.run([sys.executable, FLAKY, *arguments], capture_output=True, text=True, timeout=60, check=True)
+        done = subprocess.run(
+            [sys.executable, FLAKY, *arguments], capture_output=True, text=True, timeout=60, check=True
+        )
         return done.stdout
 
     assert run(file) == ""

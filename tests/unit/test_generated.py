@@ -75,7 +75,19 @@ def test_only_the_standard_library_is_needed(tmp_path):
 @pytest.mark.parametrize("mode", [FREESTANDING, ()], ids=["freestanding", "hosted"])
 @pytest.mark.parametrize("standard", ["c11", "gnu11"])
 def test_it_compiles(compiler, generated, tmp_path, name, mode, standard):
-    run(compiler, f"-std={standard}", *STRICT_C, *MACHINE, *mode, "-I", generated, "-c", generated / name, "-o", tmp_path / "out.o")
+    run(
+        compiler,
+        f"-std={standard}",
+        *STRICT_C,
+        *MACHINE,
+        *mode,
+        "-I",
+        generated,
+        "-c",
+        generated / name,
+        "-o",
+        tmp_path / "out.o",
+    )
 
 
 @pytest.mark.parametrize("name", sorted(name for name in generate.OUTPUTS if name.endswith(".h")))
@@ -90,7 +102,18 @@ def test_the_tables_stay_small(compiler, generated, tmp_path):
     total = 0
     for name in generate.OUTPUTS:
         if name.endswith(".c"):
-            run(compiler, *STRICT_C, *MACHINE, *FREESTANDING, "-I", generated, "-c", generated / name, "-o", tmp_path / "out.o")
+            run(
+                compiler,
+                *STRICT_C,
+                *MACHINE,
+                *FREESTANDING,
+                "-I",
+                generated,
+                "-c",
+                generated / name,
+                "-o",
+                tmp_path / "out.o",
+            )
             sizes = subprocess.run(["size", tmp_path / "out.o"], capture_output=True, text=True, check=True).stdout
             text, data, bss = map(int, sizes.splitlines()[1].split()[:3])
             assert bss == 0, "state"
@@ -159,7 +182,18 @@ def library(compiler, generated, tmp_path_factory):
         for name in sorted({f"sysctl_{row.function}" for row in sysctls.TABLE if row.function})
     )
     (folder / "handlers.c").write_text(stand_ins)
-    run(compiler, "-O1", "-shared", "-fPIC", "-I", folder, *MACHINE, *sorted(folder.glob("*.c")), "-o", folder / "tables.so")
+    run(
+        compiler,
+        "-O1",
+        "-shared",
+        "-fPIC",
+        "-I",
+        folder,
+        *MACHINE,
+        *sorted(folder.glob("*.c")),
+        "-o",
+        folder / "tables.so",
+    )
     return ctypes.CDLL(str(folder / "tables.so"))
 
 
@@ -191,7 +225,7 @@ def test_dispatch(compiler, library):
         lanes.add(row and row.lane)
         if row and row.lane == "pass":
             assert passed[number] == linux[row.target], row
-            if row.name in ("getrandom", "ktimer_settime"):     # they write where the first or the fourth argument says
+            if row.name in ("getrandom", "ktimer_settime"):  # they write where the first or the fourth argument says
                 assert lane[number] == 0x80000000
             else:
                 assert lane[number] == (0x40000000 if row.descriptors or row.outputs else 0) + passed[number], row
@@ -416,5 +450,8 @@ def test_sysctl_tree(library):
         row = sysctls.BY_NAME[name]
         assert (c.number, c.kind, c.value, c.format.decode()) == (row.number, row.kind, row.value, row.format), name
         assert bool(c.function) == bool(row.function), name
-        assert c.text == (row.text.encode().decode("unicode_escape").encode() if row.how in ("=", "file") and (
-            row.text or row.function == "string") else None), name
+        assert c.text == (
+            row.text.encode().decode("unicode_escape").encode()
+            if row.how in ("=", "file") and (row.text or row.function == "string")
+            else None
+        ), name

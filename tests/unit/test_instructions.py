@@ -75,7 +75,13 @@ def test_what_is_not_decoded(code):
 
 
 def test_cut_instructions_are_none():
-    for code in ("48 8b 54 24 28", "48 b8 01 02 03 04 05 06 07 08", "c4 e2 79 18 05 00 00 00 00", "62 f1 7c 48 28 05 00 00 00 00", "c8 10 00 01"):
+    for code in (
+        "48 8b 54 24 28",
+        "48 b8 01 02 03 04 05 06 07 08",
+        "c4 e2 79 18 05 00 00 00 00",
+        "62 f1 7c 48 28 05 00 00 00 00",
+        "c8 10 00 01",
+    ):
         whole = bytes.fromhex(code)
         assert _shim.instruction(whole)[0] == len(whole)
         assert [_shim.instruction(whole[:n]) for n in range(len(whole))] == [None] * len(whole)
@@ -106,7 +112,17 @@ def texts():
     """(name, segments' text) of programs and libraries that other compilers made."""
     found = []
     for root in harness.roots():
-        found += [root / name for name in ("lib/libc.so.7", "lib/libthr.so.3", "libexec/ld-elf.so.1", "lib/libm.so.5", "bin/busybox", "bin/sh")]
+        found += [
+            root / name
+            for name in (
+                "lib/libc.so.7",
+                "lib/libthr.so.3",
+                "libexec/ld-elf.so.1",
+                "lib/libm.so.5",
+                "bin/busybox",
+                "bin/sh",
+            )
+        ]
     return [path for path in found if path.is_file()]
 
 
@@ -133,7 +149,11 @@ def check_text(decoder, path):
         total += len(body)
         for offset, size in found.items():
             ours = _shim.instruction(body[offset : offset + 15])
-            assert ours is None or ours[0] == size, (path, hex(base + start + offset), body[offset : offset + 15].hex(" "))
+            assert ours is None or ours[0] == size, (
+                path,
+                hex(base + start + offset),
+                body[offset : offset + 15].hex(" "),
+            )
         for site in sites:
             if start <= site < start + len(body) - 2:
                 answer = _shim.displaced(body, site - start)
@@ -193,7 +213,10 @@ def test_streams(decoder):
     source = random.Random(int.from_bytes(SYSCALL, "little"))
     pool = [random_instruction(source, decoder) for _ in range(3_000)]
     # What compilers put before a syscall.
-    pool += [bytes.fromhex(code) for code in ("b814000000", "488b542428", "4c8b4c2440", "488d742408", "4989ca", "48c7c003000000")] * 60
+    pool += [
+        bytes.fromhex(code)
+        for code in ("b814000000", "488b542428", "4c8b4c2440", "488d742408", "4989ca", "48c7c003000000")
+    ] * 60
     proven = 0
     for _ in range(STREAMS):
         body, starts = stream(source, decoder, pool)
@@ -216,7 +239,7 @@ def test_a_branch_into_what_would_be_displaced():
     plain = bytes.fromhex("75 02 90 90 b8 14 00 00 00 0f 05 c3")
     entered = bytes.fromhex("75 05 90 90 b8 14 00 00 00 0f 05 c3")
     answers = {_shim.displaced(b"\x90" * pad + plain, pad + 9) == (pad + 4, 5) for pad in range(64)}
-    assert True in answers          # False where the jump would lie across a cache line
+    assert True in answers  # False where the jump would lie across a cache line
     assert {_shim.displaced(b"\x90" * pad + entered, pad + 9) for pad in range(64)} == {None}
 
 

@@ -18,7 +18,9 @@ pytestmark = pytest.mark.skipif(not (SOURCE / "machine").is_dir(), reason="the i
 @pytest.fixture
 def package(tmp_path):
     """A copy of the sources that a test may spoil."""
-    return shutil.copytree(SOURCE, tmp_path / "lsf", ignore=shutil.ignore_patterns("*.so", "*.elf", "*.c", "*.debug", "__pycache__"))
+    return shutil.copytree(
+        SOURCE, tmp_path / "lsf", ignore=shutil.ignore_patterns("*.so", "*.elf", "*.c", "*.debug", "__pycache__")
+    )
 
 
 def plant(package: Path, file: str, text: str) -> int:
@@ -35,31 +37,50 @@ def test_nothing_climbs():
 
 def test_every_file_has_a_floor():
     known = {source.path for source in layers.sources()}
-    files = {str(path.relative_to(SOURCE)) for folder in ("machine", "freebsd") for path in (SOURCE / folder).rglob("*.pxi")}
+    files = {
+        str(path.relative_to(SOURCE)) for folder in ("machine", "freebsd") for path in (SOURCE / folder).rglob("*.pxi")
+    }
     assert files and files <= known
 
 
 def test_a_use_that_climbs_is_named_with_both_lines(package):
-    line = plant(package, "machine/ground/text.pxi", "\n\ncdef long planted() noexcept nogil:\n    return kqueue_new(NULL, 0)\n") + 3
+    line = (
+        plant(
+            package,
+            "machine/ground/text.pxi",
+            "\n\ncdef long planted() noexcept nogil:\n    return kqueue_new(NULL, 0)\n",
+        )
+        + 3
+    )
     defined = next(source for source in layers.sources(package) if "kqueue_new" in source.defines)
     (problem,) = layers.check(package)
-    assert problem.startswith(f"lsf/machine/ground/text.pxi:{line} uses kqueue_new, which lsf/{defined.path}:{defined.defines['kqueue_new']} ")
+    assert problem.startswith(
+        f"lsf/machine/ground/text.pxi:{line} uses kqueue_new, which lsf/{defined.path}:{defined.defines['kqueue_new']} "
+    )
 
 
 def test_a_constant_and_a_struct_climb_too(package):
-    plant(package, "freebsd/kernel/time/time.pxi", "\n\ncdef long planted(knote_t *kn) noexcept nogil:\n    return KN_ACTIVE\n")
+    plant(
+        package,
+        "freebsd/kernel/time/time.pxi",
+        "\n\ncdef long planted(knote_t *kn) noexcept nogil:\n    return KN_ACTIVE\n",
+    )
     assert sorted(re.findall(r" uses (\w+),", "\n".join(layers.check(package)))) == ["KN_ACTIVE", "knote_t"]
 
 
 def test_names_in_text_and_local_names_are_no_uses(package):
-    plant(package, "machine/ground/text.pxi", """
+    plant(
+        package,
+        "machine/ground/text.pxi",
+        """
 
 cdef long planted(long kqueue_new) noexcept nogil:
     \"\"\"Not kevent_wait.\"\"\"
     cdef long knote_new = kqueue_new        # nor kevent_call
     complain(b"sys_kevent", NULL, NULL, NULL)
     return knote_new
-""")
+""",
+    )
     assert layers.check(package) == []
 
 
@@ -87,6 +108,12 @@ def test_no_constant_of_a_system_is_bare():
     """What LSF declares itself is its own: a system's number has LINUX_, FREEBSD_ or ELF_ before its name."""
     tables = {name for source in layers.sources() if source.path.endswith("numbers.pxi") for name in source.defines}
     systems = {re.sub("^(LINUX|FREEBSD)_", "", name) for name in tables}
-    own = {name for source in layers.sources() if not source.path.endswith("numbers.pxi") for name in source.defines if name.isupper()}
+    own = {
+        name
+        for source in layers.sources()
+        if not source.path.endswith("numbers.pxi")
+        for name in source.defines
+        if name.isupper()
+    }
     assert len(systems) > 1000 and len(own) > 300
     assert sorted(own & systems) == []

@@ -52,7 +52,9 @@ def headers() -> tuple[dict[int, dict[str, int]], list[str]]:
 def test_every_change_is_known():
     found, missing = headers()
     names = releases.changed(found)
-    unknown = [f"{name} {numbers}" for name, numbers in names.items() if not any(re.fullmatch(p, name) for p in CHANGED)]
+    unknown = [
+        f"{name} {numbers}" for name, numbers in names.items() if not any(re.fullmatch(p, name) for p in CHANGED)
+    ]
     assert not unknown, "\n".join(unknown)
     for line in missing:
         release, _, reason = line.partition(": ")
@@ -67,7 +69,9 @@ def test_every_change_is_known():
 ELSEWHERE = {
     **dict.fromkeys(("CS", "SS", "FS", "GS"), "machine/segments.h, where they are computed: test_abi_oracle.py"),
     **dict.fromkeys(("LIO_SYNC", "LIO_DSYNC", "LIO_MLOCK"), "sys/aio.h, for the kernel alone"),
-    **dict.fromkeys(("EXTERRCTL_ENABLE", "EXTERRCTL_DISABLE", "EXTERRCTLF_FORCE", "UEXTERROR_VER"), "headers of FreeBSD 15"),
+    **dict.fromkeys(
+        ("EXTERRCTL_ENABLE", "EXTERRCTL_DISABLE", "EXTERRCTLF_FORCE", "UEXTERROR_VER"), "headers of FreeBSD 15"
+    ),
     **dict.fromkeys(("TFD_CLOEXEC", "TFD_NONBLOCK"), "sys/timerfd.h, since FreeBSD 14: test_flags.py"),
     "DRAINWAIT": "sys/kern/tty.c",
     "ERESTART": "errno.h, for the kernel alone",
@@ -89,7 +93,11 @@ def test_every_number_is_that_of_the_headers():
         theirs = {release: values[constant] for release, values in found.items() if constant in values}
         if not theirs:
             unknown.append(name)
-        elif name not in NAMESAKES and any((number ^ value) & 0xFFFFFFFF for number in theirs.values()) and not any(re.fullmatch(p, constant) for p in CHANGED):
+        elif (
+            name not in NAMESAKES
+            and any((number ^ value) & 0xFFFFFFFF for number in theirs.values())
+            and not any(re.fullmatch(p, constant) for p in CHANGED)
+        ):
             unlike.append(f"{name} is {value:#x} here, and there {theirs}")
     assert not unlike, "\n".join(unlike)
     assert set(unknown) <= set(ELSEWHERE), " ".join(sorted(set(unknown) - set(ELSEWHERE)))

@@ -45,11 +45,13 @@ def test_the_structs_are_the_header_s(tmp_path):
     checks = []
     for struct, members in found.items():
         for kind, name, array in members:
-            if array == "[1]":          # of a length that Cython need not know
+            if array == "[1]":  # of a length that Cython need not know
                 continue
             kind = types.get(kind.rstrip("*"), kind.rstrip("*")) + " " + "*" * kind.count("*")
             member = f"(({struct} *) 0)->{ {'from_': 'from'}.get(name, name) }"
-            checks.append(f'_Static_assert(__builtin_types_compatible_p(__typeof__({member}), {kind}{array}), "{struct} {name}");')
+            checks.append(
+                f'_Static_assert(__builtin_types_compatible_p(__typeof__({member}), {kind}{array}), "{struct} {name}");'
+            )
     # A compiler that accepts everything would say nothing.
     wrong = '_Static_assert(__builtin_types_compatible_p(__typeof__(((struct area *) 0)->tid), uint64_t), "");'
     folders = [f"-I{PACKAGE / folder}" for folder in ("", "machine/ground", "machine/amd64", "generated")]

@@ -119,7 +119,11 @@ def test_mmap(length, prot, flags, align, fd, pos):
     assert run("mincore", value, PAGE, bytearray(1))[0] == "ENOMEM"
 
 
-@given(st.integers(0, (1 << 64) - 1), st.integers(0, (1 << 64) - 1), st.sampled_from(["munmap", "mprotect", "madvise", "minherit"]))
+@given(
+    st.integers(0, (1 << 64) - 1),
+    st.integers(0, (1 << 64) - 1),
+    st.sampled_from(["munmap", "mprotect", "madvise", "minherit"]),
+)
 def test_the_shim_is_out_of_reach(offset, length, name):
     """Any range that touches the shim's is EINVAL."""
     start = LOW - PAGE + offset % (HIGH - LOW)
@@ -139,12 +143,18 @@ def test_maximum_protection(first, count, data):
             low = data.draw(st.integers(0, 15))
             high = data.draw(st.integers(low + 1, 16))
             most = data.draw(st.sampled_from([1, 3, 5, 7]))
-            assert run("mmap", base + low * PAGE, (high - low) * PAGE, 1 | most << 16, ANON | PRIVATE | FIXED, -1, 0)[0] == ""
+            assert (
+                run("mmap", base + low * PAGE, (high - low) * PAGE, 1 | most << 16, ANON | PRIVATE | FIXED, -1, 0)[0]
+                == ""
+            )
             allowed[low:high] = [most] * (high - low)
         last = min(16, first + count)
         for prot in (1, 3, 5, 7):
             error, _ = run("mprotect", base + first * PAGE, (last - first) * PAGE, prot)
-            assert error == ("" if all(prot & ~page == 0 for page in allowed[first:last]) else "EACCES"), (allowed, prot)
+            assert error == ("" if all(prot & ~page == 0 for page in allowed[first:last]) else "EACCES"), (
+                allowed,
+                prot,
+            )
     finally:
         assert run("munmap", base, size)[0] == ""
 

@@ -83,7 +83,9 @@ def test_a_value_has_a_source():
         assert row.how or row.is_node, row
         assert not (row.is_node and row.how not in ("", "call")), row
         if row.is_node and not row.how:
-            assert any(other.parent == row.name for other in sysctls.TABLE) or row.name == "debug", f"{row.name} is empty"
+            assert any(other.parent == row.name for other in sysctls.TABLE) or row.name == "debug", (
+                f"{row.name} is empty"
+            )
 
 
 @given(st.sampled_from(sysctls.TABLE))

@@ -1,4 +1,5 @@
 """The machine is neutral: a second personality (tests/toyunix) is built from it alone, and its programs run."""
+
 from __future__ import annotations
 
 import os
@@ -42,7 +43,9 @@ def run(command, *arguments, stdin=""):
 
 def test_the_sources_of_the_image_do_not_name_freebsd():
     folders = (ROOT / "lsf" / "machine", ROOT / "tests" / "toyunix")
-    sources = [path for folder in folders for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts]
+    sources = [
+        path for folder in folders for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts
+    ]
     assert len(sources) > 40
     assert [str(path) for path in sources if re.search(rb"freebsd", path.read_bytes(), re.I)] == []
 

@@ -49,14 +49,14 @@ NUMBERS: dict[str, tuple[Number, ...]] = {
     ),
     "net/route.h": _rows(
         ("RTM_VERSION", 5),
-        ("RTM_NEWADDR", 0xc),
-        ("RTM_IFINFO", 0xe),
+        ("RTM_NEWADDR", 0xC),
+        ("RTM_IFINFO", 0xE),
         ("RTA_NETMASK", 0x4),
         ("RTA_IFP", 0x10),
         ("RTA_IFA", 0x20),
         ("RTA_BRD", 0x80),
         ("RTM_GET", 0x4),
-        ("RTM_NEWMADDR", 0xf),
+        ("RTM_NEWMADDR", 0xF),
         ("RTA_DST", 0x1),
         ("RTA_GATEWAY", 0x2),
         ("RTF_UP", 0x1),
@@ -86,7 +86,7 @@ NUMBERS: dict[str, tuple[Number, ...]] = {
         ("IN6_IFF_TEMPORARY", 0x80),
     ),
     "semaphore.h": _rows(
-        ("SEM_VALUE_MAX", 0x7fffffff),
+        ("SEM_VALUE_MAX", 0x7FFFFFFF),
     ),
     "sys/_clock_id.h": _rows(
         ("TIMER_ABSTIME", 1),
@@ -118,7 +118,7 @@ NUMBERS: dict[str, tuple[Number, ...]] = {
         ("CSIZE", 0x300),
         ("CRTSCTS", 0x30000),
         ("CCTS_OFLOW", 0x10000),
-        ("POSIX_VDISABLE", 0xff, "_POSIX_VDISABLE"),  # a character that never comes; Linux says 0
+        ("POSIX_VDISABLE", 0xFF, "_POSIX_VDISABLE"),  # a character that never comes; Linux says 0
     ),
     "sys/aio.h": _rows(
         ("AIO_CANCELED", 1),
@@ -212,7 +212,7 @@ NUMBERS: dict[str, tuple[Number, ...]] = {
         ("EV_DROP", 0x1000),
         ("EV_ERROR", 0x4000),
         ("EV_EOF", 0x8000),
-        ("EV_SYSFLAGS", 0xf000),
+        ("EV_SYSFLAGS", 0xF000),
         ("KQUEUE_CLOEXEC", 1),
         ("NOTE_LOWAT", 1),
         ("NOTE_FILE_POLL", 2),
@@ -234,11 +234,11 @@ NUMBERS: dict[str, tuple[Number, ...]] = {
         ("NOTE_NSECONDS", 8),
         ("NOTE_ABSTIME", 16),
         ("NOTE_TRIGGER", 0x01000000),
-        ("NOTE_FFCTRLMASK", 0xc0000000),
+        ("NOTE_FFCTRLMASK", 0xC0000000),
         ("NOTE_FFAND", 0x40000000),
         ("NOTE_FFOR", 0x80000000),
-        ("NOTE_FFCOPY", 0xc0000000),
-        ("NOTE_FFLAGSMASK", 0x00ffffff),
+        ("NOTE_FFCOPY", 0xC0000000),
+        ("NOTE_FFLAGSMASK", 0x00FFFFFF),
         ("EV_KEEPUDATA", 0x0200),
     ),
     "sys/extattr.h": _rows(
@@ -274,7 +274,7 @@ NUMBERS: dict[str, tuple[Number, ...]] = {
         ("MQ_PRIO_MAX", 64),
     ),
     "sys/mman.h": _rows(
-        ("MAP_ALIGNMENT_MASK", 0xff000000),
+        ("MAP_ALIGNMENT_MASK", 0xFF000000),
         ("MAP_ALIGNED_SUPER", 1 << 24),
         ("SHM_ANON", 1),
         ("SHM_ALLOW_SEALING", 1),
@@ -290,7 +290,7 @@ NUMBERS: dict[str, tuple[Number, ...]] = {
     "sys/param.h": _rows(
         ("MAXLOGNAME", 33),
         ("MAXSYMLINKS", 32),
-        ("NODEV", 0xffffffffffffffff),
+        ("NODEV", 0xFFFFFFFFFFFFFFFF),
         ("MAXCOMLEN", 19),
         ("FSCALE", 2048),
     ),
@@ -356,7 +356,7 @@ NUMBERS: dict[str, tuple[Number, ...]] = {
         ("PD_CLOEXEC", 2),
     ),
     "sys/resource.h": _rows(
-        ("RLIM_INFINITY", 0x7fffffffffffffff),
+        ("RLIM_INFINITY", 0x7FFFFFFFFFFFFFFF),
         ("PRIO_PROCESS", 0),
         ("PRIO_USER", 2),
         ("PRIO_MAX", 20),  # Linux: 19
@@ -414,7 +414,7 @@ NUMBERS: dict[str, tuple[Number, ...]] = {
         ("SPECIALFD_INOTIFY", 2),
     ),
     "sys/stat.h": _rows(
-        ("SF_SETTABLE", 0xffff0000),  # the superuser's flags
+        ("SF_SETTABLE", 0xFFFF0000),  # the superuser's flags
         ("ALLPERMS", 0o7777),
         ("ACCESSPERMS", 0o777),
     ),
@@ -422,7 +422,7 @@ NUMBERS: dict[str, tuple[Number, ...]] = {
         ("CTL_MAXNAME", 24),
         ("CTL_SYSCTL", 0),
         ("CTL_SYSCTL_NAME2OID", 3),
-        ("CTLTYPE", 0xf),
+        ("CTLTYPE", 0xF),
         ("CTLTYPE_NODE", 1),
         ("CTLTYPE_INT", 2),
         ("CTLTYPE_UINT", 6),
@@ -497,7 +497,7 @@ NUMBERS: dict[str, tuple[Number, ...]] = {
         ("URWLOCK_WRITE_OWNER", 0x80000000),
         ("URWLOCK_WRITE_WAITERS", 0x40000000),
         ("URWLOCK_READ_WAITERS", 0x20000000),
-        ("URWLOCK_MAX_READERS", 0x1fffffff),
+        ("URWLOCK_MAX_READERS", 0x1FFFFFFF),
         ("USEM_HAS_WAITERS", 0x80000000),
         ("UMTX_SHM_CREAT", 1),
         ("UMTX_SHM_LOOKUP", 2),
@@ -508,6 +508,11 @@ NUMBERS: dict[str, tuple[Number, ...]] = {
         ("SUNPATHLEN", 104),
     ),
     "sys/unistd.h": _rows(
+        ("KCMP_FILE", 100),
+        ("KCMP_FILEOBJ", 101),
+        ("KCMP_FILES", 102),
+        ("KCMP_SIGHAND", 103),
+        ("KCMP_VM", 104),
         ("PC_LINK_MAX", 1, "_PC_LINK_MAX"),
         ("PC_MAX_CANON", 2, "_PC_MAX_CANON"),
         ("PC_MAX_INPUT", 3, "_PC_MAX_INPUT"),
@@ -534,7 +539,11 @@ NUMBERS: dict[str, tuple[Number, ...]] = {
         ("SEEK_END", 2),
         ("RFSPAWN", 0x80000000),
         ("RFKERNELONLY", 0x10060000),
-        ("PC_HAS_HIDDENSYSTEM", 68, "_PC_HAS_HIDDENSYSTEM"),  # the last of the yes-or-no ones from 59 on (65 to 68: FreeBSD 14 and 15)
+        (
+            "PC_HAS_HIDDENSYSTEM",
+            68,
+            "_PC_HAS_HIDDENSYSTEM",
+        ),  # the last of the yes-or-no ones from 59 on (65 to 68: FreeBSD 14 and 15)
         ("PC_DEALLOC_PRESENT", 65, "_PC_DEALLOC_PRESENT"),
     ),
     "sys/user.h": _rows(
@@ -584,7 +593,7 @@ NUMBERS: dict[str, tuple[Number, ...]] = {
         ("P_SID", 3),
     ),
     "x86/psl.h": _rows(
-        ("PSL_USERCHANGE", 0x254dd5),
+        ("PSL_USERCHANGE", 0x254DD5),
     ),
     "x86/trap.h": _rows(
         ("T_PRIVINFLT", 1),
@@ -630,9 +639,9 @@ KERNEL: tuple[Number, ...] = _rows(
     ("STATFS_VERSION_11", 0x20030518, "FREEBSD11_STATFS_VERSION"),
     ("SIG_MAXSIG", 128, "_SIG_MAXSIG"),
     ("CS", 0x43),  # machine/segments.h: GSEL(GUCODE_SEL, SEL_UPL), and of the others
-    ("SS", 0x3b),
+    ("SS", 0x3B),
     ("FS", 0x13),
-    ("GS", 0x1b),
+    ("GS", 0x1B),
 )
 
 

@@ -58,7 +58,9 @@ def markdown() -> str:
     guests = tested_by()
     for row in table.load():
         note = row.note.replace("|", "\\|")
-        lines.append(f"| {row.number} | {row.name} | {row.release} | {row.state} | {_how(row)} | {note} | {_some(guests.get(row.name, []))} |\n")
+        lines.append(
+            f"| {row.number} | {row.name} | {row.release} | {row.state} | {_how(row)} | {note} | {_some(guests.get(row.name, []))} |\n"
+        )
     return _HEAD + "".join(lines)
 
 

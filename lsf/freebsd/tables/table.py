@@ -22,7 +22,22 @@ STATES = ("full", "partial", "refused", "todo")
 
 #: What an argument is called that is a descriptor. (`to` of dup2 is a number that need not be open, and close_range and
 #: closefrom take ranges.)
-DESCRIPTORS = {"fd", "s", "fdes", "filedes", "fd1", "fd2", "oldfd", "newfd", "dfd", "infd", "outfd", "mqd", "sd", "tofd"}
+DESCRIPTORS = {
+    "fd",
+    "s",
+    "fdes",
+    "filedes",
+    "fd1",
+    "fd2",
+    "oldfd",
+    "newfd",
+    "dfd",
+    "infd",
+    "outfd",
+    "mqd",
+    "sd",
+    "tofd",
+}
 _MORE_DESCRIPTORS = {("dup2", "from")}
 
 

@@ -182,6 +182,9 @@ cdef extern from "machine/linux/linux.h" nogil:
         LINUX_IFLA_STATS64 "IFLA_STATS64"
         # linux/kcmp.h
         LINUX_KCMP_FILE "KCMP_FILE"
+        LINUX_KCMP_FILES "KCMP_FILES"
+        LINUX_KCMP_SIGHAND "KCMP_SIGHAND"
+        LINUX_KCMP_VM "KCMP_VM"
         # linux/limits.h
         LINUX_NGROUPS_MAX "NGROUPS_MAX"
         LINUX_XATTR_SIZE_MAX "XATTR_SIZE_MAX"

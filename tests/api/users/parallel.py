@@ -11,7 +11,9 @@ from lsf.demo import PROGRAM
 
 
 async def calls(number: int) -> bool:
-    process = await asyncio.create_subprocess_exec(*lsf.command([PROGRAM, "time", str(number)], patch=False), stdout=PIPE)
+    process = await asyncio.create_subprocess_exec(
+        *lsf.command([PROGRAM, "time", str(number)], patch=False), stdout=PIPE
+    )
     output, _ = await asyncio.wait_for(process.communicate(), 30)
     return process.returncode == 0 and output.strip().isdigit()
 

@@ -546,3 +546,30 @@ TEST(login_name_is_kept)
 	CHECK_ERR(sys(SYS_setlogin, 8), EFAULT);
 	CHECK_ERR(sys(SYS_getlogin, name, 4), ERANGE);
 }
+
+/* kcmp(2), since FreeBSD 14.1: 0 where both have the same. */
+TEST(kcmp)
+{
+	int pid = sys(SYS_getpid), child, fd, other;
+
+	fd = sys(SYS_openat, AT_FDCWD, "/dev/null", O_RDONLY);
+	other = sys(SYS_openat, AT_FDCWD, "/dev/zero", O_RDONLY);
+	CHECK_EQ(sys(SYS_kcmp, pid, pid, KCMP_FILE, fd, sys(SYS_dup, fd)), 0);
+	CHECK(sys(SYS_kcmp, pid, pid, KCMP_FILE, fd, other) != 0);
+	CHECK_EQ(sys(SYS_kcmp, pid, pid, KCMP_VM, 0, 0), 0);
+	CHECK_EQ(sys(SYS_kcmp, pid, pid, KCMP_FILES, 0, 0), 0);
+	CHECK_EQ(sys(SYS_kcmp, pid, pid, KCMP_SIGHAND, 0, 0), 0);
+	child = guest_fork();
+	if (child == 0) {
+		guest_sleep_ms(10000);
+		guest_exit(0);
+	}
+	CHECK(sys(SYS_kcmp, pid, child, KCMP_VM, 0, 0) > 0);
+	CHECK(sys(SYS_kcmp, pid, child, KCMP_FILES, 0, 0) > 0);
+	CHECK_EQ(sys(SYS_kcmp, pid, child, KCMP_FILE, fd, fd), 0);
+	CHECK_EQ(sys(SYS_kill, child, SIGKILL), 0);
+	guest_wait(child);
+	CHECK_ERR(sys(SYS_kcmp, pid, pid, 99, 0, 0), EINVAL);
+	CHECK_ERR(sys(SYS_kcmp, pid, pid, KCMP_FILE, fd, 900), EBADF);
+	CHECK_ERR(sys(SYS_kcmp, pid, 0x7ffffff0, KCMP_VM, 0, 0), ESRCH);
+}

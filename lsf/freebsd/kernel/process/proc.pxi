@@ -237,17 +237,17 @@ cdef public long sys_sched_getcpu(frame_t *frame, area_t *area) noexcept nogil:
 cdef public long sys_kcmp(frame_t *frame, area_t *area) noexcept nogil:
     """Compare what two processes share; Linux counts the kinds otherwise."""
     cdef int kind = <int> frame.arg[2], linux
-    if kind == 100 or kind == 101:      # KCMP_FILE, KCMP_FILEOBJ
-        linux = 0
+    if kind == FREEBSD_KCMP_FILE or kind == FREEBSD_KCMP_FILEOBJ:
+        linux = LINUX_KCMP_FILE
         if (<int> frame.arg[0] == area.proc.pid and descriptor_is_hidden(area.proc, <int> frame.arg[3])
                 or <int> frame.arg[1] == area.proc.pid and descriptor_is_hidden(area.proc, <int> frame.arg[4])):
             return -LINUX_EBADF
-    elif kind == 102:                   # KCMP_FILES
-        linux = 2
-    elif kind == 103:                   # KCMP_SIGHAND
-        linux = 4
-    elif kind == 104:                   # KCMP_VM
-        linux = 1
+    elif kind == FREEBSD_KCMP_FILES:
+        linux = LINUX_KCMP_FILES
+    elif kind == FREEBSD_KCMP_SIGHAND:
+        linux = LINUX_KCMP_SIGHAND
+    elif kind == FREEBSD_KCMP_VM:
+        linux = LINUX_KCMP_VM
     else:
         return -LINUX_EINVAL
     return linux_syscall5(LINUX_SYS_kcmp, frame.arg[0], frame.arg[1], linux, frame.arg[3], frame.arg[4])

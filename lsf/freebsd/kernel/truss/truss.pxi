@@ -246,7 +246,7 @@ cdef bint truss_wait(area_t *area, bint delivering) noexcept nogil:
     cdef uint32_t not_begun = area.not_begun
     cdef long result
     while True:
-        poll_one[0] = <uint32_t> proc.truss_fd | LINUX_POLLOUT
+        poll_one[0] = <uint32_t> proc.truss_fd | <uint64_t> LINUX_POLLOUT << 32       # struct pollfd
         if proc.truss_lost or delivering or area.deferred:
             result = linux_syscall3(LINUX_SYS_poll, <uint64_t> poll_one, 1, 0 if proc.truss_lost else TRUSS_PATIENCE)
         else:
@@ -290,7 +290,7 @@ cdef void truss_end(area_t *area, long result) noexcept nogil:
     at = append(text, 0, sizeof(text), b"lsf: --truss: ")
     at = append(text, at, sizeof(text), lsf_strerror(lsf_errno_map[-result]))
     at = append(text, at, sizeof(text), b"; the program goes on without it\n")
-    poll_one[0] = 2 | LINUX_POLLOUT
+    poll_one[0] = 2 | <uint64_t> LINUX_POLLOUT << 32       # struct pollfd
     if linux_syscall3(LINUX_SYS_poll, <uint64_t> poll_one, 1, 0) > 0:
         write_unnoticed(area, 2, text, at, False)
 
