@@ -26,6 +26,7 @@ def pytest_configure(config):
     config.addinivalue_line(
         "markers", "alone: measures time, or counts what runs: no two of these run beside each other"
     )
+    config.addinivalue_line("markers", "together: the file builds something once, in one process of pytest-xdist")
 
 
 def pytest_generate_tests(metafunc):
@@ -96,10 +97,12 @@ def run_root(capsys):
 
 
 def pytest_collection_modifyitems(config, items):
-    """Under `pytest -n 2 --dist loadgroup` one process gets all that is to run alone."""
+    """Under `pytest -n 2 --dist loadgroup` one process gets all that is to run alone, and all of a file that is to stay together."""
     for item in items:
         if item.get_closest_marker("alone") and config.pluginmanager.hasplugin("xdist"):
             item.add_marker(pytest.mark.xdist_group("alone"))
+        elif item.get_closest_marker("together") and config.pluginmanager.hasplugin("xdist"):
+            item.add_marker(pytest.mark.xdist_group(item.path.name))
 
 
 def pytest_sessionfinish(session):

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import bisect
 import re
-import subprocess
 import sys
 import tempfile
 from collections import defaultdict
@@ -22,6 +21,7 @@ TESTS = Path(__file__).resolve().parent
 sys.path[:0] = [str(TESTS.parent), str(TESTS)]
 
 import harness  # noqa: E402
+import pytest  # noqa: E402
 from elftools.elf.elffile import ELFFile  # noqa: E402
 
 from lsf._build import check_image, generate, shim  # noqa: E402
@@ -59,7 +59,7 @@ def run_guests(image: Path) -> list[str]:
         with tempfile.TemporaryDirectory() as folder:
             try:
                 result = Noting("sud", Path(folder))(harness.compile_guest(path), case, timeout=120)
-            except subprocess.TimeoutExpired:
+            except pytest.fail.Exception:  # no end
                 return f"{path.stem}.{case}"
         return None if result.returncode == 0 else f"{path.stem}.{case}"
 

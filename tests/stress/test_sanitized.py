@@ -14,6 +14,7 @@ import pytest
 import lsf
 
 shim = pytest.importorskip("lsf._build.shim", reason="the installed package has no build scripts")
+pytestmark = pytest.mark.together
 PACKAGE = Path(lsf.__file__).parent
 FULL = os.environ.get("LSF_TEST_STRESS") == "full"
 FOLDERS = ("sysctl", "time")

@@ -16,6 +16,7 @@ pytest.importorskip("Cython", reason="the image is built here, and the installed
 
 from toyunix import build
 
+pytestmark = pytest.mark.together
 ROOT = Path(__file__).resolve().parents[2]
 EXIT_STATUS = 42  # of program.c
 
