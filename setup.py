@@ -54,11 +54,12 @@ class build_ext(base_build_ext):
         from Cython.Build import cythonize
         from Cython.Compiler import Options
 
-        from lsf._build import generate, layers, layout
+        from lsf._build import converters, generate, layers, layout
         from lsf._build.shim import DIRECTIVES
 
         generate.generate(GENERATED)
         layout.main()
+        converters.main()
         climbs = layers.check()
         sentence(not climbs, "a file uses what a floor above it defines:\n" + "\n".join(climbs))
         Options.warning_errors = True

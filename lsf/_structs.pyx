@@ -48,58 +48,12 @@ cdef inline bytes _bytes(const void *struct, size_t size):
     return (<const char *>struct)[:size]
 
 
+# The converters of one struct into another, which are all alike.
+include "generated/converters.pxi"
+
+
 class convert:
     """The converters. See _structs.pxd and the files in lsf/freebsd/abi for what each one does."""
-
-    # --- time ---------------------------------------------------------------------------------------------------------
-
-    @staticmethod
-    def freebsd_timespec_from_linux(bytes data):
-        cdef linux_timespec source
-        cdef freebsd_timespec target
-        _start(&source, sizeof(source), data, &target, sizeof(target))
-        freebsd_timespec_from_linux(&target, &source)
-        return _bytes(&target, sizeof(target))
-
-    @staticmethod
-    def linux_timespec_from_freebsd(bytes data):
-        cdef freebsd_timespec source
-        cdef linux_timespec target
-        _start(&source, sizeof(source), data, &target, sizeof(target))
-        linux_timespec_from_freebsd(&target, &source)
-        return _bytes(&target, sizeof(target))
-
-    @staticmethod
-    def freebsd_timeval_from_timespec(bytes data):
-        cdef freebsd_timespec source
-        cdef freebsd_timeval target
-        _start(&source, sizeof(source), data, &target, sizeof(target))
-        freebsd_timeval_from_timespec(&target, &source)
-        return _bytes(&target, sizeof(target))
-
-    @staticmethod
-    def freebsd_timespec_from_timeval(bytes data):
-        cdef freebsd_timeval source
-        cdef freebsd_timespec target
-        _start(&source, sizeof(source), data, &target, sizeof(target))
-        freebsd_timespec_from_timeval(&target, &source)
-        return _bytes(&target, sizeof(target))
-
-    @staticmethod
-    def linux_utimens_from_freebsd(bytes data):
-        cdef freebsd_timespec source
-        cdef linux_timespec target
-        _start(&source, sizeof(source), data, &target, sizeof(target))
-        result = linux_utimens_from_freebsd(&target, &source)
-        return result, _bytes(&target, sizeof(target))
-
-    @staticmethod
-    def freebsd_bintime_from_timespec(bytes data):
-        cdef freebsd_timespec source
-        cdef freebsd_bintime target
-        _start(&source, sizeof(source), data, &target, sizeof(target))
-        freebsd_bintime_from_timespec(&target, &source)
-        return _bytes(&target, sizeof(target))
 
     # --- files --------------------------------------------------------------------------------------------------------
 
@@ -136,46 +90,6 @@ class convert:
         return linux_dev_from_freebsd(dev)
 
     @staticmethod
-    def freebsd_stat_from_linux(bytes data):
-        cdef linux_stat source
-        cdef freebsd_stat target
-        _start(&source, sizeof(source), data, &target, sizeof(target))
-        freebsd_stat_from_linux(&target, &source)
-        return _bytes(&target, sizeof(target))
-
-    @staticmethod
-    def freebsd_stat_from_statx(bytes data):
-        cdef linux_statx source
-        cdef freebsd_stat target
-        _start(&source, sizeof(source), data, &target, sizeof(target))
-        freebsd_stat_from_statx(&target, &source)
-        return _bytes(&target, sizeof(target))
-
-    @staticmethod
-    def freebsd11_stat_from_freebsd(bytes data):
-        cdef freebsd_stat source
-        cdef freebsd11_stat target
-        _start(&source, sizeof(source), data, &target, sizeof(target))
-        freebsd11_stat_from_freebsd(&target, &source)
-        return _bytes(&target, sizeof(target))
-
-    @staticmethod
-    def freebsd11_stat_from_linux(bytes data):
-        cdef linux_stat source
-        cdef freebsd11_stat target
-        _start(&source, sizeof(source), data, &target, sizeof(target))
-        freebsd11_stat_from_linux(&target, &source)
-        return _bytes(&target, sizeof(target))
-
-    @staticmethod
-    def freebsd_nstat_from_freebsd(bytes data):
-        cdef freebsd_stat source
-        cdef freebsd_nstat target
-        _start(&source, sizeof(source), data, &target, sizeof(target))
-        freebsd_nstat_from_freebsd(&target, &source)
-        return _bytes(&target, sizeof(target))
-
-    @staticmethod
     def freebsd_dirent_from_linux(bytes data, uint64_t room):
         """`data` is a linux_dirent64 record. Returns all that was written to a buffer of 512 bytes of garbage."""
         cdef linux_dirent64 source
@@ -200,38 +114,6 @@ class convert:
         memset(target, 0xa5, sizeof(target))
         size = freebsd11_dirent_from_linux(target, room, &source)
         return size, _bytes(target, sizeof(target))
-
-    @staticmethod
-    def linux_flock_from_freebsd(bytes data):
-        cdef freebsd_flock source
-        cdef linux_flock target
-        _start(&source, sizeof(source), data, &target, sizeof(target))
-        result = linux_flock_from_freebsd(&target, &source)
-        return result, _bytes(&target, sizeof(target))
-
-    @staticmethod
-    def freebsd_flock_from_linux(bytes data):
-        cdef linux_flock source
-        cdef freebsd_flock target
-        _start(&source, sizeof(source), data, &target, sizeof(target))
-        freebsd_flock_from_linux(&target, &source)
-        return _bytes(&target, sizeof(target))
-
-    @staticmethod
-    def freebsd_flock_from_oflock(bytes data):
-        cdef freebsd_oflock source
-        cdef freebsd_flock target
-        _start(&source, sizeof(source), data, &target, sizeof(target))
-        freebsd_flock_from_oflock(&target, &source)
-        return _bytes(&target, sizeof(target))
-
-    @staticmethod
-    def freebsd_oflock_from_freebsd(bytes data):
-        cdef freebsd_flock source
-        cdef freebsd_oflock target
-        _start(&source, sizeof(source), data, &target, sizeof(target))
-        freebsd_oflock_from_freebsd(&target, &source)
-        return _bytes(&target, sizeof(target))
 
     # --- file systems -------------------------------------------------------------------------------------------------
 
@@ -281,14 +163,6 @@ class convert:
         freebsd_statfs_from_linux(&target, &source, place_from, place_on)
         return _bytes(&target, sizeof(target))
 
-    @staticmethod
-    def freebsd11_statfs_from_freebsd(bytes data):
-        cdef freebsd_statfs source
-        cdef freebsd11_statfs target
-        _start(&source, sizeof(source), data, &target, sizeof(target))
-        freebsd11_statfs_from_freebsd(&target, &source)
-        return _bytes(&target, sizeof(target))
-
     # --- signals ------------------------------------------------------------------------------------------------------
 
     @staticmethod
@@ -303,22 +177,6 @@ class convert:
         cdef freebsd_sigset target
         memset(&target, 0xa5, sizeof(target))
         freebsd_sigset_from_linux(&target, mask, _table(from_linux, 65), _table(to_linux, 129))
-        return _bytes(&target, sizeof(target))
-
-    @staticmethod
-    def freebsd_stack_from_linux(bytes data):
-        cdef linux_stack source
-        cdef freebsd_stack target
-        _start(&source, sizeof(source), data, &target, sizeof(target))
-        freebsd_stack_from_linux(&target, &source)
-        return _bytes(&target, sizeof(target))
-
-    @staticmethod
-    def linux_stack_from_freebsd(bytes data):
-        cdef freebsd_stack source
-        cdef linux_stack target
-        _start(&source, sizeof(source), data, &target, sizeof(target))
-        linux_stack_from_freebsd(&target, &source)
         return _bytes(&target, sizeof(target))
 
     @staticmethod
@@ -360,14 +218,6 @@ class convert:
         return _bytes(&target, sizeof(target))
 
     @staticmethod
-    def linux_sigcontext_from_freebsd(bytes data):
-        cdef freebsd_mcontext source
-        cdef linux_sigcontext target
-        _start(&source, sizeof(source), data, &target, sizeof(target))
-        linux_sigcontext_from_freebsd(&target, &source)
-        return _bytes(&target, sizeof(target))
-
-    @staticmethod
     def freebsd_xfpustate_from_linux(bytes fpstate, uint64_t room):
         """Returns the length and what a buffer of `room` bytes of garbage holds afterwards."""
         if len(fpstate) < FXSAVE_SIZE or linux_xstate_size(<const char *>fpstate) > <uint64_t>len(fpstate):
@@ -396,107 +246,11 @@ class convert:
     # --- processes ----------------------------------------------------------------------------------------------------
 
     @staticmethod
-    def freebsd_rusage_from_linux(bytes data):
-        cdef linux_rusage source
-        cdef freebsd_rusage target
-        _start(&source, sizeof(source), data, &target, sizeof(target))
-        freebsd_rusage_from_linux(&target, &source)
-        return _bytes(&target, sizeof(target))
-
-    @staticmethod
-    def freebsd_rlimit_from_linux(bytes data):
-        cdef linux_rlimit source
-        cdef freebsd_rlimit target
-        _start(&source, sizeof(source), data, &target, sizeof(target))
-        freebsd_rlimit_from_linux(&target, &source)
-        return _bytes(&target, sizeof(target))
-
-    @staticmethod
-    def linux_rlimit_from_freebsd(bytes data):
-        cdef freebsd_rlimit source
-        cdef linux_rlimit target
-        _start(&source, sizeof(source), data, &target, sizeof(target))
-        linux_rlimit_from_freebsd(&target, &source)
-        return _bytes(&target, sizeof(target))
-
-    @staticmethod
-    def freebsd_ipc_perm_from_linux(bytes data):
-        cdef linux_ipc_perm source
-        cdef freebsd_ipc_perm target
-        _start(&source, sizeof(source), data, &target, sizeof(target))
-        freebsd_ipc_perm_from_linux(&target, &source)
-        return _bytes(&target, sizeof(target))
-
-    @staticmethod
-    def linux_ipc_perm_from_freebsd(bytes data):
-        cdef freebsd_ipc_perm source
-        cdef linux_ipc_perm target
-        _start(&source, sizeof(source), data, &target, sizeof(target))
-        linux_ipc_perm_from_freebsd(&target, &source)
-        return _bytes(&target, sizeof(target))
-
-    @staticmethod
-    def freebsd_shmid_ds_from_linux(bytes data):
-        cdef linux_shmid_ds source
-        cdef freebsd_shmid_ds target
-        _start(&source, sizeof(source), data, &target, sizeof(target))
-        freebsd_shmid_ds_from_linux(&target, &source)
-        return _bytes(&target, sizeof(target))
-
-    @staticmethod
-    def freebsd_semid_ds_from_linux(bytes data):
-        cdef linux_semid_ds source
-        cdef freebsd_semid_ds target
-        _start(&source, sizeof(source), data, &target, sizeof(target))
-        freebsd_semid_ds_from_linux(&target, &source)
-        return _bytes(&target, sizeof(target))
-
-    @staticmethod
     def freebsd_msqid_ds_from_linux(bytes data, uint64_t held):
         cdef linux_msqid_ds source
         cdef freebsd_msqid_ds target
         _start(&source, sizeof(source), data, &target, sizeof(target))
         freebsd_msqid_ds_from_linux(&target, &source, held)
-        return _bytes(&target, sizeof(target))
-
-    @staticmethod
-    def freebsd_ipc_perm_from_old(bytes data):
-        cdef freebsd_ipc_perm_old source
-        cdef freebsd_ipc_perm target
-        _start(&source, sizeof(source), data, &target, sizeof(target))
-        freebsd_ipc_perm_from_old(&target, &source)
-        return _bytes(&target, sizeof(target))
-
-    @staticmethod
-    def freebsd_ipc_perm_old_from_new(bytes data):
-        cdef freebsd_ipc_perm source
-        cdef freebsd_ipc_perm_old target
-        _start(&source, sizeof(source), data, &target, sizeof(target))
-        freebsd_ipc_perm_old_from_new(&target, &source)
-        return _bytes(&target, sizeof(target))
-
-    @staticmethod
-    def freebsd_shmid_ds_old_from_new(bytes data):
-        cdef freebsd_shmid_ds source
-        cdef freebsd_shmid_ds_old target
-        _start(&source, sizeof(source), data, &target, sizeof(target))
-        freebsd_shmid_ds_old_from_new(&target, &source)
-        return _bytes(&target, sizeof(target))
-
-    @staticmethod
-    def freebsd_semid_ds_old_from_new(bytes data):
-        cdef freebsd_semid_ds source
-        cdef freebsd_semid_ds_old target
-        _start(&source, sizeof(source), data, &target, sizeof(target))
-        freebsd_semid_ds_old_from_new(&target, &source)
-        return _bytes(&target, sizeof(target))
-
-    @staticmethod
-    def freebsd_msqid_ds_old_from_new(bytes data):
-        cdef freebsd_msqid_ds source
-        cdef freebsd_msqid_ds_old target
-        _start(&source, sizeof(source), data, &target, sizeof(target))
-        freebsd_msqid_ds_old_from_new(&target, &source)
         return _bytes(&target, sizeof(target))
 
     @staticmethod
@@ -568,24 +322,6 @@ class convert:
     def packed_kinfo_size(uint64_t path_offset, uint64_t path_length):
         return packed_kinfo_size(path_offset, path_length)
 
-    # --- events -------------------------------------------------------------------------------------------------------
-
-    @staticmethod
-    def freebsd_kevent_from_freebsd11(bytes data):
-        cdef freebsd11_kevent source
-        cdef freebsd_kevent target
-        _start(&source, sizeof(source), data, &target, sizeof(target))
-        freebsd_kevent_from_freebsd11(&target, &source)
-        return _bytes(&target, sizeof(target))
-
-    @staticmethod
-    def freebsd11_kevent_from_freebsd(bytes data):
-        cdef freebsd_kevent source
-        cdef freebsd11_kevent target
-        _start(&source, sizeof(source), data, &target, sizeof(target))
-        freebsd11_kevent_from_freebsd(&target, &source)
-        return _bytes(&target, sizeof(target))
-
     # --- sockets ------------------------------------------------------------------------------------------------------
 
     @staticmethod
@@ -632,14 +368,6 @@ class convert:
         return _bytes(target, <size_t>length), nuls
 
     @staticmethod
-    def linux_msghdr_from_freebsd(bytes data):
-        cdef freebsd_msghdr source
-        cdef linux_msghdr target
-        _start(&source, sizeof(source), data, &target, sizeof(target))
-        linux_msghdr_from_freebsd(&target, &source)
-        return _bytes(&target, sizeof(target))
-
-    @staticmethod
     def linux_cmsgs_from_freebsd(bytes data, uint64_t room):
         """Returns the result and a buffer of 4096 bytes, garbage where it was not written."""
         cdef char target[4096]
@@ -669,14 +397,6 @@ class convert:
         return _bytes(&target, sizeof(target))
 
     @staticmethod
-    def freebsd_termios_from_linux(bytes data):
-        cdef linux_termios2 source
-        cdef freebsd_termios target
-        _start(&source, sizeof(source), data, &target, sizeof(target))
-        freebsd_termios_from_linux(&target, &source)
-        return _bytes(&target, sizeof(target))
-
-    @staticmethod
     def linux_termios2_from_freebsd(bytes data, bytes current):
         """`current` None stands for NULL."""
         cdef freebsd_termios source
@@ -691,12 +411,7 @@ class convert:
             linux_termios2_from_freebsd(&target, &source, &now)
         return _bytes(&target, sizeof(target))
 
-    # --- sysctl -------------------------------------------------------------------------------------------------------
 
-    @staticmethod
-    def freebsd_loadavg_from_linux(bytes data):
-        cdef linux_sysinfo source
-        cdef freebsd_loadavg target
-        _start(&source, sizeof(source), data, &target, sizeof(target))
-        freebsd_loadavg_from_linux(&target, &source)
-        return _bytes(&target, sizeof(target))
+for _name, _converter in list(vars(plain_converters).items()):
+    if not _name.startswith("_"):
+        setattr(convert, _name, _converter)

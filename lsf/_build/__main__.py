@@ -10,7 +10,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from lsf._build import generate, layers, layout, shim
+from lsf._build import converters, generate, layers, layout, shim
 
 PACKAGE = Path(__file__).resolve().parent.parent
 
@@ -19,6 +19,7 @@ def tables() -> None:
     """Generate what the sources include."""
     generate.generate(PACKAGE / "generated")
     layout.main()
+    converters.main()
 
 
 def image() -> None:

@@ -91,6 +91,9 @@ UP_CALLS: dict[str, str] = {
     "procdesc_pass_over": "and no wait for any child finds it",
 }
 
+#: Generated files that the extensions for Python have, and the image has not.
+OF_PYTHON = frozenset({"converters.pxi", "layout.pxi"})
+
 #: What _shim.pxd declares beside the ground's runtime.pxi are the tables that a build generates.
 DECLARATIONS = {"_shim.pxd": "generated"}
 
@@ -174,7 +177,7 @@ def sources(package: Path = PACKAGE) -> Iterator[Source]:
     for path in sorted(package.rglob("*.pxi")):
         relative = path.relative_to(package)
         folder = str(relative.parent)
-        if folder in FLOORS and path.name != "layout.pxi":
+        if folder in FLOORS and path.name not in OF_PYTHON:
             yield parse(path.read_text(), str(relative), folder)
 
 
