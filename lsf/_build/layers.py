@@ -233,7 +233,7 @@ def house(package: Path = PACKAGE) -> str:
         user, owner = files[use.user].floor, files[use.owner].floor
         if user != owner:
             (above if use in climbs else below)[user].add(f"`{use.name}`" if use in climbs else owner)
-    lines = ["# The house", "", "<!-- Made by `python -m lsf._build.layers --map`: make this page again when files move. -->", "",
+    lines = ["# The house", "", "<!-- Made by `python -m lsf._build.layers --map`: make this page again when files move, or use other folders. -->", "",
              "The folders of the shim from the ground up (lsf/_build/layers.py), what each uses, and what it calls on a floor above, by name.", "",
              "| folder | files | uses | calls above |", "|---|---|---|---|"]
     for folder in FLOORS:

@@ -1,4 +1,4 @@
-"""The documentation's links lead somewhere."""
+"""The documentation's links lead somewhere, and what it counts is so."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import re
 
 import harness
 import pytest
+
+from lsf.freebsd.tables import table
 
 TOP = harness.TESTS.parent
 PAGES = sorted(str(page.relative_to(TOP)) for page in (*TOP.glob("*.md"), *TOP.glob("docs/**/*.md")))
@@ -27,3 +29,12 @@ def test_links(name):
         target = page.parent / path if path else page
         assert target.exists(), link
         assert not anchor or anchor in anchors(target.read_text()), link
+
+
+def test_readme_counts_the_states():
+    rows = table.load()
+    count = {state: sum(row.state == state for row in rows) for state in ("full", "partial", "refused")}
+    said = f"{len(rows)} rows: {count['full']} complete, {count['partial']} partial"
+    readme = " ".join((TOP / "README.md").read_text().split())
+    assert said in readme
+    assert f"{count['refused']} refused" in readme

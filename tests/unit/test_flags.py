@@ -145,6 +145,7 @@ def test_examples():
     assert flags.to_linux("fcntl_cmd", 10) == flags.NO_TWIN
     assert flags.to_linux("fcntl_cmd", 99) == flags.UNKNOWN
     assert flags.to_linux("address_family", 28) == socket.AF_INET6
+    assert flags.to_linux("address_family", 44) == flags.NO_TWIN, "AF_DIVERT"
     assert flags.to_linux("so_option", 0x1007) == socket.SO_ERROR
     assert flags.to_linux("madvice", 4) == 20, "FreeBSD's MADV_DONTNEED keeps the contents"
     assert flags.from_linux("clock", 1) == 4

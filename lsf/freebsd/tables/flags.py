@@ -402,6 +402,7 @@ CHOICES: tuple[Choice, ...] = (
             Row("AF_NETLINK", 38, 16),
             Row("AF_INET_SDP", 40, None),
             Row("AF_HYPERV", 43, None),
+            Row("AF_DIVERT", 44, None, note="divert(4), of a module"),
         ),
     ),
     Choice(

@@ -8,7 +8,7 @@ number  FreeBSD's own (`<sys/sysctl.h>`), or `auto`: one that FreeBSD gives out 
 type    `N` node, `A` string, `I` int, `IU` unsigned, `L` long, `LU` unsigned long, `Q` int64, `QU` uint64, `S,name` a
         structure; and behind a blank the flags `w` (a privileged user may write it), `W` (anybody may), `s` (not listed).
 source  `= 5`, `= "text"`  a constant
-        `file PATH FIELD DEFAULT`  the FIELDth number (from 0) in a file of Linux's /proc
+        `file PATH FIELD DEFAULT`  the FIELDth word (from 0) of the first line of a file of Linux's /proc, a number
         `call FUNCTION [ARGUMENT]`  the shim's sysctl_FUNCTION, with a number of its own; on a node it takes the rest of
         the name. Nothing: a plain node.
 
@@ -137,6 +137,7 @@ kern.console | auto | A | = "" | Console device control
 kern.vty | auto | A | = "" | Console vty driver
 kern.vm_guest | auto | A | = "none" | Virtual machine guest detected?
 kern.conftxt | auto | A | = "ident\\tLSF\\nmachine\\tamd64\\n" | Kernel configuration file
+kern.supported_archs | auto | A | = "amd64" | Supported architectures for binaries
 kern.kq_calloutmax | auto | I w | = 4096 | Maximum number of callouts allocated for kqueue
 kern.threads | auto | N | | thread allocation
 kern.threads.max_threads_per_proc | auto | I w | = 1500 | Limit on threads per proc
@@ -183,6 +184,7 @@ kern.ipc.maxsockbuf | auto | LU w | file /proc/sys/net/core/rmem_max 0 2097152 |
 kern.ipc.soacceptqueue | auto | I w | file /proc/sys/net/core/somaxconn 0 128 | Maximum listen socket pending connection accept queue size
 kern.ipc.somaxconn | auto | I w | file /proc/sys/net/core/somaxconn 0 128 | Maximum listen socket pending connection accept queue size (compat)
 kern.ipc.maxsockets | auto | I w | = 100000 | Maximum number of sockets available
+kern.ipc.numopensockets | auto | I | file /proc/net/sockstat 2 0 | Number of open sockets
 kern.ipc.nmbclusters | auto | I w | = 250000 | Maximum number of mbuf clusters allowed
 kern.ipc.maxpipekva | auto | LU w | = 100000000 | Pipe KVA limit
 kern.ipc.shmmax | auto | LU w | file /proc/sys/kernel/shmmax 0 536870912 | Maximum shared memory segment size

@@ -1,5 +1,6 @@
 /* read, write and their kin, lseek, truncate, pipes. */
 #include "guest.h"
+#include <sys/socket.h>
 #include <sys/uio.h>
 #include <sys/filio.h>
 
@@ -220,6 +221,27 @@ TEST(sync_calls)
 	CHECK_ERR(sys(SYS_fsync, 999), EBADF);
 	CHECK_EQ(sys(SYS_pipe2, ends, 0), 0);
 	CHECK_ERR(sys(SYS_fsync, ends[0]), EINVAL);
+}
+
+/* kern_fsync (vfs_syscalls.c) wants a vnode and nothing else; devfs_fsync does nothing for what is no disk. */
+TEST(sync_of_what_is_no_file)
+{
+	int device = OPEN("/dev/null", O_WRONLY), fifo, ends[2];
+	int master = (int)sys(SYS_posix_openpt, O_RDWR | O_NOCTTY);
+
+	CHECK_EQ(sys(SYS_fsync, device), 0);
+	CHECK_EQ(sys(SYS_fdatasync, device), 0);
+	CHECK_EQ(sys(SYS_mkfifo, "fifo", 0600), 0);
+	fifo = OPEN("fifo", O_RDWR);
+	CHECK_EQ(sys(SYS_fsync, fifo), 0);
+	CHECK_EQ(sys(SYS_fdatasync, fifo), 0);
+	if (master != -EAGAIN)
+		CHECK_ERR(sys(SYS_fsync, CHECK_OK(master)), EINVAL);
+	CHECK_EQ(sys(SYS_socketpair, PF_LOCAL, SOCK_STREAM, 0, ends), 0);
+	CHECK_ERR(sys(SYS_fsync, ends[0]), EINVAL);
+	CHECK_ERR(sys(SYS_fdatasync, ends[0]), EINVAL);
+	CHECK_EQ(sys(SYS_pipe2, ends, 0), 0);
+	CHECK_ERR(sys(SYS_fdatasync, ends[1]), EINVAL);
 }
 
 TEST(advice_and_allocation)

@@ -1,6 +1,7 @@
 /* __sysctl(2), sysctl by name, and what programs ask at their start. */
 #include "guest.h"
 #include <sys/mount.h>
+#include <sys/socket.h>
 #include <sys/sysctl.h>
 #include <sys/user.h>
 #include <sys/vmmeter.h>
@@ -99,6 +100,32 @@ TEST(numbers)
 	CHECK_EQ(number(CTL_KERN, KERN_SAVED_IDS, "kern.saved_ids", 4), 0);
 	CHECK_BETWEEN(number(CTL_KERN, KERN_USRSTACK, "kern.usrstack", 8), 4096, 1L << 47);
 	CHECK_BETWEEN(number(CTL_KERN, KERN_IOV_MAX, "kern.iov_max", 4), 1024, 1024);
+}
+
+/* kern_mib.c: sysctl_kern_supported_archs, of a kernel that runs no i386 programs. */
+TEST(architectures)
+{
+	char archs[64];
+	size_t n = sizeof(archs);
+
+	CHECK_EQ(by_name("kern.supported_archs", archs, &n), 0);
+	CHECK_EQ(n, sizeof("amd64"));
+	CHECK_STR(archs, "amd64");
+}
+
+/* uipc_socket.c counts all of the system's. */
+TEST(open_sockets)
+{
+	int count = -1;
+	size_t n = sizeof(count);
+
+	for (int i = 0; i < 5; i++)
+		CHECK_OK(sys(SYS_socket, PF_LOCAL, SOCK_STREAM, 0));
+	CHECK_EQ(by_name("kern.ipc.numopensockets", &count, &n), 0);
+	CHECK_EQ(n, 4);
+	CHECK_BETWEEN(count, 5, 1 << 30);
+	CHECK_ERR(sys(SYS___sysctlbyname, "kern.ipc.numopensockets", strlen("kern.ipc.numopensockets"), NULL, NULL, &count,
+	    sizeof(count)), EPERM);
 }
 
 TEST(boot_time)

@@ -1,6 +1,6 @@
 # What FreeBSD says where Linux says something else of a transfer that failed: on sockets, and whether SIGPIPE comes with
 # it; on terminals. Model: FreeBSD sys/kern/uipc_socket.c (sousrsend, sosend_generic), uipc_usrreq.c, sys_generic.c
-# (dofilewrite), tty_pts.c (ptsdev_read), tty.c (ttydev_enter).
+# (dofilewrite), tty_pts.c (ptsdev_read), tty.c (ttydev_enter), vfs_syscalls.c (kern_fsync).
 #
 # All of it is on the way of an error, which the pass lane leaves for pass_failed() when it is one of a few.
 
@@ -92,6 +92,21 @@ cdef long listen_error(int fd, long result) noexcept nogil:
     return result
 
 
+cdef long sync_error(int fd, long result) noexcept nogil:
+    """Linux's EINVAL: FreeBSD syncs all that has a vnode (kern_fsync), devices (devfs_fsync does nothing) and FIFOs with
+    a name too. The master of a terminal has none, nor has a pipe or a socket."""
+    cdef linux_statfs fs
+    cdef long kind
+    if result != -LINUX_EINVAL:
+        return result
+    kind = mode_of(fd, <uint64_t> <const char *> b"", LINUX_AT_EMPTY_PATH) & LINUX_S_IFMT
+    if kind == LINUX_S_IFCHR:
+        return result if is_terminal_master(fd) else 0
+    if kind != LINUX_S_IFIFO or is_error(linux_syscall2(LINUX_SYS_fstatfs, <uint32_t> fd, <uint64_t> &fs)):
+        return result
+    return result if fs.f_type == LINUX_PIPEFS_MAGIC else 0
+
+
 cdef long passed_error(area_t *area, frame_t *frame, uint64_t nr, long result) noexcept nogil:
     """The result of a call of the pass lane that failed with `result`, whose errno is one that FreeBSD may say otherwise."""
     cdef int fd = <int> frame.arg[0]
@@ -100,6 +115,8 @@ cdef long passed_error(area_t *area, frame_t *frame, uint64_t nr, long result) n
         if result == -LINUX_EIO:
             return terminal_failed(fd, writes)
         return send_failed(area, fd, result, False, False) if writes else receive_error(fd, result)
+    if nr == FREEBSD_SYS_fsync or nr == FREEBSD_SYS_fdatasync:
+        return sync_error(fd, result)
     return listen_error(fd, result) if nr == FREEBSD_SYS_listen else result
 
 
