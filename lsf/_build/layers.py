@@ -18,6 +18,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 PACKAGE = Path(__file__).resolve().parent.parent
 
@@ -49,46 +50,54 @@ FLOORS = (
     "freebsd/kernel",  # python.pxi, which the extension alone has
 )
 
-#: Names that lower floors use, and why each cannot be theirs.
-UP_CALLS: dict[str, str] = {
+
+class Reason(NamedTuple):
+    """Which folders call a function of a floor above, and why it cannot be theirs."""
+
+    folders: str
+    text: str
+
+
+#: Names that lower floors use.
+UP_CALLS: dict[str, Reason] = {
     # the machine calls whose program it is
-    "sys_nosys": "a number that no table has: the personality says what that means",
-    "called_number": "and which calls are indirect",
-    "vsyscall": "what a jump to Linux's vsyscall page is, the personality says",
-    "passed_error": "an errno of the pass lane that the personality may say otherwise",
-    "signal_interrupts": "whether the handler that waits restarts calls, the personality decides",
-    "lookup_follows": "which of its flags follow a link, the personality knows",
-    "trace_error": "a tracer is shown the personality's errno",
-    "kill_self": "the personality's threads leave things behind when they end",
-    "ids_spread": "makes all other threads come out of a trampoline, as it makes them take over ids",
+    "sys_nosys": Reason("machine/engine", "a number that no table has: the personality says what that means"),
+    "called_number": Reason("machine/watch", "and which calls are indirect"),
+    "vsyscall": Reason("machine/engine", "what a jump to Linux's vsyscall page is, the personality says"),
+    "passed_error": Reason("machine/engine", "an errno of the pass lane that the personality may say otherwise"),
+    "signal_interrupts": Reason("machine/engine", "whether the handler that waits restarts calls, the personality decides"),
+    "lookup_follows": Reason("machine/view", "which of its flags follow a link, the personality knows"),
+    "trace_error": Reason("machine/watch", "a tracer is shown the personality's errno"),
+    "kill_self": Reason("machine/engine machine/watch", "the personality's threads leave things behind when they end"),
+    "ids_spread": Reason("machine/amd64", "makes all other threads come out of a trampoline, as it makes them take over ids"),
     # a call on its way
-    "lookup_run": "a view stands before every call that takes a path, where there is one",
-    "stats_site": "a site that could not be patched is counted where somebody counts",
-    "truss_call": "who counts and prints does both with one hook",
-    "truss_signal": "a signal is shown at the moment of its delivery",
+    "lookup_run": Reason("machine/engine", "a view stands before every call that takes a path, where there is one"),
+    "stats_site": Reason("machine/amd64", "a site that could not be patched is counted where somebody counts"),
+    "truss_call": Reason("machine/watch", "who counts and prints does both with one hook"),
+    "truss_signal": Reason("freebsd/kernel/signal", "a signal is shown at the moment of its delivery"),
     # descriptors that are the shim's own
-    "event_hides": "kqueues and aio(4) have hidden descriptors of their own",
-    "event_next_hidden": "as event_hides",
-    "event_move_hidden": "as event_hides",
+    "event_hides": Reason("machine/ground", "kqueues and aio(4) have hidden descriptors of their own"),
+    "event_next_hidden": Reason("machine/ground", "as event_hides"),
+    "event_move_hidden": Reason("machine/ground", "as event_hides"),
     # a kqueue watches what is others'
-    "event_watches": "a file's owner tells who watches it",
-    "event_descriptor_closing": "close(2) takes a descriptor's knotes along",
-    "event_descriptor_duplicated": "dup2(2) onto one does, too",
-    "event_range_closing": "and closefrom(2)",
-    "event_wants_signal": "EVFILT_SIGNAL counts signals that are ignored, too: their disposition depends on it",
-    "event_signal": "and is told of each",
-    "signal_swallow": "a signal that only a kqueue waits for ends no sigwait(2)",
-    "event_after_fork": "a child has no kqueues",
-    "aio_after_fork": "and no requests",
-    "descriptor_is_kqueue": "fstat(2) and SCM_RIGHTS ask what a descriptor is",
-    "watched_stream": "a watched socket is known: sendfile(2) need not ask Linux of what kind it is",
-    "watched_tcp": "as watched_stream, for setsockopt(2)",
+    "event_watches": Reason("freebsd/kernel/file", "a file's owner tells who watches it"),
+    "event_descriptor_closing": Reason("freebsd/kernel/file freebsd/kernel/ipc", "close(2) takes a descriptor's knotes along"),
+    "event_descriptor_duplicated": Reason("freebsd/kernel/file", "dup2(2) onto one does, too"),
+    "event_range_closing": Reason("freebsd/kernel/file", "and closefrom(2)"),
+    "event_wants_signal": Reason("freebsd/kernel/signal freebsd/kernel/image", "EVFILT_SIGNAL counts signals that are ignored, too: their disposition depends on it"),
+    "event_signal": Reason("freebsd/kernel/signal", "and is told of each"),
+    "signal_swallow": Reason("freebsd/kernel/signal", "a signal that only a kqueue waits for ends no sigwait(2)"),
+    "event_after_fork": Reason("freebsd/kernel/process", "a child has no kqueues"),
+    "aio_after_fork": Reason("freebsd/kernel/process", "and no requests"),
+    "descriptor_is_kqueue": Reason("freebsd/kernel/net freebsd/kernel/file", "fstat(2) and SCM_RIGHTS ask what a descriptor is"),
+    "watched_stream": Reason("freebsd/kernel/file", "a watched socket is known: sendfile(2) need not ask Linux of what kind it is"),
+    "watched_tcp": Reason("freebsd/kernel/net", "as watched_stream, for setsockopt(2)"),
     # signals that tell of something
-    "mqueue_send_on": "the notification of a message queue comes as a signal of the shim's own",
-    "mqueue_siginfo": "as mqueue_send_on",
-    "send_error": "SIGPIPE depends on the error that FreeBSD would give",
-    "procdesc_swallow": "a child that has a process descriptor raises no SIGCHLD",
-    "procdesc_pass_over": "and no wait for any child finds it",
+    "mqueue_send_on": Reason("freebsd/kernel/signal", "the notification of a message queue comes as a signal of the shim's own"),
+    "mqueue_siginfo": Reason("freebsd/amd64", "as mqueue_send_on"),
+    "send_error": Reason("freebsd/kernel/signal", "SIGPIPE depends on the error that FreeBSD would give"),
+    "procdesc_swallow": Reason("freebsd/kernel/signal", "a child that has a process descriptor raises no SIGCHLD"),
+    "procdesc_pass_over": Reason("freebsd/kernel/signal", "and no wait for any child finds it"),
 }
 
 #: Generated files that the extensions for Python have, and the image has not.
@@ -217,10 +226,14 @@ def climbing(found: list[Use], files: dict[str, Source]) -> list[Use]:
 
 def check(package: Path = PACKAGE) -> list[str]:
     """Every use that climbs and has no reason, and every reason that nothing needs; empty where all is well."""
-    found = climbing(*uses(package))
-    problems = [str(use) for use in found if use.name not in UP_CALLS]
-    idle = set(UP_CALLS) - {use.name for use in found}
-    return problems + [f"lsf/_build/layers.py: nothing below uses {name}; take it out of UP_CALLS" for name in sorted(idle)]
+    found, files = uses(package)
+    climbs = climbing(found, files)
+    allowed = {(name, folder) for name, reason in UP_CALLS.items() for folder in reason.folders.split()}
+    made = {(use.name, files[use.user].floor) for use in climbs}
+    problems = [str(use) for use in climbs if (use.name, files[use.user].floor) not in allowed]
+    return problems + [
+        f"lsf/_build/layers.py: nothing in {folder} uses {name}; take it out of UP_CALLS" for name, folder in sorted(allowed - made)
+    ]
 
 
 def house(package: Path = PACKAGE) -> str:

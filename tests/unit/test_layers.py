@@ -84,8 +84,19 @@ cdef long planted(long kqueue_new) noexcept nogil:
     assert layers.check(package) == []
 
 
+def test_a_reason_is_for_those_that_have_it(package):
+    """What files may ask of a kqueue, the machine may not."""
+    plant(
+        package,
+        "machine/ground/text.pxi",
+        "\n\ncdef bint planted(process_t *proc) noexcept nogil:\n    return event_watches(proc, 0)\n",
+    )
+    (problem,) = layers.check(package)
+    assert "lsf/machine/ground/text.pxi" in problem and "event_watches" in problem
+
+
 def test_a_reason_that_nothing_needs_is_named(monkeypatch):
-    monkeypatch.setitem(layers.UP_CALLS, "never_called", "no reason")
+    monkeypatch.setitem(layers.UP_CALLS, "never_called", layers.Reason("machine/ground", "no reason"))
     (problem,) = layers.check()
     assert "never_called" in problem
 
