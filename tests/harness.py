@@ -258,6 +258,16 @@ def npm_program(package: str, member: str) -> Path:
 _CASE = re.compile(r"^TEST\((\w+)\)", re.MULTILINE)
 
 
+@functools.cache
+def sources() -> Path:
+    """The checkout's lsf, with what its build generates: what is installed has no sources."""
+    from lsf._build import generate
+
+    package = TESTS.parent / "lsf"
+    generate.generate(package / "generated")
+    return package
+
+
 #: Folders of programs that other tests run, each in its own way.
 OTHER_GUESTS = frozenset({"dynamic", "fuzz", "minimal", "stress"})
 

@@ -35,7 +35,7 @@ CFLAGS = (
 #: Where the machine's headers are, and what an image has beside the unit of Cython: the machine's, and its personality's.
 HEADERS = ("machine/ground", "machine/amd64")
 MACHINE = ("machine/ground/runtime.c", "machine/amd64/entry.S")
-FREEBSD = (PACKAGE / "freebsd/amd64/calls.S",)
+FREEBSD = (Path("freebsd/amd64/calls.S"),)
 SCRIPT = "machine/ground/shim.ld"
 
 
@@ -93,7 +93,7 @@ def build(
     """Compile and link the image, then check it. generated: the folder of the personality's tables and guest.h; personality:
     its further sources; more: flags of the compiler. Raises BuildError."""
     work.mkdir(parents=True, exist_ok=True)
-    sources = [c_file, *(package / source for source in MACHINE), *personality, *sorted(generated.glob("*.c"))]
+    sources = [c_file, *(package / source for source in MACHINE), *(package / source for source in personality), *sorted(generated.glob("*.c"))]
     objects = [compile_object(source, work / (source.stem + ".o"), generated, cc, package, more) for source in sources]
     debug = image.with_suffix(".debug")
     link(objects, debug, work, cc, package)
@@ -119,7 +119,7 @@ def translate(pyx: Path, target: Path, include: Path, lines: bool = False) -> Pa
 def build_demo(source: Path, target: Path, cc: str = "gcc") -> None:
     """Compile the demo twice with the host's compiler: as a FreeBSD program (branded by its note) and as a Linux one."""
     common = [cc, "-O2", "-ffreestanding", "-fno-builtin", "-fno-stack-protector", "-fno-pie", "-no-pie", "-nostdlib",
-              "-static", "-fcf-protection=none", "-Wl,--build-id=none", "-Wl,-z,noexecstack", "-Wl,-z,max-page-size=4096",
+              "-static", "-fcf-protection=none", "-fasynchronous-unwind-tables", "-Wl,--eh-frame-hdr", "-Wl,--build-id=none", "-Wl,-z,noexecstack", "-Wl,-z,max-page-size=4096",
               str(source)]
     run([*common, "-o", str(target / "demo.elf")])
     run([*common, "-DDEMO_LINUX", "-o", str(target / "demo.linux")])

@@ -22,7 +22,9 @@ from lsf.freebsd.tables import decode, errno, flags, paths, signals, sysctls, ta
 N = table.NSYSCALLS
 STRICT_C = ("-Wall", "-Wextra", "-Werror", "-O2")
 #: The headers of the machine, whose tables these are.
-MACHINE = tuple(f"-I{shim.PACKAGE / folder}" for folder in shim.HEADERS)
+#: The sources of the checkout: what is installed has none.
+SOURCES = harness.TESTS.parent / "lsf"
+MACHINE = tuple(f"-I{SOURCES / folder}" for folder in shim.HEADERS)
 #: How the shim is compiled (lsf/_build/shim.py).
 FREESTANDING = ("-ffreestanding", "-fno-stack-protector", "-mgeneral-regs-only", "-fpie", "-fvisibility=hidden")
 
@@ -163,7 +165,7 @@ def library(compiler, generated, tmp_path_factory):
     for path in generated.iterdir():
         # hidden in the shim; ctypes has to see it
         (folder / path.name).write_text(path.read_text().replace("visibility push(hidden)", "visibility push(default)"))
-    tables = (shim.PACKAGE / "machine" / "ground" / "tables.h").read_text()
+    tables = (SOURCES / "machine" / "ground" / "tables.h").read_text()
     (folder / "tables.h").write_text(tables.replace("visibility push(hidden)", "visibility push(default)"))
     stand_ins = "".join(
         f"long {name}(void *frame, void *area) {{ (void)frame; (void)area; return {i}; }}\n"

@@ -39,10 +39,10 @@ def _how(row: table.Syscall) -> str:
     return row.target if row.lane == "refuse" else f"`{row.target}{'()' if row.lane == 'translate' else ''}`"
 
 
-def tested_by() -> dict[str, list[str]]:
-    """The guests that make each call by its name, in order."""
+def tested_by(folder: Path = GUESTS) -> dict[str, list[str]]:
+    """The guests in a folder that make each call by its name, in order."""
     found: dict[str, set[str]] = defaultdict(set)
-    for path in sorted(GUESTS.rglob("*.c")):
+    for path in sorted(folder.rglob("*.c")):
         for name in re.findall(r"\bSYS_(\w+)", path.read_text(encoding="utf-8")):
             found[name].add(path.stem)
     return {name: sorted(guests) for name, guests in found.items()}
@@ -52,10 +52,10 @@ def _some(names: list[str], most: int = 3) -> str:
     return ", ".join(names[:most]) + (f", {len(names) - most} more" if len(names) > most else "")
 
 
-def markdown() -> str:
-    """The text of docs/user/syscalls.md."""
+def markdown(folder: Path = GUESTS) -> str:
+    """The text of docs/user/syscalls.md. folder: the guests of the tests."""
     lines = []
-    guests = tested_by()
+    guests = tested_by(folder)
     for row in table.load():
         note = row.note.replace("|", "\\|")
         lines.append(

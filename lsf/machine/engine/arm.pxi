@@ -10,10 +10,16 @@ cdef void signal_stack(area_t *area) noexcept nogil:
     linux_syscall2(LINUX_SYS_sigaltstack, <uint64_t> stack, 0)
 
 
+cdef inline long dispatch_on() noexcept nogil:
+    """Syscall User Dispatch for this thread, but for the window."""
+    return linux_syscall5(LINUX_SYS_prctl, LINUX_PR_SET_SYSCALL_USER_DISPATCH, LINUX_PR_SYS_DISPATCH_ON, WINDOW_BASE,
+                          WINDOW_SIZE, 0)
+
+
 cdef void arm(process_t *proc) noexcept nogil:
     """Let every syscall outside the window trap (per thread: fork and clone lose it)."""
     if proc.engine == ENGINE_SUD:
-        linux_syscall5(LINUX_SYS_prctl, 59, 1, WINDOW_BASE, WINDOW_SIZE, 0)      # PR_SET_SYSCALL_USER_DISPATCH
+        dispatch_on()
 
 
 cdef void arm_first(process_t *proc) noexcept nogil:
@@ -22,7 +28,7 @@ cdef void arm_first(process_t *proc) noexcept nogil:
     if proc.engine == ENGINE_PTRACE or proc.filter_installed:
         return
     if proc.engine == ENGINE_AUTO or proc.engine == ENGINE_SUD:
-        result = linux_syscall5(LINUX_SYS_prctl, 59, 1, WINDOW_BASE, WINDOW_SIZE, 0)
+        result = dispatch_on()
         if not is_error(result):
             proc.engine = ENGINE_SUD
             return

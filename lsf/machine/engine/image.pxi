@@ -17,7 +17,7 @@ cdef int image_rebuild() noexcept nogil:
     linux_syscall4(LINUX_SYS_prlimit64, 0, LINUX_RLIMIT_FSIZE, 0, <uint64_t> &limit)
     if limit.rlim_cur < text + 2 * PAGE_SIZE:
         return -1                       # a memfd counts as a file: writing it would raise SIGXFSZ
-    fd = linux_syscall2(LINUX_SYS_memfd_create, <uint64_t> <const char *> b"lsf", 1 | LINUX_MFD_EXEC)   # CLOEXEC | EXEC
+    fd = linux_syscall2(LINUX_SYS_memfd_create, <uint64_t> <const char *> b"lsf", LINUX_MFD_CLOEXEC | LINUX_MFD_EXEC)
     if fd == -LINUX_EINVAL:
         fd = linux_syscall2(LINUX_SYS_memfd_create, <uint64_t> <const char *> b"lsf", LINUX_MFD_CLOEXEC)
     if is_error(fd):
@@ -57,10 +57,10 @@ cdef int image_rebuild() noexcept nogil:
     phdr[4].p_memsz = AREA_STRIDE - AREA_STACK
     phdr[5].p_type = ELF_PT_GNU_STACK
     phdr[5].p_flags = 6
-    linux_syscall4(18, fd, <uint64_t> &header, sizeof(header), 0)               # pwrite64
-    linux_syscall4(18, fd, <uint64_t> phdr, sizeof(phdr), sizeof(header))
-    linux_syscall4(18, fd, WINDOW_BASE, text, PAGE_SIZE)
-    linux_syscall4(18, fd, SIGCODE_BASE, PAGE_SIZE, PAGE_SIZE + text)
+    linux_syscall4(LINUX_SYS_pwrite64, fd, <uint64_t> &header, sizeof(header), 0)
+    linux_syscall4(LINUX_SYS_pwrite64, fd, <uint64_t> phdr, sizeof(phdr), sizeof(header))
+    linux_syscall4(LINUX_SYS_pwrite64, fd, WINDOW_BASE, text, PAGE_SIZE)
+    linux_syscall4(LINUX_SYS_pwrite64, fd, SIGCODE_BASE, PAGE_SIZE, PAGE_SIZE + text)
     descriptor_path(<int> fd, link)
     bare = linux_syscall4(LINUX_SYS_openat, <uint64_t> LINUX_AT_FDCWD, <uint64_t> link, LINUX_O_PATH | LINUX_O_CLOEXEC, 0)
     if not is_error(bare):              # as in image_open; without /proc it stays as it is

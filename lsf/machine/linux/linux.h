@@ -20,6 +20,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/sem.h>
+#include <sys/shm.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
@@ -125,6 +126,10 @@
 #define LSF_P_PIDFD 3
 #ifndef RESOLVE_BENEATH
 #define RESOLVE_BENEATH 8
+#endif
+#ifndef PR_SET_SYSCALL_USER_DISPATCH
+#define PR_SET_SYSCALL_USER_DISPATCH 59
+#define PR_SYS_DISPATCH_ON 1
 #endif
 #ifndef RWF_NOWAIT
 #define RWF_NOWAIT 8

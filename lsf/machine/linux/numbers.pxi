@@ -366,6 +366,7 @@ cdef extern from "machine/linux/linux.h" nogil:
         LINUX_TCSETS2 "TCSETS2"
         LINUX_TIOCGDEV "TIOCGDEV"
         LINUX_TIOCGPTN "TIOCGPTN"
+        LINUX_TIOCGWINSZ "TIOCGWINSZ"
         LINUX_TIOCOUTQ "TIOCOUTQ"
         LINUX_TIOCSPTLCK "TIOCSPTLCK"
         # sys/mman.h
@@ -396,11 +397,15 @@ cdef extern from "machine/linux/linux.h" nogil:
         LINUX_PR_SET_NAME "PR_SET_NAME"
         LINUX_PR_SET_NO_NEW_PRIVS "PR_SET_NO_NEW_PRIVS"
         LINUX_PR_SET_PDEATHSIG "PR_SET_PDEATHSIG"
+        LINUX_PR_SET_SYSCALL_USER_DISPATCH "PR_SET_SYSCALL_USER_DISPATCH"
+        LINUX_PR_SYS_DISPATCH_ON "PR_SYS_DISPATCH_ON"
         # sys/resource.h
         LINUX_RLIMIT_FSIZE "RLIMIT_FSIZE"
         LINUX_RLIMIT_STACK "RLIMIT_STACK"
         # sys/sem.h
         LINUX_SEM_STAT "SEM_STAT"
+        # sys/shm.h
+        LINUX_SHM_REMAP "SHM_REMAP"
         # sys/socket.h
         LINUX_AF_BLUETOOTH "AF_BLUETOOTH"
         LINUX_AF_INET "AF_INET"

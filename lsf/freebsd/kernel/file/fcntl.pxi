@@ -248,7 +248,7 @@ cdef public long sys_flock(frame_t *frame, area_t *area) noexcept nogil:
     else:
         return -LINUX_EBADF
     mode = mode_of(<int> frame.arg[0], <uint64_t> <const char *> b"", LINUX_AT_EMPTY_PATH)
-    if not is_error(mode) and (mode & 0o170000 == 0o010000 or mode & 0o170000 == 0o140000):
+    if not is_error(mode) and (mode & LINUX_S_IFMT == LINUX_S_IFIFO or mode & LINUX_S_IFMT == LINUX_S_IFSOCK):
         return -LINUX_EOPNOTSUPP              # FreeBSD locks files alone
     return restartable(blocking_syscall(LINUX_SYS_flock, <uint32_t> frame.arg[0], linux, 0, 0, 0, 0))
 

@@ -86,11 +86,11 @@ cdef long ioctl_file(area_t *area, int fd, const lsf_ioctl_t *row, uaddr data) n
     if is_error(result):
         return result
     if command == FREEBSD_FIODTYPE:
-        if st.st_mode & 0o170000 != 0o020000 and st.st_mode & 0o170000 != 0o060000:
+        if st.st_mode & LINUX_S_IFMT != LINUX_S_IFCHR and st.st_mode & LINUX_S_IFMT != LINUX_S_IFBLK:
             return -LINUX_ENOTTY
         return copyout_int(device_type(st.st_mode, st.st_rdev, fd), data)
     if command == FREEBSD_FIONWRITE or command == FREEBSD_FIONSPACE:
-        if st.st_mode & 0o170000 != 0o140000:
+        if st.st_mode & LINUX_S_IFMT != LINUX_S_IFSOCK:
             return -LINUX_ENOTTY
         if command == FREEBSD_FIONSPACE:
             result = socket_send_space(fd, &number)
@@ -98,7 +98,7 @@ cdef long ioctl_file(area_t *area, int fd, const lsf_ioctl_t *row, uaddr data) n
             result = linux_syscall3(LINUX_SYS_ioctl, fd, LINUX_SIOCOUTQ, <uint64_t> &number)
         return result if is_error(result) else copyout_int(number, data)
     if command == FREEBSD_FIOSEEKDATA or command == FREEBSD_FIOSEEKHOLE:
-        if st.st_mode & 0o170000 != 0o100000:
+        if st.st_mode & LINUX_S_IFMT != LINUX_S_IFREG:
             return -LINUX_ENOTTY
         if copyin(data, &offset, 8) < 0:
             return -LINUX_EFAULT
@@ -106,7 +106,7 @@ cdef long ioctl_file(area_t *area, int fd, const lsf_ioctl_t *row, uaddr data) n
                                      LINUX_SEEK_DATA if command == FREEBSD_FIOSEEKDATA else LINUX_SEEK_HOLE, &offset)
         return result if result < 0 else copyout(&offset, data, 8)
     if command == FREEBSD_DIOCGSECTORSIZE or command == FREEBSD_DIOCGMEDIASIZE:
-        if st.st_mode & 0o170000 != 0o060000:
+        if st.st_mode & LINUX_S_IFMT != LINUX_S_IFBLK:
             return -LINUX_ENOTTY
         if command == FREEBSD_DIOCGSECTORSIZE:
             result = linux_syscall3(LINUX_SYS_ioctl, fd, LINUX_BLKSSZGET, <uint64_t> &number)
@@ -114,7 +114,7 @@ cdef long ioctl_file(area_t *area, int fd, const lsf_ioctl_t *row, uaddr data) n
         result = linux_syscall3(LINUX_SYS_ioctl, fd, LINUX_BLKGETSIZE64, <uint64_t> &offset)
         return result if is_error(result) else copyout(&offset, data, 8)
     if command == FREEBSD_DIOCGFLUSH:
-        if st.st_mode & 0o170000 != 0o060000:
+        if st.st_mode & LINUX_S_IFMT != LINUX_S_IFBLK:
             return -LINUX_ENOTTY
         return linux_syscall1(LINUX_SYS_fsync, fd)
     return -LINUX_ENOTTY
@@ -138,11 +138,11 @@ cdef int device_type(uint32_t mode, uint64_t rdev, int fd) noexcept nogil:
     """What FIODTYPE says of a device."""
     cdef uint32_t major = linux_major(rdev), minor = linux_minor(rdev)
     cdef uint8_t size[8]
-    if mode & 0o170000 == 0o060000:
+    if mode & LINUX_S_IFMT == LINUX_S_IFBLK:
         return FREEBSD_D_DISK
     if major == 1 and minor != 8 and minor != 9:        # mem, null, zero, full ...; random is not
         return FREEBSD_D_MEM
-    if not is_error(linux_syscall3(LINUX_SYS_ioctl, fd, 0x5413, <uint64_t> size)):        # TIOCGWINSZ
+    if not is_error(linux_syscall3(LINUX_SYS_ioctl, fd, LINUX_TIOCGWINSZ, <uint64_t> size)):
         return FREEBSD_D_TTY
     return 0
 
@@ -173,12 +173,12 @@ cdef long find_device_name(int fd, char *name) noexcept nogil:
     cdef long result = linux_syscall2(LINUX_SYS_fstat, fd, <uint64_t> &st)
     if is_error(result):
         return result
-    if st.st_mode & 0o170000 != 0o020000 and st.st_mode & 0o170000 != 0o060000:
+    if st.st_mode & LINUX_S_IFMT != LINUX_S_IFCHR and st.st_mode & LINUX_S_IFMT != LINUX_S_IFBLK:
         return -LINUX_ENOTTY
     major = linux_major(st.st_rdev)
     minor = linux_minor(st.st_rdev)
     # Terminals by their number: that needs no /proc and no /dev in a root.
-    if major == 5 and minor == 2 and not is_error(linux_syscall3(LINUX_SYS_ioctl, fd, 0x80045430UL, <uint64_t> &number)):
+    if major == 5 and minor == 2 and not is_error(linux_syscall3(LINUX_SYS_ioctl, fd, LINUX_TIOCGPTN, <uint64_t> &number)):
         at = append(name, 0, 256, b"pts/")              # the master: TIOCGPTN
         append_number(name, at, 256, number, 10)
         return 0

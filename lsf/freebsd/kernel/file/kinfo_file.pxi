@@ -5,20 +5,20 @@ cdef enum:
 
 
 cdef int kinfo_vnode_type(uint32_t mode) noexcept nogil:
-    cdef uint32_t kind = mode & 0o170000
-    if kind == 0o100000:
+    cdef uint32_t kind = mode & LINUX_S_IFMT
+    if kind == LINUX_S_IFREG:
         return FREEBSD_KF_VTYPE_VREG
-    if kind == 0o040000:
+    if kind == LINUX_S_IFDIR:
         return FREEBSD_KF_VTYPE_VDIR
-    if kind == 0o060000:
+    if kind == LINUX_S_IFBLK:
         return FREEBSD_KF_VTYPE_VBLK
-    if kind == 0o020000:
+    if kind == LINUX_S_IFCHR:
         return FREEBSD_KF_VTYPE_VCHR
-    if kind == 0o120000:
+    if kind == LINUX_S_IFLNK:
         return FREEBSD_KF_VTYPE_VLNK
-    if kind == 0o140000:
+    if kind == LINUX_S_IFSOCK:
         return FREEBSD_KF_VTYPE_VSOCK
-    return FREEBSD_KF_VTYPE_VFIFO if kind == 0o010000 else FREEBSD_KF_VTYPE_UNKNOWN
+    return FREEBSD_KF_VTYPE_VFIFO if kind == LINUX_S_IFIFO else FREEBSD_KF_VTYPE_UNKNOWN
 
 
 cdef int kinfo_flags(uint32_t flags) noexcept nogil:
@@ -45,10 +45,10 @@ cdef int kinfo_flags(uint32_t flags) noexcept nogil:
 
 cdef int kinfo_type(const char *path, uint32_t mode) noexcept nogil:
     """What kind of object: by the mode, and by the name that /proc gives what is no file."""
-    cdef uint32_t kind = mode & 0o170000
-    if kind == 0o140000 and not path[0] == c'/':
+    cdef uint32_t kind = mode & LINUX_S_IFMT
+    if kind == LINUX_S_IFSOCK and not path[0] == c'/':
         return FREEBSD_KF_TYPE_SOCKET
-    if kind == 0o010000:
+    if kind == LINUX_S_IFIFO:
         return FREEBSD_KF_TYPE_FIFO if path[0] == c'/' else FREEBSD_KF_TYPE_PIPE
     if string_starts(path, b"/memfd:"):
         return FREEBSD_KF_TYPE_SHM

@@ -391,9 +391,9 @@ cdef long descriptor_executable(int fd) noexcept nogil:
     result = linux_syscall2(LINUX_SYS_fstat, fd, <uint64_t> &info)
     if is_error(result):
         return result
-    if (info.st_mode & 0o170000) == 0o140000 or (info.st_mode & 0o170000) == 0:
+    if (info.st_mode & LINUX_S_IFMT) == LINUX_S_IFSOCK or (info.st_mode & LINUX_S_IFMT) == 0:
         return -LINUX_EINVAL              # a socket, or nothing that has a name
-    if (info.st_mode & 0o170000) != 0o100000:
+    if (info.st_mode & LINUX_S_IFMT) != LINUX_S_IFREG:
         return -LINUX_EACCES
     # X_OK; AT_EACCESS | AT_EMPTY_PATH
     result = linux_syscall4(LINUX_SYS_faccessat2, fd, <uint64_t> <const char *> b"", LINUX_X_OK,

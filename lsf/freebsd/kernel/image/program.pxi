@@ -132,7 +132,7 @@ cdef long program_examine(program_t *program, int fd) noexcept nogil:
     got = linux_syscall2(LINUX_SYS_fstat, fd, <uint64_t> &info)
     if is_error(got):
         return got
-    if (info.st_mode & 0o170000) != 0o100000:
+    if (info.st_mode & LINUX_S_IFMT) != LINUX_S_IFREG:
         return -LINUX_EACCES
     program.file_size = info.st_size
     program.file_mode = info.st_mode

@@ -33,7 +33,7 @@ cdef public long sys_shmat(frame_t *frame, area_t *area) noexcept nogil:
             return -LINUX_EINVAL
     if flags & FREEBSD_SHM_REMAP or (area.proc.osreldate < OSRELDATE_SHM_REMAP
                                      and flags & (FREEBSD_SHM_RND | FREEBSD_SHM_RDONLY)):
-        linux_flags |= 0o40000          # Linux's SHM_REMAP
+        linux_flags |= LINUX_SHM_REMAP
     if is_error(result):
         return result
     result = linux_syscall3(LINUX_SYS_shmat, frame.arg[0], address, linux_flags)

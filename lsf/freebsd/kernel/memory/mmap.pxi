@@ -109,7 +109,7 @@ cdef long map_error(long result, int prot, int fd) noexcept nogil:
     if result == -LINUX_EPERM and prot & 4:
         return -LINUX_EACCES              # a file system mounted noexec
     if result == -LINUX_ENODEV and not is_error(linux_syscall2(LINUX_SYS_fstat, fd, <uint64_t> &info)) \
-            and (info.st_mode & 0o170000) == 0o040000:
+            and (info.st_mode & LINUX_S_IFMT) == LINUX_S_IFDIR:
         return -LINUX_EINVAL
     return result
 

@@ -120,15 +120,15 @@ cdef long ioctl_tty(area_t *area, int fd, const lsf_ioctl_t *row, uaddr data) no
 cdef public long sys_posix_openpt(frame_t *frame, area_t *area) noexcept nogil:
     """A new pseudo-terminal's master. Its slave is usable at once: unlockpt(3) does nothing on FreeBSD."""
     cdef uint32_t flags = <uint32_t> frame.arg[0]
-    cdef uint64_t linux_flags = 0o400 | flags & 2       # O_NOCTTY, and O_RDWR if it is asked for
+    cdef uint64_t linux_flags = LINUX_O_NOCTTY | (LINUX_O_RDWR if flags & FREEBSD_O_RDWR else LINUX_O_RDONLY)
     cdef freebsd_termios begins
     cdef linux_termios2 now, termios
     cdef long fd
     cdef int unlocked = 0
     # O_RDWR, O_NOCTTY and O_CLOEXEC are what there is; without O_RDWR it can be read alone.
-    if flags & ~<uint32_t> 0x108002:
+    if flags & ~<uint32_t> (FREEBSD_O_RDWR | FREEBSD_O_NOCTTY | FREEBSD_O_CLOEXEC):
         return -LINUX_EINVAL
-    if flags & 0x100000:
+    if flags & FREEBSD_O_CLOEXEC:
         linux_flags |= LINUX_O_CLOEXEC
     fd = linux_syscall4(LINUX_SYS_openat, <uint64_t> LINUX_AT_FDCWD, <uint64_t> <const char *> b"/dev/ptmx", linux_flags, 0)
     if fd == -LINUX_ENOENT or fd == -LINUX_EACCES:
