@@ -72,7 +72,7 @@ def test_what_is_in_it(wheel):
     assert "\nName: freebsd-lsf\n" in about
     required = re.findall(r"^Requires-Dist: ([\w-]+)[^;\n]*$", about, re.MULTILINE)
     assert {"pyelftools", "requests", "tqdm", "zstandard"} == set(required)
-    for name in ("lsf/shim.elf", "lsf/demo/demo.elf", "lsf/freebsd/syscalls.master", "lsf/py.typed"):
+    for name in ("lsf/shim.elf", "lsf/demo/demo.elf", "lsf/freebsd/tables/syscalls.master", "lsf/py.typed"):
         assert name in names
     assert not [
         name
