@@ -232,3 +232,16 @@ TEST(files)
 	}
 	CHECK(seen >= 3);
 }
+
+/* Who asks for the size is told one with room for ten sockets more, or an eighth: tcp_pcblist (sys/netinet/tcp_subr.c). */
+TEST(room)
+{
+	static char list[4 << 20];
+	static const char name[] = "net.inet.tcp.pcblist";
+	size_t asked = 0, got = sizeof(list);
+
+	CHECK_EQ(sys(SYS___sysctlbyname, name, sizeof(name) - 1, NULL, &asked, NULL, 0), 0);
+	CHECK_EQ(sys(SYS___sysctlbyname, name, sizeof(name) - 1, list, &got, NULL, 0), 0);
+	CHECK(asked >= got + 5 * sizeof(struct xtcpcb));	/* others may have come in between */
+	CHECK_EQ(sys(SYS___sysctlbyname, name, sizeof(name) - 1, list, &asked, NULL, 0), 0);
+}
