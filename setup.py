@@ -54,12 +54,11 @@ class build_ext(base_build_ext):
         from Cython.Build import cythonize
         from Cython.Compiler import Options
 
-        from lsf._build import converters, generate, layers, layout
+        from lsf._build import layers
         from lsf._build.shim import DIRECTIVES
+        from lsf._build.tables import tables
 
-        generate.generate(GENERATED)
-        layout.main()
-        converters.main()
+        tables()
         climbs = layers.check()
         sentence(not climbs, "a file uses what a floor above it defines:\n" + "\n".join(climbs))
         Options.warning_errors = True

@@ -10,16 +10,10 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from lsf._build import converters, generate, layers, layout, shim
+from lsf._build import layers, shim
+from lsf._build.tables import tables
 
 PACKAGE = Path(__file__).resolve().parent.parent
-
-
-def tables() -> None:
-    """Generate what the sources include."""
-    generate.generate(PACKAGE / "generated")
-    layout.main()
-    converters.main()
 
 
 def image() -> None:

@@ -12,6 +12,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from .output import write_if_changed
+
 PACKAGE = Path(__file__).resolve().parent.parent
 ABI = PACKAGE / "freebsd" / "abi"
 OUTPUT = PACKAGE / "generated" / "converters.pxi"
@@ -47,10 +49,7 @@ def render() -> str:
 
 def main() -> None:
     """Write the file, unless it is as it would be."""
-    text = render()
-    OUTPUT.parent.mkdir(parents=True, exist_ok=True)
-    if not OUTPUT.exists() or OUTPUT.read_text(encoding="utf-8") != text:
-        OUTPUT.write_text(text, encoding="utf-8")
+    write_if_changed(OUTPUT, render())
 
 
 if __name__ == "__main__":
