@@ -253,6 +253,23 @@ def npm_program(package: str, member: str) -> Path:
     return target
 
 
+def commands(folder: Path) -> Path:
+    """`folder`, made here, with `lsf`, `lsfctl` and `go_freebsd_amd64_exec` of the package under test."""
+    folder.mkdir()
+    for name, module, function in (
+        ("lsf", "start.cli", "main"),
+        ("lsfctl", "ctl.lsfctl", "main"),
+        ("go_freebsd_amd64_exec", "start.cli", "main_go"),
+    ):
+        script = folder / name
+        script.write_text(
+            f"#!{sys.executable}\nimport sys\nsys.path.insert(0, {str(PACKAGE_PARENT)!r})\n"
+            f"from lsf.{module} import {function}\nsys.exit({function}())\n"
+        )
+        script.chmod(0o755)
+    return folder
+
+
 # ---------------------------------------------------------------- cases of a guest
 
 _CASE = re.compile(r"^TEST\((\w+)\)", re.MULTILINE)

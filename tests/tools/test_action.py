@@ -34,17 +34,7 @@ VMACTIONS = {
 @pytest.fixture
 def commands(tmp_path) -> Path:
     """A folder with `lsf` and its kin, as an installation has them."""
-    folder = tmp_path / "bin"
-    folder.mkdir()
-    for name, module, function in (
-        ("lsf", "start.cli", "main"),
-        ("lsfctl", "ctl.lsfctl", "main"),
-        ("go_freebsd_amd64_exec", "start.cli", "main_go"),
-    ):
-        script = folder / name
-        script.write_text(f"#!{sys.executable}\nimport sys\nsys.path.insert(0, {str(harness.PACKAGE_PARENT)!r})\n"
-                          f"from lsf.{module} import {function}\nsys.exit({function}())\n")  # fmt: skip
-        script.chmod(0o755)
+    folder = harness.commands(tmp_path / "bin")
     (folder / "python3").symlink_to(sys.executable)
     return folder
 

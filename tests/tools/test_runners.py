@@ -27,20 +27,7 @@ TOOLS = {
 @pytest.fixture
 def commands(tmp_path) -> Path:
     """A folder with `lsf`, `lsfctl` and `go_freebsd_amd64_exec`, as pip installs them."""
-    folder = tmp_path / "bin"
-    folder.mkdir()
-    for name, module, function in (
-        ("lsf", "start.cli", "main"),
-        ("lsfctl", "ctl.lsfctl", "main"),
-        ("go_freebsd_amd64_exec", "start.cli", "main_go"),
-    ):
-        script = folder / name
-        script.write_text(
-            f"#!{sys.executable}\nimport sys\nsys.path.insert(0, {str(harness.PACKAGE_PARENT)!r})\n"
-            f"from lsf.{module} import {function}\nsys.exit({function}())\n"
-        )
-        script.chmod(0o755)
-    return folder
+    return harness.commands(tmp_path / "bin")
 
 
 @pytest.fixture
