@@ -67,13 +67,10 @@ UP_CALLS: dict[str, Reason] = {
     "passed_error": Reason("machine/engine", "an errno of the pass lane that the personality may say otherwise"),
     "signal_interrupts": Reason("machine/engine", "whether the handler that waits restarts calls, the personality decides"),
     "lookup_follows": Reason("machine/view", "which of its flags follow a link, the personality knows"),
-    "trace_error": Reason("machine/watch", "a tracer is shown the personality's errno"),
     "kill_self": Reason("machine/engine machine/watch", "the personality's threads leave things behind when they end"),
     "ids_spread": Reason("machine/amd64", "makes all other threads come out of a trampoline, as it makes them take over ids"),
     # a call on its way
-    "lookup_run": Reason("machine/engine", "a view stands before every call that takes a path, where there is one"),
     "stats_site": Reason("machine/amd64", "a site that could not be patched is counted where somebody counts"),
-    "truss_call": Reason("machine/watch", "who counts and prints does both with one hook"),
     "truss_signal": Reason("freebsd/kernel/signal", "a signal is shown at the moment of its delivery"),
     # descriptors that are the shim's own
     "event_hides": Reason("machine/ground", "kqueues and aio(4) have hidden descriptors of their own"),

@@ -39,6 +39,7 @@ include "machine/engine/image.pxi"
 include "machine/engine/loader.pxi"
 include "machine/engine/arm.pxi"
 include "machine/engine/call.pxi"
+include "machine/engine/hooks.pxi"
 include "machine/engine/outcome.pxi"
 include "machine/engine/trouble.pxi"
 include "machine/engine/enter.pxi"
@@ -299,17 +300,5 @@ cdef public long blocking_woken(long nr, uint64_t a, uint64_t b, uint64_t c, uin
     return linux_syscall6(nr, a, b, c, d, e, f)     # nor here: nothing wakes
 
 
-cdef long lookup_run(frame_t *frame, area_t *area) noexcept nogil:
-    return run_row(frame, area)                     # there is no view
-
-
 cdef uint64_t called_number(frame_t *frame) noexcept nogil:
     return frame.nr
-
-
-cdef int trace_error(area_t *area, long result) noexcept nogil:
-    return lsf_errno_map[-result] if is_error(result) and result != -RETURN_IN_AREA else 0
-
-
-cdef long truss_call(frame_t *frame, area_t *area) noexcept nogil:
-    return run_call(frame, area)

@@ -14,7 +14,7 @@
 global sys_vfork
     mov     $0x1004111, %edx        /* CLONE_VM | CLONE_VFORK | CLONE_CHILD_SETTID | SIGCHLD */
 global fork_sharing_memory
-    cmpq    $0, AREA_HOOK(%rsi)
+    cmpq    $0, AREA_HOOKS(%rsi)
     jne     1f
     save_kept %rdi
 1:  sub     $40, %rsp
@@ -74,7 +74,7 @@ global sys_getcontext
 global sys_swapcontext
     lea     swapcontext_with(%rip), %r11
 context_call:
-    cmpq    $0, AREA_HOOK(%rsi)
+    cmpq    $0, AREA_HOOKS(%rsi)
     jne     1f
     save_kept %rdi
 1:  sub     $520, %rsp

@@ -112,9 +112,9 @@ global translate
     mov     %gs:AREA_GUEST_RSP, %r11
     mov     %r11, FRAME_RSP(%rsp)
     cld
-    mov     %gs:AREA_HOOK, %r11
-    test    %r11, %r11
-    jz      1f
+    cmpq    $0, %gs:AREA_HOOKS
+    je      1f
+    lea     call_hooked(%rip), %r11
     save_kept %rsp                  /* for vfork, which under a hook is called late */
     jmp     translate_args
 1:

@@ -70,7 +70,7 @@
 #define AREA_WOKEN 52              /* beside AREA_DEFERRED: one comparison of 8 bytes sees all three */
 #define AREA_ALIGNMENT 54
 #define AREA_RETVAL 56
-#define AREA_HOOK 64
+#define AREA_HOOKS 64
 #define AREA_NOT_BEGUN 72
 #define AREA_TAIL 80
 #define AREA_SLOT 120

@@ -57,16 +57,7 @@ cdef long run_row(frame_t *frame, area_t *area) noexcept nogil:
         result = passed_error(area, frame, nr, result)
     if result == -LINUX_EINTR and not lsf_restart[nr] and area.not_begun and area.deferred:
         return -LINUX_ERESTARTNOINTR      # a signal came before it, to which entry.S would have gone back
-    return restartable(result) if lsf_restart[nr] else result
-
-
-cdef long run_call(frame_t *frame, area_t *area) noexcept nogil:
-    """Run any call; in a view by look-up (lookup.pxi) its paths become Linux's first."""
-    if frame.nr >= GUEST_NSYSCALLS:
-        return sys_nosys(frame, area)
-    if area.proc.lookup != NULL and lsf_path_first[frame.nr] != 0:
-        return lookup_run(frame, area)
-    return run_row(frame, area)
+    return interrupted(area, result, lsf_restart[nr], False)
 
 
 cdef long run_inner(frame_t *frame, area_t *area, uint64_t nr, uint64_t sixth) noexcept nogil:

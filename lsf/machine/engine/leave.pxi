@@ -10,14 +10,16 @@ cdef uint64_t region_of(uint64_t rip) noexcept nogil:
 
 
 cdef bint finish_call(linux_ucontext *uc, long raw, uint64_t nr, uint64_t ret, area_t *area) noexcept nogil:
-    """Leave a call on the guest's behalf, as entry.S would. True: the call will be restarted (rip at the site)."""
+    """Leave a call on the guest's behalf, as entry.S would. True: the call will be restarted (rip at the site), if the handler
+    allows that."""
+    cdef int outcome = call_outcome(area, raw)
     uc.uc_mcontext.rcx = ret
     uc.uc_mcontext.r11 = 0
     uc.uc_mcontext.rip = ret
-    if raw == -LINUX_ERESTARTSYS or raw == -LINUX_ERESTARTNOINTR:
+    if outcome != CALL_OVER:
         uc.uc_mcontext.rip = ret - 2
         uc.uc_mcontext.rax = nr
-        return raw == -LINUX_ERESTARTSYS
+        return outcome == CALL_RESTARTS
     if raw == -RETURN_IN_AREA:
         uc.uc_mcontext.rax = area.retval
         uc.uc_mcontext.eflags &= ~<uint64_t> EFLAGS_CF
@@ -33,10 +35,7 @@ cdef bint finish_call(linux_ucontext *uc, long raw, uint64_t nr, uint64_t ret, a
 cdef bint finish_translated(linux_ucontext *uc, area_t *area) noexcept nogil:
     """finish_call for the translate lane: the frame says how the guest goes on."""
     cdef frame_t *frame = area.frame
-    if area.woken == WOKEN_ENDED:           # as at translate_apart
-        if frame.result == <uint64_t> -LINUX_ERESTARTSYS:
-            frame.result = <uint64_t> -LINUX_EINTR
-        area.woken = 0
+    cdef bint restart
     uc.uc_mcontext.rdi = frame.arg[0]
     uc.uc_mcontext.rsi = frame.arg[1]
     uc.uc_mcontext.rdx = frame.arg[2]
@@ -47,7 +46,10 @@ cdef bint finish_translated(linux_ucontext *uc, area_t *area) noexcept nogil:
     if area.alignment:
         area.alignment = 0
         uc.uc_mcontext.eflags |= EFLAGS_AC
-    return finish_call(uc, <long> frame.result, frame.nr, frame.ret, area)
+    restart = finish_call(uc, <long> frame.result, frame.nr, frame.ret, area)
+    if area.woken == WOKEN_ENDED:           # as at translate_apart
+        area.woken = 0
+    return restart
 
 
 cdef void rewind(linux_ucontext *uc, area_t *area, uint64_t args) noexcept nogil:
@@ -96,12 +98,8 @@ cdef bint come_out(linux_ucontext *uc, area_t *area, uint64_t region, bint quiet
             uc.uc_mcontext.rax = area.nr
         uc.uc_mcontext.rip = uc.uc_mcontext.rcx - 2
     elif region == REGION_PASSED:
-        if <long> uc.uc_mcontext.rax == -LINUX_EINTR and quiet:
-            finish_call(uc, -LINUX_ERESTARTNOINTR, area.nr, area.ret, area)
-        elif <long> uc.uc_mcontext.rax == -LINUX_EINTR and lsf_restart[area.nr]:
-            restart[0] = finish_call(uc, -LINUX_ERESTARTSYS, area.nr, area.ret, area)
-        else:
-            finish_call(uc, <long> uc.uc_mcontext.rax, area.nr, area.ret, area)
+        restart[0] = finish_call(uc, interrupted(area, <long> uc.uc_mcontext.rax, lsf_restart[area.nr], quiet), area.nr, area.ret,
+                                 area)
     elif region == REGION_CONVERTED:
         uc.uc_mcontext.rip = area.ret
         uc.uc_mcontext.eflags |= EFLAGS_CF

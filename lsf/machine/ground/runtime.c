@@ -16,7 +16,7 @@ AT(area, alignment, AREA_ALIGNMENT);
 _Static_assert(AREA_DEFERRED % 8 == 0 && AREA_WOKEN == AREA_DEFERRED + 4 && AREA_ALIGNMENT == AREA_DEFERRED + 6,
                "the entry looks at all at once");
 AT(area, retval, AREA_RETVAL);
-AT(area, hook, AREA_HOOK);
+AT(area, hooks, AREA_HOOKS);
 AT(area, not_begun, AREA_NOT_BEGUN);
 AT(area, tail, AREA_TAIL);
 AT(area, slot, AREA_SLOT);

@@ -48,7 +48,7 @@ struct area {
     uint16_t woken;         /* thread.pxi's: thr_wake of the own thread */
     uint16_t alignment;     /* EFLAGS.AC is the guest's, and was taken from it for the call: see on_signal */
     uint64_t retval;
-    long (*hook)(struct frame *, struct area *);    /* called instead of the handler: truss */
+    uint64_t hooks;             /* bits of who stands before each call (engine/hooks.pxi); 0: nobody */
     uint32_t not_begun;         /* a deferred signal came before the wait: a restartable call restarts in any case */
     uint32_t suspended;         /* sigsuspend or pselect waits with suspend_mask */
     uint64_t tail[5];           /* tail_syscall's: Linux's number and four arguments */
@@ -82,8 +82,6 @@ struct area {
     uint64_t fast_block;        /* sigfastblock.pxi's: the word of this thread, */
     uint32_t fast_block_set;    /* and whether it has one */
     uint64_t exterr;            /* exterr.pxi's: what exterrctl enabled, 0 for nothing */
-    const uint32_t *usual_lanes;        /* while `woken` is pending: what `lanes` and `hook` are else */
-    long (*usual_hook)(struct frame *, struct area *);
     int64_t wake_delay;         /* nanoseconds until its timer ends a sleep; 0: no timer */
     int32_t wake_timer, pad1;
     uint64_t waiting[2];        /* sigwait.pxi's: the signals that this thread waits for, whatever its mask says */
@@ -113,6 +111,14 @@ struct kept {
 
 /* A lock that fork takes, so that none is held in the child. */
 struct lock { uint32_t word; };
+
+/* Who stands before calls (engine/hooks.pxi). */
+typedef long (*lsf_hook_t)(struct frame *, struct area *, uint64_t rest);
+struct hook {
+    lsf_hook_t function;
+    const uint32_t *lanes;
+};
+#define HOOKS 5
 
 /* A process of the guest. The child of a vfork works on a copy. */
 struct process {
@@ -179,6 +185,7 @@ struct process {
     int32_t stats_fd;           /* hidden: the memory of stats, -1 when there is none */
     uint32_t stats_counted;     /* this process is among stats->alive */
     uint32_t stats_image;       /* the number of this image among all that were executed */
+    struct hook hooks[HOOKS];
     uint64_t xstate_size, xstate_features;  /* of the vector state in a signal frame; 0: not known yet */
     uint64_t unknown_reported[10];
     char execpath[4096];
@@ -301,7 +308,7 @@ static inline long linux_syscall5(long nr, uint64_t a, uint64_t b, uint64_t c, u
 static inline long tail_syscall4(struct area *area, long nr, uint64_t a, uint64_t b, uint64_t c, uint64_t d)
 {
 #ifndef LSF_HOSTED
-    if (area->hook == NULL) {           /* truss wants to see the result */
+    if (area->hooks == 0) {             /* nobody wants to see the result */
         area->tail[0] = (uint64_t) nr;
         area->tail[1] = a;
         area->tail[2] = b;

@@ -42,7 +42,14 @@ cdef extern from "machine/ground/runtime.h" nogil:
         stats_row_t rows[1024]
         stats_site_t sites[1024]
 
+    ctypedef long (*lsf_hook_t)(frame_t *, area_t *, uint64_t) noexcept nogil
+
+    ctypedef struct hook_t "struct hook":
+        lsf_hook_t function
+        const uint32_t *lanes
+
     ctypedef struct process_t "struct process":
+        hook_t hooks[5]
         int32_t pid
         uint32_t engine, debug, no_patch, osreldate
         int32_t image_fd, truss_fd
@@ -100,7 +107,7 @@ cdef extern from "machine/ground/runtime.h" nogil:
         uint32_t nr, deferred, index
         uint16_t woken, alignment
         uint64_t retval
-        long (*hook)(frame_t *, area_t *) noexcept nogil
+        uint64_t hooks
         uint32_t not_begun, suspended
         uint64_t tail[5]
         slot_t *slot
@@ -127,8 +134,6 @@ cdef extern from "machine/ground/runtime.h" nogil:
         uint64_t fast_block
         uint32_t fast_block_set
         uint64_t exterr
-        const uint32_t *usual_lanes
-        long (*usual_hook)(frame_t *, area_t *) noexcept nogil
         int64_t wake_delay
         int32_t wake_timer
         uint64_t waiting[2]

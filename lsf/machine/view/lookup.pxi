@@ -2,7 +2,7 @@
 # qemu-user's -L does. A view is a list of rules "what the guest calls X is the host's Y", made by lsf/view.py and handed
 # from program to program; the longest guest name wins.
 #
-# There is one place: `lookup_run` stands between the entry and every call that takes a path (the table of its personality: lsf_paths), and gives
+# There is one place: `lookup_call` stands between the entry and every call that takes a path (the table of its personality: lsf_paths), and gives
 # the call Linux's paths in the place of the guest's. Where this view is off, no call comes here. Symbolic links are walked
 # by hand, since an absolute one means a place in the guest's tree. What stays the guest's own (the name of a program,
 # interpreters, addresses of local sockets, the current directory) asks here where it is needed.
@@ -73,10 +73,9 @@ cdef bint lookup_begin(process_t *proc, char **pairs, uint64_t count) noexcept n
 
 
 cdef void lookup_arm(process_t *proc, area_t *area) noexcept nogil:
-    """Lead every call of this thread that takes a path through lookup_run; truss does so by itself."""
+    """Lead every call of this thread that takes a path through the view, where there is one."""
     if proc.lookup != NULL:
-        area.lanes = lsf_lane_lookup
-        area.hook = run_call
+        hook_add(area, HOOK_VIEW, lookup_call, lsf_lane_lookup)
 
 
 cdef uint64_t lookup_append(uint64_t *argv, uint64_t at, process_t *proc) noexcept nogil:
@@ -298,7 +297,14 @@ cdef long lookup_path(process_t *proc, int dirfd, uaddr path, bint follow, char 
     return 1 if result > 0 else result
 
 
-cdef long lookup_run(frame_t *frame, area_t *area) noexcept nogil:
+cdef long lookup_call(frame_t *frame, area_t *area, uint64_t rest) noexcept nogil:
+    """The hook: a call that takes paths gets Linux's in their place."""
+    if frame.nr < GUEST_NSYSCALLS and lsf_path_first[frame.nr] != 0:
+        return lookup_run(frame, area, rest)
+    return run_hooks(frame, area, rest)
+
+
+cdef long lookup_run(frame_t *frame, area_t *area, uint64_t rest) noexcept nogil:
     """Run a call that takes paths with Linux's paths in their place. The guest's registers stay as they were."""
     cdef char host[2 * LOOKUP_PATH]
     cdef uint64_t saved[6]
@@ -322,7 +328,7 @@ cdef long lookup_run(frame_t *frame, area_t *area) noexcept nogil:
             at += LOOKUP_PATH
         row += 1
     else:
-        result = run_row(frame, area)
+        result = run_hooks(frame, area, rest)
     for i in range(6):
         frame.arg[i] = saved[i]
     return result

@@ -1,4 +1,4 @@
-# Counting from inside: with --stats every call goes through stats_call, as with truss, which counts it in memory that all
+# Counting from inside: with --stats every call goes through the hook stats_call, which counts it in memory that all
 # guests of one `lsf` share (struct stats in runtime.h). Nothing here runs where nobody counts.
 #
 # The memory is a memfd. A process, the owner (lsf/stats.py), waits with flock(2) until no guest holds the launcher's open
@@ -27,8 +27,7 @@ cdef void stats_start(process_t *proc, area_t *area) noexcept nogil:
     stats_map(proc)
     if proc.stats == NULL:
         return
-    area.lanes = lsf_lane_none
-    area.hook = stats_call
+    hook_add(area, HOOK_COUNT, stats_call, lsf_lane_none)
     proc.stats_image = atomic_add32(&proc.stats.images, 1) + 1
     proc.stats.engine = proc.engine
     proc.stats.no_patch = proc.no_patch
@@ -117,7 +116,7 @@ cdef uint64_t stats_now(process_t *proc) noexcept nogil:
     return now[0] * 1000000000 + now[1]
 
 
-cdef public long stats_call(frame_t *frame, area_t *area) noexcept nogil:
+cdef long stats_call(frame_t *frame, area_t *area, uint64_t rest) noexcept nogil:
     """Run a call and count it: before, since not every call returns; its time and its error when it has returned."""
     cdef process_t *proc = area.proc
     cdef stats_t *stats = proc.stats
@@ -125,7 +124,7 @@ cdef public long stats_call(frame_t *frame, area_t *area) noexcept nogil:
     cdef stats_row_t *row = &stats.rows[nr if nr < GUEST_NSYSCALLS else STATS_ROWS - 1]
     cdef uint64_t *way = &stats.jumped
     cdef uint64_t begin
-    cdef int pid = proc.pid
+    cdef int pid = proc.pid, error
     cdef long result
     if area.trapped_again or not (range_is_ours(frame.ret, 1) or site_is_patched(frame.ret)):
         way = &stats.trapped
@@ -134,16 +133,17 @@ cdef public long stats_call(frame_t *frame, area_t *area) noexcept nogil:
     atomic_add64(way, 1)
     atomic_add64(&row.calls, 1)
     begin = stats_now(proc)
-    result = truss_call(frame, area) if proc.truss_fd >= 0 else run_call(frame, area)
+    result = run_hooks(frame, area, rest)
     if proc.pid != pid:
         return result           # the child of a fork
-    if call_begins_anew(area, result):
+    error = call_error(area, result)
+    if error == AGAIN:
         atomic_add64(way, <uint64_t> -1)
         atomic_add64(&row.calls, <uint64_t> -1)
         atomic_add64(&stats.restarts, 1)
         return result
     atomic_add64(&row.nanoseconds, stats_now(proc) - begin)
-    if is_error(result) and result != -RETURN_IN_AREA:
+    if error:
         atomic_add64(&row.errors, 1)
     return result
 

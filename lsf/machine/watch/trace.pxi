@@ -15,14 +15,12 @@ cdef public long trace_call(frame_t *frame, area_t *area) noexcept nogil:
     tell: its first event is its creation."""
     cdef int pid = area.proc.pid
     cdef uint64_t value
-    cdef int error
     cdef long result
-    if area.hook == NULL:
+    if not area.hooks & 1 << HOOK_TRACE:
         kill_self(area, LINUX_SIGSEGV)          # nobody traces: the program jumped here by itself
-    result = area.hook(frame, area)
+    result = call_hooked(frame, area)
     if area.proc.pid != pid:
         return result
-    error = trace_error(area, result)
     value = area.retval if result == -RETURN_IN_AREA else <uint64_t> result
     return linux_syscall6(TRACE_CALL, TRACE_EXIT, <uint64_t> frame, <uint64_t> area, <uint64_t> result,
-                          <uint64_t> <int64_t> error, value)
+                          <uint64_t> <int64_t> call_error(area, result), value)

@@ -53,16 +53,12 @@ cdef public void deliver_at_exit(frame_t *frame, area_t *area) noexcept nogil:
 cdef void deliver_deferred(area_t *area, linux_ucontext *uc) noexcept nogil:
     cdef uint64_t info[16]
     cdef int linux = area.deferred
-    cdef bint restart
-    if linux == LINUX_CARRIER and area.frame.result == <uint64_t> -LINUX_EINTR and area.woken != WOKEN_ENDED \
-            and not carrier_wanted(area, <linux_siginfo *> area.info):
-        area.frame.result = <uint64_t> -LINUX_ERESTARTNOINTR       # nothing that the guest shall see ended the call
+    cdef bint restart, quiet = linux == LINUX_CARRIER and not carrier_wanted(area, <linux_siginfo *> area.info)
+    area.frame.result = <uint64_t> interrupted(area, <long> area.frame.result, False, quiet)
     restart = finish_translated(uc, area)
     memcpy(info, area.info, 128)
     area.deferred = 0
     uc.uc_sigmask = linux_mask_from(area.sigmask)
-    # A call that had not begun to wait is begun anew after the handler, as if the signal had come before it.
-    restart = restart and not area.not_begun
     area.not_begun = 0
     deliver(area, uc, linux, <linux_siginfo *> info, restart, area.frame.ret)
     area.suspended = 0

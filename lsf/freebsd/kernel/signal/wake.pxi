@@ -30,25 +30,19 @@ cdef void wake_set(area_t *area) noexcept nogil:
     if area.woken == WOKEN_PENDING:
         return
     area.woken = WOKEN_PENDING
-    area.usual_lanes = area.lanes
-    area.usual_hook = area.hook
-    area.lanes = lsf_lane_none
-    if area.hook == NULL:
-        area.hook = run_call
+    hook_add(area, HOOK_WAKE, NULL, lsf_lane_none)
 
 
 cdef void wake_over(area_t *area, uint32_t woken) noexcept nogil:
     """No sleep is to end any more: none of this thread's, or (WOKEN_ENDED) this call's has."""
     if area.woken == WOKEN_PENDING:
-        area.lanes = area.usual_lanes
-        area.hook = area.usual_hook
+        hook_remove(area, HOOK_WAKE)
     area.woken = woken
 
 
 cdef void wake_inherit(area_t *child, area_t *area) noexcept nogil:
     """A new thread or process has no thr_wake of its maker's (td_pflags is not copied)."""
-    child.lanes = area.usual_lanes if area.woken == WOKEN_PENDING else area.lanes
-    child.hook = area.usual_hook if area.woken == WOKEN_PENDING else area.hook
+    hooks_inherit(child, area, HOOK_WAKE)
 
 
 cdef inline bint is_wake_signal(linux_siginfo *info) noexcept nogil:

@@ -1,4 +1,4 @@
-# Tracing from inside: every call of a traced process goes through truss_call, which writes truss's line. A line is one
+# Tracing from inside: every call of a traced process goes through the hook truss_call, which writes truss's line. A line is one
 # write(2), so that threads and processes may share a file. Arguments: truss_argument.pxi. Model: usr.bin/truss/setup.c.
 
 cdef enum:
@@ -6,7 +6,7 @@ cdef enum:
     TRUSS_PATIENCE = 1000               # milliseconds that a signal to the program waits for who reads the lines
 
 
-cdef public long truss_call(frame_t *frame, area_t *area) noexcept nogil:
+cdef long truss_call(frame_t *frame, area_t *area, uint64_t rest) noexcept nogil:
     """Run a call and write its line: when it has returned, or before where it does not return."""
     cdef process_t *proc = area.proc
     cdef char pieces_text[2048]
@@ -17,7 +17,7 @@ cdef public long truss_call(frame_t *frame, area_t *area) noexcept nogil:
     cdef int i, pid = proc.pid
     cdef long result
     if proc.truss_over:
-        return run_call(frame, area)
+        return run_hooks(frame, area, rest)
     pieces.start = pieces_text
     pieces.at = 0
     pieces.size = sizeof(pieces_text)
@@ -40,11 +40,11 @@ cdef public long truss_call(frame_t *frame, area_t *area) noexcept nogil:
         truss_write(area, &line, False)
         if call.nr == FREEBSD_SYS_exit:
             truss_exit(area, call.arg[0] & 0xff, &line)
-        return run_call(frame, area)
+        return run_hooks(frame, area, rest)
     area.truss_call = &call
     area.truss_pieces = &pieces
     area.truss_starts = starts
-    result = run_call(frame, area)
+    result = run_hooks(frame, area, rest)
     area.truss_call = NULL
     if proc.pid != pid:
         truss_new_process(area, False)
@@ -178,7 +178,7 @@ cdef void truss_result(area_t *area, truss_t *call, long result) noexcept nogil:
 
 cdef void truss_tail(area_t *area, truss_t *call, text_t *line, long result) noexcept nogil:
     """The result, or the error: FreeBSD's."""
-    cdef uint32_t error
+    cdef int error
     if not call.failed:
         put(line, b" = ")
         put_signed(line, call.result)
@@ -186,10 +186,10 @@ cdef void truss_tail(area_t *area, truss_t *call, text_t *line, long result) noe
         put_hex(line, <uint64_t> call.result)
         put(line, b")\n")
         return
-    if call_begins_anew(area, result):
+    error = call_error(area, result)
+    if error == AGAIN:
         put(line, b" ERESTART\n")
         return
-    error = LINUX_EINTR if result == -LINUX_ERESTARTSYS else lsf_errno_map[-result]
     put(line, b" ERR#")
     put_unsigned(line, error)
     put(line, b" '")
@@ -359,8 +359,7 @@ cdef void truss_start(process_t *proc, area_t *area) noexcept nogil:
     proc.truss_pipe = (not is_error(linux_syscall2(LINUX_SYS_fstat, proc.truss_fd, <uint64_t> &st))
                        and st.st_mode & LINUX_S_IFMT == LINUX_S_IFIFO)
     proc.truss_stderr = file_of(2)
-    area.lanes = lsf_lane_none
-    area.hook = truss_call
+    hook_add(area, HOOK_PRINT, truss_call, lsf_lane_none)
     proc.traced = 1
     for signo in range(1, SIGNAL_MAX + 1):
         if is_watched(proc, signo):

@@ -1,0 +1,62 @@
+# Who stands before the calls of a thread: a list of functions, the outermost first. A hook runs the call by running the rest of
+# the list, and sees its result; the last of all is the call itself. Where nobody is hooked in, entry.S goes to the handler at once.
+
+cdef enum:
+    HOOK_COUNT = 0          # counts (machine/watch/stats.pxi)
+    HOOK_PRINT = 1          # prints
+    HOOK_WAKE = 2           # the next sleep is to end: the personality's
+    HOOK_VIEW = 3           # gives Linux's paths for the guest's (machine/view/lookup.pxi)
+    HOOK_TRACE = 4          # a tracer sees results (machine/watch/trace.pxi)
+
+
+cdef void hook_add(area_t *area, int which, lsf_hook_t function, const uint32_t *lanes) noexcept nogil:
+    """Hook a function into the calls of this thread, and of those that it makes. NULL: calls only come where they can be seen.
+    lanes: the calls that entry.S may still pass by itself; NULL: those that the others leave it."""
+    area.proc.hooks[which].function = function
+    area.proc.hooks[which].lanes = lanes
+    area.hooks |= 1UL << which
+    hooks_apply(area)
+
+
+cdef void hook_remove(area_t *area, int which) noexcept nogil:
+    area.hooks &= ~(1UL << which)
+    hooks_apply(area)
+
+
+cdef void hooks_inherit(area_t *child, area_t *area, int but) noexcept nogil:
+    """A new thread or process has its maker's hooks, but for one."""
+    child.hooks = area.hooks & ~(1UL << but)
+    hooks_apply(child)
+
+
+cdef void hooks_apply(area_t *area) noexcept nogil:
+    """The outermost hook that cares says which calls are passed: who counts sees more than a view does."""
+    cdef uint64_t hooks = area.hooks
+    cdef const uint32_t *lanes = NULL
+    while hooks and lanes == NULL:
+        lanes = area.proc.hooks[count_trailing_zeros(hooks)].lanes
+        hooks &= hooks - 1
+    area.lanes = lanes if lanes != NULL else lsf_lane
+
+
+cdef long run_hooks(frame_t *frame, area_t *area, uint64_t hooks) noexcept nogil:
+    """Run a call through these hooks (bits), and then as its row says."""
+    cdef lsf_hook_t function
+    while hooks:
+        function = area.proc.hooks[count_trailing_zeros(hooks)].function
+        hooks &= hooks - 1
+        if function != NULL:
+            return function(frame, area, hooks)
+    if frame.nr >= GUEST_NSYSCALLS:
+        return sys_nosys(frame, area)
+    return run_row(frame, area)
+
+
+cdef public long call_hooked(frame_t *frame, area_t *area) noexcept nogil:
+    """What entry.S calls instead of a handler where somebody is hooked in."""
+    return run_hooks(frame, area, area.hooks)
+
+
+cdef long run_call(frame_t *frame, area_t *area) noexcept nogil:
+    """Run a call that another one stands for: it is counted and printed as that one, but its paths are its own."""
+    return run_hooks(frame, area, area.hooks & 1UL << HOOK_VIEW)
