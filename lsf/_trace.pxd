@@ -123,6 +123,7 @@ cdef struct tracee_t:
     pid_t space               # by which its address space is known
     pid_t creator             # the process that made a tracee that is held
     int stop                  # the status with which a tracee that is held stopped
+    uint64_t forgiven         # a breakpoint that is gone, at which it stood: it may have met it without having said so
     int fatal                 # the FreeBSD signal that kills it, where Linux has no number for it
     uint64_t number           # the call under way: its number, and the registers of the arguments
     uint64_t arg[6]

@@ -193,7 +193,8 @@ cdef int clear_breakpoint(supervisor_t *self, const tracee_t *tracee, uint64_t a
 
 
 cdef void forgive_hits(supervisor_t *self, pid_t space, uint64_t address) noexcept nogil:
-    """Who has met this breakpoint (0: any) and waits in the queue goes on as if it had only been interrupted."""
+    """Who has met this breakpoint (0: any) and waits in the queue goes on as if it had only been interrupted. Linux may tell of the
+    interruption first, and of the fault when the breakpoint is gone: who stands at it is noted."""
     cdef observer_t *observer = &self.observer
     cdef queued_t *queued
     cdef tracee_t *tracee
@@ -209,6 +210,11 @@ cdef void forgive_hits(supervisor_t *self, pid_t space, uint64_t address) noexce
             continue
         if (regs.rip == address if address else find_breakpoint(self, space, regs.rip) != NULL):
             queued.status = PTRACE_EVENT_STOP << 16 | SIGTRAP << 8 | 0x7f
+    for i in range(self.size):
+        tracee = &self.slots[i]
+        if tracee.pid != 0 and tracee.space == space and ptrace(PTRACE_GETREGS, tracee.pid, NULL, &regs) == 0 \
+                and (regs.rip == address if address else find_breakpoint(self, space, regs.rip) != NULL):
+            tracee.forgiven = regs.rip
 
 
 cdef void step_over(supervisor_t *self, pid_t pid, uint64_t address) noexcept nogil:

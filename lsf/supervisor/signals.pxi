@@ -68,6 +68,9 @@ cdef int observe_signal(supervisor_t *self, tracee_t *tracee, int signo) noexcep
             if code == SI_KERNEL and find_breakpoint(self, tracee.space, regs.rip) != NULL:
                 observe_breakpoint(self, tracee, &regs)
                 return -1
+            if code == SI_KERNEL and tracee.forgiven and tracee.forgiven == regs.rip:
+                tracee.forgiven = 0
+                return 0          # if the instruction itself faults, it does so again
         if (signo == LINUX_SIGSEGV or signo == LINUX_SIGBUS or signo == LINUX_SIGSYS or signo == SIGTRAP
                 or signo == LINUX_CARRIER) \
                 and not is_caught(self, pid, signo):
