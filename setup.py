@@ -98,7 +98,7 @@ class build_ext(base_build_ext):
 
 def extensions() -> list[Extension]:
     common = dict(
-        include_dirs=["lsf", "lsf/machine/ground", "lsf/machine/amd64", "lsf/generated"],
+        include_dirs=["lsf", "lsf/machine/ground", "lsf/machine/amd64", "lsf/freebsd/state", "lsf/generated"],
         extra_compile_args=["-O2", "-fvisibility=hidden", "-Wno-unused-function"],
     )
     shim_args = dict(
@@ -110,7 +110,14 @@ def extensions() -> list[Extension]:
         Extension(
             "lsf._shim",
             ["lsf/_shim.pyx", "lsf/machine/ground/runtime.c", "lsf/machine/amd64/entry.S", "lsf/freebsd/amd64/calls.S"],
-            depends=[str(p) for p in (*PACKAGE.glob("machine/**/*.*"), *PACKAGE.glob("freebsd/**/*.pxi"))],
+            depends=[
+                str(p)
+                for p in (
+                    *PACKAGE.glob("machine/**/*.*"),
+                    *PACKAGE.glob("freebsd/**/*.pxi"),
+                    *PACKAGE.glob("freebsd/**/*.h"),
+                )
+            ],
             **shim_args,
         ),
     ]

@@ -1,6 +1,8 @@
 """What the machine declares, and FreeBSD's maps of errors and signals."""
 from libc.stdint cimport int8_t, int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
+include "machine/ground/lock.pxi"
+include "freebsd/state/own.pxi"
 include "machine/ground/runtime.pxi"
 
 cdef extern from "dispatch.h" nogil:

@@ -31,6 +31,7 @@ FLOORS = (
     "machine/view",
     "machine/watch",
     "generated",
+    "freebsd/state",
     "freebsd/abi",
     "freebsd/kernel/time",
     "freebsd/kernel/memory",
@@ -69,6 +70,10 @@ UP_CALLS: dict[str, Reason] = {
     "lookup_follows": Reason("machine/view", "which of its flags follow a link, the personality knows"),
     "kill_self": Reason("machine/engine machine/watch", "the personality's threads leave things behind when they end"),
     "ids_spread": Reason("machine/amd64", "makes all other threads come out of a trampoline, as it makes them take over ids"),
+    # what a personality keeps beside the machine
+    "process_own_t": Reason("machine/ground", "the machine's struct process has room for the personality's share"),
+    "process_last_t": Reason("machine/ground", "as process_own_t"),
+    "area_own_t": Reason("machine/ground", "and struct area"),
     # a call on its way
     "stats_site": Reason("machine/amd64", "a site that could not be patched is counted where somebody counts"),
     "truss_signal": Reason("freebsd/kernel/signal", "a signal is shown at the moment of its delivery"),

@@ -34,6 +34,8 @@ CFLAGS = (
 
 #: Where the machine's headers are, and what an image has beside the unit of Cython: the machine's, and its personality's.
 HEADERS = ("machine/ground", "machine/amd64")
+#: And where own.h is, FreeBSD's share of the machine's structs; another personality has its own beside its tables.
+OWN = "freebsd/state"
 MACHINE = ("machine/ground/runtime.c", "machine/amd64/entry.S")
 FREEBSD = (Path("freebsd/amd64/calls.S"),)
 SCRIPT = "machine/ground/shim.ld"
@@ -56,7 +58,7 @@ def run(command: list[str]) -> str:
 
 
 def includes(generated: Path, package: Path = PACKAGE) -> list[str]:
-    folders = [package, *(package / folder for folder in HEADERS), generated, sysconfig.get_path("include")]
+    folders = [package, *(package / folder for folder in HEADERS), generated, package / OWN, sysconfig.get_path("include")]
     return [f"-I{folder}" for folder in folders]
 
 

@@ -1,4 +1,4 @@
-"""What Cython is told of runtime.h (machine/ground/runtime.pxi) is what the header has: every member with its type, every constant."""
+"""What Cython is told of runtime.h (machine/ground/runtime.pxi, and own.pxi for FreeBSD's share) is what the header has: every member with its type, every constant."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ import subprocess
 import harness
 
 PACKAGE = harness.sources()
-DECLARATIONS = PACKAGE / "machine/ground/runtime.pxi"
+DECLARATIONS = [
+    PACKAGE / name for name in ("machine/ground/lock.pxi", "freebsd/state/own.pxi", "machine/ground/runtime.pxi")
+]
 
 
 def structs(text: str) -> dict[str, list[tuple[str, str, str]]]:
@@ -33,7 +35,7 @@ def structs(text: str) -> dict[str, list[tuple[str, str, str]]]:
 
 def test_the_structs_are_the_header_s(tmp_path):
     compiler = shutil.which("gcc") or harness.missing_tool("runtime.h", "gcc is not installed")
-    text = DECLARATIONS.read_text()
+    text = "\n".join(path.read_text() for path in DECLARATIONS)
     types = dict(re.findall(r'ctypedef struct (\w+) "(struct \w+)":', text))
     found = structs(text)
     assert len(found) > 8 and sum(map(len, found.values())) > 150
@@ -49,7 +51,9 @@ def test_the_structs_are_the_header_s(tmp_path):
             )
     # A compiler that accepts everything would say nothing.
     wrong = '_Static_assert(__builtin_types_compatible_p(__typeof__(((struct area *) 0)->tid), uint64_t), "");'
-    folders = [f"-I{PACKAGE / folder}" for folder in ("", "machine/ground", "machine/amd64", "generated")]
+    folders = [
+        f"-I{PACKAGE / folder}" for folder in ("", "machine/ground", "machine/amd64", "freebsd/state", "generated")
+    ]
     command = [compiler, "-fsyntax-only", "-w", "-x", "c", *folders, "-"]
     for lines, expected in ((checks, 0), ([wrong], 1)):
         source = "\n".join(["#define _GNU_SOURCE", '#include "runtime.h"', *lines, ""])

@@ -84,7 +84,7 @@ cdef long push_frame(area_t *area, linux_ucontext *uc, handler_t *handler, int s
     frame.sf_uc.uc_stack.ss_size = area.altstack_size
     frame.sf_uc.uc_stack.ss_flags = (FREEBSD_SS_DISABLE if area.altstack_flags & FREEBSD_SS_DISABLE
                                      else FREEBSD_SS_ONSTACK if onstack else 0)
-    freebsd_mcontext_from_linux(mc, regs, <void *> regs.fpstate, read_fsbase(), area.guest_gsbase)
+    freebsd_mcontext_from_linux(mc, regs, <void *> regs.fpstate, read_fsbase(), area.own.guest_gsbase)
     mc.mc_onstack = 1 if onstack else 0
     mc.mc_flags |= FREEBSD_MC_HASBASES
     mc.mc_trapno = 0

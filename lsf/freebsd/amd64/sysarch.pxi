@@ -36,12 +36,12 @@ cdef public long sys_sysarch(frame_t *frame, area_t *area) noexcept nogil:
     if op == 132:               # AMD64_GET_XFPUSTATE
         return xfpustate_out(area.proc, frame.arg[1])
     if op == 130:               # AMD64_GET_GSBASE
-        return store_guest64(frame.arg[1], area.guest_gsbase)
+        return store_guest64(frame.arg[1], area.own.guest_gsbase)
     if op == 131:               # AMD64_SET_GSBASE
         if fetch_guest64(frame.arg[1], &base) < 0:
             return -LINUX_EFAULT
         if base >= 1UL << GUEST_ADDRESS_MAX_LOG:
             return -LINUX_EINVAL
-        area.guest_gsbase = base
+        area.own.guest_gsbase = base
         return 0
     return -LINUX_EINVAL

@@ -8,6 +8,9 @@ cdef extern from "runtime.h":
     int hosted_guard() noexcept nogil
     void hosted_unguard() noexcept nogil
 
+cdef enum:
+    HOSTED_OSRELDATE = 1403000      # what a guest finds that nobody told another release
+
 
 def call(number, *args):
     """Run one FreeBSD syscall in this process: (errno, value, second value), errno being FreeBSD's, 0 for success.
@@ -23,6 +26,7 @@ def call(number, *args):
     if len(args) > 6:
         raise TypeError("a FreeBSD syscall has at most six arguments")
     memset(frame, 0, sizeof(frame_t))
+    area.proc.own.osreldate = HOSTED_OSRELDATE
     try:
         for i, value in enumerate(args):
             if isinstance(value, int):

@@ -6,7 +6,7 @@ cdef enum:
 
 cdef bint descriptor_is_hidden(process_t *proc, int fd) noexcept nogil:
     """True for a descriptor of the shim's own, which the guest must not see."""
-    return fd >= 0 and (fd == proc.image_fd or fd == proc.truss_fd or fd == proc.stats_fd or fd == proc.procdesc_fd
+    return fd >= 0 and (fd == proc.image_fd or fd == proc.truss_fd or fd == proc.stats_fd or fd == proc.life_fd
                         or event_hides(proc, fd))
 
 
@@ -30,8 +30,8 @@ cdef int next_hidden(process_t *proc, uint32_t fd) noexcept nogil:
         found = proc.truss_fd
     if proc.stats_fd >= 0 and <uint32_t> proc.stats_fd >= fd and (found < 0 or proc.stats_fd < found):
         found = proc.stats_fd
-    if proc.procdesc_fd >= 0 and <uint32_t> proc.procdesc_fd >= fd and (found < 0 or proc.procdesc_fd < found):
-        found = proc.procdesc_fd
+    if proc.life_fd >= 0 and <uint32_t> proc.life_fd >= fd and (found < 0 or proc.life_fd < found):
+        found = proc.life_fd
     return found
 
 
@@ -39,7 +39,7 @@ cdef void move_hidden(process_t *proc, int fd) noexcept nogil:
     """Give the guest the number of a hidden descriptor: it goes on under another, or is given up where there is none
     (the image is rebuilt when it is needed, truss falls silent, the next program is not counted)."""
     cdef long moved
-    cdef bint passes_on = fd == proc.image_fd or fd == proc.procdesc_fd
+    cdef bint passes_on = fd == proc.image_fd or fd == proc.life_fd
     if event_hides(proc, fd):
         event_move_hidden(proc, fd)
         return
@@ -57,8 +57,8 @@ cdef void move_hidden(process_t *proc, int fd) noexcept nogil:
         proc.truss_fd = <int> moved
     elif fd == proc.stats_fd:
         proc.stats_fd = <int> moved
-    elif fd == proc.procdesc_fd:
-        proc.procdesc_fd = <int> moved
+    elif fd == proc.life_fd:
+        proc.life_fd = <int> moved
 
 
 cdef int hide_descriptor(int fd, bint close_on_exec) noexcept nogil:

@@ -149,7 +149,6 @@ struct area *hosted_area(void)
         hosted_process.image_fd = -1;
         hosted_process.truss_fd = -1;
         hosted_process.stats_fd = -1;
-        hosted_process.osreldate = 1403000;
         hosted_process.ncpu = 1;
     }
     hosted_process.pid = getpid();

@@ -19,6 +19,8 @@
 #include <linux/seccomp.h>
 #include <sys/syscall.h>
 #include "layout.h"
+#include "lock.h"
+#include "own.h"        /* the personality's: struct process_own, process_last and area_own */
 
 typedef uint64_t uaddr;     /* an address in the guest; never dereferenced but by the accessors */
 
@@ -55,36 +57,15 @@ struct area {
     struct slot *slot;
     struct process *proc;
     int32_t tid;
-    uint32_t virtual_pending;   /* bits of the guest's signals among SEGV, BUS and SYS that wait for this thread */
     uint64_t sigmask[2];        /* the guest's mask; bit signo-1 */
-    uint64_t suspend_mask[2];   /* sigsuspend's, while one waits */
     uint32_t in_vfork;          /* the child of a vfork that has not executed yet */
-    uint64_t guest_gsbase;      /* what the guest set; GS itself is the shim's */
     uint64_t altstack_sp, altstack_size;
-    uint32_t altstack_flags, pad0;
+    uint32_t altstack_flags;
     uint64_t info[16];          /* Linux's siginfo of the deferred signal */
     uint64_t scratch, scratch_size;     /* memory to give back when this area is freed */
-    uint64_t thread_child_tid;
-    uint64_t thread_context;    /* fork.pxi's: what the thread begins with (a resume_t); 0: thr_new's start */
-    char name[24];
-    uint32_t wakeup;            /* thr_wake's of another thread, for thr_suspend */
-    uint32_t exiting;           /* it ends: thr_exit of another thread does not count it */
-    uint64_t robust[3];         /* UMTX_OP_ROBUST_LISTS: shared list, private list, the mutex in between */
-    void *truss_call, *truss_pieces, *truss_starts;     /* the call that truss is at */
-    int64_t directory_next;     /* dir.pxi's: where the directory that this thread read last goes on, */
-    int32_t directory_fd;       /* its descriptor, */
-    uint32_t directory_changes; /* and proc->directory_changes then */
     uint32_t trapped_again;     /* stats.pxi's: the call that comes next trapped already, and then its site was patched */
-    uint32_t ids_generation;    /* cred_threads.pxi's: of the ids that this thread has taken over */
-    uint32_t ids_asked;
-    uint32_t ready;             /* its GS and its signal stack are its own: it may be sent SIGBUS */
     void (*service)(struct area *);     /* a thread of the shim's own: what it runs instead of the guest */
-    uint64_t fast_block;        /* sigfastblock.pxi's: the word of this thread, */
-    uint32_t fast_block_set;    /* and whether it has one */
-    uint64_t exterr;            /* exterr.pxi's: what exterrctl enabled, 0 for nothing */
-    int64_t wake_delay;         /* nanoseconds until its timer ends a sleep; 0: no timer */
-    int32_t wake_timer, pad1;
-    uint64_t waiting[2];        /* sigwait.pxi's: the signals that this thread waits for, whatever its mask says */
+    struct area_own own;        /* the personality's */
 };
 
 struct handler {
@@ -98,19 +79,6 @@ enum engine { ENGINE_AUTO, ENGINE_SUD, ENGINE_TRAP, ENGINE_PTRACE };
 
 #define SIGNALS 129
 
-/* A blocked signal that Linux has no number for (sigqueue.pxi). */
-#define KEPT_SIGNALS 512
-struct kept {
-    uint32_t word;          /* as si_errno of the carrier: code and number */
-    int32_t tid;            /* the thread it was sent to; 0: the process */
-    int32_t pid;
-    uint32_t uid;
-    uint64_t value;
-};
-#define KQUEUES 64
-
-/* A lock that fork takes, so that none is held in the child. */
-struct lock { uint32_t word; };
 
 /* Who stands before calls (engine/hooks.pxi). */
 typedef long (*lsf_hook_t)(struct frame *, struct area *, uint64_t rest);
@@ -125,76 +93,29 @@ struct process {
     int32_t pid;
     uint32_t engine;
     uint32_t debug, no_patch;
-    uint32_t osreldate;
     int32_t image_fd;           /* hidden: the shim's own image, -1 when there is none */
     int32_t truss_fd;           /* hidden: where truss writes, -1 when it does not */
     uint32_t filter_installed;  /* the seccomp filter of the engine `trap` */
     uint64_t vdso, vdso_end;
-    uint64_t vdso_data;         /* mmap.pxi's: where the vDSO's data begin; 0: not looked for yet */
     int (*vdso_clock_gettime)(int, void *);
     uint64_t break_start, break_end;
     uint64_t stack_top, stack_low;      /* the addresses set aside for the main stack */
-    uint64_t stack_linux;       /* stack.pxi's: the soft limit that Linux programs get; 0: the one that is set */
-    uint64_t ps_strings;
-    uint64_t minsigstksz;
     uint32_t ncpu;
-    uint32_t traced;            /* this process was started with truss */
     uint32_t tracer;            /* this process is traced from outside (trace.pxi) */
-    uint32_t nosigpipe;         /* NOSIGPIPE_ of errors.pxi: the shim sees every SIGPIPE, some socket has SO_NOSIGPIPE */
-    uint32_t truss_pids;        /* truss shows pids: there is more than one process */
-    uint32_t truss_over;        /* its output failed: this process goes on without */
-    uint32_t truss_lost;        /* lines that were not written since nobody reads */
-    uint32_t truss_pipe;        /* its output is a pipe */
-    uint64_t truss_stderr;      /* which file descriptor 2 was when the program began */
-    /* Who holds one of the shim's locks takes only those that come after it: lock_ids; patches.lock; lock_thread; aio's own
-     * (aio.pxi); lock_event; lock_memory; lock_signal; lock_truss. locks_acquire (fork.pxi) takes them all, so that none is held in a
-     * child. None is held while the guest's code runs, nor while a thread waits for anything but a lock. */
-    struct lock lock_signal, lock_memory, lock_event, lock_thread, lock_truss;
-    void *events;               /* kqueue.pxi's */
-    void *mqueue_notes;         /* mqueue.pxi's */
-    void *aio;                  /* aio.pxi's */
-    void *procdescs;            /* procdesc.pxi's: the children that waits treat apart */
-    void *shared_ids;           /* cred_threads.pxi's */
-    struct lock lock_ids;
-    void *threads;              /* thread.pxi's */
     void *lookup;               /* lookup.pxi's: the rules of a view by look-up, NULL for any other */
-    uint32_t fakeroot;          /* --fakeroot: owners that cannot be given are remembered (fakeroot.pxi) */
-    uint32_t sugid;             /* cred.pxi's: P_SUGID, ids are not or were not those of who started the program */
-    char login[36];             /* cred.pxi's: the session's login name, empty until somebody asks */
-    uint32_t nice_beyond;       /* sched.pxi's: the priority was set to 20, which Linux has not */
-    uint32_t cpuset;            /* resource.pxi's: the number of the processor set, 0 for the first */
-    uint32_t ctl[8];            /* procctl.pxi's: what was set, by kind */
-    uint32_t osrel;             /* the release that the program was built for, from its note */
-    uint64_t magic;             /* by which one guest knows another's struct process */
-    uint64_t limits;            /* mprotect.pxi's: what mprotect may not give, 0 for nothing noted */
-    uint64_t auxv;              /* where the guest's auxiliary vector lies */
-    uint64_t args, args_size;   /* kern_proc.pxi's: what setproctitle gave */
-    uint32_t umtx_shared_waiters;   /* threads in a WAIT that is not _PRIVATE */
-    int64_t umtx_min_timeout;   /* nanoseconds */
-    uint32_t directory_changes; /* counts what may move a descriptor's offset or make it another file's */
-    uint64_t kept_bits[2];      /* the guest's signals among `kept` */
-    uint32_t kept_count;
-    uint32_t files_shared;      /* rfork: another process has the same descriptors */
-    uint32_t executing;         /* a child of vfork is in execve: its parent goes on because of that */
-    uint64_t vfork_spare;       /* memory for the copy that a vfork makes; 0: none kept */
-    uint64_t mount_cache;       /* mount.pxi's, a mapping of its own; 0: none yet */
     struct stats *stats;        /* stats.pxi's: NULL where nothing is counted */
-    int32_t procdesc_making;    /* the writing end of the pipe of a pdfork that is under way, */
-    uint32_t procdesc_maker;    /* and whose it is: an area's index and 1, 0 for nobody's */
-    int32_t procdesc_fd;        /* hidden: open while this process lives, for who has its process descriptor; -1 */
+    int32_t life_fd;            /* hidden: open while this process lives, for who wants to know when it ends; -1 */
     int32_t stats_fd;           /* hidden: the memory of stats, -1 when there is none */
     uint32_t stats_counted;     /* this process is among stats->alive */
     uint32_t stats_image;       /* the number of this image among all that were executed */
     struct hook hooks[HOOKS];
     uint64_t xstate_size, xstate_features;  /* of the vector state in a signal frame; 0: not known yet */
-    uint64_t unknown_reported[10];
+    struct process_own own;     /* the personality's */
     char execpath[4096];
     struct handler handlers[SIGNALS];
-    uint32_t timer_words[32];   /* sigqueue.pxi's: the carrier's si_errno for the timers that send it; 0: free */
-    int32_t timer_ids[32];      /* their numbers */
-    struct kept kept[KEPT_SIGNALS];     /* last: a vfork child has none, so they are not copied */
+    struct process_last last;   /* the personality's: not copied for the child of a vfork */
 };
-#define PROCESS_COPIED offsetof(struct process, kept)
+#define PROCESS_COPIED offsetof(struct process, last)
 
 /* Site patching. Outside struct process: a vfork child patches the text that it shares with its parent. */
 #define PATCH_SITES 4096

@@ -14,17 +14,6 @@ cdef extern from "machine/ground/runtime.h" nogil:
         uint64_t mask[2]
         uint32_t flags
 
-    const uint32_t KEPT_SIGNALS
-
-    ctypedef struct kept_t "struct kept":
-        uint32_t word
-        int32_t tid, pid
-        uint32_t uid
-        uint64_t value
-
-    ctypedef struct lock_t "struct lock":
-        uint32_t word
-
     ctypedef struct stats_row_t "struct stats_row":
         uint64_t calls, errors, nanoseconds
 
@@ -51,53 +40,23 @@ cdef extern from "machine/ground/runtime.h" nogil:
     ctypedef struct process_t "struct process":
         hook_t hooks[5]
         int32_t pid
-        uint32_t engine, debug, no_patch, osreldate
+        uint32_t engine, debug, no_patch
         int32_t image_fd, truss_fd
         uint32_t filter_installed
-        uint64_t vdso, vdso_end, vdso_data
+        uint64_t vdso, vdso_end
         int (*vdso_clock_gettime)(int, void *) noexcept nogil
-        uint64_t break_start, break_end, stack_top, stack_low, stack_linux, ps_strings
-        uint64_t minsigstksz
-        uint32_t ncpu, traced, tracer, nosigpipe
-        uint32_t truss_pids, truss_over, truss_lost, truss_pipe
-        uint64_t truss_stderr
-        lock_t lock_signal, lock_memory, lock_event, lock_thread, lock_truss
+        uint64_t break_start, break_end, stack_top, stack_low
+        uint32_t ncpu, tracer
         handler_t handlers[129]
         char execpath[4096]
-        uint64_t unknown_reported[10]
-        uint32_t files_shared, executing
-        uint64_t vfork_spare
-        void *events
-        void *mqueue_notes
-        void *aio
-        void *shared_ids
-        void *procdescs
-        lock_t lock_ids
-        void *threads
         void *lookup
-        uint32_t fakeroot
-        uint32_t umtx_shared_waiters
-        int64_t umtx_min_timeout
-        uint32_t directory_changes
-        uint64_t mount_cache
         uint64_t xstate_size, xstate_features
-        uint32_t sugid
-        char login[36]
-        uint32_t nice_beyond, cpuset
-        uint32_t ctl[8]
-        uint32_t osrel
-        uint64_t magic, limits, auxv, args, args_size
-        uint64_t kept_bits[2]
-        uint32_t kept_count
         stats_t *stats
-        int32_t procdesc_making
-        uint32_t procdesc_maker
-        int32_t procdesc_fd
+        int32_t life_fd
         int32_t stats_fd
         uint32_t stats_counted, stats_image
-        kept_t kept[1]
-        uint32_t timer_words[32]
-        int32_t timer_ids[32]
+        process_own_t own
+        process_last_t last
 
     ctypedef struct area_t "struct area":
         area_t *self
@@ -113,34 +72,15 @@ cdef extern from "machine/ground/runtime.h" nogil:
         slot_t *slot
         process_t *proc
         int32_t tid
-        uint32_t virtual_pending
         uint64_t sigmask[2]
-        uint64_t suspend_mask[2]
         uint32_t in_vfork
-        uint64_t guest_gsbase
         uint64_t altstack_sp, altstack_size
         uint32_t altstack_flags
         uint64_t info[16]
         uint64_t scratch, scratch_size
-        uint64_t thread_child_tid, thread_context
-        char name[24]
-        uint32_t wakeup, exiting
-        uint64_t robust[3]
-        int64_t directory_next
-        int32_t directory_fd
-        uint32_t directory_changes
-        uint32_t ids_generation, ids_asked, ready
         void (*service)(area_t *) noexcept nogil
-        uint64_t fast_block
-        uint32_t fast_block_set
-        uint64_t exterr
-        int64_t wake_delay
-        int32_t wake_timer
-        uint64_t waiting[2]
-        void *truss_call
-        void *truss_pieces
-        void *truss_starts
         uint32_t trapped_again
+        area_own_t own
 
     ctypedef struct slot_t "struct slot":
         uint32_t state, mapped

@@ -24,10 +24,10 @@ cdef long taint(area_t *area, long result) noexcept nogil:
     not have. --fakeroot accepts what Linux refuses."""
     if result == -LINUX_EINVAL:
         result = -LINUX_EPERM
-    if area.proc.fakeroot and result == -LINUX_EPERM:
+    if area.proc.own.fakeroot and result == -LINUX_EPERM:
         return 0
     if not is_error(result):
-        area.proc.sugid = 1
+        area.proc.own.sugid = 1
         ids_spread(area)
     return result
 
@@ -96,7 +96,7 @@ cdef long change_three(area_t *area, long call, const ids_t *now, const uint64_t
 cdef public long sys_issetugid(frame_t *frame, area_t *area) noexcept nogil:
     """Whether the ids were changed since the program was executed, or are not its caller's: Linux starts set-uid programs
     so where binfmt_misc has the flag C (docs/user/binfmt.md)."""
-    return area.proc.sugid
+    return area.proc.own.sugid
 
 
 cdef public long sys_setuid(frame_t *frame, area_t *area) noexcept nogil:
@@ -259,14 +259,14 @@ cdef void login_name(process_t *proc, char *name) noexcept nogil:
     """The session's login name (MAXLOGNAME bytes): what setlogin gave, else the name of the user that started LSF."""
     cdef char text[32]
     cdef int64_t uid = linux_syscall0(LINUX_SYS_getuid), login = 0
-    if proc.login[0] == 0:
+    if proc.own.login[0] == 0:
         if read_file(b"/proc/self/loginuid", text, sizeof(text)) > 0:
             parse_number(text, &login)
             if login < 0xfffffffeUL:
-                user_name(<uint32_t> login, proc.login, FREEBSD_MAXLOGNAME)
-        if proc.login[0] == 0:
-            user_name(<uint32_t> uid, proc.login, FREEBSD_MAXLOGNAME)
-    append(name, 0, FREEBSD_MAXLOGNAME, proc.login)
+                user_name(<uint32_t> login, proc.own.login, FREEBSD_MAXLOGNAME)
+        if proc.own.login[0] == 0:
+            user_name(<uint32_t> uid, proc.own.login, FREEBSD_MAXLOGNAME)
+    append(name, 0, FREEBSD_MAXLOGNAME, proc.own.login)
 
 
 cdef public long sys_getlogin(frame_t *frame, area_t *area) noexcept nogil:
@@ -288,7 +288,7 @@ cdef public long sys_setlogin(frame_t *frame, area_t *area) noexcept nogil:
     result = copyinstr(frame.arg[0], name, FREEBSD_MAXLOGNAME, NULL)
     if result < 0:
         return -LINUX_EINVAL if result == -LINUX_ENAMETOOLONG else result
-    append(area.proc.login, 0, FREEBSD_MAXLOGNAME, name)
+    append(area.proc.own.login, 0, FREEBSD_MAXLOGNAME, name)
     return 0
 
 

@@ -28,7 +28,7 @@ cdef inline bint is_ids_signal(linux_siginfo *info) noexcept nogil:
 cdef void ids_adopt(area_t *area) noexcept nogil:
     """In the handler: take over the ids of the thread that changed them. Groups first: who gives up root can do no more.
     Should they be changing again just now, then this thread will be asked again."""
-    cdef shared_ids_t *shared = <shared_ids_t *> area.proc.shared_ids
+    cdef shared_ids_t *shared = <shared_ids_t *> area.proc.own.shared_ids
     cdef uint64_t mask = signal_bit(LINUX_SIGBUS)
     cdef uint32_t generation
     if shared == NULL:
@@ -41,7 +41,7 @@ cdef void ids_adopt(area_t *area) noexcept nogil:
         linux_syscall2(LINUX_SYS_setgroups, <uint64_t> shared.count, <uint64_t> shared.list_)
     linux_syscall3(LINUX_SYS_setresgid, shared.groups.real, shared.groups.effective, shared.groups.saved)
     linux_syscall3(LINUX_SYS_setresuid, shared.users.real, shared.users.effective, shared.users.saved)
-    atomic_store32(&area.ids_generation, generation)
+    atomic_store32(&area.own.ids_generation, generation)
     atomic_add32(&shared.answers, 1)
     linux_syscall3(LINUX_SYS_futex, <uint64_t> &shared.answers, LINUX_FUTEX_WAKE | LINUX_FUTEX_PRIVATE_FLAG, INT_MAX)
 
@@ -57,14 +57,14 @@ cdef bint ids_ask(area_t *self, shared_ids_t *shared, bint again) noexcept nogil
             break
         area = area_at(i)
         if slot_at(i).state == 0 or area == self or area.proc != self.proc or area.service != NULL \
-                or atomic_load32(&area.ids_generation) == shared.generation:
+                or atomic_load32(&area.own.ids_generation) == shared.generation:
             continue
         all_ = False
-        if area.tid <= 0 or not atomic_load32(&area.ready):
+        if area.tid <= 0 or not atomic_load32(&area.own.ready):
             continue                    # it is being made
-        if area.ids_asked == shared.generation and not again:
+        if area.own.ids_asked == shared.generation and not again:
             continue
-        area.ids_asked = shared.generation
+        area.own.ids_asked = shared.generation
         memset(&info, 0, 128)
         info.si_signo = LINUX_SIGBUS
         info.si_code = IDS_CODE
@@ -81,16 +81,16 @@ cdef void ids_spread(area_t *area) noexcept nogil:
     cdef uint32_t seen, rounds = 0
     if is_alone(area) or area.in_vfork:
         return
-    lock_acquire(&proc.lock_ids)
-    if proc.shared_ids == NULL:
-        proc.shared_ids = <void *> map_memory(page_up(sizeof(shared_ids_t)))
-    shared = <shared_ids_t *> proc.shared_ids
+    lock_acquire(&proc.own.lock_ids)
+    if proc.own.shared_ids == NULL:
+        proc.own.shared_ids = <void *> map_memory(page_up(sizeof(shared_ids_t)))
+    shared = <shared_ids_t *> proc.own.shared_ids
     if shared != NULL:
         user_ids(&shared.users)
         group_ids(&shared.groups)
         shared.count = linux_syscall2(LINUX_SYS_getgroups, LINUX_NGROUPS_MAX, <uint64_t> shared.list_)
         atomic_add32(&shared.generation, 1)
-        area.ids_generation = shared.generation
+        area.own.ids_generation = shared.generation
         seen = atomic_load32(&shared.answers)
         while not ids_ask(area, shared, rounds % IDS_ROUNDS == IDS_ROUNDS - 1):
             rounds += 1
@@ -99,4 +99,4 @@ cdef void ids_spread(area_t *area) noexcept nogil:
             # FUTEX_WAIT
             linux_syscall4(LINUX_SYS_futex, <uint64_t> &shared.answers, LINUX_FUTEX_PRIVATE_FLAG, seen, <uint64_t> &wait)
             seen = atomic_load32(&shared.answers)
-    lock_release(&proc.lock_ids)
+    lock_release(&proc.own.lock_ids)

@@ -67,26 +67,26 @@ cdef struct aio_t:
 cdef aio_t *aio_of(process_t *proc) noexcept nogil:
     """The process's table, made when it is first needed; NULL when memory is short."""
     cdef aio_t *aio
-    lock_acquire(&proc.lock_event)
-    if proc.aio == NULL:
+    lock_acquire(&proc.own.lock_event)
+    if proc.own.aio == NULL:
         aio = <aio_t *> map_memory(page_up(sizeof(aio_t)))
         if aio != NULL:
             aio.epoll_fd = -1
-            proc.aio = <void *> aio
-    lock_release(&proc.lock_event)
-    return <aio_t *> proc.aio
+            proc.own.aio = <void *> aio
+    lock_release(&proc.own.lock_event)
+    return <aio_t *> proc.own.aio
 
 
 cdef void aio_after_fork(process_t *proc) noexcept nogil:
     """In the child of a fork: requests are not inherited. (Their descriptors went with the kqueues'.)"""
-    if proc.aio != NULL:
-        linux_syscall2(LINUX_SYS_munmap, <uint64_t> proc.aio, page_up(sizeof(aio_t)))
-        proc.aio = NULL
+    if proc.own.aio != NULL:
+        linux_syscall2(LINUX_SYS_munmap, <uint64_t> proc.own.aio, page_up(sizeof(aio_t)))
+        proc.own.aio = NULL
 
 
 cdef void aio_move_hidden(process_t *proc, int fd, int moved) noexcept nogil:
     """The guest wanted the number of one of our descriptors, which now has another. Under lock_event."""
-    cdef aio_t *aio = <aio_t *> proc.aio
+    cdef aio_t *aio = <aio_t *> proc.own.aio
     cdef int i
     if aio == NULL:
         return

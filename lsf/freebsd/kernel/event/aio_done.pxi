@@ -7,8 +7,8 @@ cdef uint64_t aio_attach(process_t *proc, int kq_fd, int filt, uint64_t ident, u
     cdef kqueue_t *kq
     cdef knote_t *kn
     cdef uint64_t name = 0
-    lock_acquire(&proc.lock_event)
-    ev = <events_t *> proc.events
+    lock_acquire(&proc.own.lock_event)
+    ev = <events_t *> proc.own.events
     kq = kqueue_find(ev, <uint32_t> kq_fd)
     error[0] = -LINUX_EBADF
     if kq != NULL and not kq.closing:
@@ -28,38 +28,38 @@ cdef uint64_t aio_attach(process_t *proc, int kq_fd, int filt, uint64_t ident, u
                 knote_insert(ev, kn)
                 name = knote_name(kn)
                 error[0] = 0
-    lock_release(&proc.lock_event)
+    lock_release(&proc.own.lock_event)
     return name
 
 
 cdef void aio_detach(process_t *proc, uint64_t name) noexcept nogil:
     """A request or a list is gone, and its knote with it."""
-    cdef events_t *ev = <events_t *> proc.events
+    cdef events_t *ev = <events_t *> proc.own.events
     cdef knote_t *kn
     cdef kqueue_t *kq
     if name == 0:
         return
-    lock_acquire(&proc.lock_event)
+    lock_acquire(&proc.own.lock_event)
     kn = knote_at(ev, name)
     if kn != NULL:
         kq = kn.kq
         knote_drop(proc, ev, kn)
         kqueue_signal(kq)
-    lock_release(&proc.lock_event)
+    lock_release(&proc.own.lock_event)
 
 
 cdef void aio_report(process_t *proc, uint64_t name, int64_t data, uint32_t flags) noexcept nogil:
     cdef knote_t *kn
     if name == 0:
         return
-    lock_acquire(&proc.lock_event)
-    kn = knote_at(<events_t *> proc.events, name)
+    lock_acquire(&proc.own.lock_event)
+    kn = knote_at(<events_t *> proc.own.events, name)
     if kn != NULL:
         kn.hook = 1
         kn.kev.data = data
         kn.kev.flags |= <uint16_t> flags
         knote_activate(kn)
-    lock_release(&proc.lock_event)
+    lock_release(&proc.own.lock_event)
 
 
 cdef void aio_signal(area_t *area, const freebsd_sigevent *event) noexcept nogil:
@@ -87,10 +87,10 @@ cdef void aio_finish(area_t *area, aio_t *aio, aio_job_t *job, int64_t status, i
     cdef aio_lio_t *lio = job.lio
     cdef bint queued = job.held >= 0
     if queued:
-        lock_acquire(&area.proc.lock_event)
+        lock_acquire(&area.proc.own.lock_event)
         epoll_control(aio.epoll_fd, LINUX_EPOLL_CTL_DEL, job.held, 0, 0)
-        hidden_close(<events_t *> area.proc.events, &job.held)
-        lock_release(&area.proc.lock_event)
+        hidden_close(<events_t *> area.proc.own.events, &job.held)
+        lock_release(&area.proc.own.lock_event)
     if job.iov != 0:
         linux_syscall2(LINUX_SYS_munmap, job.iov, page_up(job.iovcnt * 16 + 16))
         job.iov = 0

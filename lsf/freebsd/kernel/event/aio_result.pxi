@@ -22,7 +22,7 @@ cdef long aio_take_result(process_t *proc, aio_t *aio, aio_job_t *job) noexcept 
 
 
 cdef public long sys_aio_return(frame_t *frame, area_t *area) noexcept nogil:
-    cdef aio_t *aio = <aio_t *> area.proc.aio
+    cdef aio_t *aio = <aio_t *> area.proc.own.aio
     cdef aio_job_t *job
     if aio == NULL:
         return -LINUX_EINVAL
@@ -36,7 +36,7 @@ cdef public long sys_aio_return(frame_t *frame, area_t *area) noexcept nogil:
 
 cdef public long sys_aio_error(frame_t *frame, area_t *area) noexcept nogil:
     """The error is the value. Of a request that was never taken it stands in the aiocb itself."""
-    cdef aio_t *aio = <aio_t *> area.proc.aio
+    cdef aio_t *aio = <aio_t *> area.proc.own.aio
     cdef aio_job_t *job
     cdef uint64_t status = 0, error = 0
     cdef long result = -1
@@ -57,7 +57,7 @@ cdef public long sys_aio_error(frame_t *frame, area_t *area) noexcept nogil:
 
 cdef public long sys_aio_suspend(frame_t *frame, area_t *area) noexcept nogil:
     """Wait until one of some requests is done. Never restarted."""
-    cdef aio_t *aio = <aio_t *> area.proc.aio
+    cdef aio_t *aio = <aio_t *> area.proc.own.aio
     cdef aio_job_t *job
     cdef freebsd_timespec timeout
     cdef deadline_t deadline
@@ -148,7 +148,7 @@ cdef public long sys_aio_waitcomplete(frame_t *frame, area_t *area) noexcept nog
 
 cdef public long sys_aio_cancel(frame_t *frame, area_t *area) noexcept nogil:
     """Take back what still waits: a request on a socket, or all of a descriptor's."""
-    cdef aio_t *aio = <aio_t *> area.proc.aio
+    cdef aio_t *aio = <aio_t *> area.proc.own.aio
     cdef aio_job_t *job
     cdef int fd = <int> frame.arg[0], i
     cdef bint cancelled = False, running = False

@@ -89,7 +89,7 @@ cdef bint aio_is_idle(aio_t *aio) noexcept nogil:
 
 cdef void aio_thread(area_t *area) noexcept nogil:
     """The thread that serves what is queued. Every signal is blocked."""
-    cdef aio_t *aio = <aio_t *> area.proc.aio
+    cdef aio_t *aio = <aio_t *> area.proc.own.aio
     cdef linux_epoll_event events[RAW_EVENTS]
     cdef aio_job_t *job
     cdef int64_t result
@@ -120,9 +120,9 @@ cdef long aio_serve(area_t *area, aio_t *aio) noexcept nogil:
     cdef uint64_t *stack
     cdef long result
     if aio.epoll_fd < 0:
-        lock_acquire(&proc.lock_event)
+        lock_acquire(&proc.own.lock_event)
         result = hidden_new(events_of(proc), linux_syscall1(LINUX_SYS_epoll_create1, LINUX_EPOLL_CLOEXEC))
-        lock_release(&proc.lock_event)
+        lock_release(&proc.own.lock_event)
         if result < 0:
             return -LINUX_EAGAIN
         aio.epoll_fd = <int32_t> result
@@ -131,7 +131,7 @@ cdef long aio_serve(area_t *area, aio_t *aio) noexcept nogil:
     child = area_take(proc)
     if child == NULL:
         return -LINUX_EAGAIN
-    child.exiting = 1                   # the last thread of the guest does not wait for it
+    child.own.exiting = 1                   # the last thread of the guest does not wait for it
     child.service = aio_thread
     stack = <uint64_t *> (<uint64_t> child.frame - 32)
     stack[0] = <uint64_t> child
@@ -160,22 +160,22 @@ cdef long aio_queue_socket(area_t *area, aio_t *aio, aio_job_t *job) noexcept no
     if result != -LINUX_EAGAIN:
         aio_complete(area, aio, job, result)
         return 0
-    lock_acquire(&proc.lock_event)
+    lock_acquire(&proc.own.lock_event)
     ev = events_of(proc)
     result = hidden_new(ev, linux_syscall3(LINUX_SYS_fcntl, job.fd, LINUX_F_DUPFD_CLOEXEC, 3)) if ev != NULL \
             else -LINUX_ENOMEM
-    lock_release(&proc.lock_event)
+    lock_release(&proc.own.lock_event)
     if is_error(result):
         return -LINUX_EAGAIN
     job.held = <int32_t> result
     result = aio_serve(area, aio)
-    lock_acquire(&proc.lock_event)
+    lock_acquire(&proc.own.lock_event)
     if result == 0:
         job.state = JOB_QUEUED
         aio_arm(aio, job)
-    lock_release(&proc.lock_event)
+    lock_release(&proc.own.lock_event)
     if result < 0:
-        lock_acquire(&proc.lock_event)
+        lock_acquire(&proc.own.lock_event)
         hidden_close(ev, &job.held)
-        lock_release(&proc.lock_event)
+        lock_release(&proc.own.lock_event)
     return result

@@ -2,14 +2,14 @@
 
 cdef inline bint event_watches(process_t *proc, int fd) noexcept nogil:
     """True where closing this descriptor, or making it anew, means something here. One test for most processes."""
-    return proc.events != NULL and fd >= 0 and bit_test((<events_t *> proc.events).watched, fd)
+    return proc.own.events != NULL and fd >= 0 and bit_test((<events_t *> proc.own.events).watched, fd)
 
 
 cdef bint descriptor_is_kqueue(process_t *proc, int fd) noexcept nogil:
     cdef kqueue_t *kq
-    lock_acquire(&proc.lock_event)
-    kq = kqueue_find(<events_t *> proc.events, fd)
-    lock_release(&proc.lock_event)
+    lock_acquire(&proc.own.lock_event)
+    kq = kqueue_find(<events_t *> proc.own.events, fd)
+    lock_release(&proc.own.lock_event)
     return kq != NULL
 
 
@@ -22,8 +22,8 @@ cdef void event_descriptor_closing(process_t *proc, int fd) noexcept nogil:
     cdef kqueue_t *kq = NULL
     if not event_watches(proc, fd):
         return
-    ev = <events_t *> proc.events
-    lock_acquire(&proc.lock_event)
+    ev = <events_t *> proc.own.events
+    lock_acquire(&proc.own.lock_event)
     kn = ev.hash[event_hash(<uint64_t> fd)]
     while kn != NULL:
         next_ = kn.hash_next
@@ -40,12 +40,12 @@ cdef void event_descriptor_closing(process_t *proc, int fd) noexcept nogil:
             kqueue_destroy(proc, ev, kq)
         elif kq.fd == fd:
             kqueue_rename(ev, kq)
-    lock_release(&proc.lock_event)
+    lock_release(&proc.own.lock_event)
 
 
 cdef void event_range_closing(process_t *proc, uint32_t low, uint32_t high) noexcept nogil:
     """The same for all descriptors between two numbers, both included."""
-    cdef events_t *ev = <events_t *> proc.events
+    cdef events_t *ev = <events_t *> proc.own.events
     cdef uint64_t bits
     cdef uint32_t word, fd
     if ev == NULL:
@@ -67,12 +67,12 @@ cdef void event_descriptor_duplicated(process_t *proc, int fd, long duplicate) n
     cdef kqueue_t *kq
     if not event_watches(proc, fd) or duplicate < 0 or duplicate >= EVENT_WORDS * 64:
         return
-    ev = <events_t *> proc.events
-    lock_acquire(&proc.lock_event)
+    ev = <events_t *> proc.own.events
+    lock_acquire(&proc.own.lock_event)
     kq = kqueue_find(ev, fd)
     if kq != NULL:
         kqueue_name(ev, kq, <uint64_t> duplicate)
-    lock_release(&proc.lock_event)
+    lock_release(&proc.own.lock_event)
 
 
 cdef bint kqueue_name(events_t *ev, kqueue_t *kq, uint64_t fd) noexcept nogil:
@@ -110,9 +110,9 @@ cdef void kqueue_destroy(process_t *proc, events_t *ev, kqueue_t *kq) noexcept n
             if refs == 0:
                 break
             linux_syscall3(LINUX_SYS_write, kq.wake_fd, <uint64_t> &one, 8)
-            lock_release(&proc.lock_event)
+            lock_release(&proc.own.lock_event)
             linux_syscall4(LINUX_SYS_futex, <uint64_t> &kq.refs, LINUX_FUTEX_PRIVATE_FLAG, refs, 0)     # FUTEX_WAIT
-            lock_acquire(&proc.lock_event)
+            lock_acquire(&proc.own.lock_event)
     while kq.list != NULL:
         knote_drop(proc, ev, kq.list)
     hidden_close(ev, &kq.write_fd)
@@ -125,7 +125,7 @@ cdef void kqueue_destroy(process_t *proc, events_t *ev, kqueue_t *kq) noexcept n
 
 cdef void event_after_fork(process_t *proc) noexcept nogil:
     """In the child of a fork: kqueues are not inherited."""
-    cdef events_t *ev = <events_t *> proc.events
+    cdef events_t *ev = <events_t *> proc.own.events
     cdef uint32_t word, i
     cdef uint64_t bits
     cdef knote_t *kn
@@ -134,7 +134,7 @@ cdef void event_after_fork(process_t *proc) noexcept nogil:
     cdef int signo
     if ev == NULL:
         return
-    proc.events = NULL
+    proc.own.events = NULL
     for i in range(EVENT_HASH):
         kn = ev.hash[i]
         while kn != NULL:

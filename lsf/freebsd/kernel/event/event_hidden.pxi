@@ -69,12 +69,12 @@ cdef void kqueue_signal(kqueue_t *kq) noexcept nogil:
 
 cdef bint event_hides(process_t *proc, int fd) noexcept nogil:
     """True for a hidden descriptor of a kqueue."""
-    return proc.events != NULL and fd >= 0 and bit_test((<events_t *> proc.events).hidden, fd)
+    return proc.own.events != NULL and fd >= 0 and bit_test((<events_t *> proc.own.events).hidden, fd)
 
 
 cdef int event_next_hidden(process_t *proc, uint32_t fd) noexcept nogil:
     """The lowest hidden descriptor of a kqueue from `fd` on, or -1."""
-    cdef events_t *ev = <events_t *> proc.events
+    cdef events_t *ev = <events_t *> proc.own.events
     cdef uint64_t bits
     cdef uint32_t word = fd >> 6
     if ev == NULL or word >= EVENT_WORDS:
@@ -90,11 +90,11 @@ cdef int event_next_hidden(process_t *proc, uint32_t fd) noexcept nogil:
 
 cdef void event_move_hidden(process_t *proc, int fd) noexcept nogil:
     """The guest wants this number (dup2): a kqueue's hidden descriptor goes on under another one."""
-    cdef events_t *ev = <events_t *> proc.events
+    cdef events_t *ev = <events_t *> proc.own.events
     cdef kqueue_t *kq
     cdef knote_t *kn
     cdef long moved
-    lock_acquire(&proc.lock_event)
+    lock_acquire(&proc.own.lock_event)
     if event_hides(proc, fd):
         moved = linux_syscall3(LINUX_SYS_fcntl, fd, LINUX_F_DUPFD_CLOEXEC, fd + 1)
         if is_error(moved) or moved >= EVENT_WORDS * 64:
@@ -118,7 +118,7 @@ cdef void event_move_hidden(process_t *proc, int fd) noexcept nogil:
             kq = kq.next
         aio_move_hidden(proc, fd, <int> moved)
         bit_clear(ev.hidden, fd)
-    lock_release(&proc.lock_event)
+    lock_release(&proc.own.lock_event)
 
 
 cdef void move_part(kqueue_t *kq, int32_t *part, int fd, int moved, uint64_t name) noexcept nogil:

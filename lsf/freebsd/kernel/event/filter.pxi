@@ -1,5 +1,5 @@
 # The filters of kqueue: what makes each kind of knote ready, and what `data` and `fflags` say. All of it is called with
-# proc.lock_event held. Models: FreeBSD sys/kern/kern_event.c, uipc_socket.c (filt_soread), sys_pipe.c, tty.c,
+# proc.own.lock_event held. Models: FreeBSD sys/kern/kern_event.c, uipc_socket.c (filt_soread), sys_pipe.c, tty.c,
 # vfs_subr.c (filt_vfsread, filt_vfsvnode), kern_sig.c (filt_signal).
 
 cdef enum:

@@ -271,11 +271,11 @@ cdef bint is_watched_as(process_t *proc, int fd, uint32_t kind) noexcept nogil:
     cdef bint known
     if not event_watches(proc, fd):
         return False
-    ev = <events_t *> proc.events
-    lock_acquire(&proc.lock_event)
+    ev = <events_t *> proc.own.events
+    lock_acquire(&proc.own.lock_event)
     kn = knote_find(ev, NULL, <uint64_t> fd, FREEBSD_EVFILT_READ)
     known = kn != NULL and kn.status & kind != 0
-    lock_release(&proc.lock_event)
+    lock_release(&proc.own.lock_event)
     return known
 
 

@@ -2,16 +2,16 @@
 
 cdef bint event_wants_signal(process_t *proc, int signo) noexcept nogil:
     """An EVFILT_SIGNAL exists for it: the signal has to come to the shim even if the guest ignores it."""
-    return proc.events != NULL and (<events_t *> proc.events).signals[signo] != 0
+    return proc.own.events != NULL and (<events_t *> proc.own.events).signals[signo] != 0
 
 
 cdef void event_signal(process_t *proc, int signo) noexcept nogil:
     """A signal has come. Called from its delivery, with no lock held."""
-    cdef events_t *ev = <events_t *> proc.events
+    cdef events_t *ev = <events_t *> proc.own.events
     cdef knote_t *kn
     if ev == NULL or ev.signals[signo] == 0:
         return
-    lock_acquire(&proc.lock_event)
+    lock_acquire(&proc.own.lock_event)
     kn = ev.hash[event_hash(<uint64_t> signo)]
     while kn != NULL:
         if kn.kev.ident == <uint64_t> signo and kn.kev.filter == FREEBSD_EVFILT_SIGNAL:
@@ -21,7 +21,7 @@ cdef void event_signal(process_t *proc, int signo) noexcept nogil:
                 kn.kev.data += 1
                 knote_activate(kn)
         kn = kn.hash_next
-    lock_release(&proc.lock_event)
+    lock_release(&proc.own.lock_event)
 
 
 cdef bint signal_swallow(area_t *area) noexcept nogil:
@@ -101,10 +101,10 @@ cdef long signal_attach(process_t *proc, events_t *ev, knote_t *kn) noexcept nog
     if linux and signals_pending() & signal_bit(linux):
         kn.hook = 1
     ev.signals[signo] += 1
-    lock_acquire(&proc.lock_signal)
+    lock_acquire(&proc.own.lock_signal)
     know_handler(proc, signo)
     apply_disposition(proc, signo)
-    lock_release(&proc.lock_signal)
+    lock_release(&proc.own.lock_signal)
     return 0
 
 
@@ -112,6 +112,6 @@ cdef void signal_detach(process_t *proc, events_t *ev, knote_t *kn) noexcept nog
     if not 1 <= kn.kev.ident <= SIGNAL_MAX:
         return
     ev.signals[kn.kev.ident] -= 1
-    lock_acquire(&proc.lock_signal)
+    lock_acquire(&proc.own.lock_signal)
     apply_disposition(proc, <int> kn.kev.ident)
-    lock_release(&proc.lock_signal)
+    lock_release(&proc.own.lock_signal)

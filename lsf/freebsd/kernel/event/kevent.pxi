@@ -112,9 +112,9 @@ cdef long kevent_changes(process_t *proc, events_t *ev, kqueue_t *kq, uaddr chan
             if kev[i].filter == 0:
                 continue
             kev[i].flags &= ~<uint16_t> FREEBSD_EV_SYSFLAGS
-            lock_acquire(&proc.lock_event)
+            lock_acquire(&proc.own.lock_event)
             result = -LINUX_EBADF if kq.closing else kqueue_register(proc, ev, kq, &kev[i])
-            lock_release(&proc.lock_event)
+            lock_release(&proc.own.lock_event)
             if result == 0 and not kev[i].flags & FREEBSD_EV_RECEIPT:
                 continue
             if nevents[0] <= 0:
@@ -200,10 +200,10 @@ cdef long kevent_wait(area_t *area, events_t *ev, kqueue_t *kq, uaddr events, in
         read_clock(proc, FREEBSD_CLOCK_MONOTONIC, &end)
         timespec_add(&end, timeout)
     while True:
-        lock_acquire(&proc.lock_event)
+        lock_acquire(&proc.own.lock_event)
         busy = kq.count != 0
         turn = kq.turn
-        lock_release(&proc.lock_event)
+        lock_release(&proc.own.lock_event)
         if busy or poll_ or expired:
             count = linux_syscall4(LINUX_SYS_epoll_wait, kq.fd, <uint64_t> raw, want, 0)
         elif timeout == NULL:
@@ -217,12 +217,12 @@ cdef long kevent_wait(area_t *area, events_t *ev, kqueue_t *kq, uaddr events, in
                 timespec_sub(&left, &now)
             count = epoll_wait_for(kq.fd, raw, want, &left)
             expired = count == 0
-        lock_acquire(&proc.lock_event)
+        lock_acquire(&proc.own.lock_event)
         if kq.closing:
             total = -LINUX_EBADF
         else:
             total = kevent_collect(proc, ev, kq, raw, count if count > 0 else 0, events, nevents, kq.turn == turn, old)
-        lock_release(&proc.lock_event)
+        lock_release(&proc.own.lock_event)
         if total != 0:
             return total
         # A stop and a continue also end epoll_wait, with no signal for the guest; and one that the guest ignores
@@ -256,14 +256,14 @@ cdef long kevent_call(frame_t *frame, area_t *area, bint old) noexcept nogil:
     cdef long result
     if frame.arg[5] != 0 and copyin(frame.arg[5], &timeout, sizeof(timeout)) < 0:
         return -LINUX_EFAULT
-    lock_acquire(&proc.lock_event)
-    ev = <events_t *> proc.events
+    lock_acquire(&proc.own.lock_event)
+    ev = <events_t *> proc.own.events
     kq = kqueue_find(ev, <uint32_t> frame.arg[0])
     if kq == NULL or kq.closing:
-        lock_release(&proc.lock_event)
+        lock_release(&proc.own.lock_event)
         return -LINUX_EBADF
     atomic_add32(&kq.refs, 1)
-    lock_release(&proc.lock_event)
+    lock_release(&proc.own.lock_event)
     result = kevent_changes(proc, ev, kq, frame.arg[1], <int> frame.arg[2], &events, &nevents, old)
     if result == 0 and nevents > 0:
         if frame.arg[5] != 0 and not timespec_is_interval(&timeout):

@@ -25,9 +25,9 @@ cdef inline uint32_t event_hash(uint64_t ident) noexcept nogil:
 
 cdef events_t *events_of(process_t *proc) noexcept nogil:
     """The process's table, made when it is first needed; NULL when memory is short."""
-    if proc.events == NULL:
-        proc.events = <void *> map_memory(page_up(sizeof(events_t)))
-    return <events_t *> proc.events
+    if proc.own.events == NULL:
+        proc.own.events = <void *> map_memory(page_up(sizeof(events_t)))
+    return <events_t *> proc.own.events
 
 
 cdef knote_t *knote_new(events_t *ev) noexcept nogil:

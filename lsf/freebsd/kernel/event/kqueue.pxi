@@ -7,7 +7,7 @@
 # that queue is not empty; so the epoll is readable exactly when an event is there, and kqueues can be polled and nested.
 #
 # Rules:
-#   - proc.lock_event guards everything here. It is not held while a thread waits: it waits in epoll_wait alone, and
+#   - proc.own.lock_event guards everything here. It is not held while a thread waits: it waits in epoll_wait alone, and
 #     takes the lock to work on what came out. What comes out names a knote by index and generation, so a knote that was
 #     deleted in the meantime is recognized.
 #   - No event is lost between a changelist and a wait, since the wait is level-triggered on the kernel's state and on
@@ -102,7 +102,7 @@ cdef long kqueue_new(process_t *proc, uint32_t flags) noexcept nogil:
     cdef long fd = linux_syscall1(LINUX_SYS_epoll_create1, LINUX_EPOLL_CLOEXEC if flags & FREEBSD_KQUEUE_CLOEXEC else 0)
     if is_error(fd):
         return fd
-    lock_acquire(&proc.lock_event)
+    lock_acquire(&proc.own.lock_event)
     ev = events_of(proc)
     kq = NULL
     if ev != NULL and fd < EVENT_WORDS * 64:
@@ -128,7 +128,7 @@ cdef long kqueue_new(process_t *proc, uint32_t flags) noexcept nogil:
         if not kqueue_name(ev, kq, <uint64_t> fd):
             kq.fd = -1
             kq = NULL
-    lock_release(&proc.lock_event)
+    lock_release(&proc.own.lock_event)
     if kq == NULL:
         linux_syscall1(LINUX_SYS_close, fd)
         return -LINUX_ENOMEM

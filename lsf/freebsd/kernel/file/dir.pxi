@@ -56,18 +56,18 @@ cdef long directory_offset(area_t *area, int fd) noexcept nogil:
     getdirentries, which asks each time, takes twice as long: so a thread remembers where it stands, as long as nothing
     in the process can have moved the offset."""
     cdef long result
-    if area.directory_fd == fd and area.directory_changes == area.proc.directory_changes and area.directory_changes:
-        return area.directory_next
+    if area.own.directory_fd == fd and area.own.directory_changes == area.proc.own.directory_changes and area.own.directory_changes:
+        return area.own.directory_next
     result = linux_syscall3(LINUX_SYS_lseek, <uint32_t> fd, 0, FREEBSD_SEEK_CUR)
     return -LINUX_EINVAL if result == -LINUX_ESPIPE else result
 
 
 cdef void directory_moved(area_t *area, int fd, long next_) noexcept nogil:
     """This thread has read a directory up to `next_`; other threads' knowledge of it is stale."""
-    area.proc.directory_changes += 1
-    area.directory_fd = fd
-    area.directory_next = next_
-    area.directory_changes = area.proc.directory_changes
+    area.proc.own.directory_changes += 1
+    area.own.directory_fd = fd
+    area.own.directory_next = next_
+    area.own.directory_changes = area.proc.own.directory_changes
 
 
 cdef long read_directory(area_t *area, int fd, uaddr buffer, uint64_t count, uaddr base, bint old) noexcept nogil:
@@ -116,7 +116,7 @@ cdef long read_directory(area_t *area, int fd, uaddr buffer, uint64_t count, uad
         if size > room or copyout(record, buffer + (count - room), size) < 0:
             if room == count and place < 0:
                 place = start
-            area.proc.directory_changes += 1
+            area.proc.own.directory_changes += 1
             linux_syscall3(LINUX_SYS_lseek, <uint32_t> fd, <uint64_t> place, FREEBSD_SEEK_SET)
             if room == count:
                 return -LINUX_EINVAL if size > room else -LINUX_EFAULT

@@ -102,7 +102,7 @@ cdef long change_owner(process_t *proc, int dirfd, uaddr path, uint64_t uid, uin
     """chown(2) and its kin."""
     cdef long fd, result = linux_syscall5(LINUX_SYS_fchownat, <uint64_t> <int64_t> dirfd, path, uid, gid, linux_flags)
     cdef char first = 0
-    if not proc.fakeroot:
+    if not proc.own.fakeroot:
         return owner_refused(dirfd, path, uid, gid, linux_flags, result)
     if linux_flags & LINUX_AT_EMPTY_PATH and dirfd != LINUX_AT_FDCWD and copyin(path, &first, 1) == 0 and first == 0:
         return fake_chown(dirfd, <uint32_t> uid, <uint32_t> gid, result)
@@ -128,7 +128,7 @@ cdef public long sys_fchown(frame_t *frame, area_t *area) noexcept nogil:
     if descriptor_is_hidden(area.proc, <int> frame.arg[0]):
         return -LINUX_EBADF
     result = linux_syscall3(LINUX_SYS_fchown, frame.arg[0], frame.arg[1], frame.arg[2])
-    if area.proc.fakeroot:
+    if area.proc.own.fakeroot:
         return fake_chown(<int> frame.arg[0], <uint32_t> frame.arg[1], <uint32_t> frame.arg[2], result)
     return owner_refused(<int> frame.arg[0], <uint64_t> <const char *> b"", frame.arg[1], frame.arg[2],
                          LINUX_AT_EMPTY_PATH, result)

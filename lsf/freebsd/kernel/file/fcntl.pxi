@@ -8,7 +8,7 @@ cdef public long sys_close(frame_t *frame, area_t *area) noexcept nogil:
     if descriptor_is_hidden(area.proc, <int> frame.arg[0]):
         return -LINUX_EBADF
     event_descriptor_closing(area.proc, <int> frame.arg[0])
-    area.proc.directory_changes += 1
+    area.proc.own.directory_changes += 1
     return tail_syscall2(area, LINUX_SYS_close, <uint32_t> frame.arg[0], 0)
 
 
@@ -37,7 +37,7 @@ cdef void close_visible(process_t *proc, uint32_t low, uint32_t high, uint32_t f
     cdef int hidden
     if not flags:
         event_range_closing(proc, low, high)
-    proc.directory_changes += 1
+    proc.own.directory_changes += 1
     while True:
         hidden = next_hidden(proc, low)
         if hidden < 0 or <uint32_t> hidden > high:
@@ -85,7 +85,7 @@ cdef long duplicate_onto(process_t *proc, int fd, int to, bint close_on_exec) no
         if close_on_exec:
             linux_syscall3(LINUX_SYS_fcntl, <uint32_t> fd, LINUX_F_SETFD, 1)
         return to
-    proc.directory_changes += 1
+    proc.own.directory_changes += 1
     if descriptor_is_hidden(proc, to):
         if is_error(linux_syscall2(LINUX_SYS_fcntl, <uint32_t> fd, LINUX_F_GETFD)):
             return -LINUX_EBADF
@@ -103,7 +103,7 @@ cdef public long sys_dup(frame_t *frame, area_t *area) noexcept nogil:
     cdef long result
     if descriptor_is_hidden(area.proc, <int> frame.arg[0]):
         return -LINUX_EBADF
-    if area.proc.events == NULL:
+    if area.proc.own.events == NULL:
         return tail_syscall2(area, LINUX_SYS_dup, <uint32_t> frame.arg[0], 0)
     result = linux_syscall1(LINUX_SYS_dup, <uint32_t> frame.arg[0])
     event_descriptor_duplicated(area.proc, <int> frame.arg[0], result)

@@ -213,7 +213,7 @@ cdef public long sys_freebsd6_pwrite(frame_t *frame, area_t *area) noexcept nogi
 
 cdef long seek(area_t *area, uint64_t fd, uint64_t offset, uint64_t whence) noexcept nogil:
     cdef long result
-    area.proc.directory_changes += 1
+    area.proc.own.directory_changes += 1
     if <int64_t> offset <= 0 or <int> whence == FREEBSD_SEEK_SET:
         return tail_syscall3(area, LINUX_SYS_lseek, fd, offset, whence)
     result = linux_syscall3(LINUX_SYS_lseek, fd, offset, whence)

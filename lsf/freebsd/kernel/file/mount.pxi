@@ -149,9 +149,9 @@ cdef void describe(freebsd_statfs *to, const linux_statfs *source, mount_t *moun
 cdef mount_cache_t *mount_cache_take(process_t *proc) noexcept nogil:
     """The cache, for this thread alone until mount_cache_give; NULL where another has it or memory is short."""
     cdef mount_cache_t *cache
-    if proc.mount_cache == 0:
-        proc.mount_cache = map_memory(page_up(sizeof(mount_cache_t)))
-    cache = <mount_cache_t *> proc.mount_cache
+    if proc.own.mount_cache == 0:
+        proc.own.mount_cache = map_memory(page_up(sizeof(mount_cache_t)))
+    cache = <mount_cache_t *> proc.own.mount_cache
     if cache == NULL or atomic_cas32(&cache.busy, 0, 1) != 0:
         return NULL
     return cache
@@ -206,7 +206,7 @@ cdef public long sys_chroot(frame_t *frame, area_t *area) noexcept nogil:
         result = copyinstr(frame.arg[0], path, FREEBSD_PATH_MAX, NULL)
         return result if result < 0 else -LINUX_EPERM         # the rules of the view would not hold in there
     result = linux_syscall1(LINUX_SYS_chroot, frame.arg[0])
-    if result == 0 and area.proc.mount_cache != 0:
+    if result == 0 and area.proc.own.mount_cache != 0:
         cache = mount_cache_take(area.proc)
         if cache != NULL:
             cache.id = 0

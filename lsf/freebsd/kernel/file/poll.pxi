@@ -13,7 +13,7 @@ cdef long wait_mask(area_t *area, uaddr set_, uint64_t *linux_mask) noexcept nog
     if copyin(set_, mask, 16) < 0:
         return -LINUX_EFAULT
     mask[0] &= ~(signal_bit(FREEBSD_SIGKILL) | signal_bit(FREEBSD_SIGSTOP))
-    ready = area.virtual_pending & ~<uint32_t> mask[0]
+    ready = area.own.virtual_pending & ~<uint32_t> mask[0]
     if ready:
         area.sigmask[0] &= ~<uint64_t> ready
         defer_virtual(area)

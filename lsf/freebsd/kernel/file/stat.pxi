@@ -30,7 +30,7 @@ cdef long stat_file(int dirfd, uaddr path, uint32_t flags, freebsd_stat *st) noe
     freebsd_stat_from_statx(st, &sx)
     if st.st_flags & (FREEBSD_SF_IMMUTABLE | FREEBSD_SF_APPEND):
         show_user_flags_at(dirfd, path, flags, st)
-    if SHIM.fakeroot:
+    if SHIM.own.fakeroot:
         fake_owner_at(dirfd, path, linux_flags, st)
     return 0
 
@@ -50,7 +50,7 @@ cdef long stat_descriptor(int fd, freebsd_stat *st) noexcept nogil:
     freebsd_stat_from_statx(st, &sx)
     if st.st_flags & (FREEBSD_SF_IMMUTABLE | FREEBSD_SF_APPEND):
         show_user_flags(fd, st)
-    if SHIM.fakeroot:
+    if SHIM.own.fakeroot:
         fake_owner(fd, st)
     return 0
 
@@ -89,8 +89,8 @@ cdef public long sys_fstat(frame_t *frame, area_t *area) noexcept nogil:
     cdef int fd = <int> frame.arg[0]
     cdef long result = -LINUX_EFAULT
     # The common case without a call of a function: its return would be mispredicted after Linux's (see tail_syscall).
-    if fd >= 0 and area.proc.events == NULL and fd != area.proc.image_fd and fd != area.proc.truss_fd \
-            and fd != area.proc.stats_fd and fd != area.proc.procdesc_fd and not area.proc.fakeroot:
+    if fd >= 0 and area.proc.own.events == NULL and fd != area.proc.image_fd and fd != area.proc.truss_fd \
+            and fd != area.proc.stats_fd and fd != area.proc.life_fd and not area.proc.own.fakeroot:
         result = linux_syscall5(LINUX_SYS_statx, fd, 0, LINUX_AT_EMPTY_PATH, LINUX_STATX_ALL, <uint64_t> &sx)
     if result == 0 and sx.stx_mode & LINUX_S_IFMT and sx.stx_mode != PROCDESC_MODE:
         freebsd_stat_from_statx(&st, &sx)
@@ -107,7 +107,7 @@ cdef public long sys_fstatat(frame_t *frame, area_t *area) noexcept nogil:
     cdef freebsd_stat st
     cdef linux_statx sx
     cdef long result
-    if frame.arg[3] & 0xffffffffUL == 0 and not area.proc.fakeroot:
+    if frame.arg[3] & 0xffffffffUL == 0 and not area.proc.own.fakeroot:
         result = linux_syscall5(LINUX_SYS_statx, <uint64_t> <int64_t> <int> frame.arg[0], frame.arg[1], 0, LINUX_STATX_ALL,
                                 <uint64_t> &sx)
         if is_error(result):

@@ -55,8 +55,8 @@ cdef void launcher_environment(process_t *proc, start_t *start) noexcept nogil:
             die(EXIT_LSF, b"LSF_ENGINE must be auto, sud or trap here", text)
     text = environment(start.envp, b"LSF_OSRELEASE")
     if text != NULL and text[0] != 0:
-        proc.osreldate = release_number(text)
-        if proc.osreldate == 0:
+        proc.own.osreldate = release_number(text)
+        if proc.own.osreldate == 0:
             die(EXIT_LSF, b"LSF_OSRELEASE must be as 14.1-RELEASE, 14.1 or 1401000", text)
     proc.no_patch = switch_of(environment(start.envp, b"LSF_PATCH"), b"LSF_PATCH must be 1 or 0") == 0
     proc.debug = switch_of(environment(start.envp, b"LSF_DEBUG"), b"LSF_DEBUG must be 1 or 0") == 1

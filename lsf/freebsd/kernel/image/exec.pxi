@@ -170,7 +170,7 @@ cdef void child_signal_again(process_t *proc) noexcept nogil:
 cdef void keep_over_exec(process_t *proc, int target, uint64_t flag) noexcept nogil:
     """Set close-on-exec (flag 1) or clear it (0) on what a handover passes on."""
     linux_syscall3(LINUX_SYS_fcntl, target, LINUX_F_SETFD, flag)
-    if proc.truss_fd >= 0 and not proc.truss_over:
+    if proc.truss_fd >= 0 and not proc.own.truss_over:
         linux_syscall3(LINUX_SYS_fcntl, proc.truss_fd, LINUX_F_SETFD, flag)
     if proc.stats_fd >= 0:
         linux_syscall3(LINUX_SYS_fcntl, proc.stats_fd, LINUX_F_SETFD, flag)
@@ -202,14 +202,14 @@ cdef long hand_over(area_t *area, int target, const char *execpath, uint64_t *ar
     argv[1] = <uint64_t> words
     argv[2] = <uint64_t> execpath
     lookup_append(argv, 3, proc)
-    if proc.files_shared:
+    if proc.own.files_shared:
         # the other process may be executing a Linux program
         linux_syscall3(LINUX_SYS_fcntl, proc.image_fd, LINUX_F_SETFD, 0)
     keep_over_exec(proc, target, 0)
     truss_before_exec(area)
     umtx_thread_exit(area)
     kept_before_exec(area)
-    proc.executing = 1
+    proc.own.executing = 1
     child_signal_reset(proc)
     if not long_one:
         result = restartable(undeferred_syscall(LINUX_SYS_execveat, proc.image_fd, <uint64_t> <const char *> b"",
@@ -227,7 +227,7 @@ cdef long hand_over(area_t *area, int target, const char *execpath, uint64_t *ar
             result = restartable(undeferred_syscall(LINUX_SYS_execveat, proc.image_fd, <uint64_t> <const char *> b"",
                                                   <uint64_t> argv, <uint64_t> &none, 0x1000, 0))
             linux_syscall1(LINUX_SYS_close, file)
-    proc.executing = 0
+    proc.own.executing = 0
     child_signal_again(proc)
     keep_over_exec(proc, target, 1)
     set_linux_mask(area)
@@ -328,10 +328,10 @@ cdef long execute_linux(area_t *area, const char *path, uint64_t *argv, uaddr en
     umtx_thread_exit(area)
     stats_uncount(area.proc)
     stack_for_linux(area.proc, &stack_limit)
-    area.proc.executing = 1
+    area.proc.own.executing = 1
     child_signal_reset(area.proc)
     result = restartable(undeferred_syscall(LINUX_SYS_execve, <uint64_t> path, <uint64_t> argv, envp, 0, 0, 0))
-    area.proc.executing = 0
+    area.proc.own.executing = 0
     child_signal_again(area.proc)
     stack_for_guest(area.proc, &stack_limit)
     stats_count(area.proc)
@@ -365,7 +365,7 @@ cdef public long sys_execve(frame_t *frame, area_t *area) noexcept nogil:
     if frame.arg[1] == 0:
         return -LINUX_EFAULT
     result = copyinstr(frame.arg[0], path, FREEBSD_PATH_MAX, NULL)
-    if result == -LINUX_ENAMETOOLONG and area.proc.osreldate >= 1300000:
+    if result == -LINUX_ENAMETOOLONG and area.proc.own.osreldate >= 1300000:
         return -LINUX_E2BIG               # exec_args_add_fname in sys/kern/kern_exec.c: it is a string as the arguments are
     if result == 0:
         result = count_strings(&strings, frame.arg[1], frame.arg[2])

@@ -76,11 +76,11 @@ cdef void parse_words(process_t *proc, start_t *start, const char *text) noexcep
         elif key == HANDOVER_TRUSS:
             proc.truss_fd = <int> value
         elif key == HANDOVER_NOSIGPIPE:
-            proc.nosigpipe = <uint32_t> value
+            proc.own.nosigpipe = <uint32_t> value
         elif key == HANDOVER_TRACER:
             proc.tracer = <uint32_t> value
         elif key == HANDOVER_TRUSS_PIDS:
-            proc.truss_pids = <uint32_t> value
+            proc.own.truss_pids = <uint32_t> value
         elif key == HANDOVER_STATS:
             proc.stats_fd = <int> value
         elif key == HANDOVER_STATS_COUNTED:
@@ -102,13 +102,13 @@ cdef void parse_words(process_t *proc, start_t *start, const char *text) noexcep
         elif key == HANDOVER_FILTER:
             proc.filter_installed = <uint32_t> value
         elif key == HANDOVER_OSRELDATE:
-            proc.osreldate = <uint32_t> value
+            proc.own.osreldate = <uint32_t> value
         elif key == HANDOVER_FAKEROOT:
-            proc.fakeroot = <uint32_t> value
+            proc.own.fakeroot = <uint32_t> value
         elif key == HANDOVER_RULES:
             start.rules = value
         elif key == HANDOVER_STACK:
-            proc.stack_linux = value
+            proc.own.stack_linux = value
             start.executed = True
         elif key == HANDOVER_STRINGS:
             start.strings_fd = <int> value
@@ -121,16 +121,16 @@ cdef void parse_words(process_t *proc, start_t *start, const char *text) noexcep
         elif key == HANDOVER_DIRECTORY:
             start.has_directory = value != 0
         elif key == HANDOVER_PROCDESC:
-            proc.procdesc_fd = <int> value
+            proc.life_fd = <int> value
             hide_number(<int> value)
         elif key == HANDOVER_KEPT:
             process_keep(proc, value)
         elif key == HANDOVER_WOKEN:
             start.woken = value != 0
         elif key == HANDOVER_CPUSET:
-            proc.cpuset = <uint32_t> value
+            proc.own.cpuset = <uint32_t> value
         elif HANDOVER_LOGIN <= key < HANDOVER_LOGIN + 4:
-            memcpy(&proc.login[8 * (key - HANDOVER_LOGIN)], &value, 8)
+            memcpy(&proc.own.login[8 * (key - HANDOVER_LOGIN)], &value, 8)
         elif key == HANDOVER_NO_PATCH:
             proc.no_patch = <uint32_t> value
         if text[0] == c',':
@@ -207,12 +207,12 @@ cdef uint64_t process_kept(process_t *proc) noexcept nogil:
     PS_NOCLDSTOP stays), kern_procctl.c."""
     cdef uint64_t kept = 0, value
     cdef int i
-    if proc.nice_beyond:
+    if proc.own.nice_beyond:
         kept |= KEPT_NICE_BEYOND
     if proc.handlers[FREEBSD_SIGCHLD].flags & FREEBSD_SA_NOCLDSTOP:
         kept |= KEPT_NOCLDSTOP
     for i in range(CTL_KINDS):
-        value = proc.ctl[i]
+        value = proc.own.ctl[i]
         if i == CTL_TRACE and value != FREEBSD_PROC_TRACE_CTL_DISABLE_EXEC:
             value = 0
         elif i == CTL_STACKGAP and not value & FREEBSD_PROC_STACKGAP_DISABLE_EXEC:
@@ -224,9 +224,9 @@ cdef uint64_t process_kept(process_t *proc) noexcept nogil:
 cdef void process_keep(process_t *proc, uint64_t kept) noexcept nogil:
     """In the new image."""
     cdef int i
-    proc.nice_beyond = kept & KEPT_NICE_BEYOND != 0
+    proc.own.nice_beyond = kept & KEPT_NICE_BEYOND != 0
     for i in range(CTL_KINDS):
-        proc.ctl[i] = <uint32_t> (kept >> (KEPT_CTL_SHIFT + 4 * i)) & 0xf
+        proc.own.ctl[i] = <uint32_t> (kept >> (KEPT_CTL_SHIFT + 4 * i)) & 0xf
     if kept & KEPT_NOCLDSTOP:
         proc.handlers[FREEBSD_SIGCHLD].flags = FREEBSD_SA_NOCLDSTOP | FREEBSD_SA_RESTART | HANDLER_SET | HANDLER_KNOWN
         apply_disposition(proc, FREEBSD_SIGCHLD)
@@ -240,9 +240,9 @@ cdef void handover_words(process_t *proc, area_t *area, int target, char *words)
     at = append_word(words, at, HANDOVER_TARGET, target)
     at = append_word(words, at, HANDOVER_IMAGE_HIDDEN, proc.image_fd)
     at = append_word(words, at, HANDOVER_ENGINE, proc.engine)
-    if proc.truss_fd >= 0 and not proc.truss_over:
+    if proc.truss_fd >= 0 and not proc.own.truss_over:
         at = append_word(words, at, HANDOVER_TRUSS, proc.truss_fd)
-        if proc.truss_pids:
+        if proc.own.truss_pids:
             at = append_word(words, at, HANDOVER_TRUSS_PIDS, 1)
     if proc.tracer:
         at = append_word(words, at, HANDOVER_TRACER, proc.tracer)
@@ -256,31 +256,31 @@ cdef void handover_words(process_t *proc, area_t *area, int target, char *words)
     carried_ignored(proc, ignored)
     at = append_word(words, at, HANDOVER_IGNORED, ignored[0])
     at = append_word(words, at, HANDOVER_IGNORED_HIGH, ignored[1])
-    at = append_word(words, at, HANDOVER_PENDING, area.virtual_pending)
+    at = append_word(words, at, HANDOVER_PENDING, area.own.virtual_pending)
     if proc.filter_installed:
         at = append_word(words, at, HANDOVER_FILTER, 1)
     if proc.debug:
         at = append_word(words, at, HANDOVER_DEBUG, proc.debug)
-    at = append_word(words, at, HANDOVER_OSRELDATE, proc.osreldate)
-    at = append_word(words, at, HANDOVER_STACK, proc.stack_linux)
-    if proc.nosigpipe:
-        at = append_word(words, at, HANDOVER_NOSIGPIPE, proc.nosigpipe)
+    at = append_word(words, at, HANDOVER_OSRELDATE, proc.own.osreldate)
+    at = append_word(words, at, HANDOVER_STACK, proc.own.stack_linux)
+    if proc.own.nosigpipe:
+        at = append_word(words, at, HANDOVER_NOSIGPIPE, proc.own.nosigpipe)
     if proc.no_patch:
         at = append_word(words, at, HANDOVER_NO_PATCH, proc.no_patch)
-    if proc.fakeroot:
+    if proc.own.fakeroot:
         at = append_word(words, at, HANDOVER_FAKEROOT, 1)
     if proc.lookup != NULL:
         at = append_word(words, at, HANDOVER_RULES, lookup_count(proc))
     kept = process_kept(proc)
     if kept:
         at = append_word(words, at, HANDOVER_KEPT, kept)
-    if proc.procdesc_fd >= 0:
-        at = append_word(words, at, HANDOVER_PROCDESC, proc.procdesc_fd)
+    if proc.life_fd >= 0:
+        at = append_word(words, at, HANDOVER_PROCDESC, proc.life_fd)
     if area.woken == WOKEN_PENDING:
         at = append_word(words, at, HANDOVER_WOKEN, 1)
-    if proc.cpuset:
-        at = append_word(words, at, HANDOVER_CPUSET, proc.cpuset)
-    memcpy(login, proc.login, sizeof(login))
+    if proc.own.cpuset:
+        at = append_word(words, at, HANDOVER_CPUSET, proc.own.cpuset)
+    memcpy(login, proc.own.login, sizeof(login))
     if login[0]:
         at = append_word(words, at, HANDOVER_LOGIN, login[0])
         at = append_word(words, at, HANDOVER_LOGIN + 1, login[1])

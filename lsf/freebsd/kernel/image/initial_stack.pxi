@@ -45,8 +45,8 @@ cdef uint64_t build_stack(process_t *proc, uint64_t below, uint64_t argc, char *
     (<uint32_t *> ps_strings)[2] = <uint32_t> argc
     (<uint64_t *> ps_strings)[2] = guest_envv
     (<uint32_t *> ps_strings)[6] = <uint32_t> envc
-    proc.ps_strings = ps_strings
-    proc.auxv = <uint64_t> at
+    proc.own.ps_strings = ps_strings
+    proc.own.auxv = <uint64_t> at
     aux(&at, FREEBSD_AT_PHDR, image.phdr)
     aux(&at, FREEBSD_AT_PHENT, sizeof(Elf64_Phdr))
     aux(&at, FREEBSD_AT_PHNUM, image.phnum)
@@ -56,14 +56,14 @@ cdef uint64_t build_stack(process_t *proc, uint64_t below, uint64_t argc, char *
     aux(&at, FREEBSD_AT_BASE, interp.low if has_interp else image.base)
     aux(&at, FREEBSD_AT_EHDRFLAGS, (<Elf64_Ehdr *> program.page).e_flags)
     aux(&at, FREEBSD_AT_EXECPATH, path)
-    aux(&at, FREEBSD_AT_OSRELDATE, proc.osreldate)
+    aux(&at, FREEBSD_AT_OSRELDATE, proc.own.osreldate)
     aux(&at, FREEBSD_AT_CANARY, canary)
     aux(&at, FREEBSD_AT_CANARYLEN, CANARY_SIZE)
     aux(&at, FREEBSD_AT_NCPUS, proc.ncpu)
     aux(&at, FREEBSD_AT_PAGESIZES, pagesizes)
     aux(&at, FREEBSD_AT_PAGESIZESLEN, 24)
     aux(&at, FREEBSD_AT_STACKPROT, 7 if image.stack_executable else 3)
-    aux(&at, FREEBSD_AT_BSDFLAGS, FREEBSD_ELF_BSDF_SIGFASTBLK if proc.osreldate >= SIGFASTBLOCK_SINCE else 0)
+    aux(&at, FREEBSD_AT_BSDFLAGS, FREEBSD_ELF_BSDF_SIGFASTBLK if proc.own.osreldate >= SIGFASTBLOCK_SINCE else 0)
     aux(&at, FREEBSD_AT_ARGC, argc)
     aux(&at, FREEBSD_AT_ARGV, guest_argv)
     aux(&at, FREEBSD_AT_ENVC, envc)

@@ -109,7 +109,7 @@ cdef void tell_start(process_t *proc, image_t *image, const char *interp_path) n
     at = append(text, at, 400, b", engine ")
     at = append(text, at, 400, b"sud" if proc.engine == ENGINE_SUD else b"trap" if proc.engine == ENGINE_TRAP else b"ptrace")
     at = append(text, at, 400, b", osreldate ")
-    at = append_number(text, at, 400, proc.osreldate, 10)
+    at = append_number(text, at, 400, proc.own.osreldate, 10)
     at = append(text, at, 400, b", at 0x")
     at = append_number(text, at, 400, image.low, 16)
     if interp_path != NULL:
@@ -169,8 +169,8 @@ cdef long load_program(process_t *proc, start_t *start, program_t *program) noex
     linux_syscall1(LINUX_SYS_close, program.fd)
     proc.break_start = image.high
     proc.break_end = image.high
-    proc.osrel = program.osrel
-    proc.magic = PROCESS_MAGIC
+    proc.own.osrel = program.osrel
+    proc.own.magic = PROCESS_MAGIC
     result = stack_of_image(proc, start, image.stack_size)
     if result < 0:
         refuse_stack(start)
@@ -290,7 +290,7 @@ cdef public void shim_start(uint64_t *linux_stack) noexcept nogil:
     cdef uint64_t flags = 0, skip = 0, moved
     cdef bint binfmt = False
     cdef long result
-    if proc.magic == PROCESS_MAGIC:
+    if proc.own.magic == PROCESS_MAGIC:
         kill_self(area, LINUX_SIGSEGV)          # no start: the program jumped here
     argc = linux_stack[0]
     memset(&start, 0, sizeof(start_t))
@@ -304,9 +304,9 @@ cdef public void shim_start(uint64_t *linux_stack) noexcept nogil:
     proc.image_fd = IMAGE_UNKNOWN
     proc.truss_fd = -1
     proc.stats_fd = -1
-    proc.procdesc_fd = -1
-    proc.osreldate = OSRELDATE_DEFAULT
-    proc.minsigstksz = 2048
+    proc.life_fd = -1
+    proc.own.osreldate = OSRELDATE_DEFAULT
+    proc.own.minsigstksz = 2048
     auxv = <uint64_t *> (start.envp + start.envc + 1)
     while auxv[0] != 0:
         if auxv[0] == LINUX_AT_EXECFD:
@@ -315,7 +315,7 @@ cdef public void shim_start(uint64_t *linux_stack) noexcept nogil:
         elif auxv[0] == LINUX_AT_FLAGS:
             flags = auxv[1]
         elif auxv[0] == LINUX_AT_SECURE:
-            proc.sugid |= auxv[1] != 0
+            proc.own.sugid |= auxv[1] != 0
         elif LINUX_AT_UID <= auxv[0] <= LINUX_AT_EGID:
             ids[auxv[0] - LINUX_AT_UID] = auxv[1]
         elif auxv[0] == LINUX_AT_RANDOM:
@@ -325,10 +325,10 @@ cdef public void shim_start(uint64_t *linux_stack) noexcept nogil:
         elif auxv[0] == LINUX_AT_SYSINFO_EHDR:
             start.vdso = auxv[1]
         elif auxv[0] == LINUX_AT_MINSIGSTKSZ:
-            proc.minsigstksz = auxv[1]
+            proc.own.minsigstksz = auxv[1]
         auxv += 2
     # P_SUGID, in whatever way the ids came to differ: exec clears it where they do not, and only there.
-    proc.sugid |= ids[0] != ids[1] or ids[2] != ids[3]
+    proc.own.sugid |= ids[0] != ids[1] or ids[2] != ids[3]
     # Linux puts the name of the executed file last, just below the top of the stack.
     proc.stack_top = page_up(<uint64_t> (execfn if execfn != NULL else <const char *> auxv))
     moved = stack_room(proc, &start)
@@ -362,7 +362,7 @@ cdef public void shim_start(uint64_t *linux_stack) noexcept nogil:
             die(EXIT_LSF, b"started by binfmt_misc without a program", NULL)
         start.path = argv[1]
         skip = 2 if flags & 1 and argc > 2 else 1
-        if proc.sugid:
+        if proc.own.sugid:
             standard_descriptors(&start)
     else:
         skip = 1
@@ -372,7 +372,7 @@ cdef public void shim_start(uint64_t *linux_stack) noexcept nogil:
             die(EXIT_LSF, b"usage: lsf [--] PROGRAM [ARGUMENT...]", NULL)
         start.path = argv[skip]
         start.search = True
-        if not proc.sugid:
+        if not proc.own.sugid:
             launcher_environment(proc, &start)
     start.argc = argc - skip
     start.argv = argv + skip
@@ -456,10 +456,10 @@ cdef void signals_start(process_t *proc, area_t *area, start_t *start) noexcept 
     for signo in range(34, SIGNAL_MAX + 1):
         if is_carried(signo) and ((start.ignored if signo <= 64 else start.ignored_high) & signal_bit(signo)) != 0:
             proc.handlers[signo].function = FREEBSD_SIG_IGN
-    area.virtual_pending = <uint32_t> start.pending
+    area.own.virtual_pending = <uint32_t> start.pending
     area.altstack_flags = FREEBSD_SS_DISABLE
     signal_stack(area)
-    area.ready = 1
+    area.own.ready = 1
     set_linux_handler(LINUX_SIGSYS, <uint64_t> on_signal, flags)
     set_linux_handler(LINUX_SIGSEGV, <uint64_t> on_signal, flags)
     set_linux_handler(LINUX_SIGBUS, <uint64_t> on_signal, flags)
@@ -469,7 +469,7 @@ cdef void signals_start(process_t *proc, area_t *area, start_t *start) noexcept 
         apply_disposition(proc, FREEBSD_SIGINFO)
         apply_disposition(proc, FREEBSD_SIGTHR)
         apply_disposition(proc, FREEBSD_SIGLIBRT)
-    if proc.nosigpipe:
+    if proc.own.nosigpipe:
         know_handler(proc, FREEBSD_SIGPIPE)
         apply_disposition(proc, FREEBSD_SIGPIPE)
     arm_first(proc)

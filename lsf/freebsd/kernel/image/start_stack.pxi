@@ -57,8 +57,8 @@ cdef void stack_set(process_t *proc, start_t *start, uint64_t size) noexcept nog
     if size == start.stack_limit.rlim_cur or is_error(
             linux_syscall4(LINUX_SYS_prlimit64, 0, LINUX_RLIMIT_STACK, <uint64_t> &wanted, 0)):
         return
-    if proc.stack_linux == 0:
-        proc.stack_linux = start.stack_limit.rlim_cur
+    if proc.own.stack_linux == 0:
+        proc.own.stack_linux = start.stack_limit.rlim_cur
     start.stack_limit.rlim_cur = size
 
 

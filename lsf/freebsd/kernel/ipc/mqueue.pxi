@@ -58,7 +58,7 @@ cdef inline bint is_signal(int signo) noexcept nogil:
 
 cdef mq_note_t *mqueue_note(process_t *proc, uint64_t address) noexcept nogil:
     """The note whose address a signal's value is, or NULL."""
-    cdef uint64_t start = <uint64_t> proc.mqueue_notes
+    cdef uint64_t start = <uint64_t> proc.own.mqueue_notes
     if start == 0 or address < start or address >= start + MQ_NOTES * sizeof(mq_note_t):
         return NULL
     return <mq_note_t *> (address - (address - start) % sizeof(mq_note_t))
@@ -69,11 +69,11 @@ cdef mq_note_t *mqueue_note_for(process_t *proc, int mqd) noexcept nogil:
     cdef mq_note_t *notes
     cdef mq_note_t *free_ = NULL
     cdef int i
-    if proc.mqueue_notes == NULL:
-        proc.mqueue_notes = <void *> map_memory(page_up(MQ_NOTES * sizeof(mq_note_t)))
-        if proc.mqueue_notes == NULL:
+    if proc.own.mqueue_notes == NULL:
+        proc.own.mqueue_notes = <void *> map_memory(page_up(MQ_NOTES * sizeof(mq_note_t)))
+        if proc.own.mqueue_notes == NULL:
             return NULL
-    notes = <mq_note_t *> proc.mqueue_notes
+    notes = <mq_note_t *> proc.own.mqueue_notes
     for i in range(MQ_NOTES):
         if notes[i].used and notes[i].mqd == mqd:
             return &notes[i]
@@ -233,10 +233,10 @@ cdef public long sys_kmq_notify(frame_t *frame, area_t *area) noexcept nogil:
     if event.sigev_notify != FREEBSD_SIGEV_NONE and not is_signal(event.sigev_signo):
         return -LINUX_EINVAL
     memset(linux_event, 0, sizeof(linux_event))
-    lock_acquire(&proc.lock_event)
+    lock_acquire(&proc.own.lock_event)
     note = mqueue_note_for(proc, fd)
     if note == NULL:
-        lock_release(&proc.lock_event)
+        lock_release(&proc.own.lock_event)
         return -LINUX_ENOMEM
     if event.sigev_notify == FREEBSD_SIGEV_NONE:
         (<int32_t *> linux_event)[3] = LINUX_SIGEV_NONE
@@ -259,5 +259,5 @@ cdef public long sys_kmq_notify(frame_t *frame, area_t *area) noexcept nogil:
             linux_syscall2(LINUX_SYS_mq_notify, <uint32_t> fd, 0)
             if event.sigev_notify != FREEBSD_SIGEV_NONE:
                 sigevent_send(area, note.signo, note.tid, FREEBSD_SI_MESGQ, LINUX_SI_MESGQ, <uint64_t> note)
-    lock_release(&proc.lock_event)
+    lock_release(&proc.own.lock_event)
     return result

@@ -31,7 +31,7 @@ cdef public long sys_shmat(frame_t *frame, area_t *area) noexcept nogil:
         if not range_is_valid(address, address + page_up(info.shm_segsz)) \
                 or range_is_kept(area.proc, address, page_up(info.shm_segsz)):
             return -LINUX_EINVAL
-    if flags & FREEBSD_SHM_REMAP or (area.proc.osreldate < OSRELDATE_SHM_REMAP
+    if flags & FREEBSD_SHM_REMAP or (area.proc.own.osreldate < OSRELDATE_SHM_REMAP
                                      and flags & (FREEBSD_SHM_RND | FREEBSD_SHM_RDONLY)):
         linux_flags |= LINUX_SHM_REMAP
     if is_error(result):

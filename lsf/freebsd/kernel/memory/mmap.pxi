@@ -34,18 +34,18 @@ cdef void vdso_look_below(process_t *proc) noexcept nogil:
     while proc.vdso - at < VVAR_ROOM and at != proc.stack_top and not is_error(linux_syscall3(LINUX_SYS_mincore,
             at - PAGE_SIZE, PAGE_SIZE, <uint64_t> &here)):
         at -= PAGE_SIZE
-    proc.vdso_data = at
+    proc.own.vdso_data = at
 
 
 cdef uint64_t vdso_start(process_t *proc) noexcept nogil:
     """Where the pages of data begin that lie before the vDSO; they are looked for once, when it first matters."""
     cdef mapping_t mapping
-    cdef uint64_t at = proc.vdso_data
+    cdef uint64_t at = proc.own.vdso_data
     if at == 0:
         at = proc.vdso
         while at != 0 and mapping_find(at - 1, &mapping) == 0 and string_starts(mapping.name, b"[vvar"):
             at = mapping.start
-        proc.vdso_data = at
+        proc.own.vdso_data = at
     return at
 
 
@@ -269,7 +269,7 @@ cdef public long sys_mprotect(frame_t *frame, area_t *area) noexcept nogil:
         unpatch_range(start, start + size)
     if prot & 4:
         leave_alone(start, size)
-    if area.proc.limits == 0:
+    if area.proc.own.limits == 0:
         result = protect_range(start, size, prot)
     else:
         result = protect_between_guards(area.proc, start, start + size, prot)
@@ -414,7 +414,7 @@ cdef public long sys_mlockall(frame_t *frame, area_t *area) noexcept nogil:
 
 
 cdef long set_break(process_t *proc, uint64_t wanted, uint64_t data_limit) noexcept nogil:
-    """The new end of the data; proc.lock_memory is held."""
+    """The new end of the data; proc.own.lock_memory is held."""
     cdef uint64_t new = page_up(wanted), old = proc.break_end
     cdef long result
     if new < proc.break_start:
@@ -443,7 +443,7 @@ cdef public long sys_break(frame_t *frame, area_t *area) noexcept nogil:
     linux_syscall4(LINUX_SYS_prlimit64, 0, 2, 0, <uint64_t> limit)       # RLIMIT_DATA
     if frame.arg[0] > area.proc.break_end:
         evict_trampolines(area, area.proc.break_end, page_up(frame.arg[0]) - area.proc.break_end)
-    lock_acquire(&area.proc.lock_memory)
+    lock_acquire(&area.proc.own.lock_memory)
     result = set_break(area.proc, frame.arg[0], limit[0] if limit[0] < DATA_ROOM else DATA_ROOM)
-    lock_release(&area.proc.lock_memory)
+    lock_release(&area.proc.own.lock_memory)
     return result

@@ -20,7 +20,7 @@ cdef struct limits_t:
 
 cdef bint limits_grow(process_t *proc) noexcept nogil:
     """Room for two more entries; False when memory is short."""
-    cdef limits_t *old = <limits_t *> proc.limits
+    cdef limits_t *old = <limits_t *> proc.own.limits
     cdef limits_t *new
     cdef uint64_t size
     if old != NULL and old.count + 2 <= old.room:
@@ -34,13 +34,13 @@ cdef bint limits_grow(process_t *proc) noexcept nogil:
         linux_syscall2(LINUX_SYS_munmap, <uint64_t> old, old.size)
     new.size = size
     new.room = (size - 32) // sizeof(limit_t)
-    proc.limits = <uint64_t> new
+    proc.own.limits = <uint64_t> new
     return True
 
 
 cdef bint limits_clear(process_t *proc, uint64_t start, uint64_t end) noexcept nogil:
     """Forget a range: entries in it go, those that reach into it shrink or split. False when memory is short."""
-    cdef limits_t *limits = <limits_t *> proc.limits
+    cdef limits_t *limits = <limits_t *> proc.own.limits
     cdef limit_t *entry
     cdef uint64_t i = 0
     while limits != NULL and i < limits.count:
@@ -53,7 +53,7 @@ cdef bint limits_clear(process_t *proc, uint64_t start, uint64_t end) noexcept n
         elif entry.start < start and entry.end > end:
             if not limits_grow(proc):
                 return False
-            limits = <limits_t *> proc.limits
+            limits = <limits_t *> proc.own.limits
             entry = &limits.entry[i]
             limits.entry[limits.count] = entry[0]
             limits.entry[limits.count].start = end
@@ -72,17 +72,17 @@ cdef bint limits_clear(process_t *proc, uint64_t start, uint64_t end) noexcept n
 cdef void limits_set(process_t *proc, uint64_t start, uint64_t size, uint64_t max) noexcept nogil:
     """Note what a new mapping may become; PROT_ALL is what every mapping may."""
     cdef limits_t *limits
-    if proc.limits == 0 and max == PROT_ALL:
+    if proc.own.limits == 0 and max == PROT_ALL:
         return
-    lock_acquire(&proc.lock_memory)
+    lock_acquire(&proc.own.lock_memory)
     # Without memory for the note the mapping has no limit.
     if limits_clear(proc, start, start + size) and max != PROT_ALL and limits_grow(proc):
-        limits = <limits_t *> proc.limits
+        limits = <limits_t *> proc.own.limits
         limits.entry[limits.count].start = start
         limits.entry[limits.count].end = start + size
         limits.entry[limits.count].max = max
         limits.count += 1
-    lock_release(&proc.lock_memory)
+    lock_release(&proc.own.lock_memory)
 
 
 cdef long limits_refuse(process_t *proc, uint64_t start, uint64_t end, int prot, int max) noexcept nogil:
@@ -90,10 +90,10 @@ cdef long limits_refuse(process_t *proc, uint64_t start, uint64_t end, int prot,
     cdef limits_t *limits
     cdef uint64_t i, kept = PROT_ALL
     cdef long result = 0
-    if proc.limits == 0 and max == 0:
+    if proc.own.limits == 0 and max == 0:
         return 0
-    lock_acquire(&proc.lock_memory)
-    limits = <limits_t *> proc.limits
+    lock_acquire(&proc.own.lock_memory)
+    limits = <limits_t *> proc.own.limits
     if limits != NULL:
         for i in range(limits.count):
             if limits.entry[i].end <= start or limits.entry[i].start >= end or limits.entry[i].max & LIMIT_GUARD:
@@ -101,7 +101,7 @@ cdef long limits_refuse(process_t *proc, uint64_t start, uint64_t end, int prot,
             kept &= limits.entry[i].max
     if (prot | max) & ~<int> kept:
         result = -LINUX_EACCES
-    lock_release(&proc.lock_memory)
+    lock_release(&proc.own.lock_memory)
     return result
 
 
@@ -113,14 +113,14 @@ cdef long protect_between_guards(process_t *proc, uint64_t start, uint64_t end, 
     while start < end and result == 0:
         guard = end
         guard_end = end
-        lock_acquire(&proc.lock_memory)
-        limits = <limits_t *> proc.limits
+        lock_acquire(&proc.own.lock_memory)
+        limits = <limits_t *> proc.own.limits
         if limits != NULL:
             for i in range(limits.count):
                 if limits.entry[i].max & LIMIT_GUARD and limits.entry[i].end > start and limits.entry[i].start < guard:
                     guard = limits.entry[i].start if limits.entry[i].start > start else start
                     guard_end = limits.entry[i].end
-        lock_release(&proc.lock_memory)
+        lock_release(&proc.own.lock_memory)
         if guard > start:
             result = protect_range(start, guard - start, prot)
         start = guard_end

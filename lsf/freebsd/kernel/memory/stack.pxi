@@ -22,17 +22,17 @@ cdef inline bint stack_holds(process_t *proc, uint64_t start, uint64_t size) noe
 cdef void stack_for_linux(process_t *proc, linux_rlimit *ours) noexcept nogil:
     """Before a Linux program is executed: the limit that it would have without us. `ours` is for stack_for_guest."""
     cdef linux_rlimit wanted
-    if proc.stack_linux == 0:
+    if proc.own.stack_linux == 0:
         return
     linux_syscall4(LINUX_SYS_prlimit64, 0, LINUX_RLIMIT_STACK, 0, <uint64_t> ours)
-    wanted.rlim_cur = proc.stack_linux
+    wanted.rlim_cur = proc.own.stack_linux
     wanted.rlim_max = ours.rlim_max
     linux_syscall4(LINUX_SYS_prlimit64, 0, LINUX_RLIMIT_STACK, <uint64_t> &wanted, 0)
 
 
 cdef void stack_for_guest(process_t *proc, linux_rlimit *ours) noexcept nogil:
     """After such an exec that failed."""
-    if proc.stack_linux != 0:
+    if proc.own.stack_linux != 0:
         linux_syscall4(LINUX_SYS_prlimit64, 0, LINUX_RLIMIT_STACK, <uint64_t> ours, 0)
 
 

@@ -86,7 +86,7 @@ cdef long control_entry(process_t *proc, const uint8_t *raw, uint64_t size, mani
             memcpy(&fd, raw + 4 * i, 4)
             if descriptor_is_hidden(proc, fd):
                 return -LINUX_EBADF
-            if proc.events != NULL and descriptor_is_kqueue(proc, fd):
+            if proc.own.events != NULL and descriptor_is_kqueue(proc, fd):
                 return -LINUX_EOPNOTSUPP          # not DFLAG_PASSABLE
             rights[count[0]] = fd
             count[0] += 1
@@ -164,7 +164,7 @@ cdef long control_in(area_t *area, int fd, const freebsd_msghdr *message, uint8_
     if length < sizeof(freebsd_cmsghdr):
         return -LINUX_EINVAL
     if length > SOCKET_CONTROL_MAX:
-        return -LINUX_EMSGSIZE if area.proc.osreldate >= OSRELDATE_CONTROL_EMSGSIZE else -LINUX_EINVAL
+        return -LINUX_EMSGSIZE if area.proc.own.osreldate >= OSRELDATE_CONTROL_EMSGSIZE else -LINUX_EINVAL
     if copyin(message.msg_control, raw, length) < 0:
         return -LINUX_EFAULT
     memcpy(&header, raw, sizeof(header))
@@ -251,7 +251,7 @@ cdef void control_put_cmsgcred(control_t *out, const sender_t *who) noexcept nog
 cdef void control_put_sockcred(process_t *proc, control_t *out, const sender_t *who, bint persistent) noexcept nogil:
     """The answer to LOCAL_CREDS (SOCKCREDSIZE) and LOCAL_CREDS_PERSISTENT (SOCKCRED2SIZE)."""
     cdef uint32_t words[7 + CREDENTIALS_GROUPS]
-    cdef int first = 1 if proc.osreldate >= OSRELDATE_GROUPS_APART else 0, at = 2 if persistent else 0
+    cdef int first = 1 if proc.own.osreldate >= OSRELDATE_GROUPS_APART else 0, at = 2 if persistent else 0
     cdef int count = who.ngroups - first
     words[0] = 0                            # sc_version
     words[1] = <uint32_t> who.pid

@@ -198,7 +198,7 @@ cdef long out_inet(sysctl_request_t *request, const lsf_pcb *pcb) noexcept nogil
     cdef freebsd_xinpcb *inp = &record.xt_inp
     cdef uint8_t old[XTCPCB_10]
     cdef bint tcp = request.row.value == PCB_TCP
-    if request.area.proc.osrel < OSREL_XINPCB:
+    if request.area.proc.own.osrel < OSREL_XINPCB:
         memset(old, 0, sizeof(old))
         (<uint64_t *> old)[0] = XTCPCB_10 if tcp else XINPCB_10
         (<uint64_t *> (old + INPCB_10_PPCB))[0] = socket_handle(pcb.inode) + 0xc0
@@ -231,7 +231,7 @@ cdef long out_generation(sysctl_request_t *request, uint32_t count, bint local) 
     memset(&generation, 0, sizeof(generation))
     if local:
         size = sizeof(freebsd_xunpgen)
-    elif request.area.proc.osrel < OSREL_XINPCB:
+    elif request.area.proc.own.osrel < OSREL_XINPCB:
         size = XINPGEN_10
     generation.xig_len = size
     generation.xig_count = count
@@ -336,7 +336,7 @@ cdef long out_local(sysctl_request_t *request, const lsf_pcb *pcb, const char *p
     cdef uint64_t length = 0
     memset(&record, 0, sizeof(record))
     memset(old, 0, sizeof(old))
-    if request.area.proc.osrel < OSREL_XINPCB:
+    if request.area.proc.own.osrel < OSREL_XINPCB:
         address = old + XUNPCB_10_ADDRESS
     memset(linux, 0, sizeof(linux))
     linux[0] = LINUX_AF_UNIX
@@ -345,7 +345,7 @@ cdef long out_local(sysctl_request_t *request, const lsf_pcb *pcb, const char *p
         length += 1
     if length != 0 and path[0] != c'@':  # one of Linux's abstract names
         memcpy(address, shown, sockaddr_shown(shown, linux, <uint32_t> (2 + length)))
-    if request.area.proc.osrel < OSREL_XINPCB:
+    if request.area.proc.own.osrel < OSREL_XINPCB:
         (<uint64_t *> old)[0] = XUNPCB_10
         (<uint64_t *> (old + 8))[0] = socket_handle(pcb.inode) + 0x80
         fill_xsocket_10(old + XUNPCB_10_SOCKET, pcb)
@@ -423,7 +423,7 @@ cdef long out_file(sysctl_request_t *request, int pid, uint32_t uid, int fd) noe
             return 0
         vnode = KERNEL_BASE + (st.st_ino << 8)
     memset(&record, 0, sizeof(record))
-    if request.area.proc.osrel < OSREL_XINPCB:
+    if request.area.proc.own.osrel < OSREL_XINPCB:
         (<uint64_t *> old)[0] = XFILE_10
         (<int32_t *> (old + 8))[0] = pid
         (<uint32_t *> (old + 12))[0] = uid

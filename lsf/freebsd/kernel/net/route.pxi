@@ -209,14 +209,14 @@ cdef long out_link(sysctl_request_t *request, linux_nlmsghdr *link, bint long_fo
         header_l.ifm_data_off = sizeof(freebsd_if_msghdrl) - sizeof(freebsd_if_data)
         interface_data(&header_l.ifm_data, link)
         at = sizeof(freebsd_if_msghdrl)
-        if request.area.proc.osrel < OSREL_IF_DATA:
+        if request.area.proc.own.osrel < OSREL_IF_DATA:
             (<uint64_t *> (message + at))[0] = old_interface_data(&header_l.ifm_data)
             at += 8
         header_l.ifm_len = <uint16_t> at
     else:
         interface_data(&header.ifm_data, link)
         at = sizeof(freebsd_if_msghdr)
-        if request.area.proc.osrel < OSREL_IF_DATA:
+        if request.area.proc.own.osrel < OSREL_IF_DATA:
             old_interface_data(&header.ifm_data)
     at += link_address(message + at, link, interface_type(info.ifi_type))
     header.ifm_msglen = <uint16_t> at
@@ -250,7 +250,7 @@ cdef long out_address(sysctl_request_t *request, linux_nlmsghdr *entry, bint lon
         header_l.ifam_len = sizeof(freebsd_ifa_msghdrl)
         header_l.ifam_data_off = sizeof(freebsd_ifa_msghdrl) - sizeof(freebsd_if_data)
         header_l.ifam_data.ifi_datalen = sizeof(freebsd_if_data)
-        if request.area.proc.osrel < OSREL_IF_DATA:
+        if request.area.proc.own.osrel < OSREL_IF_DATA:
             old_interface_data(&header_l.ifam_data)
     at += netmask(message + at, info.ifa_family, info.ifa_prefixlen)
     at += inet_address(message + at, info.ifa_family, own, info.ifa_index)

@@ -86,7 +86,7 @@ cdef long sockaddr_out(const uint8_t *address, uint32_t length, uaddr name, uadd
 
 cdef inline bint names_are_whole(area_t *area) noexcept nogil:
     """Since FreeBSD 15 accept, getsockname and getpeername tell the length that the address has, not what was given."""
-    return area.proc.osreldate >= OSRELDATE_WHOLE_NAMES
+    return area.proc.own.osreldate >= OSRELDATE_WHOLE_NAMES
 
 
 cdef uint32_t sender_length(int fd, uint8_t *address, uint32_t length) noexcept nogil:
@@ -104,7 +104,7 @@ cdef uint32_t sender_length(int fd, uint8_t *address, uint32_t length) noexcept 
 
 cdef uint64_t send_flags(area_t *area, int fd, uint64_t flags) noexcept nogil:
     cdef uint64_t result = <uint64_t> freebsd_to_linux_msg_flags(<uint32_t> flags)
-    if area.proc.nosigpipe & NOSIGPIPE_SOCKETS and socket_option(fd, KEPT_NOSIGPIPE) > 0:
+    if area.proc.own.nosigpipe & NOSIGPIPE_SOCKETS and socket_option(fd, KEPT_NOSIGPIPE) > 0:
         result |= LINUX_MSG_NOSIGNAL
     return result
 
@@ -325,7 +325,7 @@ cdef public long sys_shutdown(frame_t *frame, area_t *area) noexcept nogil:
         result = linux_syscall2(LINUX_SYS_shutdown, fd, how)
     if alone and not is_error(result):
         result = -LINUX_ENOTCONN
-    return 0 if result == -LINUX_ENOTCONN and area.proc.osrel < OSREL_SHUTDOWN_ENOTCONN else result
+    return 0 if result == -LINUX_ENOTCONN and area.proc.own.osrel < OSREL_SHUTDOWN_ENOTCONN else result
 
 
 cdef void fill_kinfo_socket(int fd, freebsd_kf_sock *info) noexcept nogil:

@@ -9,16 +9,16 @@ cdef public long sys_exterrctl(frame_t *frame, area_t *area) noexcept nogil:
     if flags & ~<uint32_t> FREEBSD_EXTERRCTLF_FORCE:
         return -LINUX_EINVAL
     if op == FREEBSD_EXTERRCTL_ENABLE:
-        if area.exterr != 0 and not flags & FREEBSD_EXTERRCTLF_FORCE:
+        if area.own.exterr != 0 and not flags & FREEBSD_EXTERRCTLF_FORCE:
             return -LINUX_EBUSY
-        area.exterr = 0
+        area.own.exterr = 0
         if fetch_guest32(frame.arg[2], &version) < 0:
             return -LINUX_EFAULT
         if version != FREEBSD_UEXTERROR_VER:
             return -LINUX_EINVAL
-        area.exterr = frame.arg[2]
+        area.own.exterr = frame.arg[2]
         return 0
-    if op == FREEBSD_EXTERRCTL_DISABLE and area.exterr != 0:
-        area.exterr = 0
+    if op == FREEBSD_EXTERRCTL_DISABLE and area.own.exterr != 0:
+        area.own.exterr = 0
         return 0
     return -LINUX_EINVAL

@@ -9,19 +9,19 @@ cdef enum:
 cdef void locks_acquire(process_t *proc) noexcept nogil:
     """Every lock of the shim, in one order: a fork takes them so that none is held in the child."""
     lock_acquire(&PATCHES.lock)
-    lock_acquire(&proc.lock_thread)
-    lock_acquire(&proc.lock_event)
-    lock_acquire(&proc.lock_memory)
-    lock_acquire(&proc.lock_signal)
-    lock_acquire(&proc.lock_truss)
+    lock_acquire(&proc.own.lock_thread)
+    lock_acquire(&proc.own.lock_event)
+    lock_acquire(&proc.own.lock_memory)
+    lock_acquire(&proc.own.lock_signal)
+    lock_acquire(&proc.own.lock_truss)
 
 
 cdef void locks_release(process_t *proc) noexcept nogil:
-    lock_release(&proc.lock_truss)
-    lock_release(&proc.lock_signal)
-    lock_release(&proc.lock_memory)
-    lock_release(&proc.lock_event)
-    lock_release(&proc.lock_thread)
+    lock_release(&proc.own.lock_truss)
+    lock_release(&proc.own.lock_signal)
+    lock_release(&proc.own.lock_memory)
+    lock_release(&proc.own.lock_event)
+    lock_release(&proc.own.lock_thread)
     lock_release(&PATCHES.lock)
 
 
@@ -61,7 +61,7 @@ cdef long fork_with(frame_t *frame, area_t *area, uint64_t flags) noexcept nogil
         area.in_vfork = 0
         if not alone:
             free_other_areas(area)
-        area.virtual_pending = 0
+        area.own.virtual_pending = 0
         wake_over(area, 0)
         kept_clear(proc)
         after_fork(proc, area)
@@ -85,7 +85,7 @@ cdef public long vfork_prepare(frame_t *frame, area_t *area) noexcept nogil:
     cdef area_t *child
     cdef process_t *copy
     cdef uint64_t spare
-    if frame.nr == FREEBSD_SYS_rfork and proc.osreldate < RFSPAWN_SINCE:
+    if frame.nr == FREEBSD_SYS_rfork and proc.own.osreldate < RFSPAWN_SINCE:
         return -LINUX_EINVAL                  # libc takes vfork then
     image_open(proc)
     block_all(NULL)
@@ -95,35 +95,35 @@ cdef public long vfork_prepare(frame_t *frame, area_t *area) noexcept nogil:
     if child == NULL:
         set_linux_mask(area)
         return -LINUX_EAGAIN
-    spare = proc.vfork_spare
-    if spare == 0 or atomic_cas64(&proc.vfork_spare, spare, 0) != spare:
+    spare = proc.own.vfork_spare
+    if spare == 0 or atomic_cas64(&proc.own.vfork_spare, spare, 0) != spare:
         spare = map_memory(page_up(sizeof(process_t)))
     copy = <process_t *> spare
     if copy == NULL:
         atomic_store32(&child.slot.state, 0)
         set_linux_mask(area)
         return -LINUX_ENOMEM
-    lock_acquire(&proc.lock_signal)
+    lock_acquire(&proc.own.lock_signal)
     memcpy(copy, proc, PROCESS_COPIED)
-    copy.vfork_spare = 0
-    copy.executing = 0
-    copy.lock_signal.word = 0
-    copy.kept_count = 0
-    copy.kept_bits[0] = 0
-    copy.kept_bits[1] = 0
-    memset(copy.timer_words, 0, sizeof(copy.timer_words))
-    lock_release(&proc.lock_signal)
-    copy.lock_memory.word = 0
-    copy.lock_event.word = 0
-    copy.lock_thread.word = 0
-    copy.events = NULL              # the child has no kqueues, and what it closes is not closed here
-    copy.mqueue_notes = NULL
-    copy.aio = NULL
-    copy.procdescs = NULL
-    copy.procdesc_maker = 0
-    copy.shared_ids = NULL
-    copy.lock_ids.word = 0
-    copy.lock_truss.word = 0
+    copy.own.vfork_spare = 0
+    copy.own.executing = 0
+    copy.own.lock_signal.word = 0
+    copy.own.kept_count = 0
+    copy.own.kept_bits[0] = 0
+    copy.own.kept_bits[1] = 0
+    memset(copy.own.timer_words, 0, sizeof(copy.own.timer_words))
+    lock_release(&proc.own.lock_signal)
+    copy.own.lock_memory.word = 0
+    copy.own.lock_event.word = 0
+    copy.own.lock_thread.word = 0
+    copy.own.events = NULL              # the child has no kqueues, and what it closes is not closed here
+    copy.own.mqueue_notes = NULL
+    copy.own.aio = NULL
+    copy.own.procdescs = NULL
+    copy.own.procdesc_maker = 0
+    copy.own.shared_ids = NULL
+    copy.own.lock_ids.word = 0
+    copy.own.lock_truss.word = 0
     child.proc = copy
     child.in_vfork = 1
     wake_inherit(child, area)
@@ -132,10 +132,10 @@ cdef public long vfork_prepare(frame_t *frame, area_t *area) noexcept nogil:
     child.altstack_sp = area.altstack_sp
     child.altstack_size = area.altstack_size
     child.altstack_flags = area.altstack_flags
-    child.fast_block = area.fast_block
-    child.fast_block_set = area.fast_block_set
+    child.own.fast_block = area.own.fast_block
+    child.own.fast_block_set = area.own.fast_block_set
     stats_expect(proc, 1)
-    child.exterr = area.exterr
+    child.own.exterr = area.own.exterr
     return <long> child
 
 
@@ -182,12 +182,12 @@ cdef public long vfork_parent(frame_t *frame, area_t *area, area_t *child, long 
     Linux lets the parent go on when the child gives up its memory, which a dying process does before it can be waited
     for. On FreeBSD it is a zombie by then (kern_exit.c). One that Linux kills in execve itself is not told from one that
     has executed, as on FreeBSD nobody can say which came first."""
-    if not is_error(result) and not child.proc.executing:
+    if not is_error(result) and not child.proc.own.executing:
         wait_for_zombie(result)
     if child.scratch != 0:
         linux_syscall2(LINUX_SYS_munmap, child.scratch, child.scratch_size)
         child.scratch = 0
-    if atomic_cas64(&area.proc.vfork_spare, 0, <uint64_t> child.proc) != 0:
+    if atomic_cas64(&area.proc.own.vfork_spare, 0, <uint64_t> child.proc) != 0:
         linux_syscall2(LINUX_SYS_munmap, <uint64_t> child.proc, page_up(sizeof(process_t)))
     atomic_store32(&child.slot.state, 0)
     frame.arg[2] = 0
@@ -225,9 +225,9 @@ cdef long thread_create(area_t *area, const new_thread_t *new_) noexcept nogil:
     child.sigmask[1] = area.sigmask[1]
     child.altstack_flags = FREEBSD_SS_DISABLE
     wake_inherit(child, area)
-    child.guest_gsbase = area.guest_gsbase
-    child.thread_child_tid = new_.child_tid
-    child.thread_context = new_.context
+    child.own.guest_gsbase = area.own.guest_gsbase
+    child.own.thread_child_tid = new_.child_tid
+    child.own.thread_context = new_.context
     child.scratch = new_.context
     child.scratch_size = new_.context_size
     stack = <uint64_t *> (<uint64_t> child.frame - 32)
@@ -344,13 +344,13 @@ cdef public void thread_start(area_t *area) noexcept nogil:
         signal_stack(area)
         area.service(area)
     area.tid = <int> area.slot.state
-    if area.thread_child_tid != 0:
-        store_guest64(area.thread_child_tid, <uint32_t> area.tid)
+    if area.own.thread_child_tid != 0:
+        store_guest64(area.own.thread_child_tid, <uint32_t> area.tid)
     signal_stack(area)
-    atomic_store32(&area.ready, 1)
+    atomic_store32(&area.own.ready, 1)
     arm(area.proc)
-    if area.thread_context != 0:
-        context_go(area, <resume_t *> area.thread_context)
+    if area.own.thread_context != 0:
+        context_go(area, <resume_t *> area.own.thread_context)
     set_linux_mask(area)
 
 
@@ -369,12 +369,12 @@ cdef public long sys_thr_exit(frame_t *frame, area_t *area) noexcept nogil:
     if frame.arg[0] != 0:
         store_guest64(frame.arg[0], 1)
         umtx_wake_shared(frame.arg[0], INT_MAX)
-    lock_acquire(&area.proc.lock_thread)
+    lock_acquire(&area.proc.own.lock_thread)
     last = thread_is_last(area)
-    area.exiting = 1
-    lock_release(&area.proc.lock_thread)
+    area.own.exiting = 1
+    lock_release(&area.proc.own.lock_thread)
     if last:
-        area.exiting = 0
+        area.own.exiting = 0
         set_linux_mask(area)
         return 0
     kept_thread_ends(area)
@@ -398,9 +398,9 @@ cdef public long sys_exit(frame_t *frame, area_t *area) noexcept nogil:
 
 cdef void after_fork(process_t *proc, area_t *area) noexcept nogil:
     """What each domain has to do in the child of a fork."""
-    proc.umtx_shared_waiters = 0
+    proc.own.umtx_shared_waiters = 0
     event_after_fork(proc)
     stats_after_fork(proc)
     aio_after_fork(proc)
     procdesc_after_fork(proc, area)
-    proc.lock_ids.word = 0
+    proc.own.lock_ids.word = 0

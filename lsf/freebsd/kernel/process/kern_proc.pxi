@@ -101,7 +101,7 @@ cdef void facts_from_stat(lsf_process_facts *facts, proc_stat_t *stat) noexcept 
     facts.threads = stat.threads
     facts.processor = stat.cpu
     facts.nice = <int32_t> stat.nice
-    facts.osreldate = SHIM.osreldate
+    facts.osreldate = SHIM.own.osreldate
     facts.size = stat.vsize
     facts.resident_pages = <int64_t> stat.rss
     facts.state = stat.state
@@ -189,7 +189,7 @@ cdef void kinfo_of_guest(freebsd_kinfo_proc *info, process_t *guest) noexcept no
     cdef const char *at = name
     cdef int signo
     cdef uint32_t bit
-    if guest.sugid:
+    if guest.own.sugid:
         info.ki_flag |= FREEBSD_P_SUGID
     memset(&info.ki_sigcatch, 0, sizeof(freebsd_sigset))
     memset(&info.ki_sigignore, 0, sizeof(freebsd_sigset))

@@ -56,7 +56,7 @@ cdef long out_strings(sysctl_request_t *request, int pid, uaddr vector, uint32_t
 
 
 cdef long set_arguments(sysctl_request_t *request) noexcept nogil:
-    """setproctitle(3): what kern.proc.args answers from now on."""
+    """setproctitle(3): what kern.proc.own.args answers from now on."""
     cdef process_t *proc = request.area.proc
     cdef uint64_t size = request.new_size, memory = 0
     if size > 524288:
@@ -68,10 +68,10 @@ cdef long set_arguments(sysctl_request_t *request) noexcept nogil:
         if copyin(request.new_, <void *> memory, size) < 0:
             linux_syscall2(LINUX_SYS_munmap, memory, page_up(size))
             return -LINUX_EFAULT
-    if proc.args != 0:
-        linux_syscall2(LINUX_SYS_munmap, proc.args, page_up(proc.args_size))
-    proc.args = memory
-    proc.args_size = size
+    if proc.own.args != 0:
+        linux_syscall2(LINUX_SYS_munmap, proc.own.args, page_up(proc.own.args_size))
+    proc.own.args = memory
+    proc.own.args_size = size
     return 0
 
 
@@ -86,8 +86,8 @@ cdef public long sysctl_args(sysctl_request_t *request) noexcept nogil:
         return -LINUX_EPERM
     guest = guest_process(request.area, pid)
     if guest != NULL:
-        args = guest.args
-        size = guest.args_size
+        args = guest.own.args
+        size = guest.own.args_size
         release_guest(request.area, guest)
     if args != 0:
         # What setproctitle gave, in memory of the shim.
@@ -107,7 +107,7 @@ cdef public long sysctl_args(sysctl_request_t *request) noexcept nogil:
 cdef long out_arguments(sysctl_request_t *request) noexcept nogil:
     """This process's arguments, where there is no /proc."""
     cdef uint64_t strings[4]
-    if copyin(request.area.proc.ps_strings, strings, sizeof(strings)) < 0:
+    if copyin(request.area.proc.own.ps_strings, strings, sizeof(strings)) < 0:
         return -LINUX_EFAULT
     return out_strings(request, request.area.proc.pid, strings[0], <uint32_t> strings[1])
 
@@ -124,7 +124,7 @@ cdef public long sysctl_env(sysctl_request_t *request) noexcept nogil:
     guest = guest_process(request.area, pid)
     if guest == NULL:
         return sysctl_out_file(request, pid, b"environ")
-    address = guest.ps_strings
+    address = guest.own.ps_strings
     release_guest(request.area, guest)
     if read_memory(request.area, pid, address, strings, sizeof(strings)) < 0:
         return -LINUX_EFAULT
@@ -142,7 +142,7 @@ cdef public long sysctl_auxv(sysctl_request_t *request) noexcept nogil:
     guest = guest_process(request.area, pid)
     if guest == NULL:
         return sysctl_out_file(request, pid, b"auxv")
-    address = guest.auxv
+    address = guest.own.auxv
     release_guest(request.area, guest)
     while True:
         if read_memory(request.area, pid, address, pair, sizeof(pair)) < 0:
@@ -165,9 +165,9 @@ cdef public long sysctl_of_guest(sysctl_request_t *request) noexcept nogil:
     if guest == NULL:
         return -LINUX_EPERM
     if request.row.value == 0:
-        result = sysctl_out(request, &guest.ps_strings, 8)
+        result = sysctl_out(request, &guest.own.ps_strings, 8)
     elif request.row.value == 1:
-        result = sysctl_out(request, &guest.osrel, 4)
+        result = sysctl_out(request, &guest.own.osrel, 4)
     else:
         memset(&trampoline, 0, sizeof(trampoline))
         trampoline.ksigtramp_start = SIGCODE_BASE

@@ -7,7 +7,7 @@ cdef public long sys_kill(frame_t *frame, area_t *area) noexcept nogil:
         return signal_carried(area, <int> frame.arg[0], <int> frame.arg[1], FREEBSD_SI_USER, 0)
     if linux < 0:
         return -LINUX_EINVAL
-    if area.proc.procdescs != NULL:
+    if area.proc.own.procdescs != NULL:
         entry = procdesc_find(area.proc, <int> frame.arg[0])
         if entry != NULL:
             procdesc_let_go(entry)      # and so it is gone

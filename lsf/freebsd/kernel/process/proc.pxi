@@ -182,7 +182,7 @@ cdef public long rfork_other(frame_t *frame, area_t *area) noexcept nogil:
         clone_flags = lsf_signal_to_linux[signo]
     if not flags & (FREEBSD_RFFDG | FREEBSD_RFCFDG):
         clone_flags |= LINUX_CLONE_FILES
-        area.proc.files_shared = 1
+        area.proc.own.files_shared = 1
     result = fork_with(frame, area, clone_flags)
     if result > 0 and clone_flags & 0xff != LINUX_SIGCHLD:
         procdesc_note(area.proc, <int> result, PROCDESC_CLONE, -1)
@@ -298,8 +298,8 @@ cdef public long sys_freebsd4_uname(frame_t *frame, area_t *area) noexcept nogil
     linux_syscall1(LINUX_SYS_uname, <uint64_t> &name)
     append(names[0], 0, 32, b"FreeBSD")
     append(names[1], 0, 32, name.nodename)
-    release_text(area.proc.osreldate, names[2], 32)
-    version_text(area.proc.osreldate, version, sizeof(version))
+    release_text(area.proc.own.osreldate, names[2], 32)
+    version_text(area.proc.own.osreldate, version, sizeof(version))
     append(names[3], 0, 32, version)
     append(names[4], 0, 32, b"amd64")
     return copyout(names, frame.arg[0], sizeof(names))

@@ -197,19 +197,19 @@ cdef long procctl_set(area_t *area, int command, int value) noexcept nogil:
     if command == FREEBSD_PROC_TRACE_CTL:
         if value < 1 or value > 3:
             return -LINUX_EINVAL
-        proc.ctl[CTL_TRACE] = 0 if value == 1 else value
+        proc.own.ctl[CTL_TRACE] = 0 if value == 1 else value
         return 0
     if command == FREEBSD_PROC_TRAPCAP_CTL:
         if value < 1 or value > 2:
             return -LINUX_EINVAL
-        proc.ctl[CTL_TRAPCAP] = value == 1
+        proc.own.ctl[CTL_TRAPCAP] = value == 1
         return 0
     if command == FREEBSD_PROC_ASLR_CTL:
         if value < 1 or value > 3:
             return -LINUX_EINVAL
         now = linux_syscall1(LINUX_SYS_personality, 0xffffffffUL)
         now = now | LINUX_ADDR_NO_RANDOMIZE if value == 2 else now & ~LINUX_ADDR_NO_RANDOMIZE
-        proc.ctl[CTL_ASLR] = value
+        proc.own.ctl[CTL_ASLR] = value
         now = linux_syscall1(LINUX_SYS_personality, now)
         return now if is_error(now) else 0
     if command == FREEBSD_PROC_PROTMAX_CTL:
@@ -217,21 +217,21 @@ cdef long procctl_set(area_t *area, int command, int value) noexcept nogil:
             return -LINUX_EINVAL
         if value == 1:
             return -LINUX_EOPNOTSUPP      # nothing would enforce it
-        proc.ctl[CTL_PROTMAX] = value
+        proc.own.ctl[CTL_PROTMAX] = value
         return 0
     if command == FREEBSD_PROC_STACKGAP_CTL:
         if value & ~0xf or value & 3 == 3 or value & 0xc == 0xc:
             return -LINUX_EINVAL
-        if value & 1 and proc.ctl[CTL_STACKGAP] & 2:
+        if value & 1 and proc.own.ctl[CTL_STACKGAP] & 2:
             return -LINUX_EINVAL
         if value & 3:
-            proc.ctl[CTL_STACKGAP] = (proc.ctl[CTL_STACKGAP] & 0xc) | (value & 3)
+            proc.own.ctl[CTL_STACKGAP] = (proc.own.ctl[CTL_STACKGAP] & 0xc) | (value & 3)
         if value & 0xc:
-            proc.ctl[CTL_STACKGAP] = (proc.ctl[CTL_STACKGAP] & 3) | (value & 0xc)
+            proc.own.ctl[CTL_STACKGAP] = (proc.own.ctl[CTL_STACKGAP] & 3) | (value & 0xc)
         return 0
     if value & ~3:                  # PROC_WXMAP_CTL
         return -LINUX_EINVAL
-    proc.ctl[CTL_WXMAP] |= value
+    proc.own.ctl[CTL_WXMAP] |= value
     return 0
 
 
@@ -243,29 +243,29 @@ cdef long procctl_get(area_t *area, int command, int *value) noexcept nogil:
     cdef int64_t tracer = 0
     cdef int linux = 0
     if command == FREEBSD_PROC_TRACE_STATUS:
-        value[0] = -1 if proc.ctl[CTL_TRACE] else 0
+        value[0] = -1 if proc.own.ctl[CTL_TRACE] else 0
         if value[0] == 0 and read_file(b"/proc/self/status", text, sizeof(text)) > 0:
             at = find_text(text, b"TracerPid:")
             if at != NULL and proc.engine != ENGINE_PTRACE:
                 parse_number(at, &tracer)
                 value[0] = <int> tracer
     elif command == FREEBSD_PROC_TRAPCAP_STATUS:
-        value[0] = 1 if proc.ctl[CTL_TRAPCAP] else 2
+        value[0] = 1 if proc.own.ctl[CTL_TRAPCAP] else 2
     elif command == FREEBSD_PROC_PDEATHSIG_STATUS:
         linux_syscall5(LINUX_SYS_prctl, LINUX_PR_GET_PDEATHSIG, <uint64_t> &linux, 0, 0, 0)
         value[0] = lsf_signal_from_linux[linux] if 0 <= linux <= 64 else 0
     elif command == FREEBSD_PROC_ASLR_STATUS:
-        value[0] = proc.ctl[CTL_ASLR] if proc.ctl[CTL_ASLR] else 3
+        value[0] = proc.own.ctl[CTL_ASLR] if proc.own.ctl[CTL_ASLR] else 3
         if not linux_syscall1(LINUX_SYS_personality, 0xffffffffUL) & LINUX_ADDR_NO_RANDOMIZE:
             value[0] |= <int> 0x80000000UL
     elif command == FREEBSD_PROC_PROTMAX_STATUS:
-        value[0] = proc.ctl[CTL_PROTMAX] if proc.ctl[CTL_PROTMAX] else 3
+        value[0] = proc.own.ctl[CTL_PROTMAX] if proc.own.ctl[CTL_PROTMAX] else 3
     elif command == FREEBSD_PROC_STACKGAP_STATUS:
-        value[0] = (2 if proc.ctl[CTL_STACKGAP] & 2 else 1) | (8 if proc.ctl[CTL_STACKGAP] & 8 else 4)
+        value[0] = (2 if proc.own.ctl[CTL_STACKGAP] & 2 else 1) | (8 if proc.own.ctl[CTL_STACKGAP] & 8 else 4)
     elif command == FREEBSD_PROC_NO_NEW_PRIVS_STATUS:
         value[0] = 1 if linux_syscall5(LINUX_SYS_prctl, LINUX_PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1 else 2
     else:                           # PROC_WXMAP_STATUS
-        value[0] = proc.ctl[CTL_WXMAP]
+        value[0] = proc.own.ctl[CTL_WXMAP]
     return 0
 
 

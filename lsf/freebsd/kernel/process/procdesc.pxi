@@ -33,7 +33,7 @@ cdef struct procdesc_t:
 # ------------------------------------------------------------------ the parent's list
 
 cdef procdesc_t *procdesc_find(process_t *proc, int64_t pid) noexcept nogil:
-    cdef procdesc_t *list_ = <procdesc_t *> proc.procdescs
+    cdef procdesc_t *list_ = <procdesc_t *> proc.own.procdescs
     cdef int i
     if list_ == NULL:
         return NULL
@@ -80,7 +80,7 @@ cdef void procdesc_let_go(procdesc_t *entry) noexcept nogil:
 
 
 cdef void procdesc_sweep(process_t *proc) noexcept nogil:
-    cdef procdesc_t *list_ = <procdesc_t *> proc.procdescs
+    cdef procdesc_t *list_ = <procdesc_t *> proc.own.procdescs
     cdef int i
     if list_ == NULL:
         return
@@ -94,9 +94,9 @@ cdef void procdesc_note(process_t *proc, int pid, uint32_t state, int fd) noexce
     cdef linux_statx sx
     cdef procdesc_t *list_
     cdef int i
-    if proc.procdescs == NULL:
-        proc.procdescs = <void *> map_memory(page_up(PROCDESCS * sizeof(procdesc_t)))
-    list_ = <procdesc_t *> proc.procdescs
+    if proc.own.procdescs == NULL:
+        proc.own.procdescs = <void *> map_memory(page_up(PROCDESCS * sizeof(procdesc_t)))
+    list_ = <procdesc_t *> proc.own.procdescs
     if list_ == NULL:
         return
     for i in range(PROCDESCS):
@@ -199,53 +199,53 @@ cdef bint procdesc_status(process_t *proc, int64_t pid, int32_t *status) noexcep
 cdef void procdesc_begin(process_t *proc, int fd, bint daemon) noexcept nogil:
     """In the child of pdfork: keep the writing end, and die with the last reader."""
     cdef uint64_t pid = <uint64_t> proc.pid
-    proc.procdesc_fd = hide_descriptor(fd, False)
+    proc.life_fd = hide_descriptor(fd, False)
     if daemon:
         return
-    linux_syscall3(LINUX_SYS_fcntl, proc.procdesc_fd, LINUX_F_SETOWN, pid)
-    linux_syscall3(LINUX_SYS_fcntl, proc.procdesc_fd, LINUX_F_SETSIG, LINUX_SIGKILL)
-    linux_syscall3(LINUX_SYS_fcntl, proc.procdesc_fd, LINUX_F_SETFL, LINUX_O_ASYNC | LINUX_O_NONBLOCK)
-    if procdesc_hung_up(proc.procdesc_fd):
+    linux_syscall3(LINUX_SYS_fcntl, proc.life_fd, LINUX_F_SETOWN, pid)
+    linux_syscall3(LINUX_SYS_fcntl, proc.life_fd, LINUX_F_SETSIG, LINUX_SIGKILL)
+    linux_syscall3(LINUX_SYS_fcntl, proc.life_fd, LINUX_F_SETFL, LINUX_O_ASYNC | LINUX_O_NONBLOCK)
+    if procdesc_hung_up(proc.life_fd):
         linux_syscall2(LINUX_SYS_kill, pid, LINUX_SIGKILL)        # it was closed before Linux knew whom to kill
 
 
 cdef void procdesc_end(process_t *proc) noexcept nogil:
     """In a child of a process with a descriptor: it has none itself."""
-    if proc.procdesc_fd >= 0 and not proc.files_shared:
-        linux_syscall1(LINUX_SYS_close, proc.procdesc_fd)
-        proc.procdesc_fd = -1
+    if proc.life_fd >= 0 and not proc.own.files_shared:
+        linux_syscall1(LINUX_SYS_close, proc.life_fd)
+        proc.life_fd = -1
 
 
 cdef void procdesc_after_fork(process_t *proc, area_t *area) noexcept nogil:
     """The child of a fork: nor does it hold the pipe of another thread's pdfork, which it would keep from hanging up."""
     procdesc_end(proc)
-    if proc.procdesc_maker != 0 and proc.procdesc_maker != area.index + 1 and not proc.files_shared:
-        linux_syscall1(LINUX_SYS_close, proc.procdesc_making)
-    proc.procdesc_maker = 0
-    proc.procdescs = NULL               # the children are the parent's
+    if proc.own.procdesc_maker != 0 and proc.own.procdesc_maker != area.index + 1 and not proc.own.files_shared:
+        linux_syscall1(LINUX_SYS_close, proc.own.procdesc_making)
+    proc.own.procdesc_maker = 0
+    proc.own.procdescs = NULL               # the children are the parent's
 
 
 cdef long procdesc_pipe(process_t *proc, area_t *area, int *ends) noexcept nogil:
     """The pipe of a pdfork, of which there is one at a time: 0 or an error. fork takes lock_thread: no other thread's is
     made between the pipe and the note."""
     cdef long result
-    while atomic_cas32(&proc.procdesc_maker, 0, area.index + 1) != 0:
+    while atomic_cas32(&proc.own.procdesc_maker, 0, area.index + 1) != 0:
         linux_syscall0(LINUX_SYS_sched_yield)
-    lock_acquire(&proc.lock_thread)
+    lock_acquire(&proc.own.lock_thread)
     result = linux_syscall2(LINUX_SYS_pipe2, <uint64_t> ends, LINUX_O_CLOEXEC | LINUX_O_NONBLOCK)
-    proc.procdesc_making = ends[1]
+    proc.own.procdesc_making = ends[1]
     if is_error(result):
-        atomic_store32(&proc.procdesc_maker, 0)
-    lock_release(&proc.lock_thread)
+        atomic_store32(&proc.own.procdesc_maker, 0)
+    lock_release(&proc.own.lock_thread)
     return result
 
 
 cdef void procdesc_made(process_t *proc, int end) noexcept nogil:
     """In the parent: the writing end is the child's alone."""
-    lock_acquire(&proc.lock_thread)
+    lock_acquire(&proc.own.lock_thread)
     linux_syscall1(LINUX_SYS_close, end)
-    atomic_store32(&proc.procdesc_maker, 0)
-    lock_release(&proc.lock_thread)
+    atomic_store32(&proc.own.procdesc_maker, 0)
+    lock_release(&proc.own.lock_thread)
 
 
 cdef void procdesc_describe(int fd, int pid) noexcept nogil:

@@ -89,7 +89,7 @@ cdef public long sys_setrlimit(frame_t *frame, area_t *area) noexcept nogil:
         image_needed(area.proc)     # below a small limit it could not be made any more
     result = linux_syscall4(LINUX_SYS_prlimit64, 0, linux, <uint64_t> &wanted, 0)
     if result == 0 and which == FREEBSD_RLIMIT_STACK:
-        area.proc.stack_linux = 0   # from now on it is the guest's choice
+        area.proc.own.stack_linux = 0   # from now on it is the guest's choice
         stack_protect(area.proc, now.rlim_cur, wanted.rlim_cur)
     if result == -LINUX_EPERM and linux == 7 and wanted.rlim_max > wanted.rlim_cur:
         # RLIMIT_NOFILE above fs.nr_open: FreeBSD lowers to what the kernel can do.
@@ -215,8 +215,8 @@ cdef public long sys_cpuset_setaffinity(frame_t *frame, area_t *area) noexcept n
 # Sets are numbers only: 0 for all processors, 1 for the first set, and one that cpuset(2) makes, named after its process.
 
 cdef public long sys_cpuset(frame_t *frame, area_t *area) noexcept nogil:
-    area.proc.cpuset = area.proc.pid
-    return store_guest32(frame.arg[0], area.proc.cpuset)
+    area.proc.own.cpuset = area.proc.pid
+    return store_guest32(frame.arg[0], area.proc.own.cpuset)
 
 
 cdef public long sys_cpuset_getid(frame_t *frame, area_t *area) noexcept nogil:
@@ -230,17 +230,17 @@ cdef public long sys_cpuset_getid(frame_t *frame, area_t *area) noexcept nogil:
         return -LINUX_EINVAL
     if level == FREEBSD_CPU_LEVEL_ROOT:
         return store_guest32(frame.arg[3], 0)
-    return store_guest32(frame.arg[3], area.proc.cpuset if area.proc.cpuset else 1)
+    return store_guest32(frame.arg[3], area.proc.own.cpuset if area.proc.own.cpuset else 1)
 
 
 cdef public long sys_cpuset_setid(frame_t *frame, area_t *area) noexcept nogil:
     cdef uint32_t set_ = <uint32_t> frame.arg[2]
     if <uint32_t> frame.arg[0] != FREEBSD_CPU_WHICH_PID:
         return -LINUX_EINVAL
-    if set_ > 1 and set_ != area.proc.cpuset:
+    if set_ > 1 and set_ != area.proc.own.cpuset:
         return -LINUX_ESRCH
     if <int64_t> frame.arg[1] == -1 or <int64_t> frame.arg[1] == area.proc.pid:
-        area.proc.cpuset = 0 if set_ <= 1 else set_
+        area.proc.own.cpuset = 0 if set_ <= 1 else set_
     return 0
 
 

@@ -17,7 +17,7 @@ cdef public long sys_getpriority(frame_t *frame, area_t *area) noexcept nogil:
     if is_error(result):
         return result
     result = 20 - result            # Linux's call answers 1 to 40
-    if result == LINUX_NICE_MAX and area.proc.nice_beyond and which == FREEBSD_PRIO_PROCESS \
+    if result == LINUX_NICE_MAX and area.proc.own.nice_beyond and which == FREEBSD_PRIO_PROCESS \
             and (who == 0 or who == area.proc.pid):
         result = FREEBSD_PRIO_MAX
     return return_value(area, result)
@@ -38,7 +38,7 @@ cdef public long sys_setpriority(frame_t *frame, area_t *area) noexcept nogil:
         LINUX_NICE_MAX if priority == FREEBSD_PRIO_MAX else priority))
     if is_error(result) or not own:
         return result
-    area.proc.nice_beyond = priority == FREEBSD_PRIO_MAX
+    area.proc.own.nice_beyond = priority == FREEBSD_PRIO_MAX
     if walk_begin(&walk, b"/proc/self/task") == 0:
         while True:
             tid = walk_next(&walk)

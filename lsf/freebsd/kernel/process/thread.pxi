@@ -21,7 +21,7 @@ cdef bint thread_is_last(area_t *self) noexcept nogil:
     for i in range(AREA_COUNT):
         if slot_at(i).mapped == 0 and i > 0:
             return True
-        if slot_at(i).state != 0 and i != <int> self.index and area_at(i).proc == self.proc and not area_at(i).exiting:
+        if slot_at(i).state != 0 and i != <int> self.index and area_at(i).proc == self.proc and not area_at(i).own.exiting:
             return False
     return True
 
@@ -133,7 +133,7 @@ cdef public long sys_thr_set_name(frame_t *frame, area_t *area) noexcept nogil:
     thread = thread_find(area.proc, <int64_t> frame.arg[0])
     if thread == NULL:
         return -LINUX_ESRCH
-    memcpy(thread.name, name, FREEBSD_MAXCOMLEN + 1)
+    memcpy(thread.own.name, name, FREEBSD_MAXCOMLEN + 1)
     if thread.tid == area.proc.pid:
         return 0
     if thread == area:
@@ -164,10 +164,10 @@ cdef public long sys_thr_suspend(frame_t *frame, area_t *area) noexcept nogil:
     if area.woken == WOKEN_PENDING:
         wake_over(area, 0)
         return 0
-    while atomic_swap32(&area.wakeup, 0) == 0:
-        result = umtx_sleep(area.proc, <uint64_t> &area.wakeup, 0, False, FUTEX_ANY, &deadline)
+    while atomic_swap32(&area.own.wakeup, 0) == 0:
+        result = umtx_sleep(area.proc, <uint64_t> &area.own.wakeup, 0, False, FUTEX_ANY, &deadline)
         if result < 0 and result != -LINUX_EAGAIN:
-            if atomic_swap32(&area.wakeup, 0) != 0:
+            if atomic_swap32(&area.own.wakeup, 0) != 0:
                 return 0
             return result if deadline.kind != DEADLINE_NONE else restartable(result)
     return 0
@@ -182,6 +182,6 @@ cdef public long sys_thr_wake(frame_t *frame, area_t *area) noexcept nogil:
     thread = thread_find(area.proc, <int> frame.arg[0])
     if thread == NULL:
         return -LINUX_ESRCH
-    atomic_store32(&thread.wakeup, 1)
-    umtx_wake(<uint64_t> &thread.wakeup, 1, False, FUTEX_ANY)
+    atomic_store32(&thread.own.wakeup, 1)
+    umtx_wake(<uint64_t> &thread.own.wakeup, 1, False, FUTEX_ANY)
     return 0

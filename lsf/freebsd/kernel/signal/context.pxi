@@ -18,7 +18,7 @@ cdef long context_convert(process_t *proc, const freebsd_ucontext *context, resu
     cdef uint64_t at, extended = 0, length, limit = xstate_limit(proc), features = proc.xstate_features
     cdef int64_t size
     if mc.mc_flags & ~<uint32_t> (FREEBSD_MC_HASSEGS | FREEBSD_MC_HASBASES | FREEBSD_MC_HASFPXSTATE
-                                  | (FREEBSD_MC_HASTLSBASE if proc.osreldate >= 1500000 else 0)):
+                                  | (FREEBSD_MC_HASTLSBASE if proc.own.osreldate >= 1500000 else 0)):
         return -LINUX_EINVAL                      # _MC_FLAG_MASK
     if is_no_place_to_run(mc.mc_rip) or WINDOW_BASE <= mc.mc_rsp < SHIM_END:
         return -LINUX_EINVAL
@@ -82,7 +82,7 @@ cdef long context_resume(area_t *area, const freebsd_ucontext *context) noexcept
     area.sigmask[0] &= ~(signal_bit(FREEBSD_SIGKILL) | signal_bit(FREEBSD_SIGSTOP))
     if context.uc_mcontext.mc_flags & FREEBSD_MC_HASBASES:
         write_fsbase(context.uc_mcontext.mc_fsbase)
-        area.guest_gsbase = context.uc_mcontext.mc_gsbase
+        area.own.guest_gsbase = context.uc_mcontext.mc_gsbase
     context_go(area, &to)
     return 0
 
@@ -109,7 +109,7 @@ cdef long context_store(frame_t *frame, area_t *area, uaddr to, const void *fxsa
     regs.rsp = frame.rsp
     regs.r11 = 0x202
     regs.eflags = 0x202
-    freebsd_mcontext_from_linux(&context.uc_mcontext, &regs, fxsave, read_fsbase(), area.guest_gsbase)
+    freebsd_mcontext_from_linux(&context.uc_mcontext, &regs, fxsave, read_fsbase(), area.own.guest_gsbase)
     context.uc_mcontext.mc_trapno = 0
     context.uc_mcontext.mc_onstack = 1 if on_altstack(area, frame.rsp) else 0
     memcpy(&context.uc_sigmask, area.sigmask, 16)

@@ -7,7 +7,7 @@ cdef enum:
 cdef bint defer_kept(area_t *area, const uint64_t *mask) noexcept nogil:
     """Deliver a kept signal that `mask` does not block at the end of the call. True: done, and all are blocked."""
     cdef process_t *proc = area.proc
-    if (atomic_or64(&proc.kept_bits[0], 0) & ~mask[0]) == 0 and (atomic_or64(&proc.kept_bits[1], 0) & ~mask[1]) == 0:
+    if (atomic_or64(&proc.own.kept_bits[0], 0) & ~mask[0]) == 0 and (atomic_or64(&proc.own.kept_bits[1], 0) & ~mask[1]) == 0:
         return False
     block_all(NULL)
     if area.deferred:
@@ -23,11 +23,11 @@ cdef void defer_virtual(area_t *area) noexcept nogil:
     cdef uint32_t ready
     cdef int signo
     block_all(NULL)
-    ready = area.virtual_pending & ~<uint32_t> area.sigmask[0]
+    ready = area.own.virtual_pending & ~<uint32_t> area.sigmask[0]
     if ready == 0 or area.deferred:
         return
     signo = count_trailing_zeros(ready) + 1
-    atomic_and32(&area.virtual_pending, ~<uint32_t> signal_bit(signo))
+    atomic_and32(&area.own.virtual_pending, ~<uint32_t> signal_bit(signo))
     memset(area.info, 0, sizeof(area.info))
     (<linux_siginfo *> area.info).si_signo = lsf_signal_to_linux[signo]
     area.deferred = lsf_signal_to_linux[signo]
@@ -71,16 +71,16 @@ cdef void deliver_virtual(area_t *area, linux_ucontext *uc) noexcept nogil:
     cdef uint32_t ready
     cdef int signo
     if fast_blocked(area):
-        if area.virtual_pending & ~<uint32_t> area.sigmask[0] or atomic_or64(&area.proc.kept_bits[0], 0) & ~area.sigmask[0] \
-                or atomic_or64(&area.proc.kept_bits[1], 0) & ~area.sigmask[1]:
+        if area.own.virtual_pending & ~<uint32_t> area.sigmask[0] or atomic_or64(&area.proc.own.kept_bits[0], 0) & ~area.sigmask[0] \
+                or atomic_or64(&area.proc.own.kept_bits[1], 0) & ~area.sigmask[1]:
             fast_pend(area)
         return
     while True:
-        ready = area.virtual_pending & ~<uint32_t> area.sigmask[0]
+        ready = area.own.virtual_pending & ~<uint32_t> area.sigmask[0]
         if ready == 0:
             break
         signo = count_trailing_zeros(ready) + 1
-        atomic_and32(&area.virtual_pending, ~<uint32_t> signal_bit(signo))
+        atomic_and32(&area.own.virtual_pending, ~<uint32_t> signal_bit(signo))
         memset(info, 0, sizeof(info))
         deliver(area, uc, lsf_signal_to_linux[signo], <linux_siginfo *> info, False, 0)
     while kept_take(area, area.sigmask, <linux_siginfo *> info):
@@ -132,7 +132,7 @@ cdef void deliver(area_t *area, linux_ucontext *uc, int linux, linux_siginfo *in
     if is_virtual(signo) and not fault and mask_has(area.sigmask, signo):
         if proc.handlers[signo].function == FREEBSD_SIG_IGN:
             return
-        atomic_or32(&area.virtual_pending, <uint32_t> signal_bit(signo))
+        atomic_or32(&area.own.virtual_pending, <uint32_t> signal_bit(signo))
         return
     if linux == LINUX_CARRIER:
         if not info.si_errno & CARRIER_SEEN or info.si_code != -1:
@@ -145,13 +145,13 @@ cdef void deliver(area_t *area, linux_ucontext *uc, int linux, linux_siginfo *in
         kept_before(area, info)
     else:
         event_signal(proc, signo)
-    lock_acquire(&proc.lock_signal)
+    lock_acquire(&proc.own.lock_signal)
     handler = proc.handlers[signo]
     if handler.function > FREEBSD_SIG_IGN and handler.flags & FREEBSD_SA_RESETHAND:
         proc.handlers[signo].function = FREEBSD_SIG_DFL
         proc.handlers[signo].flags &= ~<uint32_t> FREEBSD_SA_SIGINFO
         apply_disposition(proc, signo)
-    lock_release(&proc.lock_signal)
+    lock_release(&proc.own.lock_signal)
     if fault and (handler.function <= FREEBSD_SIG_IGN or mask_has(area.sigmask, signo)):
         # A fault that cannot be delivered kills; executing the instruction again gives an exact core.
         if proc.truss_fd >= 0:
@@ -185,8 +185,8 @@ cdef void deliver(area_t *area, linux_ucontext *uc, int linux, linux_siginfo *in
         return
     if area.suspended:
         # The frame has the mask from before the wait; the handler runs with the one of the wait.
-        area.sigmask[0] = area.suspend_mask[0]
-        area.sigmask[1] = area.suspend_mask[1]
+        area.sigmask[0] = area.own.suspend_mask[0]
+        area.sigmask[1] = area.own.suspend_mask[1]
         area.suspended = 0
     area.sigmask[0] |= handler.mask[0]
     area.sigmask[1] |= handler.mask[1]

@@ -32,9 +32,9 @@ cdef void carried_ignored(process_t *proc, uint64_t *bits) noexcept nogil:
 cdef bint is_watched(process_t *proc, int signo) noexcept nogil:
     """True for a signal that the shim wants to see although the guest leaves it to its default, the end: truss shows
     it, and SIGPIPE may be one that FreeBSD does not send (errors.pxi)."""
-    if signo == FREEBSD_SIGPIPE and proc.nosigpipe:
+    if signo == FREEBSD_SIGPIPE and proc.own.nosigpipe:
         return True
-    return proc.traced and signo != FREEBSD_SIGKILL and (lsf_signal_default[signo] == LSF_SIGNAL_TERMINATE
+    return proc.own.traced and signo != FREEBSD_SIGKILL and (lsf_signal_default[signo] == LSF_SIGNAL_TERMINATE
                                                  or lsf_signal_default[signo] == LSF_SIGNAL_CORE)
 
 
@@ -78,9 +78,9 @@ cdef void ignored_signals(process_t *proc, uint64_t *set_) noexcept nogil:
             bit = count_trailing_zeros(bits)
             bits = bits & (bits - 1)
             if not proc.handlers[word * 64 + bit + 1].flags & HANDLER_KNOWN:
-                lock_acquire(&proc.lock_signal)
+                lock_acquire(&proc.own.lock_signal)
                 know_handler(proc, word * 64 + bit + 1)
-                lock_release(&proc.lock_signal)
+                lock_release(&proc.own.lock_signal)
             if is_ignored(proc, word * 64 + bit + 1):
                 set_[word] |= 1UL << bit
 

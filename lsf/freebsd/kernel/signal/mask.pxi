@@ -11,7 +11,7 @@ cdef inline bint mask_has(const uint64_t *mask, int signo) noexcept nogil:
 cdef inline bint is_blocked(area_t *area, int signo) noexcept nogil:
     """Blocked now: by the mask of a wait, while one is under way."""
     if area.suspended:
-        return mask_has(area.suspend_mask, signo)
+        return mask_has(area.own.suspend_mask, signo)
     return mask_has(area.sigmask, signo)
 
 
@@ -65,7 +65,7 @@ cdef void set_linux_mask(area_t *area) noexcept nogil:
     cdef uint64_t mask
     if area.deferred:
         return
-    if area.virtual_pending & ~<uint32_t> area.sigmask[0]:
+    if area.own.virtual_pending & ~<uint32_t> area.sigmask[0]:
         defer_virtual(area)
         return
     if defer_kept(area, area.sigmask):

@@ -12,7 +12,7 @@ cdef void signal_self(area_t *area, int signo) noexcept nogil:
             (<linux_siginfo *> area.info).si_code = LINUX_SI_KERNEL
             area.deferred = lsf_signal_to_linux[signo]
             return
-    atomic_or32(&area.virtual_pending, <uint32_t> signal_bit(signo))
+    atomic_or32(&area.own.virtual_pending, <uint32_t> signal_bit(signo))
 
 
 cdef void kill_self(area_t *area, int linux) noexcept nogil:

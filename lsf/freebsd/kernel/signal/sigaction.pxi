@@ -19,7 +19,7 @@ cdef public long sys_sigaction(frame_t *frame, area_t *area) noexcept nogil:
             return -LINUX_EINVAL
     if frame.arg[1] != 0 and is_carried(signo) and proc.handlers[signo].function == FREEBSD_SIG_IGN:
         carrier_drain(area)             # what was sent while it is ignored is forgotten
-    lock_acquire(&proc.lock_signal)
+    lock_acquire(&proc.own.lock_signal)
     know_handler(proc, signo)
     memset(&old, 0, sizeof(old))
     old.sa_handler = proc.handlers[signo].function
@@ -42,12 +42,12 @@ cdef public long sys_sigaction(frame_t *frame, area_t *area) noexcept nogil:
         if action.sa_handler == FREEBSD_SIG_IGN or (action.sa_handler == FREEBSD_SIG_DFL
                                             and lsf_signal_default[signo] == LSF_SIGNAL_IGNORE):
             if is_virtual(signo):
-                atomic_and32(&area.virtual_pending, ~<uint32_t> signal_bit(signo))
+                atomic_and32(&area.own.virtual_pending, ~<uint32_t> signal_bit(signo))
             elif is_carried(signo):
                 kept_discard(proc, signo)
         elif was_ignored and lsf_signal_to_linux[signo] and not is_virtual(signo):
             forget_pending(lsf_signal_to_linux[signo])
-    lock_release(&proc.lock_signal)
+    lock_release(&proc.own.lock_signal)
     if frame.arg[2] != 0:
         return copyout(&old, frame.arg[2], sizeof(old))
     return 0
@@ -89,7 +89,7 @@ cdef public long sys_sigpending(frame_t *frame, area_t *area) noexcept nogil:
     if area.deferred:
         linux |= signal_bit(area.deferred)
     mask_from_linux(linux, mask)
-    mask[0] |= area.virtual_pending
+    mask[0] |= area.own.virtual_pending
     kept_pending(area, mask)
     memcpy(ignored, mask, 16)
     ignored_signals(area.proc, ignored)
@@ -100,8 +100,8 @@ cdef public long sys_sigpending(frame_t *frame, area_t *area) noexcept nogil:
 
 cdef inline void suspend_with(area_t *area, const uint64_t *mask) noexcept nogil:
     """A wait with another mask begins (Linux gets it with the call): a handler that ends it runs with that mask."""
-    area.suspend_mask[0] = mask[0]
-    area.suspend_mask[1] = mask[1]
+    area.own.suspend_mask[0] = mask[0]
+    area.own.suspend_mask[1] = mask[1]
     area.suspended = 1
     if not area.deferred:
         defer_kept(area, mask)          # the wait then does not begin
@@ -122,8 +122,8 @@ cdef public long sys_sigsuspend(frame_t *frame, area_t *area) noexcept nogil:
     if copyin(frame.arg[0], mask, 16) < 0:
         return -LINUX_EFAULT
     mask[0] &= ~(signal_bit(FREEBSD_SIGKILL) | signal_bit(FREEBSD_SIGSTOP))
-    if area.virtual_pending & ~<uint32_t> mask[0]:
-        area.sigmask[0] &= ~<uint64_t> (area.virtual_pending & ~<uint32_t> mask[0])
+    if area.own.virtual_pending & ~<uint32_t> mask[0]:
+        area.sigmask[0] &= ~<uint64_t> (area.own.virtual_pending & ~<uint32_t> mask[0])
         defer_virtual(area)
         return -LINUX_EINTR
     linux = linux_mask_from(mask)

@@ -15,10 +15,10 @@ cdef enum:
 cdef bint fast_blocked(area_t *area) noexcept nogil:
     """True where this thread's word blocks its signals now. A word that cannot be read any more is forgotten."""
     cdef uint32_t word = 0
-    if not area.fast_block_set:
+    if not area.own.fast_block_set:
         return False
-    if fetch_guest32(area.fast_block, &word) < 0:
-        area.fast_block_set = 0
+    if fetch_guest32(area.own.fast_block, &word) < 0:
+        area.own.fast_block_set = 0
         return False
     return word & ~<uint32_t> FREEBSD_SIGFASTBLOCK_FLAGS != 0
 
@@ -26,11 +26,11 @@ cdef bint fast_blocked(area_t *area) noexcept nogil:
 cdef void fast_pend(area_t *area) noexcept nogil:
     """Note in the word that a signal is pending."""
     cdef uint32_t seen = 0, before
-    if fetch_guest32(area.fast_block, &seen) < 0:
+    if fetch_guest32(area.own.fast_block, &seen) < 0:
         return
     while True:
         before = seen
-        if cas_guest32(area.fast_block, &seen, before | FREEBSD_SIGFASTBLOCK_PEND) < 0 or seen == before:
+        if cas_guest32(area.own.fast_block, &seen, before | FREEBSD_SIGFASTBLOCK_PEND) < 0 or seen == before:
             return
 
 
@@ -40,7 +40,7 @@ cdef bint fast_hold(area_t *area, linux_ucontext *uc, int linux, linux_siginfo *
         return False
     fast_pend(area)
     if is_virtual(signo):
-        atomic_or32(&area.virtual_pending, <uint32_t> signal_bit(signo))
+        atomic_or32(&area.own.virtual_pending, <uint32_t> signal_bit(signo))
     elif linux == LINUX_CARRIER:
         info.si_errno |= CARRIER_SEEN
         keep_carried(area, info)
@@ -54,29 +54,29 @@ cdef public long sys_sigfastblock(frame_t *frame, area_t *area) noexcept nogil:
     cdef uint32_t seen = FREEBSD_SIGFASTBLOCK_PEND
     cdef int cmd = <int> frame.arg[0]
     if cmd == FREEBSD_SIGFASTBLOCK_SETPTR:
-        if area.fast_block_set:
+        if area.own.fast_block_set:
             return -LINUX_EBUSY
         if frame.arg[1] & 3:
             return -LINUX_EINVAL
-        area.fast_block = frame.arg[1]
-        area.fast_block_set = 1
+        area.own.fast_block = frame.arg[1]
+        area.own.fast_block_set = 1
         return 0
-    if (cmd != FREEBSD_SIGFASTBLOCK_UNBLOCK and cmd != FREEBSD_SIGFASTBLOCK_UNSETPTR) or not area.fast_block_set:
+    if (cmd != FREEBSD_SIGFASTBLOCK_UNBLOCK and cmd != FREEBSD_SIGFASTBLOCK_UNSETPTR) or not area.own.fast_block_set:
         return -LINUX_EINVAL
     if cmd == FREEBSD_SIGFASTBLOCK_UNBLOCK:
-        if cas_guest32(area.fast_block, &seen, 0) < 0:
-            area.fast_block_set = 0
+        if cas_guest32(area.own.fast_block, &seen, 0) < 0:
+            area.own.fast_block_set = 0
             set_linux_mask(area)
             return -LINUX_EFAULT
         if seen != FREEBSD_SIGFASTBLOCK_PEND:
             return -LINUX_EBUSY
     else:
-        if fetch_guest32(area.fast_block, &seen) < 0:
-            area.fast_block_set = 0
+        if fetch_guest32(area.own.fast_block, &seen) < 0:
+            area.own.fast_block_set = 0
             set_linux_mask(area)
             return -LINUX_EFAULT
         if seen != 0 and seen != FREEBSD_SIGFASTBLOCK_PEND:
             return -LINUX_EBUSY
-        area.fast_block_set = 0
+        area.own.fast_block_set = 0
     set_linux_mask(area)
     return 0

@@ -46,7 +46,7 @@ cdef void defer(area_t *area, linux_ucontext *uc, int linux, linux_siginfo *info
         area.deferred = linux
     elif is_virtual(lsf_signal_from_linux[linux]):
         # These come while all others are blocked.
-        atomic_or32(&area.virtual_pending, <uint32_t> signal_bit(lsf_signal_from_linux[linux]))
+        atomic_or32(&area.own.virtual_pending, <uint32_t> signal_bit(lsf_signal_from_linux[linux]))
     else:
         # A virtual one was deferred when this thread was about to leave the shim, and has not been delivered yet: this
         # one comes again when it has been.
@@ -70,7 +70,7 @@ cdef public void on_signal(int linux, linux_siginfo *info, linux_ucontext *uc) n
         quiet = not carrier_wanted(area, info)
         if info.si_code == LINUX_SI_MESGQ:
             mqueue_send_on(area, info)
-    elif linux == LINUX_SIGCHLD and area.proc.procdescs != NULL and info.si_code > 0 and procdesc_swallow(area.proc, info):
+    elif linux == LINUX_SIGCHLD and area.proc.own.procdescs != NULL and info.si_code > 0 and procdesc_swallow(area.proc, info):
         linux = LINUX_CARRIER           # as below
         info.si_code = LINUX_SI_MESGQ
         quiet = True

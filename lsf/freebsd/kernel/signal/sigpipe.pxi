@@ -7,13 +7,13 @@ cdef enum:
 
 cdef void watch_sigpipe(process_t *proc, uint32_t why) noexcept nogil:
     """From now on the shim sees every SIGPIPE (write(2) has no flag to prevent it)."""
-    if proc.nosigpipe & why == why:
+    if proc.own.nosigpipe & why == why:
         return
-    lock_acquire(&proc.lock_signal)
-    proc.nosigpipe |= NOSIGPIPE_SEEN | why
+    lock_acquire(&proc.own.lock_signal)
+    proc.own.nosigpipe |= NOSIGPIPE_SEEN | why
     know_handler(proc, FREEBSD_SIGPIPE)
     apply_disposition(proc, FREEBSD_SIGPIPE)
-    lock_release(&proc.lock_signal)
+    lock_release(&proc.own.lock_signal)
 
 
 cdef void forget_sigpipe(area_t *area) noexcept nogil:

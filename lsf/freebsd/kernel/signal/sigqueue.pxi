@@ -56,8 +56,8 @@ cdef void carrier_from_timer(process_t *proc, linux_siginfo *info) noexcept nogi
     if info.si_code != LINUX_SI_TIMER:
         return
     for i in range(TIMER_MAX):
-        if proc.timer_words[i] and proc.timer_ids[i] == info.fields.timer.timerid:
-            info.si_errno = <int32_t> proc.timer_words[i]
+        if proc.own.timer_words[i] and proc.own.timer_ids[i] == info.fields.timer.timerid:
+            info.si_errno = <int32_t> proc.own.timer_words[i]
             info.si_code = -1
             return
 
@@ -123,19 +123,19 @@ cdef void kept_bits_update(process_t *proc) noexcept nogil:
     cdef uint64_t bits[2]
     bits[0] = 0
     bits[1] = 0
-    for i in range(proc.kept_count):
-        signo = <int> (proc.kept[i].word & 0xff)
+    for i in range(proc.own.kept_count):
+        signo = <int> (proc.last.kept[i].word & 0xff)
         bits[(signo - 1) >> 6] |= signal_bit(signo)
-    proc.kept_bits[0] = bits[0]
-    proc.kept_bits[1] = bits[1]
+    proc.own.kept_bits[0] = bits[0]
+    proc.own.kept_bits[1] = bits[1]
 
 
 cdef void kept_remove(process_t *proc, uint32_t at) noexcept nogil:
     cdef uint32_t i
-    for i in range(at + 1, proc.kept_count):
-        proc.kept[i - 1] = proc.kept[i]
-    proc.kept_count -= 1
-    if proc.kept_count < KEPT_FULL // 2:
+    for i in range(at + 1, proc.own.kept_count):
+        proc.last.kept[i - 1] = proc.last.kept[i]
+    proc.own.kept_count -= 1
+    if proc.own.kept_count < KEPT_FULL // 2:
         PATCHES.kept_full = 0
 
 
@@ -152,17 +152,17 @@ cdef void kept_to_info(kept_t *kept, linux_siginfo *info) noexcept nogil:
 
 cdef void kept_add(process_t *proc, linux_siginfo *info, uint32_t word, int tid) noexcept nogil:
     """Put one at the end. Under lock_signal; a queue that has no room forgets it."""
-    cdef uint32_t at = proc.kept_count
+    cdef uint32_t at = proc.own.kept_count
     if at == KEPT_SIGNALS:
         return
-    proc.kept[at].word = word
-    proc.kept[at].tid = tid
-    proc.kept[at].pid = info.fields.kill.pid
-    proc.kept[at].uid = info.fields.kill.uid
-    proc.kept[at].value = info.fields.kill.value
-    proc.kept_count = at + 1
-    atomic_or64(&proc.kept_bits[((word & 0xff) - 1) >> 6], signal_bit(<int> (word & 0xff)))
-    if proc.kept_count >= KEPT_FULL:
+    proc.last.kept[at].word = word
+    proc.last.kept[at].tid = tid
+    proc.last.kept[at].pid = info.fields.kill.pid
+    proc.last.kept[at].uid = info.fields.kill.uid
+    proc.last.kept[at].value = info.fields.kill.value
+    proc.own.kept_count = at + 1
+    atomic_or64(&proc.own.kept_bits[((word & 0xff) - 1) >> 6], signal_bit(<int> (word & 0xff)))
+    if proc.own.kept_count >= KEPT_FULL:
         PATCHES.kept_full = 1
 
 
@@ -174,19 +174,19 @@ cdef void kept_before(area_t *area, linux_siginfo *info) noexcept nogil:
     cdef int signo = carried_signal(info, &code)
     cdef linux_siginfo first
     cdef uint32_t i, word
-    if (<uint64_t *> info)[CARRIER_KEPT] or not mask_has(proc.kept_bits, signo):
+    if (<uint64_t *> info)[CARRIER_KEPT] or not mask_has(proc.own.kept_bits, signo):
         return
     word = CARRIER_MAGIC | <uint32_t> (code & 0x3f) << 8 | <uint32_t> signo | CARRIER_SEEN
     word |= <uint32_t> info.si_errno & CARRIER_THREAD
-    lock_acquire(&proc.lock_signal)
-    for i in range(proc.kept_count):
-        if <int> (proc.kept[i].word & 0xff) == signo and (proc.kept[i].tid == 0 or proc.kept[i].tid == area.tid):
-            kept_to_info(&proc.kept[i], &first)
+    lock_acquire(&proc.own.lock_signal)
+    for i in range(proc.own.kept_count):
+        if <int> (proc.last.kept[i].word & 0xff) == signo and (proc.last.kept[i].tid == 0 or proc.last.kept[i].tid == area.tid):
+            kept_to_info(&proc.last.kept[i], &first)
             kept_remove(proc, i)
             kept_add(proc, info, word, area.tid if word & CARRIER_THREAD else 0)
             memcpy(info, &first, 128)
             break
-    lock_release(&proc.lock_signal)
+    lock_release(&proc.own.lock_signal)
 
 
 cdef void keep_carried(area_t *area, linux_siginfo *info) noexcept nogil:
@@ -202,10 +202,10 @@ cdef void keep_carried(area_t *area, linux_siginfo *info) noexcept nogil:
     word |= <uint32_t> info.si_errno & (CARRIER_THREAD | CARRIER_SEEN)
     if proc.handlers[signo].function == FREEBSD_SIG_IGN:
         return
-    lock_acquire(&proc.lock_signal)
-    at = proc.kept_count
+    lock_acquire(&proc.own.lock_signal)
+    at = proc.own.kept_count
     kept_add(proc, info, word, area.tid if word & CARRIER_THREAD else 0)
-    if proc.kept_count > at:
+    if proc.own.kept_count > at:
         if not word & CARRIER_THREAD:
             # Another thread may have it unblocked, or wait for it. One that begins to now looks at kept_bits thereafter.
             for i in range(AREA_COUNT):
@@ -215,15 +215,15 @@ cdef void keep_carried(area_t *area, linux_siginfo *info) noexcept nogil:
                     continue
                 other = area_at(i)
                 if other != area and other.proc == proc and other.tid > 0 \
-                        and (not mask_has(other.sigmask, signo) or mask_has(other.waiting, signo)):
+                        and (not mask_has(other.sigmask, signo) or mask_has(other.own.waiting, signo)):
                     info.si_errno = <int32_t> word
                     info.si_code = -1
                     (<uint64_t *> info)[CARRIER_KEPT] = 0
                     if linux_syscall4(LINUX_SYS_rt_tgsigqueueinfo, proc.pid, other.tid, LINUX_CARRIER, <uint64_t> info) == 0:
-                        proc.kept_count -= 1
+                        proc.own.kept_count -= 1
                         kept_bits_update(proc)
                         break
-    lock_release(&proc.lock_signal)
+    lock_release(&proc.own.lock_signal)
 
 
 cdef bint kept_take(area_t *area, const uint64_t *blocked, linux_siginfo *info) noexcept nogil:
@@ -232,22 +232,22 @@ cdef bint kept_take(area_t *area, const uint64_t *blocked, linux_siginfo *info) 
     cdef uint32_t i, best = KEPT_SIGNALS
     cdef bint found = False
     # A locked operation: the caller's mask must be visible before this looks (see keep_carried).
-    if (atomic_or64(&proc.kept_bits[0], 0) & ~blocked[0]) == 0 and (atomic_or64(&proc.kept_bits[1], 0) & ~blocked[1]) == 0:
+    if (atomic_or64(&proc.own.kept_bits[0], 0) & ~blocked[0]) == 0 and (atomic_or64(&proc.own.kept_bits[1], 0) & ~blocked[1]) == 0:
         return False
-    lock_acquire(&proc.lock_signal)
-    for i in range(proc.kept_count):
-        if proc.kept[i].tid != 0 and proc.kept[i].tid != area.tid:
+    lock_acquire(&proc.own.lock_signal)
+    for i in range(proc.own.kept_count):
+        if proc.last.kept[i].tid != 0 and proc.last.kept[i].tid != area.tid:
             continue
-        if mask_has(blocked, <int> (proc.kept[i].word & 0xff)):
+        if mask_has(blocked, <int> (proc.last.kept[i].word & 0xff)):
             continue
-        if best == KEPT_SIGNALS or proc.kept[i].word & 0xff < proc.kept[best].word & 0xff:
+        if best == KEPT_SIGNALS or proc.last.kept[i].word & 0xff < proc.last.kept[best].word & 0xff:
             best = i
     if best < KEPT_SIGNALS:
-        kept_to_info(&proc.kept[best], info)
+        kept_to_info(&proc.last.kept[best], info)
         kept_remove(proc, best)
         kept_bits_update(proc)
         found = True
-    lock_release(&proc.lock_signal)
+    lock_release(&proc.own.lock_signal)
     return found
 
 
@@ -256,21 +256,21 @@ cdef void kept_pending(area_t *area, uint64_t *mask) noexcept nogil:
     cdef process_t *proc = area.proc
     cdef uint32_t i
     cdef int signo
-    if proc.kept_bits[0] == 0 and proc.kept_bits[1] == 0:
+    if proc.own.kept_bits[0] == 0 and proc.own.kept_bits[1] == 0:
         return
-    lock_acquire(&proc.lock_signal)
-    for i in range(proc.kept_count):
-        signo = <int> (proc.kept[i].word & 0xff)
-        if proc.kept[i].tid == 0 or proc.kept[i].tid == area.tid:
+    lock_acquire(&proc.own.lock_signal)
+    for i in range(proc.own.kept_count):
+        signo = <int> (proc.last.kept[i].word & 0xff)
+        if proc.last.kept[i].tid == 0 or proc.last.kept[i].tid == area.tid:
             mask[(signo - 1) >> 6] |= signal_bit(signo)
-    lock_release(&proc.lock_signal)
+    lock_release(&proc.own.lock_signal)
 
 
 cdef void kept_discard(process_t *proc, int signo) noexcept nogil:
     """It is ignored now: what waits is forgotten. Under lock_signal."""
     cdef uint32_t i = 0
-    while i < proc.kept_count:
-        if <int> (proc.kept[i].word & 0xff) == signo:
+    while i < proc.own.kept_count:
+        if <int> (proc.last.kept[i].word & 0xff) == signo:
             kept_remove(proc, i)
         else:
             i += 1
@@ -279,27 +279,27 @@ cdef void kept_discard(process_t *proc, int signo) noexcept nogil:
 
 cdef void kept_clear(process_t *proc) noexcept nogil:
     """A new process has no pending signals, and no timers."""
-    memset(proc.timer_words, 0, sizeof(proc.timer_words))
+    memset(proc.own.timer_words, 0, sizeof(proc.own.timer_words))
     PATCHES.kept_full = 0
-    proc.kept_count = 0
-    proc.kept_bits[0] = 0
-    proc.kept_bits[1] = 0
+    proc.own.kept_count = 0
+    proc.own.kept_bits[0] = 0
+    proc.own.kept_bits[1] = 0
 
 
 cdef void kept_thread_ends(area_t *area) noexcept nogil:
     """What was sent to this thread dies with it."""
     cdef process_t *proc = area.proc
     cdef uint32_t i = 0
-    if proc.kept_count == 0:
+    if proc.own.kept_count == 0:
         return
-    lock_acquire(&proc.lock_signal)
-    while i < proc.kept_count:
-        if proc.kept[i].tid == area.tid:
+    lock_acquire(&proc.own.lock_signal)
+    while i < proc.own.kept_count:
+        if proc.last.kept[i].tid == area.tid:
             kept_remove(proc, i)
         else:
             i += 1
     kept_bits_update(proc)
-    lock_release(&proc.lock_signal)
+    lock_release(&proc.own.lock_signal)
 
 
 cdef void carrier_drain(area_t *area) noexcept nogil:
@@ -321,7 +321,7 @@ cdef void kept_before_exec(area_t *area) noexcept nogil:
     cdef linux_siginfo info
     cdef uint64_t none[2]
     cdef uint64_t mask = signal_bit(LINUX_CARRIER)
-    if proc.kept_count == 0:
+    if proc.own.kept_count == 0:
         return
     none[0] = 0
     none[1] = 0
@@ -381,7 +381,7 @@ cdef long waitid_carried(process_t *proc, int idtype, int64_t id_, linux_siginfo
         if is_error(result) or info.fields.child.pid == 0:
             return result
         pid = info.fields.child.pid
-        if idtype == LINUX_P_ALL and proc.procdescs != NULL and procdesc_pass_over(proc, info):
+        if idtype == LINUX_P_ALL and proc.own.procdescs != NULL and procdesc_pass_over(proc, info):
             memset(info, 0, 128)
             continue
         if info.si_code == LINUX_CLD_KILLED and info.fields.child.status == LINUX_CARRIER:

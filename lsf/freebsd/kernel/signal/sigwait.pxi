@@ -7,12 +7,12 @@ cdef enum:
 
 cdef int take_virtual(area_t *area, const uint64_t *set_, linux_siginfo *info) noexcept nogil:
     """One of SEGV, BUS and SYS that was sent while it was blocked: FreeBSD's number, or 0."""
-    cdef uint32_t ready = area.virtual_pending & <uint32_t> set_[0]
+    cdef uint32_t ready = area.own.virtual_pending & <uint32_t> set_[0]
     cdef int signo
     if ready == 0:
         return 0
     signo = count_trailing_zeros(ready) + 1
-    atomic_and32(&area.virtual_pending, ~<uint32_t> signal_bit(signo))
+    atomic_and32(&area.own.virtual_pending, ~<uint32_t> signal_bit(signo))
     memset(info, 0, 128)
     info.si_signo = lsf_signal_to_linux[signo]
     return signo
@@ -64,11 +64,11 @@ cdef long signal_wait(area_t *area, const uint64_t *wanted, freebsd_siginfo *out
                       const freebsd_timespec *timeout) noexcept nogil:
     """signal_wait_for, which other threads see meanwhile: one that a carried signal of the set comes to sends it on."""
     cdef long result
-    area.waiting[0] = wanted[0]
-    area.waiting[1] = wanted[1]
+    area.own.waiting[0] = wanted[0]
+    area.own.waiting[1] = wanted[1]
     result = signal_wait_for(area, wanted, out, timeout)
-    area.waiting[0] = 0
-    area.waiting[1] = 0
+    area.own.waiting[0] = 0
+    area.own.waiting[1] = 0
     return result
 
 

@@ -41,8 +41,8 @@ cdef public long sys_ktimer_create(frame_t *frame, area_t *area) noexcept nogil:
     result = linux_syscall3(LINUX_SYS_timer_create, freebsd_to_linux_clock(<int> clock_id),
                             <uint64_t> linux_event if frame.arg[1] != 0 else 0, <uint64_t> &timer)
     if slot >= 0:
-        area.proc.timer_ids[slot] = timer
-        area.proc.timer_words[slot] = 0 if is_error(result) else word
+        area.proc.own.timer_ids[slot] = timer
+        area.proc.own.timer_words[slot] = 0 if is_error(result) else word
     if is_error(result):
         return result
     if store_guest32(frame.arg[2], <uint32_t> timer) < 0:
@@ -55,7 +55,7 @@ cdef int timer_slot(process_t *proc) noexcept nogil:
     """Room for one more timer whose signal Linux has no number for, or -1."""
     cdef int i
     for i in range(TIMER_MAX):
-        if proc.timer_words[i] == 0 and atomic_cas32(&proc.timer_words[i], 0, TIMER_SLOT_TAKEN) == 0:
+        if proc.own.timer_words[i] == 0 and atomic_cas32(&proc.own.timer_words[i], 0, TIMER_SLOT_TAKEN) == 0:
             return i
     return -1
 
@@ -65,8 +65,8 @@ cdef long timer_delete(process_t *proc, int timer) noexcept nogil:
     cdef int i
     if result == 0:
         for i in range(TIMER_MAX):
-            if proc.timer_words[i] > <uint32_t> TIMER_SLOT_TAKEN and proc.timer_ids[i] == timer:
-                proc.timer_words[i] = 0
+            if proc.own.timer_words[i] > <uint32_t> TIMER_SLOT_TAKEN and proc.own.timer_ids[i] == timer:
+                proc.own.timer_words[i] = 0
     return result
 
 

@@ -52,16 +52,16 @@ cdef inline bint is_wake_signal(linux_siginfo *info) noexcept nogil:
 cdef void wake_timer_set(area_t *area) noexcept nogil:
     cdef linux_wake_time_t when
     memset(&when, 0, sizeof(when))
-    when.value_nsec = area.wake_delay
-    linux_syscall4(LINUX_SYS_timer_settime, area.wake_timer, 0, <uint64_t> &when, 0)
+    when.value_nsec = area.own.wake_delay
+    linux_syscall4(LINUX_SYS_timer_settime, area.own.wake_timer, 0, <uint64_t> &when, 0)
 
 
 cdef void wake_again(area_t *area) noexcept nogil:
     """In the handler of the timer's signal: again, later, for the case that the call had not begun to sleep."""
-    if area.wake_delay == 0:
+    if area.own.wake_delay == 0:
         return                          # it came late: the call is over
-    if area.wake_delay < WAKE_LONGEST:
-        area.wake_delay *= 2
+    if area.own.wake_delay < WAKE_LONGEST:
+        area.own.wake_delay *= 2
     wake_timer_set(area)
 
 
@@ -74,9 +74,9 @@ cdef bint wake_timer_start(area_t *area) noexcept nogil:
     event.notify = 4                    # SIGEV_THREAD_ID
     event.tid = area.tid
     if is_error(linux_syscall3(LINUX_SYS_timer_create, LINUX_CLOCK_MONOTONIC, <uint64_t> &event,
-                               <uint64_t> &area.wake_timer)):
+                               <uint64_t> &area.own.wake_timer)):
         return False
-    area.wake_delay = WAKE_FIRST
+    area.own.wake_delay = WAKE_FIRST
     wake_timer_set(area)
     return True
 
@@ -92,8 +92,8 @@ cdef public long blocking_woken(long nr, uint64_t a, uint64_t b, uint64_t c, uin
         wake_over(area, WOKEN_ENDED)
         return -LINUX_EINTR
     result = undeferred_syscall(nr, a, b, c, d, e, f)
-    area.wake_delay = 0
-    linux_syscall1(LINUX_SYS_timer_delete, area.wake_timer)
+    area.own.wake_delay = 0
+    linux_syscall1(LINUX_SYS_timer_delete, area.own.wake_timer)
     if result == -LINUX_EINTR and not (area.deferred and area.not_begun):
         wake_over(area, WOKEN_ENDED)
     return result

@@ -52,9 +52,9 @@ cdef long deadline_set(process_t *proc, deadline_t *deadline, const freebsd_time
             deadline.at = timeout[0]
         else:
             timespec_add(&deadline.at, timeout)
-    if proc.umtx_min_timeout > 0 and deadline.kind != DEADLINE_POLLED:
-        least.tv_sec = proc.umtx_min_timeout // 1000000000
-        least.tv_nsec = proc.umtx_min_timeout % 1000000000
+    if proc.own.umtx_min_timeout > 0 and deadline.kind != DEADLINE_POLLED:
+        least.tv_sec = proc.own.umtx_min_timeout // 1000000000
+        least.tv_nsec = proc.own.umtx_min_timeout % 1000000000
         read_clock(proc, FREEBSD_CLOCK_REALTIME if deadline.kind == DEADLINE_REALTIME else FREEBSD_CLOCK_MONOTONIC, &now)
         timespec_add(&now, &least)
         if timespec_reached(&now, &deadline.at):

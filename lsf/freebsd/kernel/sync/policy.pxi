@@ -7,7 +7,7 @@ cdef enum:
 
 cdef inline int timeshare_max() noexcept nogil:
     """The highest priority of SCHED_OTHER: PRI_MAX_TIMESHARE - PRI_MIN_TIMESHARE."""
-    return FREEBSD_PRI_MAX_TIMESHARE - freebsd_user_priority(SHIM.osreldate)
+    return FREEBSD_PRI_MAX_TIMESHARE - freebsd_user_priority(SHIM.own.osreldate)
 
 
 cdef inline int priority_from_linux(int priority) noexcept nogil:

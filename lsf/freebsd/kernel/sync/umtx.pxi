@@ -109,11 +109,11 @@ cdef public long sys__umtx_op(frame_t *frame, area_t *area) noexcept nogil:
     if op == FREEBSD_UMTX_OP_ROBUST_LISTS:
         return umtx_robust_lists(area, frame.arg[3], frame.arg[2])
     if op == FREEBSD_UMTX_OP_GET_MIN_TIMEOUT:
-        return copyout(&proc.umtx_min_timeout, frame.arg[3], 8)
+        return copyout(&proc.own.umtx_min_timeout, frame.arg[3], 8)
     if op == FREEBSD_UMTX_OP_SET_MIN_TIMEOUT:
         if <int64_t> frame.arg[2] < 0:
             return -LINUX_EINVAL
-        proc.umtx_min_timeout = <int64_t> frame.arg[2]
+        proc.own.umtx_min_timeout = <int64_t> frame.arg[2]
         return 0
     if op == FREEBSD_UMTX_OP_LOCK:
         return umtx_lock_op(proc, frame)

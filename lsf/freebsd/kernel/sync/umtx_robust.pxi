@@ -35,17 +35,17 @@ cdef void robust_list(area_t *area, uaddr head, uint64_t *inactive) noexcept nog
 cdef void umtx_thread_exit(area_t *area) noexcept nogil:
     """When a thread ends: the robust mutexes that it holds are their next owners' (EOWNERDEAD)."""
     cdef uint64_t inactive = 0
-    if area.robust[0] == 0 and area.robust[1] == 0 and area.robust[2] == 0:
+    if area.own.robust[0] == 0 and area.own.robust[1] == 0 and area.own.robust[2] == 0:
         return
-    if area.robust[2] != 0:
-        fetch_guest64(area.robust[2], &inactive)
-    robust_list(area, area.robust[0], &inactive)
-    robust_list(area, area.robust[1], &inactive)
+    if area.own.robust[2] != 0:
+        fetch_guest64(area.own.robust[2], &inactive)
+    robust_list(area, area.own.robust[0], &inactive)
+    robust_list(area, area.own.robust[1], &inactive)
     if inactive != 0:
         robust_release(area, inactive, NULL, True)
-    area.robust[0] = 0
-    area.robust[1] = 0
-    area.robust[2] = 0
+    area.own.robust[0] = 0
+    area.own.robust[1] = 0
+    area.own.robust[2] = 0
 
 
 cdef long umtx_robust_lists(area_t *area, uaddr params, uint64_t size) noexcept nogil:
@@ -55,5 +55,5 @@ cdef long umtx_robust_lists(area_t *area, uaddr params, uint64_t size) noexcept 
     memset(lists, 0, sizeof(lists))
     if copyin(params, lists, size) < 0:
         return -LINUX_EFAULT
-    memcpy(area.robust, lists, sizeof(lists))
+    memcpy(area.own.robust, lists, sizeof(lists))
     return 0

@@ -49,12 +49,12 @@ cdef long umtx_wait(process_t *proc, frame_t *frame, bint is_long, bint is_priva
         # WAKE_PRIVATE finds a sleeper of a private mapping on FreeBSD, whichever operation it sleeps in. Linux keeps
         # the two kinds of futexes apart, so such a waker looks at both kinds while this count is not 0. It changed
         # the word before it looks, and we are counted before Linux compares the word, so one sees the other.
-        atomic_add32(&proc.umtx_shared_waiters, 1)
+        atomic_add32(&proc.own.umtx_shared_waiters, 1)
         if is_long:
             result = umtx_wait_long(proc, frame.arg[0], frame.arg[2], &deadline)
         else:
             result = umtx_sleep(proc, frame.arg[0], seen, True, FUTEX_ANY, &deadline)
-        atomic_add32(&proc.umtx_shared_waiters, <uint32_t> -1)
+        atomic_add32(&proc.own.umtx_shared_waiters, <uint32_t> -1)
     if result > 0 or result == -LINUX_EAGAIN:
         return 0
     return result
@@ -63,7 +63,7 @@ cdef long umtx_wait(process_t *proc, frame_t *frame, bint is_long, bint is_priva
 cdef long umtx_wake_private(process_t *proc, uaddr at, int64_t count) noexcept nogil:
     cdef long woken = umtx_wake(at, count, False, FUTEX_ANY)
     # The locked addition also orders the guest's store before our look at the count.
-    if atomic_add32(&proc.umtx_shared_waiters, 0) != 0 and woken < <int> count:
+    if atomic_add32(&proc.own.umtx_shared_waiters, 0) != 0 and woken < <int> count:
         umtx_wake(at, <int> count - woken if woken > 0 else count, True, FUTEX_ANY)
     return 0
 

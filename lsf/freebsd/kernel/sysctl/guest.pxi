@@ -43,7 +43,7 @@ cdef process_t *other_guest(area_t *area, int pid) noexcept nogil:
     remote[0] = <uint64_t> SHIM
     remote[1] = sizeof(process_t)
     got = linux_syscall6(LINUX_SYS_process_vm_readv, pid, <uint64_t> local, 1, <uint64_t> remote, 1, 0)
-    if got == <long> sizeof(process_t) and (<process_t *> memory).magic == PROCESS_MAGIC:
+    if got == <long> sizeof(process_t) and (<process_t *> memory).own.magic == PROCESS_MAGIC:
         return <process_t *> memory
     linux_syscall2(LINUX_SYS_munmap, memory, size)
     return NULL

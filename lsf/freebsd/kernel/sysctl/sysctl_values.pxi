@@ -47,23 +47,23 @@ cdef void version_text(uint32_t osreldate, char *text, uint64_t size) noexcept n
 
 cdef public long sysctl_osrelease(sysctl_request_t *request) noexcept nogil:
     cdef char text[32]
-    release_text(request.area.proc.osreldate, text, sizeof(text))
+    release_text(request.area.proc.own.osreldate, text, sizeof(text))
     return sysctl_out_string(request, text)
 
 
 cdef public long sysctl_version(sysctl_request_t *request) noexcept nogil:
     cdef char text[64]
-    version_text(request.area.proc.osreldate, text, sizeof(text))
+    version_text(request.area.proc.own.osreldate, text, sizeof(text))
     return sysctl_out_string(request, text)
 
 
 cdef public long sysctl_osreldate(sysctl_request_t *request) noexcept nogil:
-    return sysctl_out_number(request, request.area.proc.osreldate)
+    return sysctl_out_number(request, request.area.proc.own.osreldate)
 
 
 cdef public long sysctl_posix1version(sysctl_request_t *request) noexcept nogil:
     """_POSIX_VERSION of <sys/unistd.h>."""
-    return sysctl_out_number(request, 200809 if request.area.proc.osreldate >= 1500000 else 200112)
+    return sysctl_out_number(request, 200809 if request.area.proc.own.osreldate >= 1500000 else 200112)
 
 
 cdef public long sysctl_hostname(sysctl_request_t *request) noexcept nogil:
@@ -143,7 +143,7 @@ cdef public long sysctl_process(sysctl_request_t *request) noexcept nogil:
     """What differs from process to process."""
     cdef process_t *proc = request.area.proc
     if request.row.value == 0:
-        return sysctl_out_number(request, proc.ps_strings)
+        return sysctl_out_number(request, proc.own.ps_strings)
     if request.row.value == 1:
         return sysctl_out_number(request, proc.stack_top)
     if request.row.value == 2:
@@ -348,7 +348,7 @@ cdef public long sysctl_vmtotal(sysctl_request_t *request) noexcept nogil:
     total.t_free = memory.free // PAGE_SIZE
     total.t_rq = 1
     total.t_sl = <int16_t> (info.procs - 1)
-    if request.area.proc.osrel >= OSREL_VMTOTAL64:
+    if request.area.proc.own.osrel >= OSREL_VMTOTAL64:
         return sysctl_out(request, &total, sizeof(total))
     memset(&old, 0, sizeof(old))
     old.t_rq = total.t_rq

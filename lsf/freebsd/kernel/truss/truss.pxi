@@ -16,7 +16,7 @@ cdef long truss_call(frame_t *frame, area_t *area, uint64_t rest) noexcept nogil
     cdef truss_t call
     cdef int i, pid = proc.pid
     cdef long result
-    if proc.truss_over:
+    if proc.own.truss_over:
         return run_hooks(frame, area, rest)
     pieces.start = pieces_text
     pieces.at = 0
@@ -26,7 +26,7 @@ cdef long truss_call(frame_t *frame, area_t *area, uint64_t rest) noexcept nogil
     line.size = TRUSS_LINE - 2
     truss_begin(frame, &call)
     if call.nr == FREEBSD_SYS_fork or call.nr == FREEBSD_SYS_vfork or call.nr == FREEBSD_SYS_rfork or call.nr == FREEBSD_SYS_pdfork:
-        proc.truss_pids = 1
+        proc.own.truss_pids = 1
     truss_unimplemented(area, &call, &line)
     # What the call may overwrite is printed first; what it writes, afterwards.
     for i in range(call.narg):
@@ -41,11 +41,11 @@ cdef long truss_call(frame_t *frame, area_t *area, uint64_t rest) noexcept nogil
         if call.nr == FREEBSD_SYS_exit:
             truss_exit(area, call.arg[0] & 0xff, &line)
         return run_hooks(frame, area, rest)
-    area.truss_call = &call
-    area.truss_pieces = &pieces
-    area.truss_starts = starts
+    area.own.truss_call = &call
+    area.own.truss_pieces = &pieces
+    area.own.truss_starts = starts
     result = run_hooks(frame, area, rest)
-    area.truss_call = NULL
+    area.own.truss_call = NULL
     if proc.pid != pid:
         truss_new_process(area, False)
         return result
@@ -102,7 +102,7 @@ cdef void truss_prefix(process_t *proc, text_t *line) noexcept nogil:
     """`  PID: ` as truss -f writes it, once there is more than one process."""
     cdef uint64_t pid = <uint64_t> proc.pid
     line.at = 0
-    if not proc.truss_pids:
+    if not proc.own.truss_pids:
         return
     while pid < 10000:
         put_char(line, 32)
@@ -119,9 +119,9 @@ cdef void truss_unimplemented(area_t *area, truss_t *call, text_t *line) noexcep
     if known and (lsf_pass_nr[call.nr] >= 0 or lsf_refuse_errno[call.nr] != GUEST_ERRNO + 78
                   or lsf_handler[call.nr] != sys_refuse):
         return
-    if proc.unknown_reported[slot >> 6] >> (slot & 63) & 1:
+    if proc.own.unknown_reported[slot >> 6] >> (slot & 63) & 1:
         return
-    proc.unknown_reported[slot >> 6] |= 1UL << (slot & 63)
+    proc.own.unknown_reported[slot >> 6] |= 1UL << (slot & 63)
     truss_prefix(proc, line)
     put(line, b"-- UNIMPLEMENTED FreeBSD SYSCALL " if known else b"-- UNKNOWN FreeBSD SYSCALL ")
     put_unsigned(line, call.nr)
@@ -247,8 +247,8 @@ cdef bint truss_wait(area_t *area, bint delivering) noexcept nogil:
     cdef long result
     while True:
         poll_one[0] = <uint32_t> proc.truss_fd | <uint64_t> LINUX_POLLOUT << 32       # struct pollfd
-        if proc.truss_lost or delivering or area.deferred:
-            result = linux_syscall3(LINUX_SYS_poll, <uint64_t> poll_one, 1, 0 if proc.truss_lost else TRUSS_PATIENCE)
+        if proc.own.truss_lost or delivering or area.deferred:
+            result = linux_syscall3(LINUX_SYS_poll, <uint64_t> poll_one, 1, 0 if proc.own.truss_lost else TRUSS_PATIENCE)
         else:
             result = blocking_syscall(LINUX_SYS_poll, <uint64_t> poll_one, 1, <uint64_t> -1, 0, 0, 0)
             area.not_begun = not_begun  # it is not the program's call that this interrupted
@@ -261,13 +261,13 @@ cdef void truss_lines_lost(area_t *area) noexcept nogil:
     cdef uint64_t at = append(text, 0, sizeof(text), b"-- ")
     at = append_number(text, at, sizeof(text), proc_lost(area.proc), 10)
     at = append(text, at, sizeof(text), b" lines lost: nobody read them --\n")
-    write_unnoticed(area, area.proc.truss_fd, text, at, area.proc.truss_pipe)
+    write_unnoticed(area, area.proc.truss_fd, text, at, area.proc.own.truss_pipe)
 
 
 cdef inline uint32_t proc_lost(process_t *proc) noexcept nogil:
     """How many lines were lost; none from here on."""
-    cdef uint32_t lost = proc.truss_lost
-    proc.truss_lost = 0
+    cdef uint32_t lost = proc.own.truss_lost
+    proc.own.truss_lost = 0
     return lost
 
 
@@ -284,8 +284,8 @@ cdef void truss_end(area_t *area, long result) noexcept nogil:
     cdef char text[160]
     cdef uint64_t poll_one[1]
     cdef uint64_t at
-    if atomic_cas32(&area.proc.truss_over, 0, 1) != 0 or area.proc.truss_stderr == 0 \
-            or file_of(2) != area.proc.truss_stderr:
+    if atomic_cas32(&area.proc.own.truss_over, 0, 1) != 0 or area.proc.own.truss_stderr == 0 \
+            or file_of(2) != area.proc.own.truss_stderr:
         return
     at = append(text, 0, sizeof(text), b"lsf: --truss: ")
     at = append(text, at, sizeof(text), lsf_strerror(lsf_errno_map[-result]))
@@ -303,14 +303,14 @@ cdef void truss_write(area_t *area, text_t *line, bint delivering) noexcept nogi
     if line.at != 0 and line.start[line.at - 1] != c'\n':
         line.start[line.at] = c'\n'
         line.at += 1
-    while done < line.at and not proc.truss_over and proc.truss_fd >= 0:
+    while done < line.at and not proc.own.truss_over and proc.truss_fd >= 0:
         if not truss_wait(area, delivering):
-            proc.truss_lost += 1
+            proc.own.truss_lost += 1
             break
-        if proc.truss_lost:
+        if proc.own.truss_lost:
             truss_lines_lost(area)
             continue
-        result = write_unnoticed(area, proc.truss_fd, line.start + done, line.at - done, proc.truss_pipe)
+        result = write_unnoticed(area, proc.truss_fd, line.start + done, line.at - done, proc.own.truss_pipe)
         if not is_error(result):
             done += result
         elif result != -LINUX_EINTR and result != -LINUX_EAGAIN:
@@ -322,13 +322,13 @@ cdef void truss_before_exec(area_t *area) noexcept nogil:
     """Called when an execve is about to succeed, which leaves nobody to tell."""
     cdef char line_text[TRUSS_LINE]
     cdef text_t line
-    if area.truss_call == NULL:
+    if area.own.truss_call == NULL:
         return
     line.start = line_text
     line.at = 0
     line.size = TRUSS_LINE - 2
-    truss_head(area.proc, <truss_t *> area.truss_call, &line, <text_t *> area.truss_pieces,
-               <uint16_t *> area.truss_starts)
+    truss_head(area.proc, <truss_t *> area.own.truss_call, &line, <text_t *> area.own.truss_pieces,
+               <uint16_t *> area.own.truss_starts)
     put(&line, b" EJUSTRETURN\n")
     truss_write(area, &line, False)
 
@@ -356,11 +356,11 @@ cdef void truss_exit(area_t *area, uint64_t status, text_t *line) noexcept nogil
 cdef void truss_start(process_t *proc, area_t *area) noexcept nogil:
     cdef linux_stat st
     cdef int signo
-    proc.truss_pipe = (not is_error(linux_syscall2(LINUX_SYS_fstat, proc.truss_fd, <uint64_t> &st))
+    proc.own.truss_pipe = (not is_error(linux_syscall2(LINUX_SYS_fstat, proc.truss_fd, <uint64_t> &st))
                        and st.st_mode & LINUX_S_IFMT == LINUX_S_IFIFO)
-    proc.truss_stderr = file_of(2)
+    proc.own.truss_stderr = file_of(2)
     hook_add(area, HOOK_PRINT, truss_call, lsf_lane_none)
-    proc.traced = 1
+    proc.own.traced = 1
     for signo in range(1, SIGNAL_MAX + 1):
         if is_watched(proc, signo):
             know_handler(proc, signo)

@@ -1,0 +1,101 @@
+/* What FreeBSD's kernel keeps of a process and of a thread, beside what the machine keeps (machine/ground/runtime.h): `own` and
+ * `last` in its structs. The machine knows that they are there, and no member of them. */
+#ifndef LSF_OWN_H
+#define LSF_OWN_H
+
+#include <stdint.h>
+#include "lock.h"
+
+/* A blocked signal that Linux has no number for (sigqueue.pxi). */
+#define KEPT_SIGNALS 512
+struct kept {
+    uint32_t word;          /* as si_errno of the carrier: code and number */
+    int32_t tid;            /* the thread it was sent to; 0: the process */
+    int32_t pid;
+    uint32_t uid;
+    uint64_t value;
+};
+
+/* Of a process. The child of a vfork begins with a copy. */
+struct process_own {
+    uint32_t osreldate;
+    uint64_t vdso_data;         /* mmap.pxi's: where the vDSO's data begin; 0: not looked for yet */
+    uint64_t stack_linux;       /* stack.pxi's: the soft limit that Linux programs get; 0: the one that is set */
+    uint64_t ps_strings;
+    uint64_t minsigstksz;
+    uint32_t traced;            /* this process was started with truss */
+    uint32_t nosigpipe;         /* NOSIGPIPE_ of errors.pxi: the shim sees every SIGPIPE, some socket has SO_NOSIGPIPE */
+    uint32_t truss_pids;        /* truss shows pids: there is more than one process */
+    uint32_t truss_over;        /* its output failed: this process goes on without */
+    uint32_t truss_lost;        /* lines that were not written since nobody reads */
+    uint32_t truss_pipe;        /* its output is a pipe */
+    uint64_t truss_stderr;      /* which file descriptor 2 was when the program began */
+    /* Who holds one of the shim's locks takes only those that come after it: lock_ids; patches.lock; lock_thread; aio's own
+     * (aio.pxi); lock_event; lock_memory; lock_signal; lock_truss. locks_acquire (fork.pxi) takes them all, so that none is held in a
+     * child. None is held while the guest's code runs, nor while a thread waits for anything but a lock. */
+    struct lock lock_signal, lock_memory, lock_event, lock_thread, lock_truss, lock_ids;
+    void *events;               /* kqueue.pxi's */
+    void *mqueue_notes;         /* mqueue.pxi's */
+    void *aio;                  /* aio.pxi's */
+    void *procdescs;            /* procdesc.pxi's: the children that waits treat apart */
+    void *shared_ids;           /* cred_threads.pxi's */
+    void *threads;              /* thread.pxi's */
+    uint32_t fakeroot;          /* --fakeroot: owners that cannot be given are remembered (fakeroot.pxi) */
+    uint32_t sugid;             /* cred.pxi's: P_SUGID, ids are not or were not those of who started the program */
+    char login[36];             /* cred.pxi's: the session's login name, empty until somebody asks */
+    uint32_t nice_beyond;       /* sched.pxi's: the priority was set to 20, which Linux has not */
+    uint32_t cpuset;            /* resource.pxi's: the number of the processor set, 0 for the first */
+    uint32_t ctl[8];            /* procctl.pxi's: what was set, by kind */
+    uint32_t osrel;             /* the release that the program was built for, from its note */
+    uint64_t magic;             /* by which one guest knows another's struct process */
+    uint64_t limits;            /* mprotect.pxi's: what mprotect may not give, 0 for nothing noted */
+    uint64_t auxv;              /* where the guest's auxiliary vector lies */
+    uint64_t args, args_size;   /* kern_proc.pxi's: what setproctitle gave */
+    uint32_t umtx_shared_waiters;   /* threads in a WAIT that is not _PRIVATE */
+    int64_t umtx_min_timeout;   /* nanoseconds */
+    uint32_t directory_changes; /* counts what may move a descriptor's offset or make it another file's */
+    uint64_t kept_bits[2];      /* the guest's signals among `kept` */
+    uint32_t kept_count;
+    uint32_t files_shared;      /* rfork: another process has the same descriptors */
+    uint32_t executing;         /* a child of vfork is in execve: its parent goes on because of that */
+    uint64_t vfork_spare;       /* memory for the copy that a vfork makes; 0: none kept */
+    uint64_t mount_cache;       /* mount.pxi's, a mapping of its own; 0: none yet */
+    int32_t procdesc_making;    /* the writing end of the pipe of a pdfork that is under way, */
+    uint32_t procdesc_maker;    /* and whose it is: an area's index and 1, 0 for nobody's */
+    uint64_t unknown_reported[10];
+    uint32_t timer_words[32];   /* sigqueue.pxi's: the carrier's si_errno for the timers that send it; 0: free */
+    int32_t timer_ids[32];      /* their numbers */
+};
+
+/* Of a process, too, but a vfork child has none of it, so it is not copied. */
+struct process_last {
+    struct kept kept[KEPT_SIGNALS];
+};
+
+/* Of a thread. */
+struct area_own {
+    uint32_t virtual_pending;   /* bits of the guest's signals among SEGV, BUS and SYS that wait for this thread */
+    uint64_t suspend_mask[2];   /* sigsuspend's, while one waits */
+    uint64_t guest_gsbase;      /* what the guest set; GS itself is the shim's */
+    uint64_t thread_child_tid;
+    uint64_t thread_context;    /* fork.pxi's: what the thread begins with (a resume_t); 0: thr_new's start */
+    char name[24];
+    uint32_t wakeup;            /* thr_wake's of another thread, for thr_suspend */
+    uint32_t exiting;           /* it ends: thr_exit of another thread does not count it */
+    uint64_t robust[3];         /* UMTX_OP_ROBUST_LISTS: shared list, private list, the mutex in between */
+    void *truss_call, *truss_pieces, *truss_starts;     /* the call that truss is at */
+    int64_t directory_next;     /* dir.pxi's: where the directory that this thread read last goes on, */
+    int32_t directory_fd;       /* its descriptor, */
+    uint32_t directory_changes; /* and proc->directory_changes then */
+    uint32_t ids_generation;    /* cred_threads.pxi's: of the ids that this thread has taken over */
+    uint32_t ids_asked;
+    uint32_t ready;             /* its GS and its signal stack are its own: it may be sent SIGBUS */
+    uint64_t fast_block;        /* sigfastblock.pxi's: the word of this thread, */
+    uint32_t fast_block_set;    /* and whether it has one */
+    uint64_t exterr;            /* exterr.pxi's: what exterrctl enabled, 0 for nothing */
+    int64_t wake_delay;         /* nanoseconds until its timer ends a sleep; 0: no timer */
+    int32_t wake_timer;
+    uint64_t waiting[2];        /* sigwait.pxi's: the signals that this thread waits for, whatever its mask says */
+};
+
+#endif

@@ -1,0 +1,85 @@
+# What own.h declares: FreeBSD's share of struct process and struct area.
+
+cdef extern from "own.h" nogil:
+    const uint32_t KEPT_SIGNALS
+
+    ctypedef struct kept_t "struct kept":
+        uint32_t word
+        int32_t tid, pid
+        uint32_t uid
+        uint64_t value
+
+    ctypedef struct process_own_t "struct process_own":
+        uint32_t osreldate
+        uint64_t vdso_data
+        uint64_t stack_linux
+        uint64_t ps_strings
+        uint64_t minsigstksz
+        uint32_t traced
+        uint32_t nosigpipe
+        uint32_t truss_pids
+        uint32_t truss_over
+        uint32_t truss_lost
+        uint32_t truss_pipe
+        uint64_t truss_stderr
+        lock_t lock_signal, lock_memory, lock_event, lock_thread, lock_truss, lock_ids
+        void *events
+        void *mqueue_notes
+        void *aio
+        void *procdescs
+        void *shared_ids
+        void *threads
+        uint32_t fakeroot
+        uint32_t sugid
+        char login[36]
+        uint32_t nice_beyond
+        uint32_t cpuset
+        uint32_t ctl[8]
+        uint32_t osrel
+        uint64_t magic
+        uint64_t limits
+        uint64_t auxv
+        uint64_t args, args_size
+        uint32_t umtx_shared_waiters
+        int64_t umtx_min_timeout
+        uint32_t directory_changes
+        uint64_t kept_bits[2]
+        uint32_t kept_count
+        uint32_t files_shared
+        uint32_t executing
+        uint64_t vfork_spare
+        uint64_t mount_cache
+        int32_t procdesc_making
+        uint32_t procdesc_maker
+        uint64_t unknown_reported[10]
+        uint32_t timer_words[32]
+        int32_t timer_ids[32]
+
+    ctypedef struct process_last_t "struct process_last":
+        kept_t kept[1]
+
+    ctypedef struct area_own_t "struct area_own":
+        uint32_t virtual_pending
+        uint64_t suspend_mask[2]
+        uint64_t guest_gsbase
+        uint64_t thread_child_tid
+        uint64_t thread_context
+        char name[24]
+        uint32_t wakeup
+        uint32_t exiting
+        uint64_t robust[3]
+        void *truss_call
+        void *truss_pieces
+        void *truss_starts
+        int64_t directory_next
+        int32_t directory_fd
+        uint32_t directory_changes
+        uint32_t ids_generation
+        uint32_t ids_asked
+        uint32_t ready
+        uint64_t fast_block
+        uint32_t fast_block_set
+        uint64_t exterr
+        int64_t wake_delay
+        int32_t wake_timer
+        uint64_t waiting[2]
