@@ -51,6 +51,8 @@ def guest_h() -> str:
 
 /* Numbers from here on have no row in any table: ENOSYS. */
 #define GUEST_NSYSCALLS {table.NSYSCALLS}
+/* The bytes of a path with its NUL. */
+#define GUEST_PATH_MAX {paths.PATH_MAX}
 
 #endif
 """
@@ -99,18 +101,23 @@ extern int linux_to_freebsd_wait_status(int status);
 
 def _lane(row: table.Syscall | None) -> str:
     """The value of lsf_lane[]. The entry can look at the first argument as a descriptor and at the second as an address."""
-    if row is None or row.lane != "pass" or not {0} >= set(row.descriptors) or not {1} >= set(row.outputs):
+    if row is None or row.lane != "pass" or paths.bounded(row.name):
+        return "LSF_NOT_PASSED"
+    if not {0} >= set(row.descriptors) or not {1} >= set(row.outputs):
         return "LSF_NOT_PASSED"
     return ("LSF_GUARDED | " if row.descriptors or row.outputs else "") + f"__NR_{row.target}"
 
 
-def _guard(name: str, function: str, descriptors: tuple[int, ...]) -> str:
-    """A handler before the handler of a row that takes descriptors."""
-    tests = " || ".join(f"may_be_hidden(frame, {argument})" for argument in descriptors)
-    return (
-        f"static long {name}(struct frame *frame, struct area *area)\n{{\n\tif ({tests})\n"
-        f"\t\treturn (without_hidden(frame, area, {function}));\n\treturn ({function}(frame, area));\n}}\n\n"
-    )
+def _guard(name: str, function: str, descriptors: tuple[int, ...], strings: tuple[int, ...]) -> str:
+    """A handler before the handler of a row that takes descriptors or paths."""
+    body = ""
+    if strings:
+        long = " || ".join(f"path_is_too_long(ARGUMENT({argument}))" for argument in strings)
+        body += f"\tif ({long})\n\t\treturn (-ENAMETOOLONG);\n"
+    if descriptors:
+        tests = " || ".join(f"may_be_hidden(ARGUMENT({argument}))" for argument in descriptors)
+        body += f"\tif ({tests})\n\t\treturn (without_hidden(frame, area, {function}));\n"
+    return f"static long {name}(struct frame *frame, struct area *area)\n{{\n{body}\treturn ({function}(frame, area));\n}}\n\n"
 
 
 def dispatch_c() -> str:
@@ -118,9 +125,16 @@ def dispatch_c() -> str:
     numbers = range(table.NSYSCALLS)
     functions = sorted({row.target for row in rows.values() if row.lane == "translate"})
     guarded = {}
+
+    def guard_of(row: table.Syscall) -> tuple[str, tuple[int, ...], tuple[int, ...]]:
+        """Whom a guard stands before, and what it looks at. sys_passed looks at descriptors itself."""
+        if row.lane == "translate":
+            return row.target, row.descriptors, paths.bounded(row.name)
+        return "sys_passed", (), paths.bounded(row.name)
+
     for row in rows.values():
-        if row.lane == "translate" and row.descriptors:
-            guarded[row.target, row.descriptors] = f"guarded_{row.number}"
+        if row.lane != "refuse" and any(guard_of(row)[1:]):
+            guarded[guard_of(row)] = f"guarded_{row.number}"
     nosys = errno.NUMBER["ENOSYS"]
 
     def refused(number: int) -> int:
@@ -134,21 +148,21 @@ def dispatch_c() -> str:
     def handler(row: table.Syscall | None) -> str:
         if row is None or row.lane == "refuse":
             return "sys_refuse"
-        return guarded.get((row.target, row.descriptors), row.target) if row.lane == "translate" else "sys_passed"
+        return guarded.get(guard_of(row), guard_of(row)[0])
 
     parts = [
         _HEADER.format(source="lsf/freebsd/tables/syscalls.master"),
-        '#include <asm/unistd.h>\n\n#include "dispatch.h"\n\n',
+        '#include <asm/unistd.h>\n#include <errno.h>\n\n#include "dispatch.h"\n\n',
         "#pragma GCC visibility push(hidden)\n",
         "extern long sys_refuse(struct frame *, struct area *);\n",
         "extern long sys_passed(struct frame *, struct area *);\n",
         *(f"extern long {function}(struct frame *, struct area *);\n" for function in functions),
         "#pragma GCC visibility pop\n\n",
-        "/* An argument of a frame, which begins with them, may be a descriptor of the shim's. */\n",
-        "static inline int may_be_hidden(const struct frame *frame, int argument)\n{\n",
-        "\tuint32_t fd = (uint32_t)((const uint64_t *)frame)[argument];\n\n",
+        "/* A frame begins with its arguments. */\n#define ARGUMENT(i) (((const uint64_t *)frame)[i])\n\n",
+        "/* True for an argument that may be a descriptor of the shim's. */\n",
+        "static inline int may_be_hidden(uint64_t argument)\n{\n\tuint32_t fd = (uint32_t)argument;\n\n",
         "\treturn (fd >= lsf_hidden_low && fd <= lsf_hidden_high);\n}\n\n",
-        *(_guard(name, function, descriptors) for (function, descriptors), name in guarded.items()),
+        *(_guard(name, *what) for what, name in guarded.items()),
         "const uint32_t lsf_lane[GUEST_NSYSCALLS] = {\n",
     ]
     parts += [f"\t{_lane(rows.get(n))},\t/* {n} {rows[n].name if n in rows else ''} */\n" for n in numbers]

@@ -173,6 +173,7 @@ def library(compiler, generated, tmp_path_factory):
     )
     stand_ins += """
         unsigned lsf_hidden_low = 250, lsf_hidden_high = 260;
+        int path_is_too_long(unsigned long path) { return path == 777; }
         long sys_passed(void *frame, void *area) { (void)frame; (void)area; return -1; }
         long without_hidden(void *frame, void *area, long (*handler)(void *, void *))
         {
@@ -227,7 +228,8 @@ def test_dispatch(compiler, library):
         lanes.add(row and row.lane)
         if row and row.lane == "pass":
             assert passed[number] == linux[row.target], row
-            if row.name in ("getrandom", "ktimer_settime"):  # they write where the first or the fourth argument says
+            if row.name in ("getrandom", "ktimer_settime") or paths.bounded(row.name):
+                # They write where the first or the fourth argument says, or take paths, whose lengths are looked at.
                 assert lane[number] == 0x80000000
             else:
                 assert lane[number] == (0x40000000 if row.descriptors or row.outputs else 0) + passed[number], row
@@ -239,6 +241,10 @@ def test_dispatch(compiler, library):
             wanted = -1
         assert handler[number]((ctypes.c_uint64 * 6)(), None) == wanted, number
         for i in range(6):
+            frame = (ctypes.c_uint64 * 6)()
+            frame[i] = 777
+            long = row is not None and row.lane != "refuse" and i in paths.bounded(row.name)
+            assert (handler[number](frame, None) == -36) == long, (number, i)  # ENAMETOOLONG
             for fd, hidden in ((249, False), (250, True), (260, True), (261, False), (0xFFFFFF9C, False)):
                 frame = (ctypes.c_uint64 * 6)()
                 frame[i] = fd

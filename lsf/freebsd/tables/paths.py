@@ -65,6 +65,18 @@ PATHS: dict[str, tuple[Path, ...]] = {
     **dict.fromkeys(("mkdirat", "mkfifoat", "freebsd11_mknodat", "mknodat", "readlinkat"), _AT_OWN),
 }  # fmt: skip
 
+#: FreeBSD's PATH_MAX: a path has at most one byte less before its NUL. Linux takes four times as much.
+PATH_MAX = 1024
+
+#: What a symbolic link holds has the same limit.
+_TARGETS = {"symlink": (0,), "symlinkat": (0,)}
+
+
+def bounded(name: str) -> tuple[int, ...]:
+    """The arguments of a call whose length FreeBSD's copyin of paths bounds (ENAMETOOLONG; sys/kern/vfs_lookup.c, namei)."""
+    return (*(path.argument for path in PATHS.get(name, ())), *_TARGETS.get(name, ()))
+
+
 #: Strings that are no path, or that the handler itself looks up: (call, argument's name).
 NO_PATH = frozenset(
     {

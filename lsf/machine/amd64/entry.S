@@ -58,6 +58,8 @@ pass_error:
     je      pass_doubtful
     cmp     $-LINUX_ECONNREFUSED, %rax
     je      pass_doubtful
+    cmp     $-LINUX_EFAULT, %rax
+    je      pass_doubtful
     mov     %gs:AREA_RET, %rcx
     lea     lsf_errno_map(%rip), %r11
     sub     %rax, %r11
@@ -441,6 +443,36 @@ global copy_guest_string            /* (to, from, max) -> length with the NUL, -
     jnz     1b
     ret
 2:  xor     %eax, %eax
+    ret
+global guest_string_length          /* (from, max) -> length without the NUL, at most max and 7 more, or -EFAULT */
+    mov     %rdi, %rcx
+    lea     (%rdi,%rsi), %r9
+    mov     %rdi, %rsi
+    and     $-8, %rdi               /* whole words: none of them reaches into a page that the string does not */
+    mov     (%rdi), %rax
+    shl     $3, %ecx
+    mov     $-1, %rdx
+    shl     %cl, %rdx               /* by the bits before the string: the count is taken modulo 64 */
+    not     %rdx
+    or      %rdx, %rax
+    movabs  $0x0101010101010101, %r10
+    movabs  $0x8080808080808080, %r11
+1:  mov     %rax, %rdx
+    sub     %r10, %rdx
+    not     %rax
+    and     %r11, %rax
+    and     %rax, %rdx              /* the top bit of the first byte that is 0 */
+    jnz     2f
+    add     $8, %rdi
+    cmp     %r9, %rdi
+    jae     3f
+    mov     (%rdi), %rax
+    jmp     1b
+2:  bsf     %rdx, %rdx
+    shr     $3, %edx
+    add     %rdx, %rdi
+3:  mov     %rdi, %rax
+    sub     %rsi, %rax
     ret
 global fetch_guest32                /* (from, *to) */
     mov     (%rdi), %ecx

@@ -13,6 +13,13 @@ cdef public long sys_passed(frame_t *frame, area_t *area) noexcept nogil:
     return run_row(frame, area)
 
 
+cdef public int path_is_too_long(uint64_t path) noexcept nogil:
+    """True where a path of the guest's is longer than its system takes. Linux says what is wrong with an address."""
+    if WINDOW_BASE <= path < SHIM_END:
+        return False                    # Linux's, in the place of one that the view looked at
+    return guest_string_length(path, GUEST_PATH_MAX) >= <long> GUEST_PATH_MAX
+
+
 cdef public long without_hidden(frame_t *frame, area_t *area, lsf_handler_t handler) noexcept nogil:
     """Run a call for which the shim's own descriptors are not there: it sees a number that none can have, and answers in
     its order as for any closed one (with an absolute path, say, openat does not look at it)."""
@@ -86,4 +93,4 @@ cdef long run_inner(frame_t *frame, area_t *area, uint64_t nr, uint64_t sixth) n
 cdef inline bint is_doubtful(long result) noexcept nogil:
     """The errnos that entry.S leads to pass_failed."""
     return (result == -LINUX_EPIPE or result == -LINUX_EIO or result == -LINUX_EINVAL or result == -LINUX_ENOTCONN
-            or result == -LINUX_ECONNREFUSED)
+            or result == -LINUX_ECONNREFUSED or result == -LINUX_EFAULT)

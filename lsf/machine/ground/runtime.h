@@ -255,6 +255,7 @@ LSF_HIDDEN extern char _start[], image_text_end[];
 LSF_HIDDEN extern const uint32_t lsf_lane_none[];
 LSF_HIDDEN extern long copy_guest(void *to, const void *from, uint64_t bytes);
 LSF_HIDDEN extern long copy_guest_string(void *to, const void *from, uint64_t max);
+LSF_HIDDEN extern long guest_string_length(uaddr from, uint64_t max);
 LSF_HIDDEN extern long fetch_guest32(uaddr from, uint32_t *to);
 LSF_HIDDEN extern long fetch_guest64(uaddr from, uint64_t *to);
 LSF_HIDDEN extern long store_guest32(uaddr to, uint32_t value);

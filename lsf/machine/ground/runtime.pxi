@@ -134,6 +134,7 @@ cdef extern from "machine/ground/runtime.h" nogil:
 
     long copy_guest(void *to, const void *from_, uint64_t size)
     long copy_guest_string(void *to, const void *from_, uint64_t max)
+    long guest_string_length(uaddr from_, uint64_t max)
     long fetch_guest32(uaddr from_, uint32_t *to)
     long fetch_guest64(uaddr from_, uint64_t *to)
     long store_guest32(uaddr to, uint32_t value)
@@ -212,7 +213,7 @@ cdef extern from "machine/ground/runtime.h" nogil:
     void cpuid(uint32_t leaf, uint32_t subleaf, uint32_t *a, uint32_t *b, uint32_t *c, uint32_t *d)
 
 cdef extern from "machine/ground/tables.h" nogil:
-    const uint32_t GUEST_NSYSCALLS
+    const uint32_t GUEST_NSYSCALLS, GUEST_PATH_MAX
     ctypedef long (*lsf_handler_t)(frame_t *, area_t *) noexcept nogil
     const uint32_t lsf_lane[1]
     const lsf_handler_t lsf_handler[1]

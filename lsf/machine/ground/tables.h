@@ -18,7 +18,7 @@ typedef long (*lsf_handler_t)(struct frame *, struct area *);
  * LSF_NOT_PASSED. */
 extern const uint32_t lsf_lane[GUEST_NSYSCALLS];
 /* sys_NAME, or sys_refuse; never NULL. For a row of the pass lane: sys_passed, which makes the call. A row that takes a
- * descriptor has its handler behind one that looks for the shim's own among them. */
+ * descriptor or a path has its handler behind one that looks for the shim's own among them, and at the paths' lengths. */
 extern const lsf_handler_t lsf_handler[GUEST_NSYSCALLS];
 /* Bit i: argument i is a descriptor. */
 extern const uint8_t lsf_descriptors[GUEST_NSYSCALLS];
@@ -40,6 +40,8 @@ extern const uint8_t lsf_errno_map[4096];
 /* The machine's own, for handlers in those tables. The shim's descriptors have numbers from low to high; where there is none,
  * low is above high. */
 extern uint32_t lsf_hidden_low, lsf_hidden_high;
+/* True where a path is longer than the guest's system takes. One of the shim's own, which a view gave, is not looked at. */
+extern int path_is_too_long(uint64_t path);
 /* Run a call with a number in the place of the shim's descriptors that no descriptor has. */
 extern long without_hidden(struct frame *, struct area *, lsf_handler_t);
 

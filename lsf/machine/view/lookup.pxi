@@ -271,6 +271,8 @@ cdef long lookup_path(process_t *proc, int dirfd, uaddr path, bint follow, char 
     cdef long got, result
     if path == 0 or copyinstr(path, walk.link, LOOKUP_PATH, &length) < 0 or length < 2:
         return 0
+    if length > GUEST_PATH_MAX:
+        return -LINUX_ENAMETOOLONG
     walk.length = 0
     walk.guest[0] = 0
     if walk.link[0] != c'/':

@@ -294,3 +294,21 @@ TEST(copy_file_range)
 	CHECK_ERR(sys(SYS_copy_file_range, a, &from, b, &to, 4, 77), EINVAL);
 	CHECK_ERR(sys(SYS_copy_file_range, 999, &from, b, &to, 4, 0), EBADF);
 }
+
+/* No transfer is larger than SSIZE_MAX, the pieces of a vector together: sys_read in sys/kern/sys_generic.c, copyinuio. */
+TEST(sizes_beyond_all)
+{
+	static char buffer[16];
+	struct iovec pieces[2] = { { buffer, 0x7fffffffffffffff }, { buffer, 1 } };
+	int fd = OPEN("f", O_RDWR | O_CREAT);
+
+	CHECK_ERR(sys(SYS_read, fd, buffer, 1UL << 63), EINVAL);
+	CHECK_ERR(sys(SYS_write, fd, buffer, -1L), EINVAL);
+	CHECK_ERR(sys(SYS_pread, fd, buffer, 1UL << 63, 0), EINVAL);
+	CHECK_ERR(sys(SYS_pwrite, fd, buffer, 1UL << 63, 0), EINVAL);
+	CHECK_ERR(sys(SYS_readv, fd, pieces, 2), EINVAL);
+	CHECK_ERR(sys(SYS_writev, fd, pieces, 2), EINVAL);
+	CHECK_ERR(sys(SYS_pwritev, fd, pieces, 2, 0), EINVAL);
+	CHECK_ERR(sys(SYS_write, fd, (char *)8, 4), EFAULT);
+	CHECK_ERR(sys(SYS_writev, fd, (void *)8, 1), EFAULT);
+}

@@ -443,3 +443,77 @@ TEST(slash_behind_a_link)
 	CHECK_ERR(sys(SYS_unlink, "last/"), EPERM);
 	CHECK(exists("last"));
 }
+
+/* A path has 1,023 bytes at most: namei in sys/kern/vfs_lookup.c. What a symbolic link holds, too (kern_symlinkat). */
+TEST(longest_paths)
+{
+	static char path[1025];
+	struct stat st;
+	int i, fd;
+
+	guest_put("f", "x", 1);
+	for (i = 0; i < 1022; i += 2) {
+		path[i] = '.';
+		path[i + 1] = '/';
+	}
+	path[1022] = 'f';
+	CHECK_EQ(sys(SYS_fstatat, AT_FDCWD, path, &st, 0), 0);
+	fd = OPEN(path, O_RDONLY);
+	CHECK_EQ(sys(SYS_close, fd), 0);
+	CHECK_EQ(sys(SYS_symlink, path, "at-most"), 0);
+	path[1022] = '/';
+	path[1023] = 'f';
+	CHECK_ERR(sys(SYS_fstatat, AT_FDCWD, path, &st, 0), ENAMETOOLONG);
+	CHECK_ERR(sys(SYS_open, path, O_RDONLY, 0), ENAMETOOLONG);
+	CHECK_ERR(sys(SYS_openat, AT_FDCWD, path, O_RDONLY, 0), ENAMETOOLONG);
+	CHECK_ERR(sys(SYS_access, path, 0), ENAMETOOLONG);
+	CHECK_ERR(sys(SYS_chmod, path, 0600), ENAMETOOLONG);
+	CHECK_ERR(sys(SYS_chdir, path), ENAMETOOLONG);
+	CHECK_ERR(sys(SYS_truncate, path, 0), ENAMETOOLONG);
+	CHECK_ERR(sys(SYS_symlink, path, "too-long"), ENAMETOOLONG);
+	CHECK_ERR(sys(SYS_link, "f", path), ENAMETOOLONG);
+	CHECK_ERR(sys(SYS_rename, "f", path), ENAMETOOLONG);
+	CHECK_ERR(sys(SYS_unlink, path), ENAMETOOLONG);
+	CHECK(exists("f") && !exists("too-long"));
+	/* An address that is none says so, wherever the string lies on its page. */
+	CHECK_ERR(sys(SYS_chdir, (char *)8), EFAULT);
+	for (i = 1; i <= 17; i++) {
+		char *page = guest_map(2 * 4096);
+
+		CHECK_EQ(sys(SYS_munmap, page + 4096, 4096), 0);
+		page[4095] = 'f';
+		CHECK_ERR(sys(SYS_access, page + 4096 - i, 0), i == 1 ? EFAULT : ENOENT);
+		CHECK_EQ(sys(SYS_munmap, page, 4096), 0);
+	}
+}
+
+/* Slashes alone have no last name to remove: vfs_lookup_degenerate. */
+TEST(root_is_not_removed)
+{
+	CHECK_ERR(sys(SYS_unlink, "/"), EISDIR);
+	CHECK_ERR(sys(SYS_unlink, "///"), EISDIR);
+	CHECK_ERR(sys(SYS_rmdir, "/"), EISDIR);
+	CHECK_EQ(sys(SYS_mkdir, "dir", 0755), 0);
+	CHECK_ERR(sys(SYS_unlink, "dir"), EPERM);
+}
+
+/* O_PATH: no call that is for the file itself takes it (getvnode); chflags of what the file has, by who may not change it. */
+TEST(flags_of_others)
+{
+	int fd, pid;
+
+	guest_put("f", "x", 1);
+	fd = OPEN("f", O_PATH);
+	CHECK_ERR(sys(SYS_fchflags, fd, 0), EBADF);
+	CHECK_EQ(sys(SYS_chflags, "f", 0), 0);
+	if (sys(SYS_geteuid) != 0)
+		return;
+	pid = guest_fork();
+	if (pid == 0) {
+		CHECK_EQ(sys(SYS_chmod, ".", 0777), 0);
+		CHECK_EQ(sys(SYS_setuid, 65534), 0);
+		CHECK_ERR(sys(SYS_chflags, "f", 0), EPERM);
+		sys(SYS_exit, 0);
+	}
+	CHECK_EQ(guest_wait(pid), 0);
+}

@@ -3,6 +3,7 @@
 #define TOY_GUEST_H
 
 #define GUEST_NSYSCALLS 16
+#define GUEST_PATH_MAX 256
 
 #define TOY_EXIT 3
 #define TOY_READ 6

@@ -74,6 +74,7 @@ cdef long change_flags(int fd, uint64_t flags, bint by_path) noexcept nogil:
     cdef freebsd_stat st
     cdef char link[32]
     cdef long opened, wanted, result = stat_descriptor(fd, &st)
+    cdef uint32_t owner
     if result < 0:
         return result
     if flags >> 32:
@@ -81,6 +82,9 @@ cdef long change_flags(int fd, uint64_t flags, bint by_path) noexcept nogil:
     wanted = freebsd_to_linux_file_flags(<uint32_t> flags)
     if wanted == LSF_UNKNOWN:
         return -LINUX_EOPNOTSUPP
+    owner = <uint32_t> linux_syscall0(LINUX_SYS_geteuid)
+    if owner != 0 and owner != st.st_uid:
+        return -LINUX_EPERM                 # VADMIN, whatever is to change
     if wanted == freebsd_to_linux_file_flags(st.st_flags) and not (<uint32_t> flags ^ st.st_flags) & FLAGS_OF_TWO:
         return 0
     if st.st_mode & LINUX_S_IFMT != LINUX_S_IFREG and st.st_mode & LINUX_S_IFMT != LINUX_S_IFDIR:
@@ -126,6 +130,9 @@ cdef public long sys_chflagsat(frame_t *frame, area_t *area) noexcept nogil:
 
 
 cdef public long sys_fchflags(frame_t *frame, area_t *area) noexcept nogil:
-    if descriptor_is_hidden(area.proc, <int> frame.arg[0]):
-        return -LINUX_EBADF
+    cdef long opened = linux_syscall2(LINUX_SYS_fcntl, <uint32_t> frame.arg[0], LINUX_F_GETFL)
+    if is_error(opened):
+        return opened
+    if opened & LINUX_O_PATH:
+        return -LINUX_EBADF                 # getvnode
     return change_flags(<int> frame.arg[0], frame.arg[1], False)

@@ -77,6 +77,8 @@ cdef long fill_kinfo_file(int fd, freebsd_kinfo_file *info) noexcept nogil:
     got = linux_syscall3(LINUX_SYS_readlink, <uint64_t> link, <uint64_t> info.kf_path, KINFO_PATH - 1)
     if is_error(got):
         info.kf_path[0] = 0
+    elif st.st_nlink == 0 and info.kf_path[0] == c'/':
+        info.kf_path[0] = 0                 # Linux's "... (deleted)": FreeBSD has no path for what has no name (vn_fullpath)
     lookup_guest(SHIM, info.kf_path, KINFO_PATH)
     info.kf_structsize = sizeof(freebsd_kinfo_file)
     info.kf_type = kinfo_type(info.kf_path, st.st_mode)

@@ -72,7 +72,20 @@ cdef long unlink_file(int dirfd, uaddr path, uint32_t flags) noexcept nogil:
                 return found
             if found:
                 result = linux_syscall3(LINUX_SYS_unlinkat, <uint64_t> <int64_t> dirfd, <uint64_t> followed, linux_flags)
-    return -LINUX_EPERM if result == -LINUX_EISDIR else result
+    if result == -LINUX_EISDIR:
+        return result if is_the_root(path) else -LINUX_EPERM
+    return -LINUX_EISDIR if result == -LINUX_EBUSY and is_the_root(path) else result
+
+
+cdef bint is_the_root(uaddr path) noexcept nogil:
+    """True for a path of slashes alone, which has no last name to remove (vfs_lookup_degenerate)."""
+    cdef char text[FREEBSD_PATH_MAX]
+    cdef int i = 0
+    if copyinstr(path, text, sizeof(text), NULL) < 0:
+        return False
+    while text[i] == c'/':
+        i += 1
+    return i > 0 and text[i] == 0
 
 
 cdef public long sys_unlink(frame_t *frame, area_t *area) noexcept nogil:

@@ -7,6 +7,7 @@
 cdef enum:
     TCP_INFO_SEGMENTS = 136         # tcpi_segs_out and tcpi_segs_in
     TCP_INFO_ROOM = 256
+    IOSIZE_MAX = 0x7fffffffffffffff     # bytes of one transfer: SSIZE_MAX (sys/uio.h)
 
 
 cdef bint was_never_connected(int fd) noexcept nogil:
@@ -107,10 +108,29 @@ cdef long sync_error(int fd, long result) noexcept nogil:
     return result if fs.f_type == LINUX_PIPEFS_MAGIC else 0
 
 
+cdef long size_error(frame_t *frame, uint64_t nr) noexcept nogil:
+    """The errno of a transfer that Linux answered with EFAULT. It looks at the memory first, FreeBSD at the size: none is larger
+    than SSIZE_MAX, the pieces of a vector together (sys_read in sys_generic.c, copyinuio in subr_uio.c)."""
+    cdef freebsd_iovec piece
+    cdef uint64_t left = IOSIZE_MAX, i
+    if nr == FREEBSD_SYS_read or nr == FREEBSD_SYS_write or nr == FREEBSD_SYS_pread or nr == FREEBSD_SYS_pwrite:
+        return -LINUX_EINVAL if frame.arg[2] > left else -LINUX_EFAULT
+    if nr == FREEBSD_SYS_readv or nr == FREEBSD_SYS_writev or nr == FREEBSD_SYS_preadv or nr == FREEBSD_SYS_pwritev:
+        for i in range(<uint32_t> frame.arg[2]):
+            if copyin(frame.arg[1] + i * sizeof(piece), &piece, sizeof(piece)) < 0:
+                return -LINUX_EFAULT
+            if piece.iov_len > left:
+                return -LINUX_EINVAL
+            left -= piece.iov_len
+    return -LINUX_EFAULT
+
+
 cdef long passed_error(area_t *area, frame_t *frame, uint64_t nr, long result) noexcept nogil:
     """The result of a call of the pass lane that failed with `result`, whose errno is one that FreeBSD may say otherwise."""
     cdef int fd = <int> frame.arg[0]
     cdef bint writes = nr == FREEBSD_SYS_write or nr == FREEBSD_SYS_writev
+    if result == -LINUX_EFAULT:
+        return size_error(frame, nr)
     if writes or nr == FREEBSD_SYS_read or nr == FREEBSD_SYS_readv:
         if result == -LINUX_EIO:
             return terminal_failed(fd, writes)
