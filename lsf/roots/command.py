@@ -42,30 +42,30 @@ def _options(arguments: argparse.Namespace) -> Options:
 
 
 def _install(arguments: argparse.Namespace) -> None:
-    from lsf.roots import manage
+    from lsf.roots import mirror as releases
     from lsf.roots.download import check_url
 
     if not arguments.mirror and os.environ.get("LSF_MIRROR"):
         arguments.mirror = check_url(os.environ["LSF_MIRROR"], "LSF_MIRROR")
     mirror = arguments.mirror or DEFAULT_MIRROR
     if arguments.dry_run:
-        print(manage.find_release(arguments.release, _options(arguments), mirror))
+        print(releases.find_release(arguments.release, _options(arguments), mirror))
         return
-    root = manage.install(arguments.release, _options(arguments), mirror, arguments.sha256)
+    root = releases.install(arguments.release, _options(arguments), mirror, arguments.sha256)
     print(root.name)
 
 
 def _import(arguments: argparse.Namespace) -> None:
-    from lsf.roots import manage
+    from lsf.roots import importing
 
-    print(manage.import_root(arguments.source, _options(arguments), arguments.tag).name)
+    print(importing.import_root(arguments.source, _options(arguments), arguments.tag).name)
 
 
 def _pull(arguments: argparse.Namespace) -> None:
-    from lsf.roots import manage
+    from lsf.roots import importing
 
     login = arguments.auth_file or os.environ.get("REGISTRY_AUTH_FILE", "")
-    print(manage.pull(arguments.image, _options(arguments), login).name)
+    print(importing.pull(arguments.image, _options(arguments), login).name)
 
 
 def _object(root: Root, default: bool) -> dict[str, object]:

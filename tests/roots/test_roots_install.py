@@ -27,7 +27,7 @@ import pytest
 from archives import Answer, Item, fails, folder, hardlink, link, nothing_installed
 
 from lsf import roots
-from lsf.roots import RootError, archive, download, hints, identify, manage, tree
+from lsf.roots import RootError, archive, download, hints, identify, manage, mirror, tree
 
 pytest.importorskip("requests")
 
@@ -215,8 +215,8 @@ def test_install_the_newest_of_a_listing(root_store, web_server, run_root):
     assert run_root("install", "-q", "13", "--mirror", web_server.url) == (0, "13.5-RELEASE\n", "")
     fails(run_root("install", "12", "--mirror", web_server.url), "has no release 12.x", "14.1-RELEASE")
     del web_server.files["/"]
-    serve_release(web_server, manage.FALLBACK_RELEASE)
-    assert run_root("install", "-q", "--mirror", web_server.url)[1] == manage.FALLBACK_RELEASE + "\n"
+    serve_release(web_server, mirror.FALLBACK_RELEASE)
+    assert run_root("install", "-q", "--mirror", web_server.url)[1] == mirror.FALLBACK_RELEASE + "\n"
 
 
 def test_the_mirror_comes_from_the_environment(root_store, web_server, run_root, monkeypatch):
