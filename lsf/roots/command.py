@@ -130,6 +130,12 @@ def _remove(arguments: argparse.Namespace) -> None:
     manage.remove(arguments.names)
 
 
+def _clean(arguments: argparse.Namespace) -> None:
+    from lsf.roots import downloads
+
+    print(f"{downloads.clean():,} bytes")
+
+
 def run(arguments: argparse.Namespace) -> int:
     """Carry out a command of `lsfctl root`: 0, or 125 with one sentence on standard error."""
     try:
@@ -214,5 +220,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     path.add_argument("name", nargs="?", default="", metavar="NAME", help="default: the default root")
     ldconfig = command("hints", _hints, "make the dynamic linker's hints again, as ldconfig does")
     ldconfig.add_argument("name", nargs="?", default="", metavar="NAME|DIR", help="default: the default root")
+    command(
+        "clean", _clean, "remove what was fetched and is kept for the next installation, and print how much that was"
+    )
     remove = command("remove", _remove, "remove roots")
     remove.add_argument("names", nargs="+", metavar="NAME", help="a root of the store")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import sys
 import time
 from collections.abc import Mapping
@@ -58,6 +59,10 @@ def digest_of(path: str, algorithm: str) -> str:
     return digest.hexdigest()
 
 
+def _size(path: str) -> int:
+    return os.path.getsize(path) if os.path.exists(path) else 0
+
+
 def check_url(url: str, what: str) -> str:
     """A web address without its last slash. Raises RootError for another thing."""
     try:
@@ -68,6 +73,15 @@ def check_url(url: str, what: str) -> str:
     if not good:
         raise RootError(f"{what} {shown(url)}: not an http or https address")
     return url.rstrip("/")
+
+
+def comes_safely(url: str) -> bool:
+    """Whether nobody on the way can change what comes from an address: it is https, or this machine."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    return (
+        parts.scheme == "https" or host in ("localhost", "::1") or re.fullmatch(r"127(\.\d{1,3}){3}", host) is not None
+    )
 
 
 def shown(url: str) -> str:
@@ -230,13 +244,13 @@ class Client:
         has come by then stays for the next time, unless it is wrong.
         """
         algorithm, _, expected = digest.partition(":")
-        resumed = os.path.exists(path)
+        resumed = _size(path) > 0
         for last in (False, True) if resumed else (True,):
             self._transfer(url, path, size, limit, label or shown(url), auth)
             found = digest_of(path, algorithm)
             if found == expected:
                 return
-            os.unlink(path)
+            os.truncate(path, 0)  # the file itself stays: its lock may be held
             if not last:
                 self.say(f"{label or shown(url)}: what an earlier try left does not fit; beginning again")
         raise ChecksumError(
@@ -247,7 +261,7 @@ class Client:
         """Append to a file until it is whole, going on after each cut."""
         fruitless = 0
         for _ in range(MAX_TRANSFERS):
-            before = os.path.getsize(path) if os.path.exists(path) else 0
+            before = _size(path)
             if size and before >= size:
                 if before > size:
                     os.truncate(path, 0)
@@ -262,12 +276,12 @@ class Client:
                 if error.status:
                     raise
                 reason = str(error)
-            after = os.path.getsize(path) if os.path.exists(path) else 0
+            after = _size(path)
             fruitless = 0 if after > before else fruitless + 1
             if fruitless >= ATTEMPTS:
                 break
             time.sleep(PAUSE)
-        have = os.path.getsize(path) if os.path.exists(path) else 0
+        have = _size(path)
         kept = f"; {have} bytes are kept, and the same command goes on from there" if have else ""
         raise DownloadError(f"{label} did not come whole: {reason}{kept}")
 

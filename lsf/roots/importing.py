@@ -10,8 +10,8 @@ from typing import Any
 from lsf import roots
 from lsf.roots import Root, RootError, archive, oci
 from lsf.roots.download import Client
-from lsf.roots.downloads import downloads
-from lsf.roots.manage import Options, check_name, make, unpack_entries
+from lsf.roots.downloads import Cache
+from lsf.roots.manage import Options, check_name, make, open_store, unpack_entries
 from lsf.roots.tree import Report, Writer
 
 
@@ -118,7 +118,8 @@ def pull(image: str, options: Options, auth_file: str = "") -> Root:
     if reference.digest and not options.name:
         name = plain_name(reference.repository.rpartition("/")[2] + "-" + reference.digest.partition(":")[2][:12])
     check_name(name)
-    with Client(options.quiet) as client, downloads(name) as folder:
-        registry = Registry(client, reference, folder, auth_file)
+    open_store()
+    with Client(options.quiet) as client, Cache(client) as cache:
+        registry = Registry(client, reference, cache, auth_file)
         manifest = oci.choose(registry, registry.index())
         return make(name, options, str(reference), lambda work: _unpack_image(registry, manifest, work, options))

@@ -6,13 +6,13 @@ import os
 import re
 
 from lsf import roots
-from lsf.roots import Root, RootError, archive
-from lsf.roots.download import Client, check_url, shown
-from lsf.roots.downloads import downloads
+from lsf.roots import Root, RootError, archive, digests
+from lsf.roots.download import Client, check_url, comes_safely, shown
+from lsf.roots.downloads import Cache
 from lsf.roots.manage import Options, check_name, make, open_store, unpack_entries
 
-#: what is installed where a mirror does not say what it has
-FALLBACK_RELEASE = "14.3-RELEASE"
+#: what is installed where a mirror does not say what it has: the newest release that LSF knows
+FALLBACK_RELEASE = max(digests.BASE_TXZ, key=roots.number_of)
 ARCHIVE = "base.txz"
 MAX_MANIFEST = 1 << 20
 
@@ -70,6 +70,31 @@ def _announced(client: Client, url: str) -> str:
     raise RootError(f"{shown(url)}/MANIFEST says nothing of {ARCHIVE}")
 
 
+def _digest(client: Client, url: str, release: str) -> str:
+    """The sha256 that base.txz of a release must have.
+
+    Of a release that FreeBSD has published a digest of, it is that one, and the mirror's MANIFEST must say the same. Of another one
+    the MANIFEST is believed, if it comes by https or from this machine.
+    """
+    known = digests.BASE_TXZ.get(release)
+    if known is None and not comes_safely(url):
+        raise RootError(
+            f"{shown(url)}: LSF has no digest of {release}, and what plain http says of it is not safe: an https mirror,"
+            " or --sha256 HEX"
+        )
+    announced = _announced(client, url)
+    if known is None:
+        client.say(
+            f"note: LSF has no digest of {release} of its own: {ARCHIVE} is checked by the mirror's MANIFEST alone"
+        )
+    elif announced != known:
+        raise RootError(
+            f"{shown(url)}/MANIFEST is not to be trusted: it says that {ARCHIVE} has the sha256 {announced}, and FreeBSD"
+            f" has published {known} for {release}"
+        )
+    return announced
+
+
 def install(release: str, options: Options, mirror: str, sha256: str = "") -> Root:
     """Fetch a release of FreeBSD from a mirror, check it and make a root of it.
 
@@ -85,13 +110,11 @@ def install(release: str, options: Options, mirror: str, sha256: str = "") -> Ro
         name = check_name(options.name or release)
         open_store()
         url = f"{mirror}/{release}"
-        digest = sha256.lower() or _announced(client, url)
+        digest = sha256.lower() or _digest(client, url, release)
         plain = shown(url)
         options.say(f"fetching {plain}/{ARCHIVE}")
-        # By its digest: another mirror's file of the same release is the same file.
-        with downloads(f"{release}-{digest[:16]}") as folder:
-            path = os.path.join(folder, ARCHIVE)
-            client.fetch(f"{url}/{ARCHIVE}", path, f"sha256:{digest}", label=f"{release} {ARCHIVE}")
+        with Cache(client) as cache:
+            path = cache.get(f"{url}/{ARCHIVE}", f"sha256:{digest}", label=f"{release} {ARCHIVE}")
             options.say("its sha256 is right; unpacking")
             root = make(
                 name,
