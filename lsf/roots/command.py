@@ -138,6 +138,9 @@ def _clean(arguments: argparse.Namespace) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Carry out a command of `lsfctl root`: 0, or 125 with one sentence on standard error."""
+    if arguments.system:
+        os.environ.update(LSF_ROOTS=roots.SYSTEM_STORE, XDG_CACHE_HOME=roots.SYSTEM_CACHE)
+        os.umask(0o022)
     try:
         arguments.action(arguments)
         return 0
@@ -161,6 +164,11 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "root",
         help="fetch, import, list and remove FreeBSD roots",
         description="Manages the FreeBSD roots that programs run in.",
+    )
+    parser.add_argument(
+        "--system",
+        action="store_true",
+        help=f"keep them in {roots.SYSTEM_STORE}, where all users of the machine find them",
     )
     actions = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     making = argparse.ArgumentParser(add_help=False)

@@ -7,6 +7,8 @@ added by copying the second word of its line `base.txz`. The port has none for 1
 
 from __future__ import annotations
 
+from lsf.roots import number_of
+
 BASE_TXZ = {
     "10.0-RELEASE": "f394b79749e79cd7d4b1c29c61effd2a4d6caa70c7e794ffb617f439e11be53c",
     "10.1-RELEASE": "2b028a894d25711ad496762622a52d74b1e32ee04693ad1cf056e3ddcdc23975",
@@ -37,3 +39,6 @@ BASE_TXZ = {
     "15.0-RELEASE": "ac0c933cc02ee8af4da793f551e4a9a15cdcf0e67851290b1e8c19dd6d30bba8",
     "15.1-RELEASE": "3768988b151c20f965679062b065c63a977d6bbb9f47fd83695ec2c40790c18f",
 }
+
+#: The newest release that is known here.
+NEWEST = max(BASE_TXZ, key=number_of)

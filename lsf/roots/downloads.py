@@ -20,7 +20,7 @@ from lsf.roots import RootError
 from lsf.roots.download import ChecksumError, Client, DownloadError, digest_of
 from lsf.roots.manage import open_store
 
-SYSTEM_CACHE = "/var/cache/lsf/fetched"
+SYSTEM_CACHE = roots.SYSTEM_CACHE + "/lsf/fetched"
 IN_STORE = ".fetched"
 #: seconds after which a file that nobody has used is removed
 KEPT = 30 * 86400.0

@@ -119,6 +119,7 @@ def _write_conf(path: str, fields: dict[str, str]) -> None:
         for key, value in fields.items():
             clean = "".join(c if c.isprintable() else "?" for c in value)
             file.write(f"{key}={clean}\n")
+        os.fchmod(file.fileno(), 0o644)  # FreeBSD's programs may run as another user
         file.flush()
         os.fsync(file.fileno())
 
@@ -171,7 +172,7 @@ def make(name: str, options: Options, source: str, fill: Callable[[str], Report]
                     "size": str(report.size),
                 },
             )
-            os.chmod(work, 0o755)  # FreeBSD's programs may run as another user
+            os.chmod(work, 0o755)
             try:
                 os.rename(work, os.path.join(folder, name))
             except OSError as error:
@@ -190,13 +191,25 @@ def make(name: str, options: Options, source: str, fill: Callable[[str], Report]
     return root
 
 
+def own_root(name: str) -> Root:
+    """A root of the user's own store, which may be changed. Raises RootError where there is none of that name."""
+    root = roots.load_own(name)
+    if root is not None:
+        return root
+    if roots.load(name) is not None:
+        raise RootError(
+            f"{name} is in {roots.SYSTEM_STORE}, for all users: `lsfctl root --system` is for its administrator"
+        )
+    known = ", ".join(root.name for root in roots.installed()) or "none"
+    raise RootError(f"no root is called {name}; there are: {known}")
+
+
 def remove(names: list[str]) -> None:
     """Remove roots. Raises RootError where one is not there, before anything is removed."""
     folder = open_store()
     for name in names:
-        if roots.load(name) is None and not (roots.name_is_valid(name) and os.path.lexists(os.path.join(folder, name))):
-            known = ", ".join(root.name for root in roots.installed()) or "none"
-            raise RootError(f"no root is called {name}; there are: {known}")
+        if not (roots.name_is_valid(name) and os.path.lexists(os.path.join(folder, name))):
+            own_root(name)
     for name in dict.fromkeys(names):
         # The name goes first, in one step: what is half removed is no root.
         grave = tempfile.mkdtemp(prefix=".remove-", dir=folder)

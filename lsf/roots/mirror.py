@@ -11,8 +11,6 @@ from lsf.roots.download import Client, check_url, comes_safely, shown
 from lsf.roots.downloads import Cache
 from lsf.roots.manage import Options, check_name, make, open_store, unpack_entries
 
-#: what is installed where a mirror does not say what it has: the newest release that LSF knows
-FALLBACK_RELEASE = max(digests.BASE_TXZ, key=roots.number_of)
 ARCHIVE = "base.txz"
 MAX_MANIFEST = 1 << 20
 
@@ -46,7 +44,7 @@ def _release(client: Client, mirror: str, wanted: str) -> str:
     if wanted:
         known = ", ".join(listed) or "it lists none"
         raise RootError(f"{shown(mirror)} has no release {wanted}.x ({known})")
-    return FALLBACK_RELEASE
+    return digests.NEWEST
 
 
 def find_release(wanted: str, options: Options, mirror: str) -> str:

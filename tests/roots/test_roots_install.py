@@ -27,7 +27,7 @@ import pytest
 from archives import Answer, Item, fails, folder, hardlink, link, nothing_installed
 
 from lsf import roots
-from lsf.roots import RootError, archive, digests, download, downloads, hints, identify, manage, mirror, tree
+from lsf.roots import RootError, archive, digests, download, downloads, hints, identify, manage, tree
 
 pytest.importorskip("requests")
 
@@ -106,6 +106,31 @@ def test_resolve_by_name_release_and_path(root_store, tmp_path, monkeypatch):
     ):
         with pytest.raises(RootError, match=words):
             roots.resolve(name)
+
+
+def test_roots_for_all_users(root_store, web_server, run_root, tmp_path, monkeypatch):
+    """The administrator's are found beside one's own, which count where the name is the same; a user cannot remove them."""
+    monkeypatch.setattr(roots, "SYSTEM_STORE", str(tmp_path / "system"))
+    monkeypatch.setattr(roots, "SYSTEM_CACHE", str(tmp_path / "system-cache"))
+    serve_release(web_server)
+    with monkeypatch.context() as administrator:
+        administrator.setenv("LSF_ROOTS", "overwritten")
+        administrator.setattr(os, "umask", lambda mask: os.umask)
+        assert run_root("--system", "install", "14.1", "--mirror", web_server.url)[0] == 0
+    assert os.listdir(tmp_path / "system-cache/lsf/fetched") and not archives.fetched(root_store)
+    monkeypatch.delenv("LSF_ROOTS")
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    system = str(tmp_path / "system/14.1-RELEASE/root")
+    assert stat.S_IMODE(os.stat(tmp_path / "system/14.1-RELEASE/root.conf").st_mode) == 0o644
+    assert roots.resolve() == roots.resolve("14") == roots.resolve("14.1-RELEASE") == system
+    fails(run_root("remove", "14.1-RELEASE"), "for all users", "lsfctl root --system")
+    mine = fake_root(tmp_path / "data/lsf/roots", "14.1-RELEASE", "14.1-RELEASE", 1401000, "")
+    newer = fake_root(tmp_path / "data/lsf/roots", "mine", "14.2-RELEASE", 1402000, "")
+    assert [root.path for root in roots.installed()] == [str(newer), str(mine)]
+    assert run_root("remove", "14.1-RELEASE", "mine")[0] == 0
+    assert roots.resolve() == system
+    monkeypatch.setenv("LSF_ROOTS", str(root_store))
+    assert roots.installed() == [], "who names a store has that one"
 
 
 def test_release_of_a_root(root_store, tmp_path):
@@ -224,8 +249,8 @@ def test_install_the_newest_of_a_listing(root_store, web_server, run_root):
     assert run_root("install", "-q", "13", "--mirror", web_server.url) == (0, "13.5-RELEASE\n", "")
     fails(run_root("install", "12", "--mirror", web_server.url), "has no release 12.x", "14.1-RELEASE")
     del web_server.files["/"]
-    serve_release(web_server, mirror.FALLBACK_RELEASE)
-    assert run_root("install", "-q", "--mirror", web_server.url)[1] == mirror.FALLBACK_RELEASE + "\n"
+    serve_release(web_server, digests.NEWEST)
+    assert run_root("install", "-q", "--mirror", web_server.url)[1] == digests.NEWEST + "\n"
 
 
 def test_the_mirror_comes_from_the_environment(root_store, web_server, run_root, monkeypatch):
@@ -403,7 +428,7 @@ def test_the_known_digests():
     assert all(roots.is_release(name) and re.fullmatch("[0-9a-f]{64}", digest) for name, digest in known.items())
     assert len(set(known.values())) == len(known) == 28
     assert list(known) == sorted(known, key=roots.number_of)
-    assert list(known)[-1] == mirror.FALLBACK_RELEASE
+    assert list(known)[-1] == digests.NEWEST
 
 
 def test_the_digest_of_the_command_line_wins(root_store, web_server, run_root):
