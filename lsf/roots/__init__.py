@@ -178,6 +178,11 @@ def find(name: str) -> Root | None:
     return root
 
 
+def none_installed() -> str:
+    """The sentence where there is no root at all. Raises RootError as store() does."""
+    return f"there is no FreeBSD root in {store()}: `{INSTALL_HINT}` fetches one"
+
+
 def resolve(name: str = "") -> str:
     """The folder of a root: by name, by the beginning of its release, or by path; "" is the default root.
 
@@ -187,7 +192,7 @@ def resolve(name: str = "") -> str:
     if not name:
         every = installed()
         if not every:
-            raise RootError(f"there is no FreeBSD root in {store()}: `{INSTALL_HINT}` fetches one")
+            raise RootError(none_installed())
         return every[0].path
     if "/" not in name and name not in (".", ".."):
         root = find(name)

@@ -11,6 +11,7 @@ import io
 import lzma
 import math
 import os
+import re
 import stat
 import tarfile
 import zlib
@@ -200,6 +201,11 @@ def _lost(headers: Mapping[str, str]) -> tuple[str, ...]:
     return tuple(sorted(found))
 
 
+def _flags(text: str) -> str:
+    """File flags as bsdtar has them, "" where they are none that chflags(1) could know."""
+    return text if re.fullmatch(r"[a-z]+(,[a-z]+)*", text) and len(text) < 200 else ""
+
+
 def _contents(archive: tarfile.TarFile, member: tarfile.TarInfo) -> BinaryIO:
     found = archive.extractfile(member)
     assert found is not None  # a file
@@ -223,6 +229,7 @@ def _entries(archive: tarfile.TarFile, meter: Meter) -> Iterator[Entry]:
             _seconds(float(member.mtime)),
             target=member.linkname,
             lost=_lost(member.pax_headers),
+            flags=_flags(member.pax_headers.get("SCHILY.fflags", "")),
         )
         if kind == "file":
             if member.size < 0:

@@ -130,6 +130,12 @@ def _remove(arguments: argparse.Namespace) -> None:
     manage.remove(arguments.names)
 
 
+def _verify(arguments: argparse.Namespace) -> int:
+    from lsf.roots import verify
+
+    return verify.run(arguments)
+
+
 def _clean(arguments: argparse.Namespace) -> None:
     from lsf.roots import downloads
 
@@ -137,13 +143,12 @@ def _clean(arguments: argparse.Namespace) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Carry out a command of `lsfctl root`: 0, or 125 with one sentence on standard error."""
+    """Carry out a command of `lsfctl root`: its own status, or 125 with one sentence on standard error."""
     if arguments.system:
         os.environ.update(LSF_ROOTS=roots.SYSTEM_STORE, XDG_CACHE_HOME=roots.SYSTEM_CACHE)
         os.umask(0o022)
     try:
-        arguments.action(arguments)
-        return 0
+        return arguments.action(arguments) or 0
     except RootError as error:
         print(f"lsfctl: {error}", file=sys.stderr)
     except KeyboardInterrupt:
@@ -177,7 +182,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     making.add_argument("--force", action="store_true", help="take it even where it does not look like FreeBSD")
     making.add_argument("-q", "--quiet", action="store_true", help="print the root's name only")
 
-    def command(name: str, action: Callable[[argparse.Namespace], None], text: str,
+    def command(name: str, action: Callable[[argparse.Namespace], int | None], text: str,
                 parents: Sequence[argparse.ArgumentParser] = ()) -> argparse.ArgumentParser:  # fmt: skip
         sub: argparse.ArgumentParser = actions.add_parser(
             name, help=text, description=text[0].upper() + text[1:] + ".", parents=list(parents)
@@ -231,5 +236,9 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     command(
         "clean", _clean, "remove what was fetched and is kept for the next installation, and print how much that was"
     )
+    verify = command("verify", _verify, "compare a root with what it was when it was made")
+    verify.add_argument("name", nargs="?", default="", metavar="NAME", help="a root (default: the default root)")
+    verify.add_argument("--added", action="store_true", help="list what was added, too; it is no difference")
+    verify.add_argument("-q", "--quiet", action="store_true", help="print the differences only")
     remove = command("remove", _remove, "remove roots")
     remove.add_argument("names", nargs="+", metavar="NAME", help="a root of the store")

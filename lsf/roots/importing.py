@@ -102,6 +102,8 @@ def _unpack_archive(path: str, tag: str, work: str, options: Options) -> Report:
             f"{path} is an image in docker's own form; `podman save --format oci-archive` makes one that LSF reads"
         )
     inner = _inner_root(beside)
+    if inner != beside:
+        report.facts = {parts[1:]: fact for parts, fact in report.facts.items()}
     mode = stat.S_IMODE(os.stat(inner).st_mode)
     os.chmod(inner, mode | 0o700)  # a folder that may not be written to cannot be moved to another
     os.rename(inner, os.path.join(work, roots.TREE))

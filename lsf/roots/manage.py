@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from lsf import roots
-from lsf.roots import Root, RootError, archive, hints, identify
+from lsf.roots import Root, RootError, archive, hints, identify, record
 from lsf.roots.tree import Entry, Limits, Report, Writer, remove_tree
 
 SWEEP_AGE = 10.0
@@ -161,6 +161,7 @@ def make(name: str, options: Options, source: str, fill: Callable[[str], Report]
             for left in os.listdir(work):
                 if left != roots.TREE:
                     remove_path(os.path.join(work, left))
+            record.write(os.path.join(work, roots.TREE), os.path.join(work, record.FILE), report.facts)
             _write_conf(
                 os.path.join(work, roots.CONF),
                 {
