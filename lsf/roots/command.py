@@ -136,6 +136,12 @@ def _verify(arguments: argparse.Namespace) -> int:
     return verify.run(arguments)
 
 
+def _export(arguments: argparse.Namespace) -> None:
+    from lsf.roots import export
+
+    export.run(arguments)
+
+
 def _clean(arguments: argparse.Namespace) -> None:
     from lsf.roots import downloads
 
@@ -240,5 +246,13 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     verify.add_argument("name", nargs="?", default="", metavar="NAME", help="a root (default: the default root)")
     verify.add_argument("--added", action="store_true", help="list what was added, too; it is no difference")
     verify.add_argument("-q", "--quiet", action="store_true", help="print the differences only")
+    export = command("export", _export, "write a root to a tar archive or as a container image")
+    export.add_argument("name", metavar="NAME", help="a root")
+    export.add_argument("target", metavar="FILE|DIR", help="what to make; .gz, .xz and .zst are compressed")
+    export.add_argument(
+        "--format", choices=("tar", "oci", "oci-archive"), default="tar",
+        help="a tar archive, an OCI image layout (a folder), or an archive of one (default: tar)",
+    )  # fmt: skip
+    export.add_argument("-q", "--quiet", action="store_true", help="say nothing")
     remove = command("remove", _remove, "remove roots")
     remove.add_argument("names", nargs="+", metavar="NAME", help="a root of the store")
