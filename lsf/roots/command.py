@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 # What does the work is imported by each action: `lsfctl --help` needs none of it.
 
 DEFAULT_MIRROR = "https://download.freebsd.org/releases/amd64"
+DEFAULT_PACKAGES = "https://pkg.FreeBSD.org"
 FAILED = 125
 INTERRUPTED = 130
 _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
@@ -42,6 +43,11 @@ def _options(arguments: argparse.Namespace) -> Options:
 
 
 def _install(arguments: argparse.Namespace) -> None:
+    if arguments.pkgbase or arguments.repository:
+        _install_packages(arguments)
+        return
+    if arguments.packages or arguments.keys:
+        raise RootError("--packages and --keys are for --pkgbase")
     from lsf.roots import mirror as releases
     from lsf.roots.download import check_url
 
@@ -52,6 +58,19 @@ def _install(arguments: argparse.Namespace) -> None:
         print(releases.find_release(arguments.release, _options(arguments), mirror))
         return
     root = releases.install(arguments.release, _options(arguments), mirror, arguments.sha256)
+    print(root.name)
+
+
+def _install_packages(arguments: argparse.Namespace) -> None:
+    for option in ("mirror", "sha256", "dry_run"):
+        if getattr(arguments, option):
+            raise RootError(f"--{option.replace('_', '-')} is for base.txz, not for packages")
+    from lsf.roots import pkgbase
+
+    mirror = os.environ.get("LSF_PKG_MIRROR") or DEFAULT_PACKAGES
+    source = pkgbase.source_of(arguments.release, mirror, arguments.repository, arguments.packages, arguments.keys)
+    root = pkgbase.install(source, _options(arguments))
+    assert root is not None  # it has none to compare with
     print(root.name)
 
 
@@ -212,6 +231,25 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         metavar="HEX",
         default="",
         help="what base.txz must have, instead of what the mirror's MANIFEST says",
+    )
+    install.add_argument(
+        "--pkgbase", action="store_true", help="from packages of the base system, which FreeBSD has from 15 on"
+    )
+    install.add_argument(
+        "--packages",
+        metavar="NAMES",
+        default="",
+        help="which, with commas in between (default: FreeBSD-set-base, as base.txz)",
+    )
+    install.add_argument(
+        "--repository", metavar="URL", default="",
+        help=f"another repository than FreeBSD's (LSF_PKG_MIRROR; default: {DEFAULT_PACKAGES}/FreeBSD:15:amd64/base_release_0)",
+    )  # fmt: skip
+    install.add_argument(
+        "--keys",
+        metavar="DIR",
+        default="",
+        help="whose signatures count, as in /usr/share/keys/pkg (default: FreeBSD's)",
     )
     install.add_argument(
         "--dry-run", action="store_true", help="print the release that would be fetched, and fetch nothing"

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import re
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
@@ -21,7 +22,7 @@ PAUSE = 1.0
 CHUNK = 1 << 15  # what is lost at a cut: urllib3 gives nothing of a piece that did not come whole
 MAX_TRANSFERS = 200
 MAX_REDIRECTS = 10
-PACKAGES = "requests tqdm zstandard"  # dependencies of pyproject.toml
+PACKAGES = "requests tqdm zstandard cryptography"  # dependencies of pyproject.toml
 
 
 class DownloadError(RootError):
@@ -141,12 +142,40 @@ class Client:
         self._session = self._requests.Session()
         self._session.headers["User-Agent"] = "lsf"
         self._quiet = quiet
+        self._together: Any = None
 
     def __enter__(self) -> Client:
         return self
 
     def __exit__(self, *_: object) -> None:
         self._session.close()
+
+    @contextlib.contextmanager
+    def together(self, total: int, label: str) -> Iterator[None]:
+        """Show what is fetched in one bar, of `total` bytes."""
+        with self._bar(total, 0, label) as self._together:
+            try:
+                yield
+            finally:
+                self._together = None
+
+    def passed(self, size: int) -> None:
+        """What need not be fetched counts in that bar, too."""
+        if self._together is not None:
+            self._together.update(size)
+
+    def _bar(self, total: int, initial: int, label: str) -> Any:
+        return self._tqdm(
+            total=total or None,
+            initial=initial,
+            unit="B",
+            unit_scale=True,
+            unit_divisor=1024,
+            desc=label,
+            disable=self._quiet or None,  # None: hidden where standard error is no terminal
+            leave=True,
+            dynamic_ncols=True,
+        )
 
     def say(self, line: str) -> None:
         """Tell what is being done, on standard error."""
@@ -318,20 +347,10 @@ class Client:
             return self._receive(response, path, have, size or total, limit, label)
 
     def _receive(self, response: Any, path: str, have: int, total: int, limit: int, label: str) -> bool:
-        hidden = self._quiet or None  # None: hidden where standard error is no terminal
+        joint = self._together
         with (
             open(path, "r+b" if have else "wb") as file,
-            self._tqdm(
-                total=total or None,
-                initial=have,
-                unit="B",
-                unit_scale=True,
-                unit_divisor=1024,
-                desc=label,
-                disable=hidden,
-                leave=True,
-                dynamic_ncols=True,
-            ) as bar,
+            contextlib.nullcontext(joint) if joint is not None else self._bar(total, have, label) as bar,
         ):
             file.seek(have)
             try:

@@ -118,7 +118,9 @@ class Cache:
             sweep(self._folder)
         name = digest.replace(":", "-")
         path = self._find(name, digest)
-        if not path:
+        if path:
+            self._client.passed(os.path.getsize(path))
+        else:
             path = os.path.join(self._folder, name)
             self._fetch(url, path, digest, size=size, limit=limit, label=label, auth=auth)
         if os.path.dirname(path) == self._folder:

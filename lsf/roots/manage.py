@@ -8,6 +8,7 @@ are gone are removed by the next one.
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import datetime
 import errno
 import fcntl
@@ -15,7 +16,7 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from lsf import roots
@@ -23,6 +24,9 @@ from lsf.roots import Root, RootError, archive, hints, identify, record
 from lsf.roots.tree import Entry, Limits, Report, Writer, remove_tree
 
 SWEEP_AGE = 10.0
+#: fcntl.h and linux/fs.h
+LINUX_AT_FDCWD = -100
+LINUX_RENAME_EXCHANGE = 2
 
 
 @dataclass
@@ -144,10 +148,19 @@ def _counted(entries: Iterable[Entry], quiet: bool) -> Iterable[Entry]:
     return counted
 
 
-def make(name: str, options: Options, source: str, fill: Callable[[str], Report], announced: str = "") -> Root:
+def make(
+    name: str,
+    options: Options,
+    source: str,
+    fill: Callable[[str], Report],
+    announced: str = "",
+    more: Mapping[str, str] | None = None,
+    replace: bool = False,
+) -> Root:
     """Make a root. `fill(work)` makes the folder `root` in work; what else it leaves there vanishes.
 
-    announced: the release it should be, which counts where the root itself says no more than 14.1, or nothing.
+    announced: the release it should be, which counts where the root itself says no more than 14.1, or nothing. more: what root.conf is to
+    say besides. replace: exchange the root of this name, which stays until the new one is whole.
     """
     folder = open_store()
     _sweep(folder)
@@ -155,31 +168,11 @@ def make(name: str, options: Options, source: str, fill: Callable[[str], Report]
     try:
         with held(work):
             report = fill(work)
-            release, number = _complete(os.path.join(work, roots.TREE), options)
-            if not release or announced.startswith(release + "-"):
-                release, number = announced, number or roots.number_of(announced)
-            for left in os.listdir(work):
-                if left != roots.TREE:
-                    remove_path(os.path.join(work, left))
+            fields = _described(work, options, source, report, announced)
             record.write(os.path.join(work, roots.TREE), os.path.join(work, record.FILE), report.facts)
-            _write_conf(
-                os.path.join(work, roots.CONF),
-                {
-                    "release": release,
-                    "osreldate": str(number) if number else "",
-                    "source": source,
-                    "installed": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
-                    "files": str(report.files),
-                    "size": str(report.size),
-                },
-            )
+            _write_conf(os.path.join(work, roots.CONF), {**fields, **(more or {})})
             os.chmod(work, 0o755)
-            try:
-                os.rename(work, os.path.join(folder, name))
-            except OSError as error:
-                if error.errno in (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR):
-                    check_name(name)  # another process was faster
-                raise
+            _put_in_place(work, name, replace)
     except BaseException:
         with contextlib.suppress(OSError):
             remove_path(work)
@@ -188,8 +181,57 @@ def make(name: str, options: Options, source: str, fill: Callable[[str], Report]
         options.say(line)
     root = roots.load(name)
     assert root is not None
-    options.say(f"{name}: FreeBSD {release or 'of unknown release'}, {report.files} files in {root.path}")
+    options.say(f"{name}: FreeBSD {root.release or 'of unknown release'}, {report.files} files in {root.path}")
     return root
+
+
+def _described(work: str, options: Options, source: str, report: Report, announced: str) -> dict[str, str]:
+    """Complete a new root in its folder; what root.conf is to say of it."""
+    release, number = _complete(os.path.join(work, roots.TREE), options)
+    if not release or announced.startswith(release + "-"):
+        release, number = announced, number or roots.number_of(announced)
+    for left in os.listdir(work):
+        if left != roots.TREE:
+            remove_path(os.path.join(work, left))
+    return {
+        "release": release,
+        "osreldate": str(number) if number else "",
+        "source": source,
+        "installed": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "files": str(report.files),
+        "size": str(report.size),
+    }
+
+
+def _put_in_place(work: str, name: str, replace: bool) -> None:
+    """Give a whole root its name, in one step."""
+    place = os.path.join(os.path.dirname(work), name)
+    if replace and os.path.lexists(place):
+        exchange(work, place)
+        remove_path(work)
+        return
+    try:
+        os.rename(work, place)
+    except OSError as error:
+        if error.errno in (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR):
+            check_name(name)  # another process was faster
+        raise
+
+
+def exchange(first: str, second: str) -> None:
+    """Exchange the names of two folders: in one step where Linux and the file system can (renameat2), else in three."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    rename = getattr(libc, "renameat2", None)
+    if rename is not None:
+        if rename(LINUX_AT_FDCWD, os.fsencode(first), LINUX_AT_FDCWD, os.fsencode(second), LINUX_RENAME_EXCHANGE) == 0:
+            return
+        error = ctypes.get_errno()
+        if error not in (errno.EINVAL, errno.ENOSYS):
+            raise OSError(error, os.strerror(error), second)
+    aside = tempfile.mkdtemp(prefix=".remove-", dir=os.path.dirname(first))
+    os.rename(second, aside)  # onto an empty folder
+    os.rename(first, second)
+    os.rename(aside, first)
 
 
 def own_root(name: str) -> Root:

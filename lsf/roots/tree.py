@@ -60,6 +60,8 @@ class Entry:
     lost: tuple[str, ...] = ()
     #: the file flags, as chflags(1) names them: "schg,uarch"
     flags: str = ""
+    #: names of the owner and the group, "" where only the numbers are known
+    owner: tuple[str, str] = ("", "")
 
 
 class Fact(NamedTuple):

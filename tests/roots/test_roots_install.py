@@ -638,7 +638,7 @@ def test_a_store_that_cannot_be_written(root_store, web_server, run_root, monkey
 def test_missing_packages_are_named(root_store, run_root, monkeypatch):
     monkeypatch.setitem(sys.modules, "requests", None)
     fails(run_root("install", "14.1", "--mirror", "http://127.0.0.1:9"), "Python package requests",
-          f"`{sys.executable} -m pip install requests tqdm zstandard`")  # fmt: skip
+          f"`{sys.executable} -m pip install requests tqdm zstandard cryptography`")  # fmt: skip
     listed = re.search(
         r"^dependencies = \[(.*)\]$", (harness.TESTS.parent / "pyproject.toml").read_text(), re.MULTILINE
     )[1]
