@@ -83,7 +83,7 @@ def _values(action: argparse.Action, path: str) -> Values | None:
         return tuple(map(str, action.choices))
     if action.nargs == 0:
         return None
-    if path in ("lsfctl root path", "lsfctl root remove", "lsfctl root verify"):
+    if path in ("lsfctl root path", "lsfctl root remove", "lsfctl root verify", "lsfctl root update"):
         return ROOT
     return _METAVARS.get(str(action.metavar), TEXT)
 

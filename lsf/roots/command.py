@@ -84,7 +84,9 @@ def _pull(arguments: argparse.Namespace) -> None:
     from lsf.roots import importing
 
     login = arguments.auth_file or os.environ.get("REGISTRY_AUTH_FILE", "")
-    print(importing.pull(arguments.image, _options(arguments), login).name)
+    root = importing.pull(arguments.image, _options(arguments), login)
+    assert root is not None  # it has none to compare with
+    print(root.name)
 
 
 def _object(root: Root, default: bool) -> dict[str, object]:
@@ -147,6 +149,15 @@ def _remove(arguments: argparse.Namespace) -> None:
     from lsf.roots import manage
 
     manage.remove(arguments.names)
+
+
+def _update(arguments: argparse.Namespace) -> None:
+    from lsf.roots import manage, update
+
+    options = manage.Options(quiet=arguments.quiet)
+    login = arguments.auth_file or os.environ.get("REGISTRY_AUTH_FILE", "")
+    root = update.update(arguments.root, options, login, arguments.force)
+    options.say(f"{arguments.root}: " + ("there is nothing newer" if root is None else "the old one is removed"))
 
 
 def _verify(arguments: argparse.Namespace) -> int:
@@ -280,6 +291,13 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     command(
         "clean", _clean, "remove what was fetched and is kept for the next installation, and print how much that was"
     )
+    update = command("update", _update, "make a root again where its image or its packages are newer now")
+    update.add_argument("root", metavar="NAME", help="a root of the store")
+    update.add_argument(
+        "--force", action="store_true", help="even if files of it were changed or added, which are lost then"
+    )
+    update.add_argument("--auth-file", metavar="FILE", default="", help="logins, as for pull (REGISTRY_AUTH_FILE)")
+    update.add_argument("-q", "--quiet", action="store_true", help="say nothing")
     verify = command("verify", _verify, "compare a root with what it was when it was made")
     verify.add_argument("name", nargs="?", default="", metavar="NAME", help="a root (default: the default root)")
     verify.add_argument("--added", action="store_true", help="list what was added, too; it is no difference")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import re
 import stat
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lsf import roots
 from lsf.roots import Root, RootError, archive, oci
@@ -13,6 +15,9 @@ from lsf.roots.download import Client
 from lsf.roots.downloads import Cache
 from lsf.roots.manage import Options, check_name, make, open_store, unpack_entries
 from lsf.roots.tree import Report, Writer
+
+if TYPE_CHECKING:
+    from lsf.roots.update import Replaced
 
 
 def plain_name(source: str) -> str:
@@ -111,17 +116,30 @@ def _unpack_archive(path: str, tag: str, work: str, options: Options) -> Report:
     return report
 
 
-def pull(image: str, options: Options, auth_file: str = "") -> Root:
-    """Fetch an image from a registry and make a root of it."""
+def pull(image: str, options: Options, auth_file: str = "", old: Replaced | None = None) -> Root | None:
+    """Fetch an image from a registry and make a root of it. None where that is what `old` is made of, the root to be replaced."""
     from lsf.roots.registry import Reference, Registry
 
     reference = Reference(image, os.environ.get("LSF_REGISTRY", ""))
     name = options.name or plain_name(reference.repository.rpartition("/")[2] + "-" + reference.tag)
     if reference.digest and not options.name:
         name = plain_name(reference.repository.rpartition("/")[2] + "-" + reference.digest.partition(":")[2][:12])
-    check_name(name)
+    if old is None:
+        check_name(name)
     open_store()
     with Client(options.quiet) as client, Cache(client) as cache:
         registry = Registry(client, reference, cache, auth_file)
         manifest = oci.choose(registry, registry.index())
-        return make(name, options, str(reference), lambda work: _unpack_image(registry, manifest, work, options))
+        digest = "sha256:" + hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()
+        if old is not None:
+            if old.is_same(digest):
+                return None
+            old.may_go()
+        return make(
+            name,
+            options,
+            str(reference),
+            lambda work: _unpack_image(registry, manifest, work, options),
+            more={"kind": "image", "image": f"{reference.scheme}://{reference}", "digest": digest},
+            replace=old is not None,
+        )

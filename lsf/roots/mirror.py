@@ -125,6 +125,7 @@ def install(release: str, options: Options, mirror: str, sha256: str = "") -> Ro
                     f"{plain}/{ARCHIVE}",
                 ),
                 announced=release,
+                more={"kind": "release", "digest": f"sha256:{digest}"},
             )
     if root.release and roots.number_of(root.release) != roots.number_of(release):
         options.say(f"note: what the mirror calls {release} says of itself that it is {root.release}")

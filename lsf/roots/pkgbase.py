@@ -12,7 +12,7 @@ import os
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lsf import roots
 from lsf.roots import Root, RootError, archive, digests, signed
@@ -22,6 +22,9 @@ from lsf.roots.keys import Trusted, of_folder, of_freebsd
 from lsf.roots.manage import Options, check_name, make, open_store
 from lsf.roots.package import Package, by_version, checksum
 from lsf.roots.tree import Entry, Report, Writer
+
+if TYPE_CHECKING:
+    from lsf.roots.update import Replaced
 
 #: As base.txz: FreeBSD's own set of all that is neither a kernel, debugging symbols, 32-bit libraries, tests nor sources.
 DEFAULT_PACKAGES = ("FreeBSD-set-base",)
@@ -216,22 +219,27 @@ def source_of(release: str, mirror: str, repository: str, names: str, keys: str)
     return Source(url, major, chosen, os.path.abspath(keys) if keys else "")
 
 
-def install(source: Source, options: Options, known: str = "", replace: bool = False) -> Root | None:
-    """Fetch packages, check them and make a root of them. None where they are those that a root has already.
+def source_of_root(fields: dict[str, str]) -> Source:
+    """From what Source.fields() said in a root's root.conf. Raises RootError."""
+    url = check_url(fields.get("repository", ""), "the repository in root.conf")
+    return Source(url, _major_of(url), tuple(fields.get("packages", "").split(",")), fields.get("keys", ""))
 
-    known: the digest of that root's packages (Source.fields); replace: exchange the root of this name.
-    """
+
+def install(source: Source, options: Options, old: Replaced | None = None) -> Root | None:
+    """Fetch packages, check them and make a root of them. None where they are those of `old`, the root to be replaced."""
     trusted = source.trusted()
     default = f"{source.major or 'freebsd'}{('.' + source.url.rpartition('_')[2]) if '/base_release_' in source.url else ''}-pkgbase"
-    name = options.name if replace else check_name(options.name or default)
+    name = options.name if old is not None else check_name(options.name or default)
     open_store()
     with Client(options.quiet) as client:
         repository = Repository(client, source.url, trusted, source.major)
         repository.read()
         packages = repository.chosen(source.names)
         fields = source.fields(packages)
-        if fields["digest"] == known:
-            return None
+        if old is not None:
+            if old.is_same(fields["digest"]):
+                return None
+            old.may_go()
         total = sum(listed.size for listed in packages)
         if total > MAX_DOWNLOAD:
             raise RootError(f"{shown(source.url)}: the packages have {total} bytes; {MAX_DOWNLOAD} are the limit")
@@ -252,7 +260,7 @@ def install(source: Source, options: Options, known: str = "", replace: bool = F
                 shown(source.url),
                 lambda work: _fill(os.path.join(work, roots.TREE), packages, paths, options),
                 more=fields,
-                replace=replace,
+                replace=old is not None,
             )
 
 
