@@ -16,7 +16,9 @@ TREE = "root"
 #: Roots for all users of the machine, who read them; `lsfctl root --system` keeps them.
 SYSTEM_STORE = "/var/lib/lsf/roots"
 SYSTEM_CACHE = "/var/cache"  # as XDG_CACHE_HOME
-INSTALL_HINT = "lsfctl root install"
+INSTALL = "lsfctl root install"
+#: what gets somebody a root who has none
+INSTALL_HINT = f"{INSTALL} 14"
 
 
 class RootError(Exception):
@@ -200,7 +202,7 @@ def resolve(name: str = "") -> str:
             return root.path
         if not os.path.isdir(name):
             known = ", ".join(root.name for root in installed()) or "none"
-            hint = f": `{INSTALL_HINT} {name}` fetches it" if is_release(name) else ""
+            hint = f": `{INSTALL} {name}` fetches it" if is_release(name) else ""
             raise RootError(f"{name}: neither a FreeBSD root ({known} in {store()}) nor a folder here{hint}")
     try:
         path = os.path.abspath(name)

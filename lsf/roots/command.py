@@ -51,12 +51,15 @@ def _install(arguments: argparse.Namespace) -> None:
     from lsf.roots import mirror as releases
     from lsf.roots.download import check_url
 
-    if not arguments.mirror and os.environ.get("LSF_MIRROR"):
-        arguments.mirror = check_url(os.environ["LSF_MIRROR"], "LSF_MIRROR")
-    mirror = arguments.mirror or DEFAULT_MIRROR
+    variable = "" if arguments.mirror else os.environ.get("LSF_MIRROR", "")
+    mirror = check_url(arguments.mirror or variable or DEFAULT_MIRROR, "LSF_MIRROR" if variable else "--mirror")
     if arguments.dry_run:
         print(releases.find_release(arguments.release, _options(arguments), mirror))
         return
+    if not arguments.release:
+        from lsf.roots.ask import which_release
+
+        arguments.release = which_release()
     root = releases.install(arguments.release, _options(arguments), mirror, arguments.sha256)
     print(root.name)
 
@@ -232,7 +235,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         nargs="?",
         default="",
         metavar="RELEASE",
-        help="14.1-RELEASE, 14.1, or 14 for the newest 14.x (default: the newest of all)",
+        help="14.1-RELEASE, 14.1, 14 for the newest 14.x, or newest; at a terminal it is asked for",
     )
     install.add_argument(
         "--mirror", metavar="URL", default="", help=f"the folder of releases (LSF_MIRROR; default: {DEFAULT_MIRROR})"

@@ -29,8 +29,8 @@ def _releases_of(client: Client, mirror: str) -> list[str]:
 
 
 def _release(client: Client, mirror: str, wanted: str) -> str:
-    """The full name of a release: "" is the newest that the mirror has, 14 its newest 14.x, 14.1 is 14.1-RELEASE."""
-    wanted = wanted.removeprefix("FreeBSD-")
+    """The full name of a release: "" and "newest" are the newest that the mirror has, 14 its newest 14.x, 14.1 is 14.1-RELEASE."""
+    wanted = "" if wanted == "newest" else wanted.removeprefix("FreeBSD-")
     if _RELEASE.fullmatch(wanted):
         return wanted
     if wanted and not _SHORT.fullmatch(wanted):
