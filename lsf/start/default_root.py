@@ -5,7 +5,7 @@ On the way of every start without --root, so it reads one page of the program an
 
 import os
 
-from lsf.start.errors import LaunchError
+from lsf.start.errors import STATUS_NOT_RUNNABLE, LaunchError
 from lsf.start.files import find_program
 
 _ELF = b"\x7fELF\x02\x01"  # 64 bits, little-endian
@@ -84,5 +84,32 @@ def choose(program: str, path: str | None, directory: str | None, always: bool) 
     try:
         every = roots.installed()
     except roots.RootError:
-        return None
-    return every[0].path if every else None
+        every = []
+    if every:
+        return every[0].path
+    if not always:
+        _tell_of_roots(program, roots.INSTALL_HINT)
+    return None
+
+
+def _tell_of_roots(program: str, command: str) -> None:
+    """Where no root is installed: raise LaunchError for a program of the host's, asked for by its whole path, which was surely meant to
+    be FreeBSD's. All else is told when it is executed."""
+    if not program.startswith("/"):
+        return
+    try:
+        fd = os.open(program, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return
+    try:
+        page = os.read(fd, _PAGE)
+        interpreter = _headers(fd, page)[0] if page[:6] == _ELF else b""
+    except (OSError, ValueError):
+        return
+    finally:
+        os.close(fd)
+    if interpreter and interpreter not in _INTERPRETERS and os.path.exists(interpreter):
+        raise LaunchError(
+            f"{program}: not a FreeBSD program, but Linux's; there is no FreeBSD root: `{command}` fetches one",
+            STATUS_NOT_RUNNABLE,
+        )

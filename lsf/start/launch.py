@@ -70,7 +70,9 @@ def enter_view(options: Options) -> list[tuple[str, str]] | None:
 
         return view.enter(options.root, options.isolated, tuple(options.binds), options.debug, options.view)
     if options.isolated:
-        raise LaunchError("--isolated needs --root")
+        from lsf.roots import INSTALL_HINT
+
+        raise LaunchError(f"--isolated needs --root, or an installed root (`{INSTALL_HINT}` fetches one)")
     if options.binds:
         from lsf.start import plan, view
 
