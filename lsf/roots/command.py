@@ -197,7 +197,11 @@ def run(arguments: argparse.Namespace) -> int:
         raise
     except OSError as error:
         place = f"{os.fsdecode(error.filename)}: " if isinstance(error.filename, (str, bytes)) else ""
-        hint = "; LSF_ROOTS names another place for roots" if error.errno in (errno.ENOSPC, errno.EROFS) else ""
+        hint = (
+            "; LSF_ROOTS names another place for roots, XDG_CACHE_HOME for what is fetched"
+            if error.errno in (errno.ENOSPC, errno.EROFS)
+            else ""
+        )
         print(f"lsfctl: {place}{error.strerror or error}{hint}", file=sys.stderr)
     return FAILED
 
