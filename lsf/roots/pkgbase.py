@@ -292,8 +292,8 @@ def _once(entries: Iterator[Entry], writer: Writer) -> Iterator[Entry]:
 
 def _databases(tree: str) -> None:
     """/etc/passwd, pwd.db and spwd.db, by which libc finds users: base.txz has them, and a package makes them with pwd_mkdb(8)."""
+    from lsf.roots.pwdb import databases
     from lsf.roots.tree import resolve_inside
-    from lsf.start.pwdb import databases
 
     try:
         place = resolve_inside(tree, "etc/master.passwd")
