@@ -1,9 +1,9 @@
 """What has been fetched, kept by its digest: the next installation, and the next update, take it from here.
 
-The folder is $XDG_CACHE_HOME/lsf/fetched, else ~/.cache/lsf/fetched, and `.fetched` in the store where neither can be written. A file's
-name is its digest, so it does not matter who fetched it, from where and with which LSF; its digest is checked at each use. What is
-still coming is called DIGEST.part, and who fetches it holds its lock: a second process waits and finds the file. What the
-machine's administrator has fetched (`lsfctl root --system`) is read from SYSTEM_CACHE by everybody.
+The folder is $XDG_CACHE_HOME/lsf/fetched, else ~/.cache/lsf/fetched, and `.fetched` in the store where that cannot be written or others
+could change it. A file's name is its digest, so it does not matter who fetched it, from where and with which LSF; its digest is
+checked at each use. What is still coming is called DIGEST.part, and who fetches it holds its lock: a second process waits and
+finds the file. What the machine's administrator has fetched (`lsfctl root --system`) is read from SYSTEM_CACHE by everybody.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import stat
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -33,13 +34,31 @@ def _home_cache() -> str:
     return os.path.join(base, "lsf", "fetched") if base.startswith("/") else ""
 
 
+def _is_nobody_elses(path: str) -> bool:
+    """Whether only this user and root can exchange a file below a path: `sudo -E` leaves root with somebody else's home."""
+    path = os.path.realpath(path)
+    while True:
+        try:
+            status = os.stat(path)
+        except FileNotFoundError:
+            pass
+        else:
+            free = status.st_mode & stat.S_IWOTH and not status.st_mode & stat.S_ISVTX
+            if status.st_uid not in (0, os.geteuid()) or free:
+                return False
+        if path == "/":
+            return True
+        path = os.path.dirname(path)
+
+
 def _own_folder() -> str:
     """The folder to fetch into, made where it is missing."""
     folder = _home_cache()
     try:
-        os.makedirs(folder, mode=0o755, exist_ok=True)
-        if os.access(folder, os.W_OK | os.X_OK):
-            return folder
+        if folder and _is_nobody_elses(folder):
+            os.makedirs(folder, mode=0o755, exist_ok=True)
+            if os.access(folder, os.W_OK | os.X_OK):
+                return folder
     except OSError:
         pass
     folder = os.path.join(open_store(), IN_STORE)

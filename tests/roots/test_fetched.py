@@ -127,6 +127,19 @@ def test_a_home_that_cannot_be_written(root_store, web_server, run_root, monkeyp
     fails(run_root("install", "14.1", "--mirror", web_server.url), "/proc/nowhere/either", "LSF_ROOTS")
 
 
+def test_the_cache_of_somebody_else(root_store, web_server, run_root, tmp_path):
+    """As root with another user's home (sudo -E): who could exchange the file while it is unpacked is not given the choice."""
+    if os.geteuid() != 0:
+        harness.not_covered("another user's cache", "these tests do not run as root")
+    data = serve_release(web_server)
+    theirs = tmp_path / "cache"
+    kept(root_store, data, data)
+    os.chown(theirs, 12345, 12345)
+    assert run_root("install", "14.1", "--mirror", web_server.url)[0] == 0
+    assert web_server.requests("/14.1-RELEASE/base.txz")
+    assert os.listdir(root_store / downloads.IN_STORE) == [kept(root_store, data).name]
+
+
 def test_two_at_once(root_store, web_server, tmp_path):
     """One fetches, the other waits for it and takes the same file."""
     data = serve_release(web_server)
