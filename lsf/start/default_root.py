@@ -67,7 +67,7 @@ def needs_root(path: str, nested: bool = False) -> bool:
 
 
 def choose(program: str, path: str | None, directory: str | None, always: bool) -> str | None:
-    """The default root's folder where the program needs one and one is installed, else None.
+    """The default root's folder where the program needs one, "" where none is installed, and None where it needs none.
 
     path: the guest's PATH. directory: where the program will begin (--chdir). always: whatever the program is (--isolated).
     """
@@ -85,22 +85,15 @@ def choose(program: str, path: str | None, directory: str | None, always: bool) 
         every = roots.installed()
     except roots.RootError:
         every = []
-    if every:
-        return every[0].path
-    if not always:
-        _tell_of_roots(program, roots.INSTALL_HINT)
-    return None
+    return every[0].path if every else ""
 
 
-def _tell_of_roots(program: str, command: str) -> None:
-    """Where no root is installed: raise LaunchError for a program of the host's, asked for by its whole path, which was surely meant to
-    be FreeBSD's. All else is told when it is executed."""
-    if not program.startswith("/"):
-        return
+def refuse_linux(program: str) -> None:
+    """Raise LaunchError for a program of the host's where FreeBSD's was surely meant, and no root is installed."""
     try:
         fd = os.open(program, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
-        return
+        return  # it is told when it is executed
     try:
         page = os.read(fd, _PAGE)
         interpreter = _headers(fd, page)[0] if page[:6] == _ELF else b""
@@ -109,7 +102,9 @@ def _tell_of_roots(program: str, command: str) -> None:
     finally:
         os.close(fd)
     if interpreter and interpreter not in _INTERPRETERS and os.path.exists(interpreter):
+        from lsf.roots import INSTALL_HINT
+
         raise LaunchError(
-            f"{program}: not a FreeBSD program, but Linux's; there is no FreeBSD root: `{command}` fetches one",
+            f"{program}: not a FreeBSD program, but Linux's; there is no FreeBSD root: `{INSTALL_HINT}` fetches one",
             STATUS_NOT_RUNNABLE,
         )
