@@ -14,7 +14,7 @@ RUN python3 -m venv /opt/lsf && /opt/lsf/bin/pip install -q .
 
 FROM build AS root
 ARG RELEASE=14.3-RELEASE
-# Fetched from FreeBSD's mirror and checked against the release's MANIFEST.
+# Fetched from FreeBSD's mirror and checked against the digest that FreeBSD has published.
 RUN LSF_ROOTS=/roots /opt/lsf/bin/lsfctl root install "$RELEASE" \
         && mv "$(LSF_ROOTS=/roots /opt/lsf/bin/lsfctl root path)" /freebsd \
         && cp "$(/opt/lsf/bin/python -c 'from lsf.start.files import shim_path; print(shim_path())')" /freebsd/lsf

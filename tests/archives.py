@@ -265,7 +265,13 @@ def fails(result: tuple[int, str, str], *words: str) -> str:
     return sentences[0]
 
 
+def fetched(store: Path) -> list[str]:
+    """What lies in the cache beside a store of the fixture root_store."""
+    folder = store.parent / "cache/lsf/fetched"
+    return sorted(os.listdir(folder)) if folder.exists() else []
+
+
 def nothing_installed(store: Path, downloads: bool = False) -> None:
-    """Nothing but, perhaps, a download is left in the store."""
-    left = sorted(os.listdir(store)) if store.exists() else []
-    assert left == ([".download"] if downloads else [])
+    """Nothing is left in the store, and in the cache nothing but, perhaps, a download."""
+    assert not store.exists() or os.listdir(store) == []
+    assert bool(fetched(store)) == downloads

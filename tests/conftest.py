@@ -60,14 +60,18 @@ def lsf(request, tmp_path):
 
 @pytest.fixture
 def root_store(tmp_path, monkeypatch):
-    """An empty store of FreeBSD roots, and no waiting between tries to fetch something."""
-    from lsf.roots import download, manage
+    """An empty store of FreeBSD roots, no known digests (tests make releases of their own), nothing fetched, and no waiting between
+    tries to fetch something."""
+    from lsf.roots import digests, download, downloads, manage
 
     for name in list(os.environ):
         known = ("LSF_MIRROR", "LSF_REGISTRY", "REGISTRY_AUTH_FILE", "XDG_DATA_HOME")
         if name in known or name.lower().endswith("_proxy"):
             monkeypatch.delenv(name)
     monkeypatch.setenv("LSF_ROOTS", str(tmp_path / "store"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(downloads, "SYSTEM_CACHE", str(tmp_path / "system-cache"))
+    monkeypatch.setattr(digests, "BASE_TXZ", {})
     monkeypatch.setattr(download, "PAUSE", 0.0)
     monkeypatch.setattr(manage, "SWEEP_AGE", -1.0)
     return tmp_path / "store"

@@ -11,6 +11,7 @@ import dataclasses
 import re
 from collections.abc import Callable, Iterator
 
+from lsf.roots import SYSTEM_STORE
 from lsf.start import usage
 from lsf.start.options import ALIASES, ENGINES, OPTIONS, VIEWS
 
@@ -82,7 +83,7 @@ def _values(action: argparse.Action, path: str) -> Values | None:
         return tuple(map(str, action.choices))
     if action.nargs == 0:
         return None
-    if path in ("lsfctl root path", "lsfctl root remove"):
+    if path in ("lsfctl root path", "lsfctl root remove", "lsfctl root verify", "lsfctl root update"):
         return ROOT
     return _METAVARS.get(str(action.metavar), TEXT)
 
@@ -112,6 +113,7 @@ def commands(parser: argparse.ArgumentParser) -> list[Command]:
 # ---------------------------------------------------------------- bash
 
 _STORE = "${LSF_ROOTS:-${XDG_DATA_HOME:-$HOME/.local/share}/lsf/roots}"
+_SYSTEM = "${LSF_ROOTS:-" + SYSTEM_STORE + "}"
 
 _BASH_HEAD = f"""# Completion of lsf and lsfctl in bash. `lsfctl completion bash` printed it: put
 #     eval "$(lsfctl completion bash)"
@@ -119,7 +121,7 @@ _BASH_HEAD = f"""# Completion of lsf and lsfctl in bash. `lsfctl completion bash
 
 _lsf_roots() {{
     local conf
-    for conf in "{_STORE}"/*/root.conf; do
+    for conf in "{_STORE}"/*/root.conf "{_SYSTEM}"/*/root.conf; do
         [[ -e $conf ]] && conf=${{conf%/root.conf}} && echo "${{conf##*/}}"
     done
 }}
@@ -221,7 +223,7 @@ _ZSH_HEAD = f"""#compdef lsf lsfctl
 
 _lsf_root() {{
     local -a names
-    names=({_STORE}/*/root.conf(N:h:t))
+    names=({_STORE}/*/root.conf(N:h:t) {_SYSTEM}/*/root.conf(N:h:t))
     _alternative 'roots:root:compadd -a names' 'folders:folder:_files -/'
 }}
 """
@@ -298,6 +300,7 @@ function __lsf_roots
     if test -z "$store"
         set store ~/.local/share/lsf/roots
         test -n "$XDG_DATA_HOME"; and set store $XDG_DATA_HOME/lsf/roots
+        set store $store /var/lib/lsf/roots
     end
     for conf in $store/*/root.conf
         basename (dirname $conf)

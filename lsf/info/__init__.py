@@ -18,7 +18,7 @@ from lsf import roots
 from lsf.info import elf as elf_module
 from lsf.info.elf import BadFile, Elf
 from lsf.info.rtld import STANDARD_PATH, Library, Loader, Version, View, absolute
-from lsf.roots import INSTALL_HINT, RootError
+from lsf.roots import INSTALL, INSTALL_HINT, RootError
 from lsf.start.files import DEFAULT_PATH
 
 MAX_SCRIPTS = 4  # a script's interpreter may be a script
@@ -80,9 +80,7 @@ def _release_remedy(info: Info) -> str:
     have = re.match(r"\d+", info.release)
     if not wanted or not have or int(have[0]) == wanted:
         return ""
-    return (
-        f"the program is for FreeBSD {roots.release_of_number(number)}: `{INSTALL_HINT} {wanted}` fetches such a root"
-    )
+    return f"the program is for FreeBSD {roots.release_of_number(number)}: `{INSTALL} {wanted}` fetches such a root"
 
 
 def _explain_library(info: Info, view: View, library: Library) -> str:

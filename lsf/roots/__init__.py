@@ -1,7 +1,8 @@
 """FreeBSD roots: where they are kept and how one is named.
 
 A root is a folder that holds FreeBSD's userland. The store is a folder of roots: $LSF_ROOTS, else
-$XDG_DATA_HOME/lsf/roots, else ~/.local/share/lsf/roots. In it, NAME/root is the root itself and NAME/root.conf says
+$XDG_DATA_HOME/lsf/roots, else ~/.local/share/lsf/roots. Where LSF_ROOTS does not name it, the roots of SYSTEM_STORE, which the
+machine's administrator keeps for all, are found too. In a store, NAME/root is the root itself and NAME/root.conf says
 what it is (`key=value` lines). Names that begin with a dot are not roots: what is being made or removed lies there.
 
 `lsf --root` comes through here, so nothing but os is imported, not even __future__. The modules
@@ -12,7 +13,12 @@ import os
 
 CONF = "root.conf"
 TREE = "root"
-INSTALL_HINT = "lsfctl root install"
+#: Roots for all users of the machine, who read them; `lsfctl root --system` keeps them.
+SYSTEM_STORE = "/var/lib/lsf/roots"
+SYSTEM_CACHE = "/var/cache"  # as XDG_CACHE_HOME
+INSTALL = "lsfctl root install"
+#: what gets somebody a root who has none
+INSTALL_HINT = f"{INSTALL} 14"
 
 
 class RootError(Exception):
@@ -125,19 +131,39 @@ def _load(folder: str, name: str) -> Root | None:
     return Root(name, f"{path}/{TREE}", fields)
 
 
+def stores() -> list[str]:
+    """The folders in which roots are looked for; the first is the user's own. Raises RootError as store() does."""
+    own = store()
+    return [own] if os.environ.get("LSF_ROOTS") or own == SYSTEM_STORE else [own, SYSTEM_STORE]
+
+
 def load(name: str) -> Root | None:
-    """The root of this name in the store, or None."""
+    """The root of this name in the stores, or None."""
+    if name_is_valid(name):
+        for folder in stores():
+            root = _load(folder, name)
+            if root:
+                return root
+    return None
+
+
+def load_own(name: str) -> Root | None:
+    """The root of this name in the user's own store, or None: what may be changed and removed."""
     return _load(store(), name) if name_is_valid(name) else None
 
 
 def installed() -> list[Root]:
-    """The roots of the store, the newest first; the first is the default."""
-    folder = store()
-    try:
-        names = os.listdir(folder)
-    except OSError:
-        return []
-    found = [root for name in names if name_is_valid(name) and (root := _load(folder, name))]
+    """The roots of the stores, the newest first; the first is the default. Of two of one name the user's own counts."""
+    known: dict[str, Root] = {}
+    for folder in stores():
+        try:
+            names = os.listdir(folder)
+        except OSError:
+            continue
+        for name in names:
+            if name not in known and name_is_valid(name) and (root := _load(folder, name)):
+                known[name] = root
+    found = list(known.values())
     found.sort(key=lambda root: root.name)
     found.sort(key=lambda root: root.age, reverse=True)
     return found
@@ -154,6 +180,11 @@ def find(name: str) -> Root | None:
     return root
 
 
+def none_installed() -> str:
+    """The sentence where there is no root at all. Raises RootError as store() does."""
+    return f"there is no FreeBSD root in {store()}: `{INSTALL_HINT}` fetches one"
+
+
 def resolve(name: str = "") -> str:
     """The folder of a root: by name, by the beginning of its release, or by path; "" is the default root.
 
@@ -163,7 +194,7 @@ def resolve(name: str = "") -> str:
     if not name:
         every = installed()
         if not every:
-            raise RootError(f"there is no FreeBSD root in {store()}: `{INSTALL_HINT}` fetches one")
+            raise RootError(none_installed())
         return every[0].path
     if "/" not in name and name not in (".", ".."):
         root = find(name)
@@ -171,7 +202,7 @@ def resolve(name: str = "") -> str:
             return root.path
         if not os.path.isdir(name):
             known = ", ".join(root.name for root in installed()) or "none"
-            hint = f": `{INSTALL_HINT} {name}` fetches it" if is_release(name) else ""
+            hint = f": `{INSTALL} {name}` fetches it" if is_release(name) else ""
             raise RootError(f"{name}: neither a FreeBSD root ({known} in {store()}) nor a folder here{hint}")
     try:
         path = os.path.abspath(name)

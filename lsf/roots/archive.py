@@ -11,6 +11,7 @@ import io
 import lzma
 import math
 import os
+import re
 import stat
 import tarfile
 import zlib
@@ -200,6 +201,11 @@ def _lost(headers: Mapping[str, str]) -> tuple[str, ...]:
     return tuple(sorted(found))
 
 
+def _flags(text: str) -> str:
+    """File flags as bsdtar has them, "" where they are none that chflags(1) could know."""
+    return text if re.fullmatch(r"[a-z]+(,[a-z]+)*", text) and len(text) < 200 else ""
+
+
 def _contents(archive: tarfile.TarFile, member: tarfile.TarInfo) -> BinaryIO:
     found = archive.extractfile(member)
     assert found is not None  # a file
@@ -223,6 +229,8 @@ def _entries(archive: tarfile.TarFile, meter: Meter) -> Iterator[Entry]:
             _seconds(float(member.mtime)),
             target=member.linkname,
             lost=_lost(member.pax_headers),
+            owner=(member.uname, member.gname),
+            flags=_flags(member.pax_headers.get("SCHILY.fflags", "")),
         )
         if kind == "file":
             if member.size < 0:
@@ -262,25 +270,30 @@ def tar_entries(path: str, limits: Limits, expect: str = "") -> Iterator[Entry]:
     expect: "ALGORITHM:HEX", which the uncompressed archive must have. To be used within blamed(): what is wrong with
     the archive shows in many ways.
     """
-    algorithm, _, digest = expect.partition(":")
     with open(path, "rb") as source:
-        meter = Meter(source, limits, algorithm)
-        try:
-            archive = tarfile.open(  # noqa: SIM115
-                fileobj=meter,
-                mode="r|",
-                bufsize=BLOCK,
-                tarinfo=_Header,  # type: ignore
-                encoding="utf-8",
-                errors="surrogateescape",
-            )
-        except tarfile.ReadError:
-            raise DamagedArchive("it is no tar archive, or its beginning is lost") from None
-        with archive:
-            yield from _entries(archive, meter)
-        meter.drain()
-        if meter.digest is not None and meter.digest.hexdigest() != digest:
-            raise DamagedArchive(f"its contents have the {algorithm} digest {meter.digest.hexdigest()}, not {digest}")
+        yield from entries(source, limits, expect)
+
+
+def entries(source: BinaryIO, limits: Limits, expect: str = "") -> Iterator[Entry]:
+    """The same of an open file."""
+    algorithm, _, digest = expect.partition(":")
+    meter = Meter(source, limits, algorithm)
+    try:
+        archive = tarfile.open(  # noqa: SIM115
+            fileobj=meter,
+            mode="r|",
+            bufsize=BLOCK,
+            tarinfo=_Header,  # type: ignore
+            encoding="utf-8",
+            errors="surrogateescape",
+        )
+    except tarfile.ReadError:
+        raise DamagedArchive("it is no tar archive, or its beginning is lost") from None
+    with archive:
+        yield from _entries(archive, meter)
+    meter.drain()
+    if meter.digest is not None and meter.digest.hexdigest() != digest:
+        raise DamagedArchive(f"its contents have the {algorithm} digest {meter.digest.hexdigest()}, not {digest}")
 
 
 def folder_entries(path: str) -> Iterator[Entry]:

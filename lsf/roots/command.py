@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 # What does the work is imported by each action: `lsfctl --help` needs none of it.
 
 DEFAULT_MIRROR = "https://download.freebsd.org/releases/amd64"
+DEFAULT_PACKAGES = "https://pkg.FreeBSD.org"
 FAILED = 125
 INTERRUPTED = 130
 _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
@@ -42,30 +43,53 @@ def _options(arguments: argparse.Namespace) -> Options:
 
 
 def _install(arguments: argparse.Namespace) -> None:
-    from lsf.roots import manage
+    if arguments.pkgbase or arguments.repository:
+        _install_packages(arguments)
+        return
+    if arguments.packages or arguments.keys:
+        raise RootError("--packages and --keys are for --pkgbase")
+    from lsf.roots import mirror as releases
     from lsf.roots.download import check_url
 
-    if not arguments.mirror and os.environ.get("LSF_MIRROR"):
-        arguments.mirror = check_url(os.environ["LSF_MIRROR"], "LSF_MIRROR")
-    mirror = arguments.mirror or DEFAULT_MIRROR
+    variable = "" if arguments.mirror else os.environ.get("LSF_MIRROR", "")
+    mirror = check_url(arguments.mirror or variable or DEFAULT_MIRROR, "LSF_MIRROR" if variable else "--mirror")
     if arguments.dry_run:
-        print(manage.find_release(arguments.release, _options(arguments), mirror))
+        print(releases.find_release(arguments.release, _options(arguments), mirror))
         return
-    root = manage.install(arguments.release, _options(arguments), mirror, arguments.sha256)
+    if not arguments.release:
+        from lsf.roots.ask import which_release
+
+        arguments.release = which_release()
+    root = releases.install(arguments.release, _options(arguments), mirror, arguments.sha256)
+    print(root.name)
+
+
+def _install_packages(arguments: argparse.Namespace) -> None:
+    for option in ("mirror", "sha256", "dry_run"):
+        if getattr(arguments, option):
+            raise RootError(f"--{option.replace('_', '-')} is for base.txz, not for packages")
+    from lsf.roots import pkgbase
+
+    mirror = os.environ.get("LSF_PKG_MIRROR") or DEFAULT_PACKAGES
+    source = pkgbase.source_of(arguments.release, mirror, arguments.repository, arguments.packages, arguments.keys)
+    root = pkgbase.install(source, _options(arguments))
+    assert root is not None  # it has none to compare with
     print(root.name)
 
 
 def _import(arguments: argparse.Namespace) -> None:
-    from lsf.roots import manage
+    from lsf.roots import importing
 
-    print(manage.import_root(arguments.source, _options(arguments), arguments.tag).name)
+    print(importing.import_root(arguments.source, _options(arguments), arguments.tag).name)
 
 
 def _pull(arguments: argparse.Namespace) -> None:
-    from lsf.roots import manage
+    from lsf.roots import importing
 
     login = arguments.auth_file or os.environ.get("REGISTRY_AUTH_FILE", "")
-    print(manage.pull(arguments.image, _options(arguments), login).name)
+    root = importing.pull(arguments.image, _options(arguments), login)
+    assert root is not None  # it has none to compare with
+    print(root.name)
 
 
 def _object(root: Root, default: bool) -> dict[str, object]:
@@ -130,11 +154,40 @@ def _remove(arguments: argparse.Namespace) -> None:
     manage.remove(arguments.names)
 
 
+def _update(arguments: argparse.Namespace) -> None:
+    from lsf.roots import manage, update
+
+    options = manage.Options(quiet=arguments.quiet)
+    login = arguments.auth_file or os.environ.get("REGISTRY_AUTH_FILE", "")
+    root = update.update(arguments.root, options, login, arguments.force)
+    options.say(f"{arguments.root}: " + ("there is nothing newer" if root is None else "the old one is removed"))
+
+
+def _verify(arguments: argparse.Namespace) -> int:
+    from lsf.roots import verify
+
+    return verify.run(arguments)
+
+
+def _export(arguments: argparse.Namespace) -> None:
+    from lsf.roots import export
+
+    export.run(arguments)
+
+
+def _clean(arguments: argparse.Namespace) -> None:
+    from lsf.roots import downloads
+
+    print(f"{downloads.clean():,} bytes")
+
+
 def run(arguments: argparse.Namespace) -> int:
-    """Carry out a command of `lsfctl root`: 0, or 125 with one sentence on standard error."""
+    """Carry out a command of `lsfctl root`: its own status, or 125 with one sentence on standard error."""
+    if arguments.system:
+        os.environ.update(LSF_ROOTS=roots.SYSTEM_STORE, XDG_CACHE_HOME=roots.SYSTEM_CACHE)
+        os.umask(0o022)
     try:
-        arguments.action(arguments)
-        return 0
+        return arguments.action(arguments) or 0
     except RootError as error:
         print(f"lsfctl: {error}", file=sys.stderr)
     except KeyboardInterrupt:
@@ -144,7 +197,11 @@ def run(arguments: argparse.Namespace) -> int:
         raise
     except OSError as error:
         place = f"{os.fsdecode(error.filename)}: " if isinstance(error.filename, (str, bytes)) else ""
-        hint = "; LSF_ROOTS names another place for roots" if error.errno in (errno.ENOSPC, errno.EROFS) else ""
+        hint = (
+            "; LSF_ROOTS names another place for roots, XDG_CACHE_HOME for what is fetched"
+            if error.errno in (errno.ENOSPC, errno.EROFS)
+            else ""
+        )
         print(f"lsfctl: {place}{error.strerror or error}{hint}", file=sys.stderr)
     return FAILED
 
@@ -156,6 +213,11 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         help="fetch, import, list and remove FreeBSD roots",
         description="Manages the FreeBSD roots that programs run in.",
     )
+    parser.add_argument(
+        "--system",
+        action="store_true",
+        help=f"keep them in {roots.SYSTEM_STORE}, where all users of the machine find them",
+    )
     actions = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     making = argparse.ArgumentParser(add_help=False)
     making.add_argument("--name", help="what to call the root (default: by what it is made from)")
@@ -163,7 +225,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     making.add_argument("--force", action="store_true", help="take it even where it does not look like FreeBSD")
     making.add_argument("-q", "--quiet", action="store_true", help="print the root's name only")
 
-    def command(name: str, action: Callable[[argparse.Namespace], None], text: str,
+    def command(name: str, action: Callable[[argparse.Namespace], int | None], text: str,
                 parents: Sequence[argparse.ArgumentParser] = ()) -> argparse.ArgumentParser:  # fmt: skip
         sub: argparse.ArgumentParser = actions.add_parser(
             name, help=text, description=text[0].upper() + text[1:] + ".", parents=list(parents)
@@ -177,7 +239,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         nargs="?",
         default="",
         metavar="RELEASE",
-        help="14.1-RELEASE, 14.1, or 14 for the newest 14.x (default: the newest of all)",
+        help="14.1-RELEASE, 14.1, 14 for the newest 14.x, or newest; at a terminal it is asked for",
     )
     install.add_argument(
         "--mirror", metavar="URL", default="", help=f"the folder of releases (LSF_MIRROR; default: {DEFAULT_MIRROR})"
@@ -187,6 +249,25 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         metavar="HEX",
         default="",
         help="what base.txz must have, instead of what the mirror's MANIFEST says",
+    )
+    install.add_argument(
+        "--pkgbase", action="store_true", help="from packages of the base system, which FreeBSD has from 15 on"
+    )
+    install.add_argument(
+        "--packages",
+        metavar="NAMES",
+        default="",
+        help="which, with commas in between (default: FreeBSD-set-base, as base.txz)",
+    )
+    install.add_argument(
+        "--repository", metavar="URL", default="",
+        help=f"another repository than FreeBSD's (LSF_PKG_MIRROR; default: {DEFAULT_PACKAGES}/FreeBSD:15:amd64/base_release_0)",
+    )  # fmt: skip
+    install.add_argument(
+        "--keys",
+        metavar="DIR",
+        default="",
+        help="whose signatures count, as in /usr/share/keys/pkg (default: FreeBSD's)",
     )
     install.add_argument(
         "--dry-run", action="store_true", help="print the release that would be fetched, and fetch nothing"
@@ -214,5 +295,27 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     path.add_argument("name", nargs="?", default="", metavar="NAME", help="default: the default root")
     ldconfig = command("hints", _hints, "make the dynamic linker's hints again, as ldconfig does")
     ldconfig.add_argument("name", nargs="?", default="", metavar="NAME|DIR", help="default: the default root")
+    command(
+        "clean", _clean, "remove what was fetched and is kept for the next installation, and print how much that was"
+    )
+    update = command("update", _update, "make a root again where its image or its packages are newer now")
+    update.add_argument("root", metavar="NAME", help="a root of the store")
+    update.add_argument(
+        "--force", action="store_true", help="even if files of it were changed or added, which are lost then"
+    )
+    update.add_argument("--auth-file", metavar="FILE", default="", help="logins, as for pull (REGISTRY_AUTH_FILE)")
+    update.add_argument("-q", "--quiet", action="store_true", help="say nothing")
+    verify = command("verify", _verify, "compare a root with what it was when it was made")
+    verify.add_argument("name", nargs="?", default="", metavar="NAME", help="a root (default: the default root)")
+    verify.add_argument("--added", action="store_true", help="list what was added, too; it is no difference")
+    verify.add_argument("-q", "--quiet", action="store_true", help="print the differences only")
+    export = command("export", _export, "write a root to a tar archive or as a container image")
+    export.add_argument("name", metavar="NAME", help="a root")
+    export.add_argument("target", metavar="FILE|DIR", help="what to make; .gz, .xz and .zst are compressed")
+    export.add_argument(
+        "--format", choices=("tar", "oci", "oci-archive"), default="tar",
+        help="a tar archive, an OCI image layout (a folder), or an archive of one (default: tar)",
+    )  # fmt: skip
+    export.add_argument("-q", "--quiet", action="store_true", help="say nothing")
     remove = command("remove", _remove, "remove roots")
     remove.add_argument("names", nargs="+", metavar="NAME", help="a root of the store")

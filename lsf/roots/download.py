@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
+import re
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
@@ -20,7 +22,7 @@ PAUSE = 1.0
 CHUNK = 1 << 15  # what is lost at a cut: urllib3 gives nothing of a piece that did not come whole
 MAX_TRANSFERS = 200
 MAX_REDIRECTS = 10
-PACKAGES = "requests tqdm zstandard"  # dependencies of pyproject.toml
+PACKAGES = "requests tqdm zstandard cryptography"  # dependencies of pyproject.toml
 
 
 class DownloadError(RootError):
@@ -58,6 +60,10 @@ def digest_of(path: str, algorithm: str) -> str:
     return digest.hexdigest()
 
 
+def _size(path: str) -> int:
+    return os.path.getsize(path) if os.path.exists(path) else 0
+
+
 def check_url(url: str, what: str) -> str:
     """A web address without its last slash. Raises RootError for another thing."""
     try:
@@ -68,6 +74,15 @@ def check_url(url: str, what: str) -> str:
     if not good:
         raise RootError(f"{what} {shown(url)}: not an http or https address")
     return url.rstrip("/")
+
+
+def comes_safely(url: str) -> bool:
+    """Whether nobody on the way can change what comes from an address: it is https, or this machine."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    return (
+        parts.scheme == "https" or host in ("localhost", "::1") or re.fullmatch(r"127(\.\d{1,3}){3}", host) is not None
+    )
 
 
 def shown(url: str) -> str:
@@ -127,12 +142,40 @@ class Client:
         self._session = self._requests.Session()
         self._session.headers["User-Agent"] = "lsf"
         self._quiet = quiet
+        self._together: Any = None
 
     def __enter__(self) -> Client:
         return self
 
     def __exit__(self, *_: object) -> None:
         self._session.close()
+
+    @contextlib.contextmanager
+    def together(self, total: int, label: str) -> Iterator[None]:
+        """Show what is fetched in one bar, of `total` bytes."""
+        with self._bar(total, 0, label) as self._together:
+            try:
+                yield
+            finally:
+                self._together = None
+
+    def passed(self, size: int) -> None:
+        """What need not be fetched counts in that bar, too."""
+        if self._together is not None:
+            self._together.update(size)
+
+    def _bar(self, total: int, initial: int, label: str) -> Any:
+        return self._tqdm(
+            total=total or None,
+            initial=initial,
+            unit="B",
+            unit_scale=True,
+            unit_divisor=1024,
+            desc=label,
+            disable=self._quiet or None,  # None: hidden where standard error is no terminal
+            leave=True,
+            dynamic_ncols=True,
+        )
 
     def say(self, line: str) -> None:
         """Tell what is being done, on standard error."""
@@ -230,13 +273,13 @@ class Client:
         has come by then stays for the next time, unless it is wrong.
         """
         algorithm, _, expected = digest.partition(":")
-        resumed = os.path.exists(path)
+        resumed = _size(path) > 0
         for last in (False, True) if resumed else (True,):
             self._transfer(url, path, size, limit, label or shown(url), auth)
             found = digest_of(path, algorithm)
             if found == expected:
                 return
-            os.unlink(path)
+            os.truncate(path, 0)  # the file itself stays: its lock may be held
             if not last:
                 self.say(f"{label or shown(url)}: what an earlier try left does not fit; beginning again")
         raise ChecksumError(
@@ -247,7 +290,7 @@ class Client:
         """Append to a file until it is whole, going on after each cut."""
         fruitless = 0
         for _ in range(MAX_TRANSFERS):
-            before = os.path.getsize(path) if os.path.exists(path) else 0
+            before = _size(path)
             if size and before >= size:
                 if before > size:
                     os.truncate(path, 0)
@@ -262,12 +305,12 @@ class Client:
                 if error.status:
                     raise
                 reason = str(error)
-            after = os.path.getsize(path) if os.path.exists(path) else 0
+            after = _size(path)
             fruitless = 0 if after > before else fruitless + 1
             if fruitless >= ATTEMPTS:
                 break
             time.sleep(PAUSE)
-        have = os.path.getsize(path) if os.path.exists(path) else 0
+        have = _size(path)
         kept = f"; {have} bytes are kept, and the same command goes on from there" if have else ""
         raise DownloadError(f"{label} did not come whole: {reason}{kept}")
 
@@ -304,20 +347,10 @@ class Client:
             return self._receive(response, path, have, size or total, limit, label)
 
     def _receive(self, response: Any, path: str, have: int, total: int, limit: int, label: str) -> bool:
-        hidden = self._quiet or None  # None: hidden where standard error is no terminal
+        joint = self._together
         with (
             open(path, "r+b" if have else "wb") as file,
-            self._tqdm(
-                total=total or None,
-                initial=have,
-                unit="B",
-                unit_scale=True,
-                unit_divisor=1024,
-                desc=label,
-                disable=hidden,
-                leave=True,
-                dynamic_ncols=True,
-            ) as bar,
+            contextlib.nullcontext(joint) if joint is not None else self._bar(total, have, label) as bar,
         ):
             file.seek(have)
             try:

@@ -8,34 +8,25 @@ are gone are removed by the next one.
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import datetime
 import errno
 import fcntl
 import os
-import re
-import stat
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from lsf import roots
-from lsf.roots import Root, RootError, archive, hints, identify, oci
-from lsf.roots.download import ChecksumError, Client, DownloadError, check_url, shown
+from lsf.roots import Root, RootError, archive, hints, identify, record
 from lsf.roots.tree import Entry, Limits, Report, Writer, remove_tree
 
-#: what is installed where a mirror does not say what it has
-FALLBACK_RELEASE = "14.3-RELEASE"
-ARCHIVE = "base.txz"
-DOWNLOADS = ".download"
-MAX_MANIFEST = 1 << 20
 SWEEP_AGE = 10.0
-DOWNLOAD_AGE = 30 * 86400.0
-
-_RELEASE = re.compile(r"\d{1,2}\.\d{1,2}(\.\d{1,2})?-(RELEASE|RC\d+|BETA\d+|ALPHA\d+|STABLE|CURRENT|PRERELEASE)")
-_SHORT = re.compile(r"\d{1,2}(\.\d{1,2})?")
+#: fcntl.h and linux/fs.h
+LINUX_AT_FDCWD = -100
+LINUX_RENAME_EXCHANGE = 2
 
 
 @dataclass
@@ -53,10 +44,7 @@ class Options:
             print(line, file=sys.stderr, flush=True)
 
 
-# ---------------------------------------------------------------- the store
-
-
-def _store() -> str:
+def open_store() -> str:
     """The store, made where it is missing. Others of the machine have no business in it."""
     folder = roots.store()
     try:
@@ -70,7 +58,7 @@ def _store() -> str:
 
 
 @contextlib.contextmanager
-def _held(path: str) -> Iterator[bool]:
+def held(path: str) -> Iterator[bool]:
     """Hold the lock of a file or folder; whether it was to be had. The kernel drops it when the process ends."""
     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
@@ -98,7 +86,7 @@ def _sweep(folder: str) -> None:
     for name in os.listdir(folder):
         if name.startswith((".unpack-", ".remove-")):
             path = os.path.join(folder, name)
-            with contextlib.suppress(OSError), _held(path) as gone:
+            with contextlib.suppress(OSError), held(path) as gone:
                 # A new one may not be held yet.
                 if gone and time.time() - os.stat(path).st_mtime > SWEEP_AGE:
                     remove_path(path)
@@ -135,11 +123,12 @@ def _write_conf(path: str, fields: dict[str, str]) -> None:
         for key, value in fields.items():
             clean = "".join(c if c.isprintable() else "?" for c in value)
             file.write(f"{key}={clean}\n")
+        os.fchmod(file.fileno(), 0o644)  # FreeBSD's programs may run as another user
         file.flush()
         os.fsync(file.fileno())
 
 
-def _unpack(tree: str, entries: Iterable[Entry], options: Options, label: str) -> Report:
+def unpack_entries(tree: str, entries: Iterable[Entry], options: Options, label: str) -> Report:
     """Write files into a new folder. `label` is what messages call the archive."""
     os.mkdir(tree)
     with Writer(tree, options.limits) as writer, archive.blamed(label):
@@ -159,41 +148,31 @@ def _counted(entries: Iterable[Entry], quiet: bool) -> Iterable[Entry]:
     return counted
 
 
-def _make(name: str, options: Options, source: str, fill: Callable[[str], Report], announced: str = "") -> Root:
+def make(
+    name: str,
+    options: Options,
+    source: str,
+    fill: Callable[[str], Report],
+    announced: str = "",
+    more: Mapping[str, str] | None = None,
+    replace: bool = False,
+) -> Root:
     """Make a root. `fill(work)` makes the folder `root` in work; what else it leaves there vanishes.
 
-    announced: the release it should be, which counts where the root itself says no more than 14.1, or nothing.
+    announced: the release it should be, which counts where the root itself says no more than 14.1, or nothing. more: what root.conf is to
+    say besides. replace: exchange the root of this name, which stays until the new one is whole.
     """
-    folder = _store()
+    folder = open_store()
     _sweep(folder)
     work = tempfile.mkdtemp(prefix=".unpack-", dir=folder)
     try:
-        with _held(work):
+        with held(work):
             report = fill(work)
-            release, number = _complete(os.path.join(work, roots.TREE), options)
-            if not release or announced.startswith(release + "-"):
-                release, number = announced, number or roots.number_of(announced)
-            for left in os.listdir(work):
-                if left != roots.TREE:
-                    remove_path(os.path.join(work, left))
-            _write_conf(
-                os.path.join(work, roots.CONF),
-                {
-                    "release": release,
-                    "osreldate": str(number) if number else "",
-                    "source": source,
-                    "installed": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
-                    "files": str(report.files),
-                    "size": str(report.size),
-                },
-            )
-            os.chmod(work, 0o755)  # FreeBSD's programs may run as another user
-            try:
-                os.rename(work, os.path.join(folder, name))
-            except OSError as error:
-                if error.errno in (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR):
-                    check_name(name)  # another process was faster
-                raise
+            fields = _described(work, options, source, report, announced)
+            record.write(os.path.join(work, roots.TREE), os.path.join(work, record.FILE), report.facts)
+            _write_conf(os.path.join(work, roots.CONF), {**fields, **(more or {})})
+            os.chmod(work, 0o755)
+            _put_in_place(work, name, replace)
     except BaseException:
         with contextlib.suppress(OSError):
             remove_path(work)
@@ -202,270 +181,82 @@ def _make(name: str, options: Options, source: str, fill: Callable[[str], Report
         options.say(line)
     root = roots.load(name)
     assert root is not None
-    options.say(f"{name}: FreeBSD {release or 'of unknown release'}, {report.files} files in {root.path}")
+    options.say(f"{name}: FreeBSD {root.release or 'of unknown release'}, {report.files} files in {root.path}")
     return root
+
+
+def _described(work: str, options: Options, source: str, report: Report, announced: str) -> dict[str, str]:
+    """Complete a new root in its folder; what root.conf is to say of it."""
+    release, number = _complete(os.path.join(work, roots.TREE), options)
+    if not release or announced.startswith(release + "-"):
+        release, number = announced, number or roots.number_of(announced)
+    for left in os.listdir(work):
+        if left != roots.TREE:
+            remove_path(os.path.join(work, left))
+    return {
+        "release": release,
+        "osreldate": str(number) if number else "",
+        "source": source,
+        "installed": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "files": str(report.files),
+        "size": str(report.size),
+    }
+
+
+def _put_in_place(work: str, name: str, replace: bool) -> None:
+    """Give a whole root its name, in one step."""
+    place = os.path.join(os.path.dirname(work), name)
+    if replace and os.path.lexists(place):
+        exchange(work, place)
+        remove_path(work)
+        return
+    try:
+        os.rename(work, place)
+    except OSError as error:
+        if error.errno in (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR):
+            check_name(name)  # another process was faster
+        raise
+
+
+def exchange(first: str, second: str) -> None:
+    """Exchange the names of two folders: in one step where Linux and the file system can (renameat2), else in three."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    rename = getattr(libc, "renameat2", None)
+    if rename is not None:
+        if rename(LINUX_AT_FDCWD, os.fsencode(first), LINUX_AT_FDCWD, os.fsencode(second), LINUX_RENAME_EXCHANGE) == 0:
+            return
+        error = ctypes.get_errno()
+        if error not in (errno.EINVAL, errno.ENOSYS):
+            raise OSError(error, os.strerror(error), second)
+    aside = tempfile.mkdtemp(prefix=".remove-", dir=os.path.dirname(first))
+    os.rename(second, aside)  # onto an empty folder
+    os.rename(first, second)
+    os.rename(aside, first)
+
+
+def own_root(name: str) -> Root:
+    """A root of the user's own store, which may be changed. Raises RootError where there is none of that name."""
+    root = roots.load_own(name)
+    if root is not None:
+        return root
+    if roots.load(name) is not None:
+        raise RootError(
+            f"{name} is in {roots.SYSTEM_STORE}, for all users: `lsfctl root --system` is for its administrator"
+        )
+    known = ", ".join(root.name for root in roots.installed()) or "none"
+    raise RootError(f"no root is called {name}; there are: {known}")
 
 
 def remove(names: list[str]) -> None:
     """Remove roots. Raises RootError where one is not there, before anything is removed."""
-    folder = _store()
+    folder = open_store()
     for name in names:
-        if roots.load(name) is None and not (roots.name_is_valid(name) and os.path.lexists(os.path.join(folder, name))):
-            known = ", ".join(root.name for root in roots.installed()) or "none"
-            raise RootError(f"no root is called {name}; there are: {known}")
+        if not (roots.name_is_valid(name) and os.path.lexists(os.path.join(folder, name))):
+            own_root(name)
     for name in dict.fromkeys(names):
         # The name goes first, in one step: what is half removed is no root.
         grave = tempfile.mkdtemp(prefix=".remove-", dir=folder)
-        with _held(grave):
+        with held(grave):
             os.rename(os.path.join(folder, name), os.path.join(grave, name))
             remove_path(grave)
     _sweep(folder)
-
-
-# ---------------------------------------------------------------- install
-
-
-def _releases_of(client: Client, mirror: str) -> list[str]:
-    """The releases that a mirror's listing names, the newest first; empty where it has no listing."""
-    response = client.get(mirror + "/", 4 << 20)
-    if response.status_code != 200:
-        return []
-    text = response.body.decode("utf-8", "replace")
-    found = set(re.findall(r"href=[\"']?[^\"'>]*?(\d{1,2}\.\d{1,2}-RELEASE)/?[\"'> ]", text))
-    return sorted(found, key=roots.number_of, reverse=True)
-
-
-def _release(client: Client, mirror: str, wanted: str) -> str:
-    """The full name of a release: "" is the newest that the mirror has, 14 its newest 14.x, 14.1 is 14.1-RELEASE."""
-    wanted = wanted.removeprefix("FreeBSD-")
-    if _RELEASE.fullmatch(wanted):
-        return wanted
-    if wanted and not _SHORT.fullmatch(wanted):
-        raise RootError(f"{wanted}: not a FreeBSD release (14.1-RELEASE, 14.1 or 14)")
-    if "." in wanted:
-        return wanted + "-RELEASE"
-    listed = _releases_of(client, mirror)
-    for release in listed:
-        if not wanted or release.startswith(wanted + "."):
-            return release
-    if wanted:
-        known = ", ".join(listed) or "it lists none"
-        raise RootError(f"{shown(mirror)} has no release {wanted}.x ({known})")
-    return FALLBACK_RELEASE
-
-
-def find_release(wanted: str, options: Options, mirror: str) -> str:
-    """The full name of the release that `install` would fetch; the mirror is asked only where the name leaves it open."""
-    mirror = check_url(mirror, "--mirror")
-    with Client(options.quiet) as client:
-        return _release(client, mirror, wanted)
-
-
-def _announced(client: Client, url: str) -> str:
-    """The sha256 of base.txz in a release's MANIFEST: lines of tab-separated name, digest, number of files and more."""
-    response = client.get(url + "/MANIFEST", MAX_MANIFEST)
-    if response.status_code == 404:
-        raise RootError(f"{shown(url)} is not there: the mirror has no such release")
-    if response.status_code != 200:
-        raise RootError(f"{shown(url)}/MANIFEST: the server answers {response.status_code} {response.reason}")
-    for line in response.body.decode("utf-8", "replace").splitlines():
-        words: list[str] = line.split("\t")
-        if words[0] == ARCHIVE and len(words) > 1 and re.fullmatch("[0-9a-fA-F]{64}", words[1]):
-            return words[1].lower()
-    raise RootError(f"{shown(url)}/MANIFEST says nothing of {ARCHIVE}")
-
-
-def install(release: str, options: Options, mirror: str, sha256: str = "") -> Root:
-    """Fetch a release of FreeBSD from a mirror, check it and make a root of it.
-
-    sha256: the digest that base.txz must have, instead of the one in the mirror's MANIFEST.
-    """
-    if sha256 and not re.fullmatch("[0-9a-fA-F]{64}", sha256):
-        raise RootError(f"--sha256 {sha256}: not 64 hexadecimal digits")
-    mirror = check_url(mirror, "--mirror")
-    if options.name:
-        check_name(options.name)
-    with Client(options.quiet) as client:
-        release = _release(client, mirror, release)
-        name = check_name(options.name or release)
-        _store()
-        url = f"{mirror}/{release}"
-        digest = sha256.lower() or _announced(client, url)
-        plain = shown(url)
-        options.say(f"fetching {plain}/{ARCHIVE}")
-        # By its digest: another mirror's file of the same release is the same file.
-        with _downloads(f"{release}-{digest[:16]}") as folder:
-            path = os.path.join(folder, ARCHIVE)
-            client.fetch(f"{url}/{ARCHIVE}", path, f"sha256:{digest}", label=f"{release} {ARCHIVE}")
-            options.say("its sha256 is right; unpacking")
-            root = _make(
-                name,
-                options,
-                plain,
-                lambda work: _unpack(
-                    os.path.join(work, roots.TREE),
-                    archive.tar_entries(path, options.limits),
-                    options,
-                    f"{plain}/{ARCHIVE}",
-                ),
-                announced=release,
-            )
-    if root.release and roots.number_of(root.release) != roots.number_of(release):
-        options.say(f"note: what the mirror calls {release} says of itself that it is {root.release}")
-    return root
-
-
-@contextlib.contextmanager
-def _downloads(name: str) -> Iterator[str]:
-    """A folder for what is fetched. It stays for the next try where that can go on; not where all went well, or where
-    what came is not wanted."""
-    parent = os.path.join(_store(), DOWNLOADS)
-    folder = os.path.join(parent, name)
-    os.makedirs(folder, mode=0o700, exist_ok=True)
-    try:
-        with _held(folder) as alone:
-            if not alone:
-                raise RootError(f"{name} is being fetched by another process")
-            _sweep_downloads(parent)
-            try:
-                yield folder
-            except BaseException as error:
-                if not os.listdir(folder) or not _can_go_on(error):
-                    remove_path(folder)
-                raise
-            remove_path(folder)
-    finally:
-        with contextlib.suppress(OSError):
-            os.rmdir(parent)
-
-
-def _can_go_on(error: BaseException) -> bool:
-    """Whether the next try has a use for what came until this error: a cut, a full disk, somebody who lost patience."""
-    if isinstance(error, DownloadError):
-        return not error.status and not isinstance(error, ChecksumError)
-    return not isinstance(error, RootError)
-
-
-def _sweep_downloads(parent: str) -> None:
-    """Remove what nobody went on with for a month."""
-    for name in os.listdir(parent):
-        path = os.path.join(parent, name)
-        with contextlib.suppress(OSError):
-            newest = max(os.lstat(os.path.join(path, file)).st_mtime for file in (".", *os.listdir(path)))
-            if time.time() - newest > DOWNLOAD_AGE:
-                with _held(path) as gone:
-                    if gone:
-                        remove_path(path)
-
-
-# ---------------------------------------------------------------- import
-
-
-def _plain_name(source: str) -> str:
-    """A root's name from a file's: FreeBSD-14.2-RELEASE-amd64-container-image-static.txz without its ending."""
-    name = os.path.basename(os.path.normpath(source))
-    name = re.sub(r"(\.tar)?\.(tar|txz|tgz|tbz2?|tzst|xz|gz|bz2|zst)$", "", name)
-    name = re.sub(r"[^A-Za-z0-9._+-]", "-", name).lstrip(".-")
-    return name[:100] or "root"
-
-
-def _inner_root(tree: str) -> str:
-    """The folder in an archive that is the root: its top, or the only folder there where that one is FreeBSD's."""
-    if roots.missing(tree):
-        names = os.listdir(tree)
-        if len(names) == 1:
-            inner = os.path.join(tree, names[0])
-            if stat.S_ISDIR(os.lstat(inner).st_mode) and not roots.missing(inner):
-                return inner
-    return tree
-
-
-def import_root(source: str, options: Options, tag: str = "") -> Root:
-    """Make a root of a tar archive, a folder, an image layout, or an archive of one (podman save --format oci-archive).
-
-    tag: which image of a layout that has several.
-    """
-    try:
-        status = os.stat(source)
-    except OSError as error:
-        raise RootError(f"{source}: {error.strerror}") from None
-    source = os.path.abspath(source)
-
-    name = check_name(options.name or _plain_name(source))
-    if stat.S_ISDIR(status.st_mode):
-        if oci.is_layout(source):
-            return _make(name, options, source, lambda work: _unpack_layout(source, tag, work, options))
-        _no_tag(source, tag)
-        if _is_within(roots.store(), source):
-            raise RootError(f"{source}: the store of roots lies in this folder")
-        return _make(
-            name,
-            options,
-            source,
-            lambda work: _unpack(os.path.join(work, roots.TREE), archive.folder_entries(source), options, source),
-        )
-    if not stat.S_ISREG(status.st_mode):
-        raise RootError(f"{source}: neither a file nor a folder")
-    return _make(name, options, source, lambda work: _unpack_archive(source, tag, work, options))
-
-
-def _is_within(path: str, folder: str) -> bool:
-    return os.path.commonpath((os.path.realpath(path), os.path.realpath(folder))) == os.path.realpath(folder)
-
-
-def _no_tag(source: str, tag: str) -> None:
-    if tag:
-        raise RootError(f"--tag {tag}: {source} is not a container image")
-
-
-def _unpack_layout(folder: str, tag: str, work: str, options: Options) -> Report:
-    """Fill from an image layout."""
-    with open(os.path.join(folder, "index.json"), "rb") as file:
-        index = oci.parse(file.read(oci.MAX_JSON), folder)
-    source = oci.Layout(folder)
-    return _unpack_image(source, oci.choose(source, index, tag), work, options)
-
-
-def _unpack_image(source: oci.Source, manifest: dict[str, Any], work: str, options: Options) -> Report:
-    tree = os.path.join(work, roots.TREE)
-    os.mkdir(tree)
-    with Writer(tree, options.limits) as writer:
-        oci.unpack(source, manifest, writer, options.limits)
-        return writer.finish()
-
-
-def _unpack_archive(path: str, tag: str, work: str, options: Options) -> Report:
-    """Fill from a tar archive: of a root, of a folder that is one, or of an image layout."""
-    beside = os.path.join(work, "beside")
-    report = _unpack(beside, archive.tar_entries(path, options.limits), options, path)
-    if oci.is_layout(beside):
-        return _unpack_layout(beside, tag, work, options)
-    _no_tag(path, tag)
-    if os.path.isfile(os.path.join(beside, "manifest.json")) and roots.missing(beside):
-        raise RootError(
-            f"{path} is an image in docker's own form; `podman save --format oci-archive` makes one that LSF reads"
-        )
-    inner = _inner_root(beside)
-    mode = stat.S_IMODE(os.stat(inner).st_mode)
-    os.chmod(inner, mode | 0o700)  # a folder that may not be written to cannot be moved to another
-    os.rename(inner, os.path.join(work, roots.TREE))
-    os.chmod(os.path.join(work, roots.TREE), mode)
-    return report
-
-
-# ---------------------------------------------------------------- pull
-
-
-def pull(image: str, options: Options, auth_file: str = "") -> Root:
-    """Fetch an image from a registry and make a root of it."""
-    from lsf.roots.registry import Reference, Registry
-
-    reference = Reference(image, os.environ.get("LSF_REGISTRY", ""))
-    name = options.name or _plain_name(reference.repository.rpartition("/")[2] + "-" + reference.tag)
-    if reference.digest and not options.name:
-        name = _plain_name(reference.repository.rpartition("/")[2] + "-" + reference.digest.partition(":")[2][:12])
-    check_name(name)
-    with Client(options.quiet) as client, _downloads(name) as folder:
-        registry = Registry(client, reference, folder, auth_file)
-        manifest = oci.choose(registry, registry.index())
-        return _make(name, options, str(reference), lambda work: _unpack_image(registry, manifest, work, options))

@@ -6,13 +6,14 @@ whatever links it has made before. Links themselves are free to point anywhere: 
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import stat
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from lsf.roots import RootError
 
@@ -20,6 +21,8 @@ FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 MAX_DEPTH = 128
 MAX_SYMLINKS = 40
 CHUNK = 1 << 20
+#: lsf/freebsd/kernel/file/fakeroot.pxi
+OWNER_ATTRIBUTE = "user.lsf.owner"
 
 
 class UnsafeTree(RootError):
@@ -55,6 +58,19 @@ class Entry:
     data: Callable[[], BinaryIO] | None = None
     #: what FreeBSD knows of the file and Linux does not: "file flags", "access control list", "extended attributes"
     lost: tuple[str, ...] = ()
+    #: the file flags, as chflags(1) names them: "schg,uarch"
+    flags: str = ""
+    #: names of the owner and the group, "" where only the numbers are known
+    owner: tuple[str, str] = ("", "")
+
+
+class Fact(NamedTuple):
+    """What was said of a file where it came from, whether or not it could be kept here: owner, group, mode and file flags."""
+
+    uid: int
+    gid: int
+    mode: int
+    flags: str
 
 
 @dataclass
@@ -64,6 +80,8 @@ class Report:
     files: int = 0
     size: int = 0
     notes: Counter[str] = field(default_factory=Counter)
+    #: by the parts of their names; of what was removed again, too
+    facts: dict[tuple[str, ...], Fact] = field(default_factory=dict)
 
     def lines(self) -> list[str]:
         """One line for each kind of thing that was left out."""
@@ -216,7 +234,9 @@ class Writer:
         if not parts:
             if entry.kind == "folder":
                 self._folders[()] = entry
+                self._state(parts, entry)
             return
+        self._state(parts, entry)
         if entry.kind == "folder":
             self._add_folder(parts, entry)
         elif entry.kind == "file":
@@ -227,6 +247,12 @@ class Writer:
             self._add_hardlink(parts, entry)
         else:
             self.report.notes[entry.kind] += 1
+
+    def _state(self, parts: tuple[str, ...], entry: Entry) -> None:
+        fact = Fact(entry.uid, entry.gid, entry.mode & 0o7777, entry.flags)
+        if entry.kind == "hardlink":
+            fact = self.report.facts.get(tuple(p for p in entry.target.split("/") if p not in ("", ".")), fact)
+        self.report.facts[parts] = fact
 
     def add_all(self, entries: Iterable[Entry]) -> None:
         """Make all of them."""
@@ -313,6 +339,10 @@ class Writer:
     def _attributes(self, fd: int, entry: Entry) -> None:
         if self._own:
             self._chown(fd, entry)
+        elif (entry.uid, entry.gid) != (0, 0):
+            # What `lsf --fakeroot` shows as the owner; all else belongs to root there.
+            with contextlib.suppress(OSError):  # a file system without such attributes
+                os.setxattr(fd, OWNER_ATTRIBUTE, b"%d:%d" % (entry.uid, entry.gid))
         mode = entry.mode & 0o1777
         if entry.mode & 0o6000 and entry.kind == "file":
             # A set-user-id program of FreeBSD's would be one of the host's too, which Linux would run as its own.

@@ -5,7 +5,7 @@ On the way of every start without --root, so it reads one page of the program an
 
 import os
 
-from lsf.start.errors import LaunchError
+from lsf.start.errors import STATUS_NOT_RUNNABLE, LaunchError
 from lsf.start.files import find_program
 
 _ELF = b"\x7fELF\x02\x01"  # 64 bits, little-endian
@@ -67,7 +67,7 @@ def needs_root(path: str, nested: bool = False) -> bool:
 
 
 def choose(program: str, path: str | None, directory: str | None, always: bool) -> str | None:
-    """The default root's folder where the program needs one and one is installed, else None.
+    """The default root's folder where the program needs one, "" where none is installed, and None where it needs none.
 
     path: the guest's PATH. directory: where the program will begin (--chdir). always: whatever the program is (--isolated).
     """
@@ -84,5 +84,27 @@ def choose(program: str, path: str | None, directory: str | None, always: bool) 
     try:
         every = roots.installed()
     except roots.RootError:
-        return None
-    return every[0].path if every else None
+        every = []
+    return every[0].path if every else ""
+
+
+def refuse_linux(program: str) -> None:
+    """Raise LaunchError for a program of the host's where FreeBSD's was surely meant, and no root is installed."""
+    try:
+        fd = os.open(program, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return  # it is told when it is executed
+    try:
+        page = os.read(fd, _PAGE)
+        interpreter = _headers(fd, page)[0] if page[:6] == _ELF else b""
+    except (OSError, ValueError):
+        return
+    finally:
+        os.close(fd)
+    if interpreter and interpreter not in _INTERPRETERS and os.path.exists(interpreter):
+        from lsf.roots import INSTALL_HINT
+
+        raise LaunchError(
+            f"{program}: not a FreeBSD program, but Linux's; there is no FreeBSD root: `{INSTALL_HINT}` fetches one",
+            STATUS_NOT_RUNNABLE,
+        )

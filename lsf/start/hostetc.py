@@ -126,7 +126,7 @@ def groups(root_groups: list[list[str]], host_groups: list[list[str]], own: set[
 
 def contents(etc: str) -> dict[str, bytes]:
     """The files of the layer over a root's `etc`, by name."""
-    from lsf.start import pwdb
+    from lsf.roots import pwdb
 
     top, name = os.path.split(etc)
     every = users(_root_users(etc), _rows("/etc/passwd", 7) or [], lambda shell: _is_program(top, shell),

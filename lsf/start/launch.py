@@ -70,7 +70,9 @@ def enter_view(options: Options) -> list[tuple[str, str]] | None:
 
         return view.enter(options.root, options.isolated, tuple(options.binds), options.debug, options.view)
     if options.isolated:
-        raise LaunchError("--isolated needs --root")
+        from lsf.roots import INSTALL_HINT
+
+        raise LaunchError(f"--isolated needs --root, or an installed root (`{INSTALL_HINT}` fetches one)")
     if options.binds:
         from lsf.start import plan, view
 
@@ -139,10 +141,12 @@ def launch(options: Options, program: str, arguments: list[str], env: dict[str, 
         counters = stats.start(options.stats)
         os.set_inheritable(counters, True)
         words.append(word("STATS", counters))
+    lacks_root = False
     if options.root is None:
         from lsf.start import default_root
 
-        options.root = default_root.choose(program, env.get("PATH"), options.chdir, options.isolated)
+        chosen = default_root.choose(program, env.get("PATH"), options.chdir, options.isolated)
+        options.root, lacks_root = chosen or None, chosen == ""
     elif options.root == NO_ROOT:
         options.root = None
     if options.root:
@@ -179,6 +183,8 @@ def launch(options: Options, program: str, arguments: list[str], env: dict[str, 
             except OSError as error:
                 raise LaunchError(f"--chdir {options.chdir}: {error.strerror}") from None
         path = find_program(program, env.get("PATH"))
+        if lacks_root:
+            default_root.refuse_linux(path)
     if options.root:
         # The host's shell may be one that the root has not, and editors and script(1) execute what this names.
         shell = env.get("SHELL")

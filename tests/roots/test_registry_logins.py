@@ -255,7 +255,7 @@ def test_documents_that_are_cut_or_twisted(root_store, web_server, run_root):
         fails(run_root("pull", name))
     assert not roots.installed()
     assert digest(b"") == "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
-    nothing_installed(root_store)
+    nothing_installed(root_store, downloads=True)
 
 
 def test_files_of_logins_that_are_none(root_store, web_server, run_root, tmp_path):

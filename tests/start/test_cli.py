@@ -125,9 +125,9 @@ def test_truss_to_standard_error(handover):
 
 def test_argv0_and_chdir(handover, tmp_path):
     (tmp_path / "sub").mkdir()
-    assert handover("--argv0", "-sh", "/bin/sh", "x")["guest"] == ["-sh", "x"]
-    assert handover("--argv0=", "/bin/sh")["guest"] == [""]
-    assert handover("/bin/sh", LSF_ARGV0="-sh")["guest"] == ["-sh"]
+    assert handover("--argv0", "-sh", "/p", "x")["guest"] == ["-sh", "x"]
+    assert handover("--argv0=", "/p")["guest"] == [""]
+    assert handover("/p", LSF_ARGV0="-sh")["guest"] == ["-sh"]
     given = handover("--chdir", tmp_path / "sub", "./p")
     assert given["path"] == f"{tmp_path}/sub/./p"
     assert given["guest"] == ["./p"]

@@ -152,6 +152,10 @@ def test_python_too(store, monkeypatch):
 
 def test_without_any_root(tmp_path):
     """The same answers as ever, and a hint where one helps."""
+    hint = "there is no FreeBSD root: `lsfctl root install 14` fetches one\n"
+    result = lsf("/bin/sh", "-c", "true")
+    assert (result.stderr, result.returncode) == (f"lsf: /bin/sh: not a FreeBSD program, but Linux's; {hint}", 126)
+    assert "`lsfctl root install 14` fetches one" in lsf("--isolated", "/bin/sh").stderr
     result = lsf("nosuch-program")
     assert (result.stderr, result.returncode) == ("lsf: nosuch-program: not found in PATH\n", 127)
     dynamic = next(iter(harness.roots()), None)

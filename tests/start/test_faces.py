@@ -202,11 +202,11 @@ def test_what_is_no_release(root_store, name):
 
 def test_what_install_takes_is_named_alone():
     """The two ways to know a release agree."""
-    from lsf.roots import manage
+    from lsf.roots import mirror
 
     for name in ("14", "14.1", "14.1-RELEASE", "14.1.2-RELEASE", "15.0-BETA2", "15.0-ALPHA1", "14-RELEASE", "x", "141",
                  "14.1-FOO", "1.2.3", ""):  # fmt: skip
-        taken = bool(manage._RELEASE.fullmatch(name) or manage._SHORT.fullmatch(name))
+        taken = bool(mirror._RELEASE.fullmatch(name) or mirror._SHORT.fullmatch(name))
         assert roots.is_release(name) == taken, name
 
 

@@ -18,7 +18,8 @@ import harness
 import pytest
 
 from lsf.demo import PROGRAM
-from lsf.start import binfmt_rule, hostetc, mounts, plan, pwdb, view
+from lsf.roots import pwdb
+from lsf.start import binfmt_rule, hostetc, mounts, plan, view
 from lsf.start.errors import STATUS_FAILED, LaunchError
 
 _namespace = pytest.importorskip("lsf._namespace", reason="the extensions are not built")

@@ -226,7 +226,9 @@ def test_the_root(here, tmp_path):
     store = {"LSF_ROOTS": str(tmp_path / "store")}
     check = said(**store)
     assert (
-        check["ok"] is None and check["remedy"] == "lsfctl root install" and "static programs run" in check["follows"]
+        check["ok"] is None
+        and check["remedy"] == "lsfctl root install 14"
+        and "static programs run" in check["follows"]
     )
     assert said(LSF_ROOT=str(tmp_path / "r"), **store)["found"] == f"{tmp_path}/r, FreeBSD 14.1-RELEASE-p2"
     check = said(LSF_ROOT=str(tmp_path / "none"), **store)

@@ -71,7 +71,7 @@ def test_what_is_in_it(wheel):
     assert [text.split("\n")[0] for text in scripts.values()] == ["#!python"] * 2
     assert "\nName: freebsd-lsf\n" in about
     required = re.findall(r"^Requires-Dist: ([\w-]+)[^;\n]*$", about, re.MULTILINE)
-    assert {"pyelftools", "requests", "tqdm", "zstandard"} == set(required)
+    assert {"cryptography", "pyelftools", "requests", "tqdm", "zstandard"} == set(required)
     for name in ("lsf/shim.elf", "lsf/demo/demo.elf", "lsf/freebsd/tables/syscalls.master", "lsf/py.typed"):
         assert name in names
     assert not [
@@ -96,7 +96,7 @@ def test_pip(wheel, tmp_path):
         [
             tmp_path / "venv/bin/python",
             "-c",
-            "import requests, tqdm, zstandard, lsf._structs, lsf._trace, lsf._namespace",
+            "import cryptography, requests, tqdm, zstandard, lsf._structs, lsf._trace, lsf._namespace",
         ]
     )
 

@@ -154,7 +154,7 @@ cdef long load_program(process_t *proc, start_t *start, program_t *program) noex
         fd = open_executable(LINUX_AT_FDCWD, interp_path)
         if fd < 0:
             complain(start.path, b" needs the interpreter ", interp_path,
-                     b", which is not there: it is in a FreeBSD root (--root; `lsfctl root install` fetches one)")
+                     b", which is not there: it is in a FreeBSD root (--root; `lsfctl root install 14` fetches one)")
             linux_syscall1(LINUX_SYS_exit_group, EXIT_NOT_RUNNABLE)
         result = program_examine(&interp_program, fd)
         if result == 0 and (interp_program.kind != PROGRAM_FREEBSD
