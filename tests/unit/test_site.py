@@ -39,9 +39,10 @@ def test_builds(build, tmp_path):
     assert done.returncode == 0, done.stderr
     home = (tmp_path / "site" / "index.html").read_text()
     assert 'href="user/migrate/"' in home
-    assert 'href="https://example.org/them/lsf/tree/HEAD/LICENSE"' in (
-        tmp_path / "site" / "contributing" / "index.html"
-    ).read_text()
+    assert (
+        'href="https://example.org/them/lsf/tree/HEAD/LICENSE"'
+        in (tmp_path / "site" / "contributing" / "index.html").read_text()
+    )
     # Nothing is loaded from elsewhere when a page is read.
     assert not re.findall(r'<(?:script|img|link)[^>]*(?:src|href)="?(https?://(?!example\.org)[^" >]*)', home)
 
