@@ -216,6 +216,8 @@ TEST(errors)
 	CHECK_ERR(sys(SYS_getsockopt, s, SOL_SOCKET, 0x2345, &value, &n), ENOPROTOOPT);
 	/* Options that mean nothing to a local socket are taken, and do not come back. */
 	CHECK_EQ(sys(SYS_setsockopt, u, SOL_SOCKET, SO_KEEPALIVE, &value, 4), 0);
+	CHECK_EQ(sys(SYS_setsockopt, u, SOL_SOCKET, SO_REUSEPORT, &value, 4), 0);
+	CHECK_EQ(sys(SYS_setsockopt, u, SOL_SOCKET, SO_REUSEPORT_LB, &value, 4), 0);
 	CHECK_EQ(get(u, SOL_LOCAL, LOCAL_CREDS), 0);
 	/* A short buffer gets what fits. */
 	u8 byte = 0x55;
