@@ -74,6 +74,9 @@ cdef extern from "machine/ground/runtime.h" nogil:
         uint32_t directory_changes
         uint64_t mount_cache
         uint64_t xstate_size, xstate_features
+        uint32_t users_shown, groups_shown
+        uint32_t users[3]
+        uint32_t groups[3]
         uint32_t sugid
         char login[36]
         uint32_t nice_beyond, cpuset
