@@ -124,6 +124,12 @@ def _hints(arguments: argparse.Namespace) -> None:
     print(":".join(hints.write(root)))
 
 
+def _copy(arguments: argparse.Namespace) -> None:
+    from lsf.roots import copy
+
+    print(copy.copy(arguments.root, arguments.name, arguments.quiet).name)
+
+
 def _remove(arguments: argparse.Namespace) -> None:
     from lsf.roots import manage
 
@@ -214,5 +220,9 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     path.add_argument("name", nargs="?", default="", metavar="NAME", help="default: the default root")
     ldconfig = command("hints", _hints, "make the dynamic linker's hints again, as ldconfig does")
     ldconfig.add_argument("name", nargs="?", default="", metavar="NAME|DIR", help="default: the default root")
+    copying = command("copy", _copy, "make a root of one's own of another, to install packages into")
+    copying.add_argument("root", metavar="NAME|DIR", help="what is copied; it stays as it is")
+    copying.add_argument("name", metavar="NEWNAME", help="what to call the copy")
+    copying.add_argument("-q", "--quiet", action="store_true", help="print the root's name only")
     remove = command("remove", _remove, "remove roots")
     remove.add_argument("names", nargs="+", metavar="NAME", help="a root of the store")
