@@ -51,6 +51,15 @@ def test_the_user_is_root(run, lsf):
     assert os.stat(lsf.cwd / "file").st_uid == os.getuid()
 
 
+def test_the_path_is_roots(run):
+    """As an ordinary user's lacks the folders of the system's own programs, which root's scripts start by name."""
+    for more in ((), ("--view", "lookup")):
+        done = run("command -v pw; echo $PATH", "--fakeroot", *more, env={"PATH": "/bin:/opt/mine:/usr/bin"})
+        assert done.stdout == "/usr/sbin/pw\n/bin:/opt/mine:/usr/bin:/sbin:/usr/sbin:/usr/local/sbin:/usr/local/bin\n"
+    assert run("echo $PATH", "--fakeroot", "-E", "PATH=/bin").stdout == "/bin\n"
+    assert run("echo $PATH", "--debug", env={"PATH": "/bin"}).stdout == "/bin\n"
+
+
 def test_with_paths_looked_up(run):
     done = run(": > f; chown 5:7 f; chown 6:6 ./f; stat -f '%u:%g' f; cd /tmp; stat -f '%u:%g' \"$OLDPWD/f\"; id -u",
                "--fakeroot", "--view", "lookup")  # fmt: skip
