@@ -2,7 +2,7 @@
 """What action.yml does, a command for each of its steps: install, roots, run; and `shell`, for `shell: freebsd {0}`.
 
 The inputs come as one JSON object in LSF_ACTION_INPUTS. What one step tells the next lies in $RUNNER_TEMP/lsf, where the
-FreeBSD roots are too: a root is the job's own, so that `prepare` may change it. A failure is one sentence (`::error::`) and
+FreeBSD roots are too. `prepare` works in a copy of the root, which ends with the job, so that packages can be installed. A failure is one sentence (`::error::`) and
 status 125; a `prepare` or `run` that fails gives its own status. Only the standard library is used, on whatever Python the runner has.
 """
 
@@ -276,10 +276,13 @@ def install_lsf(wanted: str) -> Path:
     return folder / "bin"
 
 
-def lsfctl(state: dict, *arguments: str) -> str:
-    """What `lsfctl` prints; what it tells on the way goes to the log. Raises Failure with its sentence."""
+def lsfctl(state: dict, *arguments: str, store: str = "") -> str:
+    """What `lsfctl` prints; what it tells on the way goes to the log. Raises Failure with its sentence.
+
+    store: another folder of roots than the state's.
+    """
     command = [str(Path(state["bin"]) / "lsfctl"), *arguments]
-    env = {**os.environ, "LSF_ROOTS": state["store"]}
+    env = {**os.environ, "LSF_ROOTS": store or state["store"]}
     said = f"lsfctl {shlex.join(arguments)} told nothing"
     with tempfile.TemporaryFile("w+", errors="replace") as printed:
         child = subprocess.Popen(
@@ -344,11 +347,28 @@ def command_roots() -> None:
         state["roots"] = [
             {"release": release, "path": lsfctl(state, "root", "path", release)} for release in state["releases"]
         ]
+    if inputs.get("prepare"):
+        with lock(), group("A copy of the root for this use"):
+            state["roots"] = [writable_copy(state, root) for root in state["roots"]]
     state["view"], state["fakeroot"] = choose_view(state)
     write_state(state)
     first = state["roots"][0]
     set_up(state, first["path"])
     tell("GITHUB_OUTPUT", fetched=str(fetched).lower(), root=first["path"], release=first["release"])
+
+
+def writable_copy(state: dict, root: dict) -> dict:
+    """A copy of a root that `prepare` may change. A later use of the action in this job begins with a new one."""
+    store = str(base() / "copies")
+    name = root["release"] or "root"
+    try:
+        if (base() / "copies" / name).exists():
+            lsfctl(state, "root", "remove", name, store=store)
+        lsfctl(state, "root", "copy", root["path"], name, store=store)
+        return {**root, "path": lsfctl(state, "root", "path", name, store=store), "own": True}
+    except Failure as failure:
+        say("notice", f"prepare works in {root['path']} itself, of which no copy can be made: {failure}")
+        return root
 
 
 def works(state: dict, *options: str) -> str:
@@ -459,14 +479,17 @@ def lsf_environment(guest: dict[str, str]) -> dict[str, str]:
 
 
 def guest_environment(inputs: dict[str, str]) -> dict[str, str]:
-    """What FreeBSD's login gives, and of this step's variables GITHUB_*, CI and what `envs` names (* and ? are patterns)."""
+    """What FreeBSD's login gives, and of this step's variables GITHUB_*, CI and what `envs` names (* and ? are patterns).
+
+    pkg(8) is told that there is nobody to be asked: it would take no for the answer, even to fetching itself.
+    """
     wanted = ["GITHUB_*", "CI", *inputs.get("envs", "").replace(",", " ").split()]
     passed = {
         name: value
         for name, value in os.environ.items()
         if any(fnmatch.fnmatchcase(name, pattern) for pattern in wanted)
     }
-    return {"LANG": "C.UTF-8", "BLOCKSIZE": "K", "SHELL": "/bin/sh", **passed}
+    return {"LANG": "C.UTF-8", "BLOCKSIZE": "K", "SHELL": "/bin/sh", "ASSUME_ALWAYS_YES": "yes", **passed}
 
 
 def lsf_command(state: dict, root: dict, guest: dict[str, str]) -> list[str]:
@@ -486,13 +509,14 @@ def lsf_command(state: dict, root: dict, guest: dict[str, str]) -> list[str]:
     return [*command, "--chdir", str(workspace()) if inside else home, "/bin/sh"]
 
 
-def furnish(state: dict, root: str) -> None:
+def furnish(state: dict, given: dict) -> None:
     """What a root of the job's own lacks: whom its resolver asks, and the folders above those that are shown in it.
 
     Where paths are looked up, a folder that only a bind makes has no `..` to be looked at.
     """
-    if "releases" not in state:
+    if "releases" not in state and not given.get("own"):
         return  # somebody else's, who may want it as it is
+    root = given["path"]
     try:
         target = Path(root) / "etc/resolv.conf"
         if not os.path.lexists(target):
@@ -523,7 +547,7 @@ def command_run() -> int:
     inputs = state["inputs"]
     failed: list[tuple[str, int]] = []
     for root in state["roots"]:
-        furnish(state, root["path"])
+        furnish(state, root)
         for part in ("prepare", "run"):
             if not inputs.get(part):
                 continue
@@ -543,7 +567,7 @@ def command_shell(script: str) -> int:
     """A step with `shell: freebsd {0}`: its script in FreeBSD, in the checkout."""
     state = read_state()
     root = state["roots"][0]
-    furnish(state, root["path"])
+    furnish(state, root)
     return run_script(state, root, Path(script).read_text(errors="surrogateescape"), "step")
 
 

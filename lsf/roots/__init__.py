@@ -41,9 +41,9 @@ class Root:
         self.osreldate = int(number) if number.isdecimal() else 0
 
     @property
-    def age(self) -> tuple[int, str]:
-        """Sorts roots: the newer FreeBSD, then the one that was installed later, is greater."""
-        return self.osreldate, self.fields.get("installed", "")
+    def age(self) -> tuple[int, bool, str]:
+        """Sorts roots: the newer FreeBSD, then what is no copy, then the one that was installed later, is greater."""
+        return self.osreldate, "copy_of" not in self.fields, self.fields.get("installed", "")
 
 
 def store() -> str:

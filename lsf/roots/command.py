@@ -148,6 +148,12 @@ def _hints(arguments: argparse.Namespace) -> None:
     print(":".join(hints.write(root)))
 
 
+def _copy(arguments: argparse.Namespace) -> None:
+    from lsf.roots import copy
+
+    print(copy.copy(arguments.root, arguments.name, arguments.quiet).name)
+
+
 def _remove(arguments: argparse.Namespace) -> None:
     from lsf.roots import manage
 
@@ -317,5 +323,9 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         help="a tar archive, an OCI image layout (a folder), or an archive of one (default: tar)",
     )  # fmt: skip
     export.add_argument("-q", "--quiet", action="store_true", help="say nothing")
+    copying = command("copy", _copy, "make a root of one's own of another, to install packages into")
+    copying.add_argument("root", metavar="NAME|DIR", help="what is copied; it stays as it is")
+    copying.add_argument("name", metavar="NEWNAME", help="what to call the copy")
+    copying.add_argument("-q", "--quiet", action="store_true", help="print the root's name only")
     remove = command("remove", _remove, "remove roots")
     remove.add_argument("names", nargs="+", metavar="NAME", help="a root of the store")

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import os
 import stat
+import struct
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -18,6 +20,9 @@ from typing import BinaryIO, NamedTuple
 from lsf.roots import RootError
 
 FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+LINUX_FS_IOC_GETFLAGS = 0x80086601
+LINUX_FS_IOC_SETFLAGS = 0x40086602
+LOCKING_FLAGS = 0x30  # FS_IMMUTABLE_FL, FS_APPEND_FL
 MAX_DEPTH = 128
 MAX_SYMLINKS = 40
 CHUNK = 1 << 20
@@ -106,17 +111,39 @@ def remove_tree(parent: int, name: str) -> None:
     """Remove a file or a whole folder, its unwritable parts too. `parent` is the descriptor of the folder it is in."""
     status = os.stat(name, dir_fd=parent, follow_symlinks=False)
     if not stat.S_ISDIR(status.st_mode):
-        os.unlink(name, dir_fd=parent)
+        try:
+            os.unlink(name, dir_fd=parent)
+        except PermissionError:
+            if not stat.S_ISREG(status.st_mode) or not _unlock(parent, name):
+                raise
+            os.unlink(name, dir_fd=parent)
         return
     if status.st_mode & 0o700 != 0o700 and os.geteuid() != 0:
         os.chmod(name, 0o700, dir_fd=parent)
     folder = os.open(name, FOLDER_FLAGS, dir_fd=parent)
     try:
+        if os.geteuid() == 0:
+            _unlock(parent, name)
         for child in os.listdir(folder):
             remove_tree(folder, child)
     finally:
         os.close(folder)
     os.rmdir(name, dir_fd=parent)
+
+
+def _unlock(parent: int, name: str) -> bool:
+    """Take away the flags by which Linux keeps a file or folder from being removed (FreeBSD's chflags sets them for root): whether it
+    had any."""
+    fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=parent)
+    try:
+        flags = struct.unpack("l", fcntl.ioctl(fd, LINUX_FS_IOC_GETFLAGS, bytes(8)))[0]
+        if flags & LOCKING_FLAGS:
+            fcntl.ioctl(fd, LINUX_FS_IOC_SETFLAGS, struct.pack("l", flags & ~LOCKING_FLAGS))
+        return bool(flags & LOCKING_FLAGS)
+    except OSError:  # a file system without flags, or a user who may not
+        return False
+    finally:
+        os.close(fd)
 
 
 def resolve_inside(root: str, path: str) -> str:

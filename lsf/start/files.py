@@ -21,6 +21,13 @@ def shim_path() -> str:
     return os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "shim.elf")
 
 
+def path_of_root(path: str) -> str:
+    """A user's PATH with what FreeBSD's root has besides (login.conf(5)): the system's own programs, which pkg(8)'s scripts start by
+    name."""
+    folders = path.split(":")
+    return ":".join([*folders, *(folder for folder in DEFAULT_PATH.split(":") if folder not in folders)])
+
+
 def find_program(program: str, path: str | None) -> str:
     """The absolute path of a program as execvp(3) finds it, seen from the current root.
 

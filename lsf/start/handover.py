@@ -44,6 +44,8 @@ WORDS = {
     "WOKEN": "W",           # thr_wake came before
     "CPUSET": "u",
     "LOGIN": "0",           # 0 to 3: setlogin(2)'s name, eight bytes each
+    "USERS": "4",           # shown instead of Linux's: the real user id, above it the effective one
+    "GROUPS": "5",
     "NO_PATCH": "x",
 }  # fmt: skip
 

@@ -8,7 +8,7 @@ import _signal  # the rest of signal.py is enums, which take a millisecond
 import os
 
 from lsf.start.errors import STATUS_NOT_RUNNABLE, LaunchError
-from lsf.start.files import above_standard, find_program, shim_path
+from lsf.start.files import above_standard, find_program, path_of_root, shim_path
 from lsf.start.handover import VERSION, word
 from lsf.start.options import ENGINES, NO_ROOT, Options
 
@@ -142,6 +142,8 @@ def launch(options: Options, program: str, arguments: list[str], env: dict[str, 
         os.set_inheritable(counters, True)
         words.append(word("STATS", counters))
     lacks_root = False
+    if options.fakeroot and env.get("PATH") and env["PATH"] == os.environ.get("PATH"):
+        env["PATH"] = path_of_root(env["PATH"])
     if options.root is None:
         from lsf.start import default_root
 

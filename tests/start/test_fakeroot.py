@@ -51,6 +51,15 @@ def test_the_user_is_root(run, lsf):
     assert os.stat(lsf.cwd / "file").st_uid == os.getuid()
 
 
+def test_the_path_is_roots(run):
+    """As an ordinary user's lacks the folders of the system's own programs, which root's scripts start by name."""
+    for more in ((), ("--view", "lookup")):
+        done = run("command -v pw; echo $PATH", "--fakeroot", *more, env={"PATH": "/bin:/opt/mine:/usr/bin"})
+        assert done.stdout == "/usr/sbin/pw\n/bin:/opt/mine:/usr/bin:/sbin:/usr/sbin:/usr/local/sbin:/usr/local/bin\n"
+    assert run("echo $PATH", "--fakeroot", "-E", "PATH=/bin").stdout == "/bin\n"
+    assert run("echo $PATH", "--debug", env={"PATH": "/bin"}).stdout == "/bin\n"
+
+
 def test_with_paths_looked_up(run):
     done = run(": > f; chown 5:7 f; chown 6:6 ./f; stat -f '%u:%g' f; cd /tmp; stat -f '%u:%g' \"$OLDPWD/f\"; id -u",
                "--fakeroot", "--view", "lookup")  # fmt: skip
@@ -107,10 +116,33 @@ drwxr-xr-x games wheel tree/var
     )
 
 
-def test_becoming_somebody_else_is_accepted(run):
-    """Programs that give their rights up go on; nothing comes of it."""
-    done = run("su -m nobody -c 'id -u' || echo status $?")
-    assert (done.stdout, done.stderr) == ("0\n", "")
+def test_becoming_somebody_else_is_shown(run):
+    """Programs that give their rights up see that they have, and so do those that they start; the rights stay."""
+    done = run("su -m nobody -c 'id -u; id -ru; id -g; echo text > file; stat -f %u file'; id -u")
+    assert (done.stdout, done.stderr) == ("65534\n65534\n65534\n0\n0\n", "")
+
+
+def test_rights_that_are_given_up_stay_so(run, lsf):
+    """The guest is right about FreeBSD's root too: as root it runs with every engine (test_guests.py)."""
+    guest = harness.compile_guest("ids_given_up")
+    script = " && ".join(f"./guest {case}" for case in harness.guest_cases(harness.guest_source("ids_given_up")))
+    (lsf.cwd / "guest").write_bytes(guest.read_bytes())
+    (lsf.cwd / "guest").chmod(0o755)
+    done = run(script)
+    assert (done.returncode, done.stderr) == (0, ""), done.stdout
+    assert done.stdout.count("ok ") == len(script.split("&&"))
+
+
+def test_file_flags_are_remembered(run, lsf):
+    """What packages set on a few files; nothing keeps such a file from being replaced."""
+    done = run("""
+        : > file; mkdir dir; chflags schg file; chflags nodump,sunlnk dir 2>/dev/null || chflags nodump dir
+        ls -lo file | awk '{print $5}'; stat -f %Sf dir; chflags 0 file; stat -f %Sf file
+        chflags schg file; chown 5:7 file; stat -f '%Sf %u' file; cp -p file copy; stat -f '%Sf %u' copy; rm -f file copy
+        chflags -h schg none 2>/dev/null || echo none
+    """)
+    assert (done.stdout, done.stderr) == ("schg\nnodump\n-\nschg 5\nschg 5\nnone\n", "")
+    assert not (lsf.cwd / "file").exists()
 
 
 def test_without_namespaces_it_is_one_sentence(lsf, tmp_path):

@@ -53,7 +53,7 @@ def test_a_file_in_a_group_of_others(lsf, view):
 
 @pytest.mark.parametrize("way", ["namespace", "lookup"])
 def test_fakeroot_accepts_them(lsf, way):
-    """Root may: nothing is refused, though nothing comes of the change of ids."""
+    """Root may: nothing is refused."""
     script = ": > f; chown 5:7 f && chown -h 8 f && chgrp 4242 f && stat -f %u:%g f && su -m nobody -c 'echo became'"
     root = harness.root_with("bin/sh", "usr/bin/stat", "usr/sbin/chown", "usr/bin/su", covers="--fakeroot as a user")
     done = start(lsf, way, "/bin/sh", "-ec", script, root=root, options=["--fakeroot"])

@@ -219,6 +219,55 @@ def test_a_root_of_somebody_is_left_alone(job):
     assert (done.status, sorted(mine.rglob("*"))) == (0, before), done.log
 
 
+#: A `pkg` for roots of tests: what it installs is a program that tells what was installed.
+PKG = """#!/bin/sh -e
+[ "$ASSUME_ALWAYS_YES" = yes ] && [ "$1" = install ] || exit 70
+mkdir -p /usr/local/bin /var/db/pkg
+echo "$3" >> /var/db/pkg/installed
+{ echo '#!/bin/sh'; echo "cat /var/db/pkg/installed"; } > "/usr/local/bin/$3"
+chmod 555 "/usr/local/bin/$3"
+"""
+
+
+def test_packages_go_into_a_copy(job, given):
+    """`prepare` installs, `run` and later steps find it; neither the root that is kept nor another use of the action has it."""
+    kept = job.place / "kept"
+    prepare = 'mkdir -p /usr/sbin; cp pkg /usr/sbin/pkg; pkg install -y "$WHAT"'
+    (job.workspace / "pkg").write_text(PKG)
+    (job.workspace / "pkg").chmod(0o755)
+    inputs = {
+        **given,
+        "release": "",
+        "releases": "14.1 14.2",
+        "data-dir": str(kept),
+        "disable-cache": "true",
+        "envs": "WHAT",
+        "prepare": prepare,
+    }
+    for what in ("first", "second"):
+        done = job.uses({**inputs, "run": f"{what}; uname -r"}, {"WHAT": what})
+        assert (done.status, done.errors) == (0, []), done.log
+        for release in ("14.1-RELEASE", "14.2-RELEASE"):
+            shown = done.log.partition(f"::group::{release}: run\n")[2].partition("::endgroup::")[0]
+            assert shown == f"{what}\n{release}\n", done.log
+        assert job.script(what, shell="freebsd {0}")[:2] == (0, f"{what}\n")
+        assert job.script(f"lsf --isolated /usr/local/bin/{what}")[:2] == (0, f"{what}\n"), "LSF_ROOT is the copy"
+        assert Path(done.outputs["root"], "usr/local/bin", what).exists()
+    assert sorted(os.listdir(kept)) == ["14.1-RELEASE", "14.2-RELEASE"]
+    assert not list(kept.rglob("usr/sbin/pkg")) + list(kept.rglob("installed"))
+
+
+def test_prepare_leaves_a_root_of_somebody_alone(job):
+    root = harness.root_with("bin/sh", "lib/libc.so.7", covers="the action with a root that is there")
+    mine = harness.copy_root(root, job.place / "root", ["bin", "lib", "libexec"])
+    before = sorted(mine.rglob("*"))
+    done = job.uses(
+        {"lsf": "installed", "root": str(mine), "prepare": "echo x > /lib/new", "run": "read it < /lib/new; echo $it"}
+    )
+    assert (done.status, sorted(mine.rglob("*"))) == (0, before), done.log
+    assert ": run\nx\n" in done.log
+
+
 def test_several_releases(job, given):
     """Each has its root; one that fails does not keep the others from being tried."""
     script = 'echo "at $(cat /etc/which)"; [ "$(cat /etc/which)" != 14.2-RELEASE ]'

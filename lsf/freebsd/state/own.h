@@ -41,6 +41,8 @@ struct process_own {
     void *shared_ids;           /* cred_threads.pxi's */
     void *threads;              /* thread.pxi's */
     uint32_t fakeroot;          /* --fakeroot: owners that cannot be given are remembered (fakeroot.pxi) */
+    uint32_t users_shown, groups_shown;     /* cred_shown.pxi's: the ids below are shown instead of Linux's */
+    uint32_t users[3], groups[3];           /* real, effective, saved */
     uint32_t sugid;             /* cred.pxi's: P_SUGID, ids are not or were not those of who started the program */
     char login[36];             /* cred.pxi's: the session's login name, empty until somebody asks */
     uint32_t nice_beyond;       /* sched.pxi's: the priority was set to 20, which Linux has not */

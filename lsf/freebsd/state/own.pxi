@@ -30,6 +30,9 @@ cdef extern from "own.h" nogil:
         void *shared_ids
         void *threads
         uint32_t fakeroot
+        uint32_t users_shown, groups_shown
+        uint32_t users[3]
+        uint32_t groups[3]
         uint32_t sugid
         char login[36]
         uint32_t nice_beyond

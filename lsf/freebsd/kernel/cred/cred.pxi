@@ -6,17 +6,6 @@
 cdef enum:
     ID_KEPT = 0xffffffff                # -1: leave this id as it is
 
-cdef struct ids_t:
-    uint32_t real, effective, saved
-
-
-cdef inline void user_ids(ids_t *ids) noexcept nogil:
-    linux_syscall3(LINUX_SYS_getresuid, <uint64_t> &ids.real, <uint64_t> &ids.effective, <uint64_t> &ids.saved)
-
-
-cdef inline void group_ids(ids_t *ids) noexcept nogil:
-    linux_syscall3(LINUX_SYS_getresgid, <uint64_t> &ids.real, <uint64_t> &ids.effective, <uint64_t> &ids.saved)
-
 
 cdef long taint(area_t *area, long result) noexcept nogil:
     """The result of a change of ids; one that succeeded is made known to the other threads, and marks the process
@@ -32,6 +21,19 @@ cdef long taint(area_t *area, long result) noexcept nogil:
     return result
 
 
+cdef long give_ids(area_t *area, long call, const ids_t *wanted) noexcept nogil:
+    """Give the process three ids, by Linux or, with --fakeroot, to be shown."""
+    cdef long result = linux_syscall3(call, wanted.real, wanted.effective, wanted.saved)
+    if area.proc.own.fakeroot:
+        if result == -LINUX_EPERM or result == -LINUX_EINVAL:
+            show_ids(area.proc, call, wanted)
+            area.proc.own.sugid = 1
+            return 0
+        if not is_error(result):
+            show_ids(area.proc, call, NULL)
+    return taint(area, result)
+
+
 cdef inline bint is_one_of(uint32_t id_, const ids_t *ids) noexcept nogil:
     return id_ == ids.real or id_ == ids.effective or id_ == ids.saved
 
@@ -39,13 +41,13 @@ cdef inline bint is_one_of(uint32_t id_, const ids_t *ids) noexcept nogil:
 cdef long change_ids(area_t *area, long call, const ids_t *now, const ids_t *wanted, bint allowed) noexcept nogil:
     """Give the process three ids by SYS_setresuid or SYS_setresgid; allowed: its own ids let it, without being root.
     What changes nothing does not taint."""
-    if not allowed and linux_syscall0(LINUX_SYS_geteuid) != 0:
-        return taint(area, -LINUX_EPERM)
+    if not allowed and effective_user(area.proc) != 0:
+        return -LINUX_EPERM
     if wanted.real == now.real and wanted.effective == now.effective and wanted.saved == now.saved:
         return 0
     if wanted.real == ID_KEPT or wanted.effective == ID_KEPT or wanted.saved == ID_KEPT:
         return -LINUX_EINVAL                  # of setuid(-1) and its like: an id to FreeBSD, and none to Linux
-    return taint(area, linux_syscall3(call, wanted.real, wanted.effective, wanted.saved))
+    return give_ids(area, call, wanted)
 
 
 cdef inline void keep_or_take(uint64_t argument, uint32_t kept, uint32_t *wanted) noexcept nogil:
@@ -101,49 +103,49 @@ cdef public long sys_issetugid(frame_t *frame, area_t *area) noexcept nogil:
 
 cdef public long sys_setuid(frame_t *frame, area_t *area) noexcept nogil:
     cdef ids_t now
-    user_ids(&now)
+    user_ids(area.proc, &now)
     return change_all(area, LINUX_SYS_setresuid, &now, <uint32_t> frame.arg[0])
 
 
 cdef public long sys_seteuid(frame_t *frame, area_t *area) noexcept nogil:
     cdef ids_t now
-    user_ids(&now)
+    user_ids(area.proc, &now)
     return change_effective(area, LINUX_SYS_setresuid, &now, <uint32_t> frame.arg[0])
 
 
 cdef public long sys_setreuid(frame_t *frame, area_t *area) noexcept nogil:
     cdef ids_t now
-    user_ids(&now)
+    user_ids(area.proc, &now)
     return change_two(area, LINUX_SYS_setresuid, &now, frame.arg[0], frame.arg[1])
 
 
 cdef public long sys_setresuid(frame_t *frame, area_t *area) noexcept nogil:
     cdef ids_t now
-    user_ids(&now)
+    user_ids(area.proc, &now)
     return change_three(area, LINUX_SYS_setresuid, &now, frame.arg)
 
 
 cdef public long sys_setgid(frame_t *frame, area_t *area) noexcept nogil:
     cdef ids_t now
-    group_ids(&now)
+    group_ids(area.proc, &now)
     return change_all(area, LINUX_SYS_setresgid, &now, <uint32_t> frame.arg[0])
 
 
 cdef public long sys_setegid(frame_t *frame, area_t *area) noexcept nogil:
     cdef ids_t now
-    group_ids(&now)
+    group_ids(area.proc, &now)
     return change_effective(area, LINUX_SYS_setresgid, &now, <uint32_t> frame.arg[0])
 
 
 cdef public long sys_setregid(frame_t *frame, area_t *area) noexcept nogil:
     cdef ids_t now
-    group_ids(&now)
+    group_ids(area.proc, &now)
     return change_two(area, LINUX_SYS_setresgid, &now, frame.arg[0], frame.arg[1])
 
 
 cdef public long sys_setresgid(frame_t *frame, area_t *area) noexcept nogil:
     cdef ids_t now
-    group_ids(&now)
+    group_ids(area.proc, &now)
     return change_three(area, LINUX_SYS_setresgid, &now, frame.arg)
 
 
@@ -160,20 +162,20 @@ cdef long store_ids(frame_t *frame, ids_t *ids) noexcept nogil:
 
 cdef public long sys_getresuid(frame_t *frame, area_t *area) noexcept nogil:
     cdef ids_t ids
-    user_ids(&ids)
+    user_ids(area.proc, &ids)
     return store_ids(frame, &ids)
 
 
 cdef public long sys_getresgid(frame_t *frame, area_t *area) noexcept nogil:
     cdef ids_t ids
-    group_ids(&ids)
+    group_ids(area.proc, &ids)
     return store_ids(frame, &ids)
 
 
-cdef long group_list(uint32_t *groups) noexcept nogil:
+cdef long group_list(process_t *proc, uint32_t *groups) noexcept nogil:
     """FreeBSD's list of before 15 (NGROUPS_MAX + 1 entries): the effective group first, then the supplementary ones."""
     cdef long count, i, n = 1
-    groups[0] = <uint32_t> linux_syscall0(LINUX_SYS_getegid)
+    groups[0] = effective_group(proc)
     count = linux_syscall2(LINUX_SYS_getgroups, FREEBSD_NGROUPS_MAX, <uint64_t> &groups[1])
     if is_error(count):
         return 1
@@ -187,7 +189,7 @@ cdef long group_list(uint32_t *groups) noexcept nogil:
 cdef public long sys_freebsd14_getgroups(frame_t *frame, area_t *area) noexcept nogil:
     cdef uint32_t groups[FREEBSD_NGROUPS_MAX + 1]
     cdef int size = <int> frame.arg[0]
-    cdef long count = group_list(groups)
+    cdef long count = group_list(area.proc, groups)
     if size == 0:
         return count
     if size < count:
@@ -201,15 +203,20 @@ cdef public long sys_freebsd14_setgroups(frame_t *frame, area_t *area) noexcept 
     """The first group is the effective one; an empty list leaves that alone."""
     cdef uint32_t groups[FREEBSD_NGROUPS_MAX + 1]
     cdef uint32_t count = <uint32_t> frame.arg[0]
+    cdef ids_t ids
     cdef long result
     if count > FREEBSD_NGROUPS_MAX + 1:
         return -LINUX_EINVAL
     if count > 0 and copyin(frame.arg[1], groups, count * 4) < 0:
         return -LINUX_EFAULT
-    result = linux_syscall2(LINUX_SYS_setgroups, count - 1 if count else 0, <uint64_t> &groups[1])
+    if area.proc.own.users_shown and effective_user(area.proc) != 0:
+        return -LINUX_EPERM
+    result = taint(area, linux_syscall2(LINUX_SYS_setgroups, count - 1 if count else 0, <uint64_t> &groups[1]))
     if is_error(result) or count == 0:
-        return taint(area, result)
-    return taint(area, linux_syscall3(LINUX_SYS_setresgid, 0xffffffffUL, groups[0], 0xffffffffUL))
+        return result
+    group_ids(area.proc, &ids)
+    ids.effective = groups[0]
+    return give_ids(area, LINUX_SYS_setresgid, &ids)
 
 
 cdef public long sys_setgroups(frame_t *frame, area_t *area) noexcept nogil:
@@ -220,6 +227,8 @@ cdef public long sys_setgroups(frame_t *frame, area_t *area) noexcept nogil:
         return -LINUX_EINVAL
     if count > 0 and copyin(frame.arg[1], groups, count * 4) < 0:
         return -LINUX_EFAULT
+    if area.proc.own.users_shown and effective_user(area.proc) != 0:
+        return -LINUX_EPERM
     return taint(area, linux_syscall2(LINUX_SYS_setgroups, count, <uint64_t> groups))
 
 
@@ -283,7 +292,7 @@ cdef public long sys_getlogin(frame_t *frame, area_t *area) noexcept nogil:
 cdef public long sys_setlogin(frame_t *frame, area_t *area) noexcept nogil:
     cdef char name[FREEBSD_MAXLOGNAME]
     cdef long result
-    if linux_syscall0(LINUX_SYS_geteuid) != 0:
+    if effective_user(area.proc) != 0:
         return -LINUX_EPERM
     result = copyinstr(frame.arg[0], name, FREEBSD_MAXLOGNAME, NULL)
     if result < 0:

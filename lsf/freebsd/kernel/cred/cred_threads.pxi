@@ -86,8 +86,8 @@ cdef void ids_spread(area_t *area) noexcept nogil:
         proc.own.shared_ids = <void *> map_memory(page_up(sizeof(shared_ids_t)))
     shared = <shared_ids_t *> proc.own.shared_ids
     if shared != NULL:
-        user_ids(&shared.users)
-        group_ids(&shared.groups)
+        linux_user_ids(&shared.users)
+        linux_group_ids(&shared.groups)
         shared.count = linux_syscall2(LINUX_SYS_getgroups, LINUX_NGROUPS_MAX, <uint64_t> shared.list_)
         atomic_add32(&shared.generation, 1)
         area.own.ids_generation = shared.generation

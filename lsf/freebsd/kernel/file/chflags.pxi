@@ -57,12 +57,14 @@ cdef void show_user_flags_at(int dirfd, uaddr path, uint32_t flags, freebsd_stat
         linux_syscall1(LINUX_SYS_close, fd)
 
 
-cdef long flags_refusal(long result, uint32_t flags, freebsd_stat *st) noexcept nogil:
-    """The answer where changing a file's flags to `flags` gave `result`.
+cdef long flags_refusal(int fd, long result, uint32_t flags, freebsd_stat *st) noexcept nogil:
+    """The answer where changing the flags of `fd` to `flags` gave `result`. With --fakeroot they are remembered.
 
     Linux's EPERM is for all who lack CAP_LINUX_IMMUTABLE. FreeBSD lets an owner set the user's flags, if the file has
     none of the superuser's (ufs_setattr): for such a one it is this file system that cannot keep them.
     """
+    if SHIM.own.fakeroot:
+        return fake_flags(fd, flags, result)
     if (result == -LINUX_EPERM and not (flags | st.st_flags) & FREEBSD_SF_SETTABLE
             and <uint32_t> linux_syscall0(LINUX_SYS_geteuid) == st.st_uid):
         return -LINUX_EOPNOTSUPP
@@ -90,7 +92,7 @@ cdef long change_flags(int fd, uint64_t flags, bint by_path) noexcept nogil:
     if st.st_mode & LINUX_S_IFMT != LINUX_S_IFREG and st.st_mode & LINUX_S_IFMT != LINUX_S_IFDIR:
         return -LINUX_EOPNOTSUPP
     if not by_path:
-        return flags_refusal(set_file_flags(fd, wanted, <uint32_t> flags), <uint32_t> flags, &st)
+        return flags_refusal(fd, set_file_flags(fd, wanted, <uint32_t> flags), <uint32_t> flags, &st)
     descriptor_path(fd, link)
     opened = linux_syscall4(LINUX_SYS_openat, <uint64_t> LINUX_AT_FDCWD, <uint64_t> link,
                             LINUX_O_NONBLOCK | LINUX_O_NOCTTY | LINUX_O_CLOEXEC, 0)
@@ -98,7 +100,7 @@ cdef long change_flags(int fd, uint64_t flags, bint by_path) noexcept nogil:
         return -LINUX_EOPNOTSUPP if opened == -LINUX_ENOENT else opened     # no /proc here
     result = set_file_flags(<int> opened, wanted, <uint32_t> flags)
     linux_syscall1(LINUX_SYS_close, opened)
-    return flags_refusal(result, <uint32_t> flags, &st)
+    return flags_refusal(fd, result, <uint32_t> flags, &st)
 
 
 cdef long change_flags_at(int dirfd, uaddr path, uint64_t flags, uint32_t at_flags) noexcept nogil:

@@ -1,7 +1,7 @@
 # --fakeroot: the user namespace shows the user as root, and here is what such a root may not do in truth: to give a file to
-# somebody else, and to become somebody else. The first is remembered in the file, as an extended attribute that stat
-# shows again (in this run and in later ones); the second is only accepted. Model: fakeroot(1), and the override of owners
-# that container storage keeps in attributes.
+# somebody else, and to set its flags. Both are remembered in the file, as extended attributes that stat shows again (in this
+# run and in later ones). To become somebody else is cred_shown.pxi's. Model: fakeroot(1), and the override of owners that
+# container storage keeps in attributes.
 
 cdef enum:
     OWNER_TEXT = 24                     # two numbers and a colon
@@ -27,11 +27,15 @@ cdef bint owner_kept(const char *path, uint32_t *uid, uint32_t *gid) noexcept no
 
 
 cdef void fake_owner(int fd, freebsd_stat *st) noexcept nogil:
-    """Show the remembered owner of an opened file (an O_PATH descriptor will do)."""
+    """Show the remembered owner and flags of an opened file (an O_PATH descriptor will do)."""
     cdef char link[32]
+    cdef uint32_t flags = 0
     if st.st_mode & LINUX_S_IFMT == LINUX_S_IFREG or st.st_mode & LINUX_S_IFMT == LINUX_S_IFDIR:
         descriptor_path(fd, link)
         owner_kept(link, &st.st_uid, &st.st_gid)
+        if linux_syscall4(LINUX_SYS_getxattr, <uint64_t> link, <uint64_t> <const char *> b"user.lsf.flags", <uint64_t> &flags,
+                          4) == 4:
+            st.st_flags |= flags
 
 
 cdef void fake_owner_at(int dirfd, uaddr path, uint64_t linux_flags, freebsd_stat *st) noexcept nogil:
@@ -47,6 +51,20 @@ cdef void fake_owner_at(int dirfd, uaddr path, uint64_t linux_flags, freebsd_sta
     if not is_error(fd):
         fake_owner(<int> fd, st)
         linux_syscall1(LINUX_SYS_close, fd)
+
+
+cdef long fake_flags(int fd, uint32_t flags, long result) noexcept nogil:
+    """After a chflags of an opened file that gave `result`: remember what Linux did not do, forget what it did. The flags are
+    shown, and keep nobody from changing or removing the file."""
+    cdef char link[32]
+    descriptor_path(fd, link)
+    if not is_error(result):
+        linux_syscall2(LINUX_SYS_removexattr, <uint64_t> link, <uint64_t> <const char *> b"user.lsf.flags")
+        return result
+    if result != -LINUX_EPERM and result != -LINUX_EOPNOTSUPP:
+        return result
+    return linux_syscall5(LINUX_SYS_setxattr, <uint64_t> link, <uint64_t> <const char *> b"user.lsf.flags", <uint64_t> &flags,
+                          4, 0)
 
 
 cdef long fake_chown(int fd, uint32_t uid, uint32_t gid, long result) noexcept nogil:

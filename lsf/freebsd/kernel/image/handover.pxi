@@ -131,6 +131,10 @@ cdef void parse_words(process_t *proc, start_t *start, const char *text) noexcep
             proc.own.cpuset = <uint32_t> value
         elif HANDOVER_LOGIN <= key < HANDOVER_LOGIN + 4:
             memcpy(&proc.own.login[8 * (key - HANDOVER_LOGIN)], &value, 8)
+        elif key == HANDOVER_USERS:
+            take_ids(LINUX_SYS_setresuid, proc, value)
+        elif key == HANDOVER_GROUPS:
+            take_ids(LINUX_SYS_setresgid, proc, value)
         elif key == HANDOVER_NO_PATCH:
             proc.no_patch = <uint32_t> value
         if text[0] == c',':
@@ -269,6 +273,10 @@ cdef void handover_words(process_t *proc, area_t *area, int target, char *words)
         at = append_word(words, at, HANDOVER_NO_PATCH, proc.no_patch)
     if proc.own.fakeroot:
         at = append_word(words, at, HANDOVER_FAKEROOT, 1)
+    if proc.own.users_shown:
+        at = append_word(words, at, HANDOVER_USERS, ids_word(proc.own.users))
+    if proc.own.groups_shown:
+        at = append_word(words, at, HANDOVER_GROUPS, ids_word(proc.own.groups))
     if proc.lookup != NULL:
         at = append_word(words, at, HANDOVER_RULES, lookup_count(proc))
     kept = process_kept(proc)

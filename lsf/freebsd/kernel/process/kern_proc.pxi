@@ -173,11 +173,11 @@ cdef void facts_of_self(lsf_process_facts *facts, proc_stat_t *stat, area_t *are
     stat.state = 82                 # R
     stat.threads = 1
     facts_from_stat(facts, stat)
-    user_ids(&ids)
+    user_ids(area.proc, &ids)
     facts.ruid = ids.real
     facts.uid = ids.effective
     facts.svuid = ids.saved
-    group_ids(&ids)
+    group_ids(area.proc, &ids)
     facts.rgid = ids.real
     facts.gid = ids.effective
     facts.svgid = ids.saved

@@ -198,7 +198,7 @@ cdef public long sysctl_proc_groups(sysctl_request_t *request) noexcept nogil:
     if result < 0:
         return result
     if pid == request.area.proc.pid:
-        return sysctl_out(request, groups, group_list(groups) * 4)
+        return sysctl_out(request, groups, group_list(request.area.proc, groups) * 4)
     result = fill_kinfo_proc(request.area, pid, &info)
     return result if result < 0 else sysctl_out(request, info.ki_groups, info.ki_ngroups * 4)
 
