@@ -148,6 +148,7 @@ struct process {
     void *mqueue_notes;         /* mqueue.pxi's */
     void *aio;                  /* aio.pxi's */
     void *procdescs;            /* procdesc.pxi's: the children that waits treat apart */
+    uint64_t notes;             /* notes.pxi's: the key by which this process was watched when it began; 0: nobody did */
     void *shared_ids;           /* cred_threads.pxi's */
     struct lock lock_ids;
     void *threads;              /* thread.pxi's */

@@ -63,6 +63,7 @@ cdef extern from "machine/ground/runtime.h" nogil:
         void *events
         void *mqueue_notes
         void *aio
+        uint64_t notes
         void *shared_ids
         void *procdescs
         lock_t lock_ids
