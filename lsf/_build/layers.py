@@ -91,6 +91,7 @@ UP_CALLS: dict[str, Reason] = {
     "event_sends": Reason("freebsd/kernel/signal", "those that the process sends itself are counted at that time"),
     "event_sent": Reason("freebsd/kernel/signal", "as event_sends"),
     "signal_swallow": Reason("freebsd/kernel/signal", "a signal that only a kqueue waits for ends no sigwait(2)"),
+    "event_exits": Reason("freebsd/kernel/process", "what it has made outside of the process goes with it"),
     "event_after_fork": Reason("freebsd/kernel/process", "a child has no kqueues"),
     "aio_after_fork": Reason("freebsd/kernel/process", "and no requests"),
     "descriptor_is_kqueue": Reason("freebsd/kernel/net freebsd/kernel/file", "fstat(2) and SCM_RIGHTS ask what a descriptor is"),

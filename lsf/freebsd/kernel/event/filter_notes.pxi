@@ -163,6 +163,17 @@ cdef void notes_detach(events_t *ev, knote_t *kn) noexcept nogil:
         channel_close(ev, channel)
 
 
+cdef void event_exits(process_t *proc) noexcept nogil:
+    """This process ends: its files go, if nobody else reads them."""
+    cdef events_t *ev = <events_t *> proc.events
+    cdef int i
+    lock_acquire(&proc.lock_event)
+    for i in range(CHANNELS):
+        if ev.channels[i].knotes != 0:
+            notes_remove(ev.channels[i].fd, ev.channels[i].key)
+    lock_release(&proc.lock_event)
+
+
 # ------------------------------------------------------------------ records
 
 cdef void process_told(knote_t *kn, uint32_t event) noexcept nogil:

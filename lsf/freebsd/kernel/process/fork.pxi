@@ -403,6 +403,8 @@ cdef public long sys_exit(frame_t *frame, area_t *area) noexcept nogil:
     umtx_thread_exit(area)
     stats_leave(area)
     notes_exits(area.proc, <int> frame.arg[0])
+    if area.proc.events != NULL:
+        event_exits(area.proc)
     linux_syscall1(LINUX_SYS_exit_group, frame.arg[0] & 0xff)
     return 0
 
