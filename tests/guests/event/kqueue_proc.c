@@ -85,7 +85,7 @@ TEST(fork)
 	CHECK_EQ(wait_events(8, 2000), 1);
 	CHECK_EQ(got[0].ident, pid);
 	CHECK_EQ(got[0].fflags, NOTE_FORK);
-	CHECK_EQ(got[0].flags, EV_CLEAR);
+	CHECK_EQ(got[0].flags & ~(EV_EOF | EV_ONESHOT), EV_CLEAR);	/* it may have ended by now */
 	CHECK_EQ(got[0].data, 0);
 	CHECK_EQ(guest_wait(pid), 5 << 8);
 	CHECK_EQ(wait_events(8, 20), 0);
