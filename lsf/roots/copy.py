@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from lsf import roots
-from lsf.roots import Root, RootError, identify, manage
+from lsf.roots import Root, RootError, identify, manage, record
 from lsf.roots.tree import LINUX_FS_IOC_GETFLAGS, LINUX_FS_IOC_SETFLAGS
 
 LINUX_FICLONE = 0x40049409
@@ -191,6 +191,8 @@ def copy(source: str, name: str, quiet: bool = False) -> Root:
                 copier.tree(path, f"{work}/{roots.TREE}")
             except PermissionError as error:
                 raise RootError(f"{error.filename or path}: {error.strerror}: who made this root can copy it") from None
+            if os.path.basename(path) == roots.TREE and os.path.exists(f"{os.path.dirname(path)}/{record.FILE}"):
+                shutil.copyfile(f"{os.path.dirname(path)}/{record.FILE}", f"{work}/{record.FILE}")
             fields = {**_described(source, path), "files": str(copier.files), "size": str(copier.size)}
             with open(f"{work}/{roots.CONF}", "w", encoding="utf-8", errors="surrogateescape") as conf:
                 conf.writelines(f"{key}={value}\n" for key, value in fields.items())

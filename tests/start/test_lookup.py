@@ -41,6 +41,7 @@ GUESTS = (
     "files_open",
     "hostile",
     "kqueue_fd",
+    "vnode",
     "local_names",
     "proc_exec",
     "proc_fork",

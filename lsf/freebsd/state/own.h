@@ -36,6 +36,7 @@ struct process_own {
     struct lock lock_signal, lock_memory, lock_event, lock_thread, lock_truss, lock_ids;
     void *events;               /* kqueue.pxi's */
     void *mqueue_notes;         /* mqueue.pxi's */
+    uint64_t notes;             /* notes.pxi's: the key by which this process was watched when it began; 0: nobody did */
     void *aio;                  /* aio.pxi's */
     void *procdescs;            /* procdesc.pxi's: the children that waits treat apart */
     void *shared_ids;           /* cred_threads.pxi's */

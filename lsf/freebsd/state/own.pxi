@@ -25,6 +25,7 @@ cdef extern from "own.h" nogil:
         lock_t lock_signal, lock_memory, lock_event, lock_thread, lock_truss, lock_ids
         void *events
         void *mqueue_notes
+        uint64_t notes
         void *aio
         void *procdescs
         void *shared_ids

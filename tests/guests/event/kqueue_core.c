@@ -22,6 +22,16 @@ change(uintptr_t ident, int filter, int flags, u32 fflags, long data, void *udat
 	return (sys(SYS_kevent, kq, &kev, 1, NULL, 0, NULL));
 }
 
+/* An event of EVFILT_USER that is there. It takes two changes: filt_userattach looks for NOTE_TRIGGER in kn_fflags, which
+ * kqueue_register has cleared (sys/kern/kern_event.c). */
+static long
+trigger(uintptr_t ident, int flags, long data, void *udata)
+{
+	long result = change(ident, EVFILT_USER, EV_ADD | flags, 0, data, udata);
+
+	return (result != 0 ? result : change(ident, EVFILT_USER, 0, NOTE_TRIGGER, data, udata));
+}
+
 /* What is ready at this moment. */
 static long
 poll_events(int n)
@@ -89,7 +99,8 @@ TEST(reported_errors)
 	struct kevent changes[4];
 
 	open_kqueue();
-	EV_SET(&changes[0], 1, EVFILT_USER, EV_ADD, NOTE_TRIGGER, 0, (void *)1);
+	CHECK_EQ(change(1, EVFILT_USER, EV_ADD, 0, 0, (void *)1), 0);
+	EV_SET(&changes[0], 1, EVFILT_USER, 0, NOTE_TRIGGER, 0, (void *)1);
 	EV_SET(&changes[1], 99, EVFILT_READ, EV_ADD, 0, 0, (void *)2);
 	EV_SET(&changes[2], 2, EVFILT_USER, EV_ADD | EV_RECEIPT, 0, 0, (void *)3);
 	EV_SET(&changes[3], 3, EVFILT_USER, EV_DELETE, 0, 0, (void *)4);
@@ -97,9 +108,11 @@ TEST(reported_errors)
 	check_event(0, 99, EVFILT_READ, EV_ERROR, 0, EBADF, (void *)2);
 	check_event(1, 2, EVFILT_USER, EV_ERROR, 0, 0, (void *)3);
 	check_event(2, 3, EVFILT_USER, EV_ERROR, 0, ENOENT, (void *)4);
-	/* With room for one, the second error is the call's. */
-	CHECK_ERR(sys(SYS_kevent, kq, &changes[1], 3, got, 1, NULL), ENOENT);
+	/* With room for one, the second error is the call's; and a receipt that finds no room ends it, with 0 (kqueue_kevent). */
+	CHECK_EQ(sys(SYS_kevent, kq, &changes[1], 3, got, 1, NULL), 0);
 	check_event(0, 99, EVFILT_READ, EV_ERROR, 0, EBADF, (void *)2);
+	changes[2] = changes[3];
+	CHECK_ERR(sys(SYS_kevent, kq, &changes[1], 2, got, 1, NULL), ENOENT);
 	CHECK_EQ(poll_events(8), 1);
 	CHECK_EQ(got[0].udata, (void *)1);
 }
@@ -107,7 +120,16 @@ TEST(reported_errors)
 TEST(user)
 {
 	open_kqueue();
-	CHECK_EQ(change(7, EVFILT_USER, EV_ADD, NOTE_FFCOPY | 5, 11, (void *)1), 0);
+	/* What EV_ADD brings is kept as it is, and triggers nothing (kqueue_register, filt_userattach). */
+	CHECK_EQ(change(6, EVFILT_USER, EV_ADD | EV_ONESHOT, NOTE_FFCOPY | NOTE_TRIGGER | 5, 11, (void *)1), 0);
+	CHECK_EQ(poll_events(8), 0);
+	CHECK_EQ(change(6, EVFILT_USER, EV_DELETE, 0, 0, NULL), 0);
+	CHECK_EQ(change(6, EVFILT_USER, EV_ADD | EV_CLEAR, NOTE_FFCOPY | 5, 11, (void *)1), 0);
+	CHECK_EQ(change(6, EVFILT_USER, 0, NOTE_TRIGGER, 12, (void *)2), 0);
+	CHECK_EQ(poll_events(8), 1);
+	check_event(0, 6, EVFILT_USER, EV_CLEAR, NOTE_FFCOPY | 5, 12, (void *)2);
+	CHECK_EQ(change(7, EVFILT_USER, EV_ADD, 0, 11, (void *)1), 0);
+	CHECK_EQ(change(7, EVFILT_USER, 0, NOTE_FFCOPY | 5, 11, (void *)1), 0);
 	CHECK_EQ(poll_events(8), 0);
 	CHECK_EQ(change(7, EVFILT_USER, 0, NOTE_TRIGGER, 12, (void *)2), 0);
 	/* No EV_CLEAR: it stays. */
@@ -120,7 +142,7 @@ TEST(user)
 	CHECK_EQ(change(7, EVFILT_USER, EV_DELETE, 0, 0, NULL), 0);
 	CHECK_ERR(change(7, EVFILT_USER, EV_DELETE, 0, 0, NULL), ENOENT);
 
-	CHECK_EQ(change(8, EVFILT_USER, EV_ADD | EV_CLEAR, NOTE_FFCOPY | 0xf0, 0, NULL), 0);
+	CHECK_EQ(change(8, EVFILT_USER, EV_ADD | EV_CLEAR, 0xf0, 0, NULL), 0);
 	CHECK_EQ(change(8, EVFILT_USER, 0, NOTE_FFOR | 0x0f, 0, NULL), 0);
 	CHECK_EQ(change(8, EVFILT_USER, 0, NOTE_FFAND | NOTE_TRIGGER | 0x3c, 1, NULL), 0);
 	CHECK_EQ(poll_events(8), 1);
@@ -135,7 +157,7 @@ TEST(flags)
 {
 	open_kqueue();
 	/* EV_ONESHOT */
-	CHECK_EQ(change(1, EVFILT_USER, EV_ADD | EV_ONESHOT, NOTE_TRIGGER, 0, NULL), 0);
+	CHECK_EQ(trigger(1, EV_ONESHOT, 0, NULL), 0);
 	CHECK_EQ(poll_events(8), 1);
 	CHECK_ERR(change(1, EVFILT_USER, 0, NOTE_TRIGGER, 0, NULL), ENOENT);
 	/* EV_DISABLE and EV_ENABLE: what happened in between is kept. */
@@ -148,7 +170,7 @@ TEST(flags)
 	CHECK_EQ(poll_events(8), 0);
 	CHECK_EQ(change(2, EVFILT_USER, EV_DELETE, 0, 0, NULL), 0);
 	/* EV_DISPATCH: once, then disabled, and not gone. */
-	CHECK_EQ(change(3, EVFILT_USER, EV_ADD | EV_DISPATCH, NOTE_TRIGGER, 0, NULL), 0);
+	CHECK_EQ(trigger(3, EV_DISPATCH, 0, NULL), 0);
 	CHECK_EQ(poll_events(8), 1);
 	CHECK_EQ(got[0].flags, EV_DISPATCH);
 	CHECK_EQ(poll_events(8), 0);
@@ -168,8 +190,9 @@ TEST(flags)
 	CHECK_EQ(poll_events(8), 0);
 	CHECK_ERR(change(5, EVFILT_USER, EV_DELETE, 0, 0, NULL), ENOENT);
 	/* The four words of ext come back. */
-	struct kevent kev = { .ident = 6, .filter = EVFILT_USER, .flags = EV_ADD, .fflags = NOTE_TRIGGER, .ext = { 1, 2, 3, 4 } };
+	struct kevent kev = { .ident = 6, .filter = EVFILT_USER, .flags = EV_ADD, .ext = { 1, 2, 3, 4 } };
 	CHECK_EQ(sys(SYS_kevent, kq, &kev, 1, NULL, 0, NULL), 0);
+	CHECK_EQ(change(6, EVFILT_USER, 0, NOTE_TRIGGER, 0, NULL), 0);
 	CHECK_EQ(poll_events(8), 1);
 	for (int i = 0; i < 4; i++)
 		CHECK_EQ(got[0].ext[i], i + 1);
@@ -184,7 +207,7 @@ TEST(many)
 	open_kqueue();
 	memset(seen, 0, sizeof(seen));
 	for (int i = 0; i < 1000; i++)
-		CHECK_EQ(change(i, EVFILT_USER, EV_ADD | EV_CLEAR, NOTE_TRIGGER, i, NULL), 0);
+		CHECK_EQ(trigger(i, EV_CLEAR, i, NULL), 0);
 	while (total < 1000) {
 		long n = poll_events(17);
 		CHECK(n == 17 || total + n == 1000);
@@ -197,7 +220,7 @@ TEST(many)
 	CHECK_EQ(poll_events(8), 0);
 	/* Level-triggered ones take turns. */
 	for (int i = 0; i < 20; i++)
-		CHECK_EQ(change(2000 + i, EVFILT_USER, EV_ADD, NOTE_TRIGGER, 0, NULL), 0);
+		CHECK_EQ(trigger(2000 + i, 0, 0, NULL), 0);
 	CHECK_EQ(poll_events(32), 20);
 	memset(seen, 0, sizeof(seen));
 	for (int turn = 0; turn < 2; turn++) {
@@ -334,7 +357,7 @@ TEST(wakeup)
 
 	guest_thread_start(&threads[0], waiter, NULL);
 	guest_sleep_ms(30);
-	CHECK_EQ(change(2, EVFILT_USER, EV_ADD | EV_CLEAR, NOTE_TRIGGER, 0, NULL), 0);
+	CHECK_EQ(trigger(2, EV_CLEAR, 0, NULL), 0);
 	guest_thread_join(&threads[0]);
 	CHECK_EQ(result, 201);
 
@@ -345,11 +368,29 @@ TEST(wakeup)
 	CHECK_EQ(result, 301);
 	CHECK_EQ(change(3, EVFILT_TIMER, EV_DELETE, 0, 0, NULL), 0);
 
+}
+
+/* Who waits has the kqueue's file: it waits on when the descriptor is closed, and is told what happens (kqueue_close comes with
+ * the last fdrop). */
+TEST(closed_while_waiting)
+{
+	int other;
+
+	open_kqueue();
+	CHECK_EQ(change(4, EVFILT_TIMER, EV_ADD | EV_ONESHOT, 0, 150, NULL), 0);
 	guest_thread_start(&threads[0], waiter, NULL);
 	guest_sleep_ms(30);
+	result = 0;
 	CHECK_EQ(sys(SYS_close, kq), 0);
+	CHECK_ERR(poll_events(8), EBADF);
+	other = (int)CHECK_OK(sys(SYS_kqueue));
+	CHECK_EQ(other, kq);
+	CHECK_EQ(poll_events(8), 0);
+	CHECK_EQ(result, 0);
 	guest_thread_join(&threads[0]);
-	CHECK_EQ(result, -EBADF);
+	CHECK_EQ(result, 401);
+	CHECK_EQ(trigger(1, 0, 0, NULL), 0);
+	CHECK_EQ(poll_events(8), 1);
 }
 
 /* Each event of EV_CLEAR goes to one of the threads that wait. */
@@ -379,13 +420,13 @@ TEST(servers)
 	for (int i = 0; i < 4; i++)
 		guest_thread_start(&threads[i], server, NULL);
 	for (int i = 0; i < 100; i++)
-		CHECK_EQ(change(i, EVFILT_USER, EV_ADD | (i & 1 ? EV_CLEAR : EV_ONESHOT), NOTE_TRIGGER, 0, NULL), 0);
+		CHECK_EQ(trigger(i, (i & 1 ? EV_CLEAR : EV_ONESHOT), 0, NULL), 0);
 	while (served < 100)
 		guest_sleep_ms(1);
 	guest_sleep_ms(20);
 	for (int i = 0; i < 100; i++)
 		CHECK_EQ(received[i], 1);
-	CHECK_EQ(change(1000, EVFILT_USER, EV_ADD, NOTE_TRIGGER, 0, NULL), 0);
+	CHECK_EQ(trigger(1000, 0, 0, NULL), 0);
 	for (int i = 0; i < 4; i++)
 		guest_thread_join(&threads[i]);
 }
@@ -402,7 +443,7 @@ TEST(nested)
 	CHECK_EQ(poll_events(8), 0);
 	CHECK_EQ(sys(SYS_poll, &one, 1, 0), 0);
 	kq = inner;
-	CHECK_EQ(change(1, EVFILT_USER, EV_ADD | EV_CLEAR, NOTE_TRIGGER, 0, NULL), 0);
+	CHECK_EQ(trigger(1, EV_CLEAR, 0, NULL), 0);
 	CHECK_EQ(sys(SYS_poll, &one, 1, 1000), 1);
 	CHECK_EQ(one.revents, POLLIN);
 	kq = outer;
@@ -425,7 +466,7 @@ TEST(duplicates)
 	int third = (int)CHECK_OK(sys(SYS_fcntl, kq, F_DUPFD, 100));
 	int fourth = (int)CHECK_OK(sys(SYS_dup2, kq, 120));
 
-	CHECK_EQ(change(1, EVFILT_USER, EV_ADD, NOTE_TRIGGER, 0, NULL), 0);
+	CHECK_EQ(trigger(1, 0, 0, NULL), 0);
 	CHECK_EQ(sys(SYS_close, first), 0);
 	CHECK_ERR(poll_events(8), EBADF);
 	kq = second;
@@ -436,7 +477,7 @@ TEST(duplicates)
 	CHECK_EQ(sys(SYS_close, third), 0);
 	kq = fourth;
 	CHECK_EQ(poll_events(8), 1);
-	CHECK_EQ(change(2, EVFILT_USER, EV_ADD, NOTE_TRIGGER, 0, NULL), 0);
+	CHECK_EQ(trigger(2, 0, 0, NULL), 0);
 	CHECK_EQ(poll_events(8), 2);
 	CHECK_EQ(sys(SYS_dup2, 2, fourth), fourth);
 	CHECK_ERR(poll_events(8), EBADF);
@@ -445,7 +486,7 @@ TEST(duplicates)
 TEST(not_inherited)
 {
 	open_kqueue();
-	CHECK_EQ(change(1, EVFILT_USER, EV_ADD, NOTE_TRIGGER, 0, NULL), 0);
+	CHECK_EQ(trigger(1, 0, 0, NULL), 0);
 	CHECK_EQ(change(2, EVFILT_TIMER, EV_ADD, 0, 1, NULL), 0);
 	int pid = guest_fork();
 	if (pid == 0) {
@@ -453,7 +494,7 @@ TEST(not_inherited)
 		CHECK_ERR(sys(SYS_fcntl, kq, F_GETFD, 0), EBADF);
 		/* Its number is free, and a kqueue of the child's own works. */
 		CHECK_EQ(sys(SYS_kqueue), kq);
-		CHECK_EQ(change(1, EVFILT_USER, EV_ADD, NOTE_TRIGGER, 0, NULL), 0);
+		CHECK_EQ(trigger(1, 0, 0, NULL), 0);
 		CHECK_EQ(poll_events(8), 1);
 		guest_exit(0);
 	}
@@ -502,13 +543,16 @@ struct old_kevent {
 
 TEST(freebsd11)
 {
-	struct old_kevent old = { 5, EVFILT_USER, EV_ADD, NOTE_TRIGGER, 3, (void *)4 }, list[3];
+	struct old_kevent old = { 5, EVFILT_USER, EV_ADD, 0, 3, (void *)4 }, list[3];
 
 	open_kqueue();
+	CHECK_EQ(sys(SYS_freebsd11_kevent, kq, &old, 1, list, 2, &now), 0);
+	old.fflags = NOTE_TRIGGER;
 	CHECK_EQ(sys(SYS_freebsd11_kevent, kq, &old, 1, list, 2, &now), 1);
 	CHECK_EQ(list[0].ident, 5);
 	CHECK_EQ(list[0].udata, (void *)4);
 	old.ident = 6;
+	CHECK_EQ(change(6, EVFILT_USER, EV_ADD, 0, 0, NULL), 0);
 	CHECK_EQ(sys(SYS_freebsd11_kevent, kq, &old, 1, list, 2, &now), 2);
 	CHECK_EQ(list[0].ident, 5);
 	CHECK_EQ(list[1].ident, 6);

@@ -129,28 +129,36 @@ TEST(flags)
 	CHECK_EQ(poll_events(8), 1);
 }
 
-/* The low-water mark: below it there is no event, and waiting for it does not spin. */
+/* The low-water mark of a socket: below it there is no event, and waiting for it does not spin (filt_soread). A pipe has none
+ * (filt_piperead). */
 TEST(lowat)
 {
 	struct rusage before, after;
+	int pair[2];
 
 	open_all();
 	CHECK_EQ(change(fds[0], EVFILT_READ, EV_ADD, NOTE_LOWAT, 10, NULL), 0);
 	CHECK_EQ(sys(SYS_write, fds[1], data, 9), 9);
+	CHECK_EQ(poll_events(8), 1);
+	CHECK_EQ(change(fds[0], EVFILT_READ, EV_DELETE, 0, 0, NULL), 0);
+
+	CHECK_EQ(sys(SYS_socketpair, AF_UNIX, SOCK_STREAM, 0, pair), 0);
+	CHECK_EQ(change(pair[0], EVFILT_READ, EV_ADD, NOTE_LOWAT, 10, NULL), 0);
+	CHECK_EQ(sys(SYS_write, pair[1], data, 9), 9);
 	CHECK_EQ(poll_events(8), 0);
 	CHECK_EQ(sys(SYS_getrusage, RUSAGE_SELF, &before), 0);
 	CHECK_EQ(wait_events(8, 300), 0);
 	CHECK_EQ(sys(SYS_getrusage, RUSAGE_SELF, &after), 0);
 	CHECK((after.ru_utime.tv_sec + after.ru_stime.tv_sec - before.ru_utime.tv_sec - before.ru_stime.tv_sec) * 1000000 +
 	    after.ru_utime.tv_usec + after.ru_stime.tv_usec - before.ru_utime.tv_usec - before.ru_stime.tv_usec < 150000);
-	CHECK_EQ(sys(SYS_write, fds[1], data, 1), 1);
+	CHECK_EQ(sys(SYS_write, pair[1], data, 1), 1);
 	for (int i = 0; i < 3; i++) {
 		CHECK_EQ(wait_events(8, 1000), 1);
 		CHECK_EQ(got[0].data, 10);
 	}
-	CHECK_EQ(sys(SYS_read, fds[0], data, 5), 5);
+	CHECK_EQ(sys(SYS_read, pair[0], data, 5), 5);
 	CHECK_EQ(poll_events(8), 0);
-	CHECK_EQ(sys(SYS_write, fds[1], data, 20), 20);
+	CHECK_EQ(sys(SYS_write, pair[1], data, 20), 20);
 	CHECK_EQ(poll_events(8), 1);
 	CHECK_EQ(got[0].data, 25);
 }
@@ -173,8 +181,12 @@ TEST(write_filter)
 		;
 	CHECK_EQ(poll_events(8), 1);
 	CHECK_EQ(sys(SYS_close, fds[0]), 0);
+	/* Once: pipeclose clears the list of those who watch (knlist_clear). And then nobody is there to be watched (pipe_kqfilter). */
 	CHECK_EQ(poll_events(8), 1);
-	CHECK_EQ(got[0].flags, EV_EOF);
+	CHECK_EQ(got[0].flags, EV_EOF | EV_ONESHOT);
+	CHECK_EQ(poll_events(8), 0);
+	CHECK_ERR(change(fds[1], EVFILT_WRITE, EV_DELETE, 0, 0, NULL), ENOENT);
+	CHECK_ERR(change(fds[1], EVFILT_WRITE, EV_ADD, 0, 0, NULL), EPIPE);
 }
 
 TEST(write_edge)
@@ -578,4 +590,61 @@ TEST(taken_by_threads)
 	CHECK_EQ(lost, 0);
 	CHECK_EQ(messages_read, round * PIPES);
 	CHECK_EQ(empty_events, 0);
+}
+
+/* A descriptor of O_PATH is watched if its file may be read (sys/kern/vfs_vnops.c, vn_open_vnode and vn_kqfilter_opath): its
+ * offset is 0. FIFOs never are. */
+TEST(path_only)
+{
+	guest_put("file", "0123456789", 10);
+	CHECK_EQ(sys(SYS_mkfifoat, AT_FDCWD, "fifo", 0600), 0);
+	int fd = (int)CHECK_OK(sys(SYS_open, "file", O_PATH)), fifo = (int)CHECK_OK(sys(SYS_open, "fifo", O_PATH));
+
+	open_all();
+	CHECK_EQ(change(fd, EVFILT_READ, EV_ADD, 0, 0, NULL), 0);
+	CHECK_EQ(poll_events(8), 1);
+	CHECK_EQ(got[0].data, 10);
+	CHECK_EQ(change(fd, EVFILT_READ, EV_DELETE, 0, 0, NULL), 0);
+	CHECK_EQ(change(fd, EVFILT_VNODE, EV_ADD | EV_CLEAR, NOTE_ATTRIB, 0, NULL), 0);
+	CHECK_EQ(sys(SYS_chmod, "file", 0600), 0);
+	CHECK_EQ(wait_events(8, 2000), 1);
+	CHECK_EQ(got[0].fflags, NOTE_ATTRIB);
+	CHECK_ERR(change(fifo, EVFILT_READ, EV_ADD, 0, 0, NULL), EBADF);
+	CHECK_ERR(change(fifo, EVFILT_VNODE, EV_ADD, NOTE_ATTRIB, 0, NULL), EBADF);
+}
+
+/* The error of a connection stands in fflags, and is read(2)'s afterwards too. sys/kern/uipc_socket.c (filt_soread). */
+TEST(socket_errors)
+{
+	struct sockaddr_in at = { .sin_len = sizeof(at), .sin_family = AF_INET, .sin_addr.s_addr = 0x0100007f };
+	struct linger hard = { 1, 0 };
+	u32 length = sizeof(at);
+	int listener = (int)CHECK_OK(sys(SYS_socket, AF_INET, SOCK_STREAM, 0));
+
+	kq = (int)CHECK_OK(sys(SYS_kqueue));
+	CHECK_EQ(sys(SYS_bind, listener, &at, sizeof(at)), 0);
+	CHECK_EQ(sys(SYS_listen, listener, 5), 0);
+	CHECK_EQ(sys(SYS_getsockname, listener, &at, &length), 0);
+	for (int side = 0; side < 2; side++) {
+		int client = (int)CHECK_OK(sys(SYS_socket, AF_INET, SOCK_STREAM, 0));
+		CHECK_EQ(sys(SYS_connect, client, &at, sizeof(at)), 0);
+		int server = (int)CHECK_OK(sys(SYS_accept, listener, NULL, NULL));
+		int resets = side ? client : server, watched = side ? server : client;
+
+		CHECK_EQ(change(watched, EVFILT_READ, EV_ADD, 0, 0, NULL), 0);
+		CHECK_EQ(sys(SYS_setsockopt, resets, SOL_SOCKET, SO_LINGER, &hard, sizeof(hard)), 0);
+		CHECK_EQ(sys(SYS_close, resets), 0);
+		CHECK_EQ(wait_events(8, 2000), 1);
+		CHECK_EQ(got[0].flags, EV_EOF);
+		CHECK_EQ(got[0].fflags, ECONNRESET);
+		CHECK_ERR(sys(SYS_read, watched, data, 10), ECONNRESET);
+		CHECK_EQ(sys(SYS_close, watched), 0);
+	}
+	CHECK_EQ(sys(SYS_close, listener), 0);
+	int refused = (int)CHECK_OK(sys(SYS_socket, AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0));
+	CHECK_ERR(sys(SYS_connect, refused, &at, sizeof(at)), EINPROGRESS);
+	CHECK_EQ(change(refused, EVFILT_WRITE, EV_ADD, 0, 0, NULL), 0);
+	CHECK_EQ(wait_events(8, 2000), 1);
+	CHECK_EQ(got[0].flags & EV_EOF, EV_EOF);
+	CHECK_EQ(got[0].fflags, ECONNREFUSED);
 }

@@ -324,7 +324,7 @@ TEST(events)
 	CHECK_EQ(sys(SYS_kevent, kq, kev, 2, NULL, 0, NULL), 0);
 	CHECK_EQ(sys(SYS_kevent, kq, NULL, 0, got, 4, &now), 1);
 	CHECK_EQ(got[0].filter, EVFILT_WRITE);
-	CHECK_EQ(got[0].data, 3);
+	CHECK_EQ(got[0].data, 0);	/* sys/kern/uipc_mqueue.c: filt_mqread and filt_mqwrite say no number */
 	CHECK_EQ(sys(SYS_poll, &p, 1, 0), 1);
 	CHECK_EQ(p.revents, POLLOUT);
 	kev[1].flags = EV_DELETE;
@@ -334,7 +334,7 @@ TEST(events)
 		CHECK_EQ(sys(SYS_kevent, kq, NULL, 0, got, 4, &now), 1);
 		CHECK_EQ(got[0].ident, fd);
 		CHECK_EQ(got[0].filter, EVFILT_READ);
-		CHECK_EQ(got[0].data, i);
+		CHECK_EQ(got[0].data, 0);
 	}
 	EV_SET(&kev[1], fd, EVFILT_WRITE, EV_ADD, 0, 0, NULL);
 	CHECK_EQ(sys(SYS_kevent, kq, &kev[1], 1, NULL, 0, NULL), 0);
@@ -343,6 +343,5 @@ TEST(events)
 	CHECK_EQ(sys(SYS_kevent, kq, NULL, 0, got, 4, &now), 2);
 	int i = got[0].filter == EVFILT_WRITE ? 0 : 1;
 	CHECK_EQ(got[i].filter, EVFILT_WRITE);
-	CHECK_EQ(got[i].data, 1);
-	CHECK_EQ(got[1 - i].data, 2);
+	CHECK_EQ(got[1 - i].filter, EVFILT_READ);
 }

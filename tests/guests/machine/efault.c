@@ -338,6 +338,11 @@ TEST(events)
 {
 	prepare();
 	kq = (int)CHECK_OK(sys(SYS_kqueue));
+	for (int i = 0; i < 2; i++) {	/* added, then triggered */
+		struct kevent user;
+		EV_SET(&user, 1, EVFILT_USER, EV_ADD, NOTE_TRIGGER, 0, 0);
+		CHECK_EQ(sys(SYS_kevent, kq, &user, 1, NULL, 0, NULL), 0);
+	}
 	RUN(
 	    { "kevent changes", SYS_kevent, { KQ, CHANGES, 1, 0, 0, 0 }, { { 1, 'i' } } },
 	    { "kevent events", SYS_kevent, { KQ, CHANGES, 1, EVENTS, 1, SPEC }, { { 3, 'o' }, { 5, 'i' } } },

@@ -37,7 +37,9 @@ cdef void event_descriptor_closing(process_t *proc, int fd) noexcept nogil:
     if kq != NULL:
         kq.names -= 1
         if kq.names == 0:
-            kqueue_destroy(proc, ev, kq)
+            atomic_store32(&kq.closing, 1)
+            if atomic_load32(&kq.refs) == 0 or not kqueue_keep(ev, kq):
+                kqueue_destroy(proc, ev, kq)
         elif kq.fd == fd:
             kqueue_rename(ev, kq)
     lock_release(&proc.own.lock_event)
@@ -99,20 +101,27 @@ cdef void kqueue_rename(events_t *ev, kqueue_t *kq) noexcept nogil:
             kn = kn.hash_next
 
 
+cdef bint kqueue_keep(events_t *ev, kqueue_t *kq) noexcept nogil:
+    """The last name of a kqueue is about to be closed, and threads are in kevent(2): as on FreeBSD, where each of them has the
+    file, they wait on. True: it has a hidden descriptor now."""
+    cdef int fd = hidden_new(ev, linux_syscall3(LINUX_SYS_fcntl, kq.fd, LINUX_F_DUPFD_CLOEXEC, 0))
+    if fd < 0:
+        return False
+    kq.fd = fd
+    return True
+
+
+cdef void kqueue_leave(process_t *proc, events_t *ev, kqueue_t *kq) noexcept nogil:
+    """A thread has left a kqueue that was closed: the last one takes it along."""
+    lock_acquire(&proc.own.lock_event)
+    if kq.closing and kq.fd >= 0 and atomic_load32(&kq.refs) == 0:
+        kqueue_destroy(proc, ev, kq)
+    lock_release(&proc.own.lock_event)
+
+
 cdef void kqueue_destroy(process_t *proc, events_t *ev, kqueue_t *kq) noexcept nogil:
-    """Free a kqueue whose last name is about to be closed. As in FreeBSD, threads that wait in it leave first."""
-    cdef uint64_t one = 1
-    cdef uint32_t refs
-    kq.closing = 1
-    if kq.refs != 0 and kqueue_part(ev, kq, &kq.wake_fd, EVENT_WAKE) == 0:
-        while True:
-            refs = atomic_load32(&kq.refs)
-            if refs == 0:
-                break
-            linux_syscall3(LINUX_SYS_write, kq.wake_fd, <uint64_t> &one, 8)
-            lock_release(&proc.own.lock_event)
-            linux_syscall4(LINUX_SYS_futex, <uint64_t> &kq.refs, LINUX_FUTEX_PRIVATE_FLAG, refs, 0)     # FUTEX_WAIT
-            lock_acquire(&proc.own.lock_event)
+    """Free a kqueue whose last name is about to be closed, or was."""
+    cdef int32_t hidden = kq.fd if event_hides(proc, kq.fd) else -1
     while kq.list != NULL:
         knote_drop(proc, ev, kq.list)
     hidden_close(ev, &kq.write_fd)
@@ -120,6 +129,7 @@ cdef void kqueue_destroy(process_t *proc, events_t *ev, kqueue_t *kq) noexcept n
     hidden_close(ev, &kq.timer_fd)
     hidden_close(ev, &kq.inotify_fd)
     hidden_close(ev, &kq.signal_fd)
+    hidden_close(ev, &hidden)
     kq.fd = -1
 
 

@@ -62,7 +62,7 @@ cdef void kqueue_signal(kqueue_t *kq) noexcept nogil:
     if kq.count != 0 and not kq.signalled:
         linux_syscall3(LINUX_SYS_write, kq.wake_fd, <uint64_t> &one, 8)
         kq.signalled = 1
-    elif kq.count == 0 and kq.signalled and not kq.closing:
+    elif kq.count == 0 and kq.signalled:
         linux_syscall3(LINUX_SYS_read, kq.wake_fd, <uint64_t> &one, 8)
         kq.signalled = 0
 
@@ -94,6 +94,7 @@ cdef void event_move_hidden(process_t *proc, int fd) noexcept nogil:
     cdef kqueue_t *kq
     cdef knote_t *kn
     cdef long moved
+    cdef int i
     lock_acquire(&proc.own.lock_event)
     if event_hides(proc, fd):
         moved = linux_syscall3(LINUX_SYS_fcntl, fd, LINUX_F_DUPFD_CLOEXEC, fd + 1)
@@ -105,6 +106,8 @@ cdef void event_move_hidden(process_t *proc, int fd) noexcept nogil:
         kq = ev.kqueues
         while kq != NULL:
             if kq.fd >= 0:
+                if kq.fd == fd and moved >= 0:
+                    kq.fd = <int32_t> moved
                 move_part(kq, &kq.write_fd, fd, <int> moved, EVENT_WRITE)
                 move_part(kq, &kq.wake_fd, fd, <int> moved, EVENT_WAKE)
                 move_part(kq, &kq.timer_fd, fd, <int> moved, EVENT_TIMER)
@@ -116,6 +119,9 @@ cdef void event_move_hidden(process_t *proc, int fd) noexcept nogil:
                         move_part(kq, &kn.source, fd, <int> moved, knote_name(kn))
                     kn = kn.list_next
             kq = kq.next
+        for i in range(CHANNELS):
+            if ev.channels[i].knotes != 0 and ev.channels[i].fd == fd:
+                ev.channels[i].fd = <int32_t> moved
         aio_move_hidden(proc, fd, <int> moved)
         bit_clear(ev.hidden, fd)
     lock_release(&proc.own.lock_event)

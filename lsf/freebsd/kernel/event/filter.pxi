@@ -10,6 +10,10 @@ cdef enum:
     MEMINFO_WMEM_ALLOC = 2
     MEMINFO_SNDBUF = 3
     MEMINFO_WMEM_QUEUED = 5
+    TCP_INFO_SIZE = 104
+    TCP_INFO_RETRANSMITS = 2            # offsets in struct tcp_info
+    TCP_INFO_PROBES = 3
+    TCP_INFO_RTT = 68
     TCP_INFO_UNACKED = 24               # offset of tcpi_unacked: of a listener, the connections that wait
     WEXITED_NOWAIT = 0x41000004         # and __WALL: whatever signal it ends with
     EMPTY_POLL = 10000000               # nanoseconds between two looks at a socket that is to run empty
@@ -42,27 +46,29 @@ cdef void user_touch(knote_t *kn, const freebsd_kevent *kev) noexcept nogil:
 
 # ------------------------------------------------------------------ all of them
 
-cdef long filter_attach(process_t *proc, events_t *ev, knote_t *kn, uint32_t fflags) noexcept nogil:
+cdef long filter_attach(process_t *proc, events_t *ev, knote_t *kn) noexcept nogil:
     """f_attach: 0 or an error, on which the knote is freed."""
     cdef int filt = kn.kev.filter
+    cdef long result
     if filt == FREEBSD_EVFILT_READ or filt == FREEBSD_EVFILT_WRITE:
         return descriptor_attach(ev, kn)
     if filt == FREEBSD_EVFILT_USER:
-        kn.hook = 1 if fflags & FREEBSD_NOTE_TRIGGER else 0
-        kn.sfflags &= FREEBSD_NOTE_FFLAGSMASK
-        return 0
+        return 0                              # a NOTE_TRIGGER of EV_ADD triggers nothing (filt_userattach)
     if filt == FREEBSD_EVFILT_TIMER:
         if not kn.sfflags & FREEBSD_NOTE_ABSTIME:
             kn.kev.flags |= FREEBSD_EV_CLEAR
         return timer_start(proc, ev, kn)
     if filt == FREEBSD_EVFILT_PROC:
-        return process_attach(ev, kn)
+        return process_attach(proc, ev, kn)
     if filt == FREEBSD_EVFILT_PROCDESC:
         return process_descriptor_attach(ev, kn)
     if filt == FREEBSD_EVFILT_SIGNAL:
         return signal_attach(proc, ev, kn)
     if filt == FREEBSD_EVFILT_VNODE:
-        return vnode_attach(ev, kn)
+        result = vnode_attach(ev, kn)
+        if result == 0:
+            ev.vnodes += 1
+        return result
     if filt == FREEBSD_EVFILT_EMPTY:
         if option_of(<int> kn.kev.ident, LINUX_SO_TYPE) == 0:
             return -LINUX_EINVAL
@@ -80,10 +86,13 @@ cdef void filter_detach(process_t *proc, events_t *ev, knote_t *kn) noexcept nog
     knote_unwatch(kn)
     if filt == FREEBSD_EVFILT_PROC:
         hidden_close(ev, &kn.source)
+        notes_detach(ev, kn)
     elif filt == FREEBSD_EVFILT_SIGNAL:
         signal_detach(proc, ev, kn)
     elif filt == FREEBSD_EVFILT_VNODE or filt == FREEBSD_EVFILT_READ:
         vnode_unwatch(kn)
+        if filt == FREEBSD_EVFILT_VNODE:
+            ev.vnodes -= 1
     kn.next_time = 0
 
 
@@ -96,6 +105,8 @@ cdef long filter_touch(process_t *proc, events_t *ev, knote_t *kn, const freebsd
     if filt == FREEBSD_EVFILT_USER:
         user_touch(kn, kev)
         return 0
+    if filt == FREEBSD_EVFILT_VNODE:
+        vnodes_changed(ev, kn.kq, False)      # what happened until now is judged by what was wanted until now
     kn.sfflags = kev.fflags
     kn.sdata = kev.data
     if filt == FREEBSD_EVFILT_TIMER:
@@ -113,6 +124,8 @@ cdef long filter_touch(process_t *proc, events_t *ev, knote_t *kn, const freebsd
             kn.sdata = data
     elif filt == FREEBSD_EVFILT_VNODE:
         return vnode_attach(ev, kn)
+    elif filt == FREEBSD_EVFILT_PROC:
+        return notes_attach(proc, ev, kn)
     elif (filt == FREEBSD_EVFILT_READ or filt == FREEBSD_EVFILT_WRITE) and kn.mode != LINUX_S_IFREG \
             and kn.mode != LINUX_S_IFDIR \
             and not kn.status & KN_DISABLED:

@@ -1,21 +1,36 @@
 # EVFILT_PROC and EVFILT_PROCDESC.
 
-cdef long process_attach(events_t *ev, knote_t *kn) noexcept nogil:
-    cdef long fd
-    if kn.kev.ident == 0 or kn.kev.ident > 0x7fffffff:
-        return -LINUX_ESRCH
-    fd = linux_syscall2(LINUX_SYS_pidfd_open, kn.kev.ident, 0)
+cdef long process_watch(events_t *ev, knote_t *kn) noexcept nogil:
+    """Wait for the end of a process: 0 or an error."""
+    cdef long fd = linux_syscall2(LINUX_SYS_pidfd_open, kn.kev.ident, 0)
     if fd == -LINUX_EINVAL:
         fd = -LINUX_ESRCH                     # a thread's number
     fd = hidden_new(ev, fd)
     if fd < 0:
         return fd
     kn.source = <int32_t> fd
-    kn.kev.flags |= FREEBSD_EV_CLEAR
     fd = epoll_control(kn.kq.fd, LINUX_EPOLL_CTL_ADD, kn.source, LINUX_EPOLLIN, knote_name(kn))
     if fd < 0:
         hidden_close(ev, &kn.source)
     return fd
+
+
+cdef long process_attach(process_t *proc, events_t *ev, knote_t *kn) noexcept nogil:
+    """filt_procattach: without NOTE_EXIT a zombie is no process."""
+    cdef long result
+    if kn.kev.ident == 0 or kn.kev.ident > 0x7fffffff:
+        return -LINUX_ESRCH
+    result = process_watch(ev, kn)
+    if result < 0:
+        return result
+    kn.kev.flags |= FREEBSD_EV_CLEAR
+    if not kn.sfflags & FREEBSD_NOTE_EXIT and poll_now(kn.source) & LINUX_EPOLLIN:
+        hidden_close(ev, &kn.source)
+        return -LINUX_ESRCH
+    result = notes_attach(proc, ev, kn)
+    if result < 0:
+        hidden_close(ev, &kn.source)
+    return result
 
 
 cdef void process_ended(events_t *ev, knote_t *kn, int32_t *pidfd) noexcept nogil:
@@ -37,6 +52,8 @@ cdef void process_ended(events_t *ev, knote_t *kn, int32_t *pidfd) noexcept nogi
             status = lsf_signal_from_linux[words[6] & 63] | (0x80 if words[2] == 3 else 0)
     elif kn.kev.filter == FREEBSD_EVFILT_PROCDESC and procdesc_status(SHIM, procdesc_process(<int> kn.kev.ident), &status):
         pass                            # it has been waited for
+    elif kn.links:
+        status = <int32_t> kn.size      # its last word
     elif pidfd[0] >= 0:
         memset(info, 0, sizeof(info))
         info[0] = LINUX_PIDFD_INFO_EXIT

@@ -46,6 +46,20 @@ cdef int64_t backlog_of(int fd) noexcept nogil:
     return (<uint32_t *> &info[TCP_INFO_UNACKED])[0]
 
 
+cdef uint32_t tcp_error(int fd) noexcept nogil:
+    """so_error of a connection that has one. Linux tells it once, and then reads and writes do not: so what is known of the
+    connection tells. It was never made, it timed out, or it was reset."""
+    cdef uint8_t info[TCP_INFO_SIZE]
+    cdef uint32_t size = sizeof(info)
+    memset(info, 0, sizeof(info))
+    linux_syscall5(LINUX_SYS_getsockopt, fd, LINUX_SOL_TCP, LINUX_TCP_INFO, <uint64_t> info, <uint64_t> &size)
+    if info[TCP_INFO_RETRANSMITS] or info[TCP_INFO_PROBES]:
+        return lsf_errno_map[LINUX_ETIMEDOUT]
+    if (<uint32_t *> &info[TCP_INFO_RTT])[0] == 0:
+        return lsf_errno_map[LINUX_ECONNREFUSED]
+    return lsf_errno_map[LINUX_ECONNRESET]
+
+
 cdef int64_t messages_of(knote_t *kn, bint room) noexcept nogil:
     """How many messages a queue holds, or has room for."""
     cdef freebsd_mq_attr attr
@@ -70,7 +84,6 @@ cdef int64_t counter_of(knote_t *kn) noexcept nogil:
 cdef bint read_ready(events_t *ev, knote_t *kn, uint32_t revents) noexcept nogil:
     """EVFILT_READ on what Linux can poll; `revents` is what it said."""
     cdef int fd = <int> kn.kev.ident
-    cdef int64_t low = 1
     cdef kqueue_t *kq
     kn.kev.flags &= ~<uint16_t> FREEBSD_EV_EOF
     kn.kev.fflags = 0
@@ -80,8 +93,7 @@ cdef bint read_ready(events_t *ev, knote_t *kn, uint32_t revents) noexcept nogil
             kn.kev.data = kq.count if kq.count else 1
             return revents & LINUX_EPOLLIN != 0
     if kn.mode == ANONYMOUS_MQUEUE:
-        kn.kev.data = messages_of(kn, False)
-        return kn.kev.data != 0
+        return messages_of(kn, False) != 0          # filt_mqread says no number
     if kn.mode == ANONYMOUS_TIMERFD or kn.mode == ANONYMOUS_EVENTFD:
         kn.kev.data = counter_of(kn) if revents & LINUX_EPOLLIN else 0
         return kn.kev.data != 0
@@ -102,10 +114,11 @@ cdef bint read_ready(events_t *ev, knote_t *kn, uint32_t revents) noexcept nogil
         kn.kev.data = 1             # an eventfd or a timerfd, and no /proc to tell
     if revents & (LINUX_EPOLLRDHUP | LINUX_EPOLLHUP) or (revents & LINUX_EPOLLERR and kn.mode == LINUX_S_IFSOCK):
         kn.kev.flags |= FREEBSD_EV_EOF
+        if kn.status & KN_TCP and revents & LINUX_EPOLLERR:
+            kn.kev.fflags = tcp_error(fd)
         return True
-    if kn.sfflags & FREEBSD_NOTE_LOWAT:
-        low = kn.sdata
-        return kn.kev.data >= low
+    if kn.sfflags & FREEBSD_NOTE_LOWAT and kn.mode == LINUX_S_IFSOCK:       # filt_soread; no other filter has a mark
+        return kn.kev.data >= kn.sdata
     return True
 
 
@@ -140,8 +153,7 @@ cdef bint write_ready(events_t *ev, knote_t *kn, uint32_t revents) noexcept nogi
         if not is_error(size):
             room = size - bytes_of(fd, LINUX_FIONREAD)
     elif kn.mode == ANONYMOUS_MQUEUE:
-        kn.kev.data = messages_of(kn, True)
-        return kn.kev.data != 0
+        return messages_of(kn, True) != 0
     elif kn.mode == ANONYMOUS_EVENTFD:
         if revents & LINUX_EPOLLOUT:
             # UINT64_MAX - 1, less the count
@@ -151,8 +163,12 @@ cdef bint write_ready(events_t *ev, knote_t *kn, uint32_t revents) noexcept nogi
     if revents & (LINUX_EPOLLHUP | LINUX_EPOLLERR):
         kn.kev.flags |= FREEBSD_EV_EOF
         kn.kev.data = 0
+        if kn.status & KN_TCP and revents & LINUX_EPOLLERR:
+            kn.kev.fflags = tcp_error(fd)
+        elif kn.mode == LINUX_S_IFIFO:
+            kn.kev.flags |= FREEBSD_EV_ONESHOT          # pipeclose clears the list of who watches (knlist_clear)
         return True
-    if kn.sfflags & FREEBSD_NOTE_LOWAT:
+    if kn.sfflags & FREEBSD_NOTE_LOWAT and kn.mode == LINUX_S_IFSOCK:
         return kn.kev.data >= kn.sdata
     return revents & LINUX_EPOLLOUT != 0
 
@@ -239,6 +255,13 @@ cdef long learn_kind(events_t *ev, knote_t *kn) noexcept nogil:
     return 0
 
 
+cdef bint is_read_by_nobody(int fd) noexcept nogil:
+    """A pipe without a name whose reading end is closed (pipe_kqfilter)."""
+    cdef linux_stat st
+    return (poll_now(fd) & LINUX_EPOLLERR != 0 and linux_syscall2(LINUX_SYS_fstat, fd, <uint64_t> &st) == 0
+            and st.st_dev < 16)
+
+
 cdef long descriptor_attach(events_t *ev, knote_t *kn) noexcept nogil:
     cdef long result = learn_kind(ev, kn)
     if result < 0:
@@ -249,8 +272,12 @@ cdef long descriptor_attach(events_t *ev, knote_t *kn) noexcept nogil:
                                           or kqueue_find(ev, kn.kev.ident) != NULL):
         return -LINUX_EINVAL
     if kn.mode == LINUX_S_IFDIR:
-        return 0
+        return -LINUX_EBADF if is_path_only(<int> kn.kev.ident) and not path_is_watchable(kn) else 0
+    if kn.mode == LINUX_S_IFIFO and kn.kev.filter == FREEBSD_EVFILT_WRITE and is_read_by_nobody(<int> kn.kev.ident):
+        return -LINUX_EPIPE
     result = knote_watch(ev, kn)
+    if result == -LINUX_EBADF and is_path_only(<int> kn.kev.ident) and path_is_watchable(kn):
+        return 0
     if result == -LINUX_EPERM:
         if kn.mode != LINUX_S_IFREG:
             kn.mode = LINUX_S_IFCHR           # /dev/null and its like: always ready

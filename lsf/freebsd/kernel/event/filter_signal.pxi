@@ -1,12 +1,35 @@
-# EVFILT_SIGNAL.
+# EVFILT_SIGNAL. FreeBSD counts a signal when it is sent, whatever becomes of it. What this process sends itself is counted then
+# (event_sent), and so not when it arrives. What others send is counted when it is delivered, or when it becomes pending:
+# of what they send while it is pending Linux knows no number.
 
 cdef bint event_wants_signal(process_t *proc, int signo) noexcept nogil:
     """An EVFILT_SIGNAL exists for it: the signal has to come to the shim even if the guest ignores it."""
     return proc.own.events != NULL and (<events_t *> proc.own.events).signals[signo] != 0
 
 
-cdef void event_signal(process_t *proc, int signo) noexcept nogil:
-    """A signal has come. Called from its delivery, with no lock held."""
+cdef void event_sends(process_t *proc) noexcept nogil:
+    """This process is about to send itself a signal that is counted. Until event_sent nobody counts what arrives."""
+    lock_acquire(&proc.own.lock_event)
+
+
+cdef void event_sent(process_t *proc, int signo, bint sent) noexcept nogil:
+    cdef events_t *ev = <events_t *> proc.own.events
+    cdef knote_t *kn
+    cdef uint32_t pending
+    if sent and ev != NULL:
+        pending = 1 if signals_pending() & signal_bit(lsf_signal_to_linux[signo]) else 0
+        kn = ev.hash[event_hash(<uint64_t> signo)]
+        while kn != NULL:
+            if kn.kev.ident == <uint64_t> signo and kn.kev.filter == FREEBSD_EVFILT_SIGNAL:
+                kn.hook = pending
+                kn.kev.data += 1
+                knote_activate(kn)
+            kn = kn.hash_next
+    lock_release(&proc.own.lock_event)
+
+
+cdef void event_signal(process_t *proc, int signo, bint own) noexcept nogil:
+    """A signal has come; own: this process sent it. Called from its delivery, with no lock held."""
     cdef events_t *ev = <events_t *> proc.own.events
     cdef knote_t *kn
     if ev == NULL or ev.signals[signo] == 0:
@@ -17,7 +40,7 @@ cdef void event_signal(process_t *proc, int signo) noexcept nogil:
         if kn.kev.ident == <uint64_t> signo and kn.kev.filter == FREEBSD_EVFILT_SIGNAL:
             if kn.hook:
                 kn.hook = 0             # it was counted when it became pending
-            else:
+            elif not own:
                 kn.kev.data += 1
                 knote_activate(kn)
         kn = kn.hash_next
@@ -35,7 +58,7 @@ cdef bint signal_swallow(area_t *area) noexcept nogil:
     if function != FREEBSD_SIG_IGN and not (function == FREEBSD_SIG_DFL and (lsf_signal_default[signo] == LSF_SIGNAL_IGNORE
                                                              or lsf_signal_default[signo] == LSF_SIGNAL_CONTINUE)):
         return False
-    event_signal(proc, signo)
+    event_signal(proc, signo, is_own_signal(proc, <linux_siginfo *> area.info))
     area.deferred = 0
     area.not_begun = 0
     set_linux_mask(area)

@@ -1,5 +1,9 @@
 # EVFILT_TIMER.
 
+cdef enum:
+    SECOND_LAG = 500000                 # nanoseconds until Linux's clock of seconds is looked at again
+
+
 cdef long timer_start(process_t *proc, events_t *ev, knote_t *kn) noexcept nogil:
     """Set the clock of a TIMER knote: 0 or an error."""
     cdef freebsd_timespec real
@@ -20,8 +24,10 @@ cdef long timer_start(process_t *proc, events_t *ev, knote_t *kn) noexcept nogil
     span = 0x3fffffffffffffffL if kn.sdata > 0x3fffffffffffffffL // unit else kn.sdata * unit
     now = monotonic_now(proc)
     kn.period = span
+    kn.size = 0
     if kn.sfflags & FREEBSD_NOTE_ABSTIME:
         read_clock(proc, FREEBSD_CLOCK_REALTIME, &real)
+        kn.size = span // 1000000000 if span % 1000000000 == 0 else 0
         span -= real.tv_sec * 1000000000 + real.tv_nsec
         if span < 0:
             span = 0
@@ -57,6 +63,15 @@ cdef long timers_arm(process_t *proc, events_t *ev, kqueue_t *kq) noexcept nogil
     return 0
 
 
+cdef bint second_has_begun(process_t *proc, const knote_t *kn) noexcept nogil:
+    """Linux's clock of whole seconds, time(3)'s, lags behind by some ticks: whoever is woken for a second finds it begun."""
+    cdef freebsd_timespec now
+    if kn.size == 0:
+        return True
+    read_clock(proc, FREEBSD_CLOCK_SECOND, &now)
+    return now.tv_sec >= kn.size
+
+
 cdef void timers_expire(process_t *proc, events_t *ev, kqueue_t *kq) noexcept nogil:
     """Some timer of this kqueue may have run out."""
     cdef uint64_t count
@@ -67,6 +82,10 @@ cdef void timers_expire(process_t *proc, events_t *ev, kqueue_t *kq) noexcept no
         if kn.next_time != 0 and kn.next_time <= now:
             if kn.kev.filter == FREEBSD_EVFILT_EMPTY:
                 kn.next_time = 0
+            elif not second_has_begun(proc, kn):
+                kn.next_time = now + SECOND_LAG
+                kn = kn.list_next
+                continue
             elif kn.period == 0:
                 kn.kev.data += 1
                 kn.next_time = 0

@@ -1,5 +1,9 @@
 # kevent(2).
 
+cdef enum:
+    KEVENT_OVER = 1 << 32               # more than any number of events
+
+
 cdef void kqueue_absorb_rest(process_t *proc, events_t *ev, kqueue_t *kq, int epoll, linux_epoll_event *raw, long count,
                              uint32_t wanted) noexcept nogil:
     """Where epoll filled its list there may be more: ask on, until as many are on the queue as are wanted, or none of those
@@ -37,7 +41,8 @@ cdef void kqueue_absorb(process_t *proc, events_t *ev, kqueue_t *kq, linux_epoll
             timers_expire(proc, ev, kq)
             continue
         if name == EVENT_INOTIFY:
-            vnodes_changed(proc, ev, kq)
+            vnodes_changed(ev, kq, False)
+            notes_read(proc, ev)
             continue
         if name == EVENT_SIGNALFD:
             signals_look(proc, ev, kq)
@@ -49,6 +54,7 @@ cdef void kqueue_absorb(process_t *proc, events_t *ev, kqueue_t *kq, linux_epoll
         kn.told = kq.turn if kq.current else kq.turn - 1
         kn.status |= KN_ACTIVE
         if kn.kev.filter == FREEBSD_EVFILT_PROC:
+            notes_read(proc, ev)
             process_ended(ev, kn, &kn.source)
         elif kn.kev.filter == FREEBSD_EVFILT_PROCDESC:
             # It hangs up when the process closes its files. Whoever has waited for that is told of a zombie.
@@ -99,7 +105,8 @@ cdef long kqueue_scan(process_t *proc, events_t *ev, kqueue_t *kq, freebsd_keven
 
 cdef long kevent_changes(process_t *proc, events_t *ev, kqueue_t *kq, uaddr changes, int nchanges, uaddr *events,
                          int *nevents, bint old) noexcept nogil:
-    """Work through a changelist: how many errors and receipts were put into the eventlist, or an error."""
+    """Work through a changelist: how many errors and receipts were put into the eventlist, or an error. KEVENT_OVER: at a receipt
+    that finds no room the call ends, with 0 (kqueue_kevent)."""
     cdef freebsd_kevent kev[KEVENT_BATCH]
     cdef uint64_t size = sizeof(freebsd11_kevent) if old else sizeof(freebsd_kevent)
     cdef long result, reported = 0
@@ -113,14 +120,12 @@ cdef long kevent_changes(process_t *proc, events_t *ev, kqueue_t *kq, uaddr chan
                 continue
             kev[i].flags &= ~<uint16_t> FREEBSD_EV_SYSFLAGS
             lock_acquire(&proc.own.lock_event)
-            result = -LINUX_EBADF if kq.closing else kqueue_register(proc, ev, kq, &kev[i])
+            result = kqueue_register(proc, ev, kq, &kev[i])
             lock_release(&proc.own.lock_event)
             if result == 0 and not kev[i].flags & FREEBSD_EV_RECEIPT:
                 continue
             if nevents[0] <= 0:
-                if result < 0:
-                    return result
-                continue
+                return result if result < 0 else KEVENT_OVER
             kev[i].flags = FREEBSD_EV_ERROR
             kev[i].data = lsf_errno_map[-result] if result < 0 else 0
             if kevents_out(&kev[i], events[0], 1, old) < 0:
@@ -218,10 +223,7 @@ cdef long kevent_wait(area_t *area, events_t *ev, kqueue_t *kq, uaddr events, in
             count = epoll_wait_for(kq.fd, raw, want, &left)
             expired = count == 0
         lock_acquire(&proc.own.lock_event)
-        if kq.closing:
-            total = -LINUX_EBADF
-        else:
-            total = kevent_collect(proc, ev, kq, raw, count if count > 0 else 0, events, nevents, kq.turn == turn, old)
+        total = kevent_collect(proc, ev, kq, raw, count if count > 0 else 0, events, nevents, kq.turn == turn, old)
         lock_release(&proc.own.lock_event)
         if total != 0:
             return total
@@ -259,7 +261,7 @@ cdef long kevent_call(frame_t *frame, area_t *area, bint old) noexcept nogil:
     lock_acquire(&proc.own.lock_event)
     ev = <events_t *> proc.own.events
     kq = kqueue_find(ev, <uint32_t> frame.arg[0])
-    if kq == NULL or kq.closing:
+    if kq == NULL:
         lock_release(&proc.own.lock_event)
         return -LINUX_EBADF
     atomic_add32(&kq.refs, 1)
@@ -271,9 +273,9 @@ cdef long kevent_call(frame_t *frame, area_t *area, bint old) noexcept nogil:
         else:
             result = kevent_wait(area, ev, kq, events, nevents, &timeout if frame.arg[5] != 0 else NULL, old)
     atomic_add32(&kq.refs, <uint32_t> -1)
-    if kq.closing:
-        linux_syscall3(LINUX_SYS_futex, <uint64_t> &kq.refs, LINUX_FUTEX_WAKE | LINUX_FUTEX_PRIVATE_FLAG, INT_MAX)
-    return result
+    if atomic_load32(&kq.closing):
+        kqueue_leave(proc, ev, kq)
+    return 0 if result == KEVENT_OVER else result
 
 
 cdef public long sys_kevent(frame_t *frame, area_t *area) noexcept nogil:

@@ -55,6 +55,7 @@ cdef knote_t *knote_new(events_t *ev) noexcept nogil:
     kn.index = index
     kn.generation = generation + 1
     kn.source = -1
+    kn.parent = -1
     return kn
 
 

@@ -28,6 +28,7 @@ cdef enum:
     KN_CONNECTED = 128                  # it never will: something was received
     KN_STREAM = 256                     # on a socket of SOCK_STREAM
     KN_TCP = 512                        # on one of TCP
+    KN_GONE = 1024                      # PROC: a tracked child that had ended when it was told of
 
 cdef enum:                              # in epoll_event.data, instead of a knote's index
     EVENT_WAKE = 0xfffffff1UL
@@ -38,6 +39,7 @@ cdef enum:                              # in epoll_event.data, instead of a knot
 
 cdef enum:
     EVENT_HASH = 1024
+    CHANNELS = 8
     EVENT_WORDS = 16384                 # of 64 descriptors
     KNOTES_PER_CHUNK = 256
     KNOTE_CHUNKS = 4096
@@ -45,6 +47,12 @@ cdef enum:
     RAW_EVENTS = 64                     # that one epoll_wait is asked for
 
 cdef struct kqueue_t
+
+cdef struct channel_t:                  # filter_notes.pxi
+    uint64_t key
+    int64_t offset                      # what was read
+    int32_t fd
+    uint32_t knotes                     # that it is for; 0: this struct is free
 
 cdef struct knote_t:
     freebsd_kevent kev                  # kn_kevent: what is reported; its flags and fflags change
@@ -55,10 +63,12 @@ cdef struct knote_t:
     uint32_t revents                    # what epoll said
     uint32_t hook                       # USER: triggered; SIGNAL: seen pending
     int32_t source                      # PROC: its pidfd; VNODE and files: inotify's watch; -1: none
+    int32_t parent                      # VNODE of a directory: inotify's watch of the one that it is in; -1: none
     uint32_t mode                       # of the file behind a descriptor (S_IFMT), 0 for none
     uint32_t told                       # the kqueue's turn that `revents` was told in
     int64_t next_time, period           # TIMER: nanoseconds of CLOCK_MONOTONIC
-    int64_t size, links                 # VNODE: as last seen
+    int64_t size, links                 # VNODE: as last seen; PROC: how it ended, if links is 1; TIMER: size is the second that is to have begun, or 0
+    channel_t *channel                  # PROC: by which its process tells of forks and executions, or NULL
     kqueue_t *kq
     knote_t *hash_next
     knote_t *queue_next
@@ -75,6 +85,7 @@ cdef struct kqueue_t:
     uint32_t closing
     uint32_t count                      # knotes on the queue
     uint32_t signalled                  # wake_fd is readable
+    uint32_t gone                       # some knote is KN_GONE
     uint32_t turn                       # goes on with every change and every call that collects: what epoll said before may
                                         # be over, since the guest has been told of it, or has a new interest
     uint32_t current                    # what epoll says is of this turn
@@ -92,6 +103,9 @@ cdef struct events_t:
     knote_t *free
     kqueue_t *kqueues
     uint32_t signals[129]               # SIGNAL knotes for each
+    uint32_t vnodes                     # VNODE knotes
+    uint64_t own_key                    # of the channel that this process made
+    channel_t channels[CHANNELS]
 
 
 # ------------------------------------------------------------------ kqueue(2)
@@ -228,7 +242,7 @@ cdef long kqueue_register(process_t *proc, events_t *ev, kqueue_t *kq, freebsd_k
         if kev.flags & FREEBSD_EV_DISABLE:
             kn.status |= KN_DISABLED
         knote_insert(ev, kn)
-        result = filter_attach(proc, ev, kn, kev.fflags)
+        result = filter_attach(proc, ev, kn)
         if result < 0:
             knote_free(ev, kn)
             return result

@@ -162,6 +162,7 @@ cdef long open_file(area_t *area, int dirfd, uaddr path, uint32_t flags, uint64_
     cdef uint64_t head = 0, linux_flags
     cdef long result
     cdef int fd
+    cdef bint truncates
     if flags & FREEBSD_O_PATH:
         flags &= ~<uint32_t> FREEBSD_O_ACCMODE
     elif flags & FREEBSD_O_EXEC:
@@ -181,11 +182,14 @@ cdef long open_file(area_t *area, int dirfd, uaddr path, uint32_t flags, uint64_
             return -LINUX_EINVAL
         linux_flags &= ~<uint64_t> LINUX_O_CREAT
     mode &= CREATE_MODE
+    truncates = flags & FREEBSD_O_TRUNC != 0 and event_truncates(area.proc)
     if flags & (FREEBSD_O_SHLOCK | FREEBSD_O_EXLOCK | FREEBSD_O_EXEC | FREEBSD_O_RESOLVE_BENEATH
                 | FREEBSD_O_EMPTY_PATH):
         result = open_special(area.proc, dirfd, path, flags, linux_flags, mode)
     else:
         result = blocking_syscall(LINUX_SYS_openat, <uint64_t> <int64_t> dirfd, path, linux_flags, mode, 0, 0)
+    if truncates:
+        event_truncated(area.proc)
     if result < 0:
         return open_error(dirfd, path, flags, restartable(result))
     return result
@@ -228,14 +232,6 @@ cdef public long sys_lseek(frame_t *frame, area_t *area) noexcept nogil:
 
 cdef public long sys_freebsd6_lseek(frame_t *frame, area_t *area) noexcept nogil:
     return seek(area, frame.arg[0], frame.arg[2], frame.arg[3])
-
-
-cdef public long sys_freebsd6_truncate(frame_t *frame, area_t *area) noexcept nogil:
-    return linux_syscall2(LINUX_SYS_truncate, frame.arg[0], frame.arg[2])
-
-
-cdef public long sys_freebsd6_ftruncate(frame_t *frame, area_t *area) noexcept nogil:
-    return linux_syscall2(LINUX_SYS_ftruncate, frame.arg[0], frame.arg[2])
 
 
 cdef long posix_error(long result) noexcept nogil:

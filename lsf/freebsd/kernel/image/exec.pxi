@@ -330,6 +330,7 @@ cdef long execute_linux(area_t *area, const char *path, uint64_t *argv, uaddr en
     stack_for_linux(area.proc, &stack_limit)
     area.proc.own.executing = 1
     child_signal_reset(area.proc)
+    notes_executes_linux(area.proc)
     result = restartable(undeferred_syscall(LINUX_SYS_execve, <uint64_t> path, <uint64_t> argv, envp, 0, 0, 0))
     area.proc.own.executing = 0
     child_signal_again(area.proc)

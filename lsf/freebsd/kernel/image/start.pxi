@@ -347,6 +347,7 @@ cdef public void shim_start(uint64_t *linux_stack) noexcept nogil:
     proc.pid = <int> linux_syscall1(LINUX_SYS_set_tid_address, <uint64_t> &area.slot.state)
     area.slot.state = proc.pid
     area.tid = proc.pid
+    notes_started(proc)
     find_vdso(proc, start.vdso)
     if argc > 0 and string_equal(argv[0], b"lsf-handover"):
         if argc < 3:

@@ -40,12 +40,15 @@ cdef long fork_with(frame_t *frame, area_t *area, uint64_t flags) noexcept nogil
     cdef process_t *proc = area.proc
     cdef long result
     cdef bint alone
+    cdef int told[2]
+    cdef int parent = proc.pid
     family_learn(proc, area)
     image_open(proc)
     block_all(NULL)
     if area.deferred:
         return -LINUX_ERESTARTNOINTR         # a signal came before the fork: it is delivered first
     alone = is_alone(area)
+    notes_before_fork(proc, told)
     if not alone:
         locks_acquire(proc)
     stats_expect(proc, 1)
@@ -65,12 +68,15 @@ cdef long fork_with(frame_t *frame, area_t *area, uint64_t flags) noexcept nogil
         wake_over(area, 0)
         kept_clear(proc)
         after_fork(proc, area)
+        notes_after_fork(proc, parent, told, True)
         arm(proc)
         frame.arg[2] = 1
-    elif is_error(result):
-        stats_expect(proc, -1)
     else:
-        frame.arg[2] = 0
+        notes_after_fork(proc, parent, told, False)
+        if is_error(result):
+            stats_expect(proc, -1)
+        else:
+            frame.arg[2] = 0
     set_linux_mask(area)
     return result
 
@@ -106,6 +112,7 @@ cdef public long vfork_prepare(frame_t *frame, area_t *area) noexcept nogil:
     lock_acquire(&proc.own.lock_signal)
     memcpy(copy, proc, PROCESS_COPIED)
     copy.own.vfork_spare = 0
+    copy.own.notes = notes_key(0)
     copy.own.executing = 0
     copy.own.lock_signal.word = 0
     copy.own.kept_count = 0
@@ -151,6 +158,7 @@ cdef void handlers_drop(process_t *proc) noexcept nogil:
 
 cdef public void vfork_child(frame_t *parent_frame, area_t *area) noexcept nogil:
     """In the child of a vfork, on its own area: take over the frame, arm, unblock."""
+    cdef int parent = area.proc.pid         # what it is a copy of
     memcpy(area.frame, parent_frame, sizeof(frame_t))
     area.frame.arg[2] = 1
     area.guest_rsp = parent_frame.rsp
@@ -161,6 +169,8 @@ cdef public void vfork_child(frame_t *parent_frame, area_t *area) noexcept nogil
         truss_new_process(area, True)
     stats_after_fork(area.proc)
     procdesc_end(area.proc)
+    if area.proc.own.notes:
+        notes_tell(area.proc.own.notes, NOTE_RECORD_FORK, area.proc.pid, parent, 0)
     if parent_frame.nr == FREEBSD_SYS_rfork:
         handlers_drop(area.proc)
     # The Linux signal stack stays the parent's, which waits and has nothing on it.
@@ -392,6 +402,9 @@ cdef public long sys_thr_exit(frame_t *frame, area_t *area) noexcept nogil:
 cdef public long sys_exit(frame_t *frame, area_t *area) noexcept nogil:
     umtx_thread_exit(area)
     stats_leave(area)
+    notes_exits(area.proc, <int> frame.arg[0])
+    if area.proc.own.events != NULL:
+        event_exits(area.proc)
     linux_syscall1(LINUX_SYS_exit_group, frame.arg[0] & 0xff)
     return 0
 

@@ -1,5 +1,10 @@
 # kill(2). Model: FreeBSD sys/kern/kern_sig.c (sys_kill).
 
+cdef bint kill_reaches_self(process_t *proc, int pid) noexcept nogil:
+    """kill(2)'s first argument means this process, among others."""
+    return pid == proc.pid or pid == 0 or (pid < -1 and linux_syscall0(LINUX_SYS_getpgrp) == -pid)
+
+
 cdef public long sys_kill(frame_t *frame, area_t *area) noexcept nogil:
     cdef procdesc_t *entry
     cdef int linux = linux_signal_number(frame.arg[1])
@@ -11,4 +16,6 @@ cdef public long sys_kill(frame_t *frame, area_t *area) noexcept nogil:
         entry = procdesc_find(area.proc, <int> frame.arg[0])
         if entry != NULL:
             procdesc_let_go(entry)      # and so it is gone
+    if event_wants_signal(area.proc, <int> frame.arg[1]) and kill_reaches_self(area.proc, <int> frame.arg[0]):
+        return signal_counted(area.proc, <int> frame.arg[1], LINUX_SYS_kill, <uint64_t> <int64_t> <int> frame.arg[0], linux, 0, 0)
     return tail_syscall2(area, LINUX_SYS_kill, <uint64_t> <int64_t> <int> frame.arg[0], linux)

@@ -41,9 +41,19 @@ cdef long thread_signal(area_t *area, int64_t id_, uint64_t signo) noexcept nogi
     if not is_signal_argument(signo):
         return -LINUX_ESRCH if linux_syscall3(LINUX_SYS_tgkill, proc.pid, id_, 0) == -LINUX_ESRCH else -LINUX_EINVAL
     number = <int> signo                # the upper half of the register is anything
+    if event_wants_signal(proc, number) and lsf_signal_to_linux[number]:
+        return signal_counted(proc, number, LINUX_SYS_tgkill, proc.pid, <uint64_t> id_, lsf_signal_to_linux[number], 0)
     if number == 0 or lsf_signal_to_linux[number]:
         return tail_syscall3(area, LINUX_SYS_tgkill, proc.pid, id_, lsf_signal_to_linux[number] if number else 0)
     return signal_thread(area, proc.pid, <int> id_, <int> signo)
+
+
+cdef long signal_own_thread(area_t *area, int tid, int signo) noexcept nogil:
+    """signal_thread for a thread of this process."""
+    cdef process_t *proc = area.proc
+    if event_wants_signal(proc, signo) and lsf_signal_to_linux[signo]:
+        return signal_counted(proc, signo, LINUX_SYS_tgkill, proc.pid, tid, lsf_signal_to_linux[signo], 0)
+    return signal_thread(area, proc.pid, tid, signo)
 
 
 cdef long thread_signal_others(process_t *proc, area_t *self, uint64_t signo) noexcept nogil:
@@ -61,7 +71,7 @@ cdef long thread_signal_others(process_t *proc, area_t *self, uint64_t signo) no
         area = area_at(i)
         if area == self or area.proc != proc or area.tid == 0:
             continue
-        if signal_thread(self, proc.pid, area.tid, <int> signo) == 0:
+        if signal_own_thread(self, area.tid, <int> signo) == 0:
             result = 0
             if <int> signo == 0:
                 break
@@ -95,6 +105,8 @@ cdef public long sys_thr_kill2(frame_t *frame, area_t *area) noexcept nogil:
     if not is_signal_argument(frame.arg[2]):
         result = linux_syscall3(LINUX_SYS_tgkill, pid, id_, 0)
         return result if result < 0 else -LINUX_EINVAL
+    if pid == area.proc.pid:
+        return signal_own_thread(area, <int> id_, <int> frame.arg[2])
     return signal_thread(area, pid, <int> id_, <int> frame.arg[2])
 
 

@@ -136,15 +136,15 @@ cdef void deliver(area_t *area, linux_ucontext *uc, int linux, linux_siginfo *in
         return
     if linux == LINUX_CARRIER:
         if not info.si_errno & CARRIER_SEEN or info.si_code != -1:
-            event_signal(proc, signo)
+            event_signal(proc, signo, False)
         if is_blocked(area, signo):
             info.si_errno |= CARRIER_SEEN
             keep_carried(area, info)
             uc.uc_sigmask |= carrier_mask(area.sigmask)
             return
         kept_before(area, info)
-    else:
-        event_signal(proc, signo)
+    elif event_wants_signal(proc, signo):
+        event_signal(proc, signo, is_own_signal(proc, info))
     lock_acquire(&proc.own.lock_signal)
     handler = proc.handlers[signo]
     if handler.function > FREEBSD_SIG_IGN and handler.flags & FREEBSD_SA_RESETHAND:

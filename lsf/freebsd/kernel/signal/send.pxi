@@ -1,4 +1,20 @@
-# A signal for this thread itself.
+# A signal for this thread itself, or for its process.
+
+cdef bint is_own_signal(process_t *proc, const linux_siginfo *info) noexcept nogil:
+    """This process sent it: EVFILT_SIGNAL counted it then (signal_counted)."""
+    return (info.si_signo != LINUX_CARRIER and info.fields.kill.pid == proc.pid
+            and (info.si_code == LINUX_SI_USER or info.si_code == LINUX_SI_QUEUE or info.si_code == LINUX_SI_TKILL))
+
+
+cdef long signal_counted(process_t *proc, int signo, uint64_t nr, uint64_t a, uint64_t b, uint64_t c, uint64_t d) noexcept nogil:
+    """A call of Linux's that sends this process a signal for which an EVFILT_SIGNAL exists: FreeBSD counts what is sent
+    (tdsendsignal in sys/kern/kern_sig.c), and of a blocked signal Linux knows no number."""
+    cdef long result
+    event_sends(proc)
+    result = linux_syscall4(nr, a, b, c, d)
+    event_sent(proc, signo, result == 0)
+    return result
+
 
 cdef void signal_self(area_t *area, int signo) noexcept nogil:
     """Send the calling thread one of SEGV, BUS and SYS, as FreeBSD's kernel does; it is delivered at the end of the call."""

@@ -149,7 +149,7 @@ cdef long signal_wait_for(area_t *area, const uint64_t *wanted, freebsd_siginfo 
         set_linux_mask(area)
     signo = trap_signal(source, source.si_signo, &code)
     if event_wants_signal(proc, signo):
-        event_signal(proc, signo)
+        event_signal(proc, signo, is_own_signal(proc, source))
     memset(&none, 0, sizeof(none))
     fill_siginfo(out, source, source.si_signo, signo, code, &none)
     return signo
@@ -228,6 +228,10 @@ cdef public long sys_sigqueue(frame_t *frame, area_t *area) noexcept nogil:
         out.fields.kill.pid = area.proc.pid
         out.fields.kill.uid = <uint32_t> linux_syscall0(LINUX_SYS_getuid)
         out.fields.kill.value = frame.arg[2]
+    if linux != LINUX_CARRIER and (to_thread or pid == area.proc.pid) and event_wants_signal(area.proc, <int> signo):
+        if to_thread:
+            return signal_counted(area.proc, <int> signo, LINUX_SYS_rt_tgsigqueueinfo, area.proc.pid, pid, linux, <uint64_t> info)
+        return signal_counted(area.proc, <int> signo, LINUX_SYS_rt_sigqueueinfo, pid, linux, <uint64_t> info, 0)
     if to_thread:
         return linux_syscall4(LINUX_SYS_rt_tgsigqueueinfo, area.proc.pid, pid, linux, <uint64_t> info)
     return linux_syscall3(LINUX_SYS_rt_sigqueueinfo, pid, linux, <uint64_t> info)

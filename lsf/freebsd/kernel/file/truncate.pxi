@@ -1,0 +1,26 @@
+# truncate(2) and ftruncate(2). A kqueue of this process that watches the file is to know that it was not written to.
+
+cdef long set_size(area_t *area, uint64_t nr, uint64_t file, uint64_t size) noexcept nogil:
+    cdef long result
+    if not event_truncates(area.proc):
+        return tail_syscall2(area, nr, file, size)
+    result = linux_syscall2(nr, file, size)
+    event_truncated(area.proc)
+    return result
+
+
+cdef public long sys_truncate(frame_t *frame, area_t *area) noexcept nogil:
+    return set_size(area, LINUX_SYS_truncate, frame.arg[0], frame.arg[1])
+
+
+cdef public long sys_ftruncate(frame_t *frame, area_t *area) noexcept nogil:
+    return set_size(area, LINUX_SYS_ftruncate, frame.arg[0], frame.arg[1])
+
+
+cdef public long sys_freebsd6_truncate(frame_t *frame, area_t *area) noexcept nogil:
+    """FreeBSD 6 has a padding argument before the size."""
+    return set_size(area, LINUX_SYS_truncate, frame.arg[0], frame.arg[2])
+
+
+cdef public long sys_freebsd6_ftruncate(frame_t *frame, area_t *area) noexcept nogil:
+    return set_size(area, LINUX_SYS_ftruncate, frame.arg[0], frame.arg[2])
