@@ -74,7 +74,7 @@ def small_base():
 def mirror(web_server, small_base):
     """A mirror of two releases."""
     listing = ""
-    for release in ("14.1-RELEASE", "14.2-RELEASE"):
+    for release in ("14.91-RELEASE", "14.92-RELEASE"):
         web_server.files[f"/{release}/MANIFEST"] = archives.manifest(small_base(release))
         web_server.files[f"/{release}/base.txz"] = small_base(release)
         listing += f'<a href="{release}/">{release}/</a>\n'
@@ -85,7 +85,7 @@ def mirror(web_server, small_base):
 @pytest.fixture
 def given(mirror) -> dict[str, str]:
     """Inputs of every use: LSF is there, and the mirror is ours."""
-    return {"lsf": "installed", "mirror": mirror.url, "release": "14.1"}
+    return {"lsf": "installed", "mirror": mirror.url, "release": "14.91"}
 
 
 # ---------------------------------------------------------------- the file
@@ -169,11 +169,11 @@ def test_prepare_and_run(job, given):
                     {"MINE": "passed", "OTHER": "not passed"})  # fmt: skip
     assert done.status == 0, done.log
     assert done.warnings == done.errors == []
-    folded = done.log.partition("::group::14.1-RELEASE: run\n")[2].partition("::endgroup::")[0].splitlines()
+    folded = done.log.partition("::group::14.91-RELEASE: run\n")[2].partition("::endgroup::")[0].splitlines()
     assert folded == ["FreeBSD", str(job.workspace), "0", "0123456789 true passed unset /root root", "first"]
-    assert "::group::14.1-RELEASE: prepare\n::endgroup::" in done.log
+    assert "::group::14.91-RELEASE: prepare\n::endgroup::" in done.log
     assert (job.workspace / "from-freebsd").read_text() == "out\n"
-    assert done.outputs["release"] == "14.1-RELEASE"
+    assert done.outputs["release"] == "14.91-RELEASE"
     assert Path(done.outputs["root"], "bin/sh").exists()
     assert done.outputs["cache-after-prepare-hit"] == "false"
 
@@ -238,7 +238,7 @@ def test_packages_go_into_a_copy(job, given):
     inputs = {
         **given,
         "release": "",
-        "releases": "14.1 14.2",
+        "releases": "14.91 14.92",
         "data-dir": str(kept),
         "disable-cache": "true",
         "envs": "WHAT",
@@ -247,13 +247,13 @@ def test_packages_go_into_a_copy(job, given):
     for what in ("first", "second"):
         done = job.uses({**inputs, "run": f"{what}; uname -r"}, {"WHAT": what})
         assert (done.status, done.errors) == (0, []), done.log
-        for release in ("14.1-RELEASE", "14.2-RELEASE"):
+        for release in ("14.91-RELEASE", "14.92-RELEASE"):
             shown = done.log.partition(f"::group::{release}: run\n")[2].partition("::endgroup::")[0]
             assert shown == f"{what}\n{release}\n", done.log
         assert job.script(what, shell="freebsd {0}")[:2] == (0, f"{what}\n")
         assert job.script(f"lsf --isolated /usr/local/bin/{what}")[:2] == (0, f"{what}\n"), "LSF_ROOT is the copy"
         assert Path(done.outputs["root"], "usr/local/bin", what).exists()
-    assert sorted(os.listdir(kept)) == ["14.1-RELEASE", "14.2-RELEASE"]
+    assert sorted(os.listdir(kept)) == ["14.91-RELEASE", "14.92-RELEASE"]
     assert not list(kept.rglob("usr/sbin/pkg")) + list(kept.rglob("installed"))
 
 
@@ -270,13 +270,13 @@ def test_prepare_leaves_a_root_of_somebody_alone(job):
 
 def test_several_releases(job, given):
     """Each has its root; one that fails does not keep the others from being tried."""
-    script = 'echo "at $(cat /etc/which)"; [ "$(cat /etc/which)" != 14.2-RELEASE ]'
-    done = job.uses({**given, "release": "", "releases": "14.2, 14.1-RELEASE\n14.2",
+    script = 'echo "at $(cat /etc/which)"; [ "$(cat /etc/which)" != 14.92-RELEASE ]'
+    done = job.uses({**given, "release": "", "releases": "14.92, 14.91-RELEASE\n14.2",
                      "prepare": "uname -r > /etc/which", "run": script})  # fmt: skip
-    assert re.findall(r"^at (.*)$", done.log, re.MULTILINE) == ["14.2-RELEASE", "14.1-RELEASE"], done.log
-    assert (done.status, done.errors) == (1, ["14.2-RELEASE: run ended with status 1"])
+    assert re.findall(r"^at (.*)$", done.log, re.MULTILINE) == ["14.92-RELEASE", "14.91-RELEASE"], done.log
+    assert (done.status, done.errors) == (1, ["14.92-RELEASE: run ended with status 1"])
     assert "1 of 2 releases passed" in done.log
-    assert done.outputs["release"] == "14.2-RELEASE"
+    assert done.outputs["release"] == "14.92-RELEASE"
 
 
 def test_keys_without_meaning_are_noted(job, given):
@@ -293,7 +293,7 @@ def test_without_the_checkout(job, given):
     (job.workspace / "file").touch()
     done = job.uses({**given, "sync": "no", "run": f'pwd; if [ -e "{job.workspace}/file" ]; then echo seen; fi'})
     assert done.status == 0, done.log
-    assert "::group::14.1-RELEASE: run\n/root\n::endgroup::" in done.log
+    assert "::group::14.91-RELEASE: run\n/root\n::endgroup::" in done.log
 
 
 @pytest.mark.parametrize("view", ["namespace", "lookup"])
@@ -378,7 +378,7 @@ def test_ubuntus_restriction(script, tmp_path, monkeypatch, setting, runner, sud
 def test_set_up_for_later_steps(job, given):
     done = job.uses(given)
     assert (done.status, done.errors) == (0, []), done.log
-    assert "::group::14.1-RELEASE: run" not in done.log
+    assert "::group::14.91-RELEASE: run" not in done.log
     status, log, _ = job.script(
         'lsf /bin/sh -c "uname -s"; command -v go_freebsd_amd64_exec; echo "$LSF_ROOT"; test "$FREEBSD" = "$LSF_ROOT"'
     )
@@ -499,13 +499,13 @@ def test_the_variables_of_the_page(job, root_for_all):
 def test_the_cache_keeps_what_prepare_did_not_touch(job, given, mirror, commands, tmp_path_factory):
     inputs = {**given, "prepare": "test ! -e /etc/touched\ntouch /etc/touched", "run": "echo ran"}
     assert job.uses(inputs).status == 0
-    assert len(mirror.requests("/14.1-RELEASE/base.txz")) == 1
+    assert len(mirror.requests("/14.91-RELEASE/base.txz")) == 1
     again = actions.Job(tmp_path_factory.mktemp("again"), TOP, actions.clean_path(commands), cache=job.cache)
     done = again.uses(inputs)
     assert (done.status, len(again.cache)) == (0, 1), done.log
-    assert len(mirror.requests("/14.1-RELEASE/base.txz")) == 1
+    assert len(mirror.requests("/14.91-RELEASE/base.txz")) == 1
     other = actions.Job(tmp_path_factory.mktemp("other"), TOP, actions.clean_path(commands), cache=job.cache)
-    assert other.uses({**given, "release": "14"}).outputs["release"] == "14.2-RELEASE"
+    assert other.uses({**given, "release": "14"}).outputs["release"] == "14.92-RELEASE"
     assert len(other.cache) == 2
 
 
@@ -526,10 +526,10 @@ def nothing_made(job: actions.Job) -> None:
 
 @pytest.mark.parametrize(("inputs", "words"), [
     ({"release": "14.x"}, "release 14.x: not a FreeBSD release"),
-    ({"release": "99"}, "has no release 99.x (14.2-RELEASE, 14.1-RELEASE)"),
+    ({"release": "99"}, "has no release 99.x (14.92-RELEASE, 14.91-RELEASE)"),
     ({"release": "9.9"}, "the mirror has no such release"),
-    ({"release": "14.1", "releases": "14.2"}, "both given"),
-    ({"releases": "14.1 x", "release": ""}, "release x: not a FreeBSD release"),
+    ({"release": "14.91", "releases": "14.92"}, "both given"),
+    ({"releases": "14.91 x", "release": ""}, "release x: not a FreeBSD release"),
     ({"arch": "aarch64"}, "arch aarch64: LSF runs FreeBSD's programs for x86_64 alone"),
     ({"osname": "openbsd"}, "osname openbsd"),
     ({"sync": "ftp"}, "sync ftp: not one of rsync"),
@@ -612,7 +612,7 @@ def test_two_at_once(job, given, mirror, commands):
     for thread in threads:
         thread.join()
     assert [(outcome.status, outcome.errors) for outcome in outcomes] == [(0, [])] * 2, outcomes
-    assert len(mirror.requests("/14.1-RELEASE/base.txz")) == 1
+    assert len(mirror.requests("/14.91-RELEASE/base.txz")) == 1
 
 
 def test_a_shell_before_the_set_up(job):
