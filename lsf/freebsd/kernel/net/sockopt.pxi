@@ -33,7 +33,7 @@ cdef bint option_has_no_effect(uint32_t name, int domain, long type_) noexcept n
     are the bits that keep something else (KEPT_)."""
     if domain == LINUX_AF_UNIX and (name == FREEBSD_SO_KEEPALIVE or name == FREEBSD_SO_DONTROUTE
                                     or name == FREEBSD_SO_REUSEPORT or name == FREEBSD_SO_REUSEPORT_LB):
-        return True                 # Linux 6.13 began to refuse SO_REUSEPORT where it has no meaning
+        return True                 # newer versions of Linux refuse SO_REUSEPORT where it has no meaning
     if name == FREEBSD_SO_BROADCAST or name == FREEBSD_SO_OOBINLINE:
         return kept_nosigpipe(domain, type_) == freebsd_to_linux_so_option(<int> name)
     return (name == FREEBSD_SO_USELOOPBACK or name == FREEBSD_SO_NO_OFFLOAD or name == FREEBSD_SO_NO_DDP
