@@ -10,7 +10,7 @@ cdef public long sys_refuse(frame_t *frame, area_t *area) noexcept nogil:
 
 cdef public long sys_passed(frame_t *frame, area_t *area) noexcept nogil:
     """A row of the pass lane that entry.S does not pass: an argument may be the shim's, or it cannot tell."""
-    return run_row(frame, area)
+    return pass_row(frame, area)
 
 
 cdef public int path_is_too_long(uint64_t path) noexcept nogil:
@@ -40,15 +40,18 @@ cdef public long without_hidden(frame_t *frame, area_t *area, lsf_handler_t hand
     return result
 
 
-cdef long run_row(frame_t *frame, area_t *area) noexcept nogil:
-    """Run a call as its row says: what entry.S does, for a caller that has the arguments in a frame."""
+cdef inline long run_row(frame_t *frame, area_t *area) noexcept nogil:
+    """Run a call as its row says, with the guards that stand before its handler."""
+    return lsf_handler[frame.nr](frame, area)
+
+
+cdef long pass_row(frame_t *frame, area_t *area) noexcept nogil:
+    """Pass a call to Linux: what entry.S does, for a caller that has the arguments in a frame."""
     cdef uint64_t nr = frame.nr
     cdef uint64_t arg[6]
     cdef uint32_t outputs
     cdef long result
     cdef int i
-    if lsf_pass_nr[nr] < 0:
-        return lsf_handler[nr](frame, area)
     for i in range(6):
         arg[i] = frame.arg[i]
     if lsf_descriptors[nr] and descriptor_is_hidden(area.proc, <int> arg[0]):

@@ -74,7 +74,7 @@ cdef long unlink_file(int dirfd, uaddr path, uint32_t flags) noexcept nogil:
                 result = linux_syscall3(LINUX_SYS_unlinkat, <uint64_t> <int64_t> dirfd, <uint64_t> followed, linux_flags)
     if result == -LINUX_EISDIR:
         return result if is_the_root(path) else -LINUX_EPERM
-    return -LINUX_EISDIR if result == -LINUX_EBUSY and is_the_root(path) else result
+    return -LINUX_EISDIR if (result == -LINUX_EBUSY or result == -LINUX_ENOTEMPTY) and is_the_root(path) else result
 
 
 cdef bint is_the_root(uaddr path) noexcept nogil:
@@ -83,6 +83,10 @@ cdef bint is_the_root(uaddr path) noexcept nogil:
     cdef int i = 0
     if copyinstr(path, text, sizeof(text), NULL) < 0:
         return False
+    if SHIM.lookup != NULL and (<lookup_t *> SHIM.lookup).top != NULL and string_starts(text, (<lookup_t *> SHIM.lookup).top):
+        i = <int> string_length((<lookup_t *> SHIM.lookup).top)     # the view's name of it
+        if text[i] == 0:
+            return True
     while text[i] == c'/':
         i += 1
     return i > 0 and text[i] == 0
