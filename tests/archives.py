@@ -86,6 +86,16 @@ def hardlink(name: str, target: str, mode: int = 0o644) -> Item:
     return Item(name, target, tarfile.LNKTYPE, mode)
 
 
+def add(archive: tarfile.TarFile, header: tarfile.TarInfo, item: Item) -> None:
+    """Put an item under this header: what it holds, or what it links to."""
+    if isinstance(item.data, str):
+        header.linkname = item.data
+        archive.addfile(header)
+    else:
+        header.size = len(item.data)
+        archive.addfile(header, io.BytesIO(item.data))
+
+
 def tar(items: Iterable[Item], format: int = tarfile.PAX_FORMAT) -> bytes:
     """A tar archive, uncompressed."""
     out = io.BytesIO()
@@ -94,12 +104,7 @@ def tar(items: Iterable[Item], format: int = tarfile.PAX_FORMAT) -> bytes:
             header = tarfile.TarInfo(item.name)
             header.type, header.mode, header.mtime, header.pax_headers = item.type, item.mode, 1_700_000_000, item.pax
             header.uname, header.gname = "root", "wheel"
-            if isinstance(item.data, str):
-                header.linkname = item.data
-                archive.addfile(header)
-            else:
-                header.size = len(item.data)
-                archive.addfile(header, io.BytesIO(item.data))
+            add(archive, header, item)
     return out.getvalue()
 
 

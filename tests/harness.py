@@ -151,7 +151,8 @@ def compile_guest(source: Path | str, flags: Sequence[str] = (), name: str | Non
         missing_tool(f"guest {name}", "FreeBSD's headers are missing: pip install ziglang")
     includes = [flag for folder in headers for flag in ("-isystem", str(folder))]
     command = [compiler, *GUEST_FLAGS, *flags, *includes, f'-DGUEST_NAME="{name}"', f"-I{GUESTS}"]
-    key = [path.read_bytes(), (GUESTS / "guest.h").read_bytes(), *command]
+    shared = [GUESTS / "guest.h", *sorted(path.parent.glob("*.h"))]
+    key = [path.read_bytes(), *(header.read_bytes() for header in shared), *command]
     return cached_build(name, key, lambda out: _run_compiler([*command, str(path), "-o", str(out)]))
 
 

@@ -61,12 +61,7 @@ def packed(name: str, version: str, items: Iterable[Item], scripts: dict[str, st
             header.uid = header.gid = 65534  # as pkg does: the names count
             header.uname, header.gname = item.pax.get("uname", "root"), item.pax.get("gname", "wheel")
             header.pax_headers = {key: value for key, value in item.pax.items() if key not in ("uname", "gname")}
-            if isinstance(item.data, str):
-                header.linkname = item.data
-                archive.addfile(header)
-            else:
-                header.size = len(item.data)
-                archive.addfile(header, io.BytesIO(item.data))
+            archives.add(archive, header, item)
     return zstandard.compress(out.getvalue())
 
 

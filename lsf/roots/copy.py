@@ -14,19 +14,17 @@ import os
 import shutil
 import stat
 import struct
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from lsf import roots
 from lsf.roots import Root, RootError, identify, manage, record
-from lsf.roots.tree import LINUX_FS_IOC_GETFLAGS, LINUX_FS_IOC_SETFLAGS
+from lsf.roots.tree import LINUX_FS_IOC_GETFLAGS, LINUX_FS_IOC_SETFLAGS, OWNER_ATTRIBUTE
 
 LINUX_FICLONE = 0x40049409
 #: immutable, append-only, no dump (FS_ of linux/fs.h): those that FreeBSD's chflags(2) sets under LSF
 FILE_FLAGS = 0x70
 _CANNOT = (errno.EOPNOTSUPP, errno.ENOTTY, errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EPERM)
-OWNER = "user.lsf.owner"  # lsf/freebsd/kernel/file/fakeroot.pxi
 
 
 def flags_of(fd: int) -> int:
@@ -124,7 +122,7 @@ class _Copier:
             except OSError as error:
                 if error.errno not in (*_CANNOT, errno.EACCES, errno.ENODATA) or name.startswith("user.lsf."):
                     raise
-        if not self._own and OWNER not in names:
+        if not self._own and OWNER_ATTRIBUTE not in names:
             _remember_owner(write, status)
         flags = flags_of(read) & FILE_FLAGS if self._own else 0
         if flags:
@@ -145,7 +143,7 @@ def _remember_owner(fd: int, status: os.stat_result) -> None:
     gid = 0 if status.st_gid == os.getegid() else status.st_gid
     if uid or gid:
         with contextlib.suppress(OSError):  # a file system without attributes
-            os.setxattr(fd, OWNER, f"{uid}:{gid}".encode())
+            os.setxattr(fd, OWNER_ATTRIBUTE, f"{uid}:{gid}".encode())
 
 
 @contextlib.contextmanager
@@ -178,34 +176,18 @@ def copy(source: str, name: str, quiet: bool = False) -> Root:
     if lacks:
         raise RootError(f"{source} is not a FreeBSD root: {lacks}")
     options = manage.Options(name, quiet=quiet)
-    place = os.path.join(roots.store(), manage.check_name(name))
-    os.makedirs(roots.store(), exist_ok=True)
+    manage.check_name(name)
     if os.path.realpath(roots.store()).startswith(os.path.realpath(path) + "/"):
         raise RootError(f"{source}: the store of roots lies in this folder")
     copier = _Copier()
-    work = tempfile.mkdtemp(prefix=".unpack-", dir=roots.store())
-    try:
-        with _opened(work) as held:
-            fcntl.flock(held, fcntl.LOCK_EX)  # as long as it is held, nobody takes the folder for a dead process's
-            try:
-                copier.tree(path, f"{work}/{roots.TREE}")
-            except PermissionError as error:
-                raise RootError(f"{error.filename or path}: {error.strerror}: who made this root can copy it") from None
-            if os.path.basename(path) == roots.TREE and os.path.exists(f"{os.path.dirname(path)}/{record.FILE}"):
-                shutil.copyfile(f"{os.path.dirname(path)}/{record.FILE}", f"{work}/{record.FILE}")
-            fields = {**_described(source, path), "files": str(copier.files), "size": str(copier.size)}
-            with open(f"{work}/{roots.CONF}", "w", encoding="utf-8", errors="surrogateescape") as conf:
-                conf.writelines(f"{key}={value}\n" for key, value in fields.items())
-            os.chmod(work, 0o755)
-            try:
-                os.rename(work, place)
-            except OSError:
-                manage.check_name(name)  # another process was faster
-                raise
-    except BaseException:
-        with contextlib.suppress(OSError):
-            manage.remove_path(work)
-        raise
+    with manage.new_root(name) as work:
+        try:
+            copier.tree(path, f"{work}/{roots.TREE}")
+        except PermissionError as error:
+            raise RootError(f"{error.filename or path}: {error.strerror}: who made this root can copy it") from None
+        if os.path.basename(path) == roots.TREE and os.path.exists(f"{os.path.dirname(path)}/{record.FILE}"):
+            shutil.copyfile(f"{os.path.dirname(path)}/{record.FILE}", f"{work}/{record.FILE}")
+        manage.write_conf(work, {**_described(source, path), "files": str(copier.files), "size": str(copier.size)})
     for what, count in copier.left.items():
         options.say(f"left out: {what} ({count} {'file' if count == 1 else 'files'})")
     how = "sharing its contents" if copier.reflinks else "all of it copied"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import re
 import sys
@@ -13,6 +12,7 @@ from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 from lsf.roots import RootError
+from lsf.roots.tree import digest_of_open
 
 CONNECT_TIMEOUT = 15
 READ_TIMEOUT = 60
@@ -53,11 +53,8 @@ def need(name: str) -> Any:
 
 def digest_of(path: str, algorithm: str) -> str:
     """The hexadecimal digest of a file."""
-    digest = hashlib.new(algorithm)
     with open(path, "rb") as file:
-        while piece := file.read(1 << 20):
-            digest.update(piece)
-    return digest.hexdigest()
+        return digest_of_open(file, algorithm)
 
 
 def _size(path: str) -> int:

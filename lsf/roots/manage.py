@@ -118,8 +118,9 @@ def _complete(tree: str, options: Options) -> tuple[str, int]:
     return identify.identify(tree)
 
 
-def _write_conf(path: str, fields: dict[str, str]) -> None:
-    with open(path, "w", encoding="utf-8", errors="surrogateescape") as file:
+def write_conf(folder: str, fields: Mapping[str, str]) -> None:
+    """Write the root.conf of a root that is being made."""
+    with open(os.path.join(folder, roots.CONF), "w", encoding="utf-8", errors="surrogateescape") as file:
         for key, value in fields.items():
             clean = "".join(c if c.isprintable() else "?" for c in value)
             file.write(f"{key}={clean}\n")
@@ -148,6 +149,26 @@ def _counted(entries: Iterable[Entry], quiet: bool) -> Iterable[Entry]:
     return counted
 
 
+@contextlib.contextmanager
+def new_root(name: str, replace: bool = False) -> Iterator[str]:
+    """A folder of the store that becomes the root `name` when the block ends, in one step; after an error nothing is left of it.
+
+    As long as its lock is held nobody takes it for a dead process's. replace: as make() has it.
+    """
+    folder = open_store()
+    _sweep(folder)
+    work = tempfile.mkdtemp(prefix=".unpack-", dir=folder)
+    try:
+        with held(work):
+            yield work
+            os.chmod(work, 0o755)
+            _put_in_place(work, name, replace)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            remove_path(work)
+        raise
+
+
 def make(
     name: str,
     options: Options,
@@ -162,21 +183,11 @@ def make(
     announced: the release it should be, which counts where the root itself says no more than 14.1, or nothing. more: what root.conf is to
     say besides. replace: exchange the root of this name, which stays until the new one is whole.
     """
-    folder = open_store()
-    _sweep(folder)
-    work = tempfile.mkdtemp(prefix=".unpack-", dir=folder)
-    try:
-        with held(work):
-            report = fill(work)
-            fields = _described(work, options, source, report, announced)
-            record.write(os.path.join(work, roots.TREE), os.path.join(work, record.FILE), report.facts)
-            _write_conf(os.path.join(work, roots.CONF), {**fields, **(more or {})})
-            os.chmod(work, 0o755)
-            _put_in_place(work, name, replace)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            remove_path(work)
-        raise
+    with new_root(name, replace) as work:
+        report = fill(work)
+        fields = _described(work, options, source, report, announced)
+        record.write(os.path.join(work, roots.TREE), os.path.join(work, record.FILE), report.facts)
+        write_conf(work, {**fields, **(more or {})})
     for line in report.lines():
         options.say(line)
     root = roots.load(name)

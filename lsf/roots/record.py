@@ -6,7 +6,6 @@ FreeBSD knows of the file and this machine does not keep: owner and group, set-u
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 import stat
@@ -14,11 +13,10 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from lsf.roots import RootError
-from lsf.roots.tree import Fact
+from lsf.roots.tree import Fact, digest_of_open
 
 FILE = "root.mtree"
 MAX_FILE = 1 << 30
-CHUNK = 1 << 20
 #: What Linux keeps of a mode for whoever made the root: Writer leaves the set-id bits out.
 KEPT_MODE = 0o1777
 
@@ -80,11 +78,8 @@ def digest_of(path: str) -> str:
         fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except PermissionError:
         return ""
-    digest = hashlib.sha256()
-    with open(fd, "rb", buffering=0) as file:
-        while piece := file.read(CHUNK):
-            digest.update(piece)
-    return digest.hexdigest()
+    with open(fd, "rb") as file:
+        return digest_of_open(file)
 
 
 def _line_of(tree: str, name: str, status: os.stat_result) -> Line:

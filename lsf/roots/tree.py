@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
+import hashlib
 import os
 import stat
 import struct
@@ -91,6 +92,14 @@ class Report:
     def lines(self) -> list[str]:
         """One line for each kind of thing that was left out."""
         return [f"{what} ({count} {'file' if count == 1 else 'files'})" for what, count in sorted(self.notes.items())]
+
+
+def digest_of_open(file: BinaryIO, algorithm: str = "sha256") -> str:
+    """The hexadecimal digest of what is left of an open file."""
+    digest = hashlib.new(algorithm)
+    while piece := file.read(CHUNK):
+        digest.update(piece)
+    return digest.hexdigest()
 
 
 def parts_of(name: str) -> tuple[str, ...]:

@@ -639,7 +639,6 @@ NUMBERS: dict[str, tuple[Number, ...]] = {
 KERNEL: tuple[Number, ...] = _rows(
     ("ND6_IFF_PERFORMNUD", 0x1),
     ("ND6_IFF_AUTO_LINKLOCAL", 0x20),
-    ("ERESTART", -1),
     ("DRAINWAIT", 300),
     ("STATFS_VERSION_11", 0x20030518, "FREEBSD11_STATFS_VERSION"),
     ("SIG_MAXSIG", 128, "_SIG_MAXSIG"),

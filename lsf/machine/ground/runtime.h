@@ -79,7 +79,6 @@ enum engine { ENGINE_AUTO, ENGINE_SUD, ENGINE_TRAP, ENGINE_PTRACE };
 
 #define SIGNALS 129
 
-
 /* Who stands before calls (engine/hooks.pxi). */
 typedef long (*lsf_hook_t)(struct frame *, struct area *, uint64_t rest);
 struct hook {

@@ -1,25 +1,11 @@
 /* kqueue(2) and kevent(2): registration, EVFILT_USER, EVFILT_TIMER, errors, kqueues as descriptors. */
-#include "guest.h"
-#include <sys/event.h>
+#include "kevents.h"
 #include <sys/poll.h>
-
-static int kq;
-static struct kevent got[32];
-static const struct timespec now = { 0, 0 };
 
 static void
 open_kqueue(void)
 {
 	kq = (int)CHECK_OK(sys(SYS_kqueue));
-}
-
-static long
-change(uintptr_t ident, int filter, int flags, u32 fflags, long data, void *udata)
-{
-	struct kevent kev;
-
-	EV_SET(&kev, ident, filter, flags, fflags, data, udata);
-	return (sys(SYS_kevent, kq, &kev, 1, NULL, 0, NULL));
 }
 
 /* An event of EVFILT_USER that is there. It takes two changes: filt_userattach looks for NOTE_TRIGGER in kn_fflags, which
@@ -30,24 +16,6 @@ trigger(uintptr_t ident, int flags, long data, void *udata)
 	long result = change(ident, EVFILT_USER, EV_ADD | flags, 0, data, udata);
 
 	return (result != 0 ? result : change(ident, EVFILT_USER, 0, NOTE_TRIGGER, data, udata));
-}
-
-/* What is ready at this moment. */
-static long
-poll_events(int n)
-{
-	memset(got, 0x55, sizeof(got));
-	return (sys(SYS_kevent, kq, NULL, 0, got, n, &now));
-}
-
-/* What is ready within a while. */
-static long
-wait_events(int n, long ms)
-{
-	struct timespec t = { ms / 1000, ms % 1000 * 1000000 };
-
-	memset(got, 0x55, sizeof(got));
-	return (sys(SYS_kevent, kq, NULL, 0, got, n, &t));
 }
 
 static void

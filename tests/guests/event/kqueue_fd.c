@@ -1,14 +1,11 @@
 /* kevent(2) on descriptors: EVFILT_READ and EVFILT_WRITE on pipes and files, and what closing does. */
-#include "guest.h"
-#include <sys/event.h>
+#include "kevents.h"
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <netinet/in.h>
 
-static int kq, fds[2];
-static struct kevent got[32];
-static const struct timespec now = { 0, 0 };
+static int fds[2];
 static char data[1 << 20];
 
 static void
@@ -16,31 +13,6 @@ open_all(void)
 {
 	kq = (int)CHECK_OK(sys(SYS_kqueue));
 	CHECK_EQ(sys(SYS_pipe2, fds, O_NONBLOCK), 0);
-}
-
-static long
-change(uintptr_t ident, int filter, int flags, u32 fflags, long data_, void *udata)
-{
-	struct kevent kev;
-
-	EV_SET(&kev, ident, filter, flags, fflags, data_, udata);
-	return (sys(SYS_kevent, kq, &kev, 1, NULL, 0, NULL));
-}
-
-static long
-poll_events(int n)
-{
-	memset(got, 0x55, sizeof(got));
-	return (sys(SYS_kevent, kq, NULL, 0, got, n, &now));
-}
-
-static long
-wait_events(int n, long ms)
-{
-	struct timespec t = { ms / 1000, ms % 1000 * 1000000 };
-
-	memset(got, 0x55, sizeof(got));
-	return (sys(SYS_kevent, kq, NULL, 0, got, n, &t));
 }
 
 TEST(read_level)

@@ -1,28 +1,8 @@
 /* EVFILT_PROC's NOTE_FORK, NOTE_EXEC and NOTE_TRACK; EVFILT_SIGNAL. sys/kern/kern_event.c (filt_proc, knote_fork),
  * kern_sig.c (tdsendsignal, filt_signal). */
-#include "guest.h"
-#include <sys/event.h>
+#include "kevents.h"
 
-static int kq, go[2];
-static struct kevent got[32];
-
-static long
-change(uintptr_t ident, int filter, int flags, u32 fflags)
-{
-	struct kevent kev;
-
-	EV_SET(&kev, ident, filter, flags, fflags, 0, (void *)7);
-	return (sys(SYS_kevent, kq, &kev, 1, NULL, 0, NULL));
-}
-
-static long
-wait_events(int n, long ms)
-{
-	struct timespec t = { ms / 1000, ms % 1000 * 1000000 };
-
-	memset(got, 0x55, sizeof(got));
-	return (sys(SYS_kevent, kq, NULL, 0, got, n, &t));
-}
+static int go[2];
 
 /* A child that does something when it is told to. */
 static int
@@ -78,7 +58,7 @@ TEST(fork)
 {
 	int pid = child(forks);
 
-	CHECK_EQ(change(pid, EVFILT_PROC, EV_ADD, NOTE_FORK), 0);
+	CHECK_EQ(change(pid, EVFILT_PROC, EV_ADD, NOTE_FORK, 0, (void *)7), 0);
 	CHECK_EQ(wait_events(8, 20), 0);
 	begin();
 	/* Once, though the child has a child of its own: NOTE_TRACK was not asked for. */
@@ -89,7 +69,7 @@ TEST(fork)
 	CHECK_EQ(got[0].data, 0);
 	CHECK_EQ(guest_wait(pid), 5 << 8);
 	CHECK_EQ(wait_events(8, 20), 0);
-	CHECK_ERR(change(pid, EVFILT_PROC, EV_ADD, NOTE_FORK), ESRCH);
+	CHECK_ERR(change(pid, EVFILT_PROC, EV_ADD, NOTE_FORK, 0, (void *)7), ESRCH);
 }
 
 static void
@@ -111,7 +91,7 @@ TEST(exec)
 {
 	int pid = child(executes);
 
-	CHECK_EQ(change(pid, EVFILT_PROC, EV_ADD, NOTE_EXEC | NOTE_EXIT | NOTE_FORK), 0);
+	CHECK_EQ(change(pid, EVFILT_PROC, EV_ADD, NOTE_EXEC | NOTE_EXIT | NOTE_FORK, 0, (void *)7), 0);
 	begin();
 	CHECK_EQ(all_notes(pid), NOTE_EXEC | NOTE_EXIT | NOTE_FORK);
 	CHECK_EQ(of_exit, 6 << 8);
@@ -123,7 +103,7 @@ TEST(track)
 {
 	int pid = child(forks), parents[3] = { 0 }, pids[3] = { 0 }, children = 0, exits = 0, forked = 0;
 
-	CHECK_EQ(change(pid, EVFILT_PROC, EV_ADD, NOTE_TRACK | NOTE_EXIT | NOTE_FORK), 0);
+	CHECK_EQ(change(pid, EVFILT_PROC, EV_ADD, NOTE_TRACK | NOTE_EXIT | NOTE_FORK, 0, (void *)7), 0);
 	begin();
 	while (wait_events(1, 300) == 1) {
 		CHECK_EQ(got[0].udata, (void *)7);
@@ -166,7 +146,7 @@ TEST(vfork)
 {
 	int pid = child(vforks);
 
-	CHECK_EQ(change(pid, EVFILT_PROC, EV_ADD, NOTE_TRACK | NOTE_EXIT), 0);
+	CHECK_EQ(change(pid, EVFILT_PROC, EV_ADD, NOTE_TRACK | NOTE_EXIT, 0, (void *)7), 0);
 	begin();
 	int children = 0, ended = 0;
 	while (wait_events(1, 300) == 1) {
@@ -185,13 +165,13 @@ TEST(watchers)
 	char byte;
 
 	CHECK_EQ(sys(SYS_pipe2, ready, 0), 0);
-	CHECK_EQ(change(pid, EVFILT_PROC, EV_ADD, NOTE_FORK), 0);
+	CHECK_EQ(change(pid, EVFILT_PROC, EV_ADD, NOTE_FORK, 0, (void *)7), 0);
 	kq = second;
-	CHECK_EQ(change(pid, EVFILT_PROC, EV_ADD, NOTE_FORK), 0);
+	CHECK_EQ(change(pid, EVFILT_PROC, EV_ADD, NOTE_FORK, 0, (void *)7), 0);
 	int other = guest_fork();
 	if (other == 0) {
 		kq = (int)CHECK_OK(sys(SYS_kqueue));
-		CHECK_EQ(change(pid, EVFILT_PROC, EV_ADD, NOTE_FORK), 0);
+		CHECK_EQ(change(pid, EVFILT_PROC, EV_ADD, NOTE_FORK, 0, (void *)7), 0);
 		CHECK_EQ(sys(SYS_write, ready[1], "x", 1), 1);
 		CHECK_EQ(wait_events(8, 5000), 1);
 		CHECK_EQ(got[0].fflags, NOTE_FORK);
@@ -238,7 +218,7 @@ TEST(signals)
 
 	kq = (int)CHECK_OK(sys(SYS_kqueue));
 	guest_handle(SIGUSR1, handler, 0);
-	CHECK_EQ(change(SIGUSR1, EVFILT_SIGNAL, EV_ADD, 0), 0);
+	CHECK_EQ(change(SIGUSR1, EVFILT_SIGNAL, EV_ADD, 0, 0, (void *)7), 0);
 	for (int round = 0; round < 2; round++) {
 		/* caught */
 		send_each_way();

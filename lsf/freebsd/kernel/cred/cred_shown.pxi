@@ -63,16 +63,16 @@ cdef inline void take_ids(long call, process_t *proc, uint64_t word) noexcept no
 
 
 cdef public long sys_getuid(frame_t *frame, area_t *area) noexcept nogil:
-    return area.proc.own.users[0] if area.proc.own.users_shown else linux_syscall0(LINUX_SYS_getuid)
+    return area.proc.own.users[0] if area.proc.own.users_shown else tail_syscall2(area, LINUX_SYS_getuid, 0, 0)
 
 
 cdef public long sys_geteuid(frame_t *frame, area_t *area) noexcept nogil:
-    return effective_user(area.proc)
+    return area.proc.own.users[1] if area.proc.own.users_shown else tail_syscall2(area, LINUX_SYS_geteuid, 0, 0)
 
 
 cdef public long sys_getgid(frame_t *frame, area_t *area) noexcept nogil:
-    return area.proc.own.groups[0] if area.proc.own.groups_shown else linux_syscall0(LINUX_SYS_getgid)
+    return area.proc.own.groups[0] if area.proc.own.groups_shown else tail_syscall2(area, LINUX_SYS_getgid, 0, 0)
 
 
 cdef public long sys_getegid(frame_t *frame, area_t *area) noexcept nogil:
-    return effective_group(area.proc)
+    return area.proc.own.groups[1] if area.proc.own.groups_shown else tail_syscall2(area, LINUX_SYS_getegid, 0, 0)

@@ -57,16 +57,15 @@ cdef void show_user_flags_at(int dirfd, uaddr path, uint32_t flags, freebsd_stat
         linux_syscall1(LINUX_SYS_close, fd)
 
 
-cdef long flags_refusal(int fd, long result, uint32_t flags, freebsd_stat *st) noexcept nogil:
-    """The answer where changing the flags of `fd` to `flags` gave `result`. With --fakeroot they are remembered.
+cdef long flags_refusal(int fd, long result, uint32_t flags, freebsd_stat *st, uint32_t user) noexcept nogil:
+    """The answer where a user's changing the flags of `fd` to `flags` gave `result`. With --fakeroot they are remembered.
 
     Linux's EPERM is for all who lack CAP_LINUX_IMMUTABLE. FreeBSD lets an owner set the user's flags, if the file has
     none of the superuser's (ufs_setattr): for such a one it is this file system that cannot keep them.
     """
     if SHIM.own.fakeroot:
         return fake_flags(fd, flags, result)
-    if (result == -LINUX_EPERM and not (flags | st.st_flags) & FREEBSD_SF_SETTABLE
-            and <uint32_t> linux_syscall0(LINUX_SYS_geteuid) == st.st_uid):
+    if result == -LINUX_EPERM and not (flags | st.st_flags) & FREEBSD_SF_SETTABLE and user == st.st_uid:
         return -LINUX_EOPNOTSUPP
     return result
 
@@ -76,7 +75,7 @@ cdef long change_flags(int fd, uint64_t flags, bint by_path) noexcept nogil:
     cdef freebsd_stat st
     cdef char link[32]
     cdef long opened, wanted, result = stat_descriptor(fd, &st)
-    cdef uint32_t owner
+    cdef uint32_t user
     if result < 0:
         return result
     if flags >> 32:
@@ -84,15 +83,15 @@ cdef long change_flags(int fd, uint64_t flags, bint by_path) noexcept nogil:
     wanted = freebsd_to_linux_file_flags(<uint32_t> flags)
     if wanted == LSF_UNKNOWN:
         return -LINUX_EOPNOTSUPP
-    owner = <uint32_t> linux_syscall0(LINUX_SYS_geteuid)
-    if owner != 0 and owner != st.st_uid:
+    user = <uint32_t> linux_syscall0(LINUX_SYS_geteuid)
+    if user != 0 and user != st.st_uid:
         return -LINUX_EPERM                 # VADMIN, whatever is to change
     if wanted == freebsd_to_linux_file_flags(st.st_flags) and not (<uint32_t> flags ^ st.st_flags) & FLAGS_OF_TWO:
         return 0
     if st.st_mode & LINUX_S_IFMT != LINUX_S_IFREG and st.st_mode & LINUX_S_IFMT != LINUX_S_IFDIR:
         return -LINUX_EOPNOTSUPP
     if not by_path:
-        return flags_refusal(fd, set_file_flags(fd, wanted, <uint32_t> flags), <uint32_t> flags, &st)
+        return flags_refusal(fd, set_file_flags(fd, wanted, <uint32_t> flags), <uint32_t> flags, &st, user)
     descriptor_path(fd, link)
     opened = linux_syscall4(LINUX_SYS_openat, <uint64_t> LINUX_AT_FDCWD, <uint64_t> link,
                             LINUX_O_NONBLOCK | LINUX_O_NOCTTY | LINUX_O_CLOEXEC, 0)
@@ -100,7 +99,7 @@ cdef long change_flags(int fd, uint64_t flags, bint by_path) noexcept nogil:
         return -LINUX_EOPNOTSUPP if opened == -LINUX_ENOENT else opened     # no /proc here
     result = set_file_flags(<int> opened, wanted, <uint32_t> flags)
     linux_syscall1(LINUX_SYS_close, opened)
-    return flags_refusal(fd, result, <uint32_t> flags, &st)
+    return flags_refusal(fd, result, <uint32_t> flags, &st, user)
 
 
 cdef long change_flags_at(int dirfd, uaddr path, uint64_t flags, uint32_t at_flags) noexcept nogil:

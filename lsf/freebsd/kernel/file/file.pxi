@@ -1,8 +1,8 @@
 # Opening and reading and writing. Model: FreeBSD sys/kern/vfs_syscalls.c (kern_openat), vfs_vnops.c (vn_open_cred),
 # sys_generic.c.
 #
-# read, write, readv, writev and their positioned kin are in the pass lane. Paths go to Linux as they are: FreeBSD's
-# limit of 1024 bytes is Linux's 4096 here.
+# read, write, readv, writev and their positioned kin are in the pass lane. Paths go to Linux as they are; that they have
+# FreeBSD's 1023 bytes at most, the guards before the handlers have looked (lsf/_build/generate.py).
 
 cdef enum:
     CREATE_MODE = 0o6777                # the modes that open(2) gives a new file: no sticky bit
