@@ -271,7 +271,7 @@ def test_prepare_leaves_a_root_of_somebody_alone(job):
 def test_several_releases(job, given):
     """Each has its root; one that fails does not keep the others from being tried."""
     script = 'echo "at $(cat /etc/which)"; [ "$(cat /etc/which)" != 14.92-RELEASE ]'
-    done = job.uses({**given, "release": "", "releases": "14.92, 14.91-RELEASE\n14.2",
+    done = job.uses({**given, "release": "", "releases": "14.92, 14.91-RELEASE\n14.92",
                      "prepare": "uname -r > /etc/which", "run": script})  # fmt: skip
     assert re.findall(r"^at (.*)$", done.log, re.MULTILINE) == ["14.92-RELEASE", "14.91-RELEASE"], done.log
     assert (done.status, done.errors) == (1, ["14.92-RELEASE: run ended with status 1"])

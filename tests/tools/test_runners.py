@@ -160,9 +160,9 @@ def test_readme_sets_up(shell, tmp_path):
     fast = {**os.environ, "XZ_OPT": "-0"}
     packed = subprocess.run(["tar", "-C", mine, "-cJf", "-", "."], env=fast, capture_output=True, check=True).stdout
     server = archives.Server()
-    server.files["/"] = b'<a href="14.3-RELEASE/">14.3-RELEASE/</a>'
-    server.files["/14.3-RELEASE/MANIFEST"] = archives.manifest(packed)
-    server.files["/14.3-RELEASE/base.txz"] = packed
+    server.files["/"] = b'<a href="14.99-RELEASE/">14.99-RELEASE/</a>'
+    server.files["/14.99-RELEASE/MANIFEST"] = archives.manifest(packed)
+    server.files["/14.99-RELEASE/base.txz"] = packed
     places = {
         name: str(tmp_path / name)
         for name in ("PIPX_HOME", "PIPX_BIN_DIR", "UV_TOOL_DIR", "UV_TOOL_BIN_DIR", "XDG_DATA_HOME", "XDG_CACHE_HOME")
@@ -171,7 +171,7 @@ def test_readme_sets_up(shell, tmp_path):
         for command, folder in ((install, "PIPX_BIN_DIR"), (other, "UV_TOOL_BIN_DIR")):
             script = command.replace("freebsd-lsf", f"--python {sys.executable} {wheel}")
             script += f'\nPATH="${folder}:$PATH"; test "$(command -v lsf)" = "${folder}/lsf"\n'
-            script += f'{fetch}\nlsf /bin/sh -c "echo FreeBSD says yes"; lsfctl root remove 14.3-RELEASE'
+            script += f'{fetch}\nlsf /bin/sh -c "echo FreeBSD says yes"; lsfctl root remove 14.99-RELEASE'
             done = shell(script, LSF_MIRROR=server.url, **places)
             assert done.returncode == 0, done.stdout + done.stderr
             assert "FreeBSD says yes\n" in done.stdout
