@@ -126,6 +126,7 @@
 #define REGION_TAIL 7           /* after a call that a handler left to the exit */
 #define LINUX_EINTR 4
 #define LINUX_EIO 5
+#define LINUX_EBADF 9
 #define LINUX_EFAULT 14
 #define LINUX_EINVAL 22
 #define LINUX_EPIPE 32

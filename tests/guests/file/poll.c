@@ -127,12 +127,18 @@ TEST(many)
 	CHECK_EQ(sys(SYS_pipe2, ends, 0), 0);
 	for (int i = 0; i < 500; i++) {
 		p[i].fd = i == 77 || i == 499 ? ends[1] : ends[0];
-		p[i].events = POLLIN | POLLOUT;
+		p[i].events = i == 77 || i == 499 ? POLLIN | POLLOUT : POLLIN;
 		p[i].revents = 0x5a;
 	}
 	CHECK_EQ(sys(SYS_poll, p, 500, -1), 2);
 	for (int i = 0; i < 500; i++)
 		CHECK_EQ(p[i].revents, i == 77 || i == 499 ? POLLOUT : 0);
+	/* Either end of a pipe can be written to. */
+	for (int i = 0; i < 500; i++)
+		p[i].events = POLLIN | POLLOUT;
+	CHECK_EQ(sys(SYS_poll, p, 500, -1), 500);
+	for (int i = 0; i < 500; i++)
+		CHECK_EQ(p[i].revents, POLLOUT);
 }
 
 TEST(socket_pair)

@@ -117,12 +117,15 @@ cdef void event_move_hidden(process_t *proc, int fd) noexcept nogil:
                 while kn != NULL:
                     if kn.kev.filter == FREEBSD_EVFILT_PROC:
                         move_part(kq, &kn.source, fd, <int> moved, knote_name(kn))
+                    elif kn.status & KN_BACK and kn.source == fd:
+                        back_rewatch(ev, kn, <int> moved)
                     kn = kn.list_next
             kq = kq.next
         for i in range(CHANNELS):
             if ev.channels[i].knotes != 0 and ev.channels[i].fd == fd:
                 ev.channels[i].fd = <int32_t> moved
         aio_move_hidden(proc, fd, <int> moved)
+        back_moved(proc, fd, <int> moved)
         bit_clear(ev.hidden, fd)
     lock_release(&proc.own.lock_event)
 

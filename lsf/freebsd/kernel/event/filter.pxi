@@ -51,7 +51,7 @@ cdef long filter_attach(process_t *proc, events_t *ev, knote_t *kn) noexcept nog
     cdef int filt = kn.kev.filter
     cdef long result
     if filt == FREEBSD_EVFILT_READ or filt == FREEBSD_EVFILT_WRITE:
-        return descriptor_attach(ev, kn)
+        return descriptor_attach(proc, ev, kn)
     if filt == FREEBSD_EVFILT_USER:
         return 0                              # a NOTE_TRIGGER of EV_ADD triggers nothing (filt_userattach)
     if filt == FREEBSD_EVFILT_TIMER:
@@ -84,7 +84,9 @@ cdef long filter_attach(process_t *proc, events_t *ev, knote_t *kn) noexcept nog
 cdef void filter_detach(process_t *proc, events_t *ev, knote_t *kn) noexcept nogil:
     cdef int filt = kn.kev.filter
     knote_unwatch(kn)
-    if filt == FREEBSD_EVFILT_PROC:
+    if kn.status & KN_BACK:
+        back_unwatch(ev, kn)
+    elif filt == FREEBSD_EVFILT_PROC:
         hidden_close(ev, &kn.source)
         notes_detach(ev, kn)
     elif filt == FREEBSD_EVFILT_SIGNAL:
@@ -129,6 +131,8 @@ cdef long filter_touch(process_t *proc, events_t *ev, knote_t *kn, const freebsd
     elif (filt == FREEBSD_EVFILT_READ or filt == FREEBSD_EVFILT_WRITE) and kn.mode != LINUX_S_IFREG \
             and kn.mode != LINUX_S_IFDIR \
             and not kn.status & KN_DISABLED:
+        if kn.status & KN_BACK:
+            back_attach(proc, ev, kn)
         result = knote_watch(ev, kn)
         return 0 if result == -LINUX_EPERM else result
     return 0
@@ -138,7 +142,7 @@ cdef bint filter_ready(process_t *proc, events_t *ev, knote_t *kn) noexcept nogi
     """f_event with no hint: is there something to report now?"""
     cdef int filt = kn.kev.filter
     if filt == FREEBSD_EVFILT_READ or filt == FREEBSD_EVFILT_WRITE:
-        return descriptor_ready(ev, kn)
+        return back_ready(kn) if kn.status & KN_BACK else descriptor_ready(ev, kn)
     if filt == FREEBSD_EVFILT_USER or filt == FREEBSD_EVFILT_AIO or filt == FREEBSD_EVFILT_LIO:
         return kn.hook != 0
     if filt == FREEBSD_EVFILT_TIMER or filt == FREEBSD_EVFILT_SIGNAL:

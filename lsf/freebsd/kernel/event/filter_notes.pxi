@@ -164,13 +164,15 @@ cdef void notes_detach(events_t *ev, knote_t *kn) noexcept nogil:
 
 
 cdef void event_exits(process_t *proc) noexcept nogil:
-    """This process ends: its files go, if nobody else reads them."""
+    """This process ends: its files go, if nobody else reads them, and its hold on what others look for."""
     cdef events_t *ev = <events_t *> proc.own.events
     cdef int i
     lock_acquire(&proc.own.lock_event)
     for i in range(CHANNELS):
         if ev.channels[i].knotes != 0:
             notes_remove(ev.channels[i].fd, ev.channels[i].key)
+    if proc.own.backs != NULL:
+        backs_unwatch(ev)
     lock_release(&proc.own.lock_event)
 
 

@@ -255,14 +255,16 @@ cdef long learn_kind(events_t *ev, knote_t *kn) noexcept nogil:
     return 0
 
 
-cdef bint is_read_by_nobody(int fd) noexcept nogil:
-    """A pipe without a name whose reading end is closed (pipe_kqfilter)."""
+cdef bint is_read_by_nobody(process_t *proc, int fd) noexcept nogil:
+    """A pipe without a name whose other end is closed (pipe_kqfilter)."""
     cdef linux_stat st
-    return (poll_now(fd) & LINUX_EPOLLERR != 0 and linux_syscall2(LINUX_SYS_fstat, fd, <uint64_t> &st) == 0
-            and st.st_dev < 16)
+    cdef uint32_t state = poll_now(fd)
+    if pipe_end(proc, fd) == PIPE_READS:
+        return state & LINUX_EPOLLHUP != 0
+    return state & LINUX_EPOLLERR != 0 and linux_syscall2(LINUX_SYS_fstat, fd, <uint64_t> &st) == 0 and st.st_dev < 16
 
 
-cdef long descriptor_attach(events_t *ev, knote_t *kn) noexcept nogil:
+cdef long descriptor_attach(process_t *proc, events_t *ev, knote_t *kn) noexcept nogil:
     cdef long result = learn_kind(ev, kn)
     if result < 0:
         return result
@@ -273,7 +275,7 @@ cdef long descriptor_attach(events_t *ev, knote_t *kn) noexcept nogil:
         return -LINUX_EINVAL
     if kn.mode == LINUX_S_IFDIR:
         return -LINUX_EBADF if is_path_only(<int> kn.kev.ident) and not path_is_watchable(kn) else 0
-    if kn.mode == LINUX_S_IFIFO and kn.kev.filter == FREEBSD_EVFILT_WRITE and is_read_by_nobody(<int> kn.kev.ident):
+    if kn.mode == LINUX_S_IFIFO and kn.kev.filter == FREEBSD_EVFILT_WRITE and is_read_by_nobody(proc, <int> kn.kev.ident):
         return -LINUX_EPIPE
     result = knote_watch(ev, kn)
     if result == -LINUX_EBADF and is_path_only(<int> kn.kev.ident) and path_is_watchable(kn):
@@ -284,6 +286,8 @@ cdef long descriptor_attach(events_t *ev, knote_t *kn) noexcept nogil:
         return 0
     if result == 0 and kn.mode == LINUX_S_IFREG:
         kn.mode = ANONYMOUS_MQUEUE      # the one kind of regular file that Linux polls
+    if result == 0 and kn.mode == LINUX_S_IFIFO and goes_back(proc, kn):
+        back_attach(proc, ev, kn)
     if result == 0 and kn.status & KN_DISABLED:
         knote_unwatch(kn)
     return result

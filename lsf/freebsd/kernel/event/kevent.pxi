@@ -53,6 +53,8 @@ cdef void kqueue_absorb(process_t *proc, events_t *ev, kqueue_t *kq, linux_epoll
         kn.revents = raw[i].events
         kn.told = kq.turn if kq.current else kq.turn - 1
         kn.status |= KN_ACTIVE
+        if kn.mode == LINUX_S_IFIFO and kn.kev.filter == FREEBSD_EVFILT_WRITE and not kn.status & KN_BACK:
+            back_appears(proc, ev, kn)
         if kn.kev.filter == FREEBSD_EVFILT_PROC:
             notes_read(proc, ev)
             process_ended(ev, kn, &kn.source)
@@ -95,7 +97,7 @@ cdef long kqueue_scan(process_t *proc, events_t *ev, kqueue_t *kq, freebsd_keven
         if kn.kev.flags & FREEBSD_EV_DISPATCH:
             kn.status |= KN_DISABLED
             knote_unwatch(kn)
-        if kn.kev.flags & (FREEBSD_EV_CLEAR | FREEBSD_EV_DISPATCH) or kn.status & KN_WATCHED:
+        if kn.kev.flags & (FREEBSD_EV_CLEAR | FREEBSD_EV_DISPATCH) or (kn.status & KN_WATCHED and not back_is_open(kn)):
             # Level-triggered epoll reports a watched one again by itself.
             kn.status &= ~<uint32_t> KN_ACTIVE
         else:
@@ -135,6 +137,10 @@ cdef long kevent_changes(process_t *proc, events_t *ev, kqueue_t *kq, uaddr chan
             reported += 1
         changes += now * size
         nchanges -= now
+    if ev.backs_wanted:
+        lock_acquire(&proc.own.lock_event)
+        backs_settle(proc, ev, kq)
+        lock_release(&proc.own.lock_event)
     return reported
 
 

@@ -29,6 +29,7 @@ cdef enum:
     KN_STREAM = 256                     # on a socket of SOCK_STREAM
     KN_TCP = 512                        # on one of TCP
     KN_GONE = 1024                      # PROC: a tracked child that had ended when it was told of
+    KN_BACK = 2048                      # READ or WRITE of a pipe's odd end (filter_pipe.pxi): `source` is the way back, `links` the pipe
 
 cdef enum:                              # in epoll_event.data, instead of a knote's index
     EVENT_WAKE = 0xfffffff1UL
@@ -104,6 +105,7 @@ cdef struct events_t:
     kqueue_t *kqueues
     uint32_t signals[129]               # SIGNAL knotes for each
     uint32_t vnodes                     # VNODE knotes
+    uint32_t backs_wanted               # some knote waits for a pipe's way back
     uint64_t own_key                    # of the channel that this process made
     channel_t channels[CHANNELS]
 
@@ -269,7 +271,7 @@ cdef long kqueue_register(process_t *proc, events_t *ev, kqueue_t *kq, freebsd_k
         if result < 0:
             return result
     if not kn.status & KN_DISABLED:
-        if not kn.status & KN_WATCHED and filter_ready(proc, ev, kn):       # epoll reports a watched one
+        if (not kn.status & KN_WATCHED or back_is_open(kn)) and filter_ready(proc, ev, kn):   # epoll reports a watched one
             kn.status |= KN_ACTIVE
         if kn.status & KN_ACTIVE:
             result = kqueue_part(ev, kq, &kq.wake_fd, EVENT_WAKE)

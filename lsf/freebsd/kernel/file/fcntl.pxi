@@ -1,4 +1,4 @@
-# Descriptors: close, dup, fcntl, locks, pipes. Model: FreeBSD sys/kern/kern_descrip.c, sys_pipe.c.
+# Descriptors: close, dup, fcntl, locks. Model: FreeBSD sys/kern/kern_descrip.c.
 #
 # The shim's own descriptors (its image, the output of truss) are hidden: every call here answers EBADF for them, the
 # ranges of close_range leave them out, and who wants one's number gets it (it moves).
@@ -9,6 +9,10 @@ cdef public long sys_close(frame_t *frame, area_t *area) noexcept nogil:
         return -LINUX_EBADF
     event_descriptor_closing(area.proc, <int> frame.arg[0])
     area.proc.own.directory_changes += 1
+    if pipe_closes(area.proc, <int> frame.arg[0]):
+        linux_syscall1(LINUX_SYS_close, <uint32_t> frame.arg[0])
+        pipe_closed(area.proc)
+        return 0
     return tail_syscall2(area, LINUX_SYS_close, <uint32_t> frame.arg[0], 0)
 
 
@@ -37,6 +41,7 @@ cdef void close_visible(process_t *proc, uint32_t low, uint32_t high, uint32_t f
     cdef int hidden
     if not flags:
         event_range_closing(proc, low, high)
+        pipe_range_closing(proc, low, high)
     proc.own.directory_changes += 1
     while True:
         hidden = next_hidden(proc, low)
@@ -46,6 +51,8 @@ cdef void close_visible(process_t *proc, uint32_t low, uint32_t high, uint32_t f
             close_between(low, <uint32_t> hidden - 1, flags)
         low = <uint32_t> hidden + 1
     close_between(low, high, flags)
+    if not flags and proc.own.backs != NULL:
+        pipe_closed(proc)
 
 
 cdef public long sys_close_range(frame_t *frame, area_t *area) noexcept nogil:
@@ -70,6 +77,7 @@ cdef long duplicate(process_t *proc, int fd, uint64_t floor_, bint close_on_exec
     result = linux_syscall3(LINUX_SYS_fcntl, <uint32_t> fd, LINUX_F_DUPFD_CLOEXEC if close_on_exec else LINUX_F_DUPFD,
                             floor_)
     event_descriptor_duplicated(proc, fd, result)
+    pipe_duplicated(proc, fd, result)
     return result
 
 
@@ -92,10 +100,15 @@ cdef long duplicate_onto(process_t *proc, int fd, int to, bint close_on_exec) no
         move_hidden(proc, to)
     if event_watches(proc, to) and not is_error(linux_syscall2(LINUX_SYS_fcntl, <uint32_t> fd, LINUX_F_GETFD)):
         event_descriptor_closing(proc, to)
+    if pipe_end(proc, to) and proc.own.backs != NULL and not is_error(linux_syscall2(LINUX_SYS_fcntl, <uint32_t> fd, LINUX_F_GETFD)):
+        pipe_closing(proc, to)
     while True:
         result = linux_syscall3(LINUX_SYS_dup3, <uint32_t> fd, <uint32_t> to, LINUX_O_CLOEXEC if close_on_exec else 0)
         if result != -LINUX_EBUSY:        # another thread's open has the number and not yet the file
             event_descriptor_duplicated(proc, fd, result)
+            pipe_duplicated(proc, fd, result)
+            if proc.own.backs != NULL:
+                pipe_closed(proc)
             return result
 
 
@@ -103,10 +116,11 @@ cdef public long sys_dup(frame_t *frame, area_t *area) noexcept nogil:
     cdef long result
     if descriptor_is_hidden(area.proc, <int> frame.arg[0]):
         return -LINUX_EBADF
-    if area.proc.own.events == NULL:
+    if area.proc.own.events == NULL and not pipe_end(area.proc, <int> frame.arg[0]):
         return tail_syscall2(area, LINUX_SYS_dup, <uint32_t> frame.arg[0], 0)
     result = linux_syscall1(LINUX_SYS_dup, <uint32_t> frame.arg[0])
     event_descriptor_duplicated(area.proc, <int> frame.arg[0], result)
+    pipe_duplicated(area.proc, <int> frame.arg[0], result)
     return result
 
 
@@ -114,11 +128,14 @@ cdef public long sys_dup2(frame_t *frame, area_t *area) noexcept nogil:
     return duplicate_onto(area.proc, <int> frame.arg[0], <int> frame.arg[1], False)
 
 
-cdef long get_status_flags(int fd) noexcept nogil:
-    """F_GETFL: FreeBSD keeps the flags of FMASK alone, Linux also O_NOFOLLOW, O_DIRECTORY and O_LARGEFILE."""
+cdef long get_status_flags(process_t *proc, int fd) noexcept nogil:
+    """F_GETFL: FreeBSD keeps the flags of FMASK alone, Linux also O_NOFOLLOW, O_DIRECTORY and O_LARGEFILE. Both ends of a pipe
+    are open for reading and writing."""
     cdef long flags = linux_syscall2(LINUX_SYS_fcntl, <uint32_t> fd, LINUX_F_GETFL)
     if is_error(flags):
         return flags
+    if flags & LINUX_O_ACCMODE != LINUX_O_RDWR and (pipe_end(proc, fd) or pipe_learn(proc, fd)):
+        flags = (flags & ~<long> LINUX_O_ACCMODE) | LINUX_O_RDWR
     return linux_to_freebsd_open_flags(<uint32_t> flags) & (
         FREEBSD_O_ACCMODE | FREEBSD_O_NONBLOCK | FREEBSD_O_APPEND | FREEBSD_O_ASYNC | FREEBSD_O_SYNC
         | FREEBSD_O_DSYNC | FREEBSD_O_DIRECT | FREEBSD_O_PATH)
@@ -190,7 +207,7 @@ cdef public long sys_fcntl(frame_t *frame, area_t *area) noexcept nogil:
     if command == FREEBSD_F_SETFD:
         return linux_syscall3(LINUX_SYS_fcntl, <uint32_t> fd, LINUX_F_SETFD, value & FREEBSD_FD_CLOEXEC)
     if command == FREEBSD_F_GETFL:
-        return get_status_flags(fd)
+        return get_status_flags(proc, fd)
     if command == FREEBSD_F_SETFL:
         return set_status_flags(fd, <uint32_t> value)
     if command == FREEBSD_F_DUPFD or command == FREEBSD_F_DUPFD_CLOEXEC:
@@ -251,24 +268,3 @@ cdef public long sys_flock(frame_t *frame, area_t *area) noexcept nogil:
     if not is_error(mode) and (mode & LINUX_S_IFMT == LINUX_S_IFIFO or mode & LINUX_S_IFMT == LINUX_S_IFSOCK):
         return -LINUX_EOPNOTSUPP              # FreeBSD locks files alone
     return restartable(blocking_syscall(LINUX_SYS_flock, <uint32_t> frame.arg[0], linux, 0, 0, 0, 0))
-
-
-cdef public long sys_pipe2(frame_t *frame, area_t *area) noexcept nogil:
-    cdef uint32_t flags = <uint32_t> frame.arg[1], linux = 0
-    if flags & ~<uint32_t> (FREEBSD_O_CLOEXEC | FREEBSD_O_NONBLOCK):
-        return -LINUX_EINVAL
-    if flags & FREEBSD_O_CLOEXEC:
-        linux |= LINUX_O_CLOEXEC
-    if flags & FREEBSD_O_NONBLOCK:
-        linux |= LINUX_O_NONBLOCK
-    return linux_syscall2(LINUX_SYS_pipe2, frame.arg[0], linux)
-
-
-cdef public long sys_freebsd10_pipe(frame_t *frame, area_t *area) noexcept nogil:
-    """The pipe(2) of FreeBSD 10: two return values."""
-    cdef int32_t ends[2]
-    cdef long result = linux_syscall2(LINUX_SYS_pipe2, <uint64_t> ends, 0)
-    if is_error(result):
-        return result
-    frame.arg[2] = <uint32_t> ends[1]
-    return ends[0]

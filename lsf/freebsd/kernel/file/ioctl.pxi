@@ -13,6 +13,7 @@ cdef public long sys_ioctl(frame_t *frame, area_t *area) noexcept nogil:
     cdef uaddr data = frame.arg[2]
     cdef const lsf_ioctl_t *row = ioctl_row(command)
     cdef long result
+    cdef int32_t count
     if row == NULL:
         result = ioctl_check(area.proc, fd)
         return -LINUX_ENOTTY if result == 0 else result
@@ -21,6 +22,9 @@ cdef public long sys_ioctl(frame_t *frame, area_t *area) noexcept nogil:
     if row.how == LSF_IOCTL_PASS:
         if command & FREEBSD_IOC_OUT and range_is_ours(data, (command >> 16) & 0x1fff):
             return -LINUX_EFAULT
+        if command == FREEBSD_FIONREAD and pipe_end(area.proc, fd) == PIPE_WRITES:
+            result = pipe_readable(area.proc, fd, PIPE_WRITES, &count)
+            return result if result < 0 else copyout_int(count, data)
         result = linux_ioctl(fd, row.linux_command, data)
     elif row.how == LSF_IOCTL_VALUE:
         result = linux_ioctl(fd, row.linux_command, row.value)

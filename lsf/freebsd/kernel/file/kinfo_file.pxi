@@ -89,7 +89,7 @@ cdef long fill_kinfo_file(int fd, freebsd_kinfo_file *info) noexcept nogil:
         info.kf_un.kf_proc.kf_pid = <int> procdesc_process(fd)
     info.kf_fd = fd
     info.kf_ref_count = 1
-    got = get_status_flags(fd)
+    got = get_status_flags(SHIM, fd)
     if not is_error(got):
         info.kf_flags = kinfo_flags(<uint32_t> got)
     got = linux_syscall3(LINUX_SYS_lseek, fd, 0, 1)

@@ -53,7 +53,7 @@ cdef int16_t poll_events_seen(int fd, int16_t asked, int16_t seen) noexcept nogi
                 seen |= asked & (LINUX_POLLIN | LINUX_POLLRDNORM)
             if seen & LINUX_POLLERR and (mode & LINUX_S_IFMT == LINUX_S_IFIFO or (mode & LINUX_S_IFMT == LINUX_S_IFCHR
                     and seen & LINUX_POLLHUP)):
-                seen = (seen & ~<int16_t> LINUX_POLLERR) | LINUX_POLLHUP
+                seen = (seen & ~<int16_t> LINUX_POLLERR) | LINUX_POLLHUP | (asked & (LINUX_POLLIN | LINUX_POLLRDNORM))
         if seen & LINUX_POLLHUP:
             seen &= ~<int16_t> LINUX_POLLOUT
     if seen & ~<int16_t> POLL_SAME:
@@ -65,7 +65,7 @@ cdef long poll_all(area_t *area, linux_pollfd *fds, uaddr guest, uint32_t count,
                    uint64_t mask) noexcept nogil:
     """Wait, with the guest's array copied to fds, and give the guest its revents."""
     cdef long result
-    cdef uint32_t i, ready = 0
+    cdef uint32_t i, ready = 0, odd = 0
     cdef int16_t asked, seen
     if copyin(guest, fds, <uint64_t> count * sizeof(linux_pollfd)) < 0:
         return suspend_over(area, -LINUX_EFAULT)
@@ -75,7 +75,8 @@ cdef long poll_all(area_t *area, linux_pollfd *fds, uaddr guest, uint32_t count,
         asked = fds[i].events
         if asked & ~<int16_t> POLL_SAME:
             fds[i].events = <int16_t> freebsd_to_linux_poll_events(<uint16_t> asked)
-    result = wait_call(area, LINUX_SYS_ppoll, <uint64_t> fds, count, timeout, mask, 8, 0, <linux_timespec *> timeout)
+        odd += pipe_is_odd(area.proc, fds[i].fd, fds[i].events)
+    result = wait_both_ways(area, fds, count, odd, timeout, mask)
     if is_error(result):
         return result
     for i in range(count):
@@ -176,6 +177,8 @@ cdef public long sys_select(frame_t *frame, area_t *area) noexcept nogil:
         result = select_hidden(area.proc, <uint32_t> frame.arg[0], &frame.arg[1])
         if result < 0:
             return result
+    if select_is_odd(area.proc, <uint32_t> frame.arg[0], frame.arg[1], frame.arg[2]):
+        return select_both_ways(area, <uint32_t> frame.arg[0], &frame.arg[1], timeout, 0)
     return wait_call(area, LINUX_SYS_pselect6, frame.arg[0], frame.arg[1], frame.arg[2], frame.arg[3], timeout, 0,
                      <linux_timespec *> timeout)
 
@@ -185,6 +188,7 @@ cdef public long sys_pselect(frame_t *frame, area_t *area) noexcept nogil:
     cdef uint64_t mask = 0, timeout = 0
     cdef uint64_t set_[2]
     cdef long result
+    cdef bint odd
     if <int> frame.arg[0] < 0:
         return -LINUX_EINVAL
     if frame.arg[4] != 0:
@@ -196,12 +200,17 @@ cdef public long sys_pselect(frame_t *frame, area_t *area) noexcept nogil:
         result = select_hidden(area.proc, <uint32_t> frame.arg[0], &frame.arg[1])
         if result < 0:
             return result
+    odd = select_is_odd(area.proc, <uint32_t> frame.arg[0], frame.arg[1], frame.arg[2])
     if frame.arg[5] == 0:
+        if odd:
+            return select_both_ways(area, <uint32_t> frame.arg[0], &frame.arg[1], timeout, 0)
         return wait_call(area, LINUX_SYS_pselect6, frame.arg[0], frame.arg[1], frame.arg[2], frame.arg[3], timeout, 0,
                          <linux_timespec *> timeout)
     result = wait_mask(area, frame.arg[5], &mask)
     if result < 0:
         return result
+    if odd:
+        return select_both_ways(area, <uint32_t> frame.arg[0], &frame.arg[1], timeout, <uint64_t> &mask)
     set_[0] = <uint64_t> &mask
     set_[1] = 8
     return wait_call(area, LINUX_SYS_pselect6, frame.arg[0], frame.arg[1], frame.arg[2], frame.arg[3], timeout,

@@ -63,7 +63,14 @@ cdef inline long stat_visible(area_t *area, uint64_t fd, freebsd_stat *st) noexc
         memset(st, 0, sizeof(freebsd_stat))
         st.st_mode = LINUX_S_IFIFO                # kqueue_stat
         return 0
-    return stat_untyped(<int> fd, st)
+    return stat_typed(area.proc, <int> fd, st)
+
+
+cdef long stat_typed(process_t *proc, int fd, freebsd_stat *st) noexcept nogil:
+    cdef long result = stat_untyped(fd, st)
+    if result == 0 and st.st_mode & LINUX_S_IFMT == LINUX_S_IFIFO:
+        pipe_stat(proc, fd, st)
+    return result
 
 
 cdef inline long stat_untyped(int fd, freebsd_stat *st) noexcept nogil:
@@ -94,6 +101,8 @@ cdef public long sys_fstat(frame_t *frame, area_t *area) noexcept nogil:
         result = linux_syscall5(LINUX_SYS_statx, fd, 0, LINUX_AT_EMPTY_PATH, LINUX_STATX_ALL, <uint64_t> &sx)
     if result == 0 and sx.stx_mode & LINUX_S_IFMT and sx.stx_mode != PROCDESC_MODE:
         freebsd_stat_from_statx(&st, &sx)
+        if sx.stx_mode & LINUX_S_IFMT == LINUX_S_IFIFO:
+            pipe_stat(area.proc, fd, &st)
         if st.st_flags & (FREEBSD_SF_IMMUTABLE | FREEBSD_SF_APPEND):
             show_user_flags(fd, &st)
     else:

@@ -208,6 +208,7 @@ cdef long hand_over(area_t *area, int target, const char *execpath, uint64_t *ar
     keep_over_exec(proc, target, 0)
     truss_before_exec(area)
     umtx_thread_exit(area)
+    pipes_leave(proc, False)
     kept_before_exec(area)
     proc.own.executing = 1
     child_signal_reset(proc)
@@ -326,6 +327,7 @@ cdef long execute_linux(area_t *area, const char *path, uint64_t *argv, uaddr en
         linux_syscall3(LINUX_SYS_fcntl, area.proc.image_fd, LINUX_F_SETFD, 1)         # F_SETFD, FD_CLOEXEC
     truss_before_exec(area)
     umtx_thread_exit(area)
+    pipes_leave(area.proc, False)
     stats_uncount(area.proc)
     stack_for_linux(area.proc, &stack_limit)
     area.proc.own.executing = 1

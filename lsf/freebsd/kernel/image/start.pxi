@@ -348,6 +348,7 @@ cdef public void shim_start(uint64_t *linux_stack) noexcept nogil:
     area.slot.state = proc.pid
     area.tid = proc.pid
     notes_started(proc)
+    pipes_at_start(proc)
     find_vdso(proc, start.vdso)
     if argc > 0 and string_equal(argv[0], b"lsf-handover"):
         if argc < 3:

@@ -132,6 +132,8 @@ cdef long passed_error(area_t *area, frame_t *frame, uint64_t nr, long result) n
     if result == -LINUX_EFAULT:
         return size_error(frame, nr)
     if writes or nr == FREEBSD_SYS_read or nr == FREEBSD_SYS_readv:
+        if result == -LINUX_EBADF:
+            return pipe_failed(area, frame, writes, nr == FREEBSD_SYS_readv or nr == FREEBSD_SYS_writev)
         if result == -LINUX_EIO:
             return terminal_failed(fd, writes)
         return send_failed(area, fd, result, False, False) if writes else receive_error(fd, result)

@@ -124,6 +124,7 @@ cdef public long vfork_prepare(frame_t *frame, area_t *area) noexcept nogil:
     copy.own.lock_event.word = 0
     copy.own.lock_thread.word = 0
     copy.own.events = NULL              # the child has no kqueues, and what it closes is not closed here
+    copy.own.backs = NULL
     copy.own.mqueue_notes = NULL
     copy.own.aio = NULL
     copy.own.procdescs = NULL
@@ -405,6 +406,7 @@ cdef public long sys_exit(frame_t *frame, area_t *area) noexcept nogil:
     notes_exits(area.proc, <int> frame.arg[0])
     if area.proc.own.events != NULL:
         event_exits(area.proc)
+    pipes_leave(area.proc, True)
     linux_syscall1(LINUX_SYS_exit_group, frame.arg[0] & 0xff)
     return 0
 
@@ -413,6 +415,7 @@ cdef void after_fork(process_t *proc, area_t *area) noexcept nogil:
     """What each domain has to do in the child of a fork."""
     proc.own.umtx_shared_waiters = 0
     event_after_fork(proc)
+    backs_after_fork(proc)
     stats_after_fork(proc)
     aio_after_fork(proc)
     procdesc_after_fork(proc, area)
