@@ -140,11 +140,14 @@ GUEST_FLAGS = (
 )  # fmt: skip
 
 
-def compile_guest(source: Path | str, flags: Sequence[str] = (), name: str | None = None) -> Path:
-    """A static FreeBSD program without libc from one C file in tests/guests (see guest.h)."""
+def compile_guest(
+    source: Path | str, flags: Sequence[str] = (), name: str | None = None, headers: Sequence[Path] | None = None
+) -> Path:
+    """A static FreeBSD program without libc from one C file in tests/guests (see guest.h). headers: others than FreeBSD 14's."""
     path = source if isinstance(source, Path) else guest_source(source)
     name = name or path.stem
-    compiler, headers = clang(), freebsd_headers()
+    compiler = clang()
+    headers = headers or freebsd_headers()
     if compiler is None:
         missing_tool(f"guest {name}", "clang and ld.lld are not installed")
     if headers is None:

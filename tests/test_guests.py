@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import harness
 import pytest
+import releases
 from known_gaps import KNOWN_GAPS
 
 GUESTS = harness.guests()
@@ -30,12 +33,15 @@ def known_gap(request):
         request.node.add_marker(pytest.mark.xfail(strict=True, reason=reason))
 
 
-def run_case(lsf, guest: str, case: str, env: dict[str, str] | None = None) -> None:
+def run_case(lsf, guest: str, case: str, env: dict[str, str] | None = None, headers: list[Path] | None = None) -> None:
     """Run one case and judge its output."""
     label = f"{guest}.{case}"
     timeout = TIMEOUTS.get(label, harness.DEFAULT_TIMEOUT)
-    result = lsf(harness.compile_guest(guest), case, timeout=timeout, env=env)
+    flags = ("-DGUEST_RELEASE=15",) if headers else ()
+    result = lsf(harness.compile_guest(guest, flags, headers=headers), case, timeout=timeout, env=env)
     lines = result.stdout.splitlines()
+    if result.returncode == 0 and lines and lines[-1].startswith(f"elsewhere {guest}: "):
+        return  # of another release, which test_guest_on_15 or test_guest runs
     if result.returncode == 0 and lines and lines[-1].startswith(f"skip {guest}: "):
         harness.not_covered(f"guest {label}", lines[-1].partition(": ")[2])
     if result.returncode != 0 or not lines or lines[-1] != f"ok {label}":
@@ -46,15 +52,25 @@ def test_guest(lsf, guest, case):
     run_case(lsf, guest, case)
 
 
+@pytest.mark.engines("sud")
+def test_guest_on_15(lsf, guest, case):
+    """The same as a program built for FreeBSD 15, on that release."""
+    found, missing = releases.folders()
+    if 15 not in found:
+        harness.missing_tool("guests of FreeBSD 15", "; ".join(missing))
+    run_case(lsf, guest, case, env={"LSF_OSRELEASE": "15.0"}, headers=found[15])
+
+
 #: Cases that expect what the release says that they find.
 BY_RELEASE = [
-    ("releases", "priorities"), ("releases", "posix_version"), ("releases", "context_flags"),
+    ("releases", "priorities"), ("releases", "posix_version"), ("releases", "context_flags"), ("releases", "calls_of_a_release"),
+    ("procdesc", "calls_of_15_1"), ("fd_flags", "before_15"),
     ("sysv", "shared_memory_in_place"), ("local_control", "receiver_asks"), ("local_control", "documented_size"),
     ("local_control", "refused"), ("local_names", "lengths"), ("local_names", "without_a_name"),
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("release", ["13.5", "15.0"])
+@pytest.mark.parametrize("release", ["13.5", "15.0", "15.1"])
 @pytest.mark.parametrize(("guest", "name"), BY_RELEASE, ids=[".".join(case) for case in BY_RELEASE])
 def test_guest_of_another_release(lsf, guest, name, release):
     """What differs between releases goes by the one that is shown."""

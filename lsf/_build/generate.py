@@ -12,8 +12,9 @@ import re
 import sys
 from collections.abc import Iterable
 from pathlib import Path
+from typing import NamedTuple
 
-from ..freebsd.tables import decode, errno, flags, ioctls, numbers, paths, signals, table
+from ..freebsd.tables import decode, errno, flags, ioctls, numbers, paths, releases, signals, table
 from ..start import handover
 from . import instructions
 from .generate_sysctls import sysctls_c, sysctls_h
@@ -101,16 +102,39 @@ extern int linux_to_freebsd_wait_status(int status);
 
 def _lane(row: table.Syscall | None) -> str:
     """The value of lsf_lane[]. The entry can look at the first argument as a descriptor and at the second as an address."""
-    if row is None or row.lane != "pass" or paths.bounded(row.name):
+    if row is None or row.lane != "pass" or paths.bounded(row.name) or releases.since(row.name):
         return "LSF_NOT_PASSED"
     if not {0} >= set(row.descriptors) or not {1} >= set(row.outputs):
         return "LSF_NOT_PASSED"
     return ("LSF_GUARDED | " if row.descriptors or row.outputs else "") + f"__NR_{row.target}"
 
 
-def _guard(name: str, function: str, descriptors: tuple[int, ...], strings: tuple[int, ...]) -> str:
-    """A handler before the handler of a row that takes descriptors or paths."""
+def _flag(name: str) -> int:
+    """FreeBSD's value of a flag, by its name."""
+    return _constants()[name]
+
+
+class Guard(NamedTuple):
+    """What stands before the handler of a row: a function that looks at the arguments first."""
+
+    function: str
+    descriptors: tuple[int, ...] = ()
+    strings: tuple[int, ...] = ()
+    since: int = 0
+    clofork: tuple[int, str, int | str] | tuple[()] = ()
+
+
+def _guard(name: str, guard: Guard) -> str:
+    """The text of one."""
+    function, descriptors, strings, since, clofork = guard
     body = ""
+    if since:
+        body += f"\tif (release_is_before(area, {since}))\n\t\treturn (sys_nosys(frame, area));\n"
+    if clofork:
+        argument, flag, where = clofork
+        where = "LSF_CLOFORK_RESULT" if where == "result" else where
+        body += f"\tif (ARGUMENT({argument}) & {_flag(flag):#x})\n"
+        body += f"\t\treturn (with_clofork(frame, area, {function}, {argument}, {_flag(flag):#x}, {where}));\n"
     if strings:
         long = " || ".join(f"path_is_too_long(ARGUMENT({argument}))" for argument in strings)
         body += f"\tif ({long})\n\t\treturn (-ENAMETOOLONG);\n"
@@ -126,14 +150,17 @@ def dispatch_c() -> str:
     functions = sorted({row.target for row in rows.values() if row.lane == "translate"})
     guarded = {}
 
-    def guard_of(row: table.Syscall) -> tuple[str, tuple[int, ...], tuple[int, ...]]:
+    def guard_of(row: table.Syscall) -> Guard:
         """Whom a guard stands before, and what it looks at. sys_passed looks at descriptors itself."""
+        since = releases.since(row.name)
         if row.lane == "translate":
-            return row.target, row.descriptors, paths.bounded(row.name)
-        return "sys_passed", (), paths.bounded(row.name)
+            return Guard(row.target, row.descriptors, paths.bounded(row.name), since, releases.CLOFORK.get(row.name, ()))
+        if row.lane == "refuse":
+            return Guard("sys_refuse", since=since)
+        return Guard("sys_passed", (), paths.bounded(row.name), since)
 
     for row in rows.values():
-        if row.lane != "refuse" and any(guard_of(row)[1:]):
+        if any(guard_of(row)[1:]):
             guarded[guard_of(row)] = f"guarded_{row.number}"
     nosys = errno.NUMBER["ENOSYS"]
 
@@ -146,23 +173,24 @@ def dispatch_c() -> str:
         return f"__NR_{row.target}" if row and row.lane == "pass" else None
 
     def handler(row: table.Syscall | None) -> str:
-        if row is None or row.lane == "refuse":
-            return "sys_refuse"
-        return guarded.get(guard_of(row), guard_of(row)[0])
+        return guarded.get(guard_of(row), guard_of(row).function) if row else "sys_refuse"
 
     parts = [
         _HEADER.format(source="lsf/freebsd/tables/syscalls.master"),
-        '#include <asm/unistd.h>\n#include <errno.h>\n\n#include "dispatch.h"\n\n',
+        '#include <asm/unistd.h>\n#include <errno.h>\n\n#include "dispatch.h"\n#include "numbers.h"\n\n',
         "#pragma GCC visibility push(hidden)\n",
         "extern long sys_refuse(struct frame *, struct area *);\n",
         "extern long sys_passed(struct frame *, struct area *);\n",
+        "extern long sys_nosys(struct frame *, struct area *);\n",
+        "extern int release_is_before(struct area *, uint32_t);\n",
+        "extern long with_clofork(struct frame *, struct area *, lsf_handler_t, int, uint32_t, int);\n",
         *(f"extern long {function}(struct frame *, struct area *);\n" for function in functions),
         "#pragma GCC visibility pop\n\n",
         "/* A frame begins with its arguments. */\n#define ARGUMENT(i) (((const uint64_t *)frame)[i])\n\n",
         "/* True for an argument that may be a descriptor of the shim's. */\n",
         "static inline int may_be_hidden(uint64_t argument)\n{\n\tuint32_t fd = (uint32_t)argument;\n\n",
         "\treturn (fd >= lsf_hidden_low && fd <= lsf_hidden_high);\n}\n\n",
-        *(_guard(name, *what) for what, name in guarded.items()),
+        *(_guard(name, what) for what, name in guarded.items()),
         "const uint32_t lsf_lane[GUEST_NSYSCALLS] = {\n",
     ]
     parts += [f"\t{_lane(rows.get(n))},\t/* {n} {rows[n].name if n in rows else ''} */\n" for n in numbers]
@@ -369,14 +397,20 @@ def _literal(value: int) -> str:
 def numbers_h() -> str:
     parts = [_HEADER.format(source=_NUMBERS_SOURCE), "#ifndef LSF_NUMBERS_H\n#define LSF_NUMBERS_H\n\n"]
     parts += [f"#define FREEBSD_{name} {_literal(value)}\n" for name, value in _constants().items()]
-    return "".join([*parts, "\n#endif\n"])
+    parts += [f"#define FREEBSD_SINCE_{row.name} {row.since}\n" for row in releases.DIFFERENCES]
+    return "".join([*parts, "/* with_clofork: what a call opens is its result. */\n#define LSF_CLOFORK_RESULT (-1)\n", "\n#endif\n"])
 
 
 def numbers_pxi() -> str:
     """The declarations of numbers.h for Cython; lsf/_structs.pxd includes them, and all others cimport them from there."""
     lines = [f"# Generated by lsf/_build/generate.py from {_NUMBERS_SOURCE}. Do not edit.\n\n",
              'cdef extern from "numbers.h" nogil:\n    enum:\n']
-    return "".join([*lines, *(f"        FREEBSD_{name}\n" for name in _constants())])
+    return "".join([
+        *lines,
+        *(f"        FREEBSD_{name}\n" for name in _constants()),
+        *(f"        FREEBSD_SINCE_{row.name}\n" for row in releases.DIFFERENCES),
+        "        LSF_CLOFORK_RESULT\n",
+    ])
 
 
 # --- flags -----------------------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ and the start refuses another one: then launcher and image are of different inst
 """
 
 #: Changes with the meaning of any word.
-VERSION = 2
+VERSION = 3
 
 #: Name -> letter.
 WORDS = {
@@ -43,6 +43,7 @@ WORDS = {
     "KEPT": "K",            # what FreeBSD keeps over exec
     "WOKEN": "W",           # thr_wake came before
     "CPUSET": "u",
+    "BENEATH": "b",         # a descriptor with FD_RESOLVE_BENEATH
     "LOGIN": "0",           # 0 to 3: setlogin(2)'s name, eight bytes each
     "USERS": "4",           # shown instead of Linux's: the real user id, above it the effective one
     "GROUPS": "5",

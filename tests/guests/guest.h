@@ -35,6 +35,11 @@
 #error "compile with -DGUEST_NAME=\"name\""
 #endif
 
+/* The release whose headers these are, and on which the guest runs. */
+#ifndef GUEST_RELEASE
+#define GUEST_RELEASE 14
+#endif
+
 #undef errno
 
 typedef unsigned char u8;
@@ -400,6 +405,12 @@ guest_fail(const char *file, int line, const char *what, u64 got, u64 want, int 
 /* Ends the case as not applicable here, with the reason; the harness reports it as a skip. */
 #define SKIP(reason) do { \
 	say("skip %s: %s\n", GUEST_NAME, reason); \
+	guest_exit(0); \
+} while (0)
+
+/* For what one release has and another has not: every case runs on FreeBSD 14 and on 15. */
+#define ON_ANOTHER_RELEASE() do { \
+	say("elsewhere %s: on another release\n", GUEST_NAME); \
 	guest_exit(0); \
 } while (0)
 

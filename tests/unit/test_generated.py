@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lsf._build import generate, shim
-from lsf.freebsd.tables import decode, errno, flags, paths, signals, sysctls, table
+from lsf.freebsd.tables import decode, errno, flags, paths, releases, signals, sysctls, table
 
 N = table.NSYSCALLS
 STRICT_C = ("-Wall", "-Wextra", "-Werror", "-O2")
@@ -126,8 +126,11 @@ def test_the_tables_stay_small(compiler, generated, tmp_path):
 # --- what it says
 
 Handler = ctypes.CFUNCTYPE(ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p)
-#: What the stand-in of without_hidden adds.
+#: What the stand-ins of without_hidden and with_clofork add.
 HIDDEN = 10000
+CLOFORK = 20000
+#: What sys_nosys gives there.
+NOSYS = -2
 FUNCTIONS = sorted({row.target for row in table.load() if row.lane == "translate"})
 
 
@@ -171,7 +174,8 @@ def library(compiler, generated, tmp_path_factory):
         f"long {name}(void *frame, void *area) {{ (void)frame; (void)area; return {i}; }}\n"
         for i, name in enumerate(["sys_refuse", *FUNCTIONS])
     )
-    stand_ins += """
+    stand_ins += (
+        """
         unsigned lsf_hidden_low = 250, lsf_hidden_high = 260;
         int path_is_too_long(unsigned long path) { return path == 777; }
         long sys_passed(void *frame, void *area) { (void)frame; (void)area; return -1; }
@@ -179,7 +183,17 @@ def library(compiler, generated, tmp_path_factory):
         {
             return HIDDEN + handler(frame, area);
         }
+        long with_clofork(void *frame, void *area, long (*handler)(void *, void *), int argument, unsigned flag, int where)
+        {
+            return CLOFORK + 10 * argument + where + 0 * flag + handler(frame, area);
+        }
+        unsigned test_osreldate;
+        int release_is_before(void *area, unsigned since) { (void)area; return test_osreldate < since; }
+        long sys_nosys(void *frame, void *area) { (void)frame; (void)area; return NOSYS; }
     """.replace("HIDDEN", str(HIDDEN))
+        .replace("CLOFORK", str(CLOFORK))
+        .replace("NOSYS", str(NOSYS))
+    )
     stand_ins += "".join(
         f"long {name}(void *request) {{ (void)request; return 0; }}\n"
         for name in sorted({f"sysctl_{row.function}" for row in sysctls.TABLE if row.function})
@@ -208,7 +222,32 @@ def string(library, offset: int) -> str:
     return ctypes.string_at(ctypes.addressof(ctypes.c_char.in_dll(library, "lsf_strings")) + offset).decode()
 
 
+def test_guards_of_releases_and_flags(library):
+    """A call of a later release is an unknown one; FD_CLOFORK in a call's flags is dealt with before its handler."""
+    handler = array(library, Handler, N, "lsf_handler")
+    date = ctypes.c_uint32.in_dll(library, "test_osreldate")
+    values = generate._constants()
+    later = 0
+    for number, row in table.by_number().items():
+        since = releases.since(row.name)
+        later += since != 0
+        for now in (since - 1, since) if since else (0,):
+            date.value = now
+            answer = handler[number]((ctypes.c_uint64 * 6)(), None)
+            assert (answer == NOSYS) == (now < since), (number, now)
+        if row.name in releases.CLOFORK:
+            argument, flag, where = releases.CLOFORK[row.name]
+            frame = (ctypes.c_uint64 * 6)()
+            frame[argument] = values[flag]
+            plain = handler[number]((ctypes.c_uint64 * 6)(), None)
+            assert (
+                handler[number](frame, None) == CLOFORK + 10 * argument + (-1 if where == "result" else where) + plain
+            )
+    assert later > 10
+
+
 def test_dispatch(compiler, library):
+    ctypes.c_uint32.in_dll(library, "test_osreldate").value = 0xFFFFFFFF
     command = [compiler, "-E", "-dM", "-x", "c", "-"]
     done = subprocess.run(command, input="#include <asm/unistd.h>\n", capture_output=True, text=True, check=True)
     linux = {name: int(number) for name, number in re.findall(r"#define __NR_(\w+) (\d+)\n", done.stdout)}
@@ -228,7 +267,7 @@ def test_dispatch(compiler, library):
         lanes.add(row and row.lane)
         if row and row.lane == "pass":
             assert passed[number] == linux[row.target], row
-            if row.name in ("getrandom", "ktimer_settime") or paths.bounded(row.name):
+            if row.name in ("getrandom", "ktimer_settime") or paths.bounded(row.name) or releases.since(row.name):
                 # They write where the first or the fourth argument says, or take paths, whose lengths are looked at.
                 assert lane[number] == 0x80000000
             else:
@@ -248,6 +287,8 @@ def test_dispatch(compiler, library):
             for fd, hidden in ((249, False), (250, True), (260, True), (261, False), (0xFFFFFF9C, False)):
                 frame = (ctypes.c_uint64 * 6)()
                 frame[i] = fd
+                if row and i == releases.CLOFORK.get(row.name, (-1,))[0]:
+                    continue  # it is no descriptor, and has the flag perhaps
                 guarded = hidden and wanted > 0 and i in row.descriptors
                 assert handler[number](frame, None) == wanted + HIDDEN * guarded, (number, i, fd)
         assert [i for i in range(8) if descriptors[number] >> i & 1] == list(row.descriptors if row else ()), number

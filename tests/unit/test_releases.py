@@ -75,6 +75,7 @@ ELSEWHERE = {
     **dict.fromkeys(("TFD_CLOEXEC", "TFD_NONBLOCK"), "sys/timerfd.h, since FreeBSD 14: test_flags.py"),
     "DRAINWAIT": "sys/kern/tty.c",
     "ERESTART": "errno.h, for the kernel alone",
+    **dict.fromkeys(("SYS_pdrfork", "SYS_pdwait"), "headers of FreeBSD 15.1 and later"),
     "STATFS_VERSION_11": "sys/mount.h, for the kernel alone",
 }
 

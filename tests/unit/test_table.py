@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lsf.freebsd.tables import decode, errno, paths, report, table
+from lsf.freebsd.tables import decode, errno, paths, releases, report, table
 
 ROWS = table.load()
 CALLS = [row for row in ROWS if row.has_prototype]
@@ -239,6 +239,21 @@ def test_the_docs_page_is_of_this_table():
     )
 
 
+def test_the_page_of_releases_is_of_its_table():
+    page = Path(__file__).resolve().parents[2] / "docs/user/releases.md"
+    if not page.parent.is_dir():
+        pytest.skip("docs/ is not here: an installed package")
+    assert page.read_text(encoding="utf-8") == report.releases_page(), (
+        "python -m lsf.freebsd.tables.report releases > docs/user/releases.md"
+    )
+
+
+def test_what_releases_name_are_calls():
+    names = {row.name for row in table.load()}
+    assert set(releases.CALLS) <= names
+    assert set(releases.CLOFORK) <= names
+
+
 # --- the parser
 
 GOOD = "3 | read | 1 | pass read restart | full | ssize_t read(int fd, out[nbyte] void *buf, size_t nbyte)"
@@ -269,7 +284,7 @@ def test_arguments_of_every_form():
 
 WRONG = {
     "no columns": "3 | read",
-    "a number too large": GOOD.replace("3 |", "600 |", 1),
+    "a number too large": GOOD.replace("3 |", "602 |", 1),
     "a number that is none": GOOD.replace("3 |", "x |", 1),
     "a name that is none": GOOD.replace("| read |", "| re-ad |"),
     "another name": GOOD.replace("| read |", "| write |"),

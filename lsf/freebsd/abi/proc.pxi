@@ -386,7 +386,7 @@ cdef inline int8_t freebsd_process_state_from_linux(char state) noexcept nogil:
 
 cdef inline int freebsd_user_priority(uint32_t osreldate) noexcept nogil:
     """PUSER and PRI_MIN_TIMESHARE of <sys/priority.h>: 14 and 15 took levels from the kernel's own threads."""
-    return 120 if osreldate < 1400000 else FREEBSD_PUSER if osreldate < 1500000 else 56
+    return 120 if osreldate < FREEBSD_SINCE_PUSER_88 else FREEBSD_PUSER if osreldate < FREEBSD_SINCE_PUSER_56 else 56
 
 
 cdef inline void freebsd_kinfo_proc_from_facts(freebsd_kinfo_proc *to, const lsf_process_facts *facts) noexcept nogil:

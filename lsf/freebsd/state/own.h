@@ -8,8 +8,8 @@
 
 /* A blocked signal that Linux has no number for (sigqueue.pxi). */
 #define KEPT_SIGNALS 512
-/* Descriptors whose ends of pipes are known by a look (pipe.pxi). */
-#define PIPE_ENDS 512
+/* Descriptors that have their marks here (fd_marks.pxi); those of others are in memory that is made for them. */
+#define FD_MARKS 512
 struct kept {
     uint32_t word;          /* as si_errno of the carrier: code and number */
     int32_t tid;            /* the thread it was sent to; 0: the process */
@@ -71,8 +71,9 @@ struct process_own {
     uint32_t timer_words[32];   /* sigqueue.pxi's: the carrier's si_errno for the timers that send it; 0: free */
     int32_t timer_ids[32];      /* their numbers */
     void *backs;                /* pipe_back.pxi's: the ways back of pipes that this process has used */
-    uint32_t pipes_seen;        /* pipe.pxi's: some descriptor is, or was, the end of a pipe: */
-    uint8_t pipe_ends[PIPE_ENDS];   /* which it is, by descriptor; 0 for what is none, or is not known to be */
+    uint32_t fd_marked;         /* fd_marks.pxi's: the marks that some descriptor has, or had */
+    uint8_t *fd_marks_high;     /* those of descriptors from FD_MARKS on; NULL: none has any */
+    uint8_t fd_marks[FD_MARKS];
 };
 
 /* Of a process, too, but a vfork child has none of it, so it is not copied. */

@@ -2,7 +2,7 @@
 
 cdef extern from "own.h" nogil:
     const uint32_t KEPT_SIGNALS
-    const int PIPE_ENDS
+    const int FD_MARKS
 
     ctypedef struct kept_t "struct kept":
         uint32_t word
@@ -60,8 +60,9 @@ cdef extern from "own.h" nogil:
         uint32_t timer_words[32]
         int32_t timer_ids[32]
         void *backs
-        uint32_t pipes_seen
-        uint8_t pipe_ends[512]
+        uint32_t fd_marked
+        uint8_t *fd_marks_high
+        uint8_t fd_marks[512]
 
     ctypedef struct process_last_t "struct process_last":
         kept_t kept[1]

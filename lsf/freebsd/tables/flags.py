@@ -578,11 +578,17 @@ CHOICES: tuple[Choice, ...] = (
 WORD = {word.name: word for word in WORDS}
 CHOICE = {choice.name: choice for choice in CHOICES}
 
+#: Of the constants below, those that FreeBSD 14 does not have.
+LATER = frozenset({"FD_RESOLVE_BENEATH", "FD_CLOFORK", "F_DUP3FD_SHIFT", "CLOSE_RANGE_CLOFORK"})
+
 #: Constants that are the same number on both systems, or that only FreeBSD has: for the shim, as FREEBSD_ constants.
 CONSTANTS: tuple[tuple[str, int], ...] = (
     ("AT_FDCWD", -100),
     ("O_ACCMODE", 3),
     ("FD_CLOEXEC", 1),
+    ("FD_RESOLVE_BENEATH", 2),
+    ("FD_CLOFORK", 4),
+    ("F_DUP3FD_SHIFT", 16),
     ("MAP_ALIGNMENT_SHIFT", 24),
     ("LOCK_SH", 1),
     ("LOCK_EX", 2),
@@ -591,6 +597,7 @@ CONSTANTS: tuple[tuple[str, int], ...] = (
     ("UTIME_NOW", -1),
     ("UTIME_OMIT", -2),
     ("CLOSE_RANGE_CLOEXEC", 4),
+    ("CLOSE_RANGE_CLOFORK", 8),
     ("SOL_LOCAL", 0),
     ("LOCAL_PEERCRED", 1),
     ("LOCAL_CREDS", 2),
@@ -607,6 +614,7 @@ CONSTANTS: tuple[tuple[str, int], ...] = (
     ("RFFDG", 1 << 2),
     ("RFNOTEG", 1 << 3),
     ("RFPROC", 1 << 4),
+    ("RFPROCDESC", 1 << 28),
     ("RFMEM", 1 << 5),
     ("RFNOWAIT", 1 << 6),
     ("RFCFDG", 1 << 12),

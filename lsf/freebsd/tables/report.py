@@ -6,10 +6,11 @@ python -m lsf.freebsd.tables.report > docs/user/syscalls.md
 from __future__ import annotations
 
 import re
+import sys
 from collections import defaultdict
 from pathlib import Path
 
-from . import table
+from . import releases, table
 
 #: The guest programs of the tests, in a checkout.
 GUESTS = Path(__file__).resolve().parents[3] / "tests" / "guests"
@@ -64,5 +65,36 @@ def markdown(folder: Path = GUESTS) -> str:
     return _HEAD + "".join(lines)
 
 
+_RELEASES = """\
+# What a release has
+
+<!-- Made by `python -m lsf.freebsd.tables.report releases` from lsf/freebsd/tables/releases.py: edit that, and make this page again. -->
+
+A program finds the release that `--osrelease` names, or its root has, or else 14.3: not only by `uname`, but in what the system does. What
+differs between FreeBSD 13.5, 14 and 15, and LSF knows:
+
+| since | what | FreeBSD's source |
+|-------|------|------------------|
+"""
+
+_RELEASE_CALLS = """
+Calls that came after 13.5. Before their release they are unknown numbers: ENOSYS, and SIGSYS (kern.signosys).
+
+| since | calls |
+|-------|-------|
+"""
+
+
+def releases_page() -> str:
+    """The text of docs/user/releases.md."""
+    rows = sorted(releases.DIFFERENCES, key=lambda row: row.since)
+    lines = [f"| {releases.shown(row.since)} | {row.what} | sys/{row.source} |\n" for row in rows]
+    calls: dict[int, list[str]] = defaultdict(list)
+    for name, since in releases.CALLS.items():
+        calls[since].append(name)
+    lines_of_calls = [f"| {releases.shown(since)} | {', '.join(names)} |\n" for since, names in sorted(calls.items())]
+    return _RELEASES + "".join(lines) + _RELEASE_CALLS + "".join(lines_of_calls)
+
+
 if __name__ == "__main__":
-    print(markdown(), end="")
+    print(releases_page() if sys.argv[1:] == ["releases"] else markdown(), end="")

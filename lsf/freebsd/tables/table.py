@@ -16,7 +16,7 @@ from . import errno
 PATH = Path(__file__).with_name("syscalls.master")
 
 #: Size of the dispatch tables. FreeBSD 15.0 has 599 numbers (SYS_MAXSYSCALL).
-NSYSCALLS = 600
+NSYSCALLS = 602
 
 STATES = ("full", "partial", "refused", "todo")
 

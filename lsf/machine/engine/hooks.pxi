@@ -5,8 +5,9 @@ cdef enum:
     HOOK_COUNT = 0          # counts (machine/watch/stats.pxi)
     HOOK_PRINT = 1          # prints
     HOOK_WAKE = 2           # the next sleep is to end: the personality's
-    HOOK_VIEW = 3           # gives Linux's paths for the guest's (machine/view/lookup.pxi)
-    HOOK_TRACE = 4          # a tracer sees results (machine/watch/trace.pxi)
+    HOOK_CONFINE = 3        # a folder keeps the paths that begin in it inside: the personality's
+    HOOK_VIEW = 4           # gives Linux's paths for the guest's (machine/view/lookup.pxi)
+    HOOK_TRACE = 5          # a tracer sees results (machine/watch/trace.pxi)
 
 
 cdef void hook_add(area_t *area, int which, lsf_hook_t function, const uint32_t *lanes) noexcept nogil:
@@ -59,4 +60,4 @@ cdef public long call_hooked(frame_t *frame, area_t *area) noexcept nogil:
 
 cdef long run_call(frame_t *frame, area_t *area) noexcept nogil:
     """Run a call that another one stands for: it is counted and printed as that one, but its paths are its own."""
-    return run_hooks(frame, area, area.hooks & 1UL << HOOK_VIEW)
+    return run_hooks(frame, area, area.hooks & (1UL << HOOK_VIEW | 1UL << HOOK_CONFINE))

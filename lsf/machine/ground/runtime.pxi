@@ -38,7 +38,7 @@ cdef extern from "machine/ground/runtime.h" nogil:
         const uint32_t *lanes
 
     ctypedef struct process_t "struct process":
-        hook_t hooks[5]
+        hook_t hooks[6]
         int32_t pid
         uint32_t engine, debug, no_patch
         int32_t image_fd, truss_fd
@@ -110,7 +110,7 @@ cdef extern from "machine/ground/runtime.h" nogil:
 
     const uint64_t WINDOW_BASE, WINDOW_SIZE, SIGCODE_BASE, SIGCODE_SIZE, HEAP_BASE, HEAP_START, SHIM_END, AREAS_BASE, AREA_STRIDE, AREA_STRUCT
     const uint64_t AREA_SIGSTACK, AREA_SIGSTACK_SIZE, AREA_STACK
-    const int AREA_COUNT, FRAME_SIZE, GUEST_ERRNO, RETURN_IN_AREA, TRACE_CALL, WOKEN_PENDING, WOKEN_ENDED
+    const int AREA_COUNT, FRAME_SIZE, GUEST_ERRNO, RETURN_IN_AREA, RETURN_SYSCALL, TRACE_CALL, WOKEN_PENDING, WOKEN_ENDED
     slot_t *slot_at(int index)
     process_t *SHIM
     patches_t *PATCHES

@@ -538,6 +538,7 @@ cdef extern from "machine/linux/linux.h" nogil:
         LINUX_SYS_faccessat2 "SYS_faccessat2"
         LINUX_SYS_fadvise64 "SYS_fadvise64"
         LINUX_SYS_fallocate "SYS_fallocate"
+        LINUX_SYS_fchdir "SYS_fchdir"
         LINUX_SYS_fchmod "SYS_fchmod"
         LINUX_SYS_fchmodat "SYS_fchmodat"
         LINUX_SYS_fchmodat2 "SYS_fchmodat2"

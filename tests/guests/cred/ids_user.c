@@ -7,7 +7,7 @@
 #include "guest.h"
 
 #define SETGROUPS 80		/* the first group is the effective one */
-#define SETGROUPS_15 596	/* FreeBSD 15's: it is not in the list */
+#define SETGROUPS_15 (GUEST_RELEASE >= 15 ? 596 : SETGROUPS)	/* there it is not in the list */
 
 static const u32 FOREIGN[] = { 0, 1, 999, 4242, 65533, 65534, 65535, 0x7fffffff, 0xfffffffe };
 

@@ -280,7 +280,11 @@ TEST(stat_fields)
 	CHECK_EQ(st.st_uid, sys(SYS_geteuid));
 	CHECK_EQ(st.st_gid, sys(SYS_getegid));
 	CHECK_EQ(st.st_size, 5);
+#if GUEST_RELEASE >= 15
+	CHECK_EQ(st.st_bsdflags, 0);
+#else
 	CHECK_EQ(st.st_padding0, 0);
+#endif
 	CHECK_EQ(st.st_padding1, 0);
 	CHECK_EQ(st.st_flags, 0);
 	CHECK_BETWEEN(st.st_blocks, 0, 64);

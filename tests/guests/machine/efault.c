@@ -278,7 +278,9 @@ TEST(processes)
 	    { "execve", SYS_execve, { SELF, ARGV, ENVV }, { { 0, 's' }, { 1, 'i' }, { 2, 'i' } } },
 	    { "getrlimit", SYS_getrlimit, { RLIMIT_CORE, ROOM }, { { 1, 'o' } } },
 	    { "setrlimit", SYS_setrlimit, { RLIMIT_CORE, LIMIT }, { { 1, 'i' } } },
+#if GUEST_RELEASE < 15	/* there need not be a group, and what is not written is not looked at */
 	    { "getgroups", SYS_getgroups, { 16, ROOM }, { { 1, 'o' } } },
+#endif
 	    { "getresuid", SYS_getresuid, { ROOM, ROOM, ROOM }, { { 0, 'o' }, { 1, 'o' }, { 2, 'o' } } },
 	    { "getresgid", SYS_getresgid, { ROOM, ROOM, ROOM }, { { 0, 'o' }, { 1, 'o' }, { 2, 'o' } } },
 	    { "getlogin", SYS_getlogin, { ROOM, 33 }, { { 0, 'o' } } },

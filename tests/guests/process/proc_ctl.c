@@ -329,7 +329,7 @@ TEST(scheduling)
 	CHECK_EQ(sys(SYS_sched_yield), 0);
 	CHECK_EQ(sys(SYS_yield), 0);
 	CHECK_EQ(sys(SYS_sched_setparam, 0, &param), 0);
-	param.sched_priority = 136;
+	param.sched_priority = 224 - PUSER;
 	CHECK_ERR(sys(SYS_sched_setparam, 0, &param), EINVAL);
 	if (sys(SYS_geteuid) != 0) {
 		CHECK_ERR(sys(SYS_sched_setscheduler, 0, SCHED_OTHER, &param), EPERM);

@@ -543,3 +543,40 @@ TEST(bad_arguments)
 {
 	IN_CHILD(fuzz());
 }
+
+/* pdrfork and pdwait of FreeBSD 15.1 (pdfork(2)): a child by rfork's flags, and its end by its descriptor. */
+#define PDRFORK 600
+#define PDWAIT 601
+
+TEST(calls_of_15_1)
+{
+	int mib[2] = { 1, 24 }, date = 0, fd = -1, status = -1;
+	size_t n = sizeof(date);
+	struct { struct rusage self, children; } usage;
+	siginfo_t info;
+
+	CHECK_EQ(sys(SYS___sysctl, mib, 2, &date, &n, NULL, 0), 0);
+	if (date < 1501000)
+		ON_ANOTHER_RELEASE();
+	CHECK_ERR(sys(PDRFORK, &fd, 0, RFFDG), EINVAL);
+	CHECK_ERR(sys(PDRFORK, &fd, 0, RFFDG | RFPROC), EINVAL);
+	CHECK_ERR(sys(PDRFORK, &fd, 4, RFFDG | RFPROC | RFPROCDESC), EINVAL);
+	int pid = (int)CHECK_OK(sys(PDRFORK, &fd, 0, RFFDG | RFPROC | RFPROCDESC));
+	if (pid == 0) {
+		guest_sleep_ms(20);
+		guest_exit(fd == -1 ? 7 : 8);
+	}
+	CHECK(fd >= 0);
+	CHECK_EQ(sys(PDWAIT, fd, &status, WEXITED | WNOHANG, NULL, NULL), 0);
+	CHECK_EQ(sys(PDWAIT, fd, &status, WEXITED, &usage, &info), 0);
+	CHECK(WIFEXITED(status));
+	CHECK_EQ(WEXITSTATUS(status), 7);
+	CHECK_EQ(info.si_pid, pid);
+	CHECK_EQ(info.si_status, 7);
+	CHECK_EQ(info.si_code, CLD_EXITED);
+	CHECK_ERR(sys(PDWAIT, 0, &status, WEXITED, NULL, NULL), EBADF);
+	CHECK_ERR(sys(PDWAIT, 99, &status, WEXITED, NULL, NULL), EBADF);
+	CHECK_ERR(sys(PDWAIT, fd, &status, 0, NULL, NULL), EINVAL);
+	CHECK_EQ(sys(SYS_close, fd), 0);
+	CHECK_ERR(sys(SYS_wait4, pid, NULL, 0, NULL), ECHILD);
+}

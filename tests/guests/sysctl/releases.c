@@ -69,3 +69,41 @@ TEST(context_flags)
 		CHECK(!"came back");
 	}
 }
+
+/* Calls that came after 13.5 are unknown numbers before that: ENOSYS, and SIGSYS (kern.signosys). sys/kern/syscalls.master, and the
+ * SYS_ numbers of each release's <sys/syscall.h>. */
+static const struct { int number, since; } calls[] = {
+	{ 580 /* fspacectl */, 1400000 }, { 585 /* timerfd_create */, 1400000 }, { 586, 1400000 }, { 587, 1400000 },
+	{ 589 /* getrlimitusage */, 1402000 }, { 590 /* fchroot */, 1500000 }, { 591 /* setcred */, 1500000 },
+	{ 592 /* exterrctl */, 1500000 }, { 593 /* inotify_add_watch_at */, 1500000 }, { 594, 1500000 },
+	{ 595 /* getgroups */, 1500000 }, { 596 /* setgroups */, 1500000 }, { 597 /* jail_attach_jd */, 1500000 },
+	{ 598, 1500000 }, { 600 /* pdrfork */, 1501000 }, { 601 /* pdwait */, 1501000 },
+	{ 581 /* sched_getcpu */, 1300000 }, { 583 /* kqueuex */, 1300000 }, { 588 /* kcmp */, 1300000 },
+};
+
+static volatile int unknown;
+
+static void
+count_unknown(int signo, siginfo_t *info, void *context)
+{
+	(void)info, (void)context;
+	unknown += signo == SIGSYS;
+}
+
+TEST(calls_of_a_release)
+{
+	int date = number(CTL_KERN, KERN_OSRELDATE), expected = 0;
+
+	guest_handle(SIGSYS, count_unknown, 0);
+	for (size_t i = 0; i < sizeof(calls) / sizeof(calls[0]); i++) {
+		/* Arguments that no call takes. */
+		long result = sys(calls[i].number, -1L, -1L, -1L, -1L, -1L, -1L);
+
+		expected += date < calls[i].since;
+		if (date < calls[i].since)
+			CHECK_EQ(result, -ENOSYS);
+		else
+			CHECK_NE(result, -ENOSYS);
+		CHECK_EQ(unknown, expected);
+	}
+}

@@ -274,8 +274,11 @@ TEST(environment_and_vector)
 	gid_t groups[1024], list[1024];
 	n = sizeof(groups);
 	CHECK_EQ(of_process(KERN_PROC_GROUPS, -1, groups, &n), 0);
-	CHECK_EQ(n / sizeof(gid_t), sys(SYS_getgroups, 1024, list));
-	CHECK(memcmp(groups, list, n) == 0);
+	/* The effective group comes first; since 15 getgroups(2) leaves it out. */
+	size_t first = GUEST_RELEASE >= 15;
+	CHECK_EQ(n / sizeof(gid_t), first + sys(SYS_getgroups, 1024, list));
+	CHECK_EQ(groups[0], sys(SYS_getegid));
+	CHECK(memcmp(groups + first, list, n - first * sizeof(gid_t)) == 0);
 }
 
 TEST(mappings)

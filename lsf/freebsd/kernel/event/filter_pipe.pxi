@@ -11,7 +11,7 @@
 
 cdef bint goes_back(process_t *proc, const knote_t *kn) noexcept nogil:
     """Whether this READ or WRITE is of the end of a pipe that Linux never has it for."""
-    return pipe_end(proc, <int> kn.kev.ident) == (PIPE_WRITES if kn.kev.filter == FREEBSD_EVFILT_READ else PIPE_READS)
+    return pipe_end(proc, <int> kn.kev.ident) == (MARK_WRITES if kn.kev.filter == FREEBSD_EVFILT_READ else MARK_READS)
 
 
 cdef bint back_is_open(const knote_t *kn) noexcept nogil:

@@ -259,7 +259,7 @@ cdef bint is_read_by_nobody(process_t *proc, int fd) noexcept nogil:
     """A pipe without a name whose other end is closed (pipe_kqfilter)."""
     cdef linux_stat st
     cdef uint32_t state = poll_now(fd)
-    if pipe_end(proc, fd) == PIPE_READS:
+    if pipe_end(proc, fd) == MARK_READS:
         return state & LINUX_EPOLLHUP != 0
     return state & LINUX_EPOLLERR != 0 and linux_syscall2(LINUX_SYS_fstat, fd, <uint64_t> &st) == 0 and st.st_dev < 16
 

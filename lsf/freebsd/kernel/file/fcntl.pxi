@@ -3,6 +3,9 @@
 # The shim's own descriptors (its image, the output of truss) are hidden: every call here answers EBADF for them, the
 # ranges of close_range leave them out, and who wants one's number gets it (it moves).
 
+cdef enum:
+    F_DUP3FD_COMMAND = 0xffff           # the command below the flags of F_DUP3FD
+
 
 cdef public long sys_close(frame_t *frame, area_t *area) noexcept nogil:
     if descriptor_is_hidden(area.proc, <int> frame.arg[0]):
@@ -55,11 +58,30 @@ cdef void close_visible(process_t *proc, uint32_t low, uint32_t high, uint32_t f
         pipe_closed(proc)
 
 
+cdef void mark_range_clofork(process_t *proc, uint32_t low, uint32_t high) noexcept nogil:
+    """CLOSE_RANGE_CLOFORK: what is open gets the flag."""
+    cdef proc_walk_t walk
+    cdef int fd
+    if walk_begin(&walk, b"/proc/self/fd") < 0:
+        return
+    fd = walk_next(&walk)
+    while fd >= 0:
+        if low <= <uint32_t> fd <= high and fd != walk.fd and not descriptor_is_hidden(proc, fd):
+            fd_mark(proc, fd, fd_marks(proc, fd) | MARK_CLOFORK)
+        fd = walk_next(&walk)
+
+
 cdef public long sys_close_range(frame_t *frame, area_t *area) noexcept nogil:
     cdef uint32_t low = <uint32_t> frame.arg[0], high = <uint32_t> frame.arg[1], flags = <uint32_t> frame.arg[2]
-    if flags & ~<uint32_t> FREEBSD_CLOSE_RANGE_CLOEXEC or low > high:
+    cdef uint32_t known = FREEBSD_CLOSE_RANGE_CLOEXEC
+    if has_fd_flags(area.proc):
+        known |= FREEBSD_CLOSE_RANGE_CLOFORK
+    if flags & ~known or low > high:
         return -LINUX_EINVAL
-    close_visible(area.proc, low, high, LINUX_CLOSE_RANGE_CLOEXEC if flags else 0)
+    if flags & FREEBSD_CLOSE_RANGE_CLOFORK:
+        mark_range_clofork(area.proc, low, high)
+    if flags != FREEBSD_CLOSE_RANGE_CLOFORK:
+        close_visible(area.proc, low, high, LINUX_CLOSE_RANGE_CLOEXEC if flags else 0)
     return 0
 
 
@@ -77,7 +99,7 @@ cdef long duplicate(process_t *proc, int fd, uint64_t floor_, bint close_on_exec
     result = linux_syscall3(LINUX_SYS_fcntl, <uint32_t> fd, LINUX_F_DUPFD_CLOEXEC if close_on_exec else LINUX_F_DUPFD,
                             floor_)
     event_descriptor_duplicated(proc, fd, result)
-    pipe_duplicated(proc, fd, result)
+    fd_duplicated(proc, fd, result)
     return result
 
 
@@ -106,7 +128,7 @@ cdef long duplicate_onto(process_t *proc, int fd, int to, bint close_on_exec) no
         result = linux_syscall3(LINUX_SYS_dup3, <uint32_t> fd, <uint32_t> to, LINUX_O_CLOEXEC if close_on_exec else 0)
         if result != -LINUX_EBUSY:        # another thread's open has the number and not yet the file
             event_descriptor_duplicated(proc, fd, result)
-            pipe_duplicated(proc, fd, result)
+            fd_duplicated(proc, fd, result)
             if proc.own.backs != NULL:
                 pipe_closed(proc)
             return result
@@ -116,11 +138,11 @@ cdef public long sys_dup(frame_t *frame, area_t *area) noexcept nogil:
     cdef long result
     if descriptor_is_hidden(area.proc, <int> frame.arg[0]):
         return -LINUX_EBADF
-    if area.proc.own.events == NULL and not pipe_end(area.proc, <int> frame.arg[0]):
+    if area.proc.own.events == NULL and not fd_marks(area.proc, <int> frame.arg[0]):
         return tail_syscall2(area, LINUX_SYS_dup, <uint32_t> frame.arg[0], 0)
     result = linux_syscall1(LINUX_SYS_dup, <uint32_t> frame.arg[0])
     event_descriptor_duplicated(area.proc, <int> frame.arg[0], result)
-    pipe_duplicated(area.proc, <int> frame.arg[0], result)
+    fd_duplicated(area.proc, <int> frame.arg[0], result)
     return result
 
 
@@ -195,6 +217,24 @@ cdef long read_ahead(int fd, bint on) noexcept nogil:
     return -LINUX_EBADF if result == -LINUX_ESPIPE else result         # FreeBSD: not a vnode
 
 
+cdef long duplicate_marked(process_t *proc, int fd, int command, int value) noexcept nogil:
+    """F_DUPFD_CLOFORK, and F_DUP3FD with FD_ flags above it: since FreeBSD 15."""
+    cdef uint32_t flags = FREEBSD_FD_CLOFORK
+    cdef long result
+    if not has_fd_flags(proc):
+        return -LINUX_EINVAL
+    if command == FREEBSD_F_DUPFD_CLOFORK:
+        result = -LINUX_EINVAL if value < 0 else duplicate(proc, fd, <uint64_t> value, False)
+    else:
+        flags = <uint32_t> command >> FREEBSD_F_DUP3FD_SHIFT
+        if flags & ~<uint32_t> (FREEBSD_FD_CLOEXEC | FREEBSD_FD_CLOFORK):
+            return -LINUX_EINVAL
+        result = duplicate_onto(proc, fd, value, flags & FREEBSD_FD_CLOEXEC != 0)
+    if not is_error(result) and flags & FREEBSD_FD_CLOFORK:
+        fd_mark(proc, <int> result, fd_marks(proc, <int> result) | MARK_CLOFORK)
+    return result
+
+
 cdef public long sys_fcntl(frame_t *frame, area_t *area) noexcept nogil:
     cdef process_t *proc = area.proc
     cdef int fd = <int> frame.arg[0], command = <int> frame.arg[1]
@@ -203,9 +243,9 @@ cdef public long sys_fcntl(frame_t *frame, area_t *area) noexcept nogil:
     if descriptor_is_hidden(proc, fd):
         return -LINUX_EBADF
     if command == FREEBSD_F_GETFD:
-        return linux_syscall2(LINUX_SYS_fcntl, <uint32_t> fd, LINUX_F_GETFD)
+        return fd_flags(proc, fd)
     if command == FREEBSD_F_SETFD:
-        return linux_syscall3(LINUX_SYS_fcntl, <uint32_t> fd, LINUX_F_SETFD, value & FREEBSD_FD_CLOEXEC)
+        return fd_set_flags(area, fd, <uint32_t> value)
     if command == FREEBSD_F_GETFL:
         return get_status_flags(proc, fd)
     if command == FREEBSD_F_SETFL:
@@ -216,6 +256,8 @@ cdef public long sys_fcntl(frame_t *frame, area_t *area) noexcept nogil:
         return duplicate(proc, fd, <uint64_t> value, command == FREEBSD_F_DUPFD_CLOEXEC)
     if command == FREEBSD_F_DUP2FD or command == FREEBSD_F_DUP2FD_CLOEXEC:
         return duplicate_onto(proc, fd, value, command == FREEBSD_F_DUP2FD_CLOEXEC)
+    if command & F_DUP3FD_COMMAND == FREEBSD_F_DUP3FD or command == FREEBSD_F_DUPFD_CLOFORK:
+        return duplicate_marked(proc, fd, command, value)
     if command == FREEBSD_F_GETLK:
         return record_lock(fd, LINUX_F_GETLK, frame.arg[2], False)
     if command == FREEBSD_F_SETLK:

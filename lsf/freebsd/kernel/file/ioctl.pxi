@@ -22,8 +22,8 @@ cdef public long sys_ioctl(frame_t *frame, area_t *area) noexcept nogil:
     if row.how == LSF_IOCTL_PASS:
         if command & FREEBSD_IOC_OUT and range_is_ours(data, (command >> 16) & 0x1fff):
             return -LINUX_EFAULT
-        if command == FREEBSD_FIONREAD and pipe_end(area.proc, fd) == PIPE_WRITES:
-            result = pipe_readable(area.proc, fd, PIPE_WRITES, &count)
+        if command == FREEBSD_FIONREAD and pipe_end(area.proc, fd) == MARK_WRITES:
+            result = pipe_readable(area.proc, fd, MARK_WRITES, &count)
             return result if result < 0 else copyout_int(count, data)
         result = linux_ioctl(fd, row.linux_command, data)
     elif row.how == LSF_IOCTL_VALUE:

@@ -8,41 +8,25 @@
 # that pipe(2) gave, their duplicates, and standard input, output and error as a program begins with them. One that came by
 # another way (SCM_RIGHTS, or a higher number over exec) is known when it is read from or written to, or asked for its flags.
 
-cdef enum:                              # pipe_ends[fd]: what Linux's descriptor can do
-    PIPE_READS = 1                      # the first of pipe(2)
-    PIPE_WRITES = 2                     # the second
-
-
 cdef inline int pipe_end(process_t *proc, int fd) noexcept nogil:
-    """PIPE_READS or PIPE_WRITES for a descriptor that is marked as the end of a pipe, else 0."""
-    return proc.own.pipe_ends[fd] if <uint32_t> fd < <uint32_t> PIPE_ENDS else 0
-
-
-cdef inline void pipe_mark(process_t *proc, int fd, int end) noexcept nogil:
-    if <uint32_t> fd < <uint32_t> PIPE_ENDS:
-        proc.own.pipe_ends[fd] = <uint8_t> end
-        if end:
-            proc.own.pipes_seen = 1
-
-
-cdef inline void pipe_duplicated(process_t *proc, int fd, long duplicate) noexcept nogil:
-    """A descriptor was duplicated, onto one that was closed by that perhaps."""
-    if proc.own.pipes_seen and not is_error(duplicate):
-        pipe_mark(proc, <int> duplicate, pipe_end(proc, fd))
+    """MARK_READS or MARK_WRITES for a descriptor that is marked as the end of a pipe, else 0."""
+    return fd_marks(proc, fd) & MARK_PIPE
 
 
 cdef int pipe_learn(process_t *proc, int fd) noexcept nogil:
     """pipe_end() of any descriptor, which is asked of Linux: FIFOs and process descriptors are none."""
     cdef linux_statfs fs
     cdef long flags
+    cdef int end
     if is_error(linux_syscall2(LINUX_SYS_fstatfs, <uint32_t> fd, <uint64_t> &fs)) or fs.f_type != LINUX_PIPEFS_MAGIC:
         return 0
     flags = linux_syscall2(LINUX_SYS_fcntl, <uint32_t> fd, LINUX_F_GETFL)
     if is_error(flags) or flags & LINUX_O_PATH or flags & LINUX_O_ACCMODE == LINUX_O_RDWR \
             or mode_of(fd, <uint64_t> <const char *> b"", LINUX_AT_EMPTY_PATH) == PROCDESC_MODE:
         return 0
-    pipe_mark(proc, fd, PIPE_WRITES if flags & LINUX_O_ACCMODE == LINUX_O_WRONLY else PIPE_READS)
-    return PIPE_WRITES if flags & LINUX_O_ACCMODE == LINUX_O_WRONLY else PIPE_READS
+    end = MARK_WRITES if flags & LINUX_O_ACCMODE == LINUX_O_WRONLY else MARK_READS
+    fd_mark(proc, fd, fd_marks(proc, fd) | end)
+    return end
 
 
 cdef void pipes_at_start(process_t *proc) noexcept nogil:
@@ -57,7 +41,7 @@ cdef inline bint pipe_is_odd(process_t *proc, int fd, int16_t events) noexcept n
     cdef int end = pipe_end(proc, fd)
     if end == 0:
         return False
-    return events & (LINUX_POLLIN | LINUX_POLLRDNORM if end == PIPE_WRITES else LINUX_POLLOUT) != 0
+    return events & (LINUX_POLLIN | LINUX_POLLRDNORM if end == MARK_WRITES else LINUX_POLLOUT) != 0
 
 
 cdef public long sys_pipe2(frame_t *frame, area_t *area) noexcept nogil:
@@ -73,9 +57,9 @@ cdef public long sys_pipe2(frame_t *frame, area_t *area) noexcept nogil:
     if is_error(result):
         return result
     if fetch_guest32(frame.arg[0], &fd) == 0:
-        pipe_mark(area.proc, <int> fd, PIPE_READS)
+        fd_mark(area.proc, <int> fd, MARK_READS)
     if fetch_guest32(frame.arg[0] + 4, &fd) == 0:
-        pipe_mark(area.proc, <int> fd, PIPE_WRITES)
+        fd_mark(area.proc, <int> fd, MARK_WRITES)
     return 0
 
 
@@ -85,8 +69,8 @@ cdef public long sys_freebsd10_pipe(frame_t *frame, area_t *area) noexcept nogil
     cdef long result = linux_syscall2(LINUX_SYS_pipe2, <uint64_t> ends, 0)
     if is_error(result):
         return result
-    pipe_mark(area.proc, ends[0], PIPE_READS)
-    pipe_mark(area.proc, ends[1], PIPE_WRITES)
+    fd_mark(area.proc, ends[0], MARK_READS)
+    fd_mark(area.proc, ends[1], MARK_WRITES)
     frame.arg[2] = <uint32_t> ends[1]
     return ends[0]
 
@@ -94,22 +78,22 @@ cdef public long sys_freebsd10_pipe(frame_t *frame, area_t *area) noexcept nogil
 # ------------------------------------------------------------------ what closes descriptors
 
 cdef inline bint pipe_closes(process_t *proc, int fd) noexcept nogil:
-    """A descriptor is about to be closed. True where pipe_closed() is to be told when it is."""
-    if pipe_end(proc, fd) == 0:
+    """A descriptor is about to be closed: its marks go. True where pipe_closed() is to be told when it is."""
+    cdef int marks = fd_marks(proc, fd)
+    if marks == 0:
         return False
-    if proc.own.backs != NULL:
+    if marks & MARK_PIPE and proc.own.backs != NULL:
         pipe_closing(proc, fd)
-    pipe_mark(proc, fd, 0)
-    return proc.own.backs != NULL
+    fd_mark(proc, fd, 0)
+    return marks & MARK_PIPE and proc.own.backs != NULL
 
 
 cdef void pipe_range_closing(process_t *proc, uint32_t low, uint32_t high) noexcept nogil:
     """All descriptors between two numbers, both included, are about to be closed; pipe_closed() comes after."""
-    cdef uint32_t fd = low
-    if proc.own.pipes_seen:
-        while fd <= high and fd < <uint32_t> PIPE_ENDS:
-            pipe_closes(proc, <int> fd)
-            fd += 1
+    cdef int fd = fd_marked_from(proc, low)
+    while fd >= 0 and <uint32_t> fd <= high:
+        pipe_closes(proc, fd)
+        fd = fd_marked_from(proc, <uint32_t> fd + 1)
 
 
 # ------------------------------------------------------------------ what a pipe says of itself
@@ -125,7 +109,7 @@ cdef void pipe_stat(process_t *proc, int fd, freebsd_stat *st) noexcept nogil:
         return
     st.st_mode = LINUX_S_IFIFO
     st.st_nlink = 0
-    st.st_ino = st.st_ino << 1 | (end == PIPE_WRITES)
+    st.st_ino = st.st_ino << 1 | (end == MARK_WRITES)
     pipe_readable(proc, fd, end, &count)
     st.st_size = count
     st.st_blocks = (count + st.st_blksize - 1) // st.st_blksize if st.st_blksize else 0
@@ -135,7 +119,7 @@ cdef long pipe_readable(process_t *proc, int fd, int end, int32_t *count) noexce
     """FIONREAD of an end: the bytes that can be read from it. 0 or a negative errno."""
     cdef long back
     count[0] = 0
-    if end == PIPE_READS:
+    if end == MARK_READS:
         return linux_syscall3(LINUX_SYS_ioctl, fd, LINUX_FIONREAD, <uint64_t> count)
     back = back_of(proc, fd, False)
     return 0 if back < 0 else linux_syscall3(LINUX_SYS_ioctl, back, LINUX_FIONREAD, <uint64_t> count)

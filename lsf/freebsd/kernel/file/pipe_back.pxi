@@ -276,7 +276,7 @@ cdef long pipe_failed(area_t *area, frame_t *frame, bint writes, bint vector) no
     """A read or a write that is EBADF for Linux, since the descriptor is a pipe's other end."""
     cdef int fd = <int> frame.arg[0]
     cdef long way
-    if descriptor_is_hidden(area.proc, fd) or pipe_learn(area.proc, fd) != (PIPE_READS if writes else PIPE_WRITES):
+    if descriptor_is_hidden(area.proc, fd) or pipe_learn(area.proc, fd) != (MARK_READS if writes else MARK_WRITES):
         return -LINUX_EBADF
     way = back_of(area.proc, fd, True)
     if way < 0:
@@ -362,11 +362,12 @@ cdef void back_keep_two(int way, int pipe_) noexcept nogil:
 cdef int back_end(process_t *proc, uint64_t inode, int but) noexcept nogil:
     """A descriptor of a pipe that this process has, other than `but`; or -1."""
     cdef linux_stat st
-    cdef int fd
-    for fd in range(PIPE_ENDS):
-        if proc.own.pipe_ends[fd] and fd != but and linux_syscall2(LINUX_SYS_fstat, fd, <uint64_t> &st) == 0 \
+    cdef int fd = fd_marked_from(proc, 0)
+    while fd >= 0:
+        if pipe_end(proc, fd) and fd != but and linux_syscall2(LINUX_SYS_fstat, fd, <uint64_t> &st) == 0 \
                 and st.st_ino == inode:
             return fd
+        fd = fd_marked_from(proc, <uint32_t> fd + 1)
     return -1
 
 

@@ -29,7 +29,7 @@ cdef long wait_in(area_t *area, linux_pollfd *fds, linux_pollfd *all_, uint32_t 
         way = back_of(area.proc, fds[i].fd, True)
         if way < 0:
             continue
-        events = fds[i].events & (LINUX_POLLIN | LINUX_POLLRDNORM if pipe_end(area.proc, fds[i].fd) == PIPE_WRITES
+        events = fds[i].events & (LINUX_POLLIN | LINUX_POLLRDNORM if pipe_end(area.proc, fds[i].fd) == MARK_WRITES
                                   else LINUX_POLLOUT)
         all_[more].fd = <int32_t> way
         all_[more].events = events
@@ -51,17 +51,17 @@ cdef bint select_is_odd(process_t *proc, uint32_t count, uaddr readable, uaddr w
     """Whether the sets of a select(2) ask for a way back."""
     cdef uint64_t reads = 0, writes = 0
     cdef uint32_t fd
-    if not proc.own.pipes_seen:
+    if not proc.own.fd_marked & MARK_PIPE:
         return False
-    for fd in range(count if count < <uint32_t> PIPE_ENDS else <uint32_t> PIPE_ENDS):
+    for fd in range(count):
         if fd & 63 == 0:
             reads = writes = 0
             if readable != 0:
                 fetch_guest64(readable + (fd >> 6) * 8, &reads)
             if writable != 0:
                 fetch_guest64(writable + (fd >> 6) * 8, &writes)
-        if (reads >> (fd & 63) & 1 and pipe_end(proc, <int> fd) == PIPE_WRITES) \
-                or (writes >> (fd & 63) & 1 and pipe_end(proc, <int> fd) == PIPE_READS):
+        if (reads >> (fd & 63) & 1 and pipe_end(proc, <int> fd) == MARK_WRITES) \
+                or (writes >> (fd & 63) & 1 and pipe_end(proc, <int> fd) == MARK_READS):
             return True
     return False
 

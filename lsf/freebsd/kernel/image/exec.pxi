@@ -368,7 +368,7 @@ cdef public long sys_execve(frame_t *frame, area_t *area) noexcept nogil:
     if frame.arg[1] == 0:
         return -LINUX_EFAULT
     result = copyinstr(frame.arg[0], path, FREEBSD_PATH_MAX, NULL)
-    if result == -LINUX_ENAMETOOLONG and area.proc.own.osreldate >= 1300000:
+    if result == -LINUX_ENAMETOOLONG and area.proc.own.osreldate >= FREEBSD_SINCE_SCRIPT_TOO_LONG:
         return -LINUX_E2BIG               # exec_args_add_fname in sys/kern/kern_exec.c: it is a string as the arguments are
     if result == 0:
         result = count_strings(&strings, frame.arg[1], frame.arg[2])

@@ -5,6 +5,7 @@
 
 cdef enum:
     HANDOVER_ROOM = 1024                # for the words of a handover
+    CONFINED_ROOM = 32                  # descriptors with FD_RESOLVE_BENEATH among them
     KEPT_NICE_BEYOND = 1
     KEPT_NOCLDSTOP = 2
     KEPT_CTL_SHIFT = 4              # then 4 bits for each kind of procctl
@@ -127,6 +128,8 @@ cdef void parse_words(process_t *proc, start_t *start, const char *text) noexcep
             process_keep(proc, value)
         elif key == HANDOVER_WOKEN:
             start.woken = value != 0
+        elif key == HANDOVER_BENEATH:
+            fd_mark(proc, <int> value, fd_marks(proc, <int> value) | MARK_BENEATH)
         elif key == HANDOVER_CPUSET:
             proc.own.cpuset = <uint32_t> value
         elif HANDOVER_LOGIN <= key < HANDOVER_LOGIN + 4:
@@ -236,6 +239,20 @@ cdef void process_keep(process_t *proc, uint64_t kept) noexcept nogil:
         apply_disposition(proc, FREEBSD_SIGCHLD)
 
 
+cdef uint64_t append_confined(char *words, uint64_t at, process_t *proc) noexcept nogil:
+    """The descriptors with FD_RESOLVE_BENEATH, which stays over exec. More than there is room for are not handed over at all."""
+    cdef int fd = fd_marked_from(proc, 0), count = 0
+    while fd >= 0:
+        if fd_marks(proc, fd) & MARK_BENEATH:
+            count += 1
+            if count <= CONFINED_ROOM:
+                at = append_word(words, at, HANDOVER_BENEATH, <uint64_t> fd)
+            else:
+                linux_syscall3(LINUX_SYS_fcntl, fd, LINUX_F_SETFD, FREEBSD_FD_CLOEXEC)
+        fd = fd_marked_from(proc, <uint32_t> fd + 1)
+    return at
+
+
 cdef void handover_words(process_t *proc, area_t *area, int target, char *words) noexcept nogil:
     """The words of a handover, in HANDOVER_ROOM bytes; parse_words (start.pxi) reads them."""
     cdef uint64_t at = append_word(words, 0, HANDOVER_VERSION, HANDOVER_NUMBER), kept
@@ -288,6 +305,8 @@ cdef void handover_words(process_t *proc, area_t *area, int target, char *words)
         at = append_word(words, at, HANDOVER_WOKEN, 1)
     if proc.own.cpuset:
         at = append_word(words, at, HANDOVER_CPUSET, proc.own.cpuset)
+    if proc.own.fd_marked & MARK_BENEATH:
+        at = append_confined(words, at, proc)
     memcpy(login, proc.own.login, sizeof(login))
     if login[0]:
         at = append_word(words, at, HANDOVER_LOGIN, login[0])

@@ -63,7 +63,7 @@ cdef uint64_t build_stack(process_t *proc, uint64_t below, uint64_t argc, char *
     aux(&at, FREEBSD_AT_PAGESIZES, pagesizes)
     aux(&at, FREEBSD_AT_PAGESIZESLEN, 24)
     aux(&at, FREEBSD_AT_STACKPROT, 7 if image.stack_executable else 3)
-    aux(&at, FREEBSD_AT_BSDFLAGS, FREEBSD_ELF_BSDF_SIGFASTBLK if proc.own.osreldate >= SIGFASTBLOCK_SINCE else 0)
+    aux(&at, FREEBSD_AT_BSDFLAGS, FREEBSD_ELF_BSDF_SIGFASTBLK if proc.own.osreldate >= FREEBSD_SINCE_SIGFASTBLOCK else 0)
     aux(&at, FREEBSD_AT_ARGC, argc)
     aux(&at, FREEBSD_AT_ARGV, guest_argv)
     aux(&at, FREEBSD_AT_ENVC, envc)

@@ -184,6 +184,8 @@ cdef long load_program(process_t *proc, start_t *start, program_t *program) noex
                         program, &image, &interp, has_interp, start.stack_limit.rlim_cur)
     signals_start(proc, current_area(), start)
     lookup_arm(proc, current_area())
+    if proc.own.fd_marked & MARK_BENEATH:
+        confine_arm(current_area())
     if proc.truss_fd >= 0:
         truss_start(proc, current_area())
     if proc.stats_fd >= 0:

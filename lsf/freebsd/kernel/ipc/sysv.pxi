@@ -3,7 +3,6 @@
 # Model: FreeBSD sys/kern/sysv_shm.c, sysv_sem.c, sysv_msg.c.
 
 cdef enum:
-    OSRELDATE_SHM_REMAP = 1500000
     FIRST_SEM_CALL = 220        # freebsd7___semctl, semget, semop
     FIRST_MSG_CALL = 224        # freebsd7_msgctl, msgget, msgsnd, msgrcv
 
@@ -31,7 +30,7 @@ cdef public long sys_shmat(frame_t *frame, area_t *area) noexcept nogil:
         if not range_is_valid(address, address + page_up(info.shm_segsz)) \
                 or range_is_kept(area.proc, address, page_up(info.shm_segsz)):
             return -LINUX_EINVAL
-    if flags & FREEBSD_SHM_REMAP or (area.proc.own.osreldate < OSRELDATE_SHM_REMAP
+    if flags & FREEBSD_SHM_REMAP or (area.proc.own.osreldate < FREEBSD_SINCE_SHM_REMAP
                                      and flags & (FREEBSD_SHM_RND | FREEBSD_SHM_RDONLY)):
         linux_flags |= LINUX_SHM_REMAP
     if is_error(result):

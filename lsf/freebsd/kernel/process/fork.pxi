@@ -2,10 +2,6 @@
 #
 # Around clone every signal is blocked until the child has its own GS, signal stack and dispatch.
 
-cdef enum:
-    RFSPAWN_SINCE = 1202000
-
-
 cdef void locks_acquire(process_t *proc) noexcept nogil:
     """Every lock of the shim, in one order: a fork takes them so that none is held in the child."""
     lock_acquire(&PATCHES.lock)
@@ -91,7 +87,7 @@ cdef public long vfork_prepare(frame_t *frame, area_t *area) noexcept nogil:
     cdef area_t *child
     cdef process_t *copy
     cdef uint64_t spare
-    if frame.nr == FREEBSD_SYS_rfork and proc.own.osreldate < RFSPAWN_SINCE:
+    if frame.nr == FREEBSD_SYS_rfork and proc.own.osreldate < FREEBSD_SINCE_RFSPAWN:
         return -LINUX_EINVAL                  # libc takes vfork then
     image_open(proc)
     block_all(NULL)
@@ -169,6 +165,8 @@ cdef public void vfork_child(frame_t *parent_frame, area_t *area) noexcept nogil
     if area.proc.truss_fd >= 0:
         truss_new_process(area, True)
     stats_after_fork(area.proc)
+    fd_marks_in_vfork(area.proc)
+    fd_marks_after_fork(area.proc)
     procdesc_end(area.proc)
     if area.proc.own.notes:
         notes_tell(area.proc.own.notes, NOTE_RECORD_FORK, area.proc.pid, parent, 0)
@@ -416,6 +414,7 @@ cdef void after_fork(process_t *proc, area_t *area) noexcept nogil:
     proc.own.umtx_shared_waiters = 0
     event_after_fork(proc)
     backs_after_fork(proc)
+    fd_marks_after_fork(proc)
     stats_after_fork(proc)
     aio_after_fork(proc)
     procdesc_after_fork(proc, area)

@@ -261,6 +261,37 @@ cdef void procdesc_describe(int fd, int pid) noexcept nogil:
 
 cdef public long sys_pdfork(frame_t *frame, area_t *area) noexcept nogil:
     """fork that also gives a process descriptor."""
+    return procdesc_fork(frame, area)
+
+
+cdef public long sys_pdrfork(frame_t *frame, area_t *area) noexcept nogil:
+    """The same with rfork's flags, of which two are needed: those that LSF knows make a process with copies of everything."""
+    cdef uint32_t flags = <uint32_t> frame.arg[2]
+    if flags != (FREEBSD_RFPROC | FREEBSD_RFPROCDESC | FREEBSD_RFFDG):
+        return -LINUX_EINVAL
+    return procdesc_fork(frame, area)
+
+
+cdef public long sys_pdwait(frame_t *frame, area_t *area) noexcept nogil:
+    """wait6 for the process of a descriptor; 0 in the place of its number."""
+    cdef uint64_t saved[6]
+    cdef long pid, result
+    pid = -LINUX_EBADF if descriptor_is_hidden(area.proc, <int> frame.arg[0]) else procdesc_process(<int> frame.arg[0])
+    if pid < 0:
+        return pid
+    memcpy(saved, frame.arg, sizeof(saved))
+    frame.arg[0] = FREEBSD_P_PID
+    frame.arg[1] = <uint64_t> pid
+    frame.arg[2] = saved[1]
+    frame.arg[3] = saved[2]
+    frame.arg[4] = saved[3]
+    frame.arg[5] = saved[4]
+    result = sys_wait6(frame, area)
+    memcpy(frame.arg, saved, sizeof(saved))
+    return 0 if result > 0 else result
+
+
+cdef long procdesc_fork(frame_t *frame, area_t *area) noexcept nogil:
     cdef process_t *proc = area.proc
     cdef uint32_t flags = <uint32_t> frame.arg[1]
     cdef int ends[2]

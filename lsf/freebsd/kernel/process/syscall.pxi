@@ -6,6 +6,11 @@ cdef public long sys_nosys(frame_t *frame, area_t *area) noexcept nogil:
     return -LINUX_ENOSYS
 
 
+cdef public int release_is_before(area_t *area, uint32_t since) noexcept nogil:
+    """Whether a program of this process runs on a release that lacks a call (lsf/freebsd/tables/releases.py)."""
+    return area.proc.own.osreldate < since
+
+
 cdef public long sys_syscall(frame_t *frame, area_t *area) noexcept nogil:
     """syscall(2) and __syscall(2): the real number is the first argument, and the seventh lies on the stack."""
     cdef uint64_t nr = <uint32_t> frame.arg[0], sixth = 0

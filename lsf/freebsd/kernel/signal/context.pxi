@@ -18,7 +18,7 @@ cdef long context_convert(process_t *proc, const freebsd_ucontext *context, resu
     cdef uint64_t at, extended = 0, length, limit = xstate_limit(proc), features = proc.xstate_features
     cdef int64_t size
     if mc.mc_flags & ~<uint32_t> (FREEBSD_MC_HASSEGS | FREEBSD_MC_HASBASES | FREEBSD_MC_HASFPXSTATE
-                                  | (FREEBSD_MC_HASTLSBASE if proc.own.osreldate >= 1500000 else 0)):
+                                  | (FREEBSD_MC_HASTLSBASE if proc.own.osreldate >= FREEBSD_SINCE_HASTLSBASE else 0)):
         return -LINUX_EINVAL                      # _MC_FLAG_MASK
     if is_no_place_to_run(mc.mc_rip) or WINDOW_BASE <= mc.mc_rsp < SHIM_END:
         return -LINUX_EINVAL

@@ -8,10 +8,6 @@
 # thread's mask again. As on FreeBSD a wait that the word covers may be interrupted. What Linux does by default, stop or
 # end the process, is not held up.
 
-cdef enum:
-    SIGFASTBLOCK_SINCE = 1300000    # the release that has it
-
-
 cdef bint fast_blocked(area_t *area) noexcept nogil:
     """True where this thread's word blocks its signals now. A word that cannot be read any more is forgotten."""
     cdef uint32_t word = 0

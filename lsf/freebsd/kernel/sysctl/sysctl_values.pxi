@@ -63,7 +63,7 @@ cdef public long sysctl_osreldate(sysctl_request_t *request) noexcept nogil:
 
 cdef public long sysctl_posix1version(sysctl_request_t *request) noexcept nogil:
     """_POSIX_VERSION of <sys/unistd.h>."""
-    return sysctl_out_number(request, 200809 if request.area.proc.own.osreldate >= 1500000 else 200112)
+    return sysctl_out_number(request, 200809 if request.area.proc.own.osreldate >= FREEBSD_SINCE_POSIX_2008 else 200112)
 
 
 cdef public long sysctl_hostname(sysctl_request_t *request) noexcept nogil:

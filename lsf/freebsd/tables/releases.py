@@ -1,0 +1,71 @@
+"""What differs from one release of FreeBSD to the next, and from which release on a program finds it.
+
+`--osrelease`, or the root, says which release a program runs on (`process.own.osreldate`, FreeBSD's kern.osreldate). A row is one
+difference: its name, the first value of kern.osreldate that has it, and what it is. The build makes FREEBSD_SINCE_NAME of each, which
+handlers compare with; `python -m lsf.freebsd.tables.report releases` prints the page docs/user/releases.md.
+
+Calls that FreeBSD 13.5 does not have are rows, too (`CALLS`): on an older release they are unknown numbers, ENOSYS with SIGSYS. What is
+older than 13.5 is there on every release.
+
+Sources: sys/sys/param.h and UPDATING for the numbers, the commits' files for the rest; a row names the file that shows it.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Difference(NamedTuple):
+    """name: of the constant, in capitals. since: kern.osreldate. what: for users. source: where FreeBSD's sources have it."""
+
+    name: str
+    since: int
+    what: str
+    source: str
+
+
+DIFFERENCES = (
+    Difference("RFSPAWN", 1202000, "rfork(RFSPAWN), with which posix_spawn(3) makes processes", "kern/kern_fork.c"),
+    Difference("SIGFASTBLOCK", 1300000, "sigfastblock(2), and its word in the auxiliary vector", "kern/kern_sig.c"),
+    Difference("SCRIPT_TOO_LONG", 1300000, "a script's first line that is too long is ENAMETOOLONG", "kern/imgact_shell.c"),
+    Difference("PUSER_88", 1400000, "priorities of processes begin at 88, and no longer 120", "sys/priority.h"),
+    Difference("PUSER_56", 1500000, "priorities of processes begin at 56", "sys/priority.h"),
+    Difference("SHM_REMAP", 1500000, "SHM_REMAP is 040000, and no longer 030000", "sys/shm.h"),
+    Difference("POSIX_2008", 1500000, "kern.posix1version is 200809, and no longer 200112", "sys/unistd.h"),
+    Difference("HASTLSBASE", 1500000, "setcontext(2) takes _MC_HASTLSBASE", "amd64/amd64/exec_machdep.c"),
+    Difference("FD_FLAGS", 1500000, "FD_CLOFORK and FD_RESOLVE_BENEATH, with O_, SOCK_, MSG_CMSG_ and CLOSE_RANGE_CLOFORK, F_DUPFD_CLOFORK, F_DUP3FD",
+               "kern/kern_descrip.c"),
+)  # fmt: skip
+
+#: Calls that not every release has: the first kern.osreldate that does.
+CALLS: dict[str, int] = {
+    "fspacectl": 1400000,
+    **dict.fromkeys(("timerfd_create", "timerfd_gettime", "timerfd_settime"), 1400000),
+    "getrlimitusage": 1402000,
+    **dict.fromkeys(("fchroot", "setcred", "exterrctl", "inotify_add_watch_at", "inotify_rm_watch", "getgroups",
+                     "setgroups", "jail_attach_jd", "jail_remove_jd"), 1500000),
+    **dict.fromkeys(("pdrfork", "pdwait"), 1501000),
+}  # fmt: skip
+
+#: Calls whose flags may ask for FD_CLOFORK: (the argument with the flags, the flag's name, what it is for: 'result', or the
+#: argument that names two descriptors or a message).
+CLOFORK: dict[str, tuple[int, str, int | str]] = {
+    "open": (1, "O_CLOFORK", "result"),
+    "openat": (2, "O_CLOFORK", "result"),
+    "shm_open2": (1, "O_CLOFORK", "result"),
+    "pipe2": (1, "O_CLOFORK", 0),
+    "socket": (1, "SOCK_CLOFORK", "result"),
+    "socketpair": (1, "SOCK_CLOFORK", 3),
+    "accept4": (3, "SOCK_CLOFORK", "result"),
+    "recvmsg": (2, "MSG_CMSG_CLOFORK", 1),
+}
+
+
+def since(name: str) -> int:
+    """The first kern.osreldate that has a call; 0 for one that all have."""
+    return CALLS.get(name, 0)
+
+
+def shown(number: int) -> str:
+    """A kern.osreldate as the release that it stands for: 14.2."""
+    return f"{number // 100000}.{number // 1000 % 100}"
