@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import sys
 
 from lsf.start.binfmt_rule import FOLDER, NAME, BinfmtError, line
@@ -76,9 +77,49 @@ def remove() -> bool:
     return True
 
 
+def lsf_command() -> str:
+    """The path of the command `lsf` that belongs to this installation. Raises BinfmtError."""
+    for path in (os.path.join(os.path.dirname(os.path.abspath(sys.argv[0])), "lsf"), shutil.which("lsf")):
+        if path and os.access(path, os.X_OK) and os.path.isfile(path):
+            return path
+    raise BinfmtError("the command lsf is not beside lsfctl, nor in PATH")
+
+
+def run_with(command: list[str]) -> int:
+    """Execute a command for which, and for whose children, FreeBSD programs run by their name alone, by `lsf` with its variables
+    (LSF_ROOT, ...) and the default root. Needs no privilege: a user namespace with a binfmt_misc of its own. Does not return where
+    it succeeds. Raises BinfmtError."""
+    if not command:
+        raise BinfmtError("what is to run? lsfctl binfmt run COMMAND ARGS")
+    rule = line(lsf_command(), flags="")
+    uid, gid = os.geteuid(), os.getegid()
+    try:
+        from lsf import _namespace
+
+        _namespace.unshare_user(0, 0)
+        _namespace.unshare_mounts()
+        _namespace.mount_binfmt(FOLDER)
+        with open(f"{FOLDER}/register", "w") as file:
+            file.write(rule)
+        if uid:
+            # Only the root of the namespace that mounts it may write there: the user's own ids come back in another inside.
+            _namespace.unshare_user(uid, gid)
+    except (ImportError, OSError) as error:
+        raise BinfmtError(
+            f"needs a user namespace with a binfmt_misc of its own, as Linux 6.7 and later can have ({error}): `lsfctl doctor`"
+        ) from None
+    try:
+        os.execvp(command[0], command)
+    except OSError as error:
+        print(f"lsfctl: binfmt run: {command[0]}: {error.strerror}", file=sys.stderr)
+    return 127
+
+
 def run(arguments: argparse.Namespace) -> int:
     """`lsfctl binfmt`."""
     try:
+        if arguments.action == "run":
+            return run_with(arguments.what)
         if arguments.action == "install":
             install(arguments.set_ids)
             print(f"FreeBSD programs now run by their name alone, until the next boot, by {shim_path()}")
@@ -110,10 +151,20 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         description="Registers LSF with Linux's binfmt_misc for the whole machine, containers included."
         " `line` prints what /etc/binfmt.d/lsf.conf needs to hold to make that last over a boot."
         " Set-user-id programs get no other ids unless --set-ids says so."
-        " `status` exits with 0 where it is installed, 1 where not.",
+        " `status` exits with 0 where it is installed, 1 where not."
+        " `run COMMAND` does it for that command and its children alone, without any privilege, by `lsf` and its default root.",
     )  # fmt: skip
-    parser.add_argument("action", choices=("install", "remove", "status", "line"), help="what to do")
-    parser.add_argument("--set-ids", action="store_true",
-                        help="install, line: FreeBSD's set-user-id programs get their ids (flag C)")  # fmt: skip
-    parser.add_argument("--json", action="store_true", help="status for programs")
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    for name, text in (
+        ("install", "register LSF for the whole machine"), ("remove", "undo that"),
+        ("status", "say what is registered"), ("line", "print the rule"),
+    ):  # fmt: skip
+        action = actions.add_parser(name, help=text)
+        if name in ("install", "line"):
+            action.add_argument("--set-ids", action="store_true",
+                                help="FreeBSD's set-user-id programs get their ids (flag C)")  # fmt: skip
+        if name == "status":
+            action.add_argument("--json", action="store_true", help="for programs")
+    one = actions.add_parser("run", help="do so for one command, without any privilege")
+    one.add_argument("what", nargs=argparse.REMAINDER, metavar="COMMAND", help="the command and its arguments")
     parser.set_defaults(command=run)

@@ -88,6 +88,10 @@ def is_release(name: str) -> bool:
     )
 
 
+#: What CURRENT had counted up to when a first release of a series was made of it: 14.0 is 1400097. (environment.pxi has them, too.)
+BUMPS = {14: 97, 15: 68}
+
+
 def number_of(release: str) -> int:
     """FreeBSD's number for a release (__FreeBSD_version of sys/param.h): 1305000 for "13.5-RELEASE", "13.5" and "1305000"; 0
     for what is no release."""
@@ -97,11 +101,9 @@ def number_of(release: str) -> int:
         return 0
     if not dot:
         return int(major) if 100000 <= int(major) <= 9999999 else 0
-    return (
-        int(major) * 100000 + int(minor) * 1000
-        if minor.isdecimal() and 0 < int(major) < 100 and int(minor) < 100
-        else 0
-    )
+    if not minor.isdecimal() or not 0 < int(major) < 100 or int(minor) >= 100:
+        return 0
+    return int(major) * 100000 + int(minor) * 1000 + (BUMPS.get(int(major), 0) if int(minor) == 0 else 0)
 
 
 def release_of_number(number: int) -> str:

@@ -21,11 +21,12 @@ def _escaped(data: bytes) -> str:
     return "".join(f"\\x{byte:02x}" for byte in data)
 
 
-def line(interpreter: str, set_ids: bool = False) -> str:
+def line(interpreter: str, set_ids: bool = False, flags: str = FLAGS) -> str:
     """What registers an interpreter: written to binfmt_misc's `register`, or kept in /etc/binfmt.d/lsf.conf.
 
-    set_ids: FreeBSD programs with set-user-id and set-group-id bits get those ids (docs/user/binfmt.md).
+    set_ids: FreeBSD programs with set-user-id and set-group-id bits get those ids (docs/user/binfmt.md). flags: the image's; the
+    command `lsf`, which takes a program by its name, has none.
     """
     if ":" in interpreter or len(interpreter) > 127:
         raise BinfmtError(f"{interpreter}: Linux takes no interpreter's path with a colon, or longer than 127 bytes")
-    return f":{NAME}:M::{_escaped(MAGIC)}:{_escaped(MASK)}:{interpreter}:{FLAGS}{SET_IDS if set_ids else ''}"
+    return f":{NAME}:M::{_escaped(MAGIC)}:{_escaped(MASK)}:{interpreter}:{flags}{SET_IDS if set_ids else ''}"

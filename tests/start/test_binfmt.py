@@ -214,3 +214,25 @@ def test_without_the_right_it_is_one_sentence(monkeypatch, capsys, tmp_path):
     monkeypatch.setattr("builtins.open", refused)
     assert lsfctl.main(["binfmt", "install"]) == 1
     assert "only root" in capsys.readouterr().err
+
+
+def test_a_command_of_ones_own(guest, tmp_path):
+    """`lsfctl binfmt run`: for one command and its children, without any right, and as who one is."""
+    script = tmp_path / "script.sh"
+    script.write_text(f"#!/bin/sh\n{guest} one 'two words'; echo $?; id -u\n")
+    script.chmod(0o755)
+    tmp_path.chmod(0o755)
+    command = [str(harness.commands(tmp_path / "bin") / "lsfctl"), "binfmt", "run", str(script)]
+    env = dict(os.environ, LSF_ROOT="none")
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=60, check=False)
+    if done.returncode == 1 and "needs a user namespace" in done.stderr:
+        harness.not_covered("binfmt_misc of a command's own", done.stderr.strip())
+    assert (done.stdout, done.stderr) == (f"{guest}\none\ntwo words\n3\n{os.getuid()}\n", "")
+    missing = subprocess.run(
+        [*command[:-1], "/no/such"], env=env, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert missing.returncode == 127
+    assert missing.stderr == "lsfctl: binfmt run: /no/such: No such file or directory\n"
+    none = subprocess.run(command[:-1], env=env, capture_output=True, text=True, timeout=60, check=False)
+    assert none.returncode == 1
+    assert "what is to run?" in none.stderr

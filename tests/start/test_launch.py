@@ -13,7 +13,7 @@ from lsf.start.files import DEFAULT_PATH, find_program
 
 @pytest.mark.parametrize(
     ("release", "number"),
-    [("14.1-RELEASE", 1401000), ("13.5", 1305000), ("10.1-RELEASE-p3", 1001000), ("15.0-CURRENT", 1500000),
+    [("14.1-RELEASE", 1401000), ("13.5", 1305000), ("10.1-RELEASE-p3", 1001000), ("15.0-CURRENT", 1500068), ("14.0", 1400097),
      ("1401000", 1401000), ("1305512", 1305512)],
 )  # fmt: skip
 def test_osreldate(release, number):

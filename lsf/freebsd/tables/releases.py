@@ -33,6 +33,7 @@ DIFFERENCES = (
     Difference("SHM_REMAP", 1500000, "SHM_REMAP is 040000, and no longer 030000", "sys/shm.h"),
     Difference("POSIX_2008", 1500000, "kern.posix1version is 200809, and no longer 200112", "sys/unistd.h"),
     Difference("HASTLSBASE", 1500000, "setcontext(2) takes _MC_HASTLSBASE", "amd64/amd64/exec_machdep.c"),
+    Difference("INOTIFY", 1500000, "inotify(2)", "kern/vfs_inotify.c"),
     Difference("FD_FLAGS", 1500000, "FD_CLOFORK and FD_RESOLVE_BENEATH, with O_, SOCK_, MSG_CMSG_ and CLOSE_RANGE_CLOFORK, F_DUPFD_CLOFORK, F_DUP3FD",
                "kern/kern_descrip.c"),
 )  # fmt: skip

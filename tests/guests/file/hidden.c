@@ -82,8 +82,11 @@ static const struct call calls[] = {
 	CALL(syscall, SYS_fstat, HERE, P(data)),
 	{ "copy_file_range", 569, { HERE, 0, 1, 0, 16, 0 } }, { "copy_file_range", 569, { 0, 0, HERE, 0, 16, 0 } },
 	{ "fspacectl", 580, { HERE, 1, P(zero), 0, 0 } }, { "timerfd_gettime", 586, { HERE, P(data) } },
-	{ "timerfd_settime", 587, { HERE, 0, P(data), 0 } }, { "inotify_add_watch_at", 593, { HERE, AT_FDCWD, P("."), 0x100 } },
-	{ "inotify_rm_watch", 594, { HERE, 1 } }, { "sendfile", SYS_sendfile, { HERE, 1, 0, 16, 0, 0 } },
+	{ "timerfd_settime", 587, { HERE, 0, P(data), 0 } },
+#if GUEST_RELEASE >= 15
+	{ "inotify_add_watch_at", 593, { HERE, AT_FDCWD, P("."), 0x100 } }, { "inotify_rm_watch", 594, { HERE, 1 } },
+#endif
+	{ "sendfile", SYS_sendfile, { HERE, 1, 0, 16, 0, 0 } },
 	{ "kcmp", 588, { 0, 0, 100, HERE, 0 } }, { "kcmp", 588, { 0, 0, 101, 0, HERE } },
 };
 

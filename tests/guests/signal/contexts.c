@@ -142,7 +142,7 @@ TEST(fuzz)
 		int pid = guest_fork();
 		if (pid == 0) {
 			static ucontext_t bad;
-			struct itimerval soon = { { 0, 0 }, { 0, 100000 } };
+			struct itimerval soon = { { 0, 0 }, { 0, 20000 } };
 			sys(SYS_setitimer, 0, &soon, NULL);
 			CHECK_EQ(sys(SYS_getcontext, &bad), 0);
 			u64 *words = (u64 *)&bad;

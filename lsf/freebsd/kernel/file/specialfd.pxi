@@ -119,7 +119,7 @@ cdef public long sys___specialfd(frame_t *frame, area_t *area) noexcept nogil:
         if flags & ~<uint32_t> (FREEBSD_O_NONBLOCK | FREEBSD_O_CLOEXEC | FREEBSD_EFD_SEMAPHORE):
             return -LINUX_EINVAL
         return linux_syscall2(LINUX_SYS_eventfd2, event.initval, anonymous_flags(flags) | (flags & FREEBSD_EFD_SEMAPHORE))
-    if <int> frame.arg[0] == FREEBSD_SPECIALFD_INOTIFY:
+    if <int> frame.arg[0] == FREEBSD_SPECIALFD_INOTIFY and area.proc.own.osreldate >= FREEBSD_SINCE_INOTIFY:
         if frame.arg[2] != sizeof(flags):
             return -LINUX_EINVAL
         if fetch_guest32(frame.arg[1], &flags) < 0:

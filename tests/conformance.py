@@ -1,0 +1,80 @@
+"""What other people's test suites say of LSF, and FreeBSD's own above all: the data of docs/user/conformance.md.
+
+    $ python tests/conformance.py > docs/user/conformance.md
+
+A suite is built for FreeBSD beside the project and run by `lsf`; nothing of it is here, nor a recipe for it. A row says when it was run last,
+as which release, and on which engine; what differs is named case by case, each with its reason, and the lists only shrink.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Case(NamedTuple):
+    """Cases that differ, by name or by what they have in common; how many; and why."""
+
+    name: str
+    count: int
+    reason: str
+
+
+class Suite(NamedTuple):
+    """name; source: whose, and of what time; date: of the run, ISO; release: that programs found; engine; cases: how many ran;
+    passed: how many of them; differs: the rest."""
+
+    name: str
+    source: str
+    date: str
+    release: str
+    engine: str
+    cases: int
+    passed: int
+    differs: tuple[Case, ...] = ()
+
+
+SUITES: tuple[Suite, ...] = (
+    Suite("libkqueue's tests", "tests/sys/kqueue/libkqueue of FreeBSD's tree of 2019", "2026-11-30", "13.5", "sud", 44, 44),
+    Suite("libuv", "libuv 048acb509 (2026-03-17)", "2026-11-30", "13.5", "sud", 453, 451, (
+        Case("tcp_close_while_connecting, tcp_connect_timeout", 2,
+             "they want an address that does not answer, and the machine's network answers: they fail on its Linux, too"),
+    )),
+    Suite("Rust's standard library", "rust-src 1.96 of Debian's rustc-web", "2026-11-28", "13.5", "sud, trap, ptrace", 532, 532),
+)  # fmt: skip
+
+
+def missing(suite: Suite) -> int:
+    """Cases that neither passed nor are explained: none, or the data are wrong."""
+    return suite.cases - suite.passed - sum(case.count for case in suite.differs)
+
+
+_HEAD = """\
+# Conformance
+
+<!-- Made by `python tests/conformance.py` from the data there: edit those, and make this page again. -->
+
+FreeBSD's tests are the measure. Each suite was built for FreeBSD from its own sources and run by `lsf` on a Linux machine; where programs of
+the suite run other programs, a root has those. A case that differs is named with its reason. [releases](releases.md) lists what differs between
+releases, and [syscalls](syscalls.md) what each call lacks.
+
+| suite | source | run on | release | engine | cases | pass |
+|-------|--------|--------|---------|--------|------:|-----:|
+"""
+
+
+def page() -> str:
+    """The text of docs/user/conformance.md."""
+    rows = [
+        f"| {s.name} | {s.source} | {s.date} | {s.release} | {s.engine} | {s.cases:,} | {s.passed:,} |\n"
+        for s in SUITES
+    ]
+    parts = [_HEAD, *rows]
+    for suite in SUITES:
+        if suite.differs:
+            parts.append(f"\n## {suite.name}\n\n| what differs | cases | why |\n|---|--:|---|\n")
+            parts += [f"| {case.name} | {case.count} | {case.reason} |\n" for case in suite.differs]
+    return "".join(parts)
+
+
+if __name__ == "__main__":
+    print(page(), end="")
