@@ -61,6 +61,15 @@ def test_guest_on_15(lsf, guest, case):
     run_case(lsf, guest, case, env={"LSF_OSRELEASE": "15.0"}, headers=found[15])
 
 
+def test_who_was_built_for_15_finds_it(lsf):
+    """Where nothing says which release it is to be."""
+    found, missing = releases.folders()
+    if 15 not in found:
+        harness.missing_tool("guests of FreeBSD 15", "; ".join(missing))
+    program = harness.compile_guest("fd_flags", ("-DGUEST_RELEASE=15",), headers=found[15])
+    lsf(program, "clofork").check("ok fd_flags.clofork\n")
+
+
 #: Cases that expect what the release says that they find.
 BY_RELEASE = [
     ("releases", "priorities"), ("releases", "posix_version"), ("releases", "context_flags"), ("releases", "calls_of_a_release"),

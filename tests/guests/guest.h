@@ -423,7 +423,11 @@ __asm__(
     ".p2align 2\n"
     ".long 8, 4, 1\n"
     ".asciz \"FreeBSD\"\n"
+#if GUEST_RELEASE >= 15
+    ".long 1500068\n"
+#else
     ".long 1400097\n"
+#endif
     ".popsection\n");
 #endif
 

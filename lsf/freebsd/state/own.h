@@ -21,6 +21,7 @@ struct kept {
 /* Of a process. The child of a vfork begins with a copy. */
 struct process_own {
     uint32_t osreldate;
+    uint32_t osreldate_given;   /* by an option, or by a root; else a program that was built for a later release finds that */
     uint64_t vdso_data;         /* mmap.pxi's: where the vDSO's data begin; 0: not looked for yet */
     uint64_t stack_linux;       /* stack.pxi's: the soft limit that Linux programs get; 0: the one that is set */
     uint64_t ps_strings;

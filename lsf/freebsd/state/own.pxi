@@ -12,6 +12,7 @@ cdef extern from "own.h" nogil:
 
     ctypedef struct process_own_t "struct process_own":
         uint32_t osreldate
+        uint32_t osreldate_given
         uint64_t vdso_data
         uint64_t stack_linux
         uint64_t ps_strings

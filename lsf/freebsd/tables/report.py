@@ -70,7 +70,7 @@ _RELEASES = """\
 
 <!-- Made by `python -m lsf.freebsd.tables.report releases` from lsf/freebsd/tables/releases.py: edit that, and make this page again. -->
 
-A program finds the release that `--osrelease` names, or its root has, or else 14.3: not only by `uname`, but in what the system does. What
+A program finds the release that `--osrelease` names, or its root has, or else 14.3, or what it was built for if that is later: not only by `uname`, but in what the system does. What
 differs between FreeBSD 13.5, 14 and 15, and LSF knows:
 
 | since | what | FreeBSD's source |

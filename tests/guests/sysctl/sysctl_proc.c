@@ -249,7 +249,7 @@ TEST(environment_and_vector)
 	int osrel = 0;
 	n = sizeof(osrel);
 	CHECK_EQ(of_process(KERN_PROC_OSREL, (int)sys(SYS_getpid), &osrel, &n), 0);
-	CHECK_EQ(osrel, 1400097);
+	CHECK_EQ(osrel, GUEST_RELEASE >= 15 ? 1500068 : 1400097);
 	struct kinfo_sigtramp tramp;
 	n = sizeof(tramp);
 	CHECK_EQ(of_process(KERN_PROC_SIGTRAMP, (int)sys(SYS_getpid), &tramp, &n), 0);

@@ -59,6 +59,7 @@ cdef void launcher_environment(process_t *proc, start_t *start) noexcept nogil:
     text = environment(start.envp, b"LSF_OSRELEASE")
     if text != NULL and text[0] != 0:
         proc.own.osreldate = release_number(text)
+        proc.own.osreldate_given = 1
         if proc.own.osreldate == 0:
             die(EXIT_LSF, b"LSF_OSRELEASE must be as 14.1-RELEASE, 14.1 or 1401000", text)
     proc.no_patch = switch_of(environment(start.envp, b"LSF_PATCH"), b"LSF_PATCH must be 1 or 0") == 0

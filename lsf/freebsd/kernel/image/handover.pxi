@@ -104,6 +104,7 @@ cdef void parse_words(process_t *proc, start_t *start, const char *text) noexcep
             proc.filter_installed = <uint32_t> value
         elif key == HANDOVER_OSRELDATE:
             proc.own.osreldate = <uint32_t> value
+            proc.own.osreldate_given = 1
         elif key == HANDOVER_FAKEROOT:
             proc.own.fakeroot = <uint32_t> value
         elif key == HANDOVER_RULES:
@@ -282,7 +283,8 @@ cdef void handover_words(process_t *proc, area_t *area, int target, char *words)
         at = append_word(words, at, HANDOVER_FILTER, 1)
     if proc.debug:
         at = append_word(words, at, HANDOVER_DEBUG, proc.debug)
-    at = append_word(words, at, HANDOVER_OSRELDATE, proc.own.osreldate)
+    if proc.own.osreldate_given:
+        at = append_word(words, at, HANDOVER_OSRELDATE, proc.own.osreldate)
     at = append_word(words, at, HANDOVER_STACK, proc.own.stack_linux)
     if proc.own.nosigpipe:
         at = append_word(words, at, HANDOVER_NOSIGPIPE, proc.own.nosigpipe)

@@ -2,6 +2,7 @@
 
 cdef enum:
     OSRELDATE_DEFAULT = 1403000
+    OSREL_NONSENSE = 10000000           # no program was built for that
 
 
 cdef const char *error_text(long error) noexcept nogil:
@@ -170,6 +171,8 @@ cdef long load_program(process_t *proc, start_t *start, program_t *program) noex
     proc.break_start = image.high
     proc.break_end = image.high
     proc.own.osrel = program.osrel
+    if not proc.own.osreldate_given and program.osrel // 1000 > proc.own.osreldate // 1000 and program.osrel < OSREL_NONSENSE:
+        proc.own.osreldate = program.osrel
     proc.own.magic = PROCESS_MAGIC
     result = stack_of_image(proc, start, image.stack_size)
     if result < 0:
