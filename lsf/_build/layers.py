@@ -77,6 +77,7 @@ UP_CALLS: dict[str, Reason] = {
     # a call on its way
     "stats_site": Reason("machine/amd64", "a site that could not be patched is counted where somebody counts"),
     "truss_signal": Reason("freebsd/kernel/signal", "a signal is shown at the moment of its delivery"),
+    "ktr_signal": Reason("freebsd/kernel/signal", "and recorded"),
     # descriptors that are the shim's own
     "event_hides": Reason("machine/ground", "kqueues and aio(4) have hidden descriptors of their own"),
     "event_next_hidden": Reason("machine/ground", "as event_hides"),

@@ -48,6 +48,8 @@ WORDS = {
     "USERS": "4",           # shown instead of Linux's: the real user id, above it the effective one
     "GROUPS": "5",
     "NO_PATCH": "x",
+    "RECORD": "y",          # descriptor of ktrace(2)'s file, hidden already
+    "RECORD_FACS": "Y",     # what is recorded there
 }  # fmt: skip
 
 

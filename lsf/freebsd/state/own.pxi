@@ -60,6 +60,7 @@ cdef extern from "own.h" nogil:
         uint64_t unknown_reported[10]
         uint32_t timer_words[32]
         int32_t timer_ids[32]
+        uint32_t ktrace_facs
         void *backs
         uint32_t fd_marked
         uint8_t *fd_marks_high

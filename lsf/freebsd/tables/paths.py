@@ -49,6 +49,7 @@ PATHS: dict[str, tuple[Path, ...]] = {
     "symlinkat": (Path(2, Follow.NEVER, 1),),
     "rename": (Path(0, Follow.NEVER), Path(1, Follow.NEVER)),
     "renameat": (Path(1, Follow.NEVER, 0), Path(3, Follow.NEVER, 2)),
+    "ktrace": (Path(0, Follow.NEVER),),
     "unlinkat": (Path(1, Follow.NEVER, 0, 2),),
     "funlinkat": (Path(1, Follow.NEVER, 0, 3),),
     "inotify_add_watch_at": (Path(2, Follow.INOTIFY, 1, 3),),

@@ -28,6 +28,7 @@ DIFFERENCES = (
     Difference("RFSPAWN", 1202000, "rfork(RFSPAWN), with which posix_spawn(3) makes processes", "kern/kern_fork.c"),
     Difference("SIGFASTBLOCK", 1300000, "sigfastblock(2), and its word in the auxiliary vector", "kern/kern_sig.c"),
     Difference("SCRIPT_TOO_LONG", 1300000, "a script's first line that is too long is ENAMETOOLONG", "kern/imgact_shell.c"),
+    Difference("KTR_VERSION", 1400000, "the records of ktrace(2) have struct ktr_header's version 1", "sys/ktrace.h"),
     Difference("PUSER_88", 1400000, "priorities of processes begin at 88, and no longer 120", "sys/priority.h"),
     Difference("PUSER_56", 1500000, "priorities of processes begin at 56", "sys/priority.h"),
     Difference("SHM_REMAP", 1500000, "SHM_REMAP is 040000, and no longer 030000", "sys/shm.h"),

@@ -11,6 +11,23 @@ cdef public void foreign_call(area_t *area) noexcept nogil:
     kill_self(area, LINUX_SIGSYS)
 
 
+cdef bint call_was_taken(linux_ucontext *uc, linux_siginfo *info) noexcept nogil:
+    """True where Linux took a call for its own uretprobe(2), which no filter sees (Linux 6.11 and later; Syscall User Dispatch does),
+    and sent SIGILL, since it was made from elsewhere. The registers are as `syscall` leaves them."""
+    cdef uint64_t rip = uc.uc_mcontext.rip
+    cdef uint16_t code = 0
+    return (info.si_code == LINUX_SI_KERNEL and rip - WINDOW_BASE >= WINDOW_SIZE and uc.uc_mcontext.rcx == rip
+            and copyin(rip - 2, &code, 2) == 0 and code == SYSCALL_BYTES)
+
+
+cdef void enter_taken(linux_ucontext *uc, uint64_t nr) noexcept nogil:
+    """Make such a call into the shim, by the number that Linux does not give back."""
+    uc.uc_mcontext.rax = nr
+    uc.uc_mcontext.rcx = uc.uc_mcontext.rip
+    uc.uc_mcontext.rip = <uint64_t> entry
+    uc.uc_mcontext.eflags &= ~<uint64_t> EFLAGS_DF
+
+
 cdef void enter_call(area_t *area, linux_ucontext *uc, linux_siginfo *info) noexcept nogil:
     """A syscall outside the window trapped: lead it into the shim."""
     cdef uint64_t rip = uc.uc_mcontext.rip

@@ -7,7 +7,7 @@ cdef enum:
 cdef bint descriptor_is_hidden(process_t *proc, int fd) noexcept nogil:
     """True for a descriptor of the shim's own, which the guest must not see."""
     return fd >= 0 and (fd == proc.image_fd or fd == proc.truss_fd or fd == proc.stats_fd or fd == proc.life_fd
-                        or event_hides(proc, fd))
+                        or fd == proc.record_fd or event_hides(proc, fd))
 
 
 cdef void hide_number(int fd) noexcept nogil:
@@ -28,6 +28,8 @@ cdef int next_hidden(process_t *proc, uint32_t fd) noexcept nogil:
         found = proc.image_fd
     if proc.truss_fd >= 0 and <uint32_t> proc.truss_fd >= fd and (found < 0 or proc.truss_fd < found):
         found = proc.truss_fd
+    if proc.record_fd >= 0 and <uint32_t> proc.record_fd >= fd and (found < 0 or proc.record_fd < found):
+        found = proc.record_fd
     if proc.stats_fd >= 0 and <uint32_t> proc.stats_fd >= fd and (found < 0 or proc.stats_fd < found):
         found = proc.stats_fd
     if proc.life_fd >= 0 and <uint32_t> proc.life_fd >= fd and (found < 0 or proc.life_fd < found):
@@ -55,6 +57,8 @@ cdef void move_hidden(process_t *proc, int fd) noexcept nogil:
         proc.image_fd = <int> moved
     elif fd == proc.truss_fd:
         proc.truss_fd = <int> moved
+    elif fd == proc.record_fd:
+        proc.record_fd = <int> moved
     elif fd == proc.stats_fd:
         proc.stats_fd = <int> moved
     elif fd == proc.life_fd:

@@ -85,7 +85,7 @@ struct hook {
     lsf_hook_t function;
     const uint32_t *lanes;
 };
-#define HOOKS 6
+#define HOOKS 7
 
 /* A process of the guest. The child of a vfork works on a copy. */
 struct process {
@@ -94,6 +94,7 @@ struct process {
     uint32_t debug, no_patch;
     int32_t image_fd;           /* hidden: the shim's own image, -1 when there is none */
     int32_t truss_fd;           /* hidden: where truss writes, -1 when it does not */
+    int32_t record_fd;          /* hidden: where the personality keeps records, -1 when it does not */
     uint32_t filter_installed;  /* the seccomp filter of the engine `trap` */
     uint64_t vdso, vdso_end;
     int (*vdso_clock_gettime)(int, void *);

@@ -38,10 +38,10 @@ cdef extern from "machine/ground/runtime.h" nogil:
         const uint32_t *lanes
 
     ctypedef struct process_t "struct process":
-        hook_t hooks[6]
+        hook_t hooks[7]
         int32_t pid
         uint32_t engine, debug, no_patch
-        int32_t image_fd, truss_fd
+        int32_t image_fd, truss_fd, record_fd
         uint32_t filter_installed
         uint64_t vdso, vdso_end
         int (*vdso_clock_gettime)(int, void *) noexcept nogil

@@ -174,6 +174,8 @@ cdef void keep_over_exec(process_t *proc, int target, uint64_t flag) noexcept no
         linux_syscall3(LINUX_SYS_fcntl, proc.truss_fd, LINUX_F_SETFD, flag)
     if proc.stats_fd >= 0:
         linux_syscall3(LINUX_SYS_fcntl, proc.stats_fd, LINUX_F_SETFD, flag)
+    if proc.record_fd >= 0:
+        linux_syscall3(LINUX_SYS_fcntl, proc.record_fd, LINUX_F_SETFD, flag)
 
 
 cdef uint64_t area_scratch(area_t *area, uint64_t size) noexcept nogil:

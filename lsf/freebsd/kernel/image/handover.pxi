@@ -129,6 +129,11 @@ cdef void parse_words(process_t *proc, start_t *start, const char *text) noexcep
             process_keep(proc, value)
         elif key == HANDOVER_WOKEN:
             start.woken = value != 0
+        elif key == HANDOVER_RECORD:
+            proc.record_fd = <int32_t> value
+            hide_number(<int> value)
+        elif key == HANDOVER_RECORD_FACS:
+            proc.own.ktrace_facs = <uint32_t> value
         elif key == HANDOVER_BENEATH:
             fd_mark(proc, <int> value, fd_marks(proc, <int> value) | MARK_BENEATH)
         elif key == HANDOVER_CPUSET:
@@ -268,6 +273,9 @@ cdef void handover_words(process_t *proc, area_t *area, int target, char *words)
             at = append_word(words, at, HANDOVER_TRUSS_PIDS, 1)
     if proc.tracer:
         at = append_word(words, at, HANDOVER_TRACER, proc.tracer)
+    if proc.record_fd >= 0:
+        at = append_word(words, at, HANDOVER_RECORD, proc.record_fd)
+        at = append_word(words, at, HANDOVER_RECORD_FACS, proc.own.ktrace_facs)
     if proc.stats_fd >= 0:
         at = append_word(words, at, HANDOVER_STATS, proc.stats_fd)
         at = append_word(words, at, HANDOVER_STATS_COUNTED, proc.stats_counted)

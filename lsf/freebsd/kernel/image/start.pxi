@@ -191,6 +191,7 @@ cdef long load_program(process_t *proc, start_t *start, program_t *program) noex
         confine_arm(current_area())
     if proc.truss_fd >= 0:
         truss_start(proc, current_area())
+    ktrace_start(proc, current_area())
     if proc.stats_fd >= 0:
         stats_start(proc, current_area())
     if proc.debug:
@@ -308,6 +309,7 @@ cdef public void shim_start(uint64_t *linux_stack) noexcept nogil:
     atomic_store32(&lsf_hidden_low, 0xffffffffUL)
     proc.image_fd = IMAGE_UNKNOWN
     proc.truss_fd = -1
+    proc.record_fd = -1
     proc.stats_fd = -1
     proc.life_fd = -1
     proc.own.osreldate = OSRELDATE_DEFAULT
@@ -479,5 +481,8 @@ cdef void signals_start(process_t *proc, area_t *area, start_t *start) noexcept 
     if proc.own.nosigpipe:
         know_handler(proc, FREEBSD_SIGPIPE)
         apply_disposition(proc, FREEBSD_SIGPIPE)
+    if proc.engine != ENGINE_SUD:
+        know_handler(proc, FREEBSD_SIGILL)
+        apply_disposition(proc, FREEBSD_SIGILL)
     arm_first(proc)
     set_linux_mask(area)

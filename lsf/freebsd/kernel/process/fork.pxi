@@ -164,6 +164,7 @@ cdef public void vfork_child(frame_t *parent_frame, area_t *area) noexcept nogil
     area.tid = area.proc.pid
     if area.proc.truss_fd >= 0:
         truss_new_process(area, True)
+    ktrace_after_fork(area)
     stats_after_fork(area.proc)
     fd_marks_in_vfork(area.proc)
     fd_marks_after_fork(area.proc)
@@ -415,6 +416,7 @@ cdef void after_fork(process_t *proc, area_t *area) noexcept nogil:
     event_after_fork(proc)
     backs_after_fork(proc)
     fd_marks_after_fork(proc)
+    ktrace_after_fork(area)
     stats_after_fork(proc)
     aio_after_fork(proc)
     procdesc_after_fork(proc, area)

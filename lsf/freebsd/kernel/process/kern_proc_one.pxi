@@ -341,7 +341,7 @@ cdef public long sysctl_filedesc(sysctl_request_t *request) noexcept nogil:
     cdef proc_walk_t walk
     cdef process_t *guest
     cdef char path[48]
-    cdef int pid = 0, fd, hidden1 = -1, hidden2 = -1, hidden3 = -1, count = 0
+    cdef int pid = 0, fd, hidden1 = -1, hidden2 = -1, hidden3 = -1, hidden4 = -1, count = 0
     cdef long result = sysctl_pid(request, &pid)
     if result < 0:
         return result
@@ -350,6 +350,7 @@ cdef public long sysctl_filedesc(sysctl_request_t *request) noexcept nogil:
         hidden1 = guest.image_fd
         hidden2 = guest.truss_fd
         hidden3 = guest.stats_fd
+        hidden4 = guest.record_fd
         if request.row.value == 0:
             proc_path(path, sizeof(path), pid, b"exe")
             kinfo_of_path(path, FREEBSD_KF_FD_TYPE_TEXT, &info)
@@ -375,7 +376,7 @@ cdef public long sysctl_filedesc(sysctl_request_t *request) noexcept nogil:
         fd = walk_next(&walk)
         if fd < 0:
             break
-        if fd == hidden1 or fd == hidden2 or fd == hidden3 or (pid == request.area.proc.pid and fd == walk.fd):
+        if fd == hidden1 or fd == hidden2 or fd == hidden3 or fd == hidden4 or (pid == request.area.proc.pid and fd == walk.fd):
             continue
         count += 1
         if request.row.value == 0 and result == 0 and kinfo_of_descriptor(request.area, pid, fd, &info) == 0:

@@ -116,6 +116,19 @@ cdef int trap_signal(linux_siginfo *info, int linux, int *code) noexcept nogil:
     return signo
 
 
+cdef inline bint is_told_of_signals(process_t *proc) noexcept nogil:
+    """True where somebody watches this process from inside."""
+    return proc.truss_fd >= 0 or proc.record_fd >= 0
+
+
+cdef void tell_of_signal(area_t *area, const freebsd_siginfo *info, uint64_t action, bint fatal) noexcept nogil:
+    """A signal is delivered, to a function or (0) with its default effect; fatal: the process dies of it."""
+    if area.proc.record_fd >= 0:
+        ktr_signal(area, info, action)
+    if area.proc.truss_fd >= 0:
+        truss_signal(area, info, fatal)
+
+
 cdef void deliver(area_t *area, linux_ucontext *uc, int linux, linux_siginfo *info, bint restart,
                   uint64_t ret) noexcept nogil:
     """Deliver a signal to the guest, whose complete state is uc: run its handler, or do what FreeBSD does by default.
@@ -154,9 +167,9 @@ cdef void deliver(area_t *area, linux_ucontext *uc, int linux, linux_siginfo *in
     lock_release(&proc.own.lock_signal)
     if fault and (handler.function <= FREEBSD_SIG_IGN or mask_has(area.sigmask, signo)):
         # A fault that cannot be delivered kills; executing the instruction again gives an exact core.
-        if proc.truss_fd >= 0:
+        if is_told_of_signals(proc):
             fill_siginfo(&traced, info, linux, signo, code, uc)
-            truss_signal(area, &traced, True)
+            tell_of_signal(area, &traced, 0, True)
         if linux == LINUX_SIGTRAP or lsf_signal_to_linux[signo] != linux:
             kill_self(area, lsf_signal_to_linux[signo])
         set_linux_handler(linux, FREEBSD_SIG_DFL, 0x04000000)
@@ -166,16 +179,16 @@ cdef void deliver(area_t *area, linux_ucontext *uc, int linux, linux_siginfo *in
     if handler.function == FREEBSD_SIG_DFL:
         if lsf_signal_default[signo] == LSF_SIGNAL_IGNORE or lsf_signal_default[signo] == LSF_SIGNAL_CONTINUE:
             return
-        if proc.truss_fd >= 0:
+        if is_told_of_signals(proc):
             fill_siginfo(&traced, info, linux, signo, code, uc)
-            truss_signal(area, &traced, True)
+            tell_of_signal(area, &traced, 0, True)
         if linux == LINUX_CARRIER:
             carrier_last_words(signo)
         kill_self(area, linux)
         return
-    if proc.truss_fd >= 0:
+    if is_told_of_signals(proc):
         fill_siginfo(&traced, info, linux, signo, code, uc)
-        truss_signal(area, &traced, False)
+        tell_of_signal(area, &traced, handler.function, False)
     if restart and not handler.flags & FREEBSD_SA_RESTART:
         uc.uc_mcontext.rip = ret
         uc.uc_mcontext.rax = LINUX_EINTR

@@ -87,6 +87,9 @@ cdef public void on_signal(int linux, linux_siginfo *info, linux_ucontext *uc) n
     if linux == LINUX_SIGSYS and (info.si_code == LINUX_SYS_USER_DISPATCH or info.si_code == LINUX_SYS_SECCOMP):
         enter_call(area, uc, info)
         return
+    if linux == LINUX_SIGILL and call_was_taken(uc, info):
+        enter_taken(uc, FREEBSD_SYS_utrace)
+        return
     if is_told_by_child(linux, info, uc):
         info.si_errno = TOLD_BY_CHILD
         from_kernel = False

@@ -1,0 +1,348 @@
+# ktrace(2) and utrace(2): a process writes records of what it does to a file, which kdump(1) reads. Model: FreeBSD
+# sys/kern/kern_ktrace.c, subr_syscall.c; the layouts are those of sys/ktrace.h of the release that is shown.
+#
+# Every call goes through the hook ktrace_call, as under --truss. A process traces itself, and its children where
+# KTRFAC_INHERIT says so, over exec too (ktrace(1) sets itself and executes); another process it cannot reach. The file is open for
+# appending, so that processes may share it; one that cannot be written any more ends the trace and not the program.
+
+cdef enum:
+    KTR_DATA = 4096                     # bytes of one transfer that are recorded (kern.ktrace.genio_size)
+    KTR_ROOM = KTR_DATA + 256
+    KTR_COMM = 20                       # MAXCOMLEN and the NUL
+    KTR_HEADER_0 = 56                   # bytes of struct ktr_header_v0, and of the one since 14
+    KTR_HEADER_1 = 64
+    KTR_VERSIONED = 0x4000
+    EJUSTRETURN = -2                    # what execve and sigreturn come to in the kernel
+    KTR_SV_FLAGS = 0x200 | 9            # SV_LP64 and SV_ABI_FREEBSD (sys/sysent.h)
+    KTR_OP = 3                          # the operation in ktrace's second argument; KTRFLAG_DESCEND is above it
+
+cdef struct ktr_record_t:
+    uint64_t at                         # bytes in `bytes`, behind the header
+    uint8_t bytes[KTR_ROOM]
+
+
+# ------------------------------------------------------------------ records
+
+cdef void ktr_add(ktr_record_t *record, const void *data, uint64_t size) noexcept nogil:
+    if size <= KTR_ROOM - record.at:
+        memcpy(&record.bytes[record.at], data, size)
+        record.at += size
+
+
+cdef void ktr_add_guest(ktr_record_t *record, uaddr data, uint64_t size) noexcept nogil:
+    """As much of the guest's memory as is there and fits."""
+    if size > KTR_ROOM - record.at:
+        size = KTR_ROOM - record.at
+    if copyin(data, &record.bytes[record.at], size) == 0:
+        record.at += size
+
+
+cdef void ktr_write(area_t *area, int type_, ktr_record_t *record) noexcept nogil:
+    """Write a record, with its header before it."""
+    cdef process_t *proc = area.proc
+    cdef uint8_t text[KTR_HEADER_1 + KTR_ROOM]
+    cdef freebsd_timespec now
+    cdef const char *name = proc.execpath
+    cdef uint64_t i, size = KTR_HEADER_1 if proc.own.osreldate >= FREEBSD_SINCE_KTR_VERSION else KTR_HEADER_0
+    cdef long result
+    memset(text, 0, KTR_HEADER_1)
+    read_clock(proc, FREEBSD_CLOCK_REALTIME, &now)
+    (<int32_t *> &text[0])[0] = <int32_t> record.at
+    (<int16_t *> &text[4])[0] = <int16_t> type_
+    (<int32_t *> &text[8])[0] = proc.pid
+    i = string_length(name)
+    while i > 0 and name[i - 1] != c'/':
+        i -= 1
+    append(<char *> &text[12], 0, KTR_COMM, name + i)
+    (<int64_t *> &text[32])[0] = now.tv_sec
+    (<int64_t *> &text[40])[0] = now.tv_nsec if size == KTR_HEADER_1 else now.tv_nsec // 1000
+    (<int64_t *> &text[48])[0] = area.tid
+    if size == KTR_HEADER_1:
+        (<int16_t *> &text[4])[0] = <int16_t> (type_ | KTR_VERSIONED)
+        (<int16_t *> &text[6])[0] = 1
+    memcpy(&text[size], record.bytes, record.at)
+    result = write_unnoticed(area, proc.record_fd, <const char *> text, size + record.at, False)
+    if is_error(result):
+        proc.own.ktrace_facs = 0
+
+
+cdef inline bint ktr_wants(area_t *area, int type_) noexcept nogil:
+    return area.proc.own.ktrace_facs >> type_ & 1
+
+
+cdef void ktr_return(area_t *area, uint64_t nr, int error, uint64_t value) noexcept nogil:
+    """KTR_SYSRET: error as the kernel has it, -1 for a call that is made again and EJUSTRETURN."""
+    cdef ktr_record_t record
+    cdef int16_t code[2]
+    if not ktr_wants(area, FREEBSD_KTR_SYSRET):
+        return
+    record.at = 0
+    code[0] = <int16_t> nr
+    code[1] = 0
+    ktr_add(&record, code, 4)
+    ktr_add(&record, &error, 4)
+    ktr_add(&record, &value, 8)
+    ktr_write(area, FREEBSD_KTR_SYSRET, &record)
+
+
+cdef void ktr_paths(area_t *area, truss_t *call) noexcept nogil:
+    """KTR_NAMEI: the paths of a call."""
+    cdef ktr_record_t record
+    cdef const lsf_path_t *row
+    cdef uint64_t length = 0
+    if not ktr_wants(area, FREEBSD_KTR_NAMEI) or call.nr >= GUEST_NSYSCALLS or lsf_path_first[call.nr] == 0:
+        if call.nr != FREEBSD_SYS_execve or not ktr_wants(area, FREEBSD_KTR_NAMEI):
+            return
+        record.at = 0
+        if copyinstr(call.arg[0], <char *> record.bytes, FREEBSD_PATH_MAX, &length) >= 0:
+            record.at = length - 1
+            ktr_write(area, FREEBSD_KTR_NAMEI, &record)
+        return
+    row = &lsf_paths[lsf_path_first[call.nr] - 1]
+    while row.nr == call.nr:
+        record.at = 0
+        if call.arg[row.argument] != 0 \
+                and copyinstr(call.arg[row.argument], <char *> record.bytes, FREEBSD_PATH_MAX, &length) >= 0 and length > 1:
+            record.at = length - 1
+            ktr_write(area, FREEBSD_KTR_NAMEI, &record)
+        row += 1
+
+
+cdef void ktr_pieces(ktr_record_t *record, uaddr vector, uint64_t count, uint64_t left) noexcept nogil:
+    cdef freebsd_iovec piece
+    cdef uint64_t i, size
+    for i in range(count):
+        if left == 0 or record.at == KTR_ROOM or copyin(vector + i * sizeof(piece), &piece, sizeof(piece)) < 0:
+            return
+        size = piece.iov_len if piece.iov_len < left else left
+        ktr_add_guest(record, piece.iov_base, size)
+        left -= size
+
+
+cdef void ktr_transfer(area_t *area, truss_t *call) noexcept nogil:
+    """KTR_GENIO: what a call has read or written."""
+    cdef ktr_record_t record
+    cdef freebsd_msghdr message
+    cdef uint64_t nr = call.nr, size = <uint64_t> call.result
+    cdef int32_t about[2]
+    cdef bint reads = (nr == FREEBSD_SYS_read or nr == FREEBSD_SYS_readv or nr == FREEBSD_SYS_pread or nr == FREEBSD_SYS_preadv
+                       or nr == FREEBSD_SYS_recvfrom or nr == FREEBSD_SYS_recvmsg)
+    cdef bint writes = (nr == FREEBSD_SYS_write or nr == FREEBSD_SYS_writev or nr == FREEBSD_SYS_pwrite or nr == FREEBSD_SYS_pwritev
+                        or nr == FREEBSD_SYS_sendto or nr == FREEBSD_SYS_sendmsg)
+    if not (reads or writes) or not ktr_wants(area, FREEBSD_KTR_GENIO):
+        return
+    if size > KTR_DATA:
+        size = KTR_DATA
+    about[0] = <int32_t> call.arg[0]
+    about[1] = 1 if writes else 0
+    record.at = 0
+    ktr_add(&record, about, 8)
+    if nr == FREEBSD_SYS_recvmsg or nr == FREEBSD_SYS_sendmsg:
+        if copyin(call.arg[1], &message, sizeof(message)) < 0:
+            return
+        ktr_pieces(&record, message.msg_iov, <uint32_t> message.msg_iovlen, size)
+    elif nr == FREEBSD_SYS_readv or nr == FREEBSD_SYS_writev or nr == FREEBSD_SYS_preadv or nr == FREEBSD_SYS_pwritev:
+        ktr_pieces(&record, call.arg[1], <uint32_t> call.arg[2], size)
+    else:
+        ktr_add_guest(&record, call.arg[1], size)
+    ktr_write(area, FREEBSD_KTR_GENIO, &record)
+
+
+cdef void ktr_signal(area_t *area, const freebsd_siginfo *info, uint64_t action) noexcept nogil:
+    """KTR_PSIG: a signal is delivered to this function, or has its default effect (0)."""
+    cdef ktr_record_t record
+    cdef int32_t words[2]
+    if not ktr_wants(area, FREEBSD_KTR_PSIG):
+        return
+    record.at = 0
+    words[0] = info.si_signo
+    words[1] = 0
+    ktr_add(&record, words, 8)
+    ktr_add(&record, &action, 8)
+    words[0] = info.si_code
+    ktr_add(&record, words, 4)
+    ktr_add(&record, area.sigmask, 16)
+    words[0] = 0
+    ktr_add(&record, words, 4)
+    ktr_write(area, FREEBSD_KTR_PSIG, &record)
+
+
+cdef void ktr_empty(area_t *area, int type_) noexcept nogil:
+    """KTR_PROCCTOR, with the flags of the ABI (SV_ABI_FREEBSD, SV_LP64), or KTR_PROCDTOR, with nothing."""
+    cdef ktr_record_t record
+    cdef uint32_t flags = KTR_SV_FLAGS
+    if not ktr_wants(area, type_):
+        return
+    record.at = 0
+    if type_ == FREEBSD_KTR_PROCCTOR:
+        ktr_add(&record, &flags, 4)
+    ktr_write(area, type_, &record)
+
+
+# ------------------------------------------------------------------ the hook
+
+cdef long ktrace_call(frame_t *frame, area_t *area, uint64_t rest) noexcept nogil:
+    """Run a call and record it."""
+    cdef process_t *proc = area.proc
+    cdef ktr_record_t record
+    cdef truss_t call
+    cdef int16_t words[4]
+    cdef long result
+    cdef int i
+    if not proc.own.ktrace_facs & FREEBSD_KTRFAC_MASK:
+        return run_hooks(frame, area, rest)
+    truss_begin(frame, &call)
+    if ktr_wants(area, FREEBSD_KTR_SYSCALL):
+        record.at = 0
+        words[0] = <int16_t> call.nr
+        words[1] = <int16_t> call.call.narg
+        words[2] = 0
+        words[3] = 0
+        ktr_add(&record, words, 8)
+        for i in range(call.call.narg):
+            ktr_add(&record, &call.arg[i], 8)
+        ktr_write(area, FREEBSD_KTR_SYSCALL, &record)
+    ktr_paths(area, &call)
+    if call.nr == FREEBSD_SYS_exit:
+        ktr_empty(area, FREEBSD_KTR_PROCDTOR)
+        return run_hooks(frame, area, rest)
+    if call.nr == FREEBSD_SYS_sigreturn:
+        ktr_return(area, call.nr, EJUSTRETURN, 0)
+        return run_hooks(frame, area, rest)
+    result = run_hooks(frame, area, rest)
+    if not proc.own.ktrace_facs & FREEBSD_KTRFAC_MASK:
+        return result
+    truss_result(area, &call, result)
+    if not call.failed:
+        ktr_transfer(area, &call)
+    ktr_return(area, call.nr, call_error(area, result) if call.failed else 0, 0 if call.failed else <uint64_t> call.result)
+    return result
+
+
+cdef void ktrace_arm(process_t *proc, area_t *area) noexcept nogil:
+    """Lead the calls of every thread through the hook, and have the signals seen that the program leaves to the system."""
+    cdef area_t *other
+    cdef int i, signo
+    hook_add(area, HOOK_RECORD, ktrace_call, lsf_lane_none)
+    for i in range(AREA_COUNT):
+        if slot_at(i).state != 0 and i != <int> area.index:
+            other = area_at(i)
+            if other.proc == proc and not other.service:
+                atomic_or64(&other.hooks, 1UL << HOOK_RECORD)
+                hooks_apply(other)
+        elif i > 0 and slot_at(i).mapped == 0:
+            break
+    if not proc.own.ktrace_facs >> FREEBSD_KTR_PSIG & 1 or proc.own.traced:
+        return
+    proc.own.traced = 1
+    for signo in range(1, SIGNAL_MAX + 1):
+        if is_watched(proc, signo):
+            know_handler(proc, signo)
+            apply_disposition(proc, signo)
+
+
+cdef void ktrace_start(process_t *proc, area_t *area) noexcept nogil:
+    """A program begins that was executed by one that is traced."""
+    if proc.record_fd < 0:
+        return
+    ktrace_arm(proc, area)
+    ktr_return(area, FREEBSD_SYS_execve, EJUSTRETURN, 0)
+    ktr_empty(area, FREEBSD_KTR_PROCCTOR)
+
+
+cdef void ktrace_after_fork(area_t *area) noexcept nogil:
+    """In a child: it is traced where KTRFAC_INHERIT says so (ktrprocfork)."""
+    cdef process_t *proc = area.proc
+    if proc.record_fd < 0:
+        return
+    if proc.own.ktrace_facs & FREEBSD_KTRFAC_INHERIT:
+        ktr_empty(area, FREEBSD_KTR_PROCCTOR)
+        return
+    proc.own.ktrace_facs = 0
+    ktrace_close(proc)
+
+
+cdef void ktrace_close(process_t *proc) noexcept nogil:
+    """(The number is given back before the descriptor is closed: nobody then takes another's file for it.)"""
+    cdef int fd = proc.record_fd
+    proc.record_fd = -1
+    if fd >= 0:
+        linux_syscall1(LINUX_SYS_close, fd)
+
+
+# ------------------------------------------------------------------ ktrace(2), utrace(2)
+
+cdef long ktrace_file(area_t *area, uaddr path) noexcept nogil:
+    """Open the file of the records: a hidden descriptor or a negative errno."""
+    cdef linux_stat st
+    cdef long fd = linux_syscall4(LINUX_SYS_openat, <uint64_t> LINUX_AT_FDCWD, path,
+                                  LINUX_O_RDWR | LINUX_O_APPEND | LINUX_O_NOFOLLOW | LINUX_O_CLOEXEC | LINUX_O_NONBLOCK, 0)
+    if is_error(fd):
+        return -LINUX_EMLINK if fd == -LINUX_ELOOP else fd
+    if is_error(linux_syscall2(LINUX_SYS_fstat, fd, <uint64_t> &st)) or st.st_mode & LINUX_S_IFMT != LINUX_S_IFREG:
+        linux_syscall1(LINUX_SYS_close, fd)
+        return -LINUX_EACCES
+    return hide_descriptor(<int> fd, True)
+
+
+cdef long ktrace_whom(area_t *area, int pid) noexcept nogil:
+    """0 where a number means this process alone; else FreeBSD's error for who is not there, or cannot be reached."""
+    cdef long result
+    if pid == area.proc.pid or pid == 0:
+        return 0 if pid else -LINUX_ESRCH
+    if pid < 0 and -pid == linux_syscall1(LINUX_SYS_getpgid, 0):
+        return 0
+    result = linux_syscall2(LINUX_SYS_kill, <uint64_t> <int64_t> pid, 0)
+    return -LINUX_ESRCH if result == -LINUX_ESRCH else -LINUX_EPERM
+
+
+cdef public long sys_ktrace(frame_t *frame, area_t *area) noexcept nogil:
+    cdef process_t *proc = area.proc
+    cdef uint32_t op = <uint32_t> frame.arg[1] & KTR_OP
+    cdef uint32_t facs = <uint32_t> frame.arg[2] & ~<uint32_t> FREEBSD_KTRFAC_ROOT
+    cdef long fd = -1, result = 0
+    if op > FREEBSD_KTROP_CLEARFILE or (op != FREEBSD_KTROP_CLEARFILE and facs == 0):
+        return -LINUX_EINVAL
+    if op != FREEBSD_KTROP_CLEAR:
+        fd = ktrace_file(area, frame.arg[0])
+        if fd < 0:
+            return fd
+    if op != FREEBSD_KTROP_CLEARFILE:
+        result = ktrace_whom(area, <int> frame.arg[3])
+    elif proc.record_fd < 0 or file_of(<int> fd) != file_of(proc.record_fd):
+        linux_syscall1(LINUX_SYS_close, fd)
+        return 0
+    if result < 0 or op != FREEBSD_KTROP_SET:
+        if fd >= 0:
+            linux_syscall1(LINUX_SYS_close, fd)
+        if result == 0:
+            ktrace_clear(proc, facs if op == FREEBSD_KTROP_CLEAR else ~<uint32_t> 0)
+        return result
+    ktrace_close(proc)
+    proc.record_fd = <int32_t> fd
+    proc.own.ktrace_facs |= facs
+    ktr_empty(area, FREEBSD_KTR_PROCCTOR)
+    ktrace_arm(proc, area)
+    return 0
+
+
+cdef void ktrace_clear(process_t *proc, uint32_t facs) noexcept nogil:
+    """The hook stays, and lets everything pass."""
+    proc.own.ktrace_facs &= ~facs
+    if not proc.own.ktrace_facs & FREEBSD_KTRFAC_MASK:
+        proc.own.ktrace_facs = 0
+        ktrace_close(proc)
+
+
+cdef public long sys_utrace(frame_t *frame, area_t *area) noexcept nogil:
+    cdef ktr_record_t record
+    cdef uint64_t size = frame.arg[1]
+    if not ktr_wants(area, FREEBSD_KTR_USER):
+        return 0
+    if size > FREEBSD_KTR_USER_MAXLEN:
+        return -LINUX_EINVAL
+    record.at = size
+    if copyin(frame.arg[0], record.bytes, size) < 0:
+        return -LINUX_EFAULT
+    ktr_write(area, FREEBSD_KTR_USER, &record)
+    return 0

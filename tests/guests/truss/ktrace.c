@@ -1,0 +1,226 @@
+/*
+ * ktrace(2) and utrace(2): what a process writes about itself and its children (sys/kern/kern_ktrace.c, sys/ktrace.h).
+ */
+#include "guest.h"
+#include <sys/ktrace.h>
+
+#define FILE_ "trace"
+
+static char data[1 << 18];
+static long size, at;
+
+static int
+trace(int ops, int facs)
+{
+	return ((int)sys(SYS_ktrace, FILE_, ops, facs, sys(SYS_getpid)));
+}
+
+static void
+read_all(void)
+{
+	int fd = (int)CHECK_OK(sys(SYS_open, FILE_, O_RDONLY));
+
+	size = CHECK_OK(sys(SYS_read, fd, data, sizeof(data)));
+	CHECK_EQ(sys(SYS_close, fd), 0);
+	at = 0;
+}
+
+/* The next record of a type (0: of any), of a process (0: of any); its payload, or NULL. */
+static struct ktr_header *header;
+
+static void *
+next(int type, int pid)
+{
+	while (at + (long)sizeof(struct ktr_header) <= size) {
+		header = (struct ktr_header *)(data + at);
+		at += sizeof(struct ktr_header) + header->ktr_len;
+		CHECK(at <= size);
+		CHECK_EQ(header->ktr_type & KTR_VERSIONED, KTR_VERSIONED);
+		CHECK_EQ(header->ktr_version, KTR_VERSION1);
+		CHECK(header->ktr_time.tv_sec > 1700000000 && header->ktr_time.tv_nsec < 1000000000);
+		if ((type == 0 || (header->ktr_type & ~KTR_TYPE) == type) && (pid == 0 || header->ktr_pid == pid))
+			return (header + 1);
+	}
+	return (NULL);
+}
+
+static void
+begin(int facs)
+{
+	guest_put(FILE_, "", 0);
+	CHECK_EQ(trace(KTROP_SET, facs), 0);
+}
+
+TEST(calls)
+{
+	struct ktr_syscall *call;
+	struct ktr_sysret *back;
+	int fd;
+
+	begin(KTRFAC_SYSCALL | KTRFAC_SYSRET | KTRFAC_NAMEI | KTRFAC_GENIO);
+	fd = (int)CHECK_OK(sys(SYS_open, "file", O_RDWR | O_CREAT, 0644));
+	CHECK_EQ(sys(SYS_write, fd, "hello", 5), 5);
+	CHECK_ERR(sys(SYS_access, "missing", 0), ENOENT);
+	CHECK_EQ(trace(KTROP_CLEAR, ~0), 0);
+	CHECK_EQ(sys(SYS_lseek, fd, 0, 0), 0);
+	read_all();
+	/* The first is what the call that began it came to. */
+	back = next(0, 0);
+	CHECK_EQ(header->ktr_type & ~KTR_TYPE, KTR_SYSCALL);
+	call = (struct ktr_syscall *)back;
+	CHECK_EQ(header->ktr_pid, sys(SYS_getpid));
+	CHECK_EQ(call->ktr_code, SYS_open);
+	CHECK_EQ(call->ktr_narg, 3);
+	CHECK_EQ(call->ktr_args[1], O_RDWR | O_CREAT);
+	CHECK_EQ(call->ktr_args[2], 0644);
+	char *name = next(0, 0);
+	CHECK_EQ(header->ktr_type & ~KTR_TYPE, KTR_NAMEI);
+	CHECK_EQ(header->ktr_len, 4);
+	CHECK_EQ(memcmp(name, "file", 4), 0);
+	back = next(0, 0);
+	CHECK_EQ(header->ktr_type & ~KTR_TYPE, KTR_SYSRET);
+	CHECK_EQ(back->ktr_code, SYS_open);
+	CHECK_EQ(back->ktr_error, 0);
+	CHECK_EQ(back->ktr_retval, fd);
+	struct ktr_genio *io = next(KTR_GENIO, 0);
+	CHECK(io != NULL);
+	CHECK_EQ(io->ktr_fd, fd);
+	CHECK_EQ(io->ktr_rw, 1);
+	CHECK_EQ(header->ktr_len, sizeof(*io) + 5);
+	CHECK_EQ(memcmp(io + 1, "hello", 5), 0);
+	do
+		back = next(KTR_SYSRET, 0);
+	while (back != NULL && back->ktr_code != SYS_access);
+	CHECK(back != NULL);
+	CHECK_EQ(back->ktr_error, ENOENT);
+	CHECK_EQ(back->ktr_retval, 0);
+	/* The last is the call that ended it. */
+	call = next(KTR_SYSCALL, 0);
+	while (call != NULL && call->ktr_code != SYS_ktrace)
+		call = next(KTR_SYSCALL, 0);
+	CHECK(call != NULL);
+	CHECK(next(KTR_SYSCALL, 0) == NULL);
+	/* Nobody else sees the descriptor. */
+	CHECK_ERR(sys(SYS_fcntl, fd + 1, F_GETFD), EBADF);
+}
+
+TEST(only_what_was_asked_for)
+{
+	begin(KTRFAC_USER);
+	CHECK_EQ(sys(SYS_utrace, "mark", 4), 0);
+	CHECK_ERR(sys(SYS_utrace, "x", KTR_USER_MAXLEN + 1), EINVAL);
+	CHECK_ERR(sys(SYS_utrace, 8, 4), EFAULT);
+	CHECK_EQ(trace(KTROP_CLEAR, KTRFAC_USER), 0);
+	CHECK_EQ(sys(SYS_utrace, "lost", 4), 0);
+	read_all();
+	char *text = next(0, 0);
+	CHECK(text != NULL);
+	CHECK_EQ(header->ktr_type & ~KTR_TYPE, KTR_USER);
+	CHECK_EQ(header->ktr_len, 4);
+	CHECK_EQ(memcmp(text, "mark", 4), 0);
+	CHECK(next(0, 0) == NULL);
+	/* Untraced, neither size nor address is looked at. */
+	CHECK_EQ(sys(SYS_utrace, 8, 100000), 0);
+}
+
+static void
+nothing(int signo, siginfo_t *info, void *context)
+{
+	(void)signo, (void)info, (void)context;
+}
+
+TEST(signals)
+{
+	struct ktr_psig *p;
+	int pid;
+
+	begin(KTRFAC_PSIG | KTRFAC_INHERIT);
+	guest_handle(SIGUSR1, nothing, 0);
+	CHECK_EQ(sys(SYS_kill, sys(SYS_getpid), SIGUSR1), 0);
+	if ((pid = guest_fork()) == 0) {
+		sys(SYS_kill, sys(SYS_getpid), SIGTERM);
+		guest_exit(3);
+	}
+	CHECK_EQ(guest_wait(pid), SIGTERM);
+	read_all();
+	p = next(KTR_PSIG, (int)sys(SYS_getpid));
+	CHECK(p != NULL);
+	CHECK_EQ(p->signo, SIGUSR1);
+	CHECK_EQ(p->action, (sig_t)nothing);
+	CHECK_EQ(p->code, SI_USER);
+	p = next(KTR_PSIG, pid);
+	CHECK(p != NULL);
+	CHECK_EQ(p->signo, SIGTERM);
+	CHECK_EQ(p->action, SIG_DFL);
+}
+
+HELPER(executed)
+{
+	CHECK_EQ(sys(SYS_utrace, "new image", 9), 0);
+	CHECK_OK(sys(SYS_getpid));
+}
+
+/* A child is traced where KTRFAC_INHERIT says so, and what it executes. */
+TEST(children)
+{
+	char *const argv[] = { guest_argv[0], "@executed", NULL };
+	int heirs[2];
+
+	for (int inherit = 0; inherit < 2; inherit++) {
+		begin(KTRFAC_SYSCALL | KTRFAC_SYSRET | KTRFAC_USER | KTRFAC_PROCCTOR | KTRFAC_PROCDTOR | (inherit ? KTRFAC_INHERIT : 0));
+		heirs[inherit] = guest_fork();
+		if (heirs[inherit] == 0) {
+			sys(SYS_getppid);
+			sys(SYS_execve, guest_argv[0], argv, guest_envp);
+			guest_exit(3);
+		}
+		CHECK_EQ(guest_wait(heirs[inherit]), 0);
+		CHECK_EQ(trace(KTROP_CLEAR, ~0), 0);
+		read_all();
+		if (!inherit) {
+			CHECK(next(0, heirs[0]) == NULL);
+			continue;
+		}
+		CHECK(next(KTR_PROCCTOR, heirs[1]) != NULL);
+		struct ktr_sysret *back = next(KTR_SYSRET, heirs[1]);
+		CHECK_EQ(back->ktr_code, SYS_fork);
+		CHECK_EQ(back->ktr_retval, 0);
+		do
+			back = next(KTR_SYSRET, heirs[1]);
+		while (back != NULL && back->ktr_code != SYS_execve);
+		CHECK(back != NULL);
+		CHECK_EQ(back->ktr_error, -2);	/* EJUSTRETURN */
+		char *text = next(KTR_USER, heirs[1]);
+		CHECK(text != NULL);
+		CHECK_EQ(memcmp(text, "new image", 9), 0);
+		CHECK(next(KTR_PROCDTOR, heirs[1]) != NULL);
+	}
+}
+
+TEST(cleared_by_its_file)
+{
+	begin(KTRFAC_USER);
+	guest_put("other", "", 0);
+	CHECK_EQ(sys(SYS_ktrace, "other", KTROP_CLEARFILE, 0, 0), 0);
+	CHECK_EQ(sys(SYS_utrace, "still", 5), 0);
+	CHECK_EQ(sys(SYS_ktrace, FILE_, KTROP_CLEARFILE, 0, 0), 0);
+	CHECK_EQ(sys(SYS_utrace, "gone", 4), 0);
+	read_all();
+	CHECK(next(KTR_USER, 0) != NULL);
+	CHECK(next(KTR_USER, 0) == NULL);
+}
+
+TEST(errors)
+{
+	CHECK_ERR(trace(KTROP_SET, KTRFAC_SYSCALL), ENOENT);
+	guest_put(FILE_, "", 0);
+	CHECK_ERR(trace(KTROP_SET, 0), EINVAL);
+	CHECK_ERR(trace(3, KTRFAC_SYSCALL), EINVAL);
+	CHECK_ERR(sys(SYS_ktrace, FILE_, KTROP_SET, KTRFAC_SYSCALL, 0x7ffffff0), ESRCH);
+	CHECK_ERR(sys(SYS_ktrace, FILE_, KTROP_SET, KTRFAC_SYSCALL, 0), ESRCH);
+	CHECK_ERR(sys(SYS_ktrace, "/dev/null", KTROP_SET, KTRFAC_SYSCALL, sys(SYS_getpid)), EACCES);
+	CHECK_EQ(sys(SYS_symlink, FILE_, "link"), 0);
+	CHECK_ERR(sys(SYS_ktrace, "link", KTROP_SET, KTRFAC_SYSCALL, sys(SYS_getpid)), EMLINK);
+	CHECK_ERR(sys(SYS_ktrace, 8, KTROP_SET, KTRFAC_SYSCALL, sys(SYS_getpid)), EFAULT);
+	CHECK_EQ(trace(KTROP_CLEAR, KTRFAC_SYSCALL), 0);
+}
