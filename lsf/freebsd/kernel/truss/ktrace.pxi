@@ -285,6 +285,13 @@ cdef long ktrace_file(area_t *area, uaddr path) noexcept nogil:
     return hide_descriptor(<int> fd, True)
 
 
+cdef bint is_same_file(int fd, int other) noexcept nogil:
+    cdef linux_stat st
+    cdef linux_stat st2
+    return (linux_syscall2(LINUX_SYS_fstat, fd, <uint64_t> &st) == 0 and linux_syscall2(LINUX_SYS_fstat, other, <uint64_t> &st2) == 0
+            and st.st_dev == st2.st_dev and st.st_ino == st2.st_ino)
+
+
 cdef long ktrace_whom(area_t *area, int pid) noexcept nogil:
     """0 where a number means this process alone; else FreeBSD's error for who is not there, or cannot be reached."""
     cdef long result
@@ -309,7 +316,7 @@ cdef public long sys_ktrace(frame_t *frame, area_t *area) noexcept nogil:
             return fd
     if op != FREEBSD_KTROP_CLEARFILE:
         result = ktrace_whom(area, <int> frame.arg[3])
-    elif proc.record_fd < 0 or file_of(<int> fd) != file_of(proc.record_fd):
+    elif proc.record_fd < 0 or not is_same_file(<int> fd, proc.record_fd):
         linux_syscall1(LINUX_SYS_close, fd)
         return 0
     if result < 0 or op != FREEBSD_KTROP_SET:
