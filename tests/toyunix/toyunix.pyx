@@ -220,7 +220,7 @@ cdef public void shim_start(uint64_t *stack) noexcept nogil:
     area.slot.state = proc.pid
     area.tid = proc.pid
     atomic_store32(&lsf_hidden_low, 0xffffffffUL)   # the shim has no descriptor to hide
-    proc.image_fd = proc.truss_fd = proc.stats_fd = proc.life_fd = -1
+    proc.image_fd = proc.truss_fd = proc.record_fd = proc.stats_fd = proc.life_fd = -1
     proc.stack_top = page_up(<uint64_t> stack)
     proc.engine = ENGINE_SUD if string_equal(argv[1], b"sud") else ENGINE_TRAP
     append(proc.execpath, 0, sizeof(proc.execpath), argv[2])

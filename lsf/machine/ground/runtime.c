@@ -148,6 +148,7 @@ struct area *hosted_area(void)
         area->altstack_flags = 4;
         hosted_process.image_fd = -1;
         hosted_process.truss_fd = -1;
+        hosted_process.record_fd = -1;
         hosted_process.stats_fd = -1;
         hosted_process.ncpu = 1;
     }
