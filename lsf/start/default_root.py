@@ -14,7 +14,7 @@ _PT_INTERP, _PT_NOTE = 3, 4
 _ELFOSABI_LINUX, _ELFOSABI_FREEBSD = 3, 9
 _PAGE = 4096
 #: What FreeBSD's kernel takes for FreeBSD's own, too (sys/kern/imgact_elf.c, get_brandinfo).
-_INTERPRETERS = (b"/libexec/ld-elf.so.1", b"/usr/libexec/ld-elf.so.1")
+FREEBSD_INTERPRETERS = (b"/libexec/ld-elf.so.1", b"/usr/libexec/ld-elf.so.1")
 _OTHERS = (b"NetBSD\0", b"OpenBSD\0", b"DragonFly\0")
 
 
@@ -22,8 +22,8 @@ def _word(data: bytes, at: int, size: int) -> int:
     return int.from_bytes(data[at : at + size], "little")
 
 
-def _headers(fd: int, page: bytes) -> tuple[bytes, list[bytes]]:
-    """The interpreter's path and the names of the notes of an ELF file."""
+def elf_headers(fd: int, page: bytes) -> tuple[bytes, list[tuple[bytes, int]]]:
+    """The interpreter's path and the notes of an ELF file, by their names and the first words of what they say."""
     interpreter, notes = b"", []
     at, size, count = _word(page, 32, 8), _word(page, 54, 2), _word(page, 56, 2)
     for number in range(min(count, 64)):
@@ -35,8 +35,9 @@ def _headers(fd: int, page: bytes) -> tuple[bytes, list[bytes]]:
             data = os.pread(fd, length, offset)
             while len(data) >= 12:
                 name, description = _word(data, 0, 4), _word(data, 4, 4)
-                notes.append(data[12 : 12 + name])
-                data = data[12 + (name + 3 & ~3) + (description + 3 & ~3) :]
+                at_description = 12 + (name + 3 & ~3)
+                notes.append((data[12 : 12 + name], _word(data, at_description, min(description, 4))))
+                data = data[at_description + (description + 3 & ~3) :]
     return interpreter, notes
 
 
@@ -56,13 +57,14 @@ def needs_root(path: str, nested: bool = False) -> bool:
             return bool(words) and needs_root(os.fsdecode(words[0]), True)
         if page[:6] != _ELF or _word(page, 18, 2) != _X86_64:
             return False
-        interpreter, notes = _headers(fd, page)
+        interpreter, notes = elf_headers(fd, page)
     except (OSError, ValueError):
         return False
     finally:
         os.close(fd)
-    if page[7] != _ELFOSABI_FREEBSD and b"FreeBSD\0" not in notes and interpreter not in _INTERPRETERS:
-        return page[7] in (0, _ELFOSABI_LINUX) and not any(note in _OTHERS for note in notes)
+    names = [name for name, _ in notes]
+    if page[7] != _ELFOSABI_FREEBSD and b"FreeBSD\0" not in names and interpreter not in FREEBSD_INTERPRETERS:
+        return page[7] in (0, _ELFOSABI_LINUX) and not any(name in _OTHERS for name in names)
     return bool(interpreter) and not os.path.exists(interpreter)
 
 
@@ -96,12 +98,12 @@ def refuse_linux(program: str) -> None:
         return  # it is told when it is executed
     try:
         page = os.read(fd, _PAGE)
-        interpreter = _headers(fd, page)[0] if page[:6] == _ELF else b""
+        interpreter = elf_headers(fd, page)[0] if page[:6] == _ELF else b""
     except (OSError, ValueError):
         return
     finally:
         os.close(fd)
-    if interpreter and interpreter not in _INTERPRETERS and os.path.exists(interpreter):
+    if interpreter and interpreter not in FREEBSD_INTERPRETERS and os.path.exists(interpreter):
         from lsf.roots import INSTALL_HINT
 
         raise LaunchError(

@@ -1,7 +1,7 @@
 """The words by which a program is handed over to the shim: by the launcher, and by a guest that executes another one.
 
 The image is executed with `argv[0]` = "lsf-handover" and a list of words in `argv[1]`: a letter, "=", a hexadecimal number, and commas
-in between. This table is the one place that says which letter is what. The launcher writes by it (`word`); the build makes
+in between; lsf-oci gives them to the image as a command of its own, in front of its `--`. This table is the one place that says which letter is what. The launcher writes by it (`word`); the build makes
 handover.h of it, by which execve(2) writes and the start reads (lsf/freebsd/kernel/image). The first word is the version,
 and the start refuses another one: then launcher and image are of different installations.
 """
@@ -50,6 +50,7 @@ WORDS = {
     "NO_PATCH": "x",
     "RECORD": "y",          # descriptor of ktrace(2)'s file, hidden already
     "RECORD_FACS": "Y",     # what is recorded there
+    "LINUX": "z",           # a Linux program is executed as it is
 }  # fmt: skip
 
 

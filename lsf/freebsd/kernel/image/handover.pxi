@@ -19,6 +19,7 @@ cdef struct start_t:
     char *path                  # the program as the caller named it
     int target_fd               # opened already, or -1
     bint search                 # look the program up in PATH
+    bint linux                  # a Linux program is executed as it is
     bint has_directory          # the last of the rules is followed by the directory to start in
     uint64_t rules              # how many rules of a view by look-up there are
     uint64_t random
@@ -120,6 +121,8 @@ cdef void parse_words(process_t *proc, start_t *start, const char *text) noexcep
             start.strings_envc = value
         elif key == HANDOVER_SEARCH:
             start.search = value != 0
+        elif key == HANDOVER_LINUX:
+            start.linux = value != 0
         elif key == HANDOVER_DIRECTORY:
             start.has_directory = value != 0
         elif key == HANDOVER_PROCDESC:

@@ -225,6 +225,8 @@ cdef long start_program(process_t *proc, start_t *start) noexcept nogil:
         if result < 0:
             return result
         absolute_path(start.path, proc.execpath)
+    if start.linux and (program.kind == PROGRAM_LINUX or program.kind == PROGRAM_UNKNOWN):
+        return start_linux(proc, start)
     if program.kind == PROGRAM_FOREIGN:
         if program.other != OTHER_NONE:
             die(EXIT_NOT_RUNNABLE, start.path, other_text(program.other))
@@ -236,6 +238,14 @@ cdef long start_program(process_t *proc, start_t *start) noexcept nogil:
     if program.kind == PROGRAM_UNKNOWN:
         return -LINUX_ENOEXEC
     return load_program(proc, start, &program)
+
+
+cdef long start_linux(process_t *proc, start_t *start) noexcept nogil:
+    """A program that is Linux's, or that only Linux may know, as if it had been executed in the place of the image; returns only with
+    a negative errno."""
+    cdef linux_rlimit limit
+    stack_for_linux(proc, &limit)
+    return linux_syscall3(LINUX_SYS_execve, <uint64_t> start.path, <uint64_t> start.argv, <uint64_t> start.envp)
 
 
 cdef long start_script(start_t *start, program_t *program) noexcept nogil:
@@ -375,8 +385,11 @@ cdef public void shim_start(uint64_t *linux_stack) noexcept nogil:
             standard_descriptors(&start)
     else:
         skip = 1
-        if argc > 1 and string_equal(argv[1], b"--"):
+        if argc > 3 and string_starts(argv[1], b"v=") and string_equal(argv[2], b"--"):
+            parse_words(proc, &start, argv[1])          # lsf-oci's
             skip = 2
+        if argc > skip and string_equal(argv[skip], b"--"):
+            skip += 1
         if argc <= skip:
             die(EXIT_LSF, b"usage: lsf [--] PROGRAM [ARGUMENT...]", NULL)
         start.path = argv[skip]
