@@ -134,6 +134,6 @@ def extensions() -> list[Extension]:
 setup(
     ext_modules=extensions(),
     cmdclass={"build_ext": build_ext},
-    scripts=["scripts/lsf", "scripts/go_freebsd_amd64_exec"],
+    scripts=["scripts/lsf", "scripts/go_freebsd_amd64_exec", "scripts/lsf-oci", "scripts/lsf-oci-config"],
     data_files=[("share/man/man1", ["docs/lsf.1"])],
 )

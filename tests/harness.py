@@ -258,12 +258,13 @@ def npm_program(package: str, member: str) -> Path:
 
 
 def commands(folder: Path) -> Path:
-    """`folder`, made here, with `lsf`, `lsfctl` and `go_freebsd_amd64_exec` of the package under test."""
+    """`folder`, made here, with `lsf`, `lsfctl`, `go_freebsd_amd64_exec` and `lsf-oci` of the package under test."""
     folder.mkdir()
     for name, module, function in (
         ("lsf", "start.cli", "main"),
         ("lsfctl", "ctl.lsfctl", "main"),
         ("go_freebsd_amd64_exec", "start.cli", "main_go"),
+        ("lsf-oci-config", "oci.command", "main"),
     ):
         script = folder / name
         script.write_text(
@@ -271,6 +272,7 @@ def commands(folder: Path) -> Path:
             f"from lsf.{module} import {function}\nsys.exit({function}())\n"
         )
         script.chmod(0o755)
+    shutil.copy(TESTS.parent / "scripts/lsf-oci", folder / "lsf-oci")
     return folder
 
 

@@ -20,7 +20,9 @@ FAILED = 1
 
 #: The options of crun and runc that a value follows.
 GLOBAL = frozenset(("root", "log", "log-format", "log-level", "criu", "rootless", "cgroup-manager", "runtime"))
-CREATE = frozenset(("b", "bundle", "f", "config", "console-socket", "pid-file", "pidfd-socket", "preserve-fds", "keep-fds"))
+CREATE = frozenset(
+    ("b", "bundle", "f", "config", "console-socket", "pid-file", "pidfd-socket", "preserve-fds", "keep-fds")
+)
 EXEC = frozenset(
     ("console-socket", "pidfd-socket", "cwd", "e", "env", "u", "user", "g", "additional-gids", "p", "process", "pid-file",
      "process-label", "apparmor", "a", "c", "cap", "preserve-fds", "cgroup")

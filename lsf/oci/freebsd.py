@@ -26,7 +26,12 @@ _NEW, _INHERIT, _DISABLE = "new", "inherit", "disable"
 _MODES = {"host": (_NEW, _INHERIT), "vnet": (_NEW, _INHERIT), "ip4": (_NEW, _INHERIT, _DISABLE), "ip6": (_NEW, _INHERIT, _DISABLE),
           "sysvmsg": (_NEW, _INHERIT, _DISABLE), "sysvsem": (_NEW, _INHERIT, _DISABLE),
           "sysvshm": (_NEW, _INHERIT, _DISABLE)}  # fmt: skip
-_SHM = {"destination": "/dev/shm", "type": "tmpfs", "source": "shm", "options": ["nosuid", "noexec", "nodev", "mode=1777"]}
+_SHM = {
+    "destination": "/dev/shm",
+    "type": "tmpfs",
+    "source": "shm",
+    "options": ["nosuid", "noexec", "nodev", "mode=1777"],
+}
 _DEVFS: "tuple[dict[str, Any], ...]" = (
     {"destination": "/dev", "type": "tmpfs", "source": "tmpfs", "options": ["nosuid", "strictatime", "mode=755", "size=65536k"]},
     {"destination": "/dev/pts", "type": "devpts", "source": "devpts",
@@ -51,7 +56,9 @@ def to_linux(config: "dict[str, Any]", bundle: str) -> None:
         if jail.get(name, known[0]) not in known:
             raise OciError(f"{where}.jail.{name}: {jail[name]!r}: not one of {', '.join(known)}")
     if "parent" in jail:
-        raise OciError(f"{where}.jail.parent: containers that share a jail are the engine's to make on Linux, by linux.namespaces")
+        raise OciError(
+            f"{where}.jail.parent: containers that share a jail are the engine's to make on Linux, by linux.namespaces"
+        )
     allow = jail.get("allow", {})
     if not isinstance(allow, dict):
         raise OciError(f"{where}.jail.allow: not an object")
@@ -106,13 +113,19 @@ def _mounts(mounts: "Any") -> "list[Any]":
         if kind == "nullfs":
             made.append({**mount, "type": "bind", "options": ["rbind", *options]})
         elif kind == "devfs":
-            made += [{**part, "destination": str(mount.get("destination")) + part["destination"][4:]} for part in _DEVFS]
+            made += [
+                {**part, "destination": str(mount.get("destination")) + part["destination"][4:]} for part in _DEVFS
+            ]
         elif kind in ("procfs", "linprocfs"):
             made.append({**_PROC, "destination": mount.get("destination")})
         elif kind != "fdescfs":  # Linux's runtimes make /dev/fd
             made.append(mount)
     places = {mount.get("destination") for mount in made if isinstance(mount, dict)}
-    needed = [part for part in (*_DEVFS, _PROC) if part["destination"] not in places and ("/dev" not in places or part is _PROC)]
+    needed = [
+        part
+        for part in (*_DEVFS, _PROC)
+        if part["destination"] not in places and ("/dev" not in places or part is _PROC)
+    ]
     return needed + made
 
 
@@ -139,4 +152,4 @@ def _capabilities(process: "Any", allow: "dict[str, Any]") -> None:
     if names and allow.get("chflags"):
         names.append("LINUX_IMMUTABLE")
     chosen = [f"CAP_{name}" for name in names]
-    process["capabilities"] = {kind: chosen for kind in ("bounding", "effective", "permitted")}
+    process["capabilities"] = dict.fromkeys(("bounding", "effective", "permitted"), chosen)

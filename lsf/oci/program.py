@@ -55,7 +55,9 @@ def _examine_elf(fd: int, page: bytes) -> Program:
         return Program(FREEBSD, MACHINES.get(machine, f"processor {machine}")) if ours else Program(LINUX)
     interpreter, notes = elf_headers(fd, page)
     numbers = [number for name, number in notes if name == b"FreeBSD\0"]
-    osreldate = next((number for number in numbers if number >= _OLDEST), 0)  # other notes of its name say small numbers
+    osreldate = next(
+        (number for number in numbers if number >= _OLDEST), 0
+    )  # other notes of its name say small numbers
     if numbers or page[7] == _OSABI_FREEBSD or page[8:15] == b"FreeBSD" or interpreter in FREEBSD_INTERPRETERS:
         return Program(FREEBSD, osreldate=osreldate)
     return Program(LINUX)

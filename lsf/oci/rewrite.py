@@ -11,7 +11,7 @@ from lsf.start.handover import VERSION, word
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any, TypeGuard
 
 #: Where the shim's image is seen in a container: in the first of these folders that is memory of the container's own, so that no image
 #: gets a file by it; else at the top, where crun and runc make the place that is mounted on.
@@ -94,7 +94,8 @@ def without_shim(args: "list[str]") -> "list[str]":
     return args
 
 
-def is_args(args: "Any") -> bool:
+def is_args(args: "Any") -> "TypeGuard[list[str]]":
+    """Whether they begin with a program."""
     return isinstance(args, list) and bool(args) and all(isinstance(arg, str) for arg in args) and bool(args[0])
 
 

@@ -54,6 +54,7 @@ def works(folder: Path) -> None:
     """Whether the commands in a folder run FreeBSD programs."""
     assert re.fullmatch(r"lsf \d\S*\n", run([folder / "lsf", "--version"]))
     assert "This machine is fit for LSF" in run([folder / "lsfctl", "demo"])
+    assert re.match(r"lsf-oci version \d", run([folder / "lsf-oci", "--runtime", "true", "--version"]))
     assert "requests" not in run([folder / "lsfctl", "root", "list"], LSF_ROOTS="/nonexistent")
     first, rest = (folder / "lsf").resolve().read_text().split("\n", 1)
     assert re.match(r"#!/\S+/python", first)
@@ -67,8 +68,9 @@ def test_what_is_in_it(wheel):
         names = archive.namelist()
         scripts = {name.rpartition("/")[2]: archive.read(name).decode() for name in names if ".data/scripts/" in name}
         about = archive.read(next(name for name in names if name.endswith("/METADATA"))).decode()
-    assert {"lsf", "go_freebsd_amd64_exec"} == set(scripts)
-    assert [text.split("\n")[0] for text in scripts.values()] == ["#!python"] * 2
+    assert {"lsf", "go_freebsd_amd64_exec", "lsf-oci", "lsf-oci-config"} == set(scripts)
+    assert scripts.pop("lsf-oci").startswith("#!/bin/sh\n")
+    assert [text.split("\n")[0] for text in scripts.values()] == ["#!python"] * 3
     assert "\nName: freebsd-lsf\n" in about
     required = re.findall(r"^Requires-Dist: ([\w-]+)[^;\n]*$", about, re.MULTILINE)
     assert {"cryptography", "pyelftools", "requests", "tqdm", "zstandard"} == set(required)

@@ -9,7 +9,7 @@ import pytest
 
 PACKAGE = harness.TESTS.parent / "lsf"
 #: Each uses itself and those before it. `lsf` itself has lsf.__version__, demo the programs' paths, the rest is compiled.
-FLOORS = ("freebsd.tables", "roots", "start", "info", "api", "ctl")
+FLOORS = ("freebsd.tables", "roots", "start", "oci", "info", "api", "ctl")
 MODULES = {
     ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(".__init__"): path
     for floor in FLOORS
