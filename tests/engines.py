@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+import time
 from pathlib import Path
 
 import harness
@@ -99,3 +100,165 @@ def runtime_works(name: str) -> tuple[str, ...]:
         harness.not_covered(f"FreeBSD containers by {name}", reason)
         raise AssertionError("not reached")
     return prefix
+
+
+# ---------------------------------------------------------------- images
+
+
+class Images:
+    """The images of the tests: `tree` is the FreeBSD root, `freebsd` an archive of an OCI image with it (os freebsd), the others tars of
+    roots."""
+
+    def __init__(self, folder: Path) -> None:
+        from lsf.roots import Root, export
+
+        self.tree = make_tree(folder / "tree")
+        root = Root("freebsd", str(self.tree), {"release": "10.1-RELEASE"})
+        self.freebsd = folder / "freebsd.oci"
+        self.freebsd_tar = folder / "freebsd.tar"
+        export.export(root, str(self.freebsd), "oci-archive", quiet=True)
+        export.export(root, str(self.freebsd_tar), "tar", quiet=True)
+        # As large as the other: some engines copy an image for each container.
+        harness.copy_root(self.tree, folder / "linux/padding", None)
+        shutil.copy(linux_program(), folder / "linux/linux")
+        self.linux_tar = folder / "linux.tar"
+        export.export(Root("linux", str(folder / "linux"), {}), str(self.linux_tar), "tar", quiet=True)
+
+
+# ---------------------------------------------------------------- podman and docker
+
+
+class Engine:
+    """An engine with a store of its own. `client` is its command, with the options that choose store and runtime; `limits` are what `run` needs
+    on this machine. `images` names those that are loaded."""
+
+    def __init__(self, name: str, client: list[str], linux_client: list[str], linux_options: list[str]) -> None:
+        self.name = name
+        self.client, self.linux_client, self.linux_options = client, linux_client, linux_options
+        self.limits = ["--network", "none"]
+
+    def __call__(self, *words: object, check: bool = True, client: list[str] | None = None, timeout: float = 120,
+                 **options) -> subprocess.CompletedProcess:  # fmt: skip
+        done = subprocess.run([*(client or self.client), *map(str, words)], capture_output=True, text=True, timeout=timeout, check=False,
+                              stdin=options.pop("stdin", subprocess.DEVNULL), **options)  # fmt: skip
+        done.stderr = "".join(line for line in done.stderr.splitlines(True) if "WARNING: image platform" not in line)
+        if check and done.returncode:
+            raise AssertionError(f"{' '.join(map(str, words))}: status {done.returncode}\n{done.stdout}{done.stderr}")
+        return done
+
+    def run(self, *words: object, check: bool = False, network: bool = False, **options) -> subprocess.CompletedProcess:
+        """`run` with the options and the command given: a FreeBSD container."""
+        limits = self.limits[2:] if network else self.limits
+        return self("run", *limits, *words, check=check, **options)
+
+    def run_linux(self, *words: object, check: bool = False) -> subprocess.CompletedProcess:
+        """The same with runc or crun themselves."""
+        return self("run", *self.linux_options, *self.limits, *words, check=check, client=self.linux_client)
+
+    def why_not(self) -> str:
+        """Finds the limits with which this machine runs Linux containers: "" where it does, else what was said."""
+        said = ""
+        for more in ([], ["--ulimit", "nofile=1000:1000", "--ulimit", "nproc=5000:5000"]):
+            self.limits = ["--network", "none", *more]
+            done = self.run_linux("--rm", "linux", "/linux", "works")
+            if (done.returncode, done.stdout) == (0, "works\n"):
+                return ""
+            said = said or last_line(done.stderr)
+        return said
+
+
+class Stack:
+    """What an engine's tests start; `close` ends it by process number."""
+
+    def __init__(self) -> None:
+        # Not pytest's folder: sockets have short names, and a user namespace's root must be able to come here.
+        self.folder = Path(tempfile.mkdtemp(prefix="lsf-engines-", dir="/tmp"))
+        self.folder.chmod(0o711)
+        self.processes: list[subprocess.Popen] = []
+
+    def start(self, *words: object, **options) -> subprocess.Popen:
+        log = (self.folder / f"log{len(self.processes)}").open("wb")
+        process = subprocess.Popen([*map(str, words)], stdin=subprocess.DEVNULL, stdout=log, stderr=log, **options)
+        log.close()
+        self.processes.append(process)
+        return process
+
+    def said(self) -> str:
+        """The last line that the last process wrote."""
+        return last_line((self.folder / f"log{len(self.processes) - 1}").read_text(errors="replace"))
+
+    def close(self) -> None:
+        for process in reversed(self.processes):
+            process.terminate()
+            try:
+                process.wait(timeout=30)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        for mount in reversed(mounts_below(self.folder)):
+            subprocess.run(["umount", "-l", mount], check=False, capture_output=True)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def mounts_below(folder: Path) -> list[str]:
+    """What is mounted in a folder, in this process's mount namespace."""
+    places = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
+    return [place for place in places if place.startswith(f"{folder}/")]
+
+
+def podman(stack: Stack, command: Path, runtime: str, images: Images) -> Engine:
+    """podman with one of the runtimes. Skips where it is not to be had."""
+    what = f"FreeBSD containers by podman and {runtime}"
+    if shutil.which("podman") is None:
+        harness.not_covered(what, "podman is not installed")
+    prefix = list(runtime_works(runtime))
+    if prefix:
+        # One mount namespace for all commands: what one mounts the next sees.
+        holder = stack.start(*prefix, "sh", "-c", "echo ready; exec sleep 3600")
+        while "ready" not in stack.said() and holder.poll() is None:
+            time.sleep(0.02)
+        prefix = ["nsenter", f"--mount=/proc/{holder.pid}/ns/mnt"]
+    place = stack.folder
+    store = ["podman", "--root", f"{place}/root", "--runroot", f"{place}/run", "--tmpdir", f"{place}/tmp", "--cgroup-manager", "cgroupfs",
+             "--events-backend", "none"]  # fmt: skip
+    # Not by --runtime-flag, which podman does not give to its own cleaning up.
+    link = command / f"lsf-oci-{runtime}"
+    if not link.is_symlink():
+        link.symlink_to("lsf-oci")
+    client = [*prefix, *store, "--runtime", str(link)]
+    engine = Engine(f"podman-{runtime}", client, [*prefix, *store, "--runtime", str(shutil.which(runtime))], [])
+    done = engine("import", images.linux_tar, "linux", check=False, client=engine.linux_client)
+    if done.returncode or (reason := engine.why_not()):
+        harness.not_covered(what, f"it runs no Linux container here: {reason if not done.returncode else last_line(done.stderr)}")
+    engine("load", "-i", images.freebsd)
+    engine("tag", "localhost/freebsd", "freebsd")
+    return engine
+
+
+def docker(stack: Stack, command: Path, images: Images) -> Engine:
+    """dockerd with lsf-oci as its default runtime. Skips where it is not to be had."""
+    what = "FreeBSD containers by docker"
+    client = next((path for path in ("/usr/bin/docker", shutil.which("docker")) if path and os.access(path, os.X_OK)), None)
+    if shutil.which("dockerd") is None or client is None:
+        harness.not_covered(what, "docker is not installed")
+    if os.geteuid() != 0:
+        harness.not_covered(what, "dockerd is root's to start")
+    place = stack.folder
+    socket = f"unix://{place}/docker.sock"
+    (place / "daemon.json").write_text("{}")
+    daemon = stack.start("dockerd", "--config-file", place / "daemon.json", "--data-root", place / "root", "--exec-root", place / "exec",
+                         "--pidfile", place / "pid", "-H", socket, "--storage-driver", "vfs", "--iptables=false", "--ip6tables=false",
+                         "--bridge=none", "--add-runtime", f"lsf={command}/lsf-oci", "--default-runtime", "lsf",
+                         env={**os.environ, "DOCKER_RAMDISK": "1"})  # fmt: skip
+    engine = Engine("docker", [client, "-H", socket], [client, "-H", socket], ["--runtime", "runc"])
+    for _ in range(300):
+        if daemon.poll() is not None or engine("version", check=False).returncode == 0:
+            break
+        time.sleep(0.1)
+    if engine("version", check=False).returncode:
+        harness.not_covered(what, f"dockerd does not start here: {stack.said()}")
+    engine("import", images.linux_tar, "linux")
+    if reason := engine.why_not():
+        harness.not_covered(what, f"it runs no Linux container here: {reason}")
+    engine("import", images.freebsd_tar, "freebsd")
+    return engine

@@ -32,8 +32,8 @@ HELP = """\
 usage: lsf-oci [--runtime RUNTIME] [OPTION...] COMMAND [ARGUMENT...]
 
 An OCI runtime for FreeBSD images: crun or runc does the work, with their options and commands; create, run and exec lead
-FreeBSD's programs through LSF. RUNTIME is a path or a name; else LSF_OCI_RUNTIME, else runtime=RUNTIME in /etc/lsf/oci.conf
-says which, else runc is looked for, then crun.
+FreeBSD's programs through LSF. RUNTIME is a path or a name; else the name by which lsf-oci is called (lsf-oci-crun), else
+LSF_OCI_RUNTIME, else runtime=RUNTIME in /etc/lsf/oci.conf says which, else runc is looked for, then crun.
 """
 
 

@@ -110,6 +110,13 @@ def test_which_runtime(run, fake, tmp_path, command):
     (tmp_path / "names/runc").symlink_to(fake)
     assert run("start", "x", path=f"{tmp_path}/names:/usr/bin:/bin").stdout.split() == ["start", "x"]
     assert run("--runtime", "crun", "start", "x", path=f"{tmp_path}/names").stdout.split() == ["start", "x"]
+    (command.parent / "lsf-oci-crun").symlink_to("lsf-oci")
+    elsewhere = tmp_path / "lsf-oci-fake"
+    elsewhere.symlink_to(command)
+    for called, words in ((command.parent / "lsf-oci-crun", ["start", "x"]), (elsewhere, ["create", "x"])):
+        done = subprocess.run([called, *words], capture_output=True, text=True, timeout=60, check=False, cwd=tmp_path,
+                              env={"PATH": f"{tmp_path}/names:{tmp_path}:/usr/bin:/bin"})  # fmt: skip
+        assert (done.stdout.split(), done.stderr) == (words, "")
     for words, said in ((["--runtime", "nosuch"], "nosuch: no such runtime"), (["--runtime", "/etc/passwd"], "/etc/passwd: no such"),
                         (["--runtime", str(command)], "this is lsf-oci itself")):  # fmt: skip
         done = run(*words, "state", "x")
