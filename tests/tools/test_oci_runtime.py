@@ -371,6 +371,32 @@ def test_a_bundle_that_freebsds_tools_wrote(real):
     assert int(out.split()[-1]) < 6  # a namespace of its own
 
 
+def test_by_binfmt_instead(real, tmp_path):
+    """`lsfctl binfmt install`: the runtime alone starts FreeBSD programs, here in a binfmt_misc of a user namespace. Without it they die."""
+    if real.name == "crun":
+        harness.not_covered("crun and binfmt_misc", "its cgroups are not a user namespace's to change")
+    real(args("/bin/sh", "-c", "exit 0"))  # the bundle
+    folder = real.rootfs.parent
+    config = json.loads((folder / "config.json").read_text())
+    config["process"] |= {"args": ["/bin/sh", "-c", "uname -s; sh -c 'echo nested'"], "capabilities": {}}
+    config["mounts"] = [{**mount, "options": [word for word in mount.get("options", []) if not word.startswith("gid=")]}
+                        for mount in config["mounts"] if not mount["destination"].startswith(("/sys", "/dev/lsf"))]  # fmt: skip
+    config["linux"].pop("resources", None)
+    (folder / "config.json").write_text(json.dumps(config))
+    script = tmp_path / "script"
+    script.write_text(
+        f"mount -t binfmt_misc none /proc/sys/fs/binfmt_misc && {tmp_path}/commands/lsfctl binfmt install >/dev/null || exit 99\n"
+        f"runc --root {tmp_path}/r run --bundle {folder} with; echo $?\n{tmp_path}/commands/lsfctl binfmt remove >/dev/null\n"
+        f"runc --root {tmp_path}/r run --bundle {folder} without; echo $?\n"
+    )
+    done = subprocess.run(["unshare", "-Urm", "sh", script], capture_output=True, text=True, timeout=60, check=False)
+    if done.returncode == 99 or "unshare" in done.stderr:
+        harness.not_covered("containers by binfmt_misc", f"a user namespace has none of its own here: {engines.last_line(done.stderr)}")
+    if "runc run failed" in done.stderr and "FreeBSD" not in done.stdout:
+        harness.not_covered("containers by binfmt_misc", engines.last_line(done.stderr))
+    assert done.stdout.split() == ["FreeBSD", "nested", "0", "139"], done.stderr
+
+
 def mounts():
     return Path("/proc/self/mountinfo").read_text().count("\n")
 
