@@ -48,7 +48,8 @@ def last_line(text: str) -> str:
 
 @functools.cache
 def linux_program() -> Path:
-    """A static Linux program: prints its arguments, sleeps with one that is a number, ends."""
+    """A static Linux program: prints its arguments, sleeps with one that is a number, ends. Without any, as bin/sh, it
+    stays."""
     source = r"""
         #include <stdio.h>
         #include <stdlib.h>
@@ -57,6 +58,7 @@ def linux_program() -> Path:
             for (int i = 1; i < argc; i++) printf("%s\n", argv[i]);
             fflush(stdout);
             if (argc > 1 && atoi(argv[1]) > 0) sleep(atoi(argv[1]));
+            while (argc == 1 && argv[0][1] == 'b') pause();
             return 0;
         }"""
 
@@ -106,8 +108,8 @@ def runtime_works(name: str) -> tuple[str, ...]:
 
 
 class Images:
-    """The images of the tests: `tree` is the FreeBSD root, `freebsd` an archive of an OCI image with it (os freebsd), the others tars of
-    roots."""
+    """The images of the tests: `tree` is the FreeBSD root, `freebsd` an archive of an OCI image with it (os freebsd), `freebsd_as_linux` the
+    same that says it is for Linux, `pause` what a pod's sandbox runs (bin/sh, which never ends); the others are tars of roots."""
 
     def __init__(self, folder: Path) -> None:
         from lsf.roots import Root, export
@@ -117,7 +119,15 @@ class Images:
         self.freebsd = folder / "freebsd.oci"
         self.freebsd_tar = folder / "freebsd.tar"
         export.export(root, str(self.freebsd), "oci-archive", quiet=True)
+        self.freebsd_as_linux = folder / "aslinux.oci"
         export.export(root, str(self.freebsd_tar), "tar", quiet=True)
+        export.export(root, str(self.freebsd_as_linux), "oci-archive", quiet=True, system="linux")
+        (folder / "pause/bin").mkdir(parents=True)
+        shutil.copy(linux_program(), folder / "pause/bin/sh")
+        self.pause = folder / "pause.oci"
+        export.export(
+            Root("pause", str(folder / "pause"), {}), str(self.pause), "oci-archive", quiet=True, system="linux"
+        )
         # As large as the other: some engines copy an image for each container.
         harness.copy_root(self.tree, folder / "linux/padding", None)
         shutil.copy(linux_program(), folder / "linux/linux")
@@ -229,7 +239,9 @@ def podman(stack: Stack, command: Path, runtime: str, images: Images) -> Engine:
     engine = Engine(f"podman-{runtime}", client, [*prefix, *store, "--runtime", str(shutil.which(runtime))], [])
     done = engine("import", images.linux_tar, "linux", check=False, client=engine.linux_client)
     if done.returncode or (reason := engine.why_not()):
-        harness.not_covered(what, f"it runs no Linux container here: {reason if not done.returncode else last_line(done.stderr)}")
+        harness.not_covered(
+            what, f"it runs no Linux container here: {reason if not done.returncode else last_line(done.stderr)}"
+        )
     engine("load", "-i", images.freebsd)
     engine("tag", "localhost/freebsd", "freebsd")
     return engine
@@ -238,7 +250,9 @@ def podman(stack: Stack, command: Path, runtime: str, images: Images) -> Engine:
 def docker(stack: Stack, command: Path, images: Images) -> Engine:
     """dockerd with lsf-oci as its default runtime. Skips where it is not to be had."""
     what = "FreeBSD containers by docker"
-    client = next((path for path in ("/usr/bin/docker", shutil.which("docker")) if path and os.access(path, os.X_OK)), None)
+    client = next(
+        (path for path in ("/usr/bin/docker", shutil.which("docker")) if path and os.access(path, os.X_OK)), None
+    )
     if shutil.which("dockerd") is None or client is None:
         harness.not_covered(what, "docker is not installed")
     if os.geteuid() != 0:

@@ -322,6 +322,10 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "--format", choices=("tar", "oci", "oci-archive"), default="tar",
         help="a tar archive, an OCI image layout (a folder), or an archive of one (default: tar)",
     )  # fmt: skip
+    export.add_argument(
+        "--os", choices=("freebsd", "linux"), default="",
+        help="the system that an image says it is for: some engines take linux alone (default: freebsd)",
+    )  # fmt: skip
     export.add_argument("-q", "--quiet", action="store_true", help="say nothing")
     copying = command("copy", _copy, "make a root of one's own of another, to install packages into")
     copying.add_argument("root", metavar="NAME|DIR", help="what is copied; it stays as it is")

@@ -146,8 +146,11 @@ def _json(value: object) -> bytes:
     return json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
 
 
-def write_layout(root: Root, folder: str, seen: Callable[[], object]) -> list[str]:
-    """Write a root as an image layout into an empty folder. Returns the names that were left out. Raises OSError."""
+def write_layout(root: Root, folder: str, seen: Callable[[], object], system: str = "") -> list[str]:
+    """Write a root as an image layout into an empty folder. Returns the names that were left out. Raises OSError.
+
+    system: the `os` that the image is said to be for, where it is not freebsd: some engines take no other than linux.
+    """
     os.makedirs(os.path.join(folder, "blobs/sha256"))
     whole = os.path.join(folder, "layer")
     with open(whole, "wb") as file:
@@ -157,8 +160,9 @@ def write_layout(root: Root, folder: str, seen: Callable[[], object]) -> list[st
             left = write_tar(root, cast(IO[bytes], plain), seen)
     layer = {"mediaType": LAYER_TYPE, "digest": f"sha256:{packed.digest.hexdigest()}", "size": packed.size}
     os.rename(whole, os.path.join(folder, "blobs/sha256", packed.digest.hexdigest()))
-    system, architecture = oci.PLATFORM
-    platform = {"os": system, "architecture": architecture, "os.version": root.release.partition("-")[0]}
+    freebsd, architecture = oci.PLATFORM
+    version = root.release.partition("-")[0] if system in ("", freebsd) else ""  # it is that system's
+    platform = {"os": system or freebsd, "architecture": architecture, "os.version": version}
     platform = {key: value for key, value in platform.items() if value}
     config = {
         **platform,
@@ -197,7 +201,9 @@ def _anonymous(header: tarfile.TarInfo) -> tarfile.TarInfo:
     return header
 
 
-def _make(root: Root, target: str, kind: str, work: str, seen: Callable[[], object]) -> tuple[str, list[str]]:
+def _make(
+    root: Root, target: str, kind: str, work: str, seen: Callable[[], object], system: str
+) -> tuple[str, list[str]]:
     """Make what was asked for in a folder of its own; its path there, and what was left out."""
     made = os.path.join(work, "made")
     if kind == "tar":
@@ -205,7 +211,7 @@ def _make(root: Root, target: str, kind: str, work: str, seen: Callable[[], obje
             return made, write_tar(root, out, seen)
     layout = os.path.join(work, "layout")
     os.mkdir(layout)
-    left = write_layout(root, layout, seen)
+    left = write_layout(root, layout, seen, system)
     if kind == "oci":
         return layout, left
     with open(made, "wb") as file, _compressed(file, target) as out:
@@ -213,10 +219,10 @@ def _make(root: Root, target: str, kind: str, work: str, seen: Callable[[], obje
     return made, left
 
 
-def export(root: Root, target: str, kind: str = "", quiet: bool = False) -> list[str]:
+def export(root: Root, target: str, kind: str = "", quiet: bool = False, system: str = "") -> list[str]:
     """Write a root to a file, or for the kind "oci" to a folder. It is there whole or not at all. Returns what was left out.
 
-    kind: "tar" (also compressed, by the name's ending), "oci", "oci-archive"; "" is tar. Raises RootError, OSError.
+    kind: "tar" (also compressed, by the name's ending), "oci", "oci-archive"; "" is tar. system: as for `write_layout`. Raises RootError, OSError.
     """
     target = os.path.abspath(target)
     if os.path.lexists(target):
@@ -228,7 +234,7 @@ def export(root: Root, target: str, kind: str = "", quiet: bool = False) -> list
     try:
         files = root.fields.get("files", "")
         with counting(int(files) if files.isdecimal() else 0, f"exporting {root.name}", quiet) as seen:
-            made, left = _make(root, target, kind or "tar", work, seen)
+            made, left = _make(root, target, kind or "tar", work, seen, system)
         mask = os.umask(0)
         os.umask(mask)
         os.chmod(made, (0o777 if kind == "oci" else 0o666) & ~mask)
@@ -243,7 +249,9 @@ def run(arguments: argparse.Namespace) -> None:
     from lsf.roots.manage import Options
 
     root = named(arguments.name)
-    left = export(root, arguments.target, arguments.format, arguments.quiet)
+    if arguments.os and arguments.format == "tar":
+        raise RootError(f"--os {arguments.os}: a tar archive is for no system (--format oci, --format oci-archive)")
+    left = export(root, arguments.target, arguments.format, arguments.quiet, arguments.os)
     options = Options(quiet=arguments.quiet)
     if left:
         options.say(f"left out: devices and sockets ({len(left)} {'file' if len(left) == 1 else 'files'})")

@@ -12,15 +12,19 @@ import socket
 import subprocess
 import time
 import urllib.request
+from importlib.util import find_spec
 from pathlib import Path
 
+import cri
 import engines
 import harness
 import pytest
 
 pytestmark = pytest.mark.together
 
-FOREVER = "trap 'echo got term; exit 7' TERM; trap 'echo got usr1; exit 8' USR1; echo started; while :; do sleep 0.1; done"
+FOREVER = (
+    "trap 'echo got term; exit 7' TERM; trap 'echo got usr1; exit 8' USR1; echo started; while :; do sleep 0.1; done"
+)
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +80,9 @@ def started(engine, name: str, *words: object, script: str = FOREVER) -> str:
 
 
 def test_a_container(engine):
-    done = engine.run("--rm", "-e", "A=b c", "-w", "/usr", "freebsd", "/bin/sh", "-c", 'uname -sr; id -u; pwd; echo "$A"; exit 7')
+    done = engine.run(
+        "--rm", "-e", "A=b c", "-w", "/usr", "freebsd", "/bin/sh", "-c", 'uname -sr; id -u; pwd; echo "$A"; exit 7'
+    )
     assert (done.returncode, done.stdout, done.stderr) == (7, "FreeBSD 10.1-RELEASE\n0\n/usr\nb c\n", "")
     done = engine.run("--rm", "freebsd", "sh", "-c", "exit 0")  # by PATH
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
@@ -141,7 +147,9 @@ def test_exec_logs_stop_and_restart(engine, name):
     assert engine("diff", name).stdout.count("lsf") == 0  # an image made of it has nothing of LSF's
 
 
-@pytest.mark.parametrize(("sent", "said"), [("USR1", "got usr1"), ("SIGUSR1", "got usr1"), ("10", "got usr1"), ("15", "got term")])
+@pytest.mark.parametrize(
+    ("sent", "said"), [("USR1", "got usr1"), ("SIGUSR1", "got usr1"), ("10", "got usr1"), ("15", "got term")]
+)
 def test_signals_have_linuxs_numbers(engine, name, sent, said):
     """Engines translate names to Linux's numbers themselves, so that a number is Linux's: 10 is SIGUSR1, which has 30 on FreeBSD."""
     started(engine, name)
@@ -194,7 +202,9 @@ def test_users_and_rights(engine):
     done = engine.run("--rm", "--user", "1001:1002", "--cap-drop", "all", "--security-opt", "no-new-privileges", "freebsd", "/bin/sh", "-c",
                       "id -u; id -g; uname -s; sh -c 'echo nested'")  # fmt: skip
     assert (done.returncode, done.stdout, done.stderr) == (0, "1001\n1002\nFreeBSD\nnested\n", "")
-    done = engine.run("--rm", "--read-only", "freebsd", "/bin/sh", "-c", "(echo x > /file) 2>/dev/null || echo kept; uname -s")
+    done = engine.run(
+        "--rm", "--read-only", "freebsd", "/bin/sh", "-c", "(echo x > /file) 2>/dev/null || echo kept; uname -s"
+    )
     assert (done.returncode, done.stdout) == (0, "kept\nFreeBSD\n")
     if engine.run_linux("--rm", "--privileged", "linux", "/linux").returncode == 0:
         done = engine.run("--rm", "--privileged", "freebsd", "/bin/sh", "-c", "uname -s")
@@ -226,7 +236,7 @@ def test_limits(engine):
         harness.not_covered(f"--pids-limit of {engine.name}", "it is not in force here, for Linux containers either")
     assert (done.returncode, done.stdout) == (2, "")
     assert "Cannot fork: Resource temporarily unavailable" in done.stderr
-    grow = "BEGIN { while (1) { s = s \"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\"; a[i++] = s } }"
+    grow = 'BEGIN { while (1) { s = s "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"; a[i++] = s } }'
     done = engine.run("--rm", "--memory", "24m", "freebsd", "awk", grow, timeout=60)
     assert done.returncode == 137
 
@@ -252,7 +262,10 @@ def test_an_image_from_a_freebsd_image(engine, tmp_path, name):
     engine.run("-d", "--name", name, "built", "/bin/sh", "-c", FOREVER, check=True)
     until(lambda: "started" in engine("logs", name).stdout, "the container has started")
     if engine.name == "docker":
-        until(lambda: engine("inspect", "--format", "{{.State.Health.Status}}", name).stdout == "healthy\n", "it is healthy")
+        until(
+            lambda: engine("inspect", "--format", "{{.State.Health.Status}}", name).stdout == "healthy\n",
+            "it is healthy",
+        )
     else:
         assert engine("healthcheck", "run", name, check=False).returncode == 0
     engine("stop", "-t", "20", name)
@@ -270,7 +283,20 @@ def test_a_go_server_on_the_hosts_loopback(engine, name, tmp_path, image):
     """In FreeBSD's root, and static in one that has nothing of FreeBSD's."""
     shutil.copy(harness.build_go(harness.TESTS / "go/server"), tmp_path / "server")
     port = free_port()
-    engine.run("-d", "--name", name, "--network", "host", "-v", f"{tmp_path}:/work:ro", image, "/work/server", port, check=True, network=True)
+    engine.run(
+        "-d",
+        "--name",
+        name,
+        "--network",
+        "host",
+        "-v",
+        f"{tmp_path}:/work:ro",
+        image,
+        "/work/server",
+        port,
+        check=True,
+        network=True,
+    )
 
     def ask():
         try:
@@ -312,7 +338,12 @@ def test_whatever_is_killed_nothing_is_left(engine, name):
     assert len(victims) == 2
     for victim in (*victims, "child"):
         pid = started(engine, name, script=script)
-        until(lambda: any(line.startswith(b"sleep") for _, line in harness.processes("cmdline") if marker.encode() in line), "sleep runs")
+        until(
+            lambda: any(
+                line.startswith(b"sleep") for _, line in harness.processes("cmdline") if marker.encode() in line
+            ),
+            "sleep runs",
+        )
         if victim == "child":
             target = next(int(process.name) for process, line in harness.processes("cmdline")
                           if line.startswith(b"sleep") and marker.encode() in line)  # fmt: skip
@@ -333,10 +364,19 @@ def test_fifty_at_once(engine):
     names = [f"lsf-fifty-{number}" for number in range(50)]
     try:
         with concurrent.futures.ThreadPoolExecutor(8) as pool:
-            done = list(pool.map(lambda name: engine.run("-d", "--name", name, "freebsd", "/bin/sh", "-c", FOREVER, timeout=300), names))
+            done = list(
+                pool.map(
+                    lambda name: engine.run("-d", "--name", name, "freebsd", "/bin/sh", "-c", FOREVER, timeout=300),
+                    names,
+                )
+            )
             assert [one.stderr for one in done if one.returncode] == []
             assert len(engine("ps", "-q").stdout.split()) == 50
-            answers = list(pool.map(lambda name: engine("exec", name, "/bin/sh", "-c", "uname -s; hostname", timeout=300).stdout, names))
+            answers = list(
+                pool.map(
+                    lambda name: engine("exec", name, "/bin/sh", "-c", "uname -s; hostname", timeout=300).stdout, names
+                )
+            )
             assert len(set(answers)) == 50
             assert all(answer.startswith("FreeBSD\n") for answer in answers)
             list(pool.map(lambda name: engine("stop", "-t", "60", name, timeout=300), names))
@@ -350,7 +390,10 @@ def test_what_a_start_costs(engine):
     """Beside the same engine's Linux container, in turn. The target is 10 ms on a machine that is not busy; this notices what is far from it."""
     ours, theirs = [], []
     for _ in range(7):
-        for times, run, words in ((theirs, engine.run_linux, ("linux", "/linux")), (ours, engine.run, ("freebsd", "/bin/sh", "-c", "exit 0"))):
+        for times, run, words in (
+            (theirs, engine.run_linux, ("linux", "/linux")),
+            (ours, engine.run, ("freebsd", "/bin/sh", "-c", "exit 0")),
+        ):
             start = time.monotonic()
             run("--rm", *words, check=True)
             times.append(time.monotonic() - start)
@@ -370,15 +413,21 @@ def test_buildah(command, images, tmp_path):
     stack = engines.Stack()
     try:
         client = ["buildah", "--root", f"{stack.folder}/root", "--runroot", f"{stack.folder}/run"]
-        (tmp_path / "Containerfile").write_text(f"FROM oci-archive:{images.freebsd}\nRUN uname -s > /built && cat /built\n")
-        limits = [] if os.geteuid() else ["--network", "none", "--ulimit", "nofile=1000:1000", "--ulimit", "nproc=5000:5000"]
+        (tmp_path / "Containerfile").write_text(
+            f"FROM oci-archive:{images.freebsd}\nRUN uname -s > /built && cat /built\n"
+        )
+        limits = (
+            [] if os.geteuid() else ["--network", "none", "--ulimit", "nofile=1000:1000", "--ulimit", "nproc=5000:5000"]
+        )
         done = subprocess.run([*client, "bud", "--isolation", "oci", "--runtime", command / "lsf-oci", *limits, "-t", "built", tmp_path],
                               capture_output=True, text=True, timeout=300, check=False, stdin=subprocess.DEVNULL)  # fmt: skip
         if done.returncode and "runc" in done.stderr and "lsf-oci" not in done.stderr:
             harness.not_covered("FreeBSD images by buildah", engines.last_line(done.stderr))
         assert done.returncode == 0, done.stderr
         assert "FreeBSD\n" in done.stdout
-        told = subprocess.run([*client, "inspect", "--type", "image", "built"], capture_output=True, text=True, timeout=60, check=True)
+        told = subprocess.run(
+            [*client, "inspect", "--type", "image", "built"], capture_output=True, text=True, timeout=60, check=True
+        )
         assert json.loads(told.stdout)["OCIv1"]["os"] == "freebsd"
     finally:
         stack.close()
@@ -409,7 +458,14 @@ def test_containerd(command, images):
         until(lambda: ctr("version", check=False).returncode == 0, "containerd answers")
         ctr("image", "import", "--platform", "freebsd/amd64", "--base-name", "localhost/freebsd", images.freebsd)
         (image,) = [name for name in ctr("image", "ls", "-q").stdout.split() if name.startswith("localhost/freebsd")]
-        options = ["--runtime", "io.containerd.runc.v2", "--runc-binary", command / "lsf-oci", "--platform", "freebsd/amd64"]
+        options = [
+            "--runtime",
+            "io.containerd.runc.v2",
+            "--runc-binary",
+            command / "lsf-oci",
+            "--platform",
+            "freebsd/amd64",
+        ]
         done = ctr("run", "--rm", *options, image, "one", "/bin/sh", "-c", "uname -s; exit 3", check=False)
         assert (done.returncode, done.stdout) == (3, "FreeBSD\n")
         ctr("run", "-d", *options, image, "two", "/bin/sh", "-c", FOREVER)
@@ -421,4 +477,72 @@ def test_containerd(command, images):
         assert "code 8" in done.stderr + done.stdout
         ctr("container", "rm", "two")
     finally:
+        stack.close()
+
+
+def test_a_pod_of_kubernetes(command, images, tmp_path):
+    """What the kubelet asks of containerd for a pod with a RuntimeClass: a sandbox by the handler, a container in it, an exec, a stop."""
+    what = "a pod by containerd's CRI plug-in"
+    if shutil.which("containerd") is None or shutil.which("ctr") is None:
+        harness.not_covered(what, "containerd is not installed")
+    if os.geteuid() != 0:
+        harness.not_covered(what, "containerd is root's to start")
+    if find_spec("grpc") is None:
+        harness.missing_tool(what, "grpcio is not installed")
+    engines.runtime_works("runc")
+    stack = engines.Stack()
+    client = None
+    try:
+        place = stack.folder
+        plugin = '[plugins."io.containerd.grpc.v1.cri"'
+        snippet = harness.TESTS.parent / "deploy/containerd.toml"
+        (place / "config.toml").write_text(
+            f'version = 2\nroot = "{place}/root"\nstate = "{place}/state"\n[grpc]\naddress = "{place}/c.sock"\n'
+            f'{plugin}]\nsandbox_image = "localhost/pause:1"\nrestrict_oom_score_adj = true\nstream_server_port = "0"\n'
+            f'{plugin}.containerd.runtimes.runc]\nruntime_type = "io.containerd.runc.v2"\n'
+            + snippet.read_text()
+            .replace("/opt/lsf/bin/lsf-oci", f"{command}/lsf-oci")
+            .replace("SystemdCgroup = true", "")
+        )
+        stack.start("containerd", "-c", place / "config.toml")
+
+        def ctr(*words: object) -> bool:
+            return subprocess.run(["ctr", "-a", f"{place}/c.sock", "-n", "k8s.io", *map(str, words)], capture_output=True, timeout=120,
+                                  check=False).returncode == 0  # fmt: skip
+
+        until(lambda: ctr("version"), "containerd answers")
+        for system, archive in (
+            ("linux", images.pause),
+            ("freebsd", images.freebsd),
+            ("linux", images.freebsd_as_linux),
+        ):
+            assert ctr(
+                "image", "import", "--platform", f"{system}/amd64", "--base-name", f"localhost/{archive.stem}", archive
+            )
+        assert ctr("image", "tag", "localhost/pause:pause", "localhost/pause:1")
+        client = cri.Client(f"{place}/c.sock")
+        try:
+            # The same machine's Linux pods: what they cannot, FreeBSD's cannot either.
+            client.run_pod("linux", "", str(tmp_path))
+        except client.errors as error:
+            harness.not_covered(what, f"it runs no Linux pod here: {error.details()}")
+        with pytest.raises(client.errors, match="no runtime for"):
+            client.run_pod("other", "nosuch", str(tmp_path))
+        pod, config = client.run_pod("freebsd", "lsf", str(tmp_path))
+        for image in (images.freebsd, images.freebsd_as_linux):
+            name = image.stem
+            container = client.create(
+                pod, config, name, f"localhost/{name}:freebsd", ["/bin/sh", "-c", f"uname -s; {FOREVER}"]
+            )
+            client.ask("StartContainer", {1: container})
+            until(lambda name=name: "started" in (tmp_path / f"{name}.log").read_text(), "the container has started")
+            assert "stdout F FreeBSD\n" in (tmp_path / f"{name}.log").read_text()
+            assert client.run(container, "/bin/sh", "-c", "uname -s; exit 4") == (4, "FreeBSD\n", "")
+            client.ask("StopContainer", {1: container, 2: 20})
+            assert client.status(container) == (cri.EXITED, 7)
+        for method in ("StopPodSandbox", "RemovePodSandbox"):
+            client.ask(method, {1: pod})
+    finally:
+        if client is not None:
+            client.close()
         stack.close()

@@ -391,7 +391,9 @@ def test_by_binfmt_instead(real, tmp_path):
     )
     done = subprocess.run(["unshare", "-Urm", "sh", script], capture_output=True, text=True, timeout=60, check=False)
     if done.returncode == 99 or "unshare" in done.stderr:
-        harness.not_covered("containers by binfmt_misc", f"a user namespace has none of its own here: {engines.last_line(done.stderr)}")
+        harness.not_covered(
+            "containers by binfmt_misc", f"a user namespace has none of its own here: {engines.last_line(done.stderr)}"
+        )
     if "runc run failed" in done.stderr and "FreeBSD" not in done.stdout:
         harness.not_covered("containers by binfmt_misc", engines.last_line(done.stderr))
     assert done.stdout.split() == ["FreeBSD", "nested", "0", "139"], done.stderr
