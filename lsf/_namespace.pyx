@@ -116,6 +116,17 @@ def mount_layers(upper, lower, target):
         raise failed(target)
 
 
+def mount_overlay(lower, upper, work, target):
+    """Show the folder `lower`, with what is changed kept in `upper`; `work` is an empty folder beside that one. Raises OSError.
+
+    The names must contain neither colons nor commas. In a user namespace too, from Linux 5.11 on: what overlayfs notes of files, it notes
+    in their users' attributes.
+    """
+    cdef bytes options = os.fsencode(f"lowerdir={lower},upperdir={upper},workdir={work},userxattr")
+    if c_mount(b"lsf", os.fsencode(target), b"overlay", 0, <const char *> options) < 0:
+        raise failed(target)
+
+
 def mount_binfmt(target):
     """Mount this user namespace's own binfmt_misc (Linux 6.7), empty at first. Raises OSError."""
     if c_mount(b"lsf", os.fsencode(target), b"binfmt_misc", 0, NULL) < 0:

@@ -75,6 +75,7 @@ _METAVARS: dict[str, Values] = {
     "NAME|DIR": ROOT,
     "PROGRAM": FILE,
     "DIRS": FOLDER,
+    "SRC:DST": FILE,
 }
 
 
@@ -83,6 +84,8 @@ def _values(action: argparse.Action, path: str) -> Values | None:
         return tuple(map(str, action.choices))
     if action.nargs == 0:
         return None
+    if path == "lsfctl run" and action.metavar == "IMAGE":
+        return ROOT
     if path in ("lsfctl root path", "lsfctl root remove", "lsfctl root verify", "lsfctl root update"):
         return ROOT
     return _METAVARS.get(str(action.metavar), TEXT)
@@ -100,6 +103,8 @@ def _from_parser(parser: argparse.ArgumentParser, name: str, text: str, path: st
         elif action.option_strings:
             option = Option(tuple(action.option_strings), (action.help or "").partition(" (")[0], _values(action, path))
             command.options.append(option)
+        elif action.nargs == argparse.REMAINDER:
+            command.ends_at_argument = True
         else:
             command.arguments = _values(action, path)
     return command
@@ -166,7 +171,7 @@ _lsf_complete() {{
             fi
         elif $1 "$path" "$word"; then
             path="$path $word"
-        elif [[ $path == lsf ]]; then
+        elif [[ $path == lsf || $path == "lsfctl run" ]]; then
             _lsf_values file "$current" # a program's own
             return
         fi
@@ -273,7 +278,7 @@ def zsh(trees: list[Command]) -> str:
                 lines += [f"        {sub.name}) _{path.replace(' ', '_')}_{sub.name} ;;" for sub in command.commands]
                 lines += ["        esac ;;", "    esac"]
             elif command.ends_at_argument:
-                lines.append("        '1:program:_files' '*::argument:_files'")
+                lines.append(f"        '1:program:{_zsh_action(command.arguments or FILE)}' '*::argument:_files'")
             else:
                 # A message alone as the action would hide the options.
                 action = "_default" if command.arguments in (None, TEXT) else _zsh_action(command.arguments)

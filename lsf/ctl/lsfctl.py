@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TextIO
 
-from lsf.ctl import binfmt, toolchain
+from lsf.ctl import binfmt, containers, toolchain
 from lsf.freebsd.tables import table
 from lsf.roots import command as root_command
 from lsf.start import usage
@@ -136,6 +136,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     demo.set_defaults(command=_command_demo)
     root_command.add_parser(commands)
+    containers.add_parsers(commands)
     doctor = commands.add_parser(
         "doctor", help="tell what this machine allows, what follows for LSF, and the remedies",
         description="Tries everything that LSF needs. The exit status is 0 where FreeBSD programs run here, 1 where not.",

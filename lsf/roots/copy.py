@@ -166,6 +166,11 @@ def _described(source: str, path: str) -> dict[str, str]:
             "copy_of": source}  # fmt: skip
 
 
+def copy_tree(source: str, target: str) -> None:
+    """Copy a folder to a new one that is no root of the store. Raises OSError."""
+    _Copier().tree(source, target)
+
+
 def copy(source: str, name: str, quiet: bool = False) -> Root:
     """Make a root `name` that has what `source` has, a root's name or folder. It is there whole or not at all.
 

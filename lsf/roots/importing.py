@@ -10,7 +10,7 @@ import stat
 from typing import TYPE_CHECKING, Any
 
 from lsf import roots
-from lsf.roots import Root, RootError, archive, oci
+from lsf.roots import Root, RootError, archive, images, oci
 from lsf.roots.download import Client
 from lsf.roots.downloads import Cache
 from lsf.roots.manage import Options, check_name, make, open_store, unpack_entries
@@ -51,9 +51,12 @@ def import_root(source: str, options: Options, tag: str = "") -> Root:
     source = os.path.abspath(source)
 
     name = check_name(options.name or plain_name(source))
+    facts: dict[str, str] = {}  # known when it is unpacked
     if stat.S_ISDIR(status.st_mode):
         if oci.is_layout(source):
-            return make(name, options, source, lambda work: _unpack_layout(source, tag, work, options))
+            return make(
+                name, options, source, lambda work: _unpack_layout(source, tag, work, options, facts), more=facts
+            )
         _no_tag(source, tag)
         if _is_within(roots.store(), source):
             raise RootError(f"{source}: the store of roots lies in this folder")
@@ -67,7 +70,7 @@ def import_root(source: str, options: Options, tag: str = "") -> Root:
         )
     if not stat.S_ISREG(status.st_mode):
         raise RootError(f"{source}: neither a file nor a folder")
-    return make(name, options, source, lambda work: _unpack_archive(source, tag, work, options))
+    return make(name, options, source, lambda work: _unpack_archive(source, tag, work, options, facts), more=facts)
 
 
 def _is_within(path: str, folder: str) -> bool:
@@ -79,12 +82,14 @@ def _no_tag(source: str, tag: str) -> None:
         raise RootError(f"--tag {tag}: {source} is not a container image")
 
 
-def _unpack_layout(folder: str, tag: str, work: str, options: Options) -> Report:
-    """Fill from an image layout."""
+def _unpack_layout(folder: str, tag: str, work: str, options: Options, facts: dict[str, str]) -> Report:
+    """Fill from an image layout; facts gets what root.conf is to say of it."""
     with open(os.path.join(folder, "index.json"), "rb") as file:
         index = oci.parse(file.read(oci.MAX_JSON), folder)
     source = oci.Layout(folder)
-    return _unpack_image(source, oci.choose(source, index, tag), work, options)
+    manifest = oci.choose(source, index, tag)
+    facts.update(images.keep(oci.config_of(source, manifest)))
+    return _unpack_image(source, manifest, work, options)
 
 
 def _unpack_image(source: oci.Source, manifest: dict[str, Any], work: str, options: Options) -> Report:
@@ -95,12 +100,12 @@ def _unpack_image(source: oci.Source, manifest: dict[str, Any], work: str, optio
         return writer.finish()
 
 
-def _unpack_archive(path: str, tag: str, work: str, options: Options) -> Report:
+def _unpack_archive(path: str, tag: str, work: str, options: Options, facts: dict[str, str]) -> Report:
     """Fill from a tar archive: of a root, of a folder that is one, or of an image layout."""
     beside = os.path.join(work, "beside")
     report = unpack_entries(beside, archive.tar_entries(path, options.limits), options, path)
     if oci.is_layout(beside):
-        return _unpack_layout(beside, tag, work, options)
+        return _unpack_layout(beside, tag, work, options, facts)
     _no_tag(path, tag)
     if os.path.isfile(os.path.join(beside, "manifest.json")) and roots.missing(beside):
         raise RootError(
@@ -140,6 +145,11 @@ def pull(image: str, options: Options, auth_file: str = "", old: Replaced | None
             options,
             str(reference),
             lambda work: _unpack_image(registry, manifest, work, options),
-            more={"kind": "image", "image": f"{reference.scheme}://{reference}", "digest": digest},
+            more={
+                "kind": "image",
+                "image": f"{reference.scheme}://{reference}",
+                "digest": digest,
+                **images.keep(oci.config_of(registry, manifest)),
+            },
             replace=old is not None,
         )

@@ -81,10 +81,10 @@ def remove_path(path: str) -> None:
         os.close(parent)
 
 
-def _sweep(folder: str) -> None:
+def sweep(folder: str) -> None:
     """Remove what processes that were killed have left."""
     for name in os.listdir(folder):
-        if name.startswith((".unpack-", ".remove-")):
+        if name.startswith((".unpack-", ".remove-", ".run-")):
             path = os.path.join(folder, name)
             with contextlib.suppress(OSError), held(path) as gone:
                 # A new one may not be held yet.
@@ -156,7 +156,7 @@ def new_root(name: str, replace: bool = False) -> Iterator[str]:
     As long as its lock is held nobody takes it for a dead process's. replace: as make() has it.
     """
     folder = open_store()
-    _sweep(folder)
+    sweep(folder)
     work = tempfile.mkdtemp(prefix=".unpack-", dir=folder)
     try:
         with held(work):
@@ -270,4 +270,4 @@ def remove(names: list[str]) -> None:
         with held(grave):
             os.rename(os.path.join(folder, name), os.path.join(grave, name))
             remove_path(grave)
-    _sweep(folder)
+    sweep(folder)

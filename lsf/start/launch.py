@@ -161,6 +161,10 @@ def launch(options: Options, program: str, arguments: list[str], env: dict[str, 
         words.append(word("DEBUG", 1))
     if options.fakeroot:
         words.append(word("FAKEROOT", 1))
+        if options.ids is not None:
+            words += [
+                word(name, ident | ident << 32) for name, ident in zip(("USERS", "GROUPS"), options.ids, strict=True)
+            ]
     if observer:
         words.append(word("TRACER", 1))
     if observer or not options.patch:

@@ -58,6 +58,9 @@ class Options:
         self.chdir: str | None = None
         self.debug = False
         self.patch = True
+        self.ids: tuple[int, int] | None = (
+            None  # user and group that a program with --fakeroot is shown as (lsfctl run)
+        )
         self.given: set[str] = set()  # the options of the command line
 
 

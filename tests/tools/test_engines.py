@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import concurrent.futures
+import fcntl
 import json
 import os
 import pty
 import shutil
 import signal
 import socket
+import struct
 import subprocess
+import termios
 import time
 import urllib.request
 from importlib.util import find_spec
@@ -169,8 +172,7 @@ def test_an_init(engine, name):
 
 def test_a_terminal(engine, name):
     """By run and exec: its size when it changes, and ^C."""
-    script = "stty -a > /dev/null 2>&1; test -t 0 && echo a terminal; trap 'echo winch' WINCH; trap 'echo int; exit 4' INT; echo started; " \
-             "while :; do sleep 0.1; done"  # fmt: skip
+    script = "test -t 0 && echo a terminal; trap 'echo int; exit 4' INT; trap 'stty size' WINCH; echo started; while :; do sleep 0.1; done"
     for words in (["run", "-it", *engine.limits, "--name", name, "freebsd"], ["exec", "-it", name]):
         if words[0] == "exec":
             engine("rm", "-f", name)
@@ -192,6 +194,9 @@ def test_a_terminal(engine, name):
 
         until(lambda: seen(b"started"), "the program has started")
         assert b"a terminal" in text
+        fcntl.ioctl(ours, termios.TIOCSWINSZ, struct.pack("4H", 17, 71, 0, 0))
+        process.send_signal(signal.SIGWINCH)
+        until(lambda: seen(b"17 71"), "the size arrives")
         os.write(ours, b"\x03")
         until(lambda: seen(b"int"), "^C arrives")
         assert process.wait(timeout=30) == 4
