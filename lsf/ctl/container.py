@@ -53,6 +53,11 @@ class User:
             self.gid = _number(line[2] if line is not None else group)
 
 
+def _as_volume(error: LaunchError) -> LaunchError:
+    """An error of a bind, by the name of the option here."""
+    return LaunchError(str(error).replace("--bind", "-v", 1), error.status)
+
+
 def _number(text: str) -> int:
     if not text.isdecimal() or int(text) > 0xFFFFFFFE:
         raise RootError(f"{text}: not the number of a user or group")
@@ -95,7 +100,10 @@ class Plan:
         self.directory = arguments.workdir or config.directory or "/"
         if not self.directory.startswith("/"):
             raise RootError(f"-w {self.directory}: not an absolute path")
-        self.binds = [Bind(text) for text in arguments.volume]
+        try:
+            self.binds = [Bind(text) for text in arguments.volume]
+        except LaunchError as error:
+            raise _as_volume(error) from None
         self.env = {"PATH": DEFAULT_PATH, "HOME": self.user.home, **config.env}
         self.env |= {name: os.environ[name] for name in TAKEN if name in os.environ}
         for text in arguments.env:
@@ -128,7 +136,7 @@ class Plan:
                 if bind.read_only:
                     _namespace.protect(target)
             except OSError as error:
-                raise bind.wrong(error.strerror) from None
+                raise _as_volume(bind.wrong(error.strerror)) from None
 
     def become(self, tree: str, mounted: bool) -> None:
         """Become the program, which sees the folder `tree`; mounted: with all that it is to see in it. Raises LaunchError."""
@@ -141,7 +149,9 @@ class Plan:
         options.engine = os.environ.get("LSF_ENGINE") or "auto"
         options.osrelease = self.root.release if roots.number_of(self.root.release) else None
         options.chdir = self.directory
-        options.fakeroot = os.geteuid() != 0 or mounted and _is_alone()
+        options.fakeroot = (
+            mounted and _is_alone()
+        )  # else root, or a user who stays one: there is no namespace to be root in
         if options.fakeroot and (self.user.uid or self.user.gid):
             options.ids = self.user.uid, self.user.gid
         launch.launch(options, self.command[0], self.command[1:], self.env, self._take_ids)
@@ -214,7 +224,8 @@ def _begin(plan: Plan, work: str = "") -> None:
             except OSError as error:
                 from lsf.roots.copy import copy_tree
 
-                say(f"no layer over {plan.root.name} ({error.strerror}): it is copied")
+                more = ", and its programs run as yourself" if os.geteuid() != 0 else ""
+                say(f"no layer over {plan.root.name} ({error.strerror}): it is copied{more}")
                 tree = f"{work}/copy"
                 copy_tree(plan.root.path, tree)
         plan.furnish(tree)
@@ -222,7 +233,7 @@ def _begin(plan: Plan, work: str = "") -> None:
             plan.mount(tree)
         plan.become(tree, not alone)
     except LaunchError as error:
-        say(str(error))
+        say(str(_as_volume(error)))
         status = error.status
     except OSError as error:
         say(f"{error.filename or plan.root.path}: {error.strerror}")

@@ -86,6 +86,10 @@ def ask_fish(script, words):
         (["lsfctl", "syscalls", "--format", ""], {"table", "json", "csv"}, {"prog"}),
         (["lsfctl", "binfmt", "--json", ""], {"install", "remove", "status", "line"}, {"prog"}),
         (["lsfctl", "completion", ""], {"bash", "zsh", "fish"}, {"prog"}),
+        (["lsfctl", "run", "--"], {"--rm", "--volume", "--entrypoint"}, {"--force"}),
+        (["lsfctl", "run", "--rm", ""], {"14.1-RELEASE", "mine"}, {"broken", "prog"}),
+        (["lsfctl", "run", "--volume", ""], {"prog", "folder"}, {"mine"}),
+        (["lsfctl", "run", "mine", "./prog", "--r"], set(), {"--rm"}),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
