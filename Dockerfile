@@ -4,20 +4,46 @@
 #   docker run -it --rm lsf                     FreeBSD's /bin/sh
 #   docker exec -it ID /lsf -- /bin/sh          a second one
 #
-# No --security-opt is needed: Syscall User Dispatch acts before seccomp.
-FROM debian:12 AS build
-RUN apt-get update -q && apt-get install -y -q --no-install-recommends \
-        gcc libc6-dev binutils python3-dev python3-venv ca-certificates
+# No --security-opt is needed: Syscall User Dispatch acts before seccomp. Under lsf-oci it is an image as any other.
+#
+#   BASE      what builds it: a Debian, or an image that has Python 3.10 and its venv (and gcc, where dist/ has no wheel)
+#   RELEASE   which FreeBSD, in full
+#   MIRROR    the folder of releases that base.txz comes from, if not FreeBSD's own
+#   SHA256    what base.txz must have, if not what FreeBSD has published
+ARG BASE=debian:12
+
+# A wheel in dist/ is installed as it is, and nothing is compiled; else this checkout is built.
+FROM ${BASE} AS build
 COPY . /src
 WORKDIR /src
-RUN python3 -m venv /opt/lsf && /opt/lsf/bin/pip install -q .
+RUN set -eu; set -- dist/freebsd_lsf-*.whl; compiler=''; \
+    if ! [ -e "$1" ]; then set -- .; compiler='gcc libc6-dev binutils python3-dev'; fi; \
+    if ! python3 -c 'import venv, ensurepip' 2>/dev/null || { [ -n "$compiler" ] && ! command -v gcc >/dev/null; }; then \
+        apt-get update -q; \
+        apt-get install -y -q --no-install-recommends python3-venv ca-certificates $compiler; \
+    fi; \
+    python3 -m venv /opt/venv; \
+    /opt/venv/bin/pip install -q "$@"
 
 FROM build AS root
 ARG RELEASE=14.3-RELEASE
-# Fetched from FreeBSD's mirror and checked against the digest that FreeBSD has published.
-RUN LSF_ROOTS=/roots /opt/lsf/bin/lsfctl root install "$RELEASE" \
-        && mv "$(LSF_ROOTS=/roots /opt/lsf/bin/lsfctl root path)" /freebsd \
-        && cp "$(/opt/lsf/bin/python -c 'from lsf.start.files import shim_path; print(shim_path())')" /freebsd/lsf
+ARG MIRROR=""
+ARG SHA256=""
+# Fetched from the mirror and checked against the digest that FreeBSD has published.
+RUN set -eu; export LSF_ROOTS=/roots LSF_MIRROR="$MIRROR"; \
+    /opt/venv/bin/lsfctl root install "$RELEASE" ${SHA256:+--sha256 "$SHA256"}; \
+    mv "$(/opt/venv/bin/lsfctl root path)" /freebsd; \
+    cp "$(/opt/venv/bin/python -c 'from lsf.start.files import shim_path; print(shim_path())')" /freebsd/lsf
+
+# What a Kubernetes node needs, and what puts it there: --target installer (docs/user/cluster.md).
+FROM ${BASE} AS installer
+RUN command -v python3 >/dev/null || { apt-get update -q && apt-get install -y -q --no-install-recommends python3; }
+COPY --from=build /opt/venv/bin/lsf-oci /opt/venv/bin/lsf-oci-config /payload/bin/
+COPY --from=build /opt/venv/lib/ /payload/venv/
+COPY deploy/ /deploy/
+RUN set -eu; mkdir /payload/lib; mv /payload/venv/python3*/site-packages/lsf /payload/lib/lsf; rm -r /payload/venv; \
+    find /payload/lib -name '*.so' -delete
+ENTRYPOINT ["python3", "/deploy/node.py"]
 
 FROM scratch
 ARG RELEASE=14.3-RELEASE

@@ -56,7 +56,7 @@ def add_parsers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
         "--volume",
         action="append",
         default=[],
-        metavar="SRC:DST[:ro]",
+        metavar="SRC:DST",
         help="show SRC of this machine as DST (repeatable)",
     )
     parser.add_argument(
