@@ -33,7 +33,7 @@ ARG SHA256=""
 RUN set -eu; export LSF_ROOTS=/roots LSF_MIRROR="$MIRROR"; \
     /opt/venv/bin/lsfctl root install "$RELEASE" ${SHA256:+--sha256 "$SHA256"}; \
     mv "$(/opt/venv/bin/lsfctl root path)" /freebsd; \
-    cp "$(/opt/venv/bin/python -c 'from lsf.start.files import shim_path; print(shim_path())')" /freebsd/lsf
+    cp "$(/opt/venv/bin/python -I -c 'from lsf.start.files import shim_path; print(shim_path())')" /freebsd/lsf
 
 # What a Kubernetes node needs, and what puts it there: --target installer (docs/user/cluster.md).
 FROM ${BASE} AS installer
