@@ -528,7 +528,9 @@ def test_a_pod_of_kubernetes(command, images, tmp_path):
         client = cri.Client(f"{place}/c.sock")
         try:
             # The same machine's Linux pods: what they cannot, FreeBSD's cannot either.
-            client.run_pod("linux", "", str(tmp_path))
+            pod, _ = client.run_pod("linux", "", str(tmp_path))
+            for method in ("StopPodSandbox", "RemovePodSandbox"):
+                client.ask(method, {1: pod})
         except client.errors as error:
             harness.not_covered(what, f"it runs no Linux pod here: {error.details()}")
         with pytest.raises(client.errors, match="no runtime for"):
@@ -550,4 +552,69 @@ def test_a_pod_of_kubernetes(command, images, tmp_path):
     finally:
         if client is not None:
             client.close()
+        stack.close()
+
+
+def test_rootless(images, tmp_path):
+    """podman of an ordinary user, who has one id in the container: root's."""
+    what = "FreeBSD containers by podman without root"
+    if shutil.which("podman") is None or shutil.which("runc") is None:
+        harness.not_covered(what, "podman or runc is not installed")
+    stack = engines.Stack()
+    try:
+        place = stack.folder
+        # Not where the package lies, which may be a folder that the user cannot enter.
+        shutil.copytree(
+            harness.PACKAGE_PARENT / "lsf",
+            place / "package/lsf",
+            ignore=shutil.ignore_patterns("*.so", "generated", "__pycache__"),
+        )
+        (place / "bin").mkdir()
+        shutil.copy(harness.TESTS.parent / "scripts/lsf-oci", place / "bin/lsf-oci")
+        script = place / "bin/lsf-oci-config"
+        script.write_text(f"#!/usr/bin/python3\nimport sys\nsys.path.insert(0, '{place}/package')\n"
+                          "from lsf.oci.command import main\nsys.exit(main())\n")  # fmt: skip
+        script.chmod(0o755)
+        for archive in (images.linux_tar, images.freebsd):
+            shutil.copy(archive, place)
+            (place / archive.name).chmod(0o644)
+        become = [] if os.geteuid() else ["setpriv", "--reuid", "nobody", "--regid", "nogroup", "--clear-groups"]
+        for folder in ("home/.config/containers", "runtime"):
+            (place / folder).mkdir(parents=True)
+        (place / "home/.config/containers/storage.conf").write_text(
+            '[storage]\ndriver = "vfs"\n[storage.options.vfs]\nignore_chown_errors = "true"\n[storage.options]\nignore_chown_errors = "true"\n'
+        )
+        (place / "runtime").chmod(0o700)
+        if become:
+            subprocess.run(["chown", "-R", "nobody:nogroup", place / "home", place / "runtime"], check=True)
+        user = [
+            "env",
+            "-i",
+            f"HOME={place}/home",
+            f"XDG_RUNTIME_DIR={place}/runtime",
+            "PATH=/usr/sbin:/usr/bin:/sbin:/bin",
+        ]
+        client = [*become, *user, "podman", "--cgroup-manager", "cgroupfs", "--runtime"]
+        engine = engines.Engine(
+            "podman without root", [*client, str(place / "bin/lsf-oci")], [*client, str(shutil.which("runc"))], []
+        )
+        done = engine("import", place / images.linux_tar.name, "linux", check=False, cwd=place)
+        if done.returncode or (reason := engine.why_not()):
+            harness.not_covered(
+                what,
+                f"it runs no Linux container here: {engines.last_line(done.stderr) if done.returncode else reason}",
+            )
+        engine("load", "-i", place / images.freebsd.name)
+        done = engine.run("--rm", "freebsd", "/bin/sh", "-c", "uname -s; id -u; exit 3")
+        assert (done.returncode, done.stdout) == (3, "FreeBSD\n0\n"), done.stderr
+        engine.run("-d", "--name", "one", "freebsd", "/bin/sh", "-c", FOREVER, check=True)
+        until(lambda: "started" in engine("logs", "one").stdout, "the container has started")
+        assert (
+            engine("exec", "one", "/bin/sh", "-c", "uname -s; kill -0 1 && echo sees it").stdout == "FreeBSD\nsees it\n"
+        )
+        engine("stop", "-t", "20", "one")
+        assert engine("inspect", "--format", "{{.State.ExitCode}}", "one").stdout == "7\n"
+        engine("rm", "one")
+        engine("system", "migrate", check=False)  # ends what podman keeps of a user's namespace
+    finally:
         stack.close()
