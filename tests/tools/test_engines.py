@@ -102,6 +102,20 @@ def test_without_lsf_oci_it_does_not_run(engine):
                   client=engine.linux_client, check=False).returncode != 0  # fmt: skip
 
 
+def test_platforms_and_the_name_in_podmans_configuration(engine, command, tmp_path):
+    """deploy/podman.conf as it stands; an image is found by its platform, and no warning is given then."""
+    if engine.name != "podman-runc":
+        pytest.skip("podman's alone, once")
+    text = (harness.TESTS.parent / "deploy/podman.conf").read_text()
+    assert "/usr/local/bin/lsf-oci" in text
+    (tmp_path / "containers.conf").write_text(text.replace("/usr/local/bin/lsf-oci", f"{command}/lsf-oci"))
+    client = [*engine.client[: engine.client.index("--runtime")], "--runtime", "lsf-oci"]
+    for words in (["--platform", "freebsd/amd64"], ["--os", "freebsd"]):
+        done = subprocess.run([*client, "run", *engine.limits, "--rm", *words, "freebsd", "uname", "-s"], capture_output=True, text=True,
+                              timeout=60, check=False, env={**os.environ, "CONTAINERS_CONF": f"{tmp_path}/containers.conf"})  # fmt: skip
+        assert (done.returncode, done.stdout, done.stderr) == (0, "FreeBSD\n", "")
+
+
 def test_a_linux_image_is_unchanged(engine, name):
     done = engine.run("--rm", "linux", "/linux", "hello")
     assert (done.returncode, done.stdout, done.stderr) == (0, "hello\n", "")
