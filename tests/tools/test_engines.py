@@ -405,21 +405,6 @@ def test_fifty_at_once(engine):
         engine("rm", "-f", *names, check=False, timeout=300)
 
 
-def test_what_a_start_costs(engine):
-    """Beside the same engine's Linux container, in turn. The target is 10 ms on a machine that is not busy; this notices what is far from it."""
-    ours, theirs = [], []
-    for _ in range(7):
-        for times, run, words in (
-            (theirs, engine.run_linux, ("linux", "/linux")),
-            (ours, engine.run, ("freebsd", "/bin/sh", "-c", "exit 0")),
-        ):
-            start = time.monotonic()
-            run("--rm", *words, check=True)
-            times.append(time.monotonic() - start)
-    print(f"{engine.name}: FreeBSD {min(ours) * 1000:.0f} ms, Linux {min(theirs) * 1000:.0f} ms")
-    assert min(ours) - min(theirs) < 0.1
-
-
 # ---------------------------------------------------------------- buildah, containerd
 
 

@@ -8,6 +8,7 @@ import resource
 import shutil
 import signal
 import subprocess
+import sys
 from pathlib import Path
 
 import engines
@@ -237,6 +238,26 @@ def test_what_a_start_imports():
         "functools",
     }
     assert not slow & set(done.stdout.split())
+
+
+@pytest.mark.alone
+def test_what_a_start_costs(command, fake, bundle):
+    """In time of the processor, which a busy machine stretches less: what is handed on costs a shell's start, and a container Python's and
+    little more. benchmarks/containers.py measures whole starts beside an engine's Linux containers."""
+
+    def cost(*words):
+        best = 1e9
+        for _ in range(15):
+            before = resource.getrusage(resource.RUSAGE_CHILDREN)
+            subprocess.run([*map(str, words)], capture_output=True, timeout=60, check=True)
+            after = resource.getrusage(resource.RUSAGE_CHILDREN)
+            best = min(best, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+        return best
+
+    bare = cost(sys.executable, "-S", "-c", "pass")
+    runtime = cost(fake, "x")
+    assert cost(command, "--runtime", fake, "start", "x") - runtime < 0.004
+    assert cost(command, "--runtime", fake, "create", "--bundle", bundle, "x") - runtime - bare < 0.010
 
 
 # ---------------------------------------------------------------- with crun and runc
