@@ -126,6 +126,30 @@ def test_which_runtime(run, fake, tmp_path, command):
         assert said in done.stderr
 
 
+def test_the_callers_python_is_not_ours(run, fake):
+    """What an engine's environment says of Python does not matter."""
+    done = run("--runtime", fake, "--version", env={"PYTHONHOME": "/nonexistent", "PYTHONPATH": "/nonexistent"})
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.endswith("fake version 1\n")
+
+
+def test_shellcheck():
+    tool = next(
+        (
+            path
+            for path in (Path(sys.executable).with_name("shellcheck"), shutil.which("shellcheck"))
+            if path and os.access(path, os.X_OK)
+        ),
+        None,
+    )
+    if tool is None:
+        harness.missing_tool("scripts/lsf-oci read by shellcheck", "shellcheck is not installed")
+    done = subprocess.run(
+        [tool, harness.TESTS.parent / "scripts/lsf-oci"], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stdout) == (0, "")
+
+
 def test_itself_and_features(run, fake):
     from lsf import __version__
 
