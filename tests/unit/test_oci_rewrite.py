@@ -89,7 +89,7 @@ def test_a_freebsd_image(bundle):
     assert was
     assert done["process"]["args"][0] == "/dev/lsf"
     assert done["process"]["args"][2:] == ["--", "sh", "-c", "true"]
-    assert words(done["process"]["args"]) == {"v": f"{handover.VERSION:x}", "y": "1", "r": f"{1305000:x}"}
+    assert words(done["process"]["args"]) == {"v": f"{handover.VERSION:x}", "z": "1", "r": f"{1305000:x}"}
     shim = done["mounts"][-1]
     assert (shim["destination"], shim["type"], shim["options"]) == (
         "/dev/lsf",
