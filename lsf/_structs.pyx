@@ -378,13 +378,16 @@ class convert:
         return result, _bytes(target, sizeof(target))
 
     @staticmethod
-    def freebsd_cmsgs_from_linux(bytes data, uint64_t room, uint32_t flags):
-        """Returns the length, the flags and a buffer of 4096 bytes, garbage where it was not written."""
+    def freebsd_cmsgs_from_linux(bytes data, uint64_t room, uint32_t flags, bytes asked):
+        """asked: a struct lsf_received. Returns the length, the flags and a buffer of 4096 bytes, garbage where it was not written."""
         cdef char target[4096]
         if room > sizeof(target):
             raise ValueError("room")
+        if len(asked) != sizeof(lsf_received):
+            raise ValueError("asked")
         memset(target, 0xa5, sizeof(target))
-        length = freebsd_cmsgs_from_linux(target, room, <const char *>data, <uint64_t>len(data), &flags)
+        length = freebsd_cmsgs_from_linux(target, room, <const char *>data, <uint64_t>len(data), &flags,
+                                          <const lsf_received *> <const char *> asked)
         return length, flags, _bytes(target, sizeof(target))
 
     # --- terminals ----------------------------------------------------------------------------------------------------

@@ -103,7 +103,6 @@ UP_CALLS: dict[str, Reason] = {
     "aio_after_fork": Reason("freebsd/kernel/process", "and no requests"),
     "descriptor_is_kqueue": Reason("freebsd/kernel/net freebsd/kernel/file", "fstat(2) and SCM_RIGHTS ask what a descriptor is"),
     "watched_stream": Reason("freebsd/kernel/file", "a watched socket is known: sendfile(2) need not ask Linux of what kind it is"),
-    "watched_tcp": Reason("freebsd/kernel/net", "as watched_stream, for setsockopt(2)"),
     # signals that tell of something
     "mqueue_send_on": Reason("freebsd/kernel/signal", "the notification of a message queue comes as a signal of the shim's own"),
     "mqueue_siginfo": Reason("freebsd/amd64", "as mqueue_send_on"),

@@ -136,10 +136,10 @@ def test_talk_on_loopback(run):
 
 def test_network(run):
     out = run(
-        "ifconfig -l; ifconfig lo | grep -c 'inet 127.0.0.1 netmask 0xff000000'; netstat -rn -f inet | grep -c '^127.0.0.1 '; netstat -i | awk '$1==\"lo\" && $5 ~ /^[0-9]+$/ {print ($5<1e15), $6}' | head -1; ping -c 1 -t 5 127.0.0.1 | grep -c '1 packets received'"
+        "ifconfig -l; ifconfig lo0 | grep -c 'inet 127.0.0.1 netmask 0xff000000'; netstat -rn -f inet | grep -c '^127.0.0.1 '; netstat -i | awk '$1==\"lo0\" && $5 ~ /^[0-9]+$/ {print ($5<1e15), $6}' | head -1; ping -c 1 -t 5 127.0.0.1 | grep -c '1 packets received'"
     )
     lines = out.splitlines()
-    assert "lo" in lines[0].split()
+    assert "lo0" in lines[0].split()
     assert lines[1:] == ["1", "1", "1 0", "1"]
 
 

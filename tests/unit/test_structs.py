@@ -1174,15 +1174,61 @@ def test_cmsgs_sent_of_anything(source):
 #: Linux (level, type, data) -> FreeBSD's.
 CMSG_RECEIVED = {
     "rights": ((1, 1, struct.pack("<3i", 3, 4, 5)), (0xFFFF, 1, struct.pack("<3i", 3, 4, 5))),
-    "timestamp": ((1, 29, bytes(range(16))), (0xFFFF, 2, bytes(range(16)))),
-    "timestamp in ns": ((1, 35, bytes(range(16))), (0xFFFF, 5, bytes(range(16)))),
+    "timestamp": ((1, 29, struct.pack("<2q", 7, 8)), (0xFFFF, 2, struct.pack("<2q", 7, 8))),
+    "timestamp in ns": ((1, 35, struct.pack("<2q", 7, 8999)), (0xFFFF, 2, struct.pack("<2q", 7, 8))),
     "destination": ((0, 8, bytes(8) + ADDRESS), (0, 7, ADDRESS)),
     "ttl": ((0, 2, struct.pack("<i", 64)), (0, 65, b"\x40")),
     "tos": ((0, 1, b"\x10"), (0, 68, b"\x10")),
     "pktinfo": ((41, 50, bytes(range(20))), (41, 46, bytes(range(20)))),
     "hop limit": ((41, 52, struct.pack("<i", 5)), (41, 47, struct.pack("<i", 5))),
     "traffic class": ((41, 67, struct.pack("<i", 5)), (41, 61, struct.pack("<i", 5))),
+    "original destination": ((0, 20, b"\x02\x00" + bytes(range(14))), (0, 27, b"\x10\x02" + bytes(range(14)))),
+    "of IPv6": ((41, 74, b"\x0a\x00" + bytes(range(26))), (41, 72, b"\x1c\x1c" + bytes(range(26)))),
 }
+
+LINK = b"\x38\x12" + bytes(range(54))
+
+
+def asked(timestamp=1, bintime=0, dstaddr=1, recvif=0, clock=0, boot=0) -> bytes:
+    """A struct lsf_received."""
+    return struct.pack("<4Biq56s", timestamp, bintime, dstaddr, recvif, clock, boot, LINK)
+
+
+@pytest.mark.parametrize(
+    "what, expected",
+    [
+        ({"timestamp": 0}, []),
+        ({"clock": 1}, [(4, (7, 9223372036854775807))]),
+        ({"clock": 2}, [(5, (7, 500000000))]),
+        ({"clock": 3, "boot": 6 * 10**9 + 1}, [(6, (1, 499999999))]),
+        ({"bintime": 1}, [(4, (7, 9223372036854775807)), (2, (7, 500000))]),
+        ({"timestamp": 0, "bintime": 1}, [(4, (7, 9223372036854775807))]),
+    ],
+)
+def test_times_of_a_datagram(what, expected):
+    """ip_savecontrol. Half a second is 2^63; FreeBSD's own arithmetic ends one or two short of it."""
+    source = linux_cmsg(1, 35, struct.pack("<2q", 7, 500000000))
+    length, word, data = convert.freebsd_cmsgs_from_linux(source, 4096, 0, asked(**what))
+    assert length == 32 * len(expected)
+    assert word == 0
+    for i, (kind, (seconds, rest)) in enumerate(expected):
+        assert struct.unpack_from("<Iii", data, 32 * i) == (32, 0xFFFF, kind)
+        got = struct.unpack_from("<qQ", data, 32 * i + 16)
+        assert got[0] == seconds
+        assert abs(got[1] - rest) < 2 if kind != 4 else abs(got[1] - rest) < 1 << 32
+
+
+def test_destination_and_interface():
+    source = linux_cmsg(0, 8, bytes(8) + ADDRESS)
+    first, second = freebsd_cmsg(0, 7, ADDRESS), freebsd_cmsg(0, 20, LINK)
+    for what, expected in (
+        (asked(), first),
+        (asked(recvif=1), first + second),
+        (asked(0, 0, 0, 1), second),
+        (asked(0, 0, 0), b""),
+    ):
+        length, _, data = convert.freebsd_cmsgs_from_linux(source, 4096, 0, what)
+        assert data[:length] == expected
 
 
 @given(st.lists(st.sampled_from(sorted(CMSG_RECEIVED)), max_size=6), uint32)
@@ -1191,7 +1237,7 @@ def test_cmsgs_received(chosen, word):
     source = linux_cmsg(1, 99, b"") + b"".join(linux_cmsg(*CMSG_RECEIVED[name][0]) for name in chosen)
     source += linux_cmsg(1, 37, b"abcd", pad=False)
     expected = b"".join(freebsd_cmsg(*CMSG_RECEIVED[name][1]) for name in chosen)
-    length, got_word, data = convert.freebsd_cmsgs_from_linux(source, 4096, word)
+    length, got_word, data = convert.freebsd_cmsgs_from_linux(source, 4096, word, asked())
     assert data[:length] == expected
     assert data[length:] == bytes([GARBAGE]) * (4096 - length)
     assert got_word == word
@@ -1202,7 +1248,7 @@ def test_cmsgs_received_without_room(room):
     """Whole messages with their padding or none, MSG_CTRUNC for what is lost, and with it all that follows."""
     messages = [CMSG_RECEIVED["rights"], CMSG_RECEIVED["timestamp"], CMSG_RECEIVED["ttl"]]
     source = b"".join(linux_cmsg(*message[0]) for message in messages)
-    length, word, data = convert.freebsd_cmsgs_from_linux(source, room, 0)
+    length, word, data = convert.freebsd_cmsgs_from_linux(source, room, 0, asked())
     whole = b"".join(freebsd_cmsg(*message[1]) for message in messages)
     assert length == max(end for end in (0, 32, 64, 88) if end <= room)
     assert word == (0 if room >= 88 else 0x20)
@@ -1211,7 +1257,7 @@ def test_cmsgs_received_without_room(room):
 
 @given(st.binary(max_size=200), st.integers(0, 256))
 def test_cmsgs_received_of_anything(source, room):
-    length, _, data = convert.freebsd_cmsgs_from_linux(source, room, 0)
+    length, _, data = convert.freebsd_cmsgs_from_linux(source, room, 0, asked())
     assert length <= room
     assert data[room:] == bytes([GARBAGE]) * (4096 - room)
 
@@ -1232,7 +1278,7 @@ def test_real_descriptor_passing():
         assert libc.sendmsg(left.fileno(), bytes(header), 0) == 1, os.strerror(ctypes.get_errno())
         _, received, _, _ = right.recvmsg(1, 256)
         (level, kind, data) = received[0]
-        length, _, result = convert.freebsd_cmsgs_from_linux(linux_cmsg(level, kind, data, pad=False), 256, 0)
+        length, _, result = convert.freebsd_cmsgs_from_linux(linux_cmsg(level, kind, data, pad=False), 256, 0, asked())
         (descriptor,) = struct.unpack("<i", data)
         try:
             assert os.path.sameopenfile(descriptor, left.fileno())
@@ -1379,6 +1425,7 @@ def test_the_face_is_complete():
         # reached through the converters that use them
         "linux_dirent64_name_length", "freebsd_dirent_size", "freebsd11_dirent_size", "freebsd_limit_from_linux",
         "linux_limit_from_freebsd", "freebsd_process_state_from_linux", "linux_xstate_size", "cmsg_align", "put_cmsg",
+        "bintime_fraction", "cmsg_add", "cmsg_add_times",
             "put_slashes", "string_begins", "linux_bound_address", "freebsd_user_priority",
         "tty_bits", "tty_mask", "linux_speed_bits",
     }  # fmt: skip

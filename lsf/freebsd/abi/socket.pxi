@@ -80,6 +80,14 @@ cdef struct freebsd_sf_hdtr:
     uint64_t trailers
     int32_t trl_cnt
 
+# What a socket has asked to be told of a datagram, and what of it is not in Linux's control messages.
+cdef struct lsf_received:
+    uint8_t timestamp, bintime      # SO_TIMESTAMP, SO_BINTIME
+    uint8_t dstaddr, recvif         # IP_RECVDSTADDR, IP_RECVIF
+    int32_t clock                   # SO_TS_CLOCK
+    int64_t boot                    # CLOCK_REALTIME less CLOCK_MONOTONIC, nanoseconds
+    uint8_t link[56]                # the sockaddr_dl of the interface that it came by
+
 cdef struct freebsd_accept_filter_arg:
     char af_name[16]
     char af_arg[240]
@@ -407,21 +415,66 @@ cdef inline int64_t linux_cmsgs_from_freebsd(void *to, uint64_t room, const void
     return <int64_t>written
 
 
+cdef inline void cmsg_add(char *to, uint64_t room, uint64_t *written, uint32_t *flags, int32_t level, int32_t type,
+                          const void *content, uint64_t size) noexcept nogil:
+    """Add a FreeBSD control message. What does not fit whole, with its padding, is left out, and so is all that follows it:
+    then MSG_CTRUNC is added to *flags, which is a FreeBSD word."""
+    if flags[0] & FREEBSD_MSG_CTRUNC or written[0] + 16 + cmsg_align(size) > room:
+        flags[0] |= FREEBSD_MSG_CTRUNC
+        return
+    put_cmsg(to + written[0], size, level, type, 1)
+    memcpy(to + written[0] + 16, content, size)
+    memset(to + written[0] + 16 + size, 0, cmsg_align(size) - size)
+    written[0] += 16 + cmsg_align(size)
+
+
+cdef inline uint64_t bintime_fraction(uint64_t nanoseconds) noexcept nogil:
+    """A fraction of a second in units of 2^-64 s (timespec2bintime)."""
+    return nanoseconds * 18446744073ULL + nanoseconds * 709551616ULL // 1000000000      # 2^64 / 10^9
+
+
+cdef inline void cmsg_add_times(char *to, uint64_t room, uint64_t *written, uint32_t *flags, int64_t seconds,
+                                int64_t nanoseconds, const lsf_received *asked) noexcept nogil:
+    """The times of a datagram that came at this CLOCK_REALTIME, as ip_savecontrol gives them."""
+    cdef int64_t time[2]
+    cdef int64_t since
+    if asked.bintime or (asked.timestamp and asked.clock == FREEBSD_SO_TS_BINTIME):
+        time[0] = seconds
+        time[1] = <int64_t> bintime_fraction(<uint64_t> nanoseconds)
+        cmsg_add(to, room, written, flags, FREEBSD_SOL_SOCKET, FREEBSD_SCM_BINTIME, time, 16)
+    if not asked.timestamp or asked.clock == FREEBSD_SO_TS_BINTIME:
+        return
+    time[0] = seconds
+    time[1] = nanoseconds
+    if asked.clock == FREEBSD_SO_TS_REALTIME_MICRO:
+        time[1] //= 1000
+        cmsg_add(to, room, written, flags, FREEBSD_SOL_SOCKET, FREEBSD_SCM_TIMESTAMP, time, 16)
+        return
+    if asked.clock == FREEBSD_SO_TS_MONOTONIC:
+        since = seconds * 1000000000 + nanoseconds - asked.boot
+        time[0] = since // 1000000000
+        time[1] = since % 1000000000
+    cmsg_add(to, room, written, flags, FREEBSD_SOL_SOCKET, FREEBSD_SCM_MONOTONIC
+             if asked.clock == FREEBSD_SO_TS_MONOTONIC else FREEBSD_SCM_REALTIME, time, 16)
+
+
 cdef inline uint64_t freebsd_cmsgs_from_linux(void *to, uint64_t room, const void *source, uint64_t length,
-                                              uint32_t *flags) noexcept nogil:
+                                              uint32_t *flags, const lsf_received *asked) noexcept nogil:
     """The control messages that recvmsg(2) got, but for local sockets'. Returns the length for FreeBSD's msg_controllen.
 
-    What has no counterpart is left out. So is what does not fit whole, with its padding, and all that follows it: then
-    MSG_CTRUNC is added to *flags, which is a FreeBSD word.
+    What has no counterpart, or was not asked for, is left out. What does not fit: cmsg_add.
     """
     cdef const char *bytes = <const char *>source
     cdef char *target = <char *>to
     cdef uint64_t position = 0
     cdef uint64_t written = 0
+    cdef uint32_t lost = 0
     cdef uint64_t size
     cdef uint64_t data
     cdef int32_t level
     cdef int32_t type
+    cdef int64_t time[2]
+    cdef uint8_t address[32]
     cdef linux_cmsghdr header
     cdef const void *content
     while length - position >= sizeof(linux_cmsghdr):
@@ -437,21 +490,25 @@ cdef inline uint64_t freebsd_cmsgs_from_linux(void *to, uint64_t room, const voi
             level = FREEBSD_SOL_SOCKET
             if header.cmsg_type == LINUX_SCM_RIGHTS:
                 type = FREEBSD_SCM_RIGHTS
-            elif header.cmsg_type == LINUX_SCM_TIMESTAMP:
-                type = FREEBSD_SCM_TIMESTAMP
-            elif header.cmsg_type == LINUX_SCM_TIMESTAMPNS:
-                type = FREEBSD_SCM_REALTIME
+            elif (header.cmsg_type == LINUX_SCM_TIMESTAMP or header.cmsg_type == LINUX_SCM_TIMESTAMPNS) and data >= 16:
+                memcpy(time, content, 16)
+                if header.cmsg_type == LINUX_SCM_TIMESTAMP:
+                    time[1] *= 1000
+                cmsg_add_times(target, room, &written, &lost, time[0], time[1], asked)
         elif level == FREEBSD_IPPROTO_IP:
             if header.cmsg_type == LINUX_IP_PKTINFO and data >= 12:
-                type = FREEBSD_IP_RECVDSTADDR
-                content = bytes + position + 16 + 8     # ipi_addr
-                size = 4
+                if asked.dstaddr:
+                    cmsg_add(target, room, &written, &lost, level, FREEBSD_IP_RECVDSTADDR, <const char *> content + 8, 4)
+                if asked.recvif:
+                    cmsg_add(target, room, &written, &lost, level, FREEBSD_IP_RECVIF, asked.link, asked.link[0])
             elif header.cmsg_type == LINUX_IP_TTL and data >= 1:
                 type = FREEBSD_IP_RECVTTL
                 size = 1                                # an int on Linux, a u_char here
             elif header.cmsg_type == LINUX_IP_TOS and data >= 1:
                 type = FREEBSD_IP_RECVTOS
                 size = 1
+            elif header.cmsg_type == LINUX_IP_ORIGDSTADDR and data == 16:
+                type = FREEBSD_IP_ORIGDSTADDR
         elif level == FREEBSD_IPPROTO_IPV6:
             if header.cmsg_type == LINUX_IPV6_PKTINFO:
                 type = FREEBSD_IPV6_PKTINFO
@@ -459,15 +516,17 @@ cdef inline uint64_t freebsd_cmsgs_from_linux(void *to, uint64_t room, const voi
                 type = FREEBSD_IPV6_HOPLIMIT
             elif header.cmsg_type == LINUX_IPV6_TCLASS:
                 type = FREEBSD_IPV6_TCLASS
+            elif header.cmsg_type == LINUX_IPV6_ORIGDSTADDR and data == 28:
+                type = FREEBSD_IPV6_ORIGDSTADDR
+        if type == FREEBSD_IP_ORIGDSTADDR or type == FREEBSD_IPV6_ORIGDSTADDR:
+            memcpy(address, content, size)              # an address, of one layout but for its head
+            address[0] = <uint8_t> size
+            address[1] = FREEBSD_AF_INET if size == 16 else FREEBSD_AF_INET6
+            content = address
         if type >= 0:
-            if written + 16 + cmsg_align(size) > room:
-                flags[0] |= FREEBSD_MSG_CTRUNC
-                break
-            put_cmsg(target + written, size, level, type, 1)
-            memcpy(target + written + 16, content, size)
-            memset(target + written + 16 + size, 0, cmsg_align(size) - size)
-            written += 16 + cmsg_align(size)
+            cmsg_add(target, room, &written, &lost, level, type, content, size)
         position += cmsg_align(header.cmsg_len)
         if position > length:
             position = length
+    flags[0] |= lost
     return written

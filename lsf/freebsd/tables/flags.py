@@ -468,7 +468,7 @@ CHOICES: tuple[Choice, ...] = (
             Row("IP_RECVOPTS", 5, 6),
             Row("IP_RECVRETOPTS", 6, None),
             Row("IP_RECVDSTADDR", 7, None, note="the shim uses IP_PKTINFO"),
-            Row("IP_RETOPTS", 8, 7),
+            Row("IP_RETOPTS", 8, 4, "IP_OPTIONS", one_way=True, note="another name of it"),
             Row("IP_MULTICAST_IF", 9, 32),
             Row("IP_MULTICAST_TTL", 10, 33),
             Row("IP_MULTICAST_LOOP", 11, 34),

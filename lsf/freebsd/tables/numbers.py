@@ -34,7 +34,9 @@ NUMBERS: dict[str, tuple[Number, ...]] = {
         ("MAXSSIZ", 512 << 20),  # FreeBSD's kern.maxssiz
     ),
     "net/if.h": _rows(
+        ("IFF_UP", 0x1),
         ("IFF_BROADCAST", 0x2),
+        ("IFF_DEBUG", 0x4),
         ("IFF_SIMPLEX", 0x800),
         ("IFF_MULTICAST", 0x8000),
         ("LINK_STATE_DOWN", 1),
@@ -66,6 +68,11 @@ NUMBERS: dict[str, tuple[Number, ...]] = {
         ("RTF_LLINFO", 0x400),
         ("RTF_STATIC", 0x800),
         ("RTF_BLACKHOLE", 0x1000),
+    ),
+    "netinet/in.h": _rows(
+        ("IP_PORTRANGE_DEFAULT", 0),
+        ("IP_PORTRANGE_HIGH", 1),
+        ("IP_PORTRANGE_LOW", 2),
     ),
     "netinet/in_pcb.h": _rows(
         ("INP_IPV4", 0x1),
@@ -407,7 +414,10 @@ NUMBERS: dict[str, tuple[Number, ...]] = {
         ("NET_RT_DUMP", 1),
         ("NET_RT_FLAGS", 2),
         ("NET_RT_IFMALIST", 4),
+        ("SO_TS_REALTIME_MICRO", 0),
+        ("SO_TS_BINTIME", 1),
         ("SO_TS_REALTIME", 2),
+        ("SO_TS_MONOTONIC", 3),
         ("SOCK_MAXADDRLEN", 255),
         ("CMGROUP_MAX", 16),
     ),

@@ -307,11 +307,15 @@ net.inet.ip | 0 | N | | IP
 net.inet.ip.forwarding | 1 | I w | file /proc/sys/net/ipv4/ip_forward 0 0 | Enable IP forwarding between interfaces
 net.inet.ip.ttl | 3 | I w | file /proc/sys/net/ipv4/ip_default_ttl 0 64 | Maximum TTL on IP packets
 net.inet.ip.portrange | auto | N | | IP Ports
+net.inet.ip.portrange.lowfirst | auto | I w | = 1023 |
+net.inet.ip.portrange.lowlast | auto | I w | = 600 |
 net.inet.ip.portrange.first | auto | I w | file /proc/sys/net/ipv4/ip_local_port_range 0 49152 |
 net.inet.ip.portrange.last | auto | I w | file /proc/sys/net/ipv4/ip_local_port_range 1 65535 |
-net.inet.ip.portrange.hifirst | auto | I w | file /proc/sys/net/ipv4/ip_local_port_range 0 49152 |
-net.inet.ip.portrange.hilast | auto | I w | file /proc/sys/net/ipv4/ip_local_port_range 1 65535 |
-net.inet.ip.portrange.reservedhigh | auto | I w | file /proc/sys/net/ipv4/ip_unprivileged_port_start 0 1024 |
+net.inet.ip.portrange.hifirst | auto | I w | = 49152 |
+net.inet.ip.portrange.hilast | auto | I w | = 65535 |
+net.inet.ip.portrange.reservedhigh | auto | I w | call reservedhigh |
+net.inet.ip.portrange.reservedlow | auto | I w | = 0 |
+net.inet.ip.portrange.randomized | auto | I w | = 1 | Enable random port allocation
 net.inet.tcp | 6 | N | | TCP
 net.inet.tcp.sendspace | 8 | LU w | file /proc/sys/net/ipv4/tcp_wmem 1 32768 | Initial send socket buffer size
 net.inet.tcp.recvspace | 9 | LU w | file /proc/sys/net/ipv4/tcp_rmem 1 65536 | Initial receive socket buffer size

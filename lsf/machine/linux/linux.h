@@ -45,6 +45,7 @@
 #include <linux/netlink.h>
 #include <linux/personality.h>
 #include <linux/rtnetlink.h>
+#include <linux/sock_diag.h>
 #include <linux/sockios.h>
 #include <linux/stat.h>
 
@@ -130,6 +131,9 @@
 #ifndef PR_SET_SYSCALL_USER_DISPATCH
 #define PR_SET_SYSCALL_USER_DISPATCH 59
 #define PR_SYS_DISPATCH_ON 1
+#endif
+#ifndef IPV6_ORIGDSTADDR
+#define IPV6_ORIGDSTADDR 74	/* linux/in6.h */
 #endif
 #ifndef RWF_NOWAIT
 #define RWF_NOWAIT 8

@@ -39,6 +39,8 @@ walk(int operation, size_t link_header, size_t address_header)
 			CHECK_EQ(m->ifm_msglen, link_header + dl->sdl_len);
 			if (dl->sdl_type == IFT_LOOP) {
 				CHECK_EQ(m->ifm_flags & IFF_LOOPBACK, IFF_LOOPBACK);
+				CHECK_EQ(dl->sdl_nlen, 3);
+				CHECK_EQ(memcmp(dl->sdl_data, "lo0", 3), 0);
 				loopback = m->ifm_index;
 			}
 		} else {
@@ -61,8 +63,14 @@ walk(int operation, size_t link_header, size_t address_header)
 	/* Too small a buffer. */
 	size = 50;
 	CHECK_ERR(sys(SYS___sysctl, name, 6, list, &size, NULL, 0), ENOMEM);
+	/* There is nothing of a kind that nobody knows (sysctl_rtsock). */
 	name[4] = 99;
-	CHECK_ERR(sys(SYS___sysctl, name, 6, list, &size, NULL, 0), EINVAL);
+	size = 50;
+	CHECK_EQ(sys(SYS___sysctl, name, 6, list, &size, NULL, 0), 0);
+	CHECK_EQ(size, 0);
+	CHECK_ERR(sys(SYS___sysctl, name, 5, list, &size, NULL, 0), EISDIR);
+	CHECK_ERR(sys(SYS___sysctl, name, 4, list, &size, NULL, 0), EINVAL);
+	CHECK_ERR(sys(SYS___sysctl, name, 7, list, &size, NULL, 0), ENOTDIR);
 }
 
 TEST(list)
@@ -75,35 +83,87 @@ TEST(long_list)
 	walk(NET_RT_IFLISTL, sizeof(struct if_msghdrl), sizeof(struct ifa_msghdrl));
 }
 
+/* All addresses, those of the link first, each as long as it is (ifconf in sys/net/if.c). */
 TEST(requests)
 {
-	struct ifreq r[8];
-	struct ifconf conf = { sizeof(r), { (void *)r } };
-	int s = (int)CHECK_OK(sys(SYS_socket, AF_INET, SOCK_DGRAM, 0)), found = 0;
+	u8 list[8192];
+	struct ifconf conf = { sizeof(list), { (void *)list } };
+	int s = (int)CHECK_OK(sys(SYS_socket, AF_INET, SOCK_DGRAM, 0)), links = 0, found = 0, whole, first = 0;
+	struct ifreq one;
 
 	CHECK_EQ(sys(SYS_ioctl, s, SIOCGIFCONF, &conf), 0);
-	CHECK(conf.ifc_len >= (int)sizeof(r[0]));
-	for (int i = 0; i < conf.ifc_len / (int)sizeof(r[0]); i++) {
-		struct ifreq one;
+	whole = conf.ifc_len;
+	for (int at = 0; at < whole;) {
+		struct ifreq *r = (struct ifreq *)(list + at);
+		int size = r->ifr_addr.sa_len > 16 ? r->ifr_addr.sa_len : 16;
 
-		CHECK_EQ(r[i].ifr_addr.sa_family, AF_INET);
-		CHECK_EQ(r[i].ifr_addr.sa_len, 16);
-		memcpy(&one, &r[i], sizeof(one));
-		CHECK_EQ(sys(SYS_ioctl, s, SIOCGIFFLAGS, &one), 0);
-		if (!(one.ifr_flags & IFF_LOOPBACK))
-			continue;
-		found = 1;
-		CHECK_EQ(sys(SYS_ioctl, s, SIOCGIFMTU, &one), 0);
-		CHECK(one.ifr_mtu > 1000);
-		CHECK_EQ(sys(SYS_ioctl, s, SIOCGIFINDEX, &one), 0);
-		CHECK(one.ifr_index > 0);
-		CHECK_EQ(sys(SYS_ioctl, s, SIOCGIFNETMASK, &one), 0);
-		CHECK_EQ(((struct sockaddr_in *)&one.ifr_addr)->sin_addr.s_addr, 0xff);
+		CHECK(at + IFNAMSIZ + size <= whole);
+		if (at == 0)
+			first = IFNAMSIZ + size;
+		if (r->ifr_addr.sa_family == AF_LINK) {
+			struct sockaddr_dl *dl = (struct sockaddr_dl *)&r->ifr_addr;
+
+			CHECK_EQ(dl->sdl_nlen, strlen(r->ifr_name));
+			CHECK_EQ(memcmp(dl->sdl_data, r->ifr_name, dl->sdl_nlen), 0);
+			links++;
+		} else if (r->ifr_addr.sa_family == AF_INET) {
+			CHECK_EQ(r->ifr_addr.sa_len, 16);
+			CHECK(links > 0);
+		} else {
+			CHECK_EQ(r->ifr_addr.sa_family, AF_INET6);
+			CHECK_EQ(r->ifr_addr.sa_len, 28);
+		}
+		if (memcmp(r->ifr_name, "lo0", 4) == 0 && r->ifr_addr.sa_family == AF_INET) {
+			CHECK_EQ(((struct sockaddr_in *)&r->ifr_addr)->sin_addr.s_addr, 0x0100007f);
+			found = 1;
+		}
+		at += IFNAMSIZ + size;
 	}
+	CHECK(links > 0);
 	CHECK(found);
-	memcpy(r[0].ifr_name, "nothing", 8);
-	CHECK_ERR(sys(SYS_ioctl, s, SIOCGIFMTU, &r[0]), ENXIO);
-	CHECK_ERR(sys(SYS_ioctl, CHECK_OK(sys(SYS_open, "/", O_RDONLY)), SIOCGIFMTU, &r[0]), ENOTTY);
+	/* As many whole entries as fit. */
+	conf.ifc_len = first + 20;
+	CHECK_EQ(sys(SYS_ioctl, s, SIOCGIFCONF, &conf), 0);
+	CHECK_EQ(conf.ifc_len, first);
+	conf.ifc_len = 0;
+	CHECK_ERR(sys(SYS_ioctl, s, SIOCGIFCONF, &conf), EINVAL);
+	conf.ifc_len = sizeof(list);
+	CHECK_ERR(sys(SYS_ioctl, CHECK_OK(sys(SYS_open, "/", O_RDONLY)), SIOCGIFCONF, &conf), ENOTTY);
+	memset(&one, 0, sizeof(one));
+	memcpy(one.ifr_name, "nothing", 8);
+	CHECK_ERR(sys(SYS_ioctl, s, SIOCGIFMTU, &one), ENXIO);
+	CHECK_ERR(sys(SYS_ioctl, CHECK_OK(sys(SYS_open, "/", O_RDONLY)), SIOCGIFMTU, &one), ENOTTY);
+}
+
+/* The loopback is lo0, and Linux's name for it nothing. */
+TEST(loopback)
+{
+	struct ifreq one;
+	int s = (int)CHECK_OK(sys(SYS_socket, AF_UNIX, SOCK_DGRAM, 0)), up;
+
+	memset(&one, 0, sizeof(one));
+	memcpy(one.ifr_name, "lo0", 4);
+	CHECK_EQ(sys(SYS_ioctl, s, SIOCGIFFLAGS, &one), 0);
+	CHECK_EQ(one.ifr_flags & IFF_LOOPBACK, IFF_LOOPBACK);
+	CHECK_EQ(memcmp(one.ifr_name, "lo0", 4), 0);
+	up = one.ifr_flags & IFF_UP;
+	CHECK_EQ(sys(SYS_ioctl, s, SIOCGIFMTU, &one), 0);
+	CHECK(one.ifr_mtu > 1000);
+	CHECK_EQ(sys(SYS_ioctl, s, SIOCGIFINDEX, &one), 0);
+	CHECK(one.ifr_index > 0);
+	int inet = (int)CHECK_OK(sys(SYS_socket, AF_INET, SOCK_DGRAM, 0));
+	CHECK_EQ(sys(SYS_ioctl, inet, SIOCGIFNETMASK, &one), 0);
+	CHECK_EQ(((struct sockaddr_in *)&one.ifr_addr)->sin_addr.s_addr, 0xff);
+	memcpy(one.ifr_name, "lo\0", 4);
+	CHECK_ERR(sys(SYS_ioctl, s, SIOCGIFFLAGS, &one), ENXIO);
+	/* What may be set may be set as it is: nothing changes. */
+	memset(&one, 0, sizeof(one));
+	memcpy(one.ifr_name, "lo0", 4);
+	one.ifr_flags = (short)up;
+	long ret = sys(SYS_ioctl, s, SIOCSIFFLAGS, &one);
+	CHECK(ret == 0 || ret == -EPERM);
+	one.ifr_name[2] = '7';
+	CHECK_ERR(sys(SYS_ioctl, s, SIOCSIFMTU, &one), sys(SYS_geteuid) == 0 ? ENXIO : EPERM);
 }
 
 /* What ifconfig(8) asks of IPv6 addresses. */
@@ -114,13 +174,13 @@ TEST(ipv6_requests)
 	int s = (int)CHECK_OK(sys(SYS_socket, AF_INET, SOCK_DGRAM, 0));
 
 	memset(&r, 0, sizeof(r));
-	memcpy(r.ifr_name, "lo", 3);
+	memcpy(r.ifr_name, "lo0", 4);
 	r.ifr_addr.sin6_len = sizeof(r.ifr_addr);
 	r.ifr_addr.sin6_family = AF_INET6;
 	r.ifr_addr.sin6_addr.s6_addr[15] = 1;
 	long ret = sys(SYS_ioctl, s, SIOCGIFAFLAG_IN6, &r);
 	if (ret == -EADDRNOTAVAIL || ret == -ENXIO)
-		SKIP("no ::1 on lo here");
+		SKIP("no ::1 on lo0 here");
 	CHECK_EQ(ret, 0);
 	CHECK_EQ(r.ifr_ifru.ifru_flags6, 0);
 	r.ifr_addr.sin6_addr.s6_addr[0] = 0x20;
@@ -131,12 +191,12 @@ TEST(ipv6_requests)
 	CHECK_EQ(r.ifr_ifru.ifru_lifetime.ia6t_vltime, 0xffffffff);
 	CHECK_EQ(r.ifr_ifru.ifru_lifetime.ia6t_expire, 0);
 	memset(&nd, 0x55, sizeof(nd));
-	memcpy(nd.ifname, "lo", 3);
+	memcpy(nd.ifname, "lo0", 4);
 	CHECK_EQ(sys(SYS_ioctl, s, SIOCGIFINFO_IN6, &nd), 0);
 	CHECK(nd.ndi.linkmtu >= 1280);
 	CHECK_EQ(nd.ndi.chlim, 64);
 	CHECK_EQ(nd.ndi.flags & ND6_IFF_PERFORMNUD, ND6_IFF_PERFORMNUD);
-	struct in6_ndifreq defaults = { "lo", 77 };
+	struct in6_ndifreq defaults = { "lo0", 77 };
 	CHECK_EQ(sys(SYS_ioctl, s, SIOCGDEFIFACE_IN6, &defaults), 0);
 	CHECK_EQ(defaults.ifindex, 0);
 	memcpy(nd.ifname, "nothing", 8);
@@ -223,7 +283,18 @@ TEST(routes)
 	CHECK_EQ(sys(SYS___sysctl, name, 6, list, &size, NULL, 0), 0);
 	for (char *at = list; at < list + size; at += ((struct rt_msghdr *)at)->rtm_msglen)
 		CHECK_EQ(((struct rt_msghdr *)at)->rtm_flags & RTF_LLDATA, RTF_LLDATA);
+	/* 0 asks for neighbours, too, and they are of one family. */
+	name[5] = 0;
+	size = room;
+	CHECK_EQ(sys(SYS___sysctl, name, 6, list, &size, NULL, 0), 0);
+	for (char *at = list; at < list + size; at += ((struct rt_msghdr *)at)->rtm_msglen)
+		CHECK_EQ(((struct rt_msghdr *)at)->rtm_flags & RTF_LLDATA, RTF_LLDATA);
+	name[3] = 0;
+	CHECK_ERR(sys(SYS___sysctl, name, 6, list, &size, NULL, 0), EINVAL);
+	name[3] = AF_INET;
 	name[4] = NET_RT_DUMP;
 	name[6] = 1;		/* another FIB */
-	CHECK(sys(SYS___sysctl, name, 7, list, &size, NULL, 0) < 0);
+	CHECK_ERR(sys(SYS___sysctl, name, 7, list, &size, NULL, 0), EINVAL);
+	name[3] = AF_LINK;
+	CHECK_ERR(sys(SYS___sysctl, name, 6, list, &size, NULL, 0), EAFNOSUPPORT);
 }

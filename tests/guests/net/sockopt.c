@@ -45,6 +45,97 @@ TEST(flags)
 	CHECK_EQ(get(s, SOL_SOCKET, SO_ACCEPTCONN), SO_ACCEPTCONN);
 }
 
+/* Every socket keeps every flag (sosetopt), whether or not it means something to it, and what accept(2) makes has the listener's. */
+TEST(flags_of_every_socket)
+{
+	const int kinds[][2] = { { AF_INET, SOCK_STREAM }, { AF_INET, SOCK_DGRAM }, { AF_UNIX, SOCK_STREAM },
+	    { AF_UNIX, SOCK_DGRAM }, { AF_UNIX, SOCK_SEQPACKET } };
+	const int names[] = { SO_DEBUG, SO_REUSEADDR, SO_KEEPALIVE, SO_DONTROUTE, SO_BROADCAST, SO_USELOOPBACK, SO_OOBINLINE,
+	    SO_REUSEPORT, SO_TIMESTAMP, SO_NOSIGPIPE, SO_BINTIME };
+
+	for (u64 i = 0; i < nitems(kinds); i++) {
+		int s = (int)CHECK_OK(sys(SYS_socket, kinds[i][0], kinds[i][1], 0));
+
+		for (u64 k = 0; k < nitems(names); k++) {
+			for (u64 j = 0; j < nitems(names); j++)
+				CHECK_EQ(get(s, SOL_SOCKET, names[j]), 0);
+			set(s, SOL_SOCKET, names[k], 5);
+			for (u64 j = 0; j < nitems(names); j++)
+				CHECK_EQ(get(s, SOL_SOCKET, names[j]), j == k ? names[j] : 0);
+			set(s, SOL_SOCKET, names[k], 0);
+		}
+	}
+	int u = (int)CHECK_OK(sys(SYS_socket, AF_UNIX, SOCK_DGRAM, 0));
+	set(u, SOL_SOCKET, SO_REUSEPORT_LB, 1);
+	CHECK_EQ(get(u, SOL_SOCKET, SO_REUSEPORT_LB), SO_REUSEPORT_LB);
+	CHECK_EQ(get(u, SOL_SOCKET, SO_REUSEPORT), 0);
+	/* What is no socket says so, whatever the option. */
+	int value = 1, file = (int)CHECK_OK(sys(SYS_open, "/", O_RDONLY));
+	socklen_t n = sizeof(value);
+	const int others[] = { SO_NO_DDP, SO_USER_COOKIE, SO_SETFIB, SO_TS_CLOCK, SO_LISTENQLEN };
+	for (u64 k = 0; k < nitems(names); k++) {
+		CHECK_ERR(sys(SYS_setsockopt, file, SOL_SOCKET, names[k], &value, sizeof(value)), ENOTSOCK);
+		CHECK_ERR(sys(SYS_getsockopt, file, SOL_SOCKET, names[k], &value, &n), ENOTSOCK);
+		CHECK_ERR(sys(SYS_setsockopt, 999, SOL_SOCKET, names[k], &value, sizeof(value)), EBADF);
+	}
+	for (u64 k = 0; k < 3; k++)
+		CHECK_ERR(sys(SYS_setsockopt, file, SOL_SOCKET, others[k], &value, sizeof(value)), ENOTSOCK);
+	for (u64 k = 2; k < nitems(others); k++)
+		CHECK_ERR(sys(SYS_getsockopt, file, SOL_SOCKET, others[k], &value, &n), ENOTSOCK);
+}
+
+TEST(accepted_flags)
+{
+	const int names[] = { SO_DEBUG, SO_KEEPALIVE, SO_DONTROUTE, SO_BROADCAST, SO_USELOOPBACK, SO_OOBINLINE, SO_NOSIGPIPE };
+	struct sockaddr_in a = { .sin_len = 16, .sin_family = AF_INET, .sin_addr = { 0x0100007f } };
+	socklen_t n = sizeof(a);
+	int l = (int)CHECK_OK(sys(SYS_socket, AF_INET, SOCK_STREAM, 0));
+
+	for (u64 k = 0; k < nitems(names); k++)
+		set(l, SOL_SOCKET, names[k], 1);
+	CHECK_EQ(sys(SYS_bind, l, &a, sizeof(a)), 0);
+	CHECK_EQ(sys(SYS_listen, l, 3), 0);
+	CHECK_EQ(sys(SYS_getsockname, l, &a, &n), 0);
+	int c = (int)CHECK_OK(sys(SYS_socket, AF_INET, SOCK_STREAM, 0));
+	CHECK_EQ(sys(SYS_connect, c, &a, sizeof(a)), 0);
+	int s = (int)CHECK_OK(sys(SYS_accept, l, NULL, NULL));
+	for (u64 k = 0; k < nitems(names); k++) {
+		CHECK_EQ(get(s, SOL_SOCKET, names[k]), names[k]);
+		CHECK_EQ(get(c, SOL_SOCKET, names[k]), 0);
+	}
+}
+
+/* SO_LISTENQLIMIT, SO_LISTENQLEN, SO_LISTENINCQLEN; 0 for who does not listen (sogetopt). */
+TEST(listen_queue)
+{
+	struct sockaddr_in a = { .sin_len = 16, .sin_family = AF_INET, .sin_addr = { 0x0100007f } };
+	struct sockaddr_un u = { .sun_family = AF_UNIX, .sun_path = "queue", .sun_len = 8 };
+	int in = (int)CHECK_OK(sys(SYS_socket, AF_INET, SOCK_STREAM, 0));
+	int un = (int)CHECK_OK(sys(SYS_socket, AF_UNIX, SOCK_STREAM, 0));
+	socklen_t n = sizeof(a);
+
+	CHECK_EQ(get(in, SOL_SOCKET, SO_LISTENQLIMIT), 0);
+	CHECK_EQ(get(un, SOL_SOCKET, SO_LISTENQLEN), 0);
+	CHECK_EQ(sys(SYS_bind, in, &a, sizeof(a)), 0);
+	CHECK_EQ(sys(SYS_bind, un, &u, u.sun_len), 0);
+	CHECK_EQ(sys(SYS_listen, in, 7), 0);
+	CHECK_EQ(sys(SYS_listen, un, 5), 0);
+	CHECK_EQ(sys(SYS_getsockname, in, &a, &n), 0);
+	CHECK_EQ(get(in, SOL_SOCKET, SO_LISTENQLIMIT), 7);
+	CHECK_EQ(get(un, SOL_SOCKET, SO_LISTENQLIMIT), 5);
+	for (int i = 0; i < 3; i++) {
+		CHECK_EQ(get(in, SOL_SOCKET, SO_LISTENQLEN), i);
+		CHECK_EQ(get(un, SOL_SOCKET, SO_LISTENQLEN), i);
+		CHECK_EQ(sys(SYS_connect, CHECK_OK(sys(SYS_socket, AF_INET, SOCK_STREAM, 0)), &a, sizeof(a)), 0);
+		CHECK_EQ(sys(SYS_connect, CHECK_OK(sys(SYS_socket, AF_UNIX, SOCK_STREAM, 0)), &u, u.sun_len), 0);
+	}
+	CHECK_EQ(get(in, SOL_SOCKET, SO_LISTENINCQLEN), 0);
+	CHECK_EQ(get(un, SOL_SOCKET, SO_LISTENINCQLEN), 0);
+	CHECK_OK(sys(SYS_accept, in, NULL, NULL));
+	CHECK_EQ(get(in, SOL_SOCKET, SO_LISTENQLEN), 2);
+	CHECK_EQ(sys(SYS_unlink, "queue"), 0);
+}
+
 TEST(facts)
 {
 	int s = (int)CHECK_OK(sys(SYS_socket, AF_INET, SOCK_DGRAM, 0));
@@ -214,11 +305,17 @@ TEST(errors)
 	CHECK_ERR(sys(SYS_getsockopt, s, SOL_SOCKET, SO_REUSEADDR, &value, 8), EFAULT);
 	CHECK_ERR(sys(SYS_getsockopt, s, SOL_SOCKET, SO_REUSEADDR, 8, &n), EFAULT);
 	CHECK_ERR(sys(SYS_getsockopt, s, SOL_SOCKET, 0x2345, &value, &n), ENOPROTOOPT);
-	/* Options that mean nothing to a local socket are taken, and do not come back. */
-	CHECK_EQ(sys(SYS_setsockopt, u, SOL_SOCKET, SO_KEEPALIVE, &value, 4), 0);
-	CHECK_EQ(sys(SYS_setsockopt, u, SOL_SOCKET, SO_REUSEPORT, &value, 4), 0);
-	CHECK_EQ(sys(SYS_setsockopt, u, SOL_SOCKET, SO_REUSEPORT_LB, &value, 4), 0);
-	CHECK_EQ(get(u, SOL_LOCAL, LOCAL_CREDS), 0);
+	struct linger l = { 1, 65536 };
+	struct timeval tv = { 0, 1000000 };
+	CHECK_ERR(sys(SYS_setsockopt, s, SOL_SOCKET, SO_LINGER, &l, sizeof(l)), EDOM);
+	l.l_linger = -1;
+	CHECK_ERR(sys(SYS_setsockopt, s, SOL_SOCKET, SO_LINGER, &l, sizeof(l)), EDOM);
+	CHECK_ERR(sys(SYS_setsockopt, s, SOL_SOCKET, SO_SNDTIMEO, &tv, sizeof(tv)), EDOM);
+	tv = (struct timeval){ -1, 0 };
+	CHECK_ERR(sys(SYS_setsockopt, s, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv)), EDOM);
+	/* A cookie is for firewalls; nobody reads it here (sogetopt). */
+	CHECK_EQ(sys(SYS_setsockopt, s, SOL_SOCKET, SO_USER_COOKIE, &value, 4), 0);
+	CHECK_ERR(sys(SYS_getsockopt, s, SOL_SOCKET, SO_USER_COOKIE, &value, &n), ENOPROTOOPT);
 	/* A short buffer gets what fits. */
 	u8 byte = 0x55;
 	n = 1;

@@ -14,7 +14,6 @@ cdef enum:
     TCP_INFO_RETRANSMITS = 2            # offsets in struct tcp_info
     TCP_INFO_PROBES = 3
     TCP_INFO_RTT = 68
-    TCP_INFO_UNACKED = 24               # offset of tcpi_unacked: of a listener, the connections that wait
     WEXITED_NOWAIT = 0x41000004         # and __WALL: whatever signal it ends with
     EMPTY_POLL = 10000000               # nanoseconds between two looks at a socket that is to run empty
 

@@ -293,10 +293,9 @@ cdef long descriptor_attach(process_t *proc, events_t *ev, knote_t *kn) noexcept
     return result
 
 
-cdef bint is_watched_as(process_t *proc, int fd, uint32_t kind) noexcept nogil:
-    """True for a socket with a READ knote that knows it to be of a kind, KN_STREAM or KN_TCP: what servers do on each connection
-    (sendfile, setsockopt) need not ask Linux. A knote goes when its descriptor is closed or replaced, so this is never
-    another socket's."""
+cdef bint watched_stream(process_t *proc, int fd) noexcept nogil:
+    """True for a socket with a READ knote that knows it to be a stream: sendfile(2), which servers call on each connection, need not
+    ask Linux. A knote goes when its descriptor is closed or replaced, so this is never another socket's."""
     cdef events_t *ev
     cdef knote_t *kn
     cdef bint known
@@ -305,17 +304,9 @@ cdef bint is_watched_as(process_t *proc, int fd, uint32_t kind) noexcept nogil:
     ev = <events_t *> proc.own.events
     lock_acquire(&proc.own.lock_event)
     kn = knote_find(ev, NULL, <uint64_t> fd, FREEBSD_EVFILT_READ)
-    known = kn != NULL and kn.status & kind != 0
+    known = kn != NULL and kn.status & KN_STREAM != 0
     lock_release(&proc.own.lock_event)
     return known
-
-
-cdef bint watched_stream(process_t *proc, int fd) noexcept nogil:
-    return is_watched_as(proc, fd, KN_STREAM)
-
-
-cdef bint watched_tcp(process_t *proc, int fd) noexcept nogil:
-    return is_watched_as(proc, fd, KN_TCP)
 
 
 # ------------------------------------------------------------------ EMPTY

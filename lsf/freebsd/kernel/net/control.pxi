@@ -48,11 +48,12 @@ cdef struct control_t:
 
 cdef void control_time(int32_t type_, uint64_t *time) noexcept nogil:
     """The time that the kernel puts into such a message."""
-    linux_syscall2(LINUX_SYS_clock_gettime, LINUX_CLOCK_BOOTTIME if type_ == FREEBSD_SCM_MONOTONIC else 0, <uint64_t> time)
+    linux_syscall2(LINUX_SYS_clock_gettime, LINUX_CLOCK_MONOTONIC if type_ == FREEBSD_SCM_MONOTONIC else LINUX_CLOCK_REALTIME,
+                    <uint64_t> time)
     if type_ == FREEBSD_SCM_TIMESTAMP:
         time[1] //= 1000
     elif type_ == FREEBSD_SCM_BINTIME:
-        time[1] = <uint64_t> (time[1] * 18446744073ULL + time[1] * 709551616ULL // 1000000000)    # 2^64 / 10^9
+        time[1] = bintime_fraction(time[1])
 
 
 cdef long manifest_make(const manifest_t *list_) noexcept nogil:

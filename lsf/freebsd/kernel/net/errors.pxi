@@ -49,7 +49,7 @@ cdef long send_error(int fd, long result, bint addressed, bint *signal) noexcept
             return -LINUX_EDESTADDRREQ
         if result == -LINUX_ECONNREFUSED:
             return -LINUX_ECONNRESET              # the peer is gone
-    if signal[0] and socket_option(fd, kept_nosigpipe(domain, type_)) > 0:
+    if signal[0] and socket_option(fd, KEPT_NOSIGPIPE) > 0:
         signal[0] = False
     return result
 

@@ -3,11 +3,21 @@
 
 cdef enum:
     IFF_COMMON = 0x3df              # the bits that are the same on both sides
-
-
-cdef enum:
+    INTERFACE_NAME = 16             # IFNAMSIZ of both
     DUMP_SIZE = 1 << 20             # for the answers of one request
     OSREL_IF_DATA = 1100000         # struct if_data as it is now
+
+
+cdef void interface_rename(char *name) noexcept nogil:
+    """The name of an interface (INTERFACE_NAME bytes) on the other system, either way: Linux's loopback `lo` is `lo0`, as
+    FreeBSD's is called. What somebody has called lo0 on Linux is `lo`."""
+    if name[0] != c'l' or name[1] != c'o':
+        return
+    if name[2] == 0:
+        name[2] = c'0'
+        name[3] = 0
+    elif name[2] == c'0' and name[3] == 0:
+        name[2] = 0
 
 
 cdef long netlink_dump(int fd, int request, uint8_t *buffer, uint64_t size) noexcept nogil:
@@ -40,6 +50,17 @@ cdef long netlink_dump(int fd, int request, uint8_t *buffer, uint64_t size) noex
         if at + 65536 > size:
             return at
     return result if is_error(result) else at
+
+
+cdef long netlink_ask(int request, uint8_t *buffer, uint64_t size) noexcept nogil:
+    """netlink_dump on a socket of its own."""
+    cdef long result, fd = linux_syscall3(LINUX_SYS_socket, LINUX_AF_NETLINK, LINUX_SOCK_RAW | LINUX_SOCK_CLOEXEC,
+                                          LINUX_NETLINK_ROUTE)
+    if is_error(fd):
+        return fd
+    result = netlink_dump(<int> fd, request, buffer, size)
+    linux_syscall1(LINUX_SYS_close, fd)
+    return result
 
 
 cdef linux_nlmsghdr *netlink_message(uint8_t *buffer, uint64_t length, uint64_t *at) noexcept nogil:
@@ -142,6 +163,7 @@ cdef uint64_t link_address(uint8_t *to, linux_nlmsghdr *link, uint8_t type_) noe
     """A sockaddr_dl with the interface's name and hardware address: its length, padded as in a message."""
     cdef linux_ifinfomsg *info = <linux_ifinfomsg *> (<uint8_t *> link + sizeof(linux_nlmsghdr))
     cdef freebsd_sockaddr_dl *address = <freebsd_sockaddr_dl *> to
+    cdef char name[INTERFACE_NAME]
     cdef uint32_t size = 0
     cdef uint8_t *found
     memset(to, 0, 56)
@@ -151,7 +173,9 @@ cdef uint64_t link_address(uint8_t *to, linux_nlmsghdr *link, uint8_t type_) noe
     address.sdl_type = type_
     found = netlink_attribute(link, sizeof(linux_ifinfomsg), LINUX_IFLA_IFNAME, &size)
     if found != NULL:
-        address.sdl_nlen = <uint8_t> copy_text(address.sdl_data, <char *> found, 16)
+        copy_text(name, <char *> found, INTERFACE_NAME)
+        interface_rename(name)
+        address.sdl_nlen = <uint8_t> copy_text(address.sdl_data, name, INTERFACE_NAME)
     found = netlink_attribute(link, sizeof(linux_ifinfomsg), LINUX_IFLA_ADDRESS, &size)
     if found != NULL and type_ == FREEBSD_IFT_ETHER and size <= 20:
         memcpy(&address.sdl_data[address.sdl_nlen], found, size)
@@ -223,22 +247,28 @@ cdef long out_link(sysctl_request_t *request, linux_nlmsghdr *link, bint long_fo
     return sysctl_out(request, message, at)
 
 
+cdef const uint8_t *own_address(linux_nlmsghdr *entry, linux_ifaddrmsg *info, uint32_t *size) noexcept nogil:
+    """The interface's own address, not that of the other end; NULL for a family that FreeBSD lacks."""
+    cdef uint8_t *own = netlink_attribute(entry, sizeof(linux_ifaddrmsg), LINUX_IFA_LOCAL, size)
+    if info.ifa_family != LINUX_AF_INET and info.ifa_family != LINUX_AF_INET6:
+        return NULL
+    if own == NULL:
+        own = netlink_attribute(entry, sizeof(linux_ifaddrmsg), LINUX_IFA_ADDRESS, size)
+    return NULL if own == NULL or size[0] < <uint32_t> (4 if info.ifa_family == LINUX_AF_INET else 16) else own
+
+
 cdef long out_address(sysctl_request_t *request, linux_nlmsghdr *entry, bint long_form) noexcept nogil:
     """RTM_NEWADDR."""
     cdef uint8_t message[320]
     cdef linux_ifaddrmsg *info = <linux_ifaddrmsg *> (<uint8_t *> entry + sizeof(linux_nlmsghdr))
     cdef freebsd_ifa_msghdr *header = <freebsd_ifa_msghdr *> message
     cdef freebsd_ifa_msghdrl *header_l = <freebsd_ifa_msghdrl *> message
-    cdef uint32_t size = 0, wanted = 4 if info.ifa_family == LINUX_AF_INET else 16
-    cdef uint8_t *own
-    cdef uint8_t *peer
+    cdef uint32_t size = 0
+    cdef const uint8_t *own = own_address(entry, info, &size)
+    cdef uint8_t *peer = netlink_attribute(entry, sizeof(linux_ifaddrmsg), LINUX_IFA_ADDRESS, &size)
     cdef uint8_t *broadcast
     cdef uint64_t at = sizeof(freebsd_ifa_msghdrl) if long_form else sizeof(freebsd_ifa_msghdr)
-    peer = netlink_attribute(entry, sizeof(linux_ifaddrmsg), LINUX_IFA_ADDRESS, &size)
-    own = netlink_attribute(entry, sizeof(linux_ifaddrmsg), LINUX_IFA_LOCAL, &size)
     if own == NULL:
-        own = peer
-    if own == NULL or size < wanted:
         return 0
     broadcast = netlink_attribute(entry, sizeof(linux_ifaddrmsg), LINUX_IFA_BROADCAST, &size)
     memset(message, 0, sizeof(message))
@@ -294,35 +324,55 @@ cdef long out_interfaces(sysctl_request_t *request, uint8_t *links, uint64_t lin
             return result
 
 
+cdef inline bint asks_neighbours(sysctl_request_t *request) noexcept nogil:
+    """True where the addresses of neighbours are asked for, and no routes."""
+    return request.rest[2] == FREEBSD_NET_RT_FLAGS and (request.rest[3] == 0
+                                                        or request.rest[3] & FREEBSD_RTF_LLINFO != 0)
+
+
+cdef long route_request_error(sysctl_request_t *request) noexcept nogil:
+    """What sysctl_rtsock says of the numbers: 0, or an error."""
+    cdef int family, operation
+    if request.nrest < 3:
+        return -LINUX_EINVAL
+    family = request.rest[1]
+    operation = request.rest[2]
+    # A fifth number is a table of routes (a FIB), of which there is one.
+    if request.nrest != 4 and not (request.nrest == 5 and operation == FREEBSD_NET_RT_DUMP):
+        return -LINUX_EISDIR if request.nrest < 4 else -LINUX_ENOTDIR
+    if request.nrest == 5 and request.rest[4] != 0 and request.rest[4] != -1:
+        return -LINUX_EINVAL
+    if asks_neighbours(request):
+        return -LINUX_EINVAL if family == 0 else 0
+    if operation == FREEBSD_NET_RT_DUMP or operation == FREEBSD_NET_RT_FLAGS:
+        if family != 0 and family != FREEBSD_AF_INET and family != FREEBSD_AF_INET6:
+            return -LINUX_EAFNOSUPPORT
+    return 0
+
+
 cdef public long sysctl_route(sysctl_request_t *request) noexcept nogil:
     """net.route.0.FAMILY.OPERATION.ARGUMENT: the lists of interfaces, of multicast groups and of routes."""
     cdef int operation
     cdef uint8_t *first
     cdef uint8_t *second
     cdef uint64_t memory
-    cdef long fd, length, second_length = 0, result
-    # A fifth number is a table of routes (a FIB), of which there is one.
-    if request.nrest != 4 and not (request.nrest == 5 and request.rest[2] == FREEBSD_NET_RT_DUMP and request.rest[4] == 0):
-        return -LINUX_EISDIR if request.nrest < 3 else -LINUX_ENOTDIR
+    cdef long length, second_length = 0, result = route_request_error(request)
+    if result < 0:
+        return result
     operation = request.rest[2]
     if not FREEBSD_NET_RT_DUMP <= operation <= FREEBSD_NET_RT_IFLISTL:
-        return -LINUX_EINVAL
+        return 0                    # there is nothing of that kind
     memory = map_memory(2 * DUMP_SIZE)
     if memory == 0:
         return -LINUX_ENOMEM
     first = <uint8_t *> memory
     second = <uint8_t *> memory + DUMP_SIZE
-    fd = linux_syscall3(LINUX_SYS_socket, LINUX_AF_NETLINK, LINUX_SOCK_RAW | LINUX_SOCK_CLOEXEC, LINUX_NETLINK_ROUTE)
-    length = fd
-    if not is_error(fd):
-        if operation == FREEBSD_NET_RT_DUMP or operation == FREEBSD_NET_RT_FLAGS:
-            length = netlink_dump(<int> fd, LINUX_RTM_GETNEIGH if operation == FREEBSD_NET_RT_FLAGS
-                                  and request.rest[3] & FREEBSD_RTF_LLINFO else LINUX_RTM_GETROUTE, first, DUMP_SIZE)
-        else:
-            length = netlink_dump(<int> fd, LINUX_RTM_GETLINK, first, DUMP_SIZE)
-        if length >= 0 and (operation == FREEBSD_NET_RT_IFLIST or operation == FREEBSD_NET_RT_IFLISTL):
-            second_length = netlink_dump(<int> fd, LINUX_RTM_GETADDR, second, DUMP_SIZE)
-        linux_syscall1(LINUX_SYS_close, fd)
+    if operation == FREEBSD_NET_RT_DUMP or operation == FREEBSD_NET_RT_FLAGS:
+        length = netlink_ask(LINUX_RTM_GETNEIGH if asks_neighbours(request) else LINUX_RTM_GETROUTE, first, DUMP_SIZE)
+    else:
+        length = netlink_ask(LINUX_RTM_GETLINK, first, DUMP_SIZE)
+    if length >= 0 and (operation == FREEBSD_NET_RT_IFLIST or operation == FREEBSD_NET_RT_IFLISTL):
+        second_length = netlink_ask(LINUX_RTM_GETADDR, second, DUMP_SIZE)
     if length < 0 or second_length < 0:
         result = length if length < 0 else second_length
     elif operation == FREEBSD_NET_RT_DUMP or operation == FREEBSD_NET_RT_FLAGS:
@@ -334,169 +384,3 @@ cdef public long sysctl_route(sysctl_request_t *request) noexcept nogil:
                                 <uint32_t> request.rest[3], operation == FREEBSD_NET_RT_IFLISTL)
     linux_syscall2(LINUX_SYS_munmap, memory, 2 * DUMP_SIZE)
     return result
-
-
-# The requests of ioctl(2) about one interface: a name of 16 bytes, then what is asked for.
-cdef struct freebsd_ifreq:
-    char name[16]
-    uint8_t value[16]
-
-cdef struct linux_ifreq:
-    char name[16]
-    uint8_t value[24]
-
-
-cdef long ioctl_interface(area_t *area, int fd, const lsf_ioctl_t *row, uaddr data) noexcept nogil:
-    cdef freebsd_ifreq asked
-    cdef linux_ifreq answer
-    cdef uint8_t address[SOCKET_ADDRESS]
-    cdef uint32_t flags
-    cdef long result
-    if row.command == FREEBSD_SIOCGIFCONF:
-        return interface_list(area, fd, row.linux_command, data)
-    if row.linux_command == 0:
-        return interface_six(row.command, data)
-    if copyin(data, &asked, sizeof(asked)) < 0:
-        return -LINUX_EFAULT
-    memset(&answer, 0, sizeof(answer))
-    memcpy(answer.name, asked.name, 15)
-    result = linux_syscall3(LINUX_SYS_ioctl, fd, row.linux_command, <uint64_t> &answer)
-    if is_error(result):
-        return -LINUX_ENXIO if result == -LINUX_ENODEV else result
-    memcpy(asked.value, answer.value, 16)
-    if row.command == FREEBSD_SIOCGIFFLAGS:
-        # The low half, then the high half.
-        flags = interface_flags((<uint16_t *> answer.value)[0])
-        memcpy(asked.value, &flags, 4)
-    elif (row.command == FREEBSD_SIOCGIFADDR or row.command == FREEBSD_SIOCGIFDSTADDR
-          or row.command == FREEBSD_SIOCGIFBRDADDR or row.command == FREEBSD_SIOCGIFNETMASK):
-        freebsd_sockaddr_from_linux(address, sizeof(address), answer.value, 16)
-        memcpy(asked.value, address, 16)
-    return copyout(&asked, data, sizeof(asked))
-
-
-cdef long six_flags(const char *name, const uint8_t *wanted) noexcept nogil:
-    """FreeBSD's flags of an IPv6 address of an interface, from /proc/net/if_inet6, or -EADDRNOTAVAIL."""
-    cdef char text[8192]
-    cdef uint8_t address[16]
-    cdef const char *line = text
-    cdef uint64_t field[4]
-    cdef uint32_t flags
-    cdef long i, length
-    if read_file(b"/proc/net/if_inet6", text, sizeof(text)) < 0:
-        return -LINUX_EADDRNOTAVAIL
-    while line[0] != 0:
-        # address index prefix scope flags name
-        line = hex_bytes(line, address, 16)
-        if line == NULL:
-            break
-        for i in range(4):
-            line = upper_hex(line, &field[i])
-        while line[0] == c' ':
-            line += 1
-        length = 0
-        while line[length] != c'\n' and line[length] != 0:
-            length += 1
-        for i in range(16):
-            if address[i] != wanted[i]:
-                length = -1
-                break
-        for i in range(length):
-            if line[i] != name[i]:
-                length = -1
-                break
-        if length > 0 and name[length] == 0:
-            flags = 0
-            if field[3] & LINUX_IFA_F_TENTATIVE:
-                flags |= FREEBSD_IN6_IFF_TENTATIVE
-            if field[3] & LINUX_IFA_F_DADFAILED:
-                flags |= FREEBSD_IN6_IFF_DUPLICATED
-            if field[3] & LINUX_IFA_F_DEPRECATED:
-                flags |= FREEBSD_IN6_IFF_DEPRECATED
-            if field[3] & LINUX_IFA_F_TEMPORARY:
-                flags |= FREEBSD_IN6_IFF_TEMPORARY
-            if not field[3] & LINUX_IFA_F_PERMANENT:
-                flags |= FREEBSD_IN6_IFF_AUTOCONF
-            return flags
-        line = next_line(line)
-    return -LINUX_EADDRNOTAVAIL
-
-
-cdef long interface_six(uint32_t command, uaddr data) noexcept nogil:
-    """struct in6_ifreq: a name, then an address (of 288 bytes); struct in6_ndireq: a name, then struct nd_ifinfo."""
-    cdef uint8_t request[72]
-    cdef uint8_t address[28]
-    cdef linux_ifreq answer
-    cdef uint32_t *numbers = <uint32_t *> (request + 16)
-    cdef long result, fd
-    if command == FREEBSD_SIOCGDEFIFACE_IN6:
-        memset(request, 0, 8)
-        return copyout(request, data + 16, 8)               # struct in6_ndifreq: the name, the index
-    if copyin(data, request, sizeof(request)) < 0:
-        return -LINUX_EFAULT
-    request[15] = 0
-    memset(&answer, 0, sizeof(answer))
-    memcpy(answer.name, request, 15)
-    fd = linux_syscall3(LINUX_SYS_socket, LINUX_AF_INET, LINUX_SOCK_DGRAM | LINUX_SOCK_CLOEXEC, 0)
-    if is_error(fd):
-        return fd
-    result = linux_syscall3(LINUX_SYS_ioctl, fd, LINUX_SIOCGIFMTU, <uint64_t> &answer)
-    linux_syscall1(LINUX_SYS_close, fd)
-    if is_error(result):
-        return -LINUX_ENXIO
-    if command == FREEBSD_SIOCGIFINFO_IN6:
-        memset(numbers, 0, 56)
-        numbers[0] = (<uint32_t *> answer.value)[0]         # linkmtu
-        numbers[1] = numbers[0]                             # maxmtu
-        numbers[2] = 30000                                  # basereachable, ms
-        numbers[3] = 30000                                  # reachable, ms
-        numbers[4] = 1000                                   # retrans, ms
-        numbers[5] = FREEBSD_ND6_IFF_PERFORMNUD | FREEBSD_ND6_IFF_AUTO_LINKLOCAL
-        request[16 + 28] = 64                               # chlim
-        request[16 + 29] = 1                                # initialized
-        return copyout(request, data, sizeof(request))
-    memcpy(address, request + 16, sizeof(address))
-    # FreeBSD keeps the scope of a link's address in its second word, and takes it so.
-    if address[8] == 0xfe and address[9] & 0xc0 == 0x80:
-        address[10] = 0
-        address[11] = 0
-    result = six_flags(<char *> request, address + 8)
-    if result < 0:
-        return result
-    if command == FREEBSD_SIOCGIFAFLAG_IN6:
-        numbers[0] = <uint32_t> result
-        return copyout(numbers, data + 16, 4)
-    memset(numbers, 0, 24)
-    numbers[4] = 0xffffffffU                                # vltime, pltime: for ever
-    numbers[5] = 0xffffffffU
-    return copyout(numbers, data + 16, 24)
-
-
-cdef long interface_list(area_t *area, int fd, uint32_t linux_command, uaddr data) noexcept nogil:
-    """SIOCGIFCONF: a length and a buffer, which gets as many entries as fit."""
-    cdef uint64_t conf[2]
-    cdef linux_ifreq entries[64]
-    cdef freebsd_ifreq entry
-    cdef uint8_t address[SOCKET_ADDRESS]
-    cdef uint64_t linux_conf[2]
-    cdef uint32_t room, written = 0
-    cdef uint64_t i
-    cdef long result
-    if copyin(data, conf, 16) < 0:
-        return -LINUX_EFAULT
-    room = <uint32_t> conf[0]
-    linux_conf[0] = sizeof(entries)
-    linux_conf[1] = <uint64_t> entries
-    result = linux_syscall3(LINUX_SYS_ioctl, fd, linux_command, <uint64_t> linux_conf)
-    if is_error(result):
-        return result
-    for i in range(<uint32_t> linux_conf[0] // sizeof(linux_ifreq)):
-        if written + sizeof(entry) > room:
-            break
-        memcpy(entry.name, entries[i].name, 16)
-        freebsd_sockaddr_from_linux(address, sizeof(address), entries[i].value, 16)
-        memcpy(entry.value, address, 16)
-        if copyout(&entry, conf[1] + written, sizeof(entry)) < 0:
-            return -LINUX_EFAULT
-        written += sizeof(entry)
-    return store_guest32(data, written)

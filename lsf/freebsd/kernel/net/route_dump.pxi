@@ -113,7 +113,7 @@ cdef long out_routes(sysctl_request_t *request, uint8_t *entries, uint64_t lengt
     cdef uint64_t at = 0
     cdef linux_nlmsghdr *entry
     cdef long result = 0
-    cdef bint neighbours = operation == FREEBSD_NET_RT_FLAGS and request.rest[3] & FREEBSD_RTF_LLINFO
+    cdef bint neighbours = asks_neighbours(request)
     while result >= 0 or result == -LINUX_ENOMEM:
         entry = netlink_message(entries, length, &at)
         if entry == NULL:

@@ -2,37 +2,12 @@
 # Model: FreeBSD sys/kern/uipc_syscalls.c.
 
 cdef enum:
-    # <asm-generic/socket.h>
     OSRELDATE_WHOLE_NAMES = 1500000
     OSREL_SHUTDOWN_ENOTCONN = 1100077
-    # What Linux has no bit for is kept in the socket itself, in bits that mean nothing to a socket of its kind, so that
-    # it goes with the socket through dup, fork, exec and SCM_RIGHTS. sockopt.pxi keeps the guest off them.
-    KEPT_NOSIGPIPE = 6              # SO_BROADCAST of a stream and of a local socket
-    KEPT_NOSIGPIPE_OTHER = 10       # SO_OOBINLINE of any other
-    KEPT_CREDS = 9                  # SO_KEEPALIVE of a local socket: LOCAL_CREDS
-    KEPT_CREDS_PERSISTENT = 5       # SO_DONTROUTE of a local socket: LOCAL_CREDS_PERSISTENT
     SOCKET_ADDRESS = 264            # room for an address of either system
     SOCKET_CONTROL = 4096           # for control messages; FreeBSD sends 2048 bytes at most
     SOCKET_CONTROL_MAX = 2048
     CREDENTIALS_SPACE = 32          # of Linux's SCM_CREDENTIALS
-
-
-cdef long socket_option(int fd, int name) noexcept nogil:
-    """An int option of Linux's SOL_SOCKET, or a negative errno."""
-    cdef int value = 0
-    cdef uint32_t length = 4
-    cdef long result = linux_syscall5(LINUX_SYS_getsockopt, fd, LINUX_SOL_SOCKET, name, <uint64_t> &value,
-                                      <uint64_t> &length)
-    return result if is_error(result) else value
-
-
-cdef long set_socket_option(int fd, int name, int value) noexcept nogil:
-    return linux_syscall5(LINUX_SYS_setsockopt, fd, LINUX_SOL_SOCKET, name, <uint64_t> &value, 4)
-
-
-cdef inline int kept_nosigpipe(long domain, long type_) noexcept nogil:
-    """Linux's option that keeps SO_NOSIGPIPE in a socket."""
-    return KEPT_NOSIGPIPE if domain == LINUX_AF_UNIX or type_ == FREEBSD_SOCK_STREAM else KEPT_NOSIGPIPE_OTHER
 
 
 cdef long sockaddr_in(uaddr name, uint64_t length, uint8_t *address) noexcept nogil:
@@ -233,6 +208,8 @@ cdef long bind_or_connect(area_t *area, long number, int dirfd, int fd, uaddr na
             return result
     if number == LINUX_SYS_bind and address[0] == LINUX_AF_UNIX:
         result = linux_bound_address(address, result, bound_nuls(name, length))
+    if number == LINUX_SYS_bind and wants_a_range(fd, address):
+        return bind_in_range(fd, address, result)
     # FreeBSD does not restart a connect: it goes on without the caller.
     result = blocking_syscall(number, fd, <uint64_t> address, result, 0, 0, 0)
     if number == LINUX_SYS_connect and result == -LINUX_EAGAIN and address[0] == LINUX_AF_UNIX:
@@ -449,6 +426,7 @@ cdef void receive_control(area_t *area, int fd, long domain, const freebsd_msghd
                           uint8_t *control, uint64_t flags, control_t *out, uint32_t *told) noexcept nogil:
     """The guest's control part for Linux's."""
     cdef uint64_t length = header.msg_controllen
+    cdef lsf_received asked
     out.room = message.msg_controllen
     if out.room > SOCKET_CONTROL:
         out.room = SOCKET_CONTROL
@@ -456,8 +434,9 @@ cdef void receive_control(area_t *area, int fd, long domain, const freebsd_msghd
         local_control_out(area.proc, fd, control, length, out, flags & FREEBSD_MSG_PEEK != 0)
         if out.full:
             told[0] |= FREEBSD_MSG_CTRUNC
-    else:
-        out.length = freebsd_cmsgs_from_linux(out.answer, out.room, control, length, told)
+    elif length != 0:
+        received_asked(fd, control, length, &asked)
+        out.length = freebsd_cmsgs_from_linux(out.answer, out.room, control, length, told, &asked)
 
 
 cdef public long sys_recvmsg(frame_t *frame, area_t *area) noexcept nogil:

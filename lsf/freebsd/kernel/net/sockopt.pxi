@@ -28,99 +28,160 @@ cdef bint option_is_flag(uint32_t name) noexcept nogil:
             or name == FREEBSD_SO_RERROR)
 
 
-cdef bint option_has_no_effect(uint32_t name, int domain, long type_) noexcept nogil:
-    """True for what is accepted and forgotten: without meaning for this socket on FreeBSD either, or a hint. Among them
-    are the bits that keep something else (KEPT_)."""
-    if domain == LINUX_AF_UNIX and (name == FREEBSD_SO_KEEPALIVE or name == FREEBSD_SO_DONTROUTE
-                                    or name == FREEBSD_SO_REUSEPORT or name == FREEBSD_SO_REUSEPORT_LB):
-        return True                 # newer versions of Linux refuse SO_REUSEPORT where it has no meaning
-    if name == FREEBSD_SO_BROADCAST or name == FREEBSD_SO_OOBINLINE:
-        return kept_nosigpipe(domain, type_) == freebsd_to_linux_so_option(<int> name)
-    return (name == FREEBSD_SO_USELOOPBACK or name == FREEBSD_SO_NO_OFFLOAD or name == FREEBSD_SO_NO_DDP
-            or name == FREEBSD_SO_RERROR or name == FREEBSD_SO_SNDLOWAT or name == FREEBSD_SO_USER_COOKIE)
+cdef inline bint option_has_no_effect(uint32_t name) noexcept nogil:
+    """True for hints that are accepted and forgotten."""
+    return (name == FREEBSD_SO_NO_OFFLOAD or name == FREEBSD_SO_NO_DDP or name == FREEBSD_SO_RERROR
+            or name == FREEBSD_SO_SNDLOWAT or name == FREEBSD_SO_USER_COOKIE)
 
 
 cdef inline bint option_needs_kind(int level, uint32_t name) noexcept nogil:
-    """False for the options that servers set on each connection, and that mean the same on every socket that has them: what
-    kind of socket it is need not be asked first. (TCP's are another socket's EOPNOTSUPP, and then it is asked.)"""
+    """False for the options that mean the same on every socket that has them: what kind of socket it is need not be asked
+    first. (TCP's are another socket's EOPNOTSUPP, and then it is asked.)"""
     if level == FREEBSD_SOL_SOCKET:
-        return not (name == FREEBSD_SO_REUSEADDR or name == FREEBSD_SO_ERROR or name == FREEBSD_SO_TYPE
-                    or name == FREEBSD_SO_SNDBUF
-                    or name == FREEBSD_SO_RCVBUF or name == FREEBSD_SO_LINGER or name == FREEBSD_SO_SNDTIMEO
-                    or name == FREEBSD_SO_RCVTIMEO)
+        return name == FREEBSD_SO_REUSEPORT or name == FREEBSD_SO_REUSEPORT_LB
     return level != FREEBSD_IPPROTO_TCP
 
 
-cdef inline long type_if_it_matters(int fd, uint32_t name) noexcept nogil:
-    """The socket's type where option_has_no_effect or kept_nosigpipe asks for it, else 0."""
-    if name == FREEBSD_SO_BROADCAST or name == FREEBSD_SO_OOBINLINE or name == FREEBSD_SO_NOSIGPIPE:
-        return socket_option(fd, LINUX_SO_TYPE)
-    return 0
+cdef inline bint is_local_reuseport(int domain, uint32_t name) noexcept nogil:
+    """True for what means nothing to a local socket, and is refused by newer versions of Linux."""
+    return domain == LINUX_AF_UNIX and (name == FREEBSD_SO_REUSEPORT or name == FREEBSD_SO_REUSEPORT_LB)
+
+
+cdef long set_times(int fd, bint timestamp, bint bintime, uint32_t clock) noexcept nogil:
+    """SO_TIMESTAMP, SO_BINTIME and SO_TS_CLOCK together: Linux is asked for the time in microseconds where that will do."""
+    cdef uint32_t before = kept_word(fd), word = before & ~<uint32_t> (KEPT_CLOCK | KEPT_BINTIME)
+    cdef long result = 0
+    word |= clock << KEPT_CLOCK_SHIFT
+    if bintime:
+        word |= KEPT_BINTIME
+    if word != before:
+        result = set_socket_option(fd, KEPT_WORD, <int> word)
+    if bintime or before & KEPT_BINTIME:
+        set_ip_option(fd, KEPT_TIMESTAMP, timestamp and bintime)
+    if is_error(result):
+        return result
+    if not timestamp and not bintime:
+        return set_socket_option(fd, LINUX_SO_TIMESTAMP, 0)
+    return set_socket_option(fd, LINUX_SO_TIMESTAMPNS if bintime or clock else LINUX_SO_TIMESTAMP, 1)
+
+
+cdef bint asks_timestamp(int fd) noexcept nogil:
+    """SO_TIMESTAMP."""
+    if socket_option(fd, LINUX_SO_TIMESTAMP) <= 0 and socket_option(fd, LINUX_SO_TIMESTAMPNS) <= 0:
+        return False
+    return not kept_word(fd) & KEPT_BINTIME or ip_option(fd, KEPT_TIMESTAMP) > 0
+
+
+cdef inline uint32_t times_clock(int fd) noexcept nogil:
+    """SO_TS_CLOCK."""
+    return (kept_word(fd) & KEPT_CLOCK) >> KEPT_CLOCK_SHIFT
+
+
+cdef bint is_fixed(uint32_t name) noexcept nogil:
+    """True for what can be read alone."""
+    return (name == FREEBSD_SO_ACCEPTCONN or name == FREEBSD_SO_ERROR or name == FREEBSD_SO_TYPE
+            or name == FREEBSD_SO_PROTOCOL or name == FREEBSD_SO_DOMAIN)
+
+
+cdef long set_duration(int fd, uint32_t name, const uint8_t *value, uint64_t size) noexcept nogil:
+    """SO_LINGER, SO_SNDTIMEO, SO_RCVTIMEO."""
+    cdef int linux = freebsd_to_linux_so_option(<int> name)
+    cdef const int32_t *linger = <const int32_t *> value
+    cdef const int64_t *time = <const int64_t *> value
+    if size < (8 if name == FREEBSD_SO_LINGER else 16):
+        return -LINUX_EINVAL
+    if name == FREEBSD_SO_LINGER:
+        if linger[1] < 0 or linger[1] > 0xffff:
+            return -LINUX_EDOM
+        return linux_syscall5(LINUX_SYS_setsockopt, fd, LINUX_SOL_SOCKET, linux, <uint64_t> value, 8)
+    if time[0] < 0 or time[1] < 0 or time[1] >= 1000000:
+        return -LINUX_EDOM
+    return linux_syscall5(LINUX_SYS_setsockopt, fd, LINUX_SOL_SOCKET, linux, <uint64_t> value, 16)
 
 
 cdef long set_at_socket(area_t *area, int fd, int domain, uint32_t name, uint8_t *value, uint64_t size) noexcept nogil:
     """setsockopt at SOL_SOCKET."""
-    cdef int linux = freebsd_to_linux_so_option(<int> name)
+    cdef int linux = freebsd_to_linux_so_option(<int> name), kept = kept_flag(name)
     cdef int number = (<int *> value)[0]
-    cdef long result, type_ = type_if_it_matters(fd, name)
+    cdef long result
     if name == FREEBSD_SO_ACCEPTFILTER:
         # A kernel without such a filter; taking one off where there is none is an error too.
         return -LINUX_EINVAL if size == 0 else -LINUX_ENOENT
     if name == FREEBSD_SO_LINGER or name == FREEBSD_SO_SNDTIMEO or name == FREEBSD_SO_RCVTIMEO:
-        if size < (8 if name == FREEBSD_SO_LINGER else 16):
-            return -LINUX_EINVAL
-        return linux_syscall5(LINUX_SYS_setsockopt, fd, LINUX_SOL_SOCKET, linux, <uint64_t> value,
-                              8 if name == FREEBSD_SO_LINGER else 16)
+        return set_duration(fd, name, value, size)
     if size < 4:
         return -LINUX_EINVAL
-    if option_has_no_effect(name, domain, type_):
-        return 0
-    if name == FREEBSD_SO_NOSIGPIPE:
-        if number:
+    if kept >= 0:
+        result = set_socket_option(fd, kept, number != 0)
+        if name == FREEBSD_SO_NOSIGPIPE and number and not is_error(result):
             watch_sigpipe(area.proc, NOSIGPIPE_SOCKETS)
-        return set_socket_option(fd, kept_nosigpipe(domain, type_), number != 0)
-    if name == FREEBSD_SO_SETFIB:
-        return 0 if number == 0 else -LINUX_EINVAL
+        return result
+    if is_local_reuseport(domain, name):
+        return keep(fd, KEPT_REUSEPORT if name == FREEBSD_SO_REUSEPORT else KEPT_REUSEPORT_LB, number != 0)
+    if option_has_no_effect(name) or name == FREEBSD_SO_SETFIB:
+        result = socket_option(fd, LINUX_SO_TYPE)       # whether it is a socket
+        return result if is_error(result) else -LINUX_EINVAL if name == FREEBSD_SO_SETFIB and number else 0
+    if name == FREEBSD_SO_TIMESTAMP:
+        return set_times(fd, number != 0, kept_word(fd) & KEPT_BINTIME != 0, times_clock(fd))
+    if name == FREEBSD_SO_BINTIME:
+        return set_times(fd, asks_timestamp(fd), number != 0, times_clock(fd))
     if name == FREEBSD_SO_TS_CLOCK:
-        if number == FREEBSD_SO_TS_REALTIME:
-            return set_socket_option(fd, LINUX_SO_TIMESTAMPNS, 1)
-        return 0 if number == 0 else -LINUX_EINVAL
+        if number < 0 or number > FREEBSD_SO_TS_MONOTONIC:
+            return -LINUX_EINVAL
+        return set_times(fd, asks_timestamp(fd), kept_word(fd) & KEPT_BINTIME != 0, <uint32_t> number)
     if (name == FREEBSD_SO_SNDBUF or name == FREEBSD_SO_RCVBUF or name == FREEBSD_SO_RCVLOWAT) and number < 1:
         return -LINUX_EINVAL
     if linux < 0:
         return -LINUX_ENOPROTOOPT
     result = set_socket_option(fd, linux, number)
-    if name == FREEBSD_SO_DEBUG and (result == -LINUX_EACCES or result == -LINUX_EPERM):
-        return 0                    # anybody may, on FreeBSD; it does nothing without a debugger of the kernel
-    if name == FREEBSD_SO_ACCEPTCONN or name == FREEBSD_SO_ERROR or name == FREEBSD_SO_TYPE \
-            or name == FREEBSD_SO_PROTOCOL or name == FREEBSD_SO_DOMAIN:
-        return -LINUX_ENOPROTOOPT
-    return result
+    return -LINUX_ENOPROTOOPT if is_fixed(name) and result != -LINUX_EBADF and result != -LINUX_ENOTSOCK else result
+
+
+cdef long flag_is_kept(int fd, int domain, uint32_t name) noexcept nogil:
+    """The bit of an option that Linux has no twin of; below 0: no such option, or an error."""
+    cdef long result
+    if kept_flag(name) >= 0:
+        result = socket_option(fd, kept_flag(name))
+        return result if result <= 0 else <long> name
+    if name == FREEBSD_SO_BINTIME or is_local_reuseport(domain, name):
+        result = socket_option(fd, KEPT_WORD)
+        if is_error(result):
+            return result
+        if name == FREEBSD_SO_BINTIME:
+            return name if result & KEPT_BINTIME else 0
+        return name if result & (KEPT_REUSEPORT if name == FREEBSD_SO_REUSEPORT else KEPT_REUSEPORT_LB) else 0
+    if name == FREEBSD_SO_TIMESTAMP:
+        result = socket_option(fd, LINUX_SO_TIMESTAMP)
+        return result if is_error(result) else name if asks_timestamp(fd) else 0
+    return -LINUX_ENOPROTOOPT
 
 
 cdef long get_at_socket(int fd, int domain, uint32_t name, uint8_t *value, uint32_t *size) noexcept nogil:
     """getsockopt at SOL_SOCKET; *size in: room, out: what there is."""
     cdef int linux = freebsd_to_linux_so_option(<int> name)
     cdef int *number = <int *> value
-    cdef long result, type_ = type_if_it_matters(fd, name)
+    cdef long result
     cdef uint32_t length = 16
     if name == FREEBSD_SO_ACCEPTFILTER or name == FREEBSD_SO_LABEL or name == FREEBSD_SO_PEERLABEL:
         return -LINUX_EINVAL
+    if name == FREEBSD_SO_USER_COOKIE:
+        return -LINUX_ENOPROTOOPT
     size[0] = 4
     number[0] = 0
-    if name == FREEBSD_SO_NOSIGPIPE:
-        if socket_option(fd, kept_nosigpipe(domain, type_)) > 0:
-            number[0] = FREEBSD_SO_NOSIGPIPE
-        return 0
-    if name == FREEBSD_SO_SNDLOWAT:
-        number[0] = 2048            # SO_SNDLOWAT's default
-        return 0
-    if option_has_no_effect(name, domain, type_) or name == FREEBSD_SO_SETFIB or name == FREEBSD_SO_BINTIME:
-        return 0
-    if name == FREEBSD_SO_TS_CLOCK:
-        if socket_option(fd, LINUX_SO_TIMESTAMPNS) > 0:
-            number[0] = FREEBSD_SO_TS_REALTIME
-        return 0
+    result = flag_is_kept(fd, domain, name)
+    if result != -LINUX_ENOPROTOOPT:
+        if not is_error(result):
+            number[0] = <int> result
+        return result if is_error(result) else 0
+    if option_has_no_effect(name) or name == FREEBSD_SO_SETFIB or name == FREEBSD_SO_TS_CLOCK:
+        result = socket_option(fd, LINUX_SO_TYPE)
+        if name == FREEBSD_SO_SNDLOWAT:
+            number[0] = 2048        # SO_SNDLOWAT's default
+        elif name == FREEBSD_SO_TS_CLOCK:
+            number[0] = <int> times_clock(fd)
+        return result if is_error(result) else 0
+    if FREEBSD_SO_LISTENQLIMIT <= name <= FREEBSD_SO_LISTENINCQLEN:
+        return listen_queue(fd, name, number)
     if linux < 0:
         return -LINUX_ENOPROTOOPT
     result = linux_syscall5(LINUX_SYS_getsockopt, fd, LINUX_SOL_SOCKET, linux, <uint64_t> value, <uint64_t> &length)
@@ -219,18 +280,28 @@ cdef long set_multicast_group(int fd, int level, int linux, uint32_t name, uint8
     return linux_syscall5(LINUX_SYS_setsockopt, fd, level, linux, <uint64_t> value, 8 + 128 * count)
 
 
+cdef long set_packet_information(int fd, uint32_t name, bint on) noexcept nogil:
+    """IP_RECVDSTADDR and IP_RECVIF, for both of which Linux has IP_PKTINFO alone."""
+    cdef int kept = KEPT_RECVDSTADDR if name == FREEBSD_IP_RECVDSTADDR else KEPT_RECVIF
+    cdef int other = KEPT_RECVIF if name == FREEBSD_IP_RECVDSTADDR else KEPT_RECVDSTADDR
+    cdef long result = set_ip_option(fd, kept, on)
+    if is_error(result):
+        return result
+    return set_ip_option(fd, LINUX_IP_PKTINFO, on or ip_option(fd, other) > 0)
+
+
 cdef long set_at_ip(int fd, uint32_t name, uint8_t *value, uint64_t size) noexcept nogil:
     """setsockopt at IPPROTO_IP."""
     cdef int linux = freebsd_to_linux_ip_option(<int> name)
     cdef int number = (<int *> value)[0] if size >= 4 else value[0]
     cdef uint32_t source[3]
     if name == FREEBSD_IP_RECVDSTADDR or name == FREEBSD_IP_RECVIF:
-        return linux_syscall5(LINUX_SYS_setsockopt, fd, 0, LINUX_IP_PKTINFO, <uint64_t> &number, 4)
+        return set_packet_information(fd, name, number != 0)
     if name == FREEBSD_IP_DONTFRAG:
         number = LINUX_IP_PMTUDISC_DO if number else LINUX_IP_PMTUDISC_DONT
         return linux_syscall5(LINUX_SYS_setsockopt, fd, 0, LINUX_IP_MTU_DISCOVER, <uint64_t> &number, 4)
     if name == FREEBSD_IP_PORTRANGE:
-        return 0 if 0 <= number <= 2 else -LINUX_EINVAL
+        return -LINUX_EINVAL if size < 4 else set_port_range(fd, number)
     if linux < 0:
         return -LINUX_ENOPROTOOPT
     if name >= FREEBSD_MCAST_JOIN_GROUP and name <= FREEBSD_MCAST_UNBLOCK_SOURCE:
@@ -251,11 +322,13 @@ cdef long get_at_ip(int fd, uint32_t name, uint8_t *value, uint32_t *size) noexc
     cdef int linux = freebsd_to_linux_ip_option(<int> name)
     cdef long result
     if name == FREEBSD_IP_PORTRANGE:
-        (<int *> value)[0] = 0
+        (<int *> value)[0] = port_range(fd)
         size[0] = 4
         return 0
-    if name == FREEBSD_IP_RECVDSTADDR or name == FREEBSD_IP_RECVIF:
-        linux = LINUX_IP_PKTINFO
+    if name == FREEBSD_IP_RECVDSTADDR:
+        linux = KEPT_RECVDSTADDR
+    elif name == FREEBSD_IP_RECVIF:
+        linux = KEPT_RECVIF
     elif name == FREEBSD_IP_DONTFRAG:
         linux = LINUX_IP_MTU_DISCOVER
     elif linux < 0:
@@ -268,7 +341,9 @@ cdef long get_at_ip(int fd, uint32_t name, uint8_t *value, uint32_t *size) noexc
 
 cdef long set_at_ipv6(int fd, uint32_t name, uint8_t *value, uint64_t size) noexcept nogil:
     cdef int linux = freebsd_to_linux_ipv6_option(<int> name)
-    if name == FREEBSD_IPV6_PORTRANGE or name == FREEBSD_IPV6_USE_MIN_MTU or name == FREEBSD_IPV6_PREFER_TEMPADDR:
+    if name == FREEBSD_IPV6_PORTRANGE:
+        return -LINUX_EINVAL if size < 4 else set_port_range(fd, (<int *> value)[0])
+    if name == FREEBSD_IPV6_USE_MIN_MTU or name == FREEBSD_IPV6_PREFER_TEMPADDR:
         return 0
     if linux < 0:
         return -LINUX_ENOPROTOOPT
@@ -332,6 +407,12 @@ cdef inline long option_level_error(int level) noexcept nogil:
     return -LINUX_ENOPROTOOPT if level == FREEBSD_IPPROTO_UDP or level == FREEBSD_IPPROTO_ICMPV6 else -LINUX_EINVAL
 
 
+cdef inline bint is_level_of_another(int domain, int level) noexcept nogil:
+    """True for IPv4's options of an IPv6 socket, and the other way round: neither looks at the other's level."""
+    return ((level == FREEBSD_IPPROTO_IP and domain == LINUX_AF_INET6)
+            or (level == FREEBSD_IPPROTO_IPV6 and domain == LINUX_AF_INET))
+
+
 cdef public long sys_setsockopt(frame_t *frame, area_t *area) noexcept nogil:
     cdef int fd = <int> frame.arg[0]
     cdef int level = <int> frame.arg[1]
@@ -354,18 +435,17 @@ cdef public long sys_setsockopt(frame_t *frame, area_t *area) noexcept nogil:
         result = set_at_tcp(fd, name, value, size)
         if not is_error(result):
             return result
-    if level == FREEBSD_SOL_SOCKET and name == FREEBSD_SO_KEEPALIVE and watched_tcp(area.proc, fd):
-        domain = LINUX_AF_INET          # or AF_INET6: no option of a local socket, which is all that matters
-    else:
-        domain = socket_option(fd, LINUX_SO_DOMAIN)
-        if is_error(domain):
-            return domain
+    domain = socket_option(fd, LINUX_SO_DOMAIN)
+    if is_error(domain):
+        return domain
     if copyin(frame.arg[3], value, size) < 0:
         return -LINUX_EFAULT
     if level == FREEBSD_SOL_SOCKET:
         return set_at_socket(area, fd, <int> domain, name, value, size)
     if domain == LINUX_AF_UNIX:
         return set_local(fd, name, value, size) if level == FREEBSD_SOL_LOCAL else -LINUX_EINVAL
+    if is_level_of_another(<int> domain, level):
+        return -LINUX_EINVAL
     if level == FREEBSD_IPPROTO_IP:
         return set_at_ip(fd, name, value, size)
     if level == FREEBSD_IPPROTO_IPV6:
@@ -403,6 +483,8 @@ cdef public long sys_getsockopt(frame_t *frame, area_t *area) noexcept nogil:
         result = get_at_socket(fd, <int> domain, name, value, &size)
     elif domain == LINUX_AF_UNIX:
         result = get_local(fd, name, value, &size) if level == FREEBSD_SOL_LOCAL else -LINUX_EINVAL
+    elif is_level_of_another(<int> domain, level):
+        result = -LINUX_EINVAL
     elif level == FREEBSD_IPPROTO_IP:
         result = get_at_ip(fd, name, value, &size)
     elif level == FREEBSD_IPPROTO_IPV6:
@@ -412,6 +494,8 @@ cdef public long sys_getsockopt(frame_t *frame, area_t *area) noexcept nogil:
         elif name == FREEBSD_IPV6_PORTRANGE or name == FREEBSD_IPV6_USE_MIN_MTU or name == FREEBSD_IPV6_PREFER_TEMPADDR:
             size = 4
             result = 0
+            if name == FREEBSD_IPV6_PORTRANGE:
+                (<int *> value)[0] = port_range(fd)
         else:
             result = -LINUX_ENOPROTOOPT
     elif level == FREEBSD_IPPROTO_TCP:

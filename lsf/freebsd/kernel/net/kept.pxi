@@ -1,0 +1,70 @@
+# What FreeBSD keeps of a socket and Linux has no bit for. It is kept in the socket itself, in bits of Linux's that mean nothing
+# to a socket of its kind, so that it goes with the socket through dup, fork, exec, SCM_RIGHTS and accept. None of these options
+# of Linux's has a twin that a guest could set.
+
+cdef enum:
+    # <asm-generic/socket.h>
+    KEPT_NOSIGPIPE = 43             # SO_NOFCS, of packet sockets: SO_NOSIGPIPE
+    KEPT_USELOOPBACK = 45           # SO_SELECT_ERR_QUEUE, of queues that the shim never fills: SO_USELOOPBACK
+    KEPT_DEBUG = 40                 # SO_RXQ_OVFL, a count that the shim drops: SO_DEBUG, which Linux gives only to root
+    KEPT_CREDS = 11                 # SO_NO_CHECK, of checksums; of a local socket: LOCAL_CREDS
+    KEPT_CREDS_PERSISTENT = 41      # SO_WIFI_STATUS; of a local socket: LOCAL_CREDS_PERSISTENT
+    # <linux/in.h>, on sockets of both inet families
+    KEPT_RECVDSTADDR = 7            # IP_RETOPTS, an echo of options that the shim drops: IP_RECVDSTADDR
+    KEPT_RECVIF = 25                # IP_RECVFRAGSIZE, which the shim drops: IP_RECVIF
+    KEPT_TIMESTAMP = 26             # IP_RECVERR_RFC4884, nothing without IP_RECVERR: SO_TIMESTAMP beside SO_BINTIME
+    # bits of SO_TIMESTAMPING (<linux/net_tstamp.h>) that say how, and nothing while no time of that kind is asked for
+    KEPT_WORD = 37
+    KEPT_CLOCK = 3 << 10            # OPT_CMSG, OPT_TSONLY: SO_TS_CLOCK
+    KEPT_CLOCK_SHIFT = 10
+    KEPT_BINTIME = 1 << 13          # OPT_PKTINFO: SO_BINTIME
+    KEPT_LOW_PORTS = 1 << 14        # OPT_TX_SWHW: IP_PORTRANGE_LOW; of a local socket, SO_REUSEPORT
+    KEPT_HIGH_PORTS = 1 << 5        # SYS_HARDWARE, unused: IP_PORTRANGE_HIGH; of a local socket, SO_REUSEPORT_LB
+    KEPT_REUSEPORT = KEPT_LOW_PORTS
+    KEPT_REUSEPORT_LB = KEPT_HIGH_PORTS
+
+
+cdef long socket_option(int fd, int name) noexcept nogil:
+    """An int option of Linux's SOL_SOCKET, or a negative errno."""
+    cdef int value = 0
+    cdef uint32_t length = 4
+    cdef long result = linux_syscall5(LINUX_SYS_getsockopt, fd, LINUX_SOL_SOCKET, name, <uint64_t> &value,
+                                      <uint64_t> &length)
+    return result if is_error(result) else value
+
+
+cdef long set_socket_option(int fd, int name, int value) noexcept nogil:
+    return linux_syscall5(LINUX_SYS_setsockopt, fd, LINUX_SOL_SOCKET, name, <uint64_t> &value, 4)
+
+
+cdef long ip_option(int fd, int name) noexcept nogil:
+    """An int option of Linux's IPPROTO_IP, or a negative errno."""
+    cdef int value = 0
+    cdef uint32_t length = 4
+    cdef long result = linux_syscall5(LINUX_SYS_getsockopt, fd, FREEBSD_IPPROTO_IP, name, <uint64_t> &value,
+                                      <uint64_t> &length)
+    return result if is_error(result) else value
+
+
+cdef long set_ip_option(int fd, int name, int value) noexcept nogil:
+    return linux_syscall5(LINUX_SYS_setsockopt, fd, FREEBSD_IPPROTO_IP, name, <uint64_t> &value, 4)
+
+
+cdef uint32_t kept_word(int fd) noexcept nogil:
+    """The bits of KEPT_WORD; 0 where they cannot be had."""
+    cdef long value = socket_option(fd, KEPT_WORD)
+    return 0 if value < 0 else <uint32_t> value
+
+
+cdef long keep(int fd, uint32_t bits, bint on) noexcept nogil:
+    cdef uint32_t before = kept_word(fd), after = before | bits if on else before & ~bits
+    return 0 if after == before else set_socket_option(fd, KEPT_WORD, <int> after)
+
+
+cdef int kept_flag(uint32_t name) noexcept nogil:
+    """Linux's option that keeps this one of FreeBSD's (SO_NOSIGPIPE ...), or -1."""
+    if name == FREEBSD_SO_NOSIGPIPE:
+        return KEPT_NOSIGPIPE
+    if name == FREEBSD_SO_USELOOPBACK:
+        return KEPT_USELOOPBACK
+    return KEPT_DEBUG if name == FREEBSD_SO_DEBUG else -1
