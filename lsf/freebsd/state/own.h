@@ -76,6 +76,7 @@ struct process_own {
     uint32_t fd_marked;         /* fd_marks.pxi's: the marks that some descriptor has, or had */
     uint8_t *fd_marks_high;     /* those of descriptors from FD_MARKS on; NULL: none has any */
     uint8_t fd_marks[FD_MARKS];
+    uint32_t sockets;           /* SOCKETS_ of kept.pxi: what kinds this process, or one that forked it, has made */
 };
 
 /* Of a process, too, but a vfork child has none of it, so it is not copied. */

@@ -65,6 +65,7 @@ cdef extern from "own.h" nogil:
         uint32_t fd_marked
         uint8_t *fd_marks_high
         uint8_t fd_marks[512]
+        uint32_t sockets
 
     ctypedef struct process_last_t "struct process_last":
         kept_t kept[1]

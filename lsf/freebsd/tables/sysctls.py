@@ -293,14 +293,16 @@ vfs.conflist | auto | S,xvfsconf | call vfs_conflist | List of all configured fi
 net | 4 | N | | Network, (see socket.h)
 net.local | 1 | N | | Local domain
 net.local.stream | 1 | N | | SOCK_STREAM
-net.local.stream.sendspace | auto | LU w | = 8192 | Default stream send space.
-net.local.stream.recvspace | auto | LU w | = 8192 | Default stream receive space.
+net.local.stream.sendspace | auto | LU w | call local_space | Default stream send space.
+net.local.stream.recvspace | auto | LU w | call local_space | Default stream receive space.
 net.local.stream.pcblist | auto | S,xunpcb | call local_pcblist 1 | List of active local stream sockets
 net.local.dgram | 2 | N | | SOCK_DGRAM
-net.local.dgram.maxdgram | auto | LU w | = 16384 | Maximum datagram size.
+net.local.dgram.maxdgram | auto | LU w | = 8192 | Maximum datagram size.
 net.local.dgram.recvspace | auto | LU w | = 16384 | Maximum datagram receive space.
 net.local.dgram.pcblist | auto | S,xunpcb | call local_pcblist 2 | List of active local datagram sockets
 net.local.seqpacket | 5 | N | | SOCK_SEQPACKET
+net.local.seqpacket.maxseqpacket | auto | LU w | call local_space | Default seqpacket send space.
+net.local.seqpacket.recvspace | auto | LU w | call local_space | Default seqpacket receive space.
 net.local.seqpacket.pcblist | auto | S,xunpcb | call local_pcblist 5 | List of active local seqpacket sockets
 net.inet | 2 | N | | Internet Family
 net.inet.ip | 0 | N | | IP

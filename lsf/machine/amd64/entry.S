@@ -62,6 +62,8 @@ pass_error:
     je      pass_doubtful
     cmp     $-LINUX_EBADF, %rax
     je      pass_doubtful
+    cmp     $-LINUX_ECONNRESET, %rax
+    je      pass_doubtful
     mov     %gs:AREA_RET, %rcx
     lea     lsf_errno_map(%rip), %r11
     sub     %rax, %r11

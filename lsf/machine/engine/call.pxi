@@ -96,4 +96,5 @@ cdef long run_inner(frame_t *frame, area_t *area, uint64_t nr, uint64_t sixth) n
 cdef inline bint is_doubtful(long result) noexcept nogil:
     """The errnos that entry.S leads to pass_failed."""
     return (result == -LINUX_EPIPE or result == -LINUX_EIO or result == -LINUX_EINVAL or result == -LINUX_ENOTCONN
-            or result == -LINUX_ECONNREFUSED or result == -LINUX_EFAULT or result == -LINUX_EBADF)
+            or result == -LINUX_ECONNREFUSED or result == -LINUX_EFAULT or result == -LINUX_ECONNRESET
+            or result == -LINUX_EBADF)

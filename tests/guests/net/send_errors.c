@@ -305,6 +305,13 @@ TEST(udp)
 {
 	int s = inet_socket(SOCK_DGRAM);
 	struct sockaddr_in a = loopback(0x3905);
+	struct sockaddr_un other = { .sun_family = AF_UNIX, .sun_path = "x" };
+	struct iovec iov = { "x", 1 };
+	struct msghdr m = { .msg_name = &other, .msg_namelen = sizeof(a), .msg_iov = &iov, .msg_iovlen = 1 };
+
+	/* An address of another family (udp_send). */
+	CHECK_ERR(sys(SYS_sendto, s, "x", 1, 0, &other, sizeof(a)), EAFNOSUPPORT);
+	CHECK_ERR(sys(SYS_sendmsg, s, &m, 0), EAFNOSUPPORT);
 
 	guest_handle(SIGPIPE, on_pipe, 0);
 	fails(s, EDESTADDRREQ, 0);

@@ -54,6 +54,8 @@ cdef int16_t poll_events_seen(int fd, int16_t asked, int16_t seen) noexcept nogi
             if seen & LINUX_POLLERR and (mode & LINUX_S_IFMT == LINUX_S_IFIFO or (mode & LINUX_S_IFMT == LINUX_S_IFCHR
                     and seen & LINUX_POLLHUP)):
                 seen = (seen & ~<int16_t> LINUX_POLLERR) | LINUX_POLLHUP | (asked & (LINUX_POLLIN | LINUX_POLLRDNORM))
+        elif seen & LINUX_POLLERR and socket_option(fd, LINUX_SO_DOMAIN) == LINUX_AF_UNIX:
+            seen &= ~<int16_t> LINUX_POLLERR    # the peer closed without having read all: no error (was_left_unread)
         if seen & LINUX_POLLHUP:
             seen &= ~<int16_t> LINUX_POLLOUT
     if seen & ~<int16_t> POLL_SAME:

@@ -9,7 +9,8 @@
 
 cdef enum:
     MANIFEST_MAGIC = 0x314c5254434c534c
-    MANIFEST_MOST = SOCKET_CONTROL_MAX // 16
+    MANIFEST_MOST = SOCKET_CONTROL_MAX // 16 + 1
+    MANIFEST_EOR = -1               # type_ of an entry that is no message of the sender's: here a record ends
     MANIFEST_SEALS = 0xf            # SEAL, SHRINK, GROW, WRITE
     RIGHTS_MOST = 253               # Linux's SCM_MAX_FD
     RIGHTS_MOST_FREEBSD = 254       # what fits an mbuf cluster as pointers
@@ -39,7 +40,7 @@ cdef struct sender_t:
 cdef struct control_t:
     uint8_t answer[SOCKET_CONTROL]
     uint64_t length, room
-    bint full
+    bint full, eor
     int32_t *rights                 # the descriptors that came; -1 where it has been closed
     int rights_count
 
@@ -99,9 +100,10 @@ cdef long control_entry(process_t *proc, const uint8_t *raw, uint64_t size, mani
     return 1 if entry.type_ == FREEBSD_SCM_CREDS else -LINUX_EINVAL
 
 
-cdef long local_control_in(process_t *proc, const uint8_t *raw, uint64_t length, uint8_t *control,
+cdef long local_control_in(process_t *proc, const uint8_t *raw, uint64_t length, uint8_t *control, bint eor,
                            int *manifest) noexcept nogil:
-    """unp_internalize: Linux's control part for the guest's, and its length; *manifest is to be closed when it is sent."""
+    """unp_internalize: Linux's control part for the guest's, and its length; *manifest is to be closed when it is sent. eor: the
+    message ends a record."""
     cdef manifest_t list_
     cdef manifest_entry_t *entry
     cdef freebsd_cmsghdr header
@@ -131,6 +133,10 @@ cdef long local_control_in(process_t *proc, const uint8_t *raw, uint64_t length,
             at = length
     if at < length:
         return -LINUX_EINVAL
+    if eor:
+        memset(&list_.entries[list_.count], 0, sizeof(manifest_entry_t))
+        list_.entries[list_.count].type_ = MANIFEST_EOR
+        list_.count += 1
     if list_.count > 1 or (list_.count == 1 and list_.entries[0].type_ != FREEBSD_SCM_RIGHTS):
         if count == RIGHTS_MOST:
             return -LINUX_EMSGSIZE
@@ -156,7 +162,8 @@ cdef long local_control_in(process_t *proc, const uint8_t *raw, uint64_t length,
     return <long> at
 
 
-cdef long control_in(area_t *area, int fd, const freebsd_msghdr *message, uint8_t *control, int *manifest) noexcept nogil:
+cdef long control_in(area_t *area, int fd, const freebsd_msghdr *message, uint8_t *control, bint eor,
+                     int *manifest) noexcept nogil:
     """Take control messages from the guest: their Linux length. *manifest: -1, or a descriptor to close afterwards. The
     shim's own descriptors are not the guest's to send."""
     cdef uint8_t raw[SOCKET_CONTROL_MAX]
@@ -170,7 +177,7 @@ cdef long control_in(area_t *area, int fd, const freebsd_msghdr *message, uint8_
         return -LINUX_EFAULT
     memcpy(&header, raw, sizeof(header))
     if header.cmsg_level == FREEBSD_SOL_SOCKET or socket_option(fd, LINUX_SO_DOMAIN) == LINUX_AF_UNIX:
-        return local_control_in(area.proc, raw, length, control, manifest)
+        return local_control_in(area.proc, raw, length, control, eor, manifest)
     return linux_cmsgs_from_freebsd(control, SOCKET_CONTROL, raw, length)
 
 
@@ -295,6 +302,8 @@ cdef void control_put_listed(control_t *out, const manifest_t *list_, const send
         elif list_.entries[i].type_ == FREEBSD_SCM_CREDS:
             if cmsgcred and who.pid != 0:
                 control_put_cmsgcred(out, who)
+        elif list_.entries[i].type_ == MANIFEST_EOR:
+            out.eor = True
         elif list_.entries[i].type_ == FREEBSD_SCM_TIMESTAMP \
                 or FREEBSD_SCM_BINTIME <= list_.entries[i].type_ <= FREEBSD_SCM_MONOTONIC:
             control_put(out, list_.entries[i].type_, list_.entries[i].time, 16)

@@ -23,6 +23,10 @@ cdef bint was_never_connected(int fd) noexcept nogil:
             and (<uint64_t *> (info + TCP_INFO_SEGMENTS))[0] == 0)
 
 
+cdef bint is_local_dgram(int fd) noexcept nogil:
+    return socket_option(fd, LINUX_SO_DOMAIN) == LINUX_AF_UNIX and socket_option(fd, LINUX_SO_TYPE) == FREEBSD_SOCK_DGRAM
+
+
 cdef bint has_no_peer(int fd) noexcept nogil:
     cdef uint8_t address[SOCKET_ADDRESS]
     cdef uint32_t length = SOCKET_ADDRESS
@@ -70,6 +74,13 @@ cdef long send_failed(area_t *area, int fd, long result, bint quiet, bint addres
     elif signal and not quiet:
         linux_syscall3(LINUX_SYS_tgkill, area.proc.pid, area.tid, FREEBSD_SIGPIPE)
     return error
+
+
+cdef bint was_left_unread(int fd, long result) noexcept nogil:
+    """True for a receive that failed since the peer closed without having read all, which FreeBSD does not tell. Linux tells it
+    once: made anew, the call has what is left, or the end of the file."""
+    return (result == -LINUX_ECONNRESET and socket_option(fd, LINUX_SO_DOMAIN) == LINUX_AF_UNIX
+            and socket_option(fd, LINUX_SO_TYPE) != FREEBSD_SOCK_DGRAM)
 
 
 cdef long receive_error(int fd, long result) noexcept nogil:
@@ -136,6 +147,10 @@ cdef long passed_error(area_t *area, frame_t *frame, uint64_t nr, long result) n
             return pipe_failed(area, frame, writes, nr == FREEBSD_SYS_readv or nr == FREEBSD_SYS_writev)
         if result == -LINUX_EIO:
             return terminal_failed(fd, writes)
+        if not writes and was_left_unread(fd, result):
+            result = linux_syscall3(LINUX_SYS_read if nr == FREEBSD_SYS_read else LINUX_SYS_readv, fd, frame.arg[1],
+                                    frame.arg[2])
+            return receive_error(fd, result) if is_error(result) else result
         return send_failed(area, fd, result, False, False) if writes else receive_error(fd, result)
     if nr == FREEBSD_SYS_fsync or nr == FREEBSD_SYS_fdatasync:
         return sync_error(fd, result)

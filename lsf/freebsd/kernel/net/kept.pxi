@@ -9,6 +9,7 @@ cdef enum:
     KEPT_DEBUG = 40                 # SO_RXQ_OVFL, a count that the shim drops: SO_DEBUG, which Linux gives only to root
     KEPT_CREDS = 11                 # SO_NO_CHECK, of checksums; of a local socket: LOCAL_CREDS
     KEPT_CREDS_PERSISTENT = 41      # SO_WIFI_STATUS; of a local socket: LOCAL_CREDS_PERSISTENT
+    KEPT_TYPE = 49                  # SO_INCOMING_CPU, of packets; of a local stream: the type that the guest knows it by
     # <linux/in.h>, on sockets of both inet families
     KEPT_RECVDSTADDR = 7            # IP_RETOPTS, an echo of options that the shim drops: IP_RECVDSTADDR
     KEPT_RECVIF = 25                # IP_RECVFRAGSIZE, which the shim drops: IP_RECVIF
@@ -22,6 +23,11 @@ cdef enum:
     KEPT_HIGH_PORTS = 1 << 5        # SYS_HARDWARE, unused: IP_PORTRANGE_HIGH; of a local socket, SO_REUSEPORT_LB
     KEPT_REUSEPORT = KEPT_LOW_PORTS
     KEPT_REUSEPORT_LB = KEPT_HIGH_PORTS
+
+
+# What a process has made, beside what most have: calls look closer at its sockets (process_own.sockets).
+cdef enum:
+    SOCKETS_LOCAL_DGRAM = 1
 
 
 cdef long socket_option(int fd, int name) noexcept nogil:

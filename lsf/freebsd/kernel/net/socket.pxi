@@ -4,6 +4,8 @@
 cdef enum:
     OSRELDATE_WHOLE_NAMES = 1500000
     OSREL_SHUTDOWN_ENOTCONN = 1100077
+    OSRELDATE_STREAM_RECORDS = 1500000  # a local SEQPACKET is a stream in which MSG_EOR ends records (uipc_usrreq.c)
+    LOCAL_MAXDGRAM = 8192           # net.local.dgram.maxdgram
     SOCKET_ADDRESS = 264            # room for an address of either system
     SOCKET_CONTROL = 4096           # for control messages; FreeBSD sends 2048 bytes at most
     SOCKET_CONTROL_MAX = 2048
@@ -89,10 +91,24 @@ cdef inline bint is_out_of_band(int fd, uint64_t flags) noexcept nogil:
     return flags & FREEBSD_MSG_OOB != 0 and socket_option(fd, LINUX_SO_DOMAIN) == LINUX_AF_UNIX
 
 
+cdef long full_error(area_t *area, int fd) noexcept nogil:
+    """What a send says that finds no room. A local datagram is ENOBUFS, but for EAGAIN of 14's non-blocking sockets."""
+    cdef long flags
+    if not area.proc.own.sockets & SOCKETS_LOCAL_DGRAM or not is_local_dgram(fd):
+        return -LINUX_EAGAIN
+    if 1400000 <= area.proc.own.osreldate < 1500000:
+        flags = linux_syscall3(LINUX_SYS_fcntl, <uint32_t> fd, LINUX_F_GETFL, 0)
+        if flags >= 0 and flags & LINUX_O_NONBLOCK:
+            return -LINUX_EAGAIN
+    return -LINUX_ENOBUFS
+
+
 cdef long sent(area_t *area, int fd, uint64_t flags, bint quiet, bint addressed, long result) noexcept nogil:
     """The end of every send: MSG_EOF closes the sending side behind the message, an error becomes FreeBSD's. quiet: Linux
     was told to send no signal."""
     if is_error(result):
+        if result == -LINUX_EAGAIN:
+            return restartable(full_error(area, fd))
         return restartable(send_failed(area, fd, result, quiet, addressed))
     if flags & FREEBSD_MSG_EOF:
         linux_syscall2(LINUX_SYS_shutdown, fd, 1)
@@ -106,6 +122,30 @@ cdef long socket_type_error(long result, uint64_t protocol) noexcept nogil:
     return result
 
 
+cdef inline bint has_stream_records(area_t *area) noexcept nogil:
+    return area.proc.own.osreldate >= OSRELDATE_STREAM_RECORDS
+
+
+cdef long local_type(area_t *area, long type_) noexcept nogil:
+    """The type that Linux makes for a local socket of this one."""
+    if type_ & 0xf == FREEBSD_SOCK_SEQPACKET and has_stream_records(area):
+        return type_ & ~0xf | FREEBSD_SOCK_STREAM
+    return type_
+
+
+cdef void local_made(area_t *area, int fd, long type_) noexcept nogil:
+    """What a new local socket of the guest's type `type_` is told. A datagram does not wait for room (uipc_sosend_dgram): Linux's
+    wait ends with its next tick."""
+    cdef uint64_t soon[2]
+    if type_ & 0xf == FREEBSD_SOCK_DGRAM:
+        area.proc.own.sockets |= SOCKETS_LOCAL_DGRAM
+        soon[0] = 0
+        soon[1] = 1
+        linux_syscall5(LINUX_SYS_setsockopt, fd, LINUX_SOL_SOCKET, LINUX_SO_SNDTIMEO, <uint64_t> soon, 16)
+    elif type_ & 0xf == FREEBSD_SOCK_SEQPACKET and has_stream_records(area):
+        set_socket_option(fd, KEPT_TYPE, FREEBSD_SOCK_SEQPACKET)
+
+
 cdef public long sys_socket(frame_t *frame, area_t *area) noexcept nogil:
     cdef int domain = freebsd_to_linux_address_family(<int> frame.arg[0])
     cdef long type_ = freebsd_to_linux_socket_type(<uint32_t> frame.arg[1])
@@ -115,9 +155,12 @@ cdef public long sys_socket(frame_t *frame, area_t *area) noexcept nogil:
         return -LINUX_EAFNOSUPPORT
     if type_ < 0 or (domain == LINUX_AF_UNIX and type_ & 0xf == FREEBSD_SOCK_RAW):
         return socket_type_error(-LINUX_ESOCKTNOSUPPORT, frame.arg[2])
-    fd = linux_syscall3(LINUX_SYS_socket, domain, type_, <uint32_t> frame.arg[2])
+    fd = linux_syscall3(LINUX_SYS_socket, domain, local_type(area, type_) if domain == LINUX_AF_UNIX else type_,
+                        <uint32_t> frame.arg[2])
     if is_error(fd):
         return socket_type_error(fd, frame.arg[2])
+    if domain == LINUX_AF_UNIX:
+        local_made(area, <int> fd, type_)
     if type_ & 0xf == FREEBSD_SOCK_STREAM and (domain == LINUX_AF_INET or domain == LINUX_AF_INET6):
         watch_sigpipe(area.proc, NOSIGPIPE_SEEN)    # which Linux sends for one that is not connected, too
     if domain == LINUX_AF_INET6:
@@ -135,9 +178,13 @@ cdef public long sys_socketpair(frame_t *frame, area_t *area) noexcept nogil:
         return -LINUX_EAFNOSUPPORT
     if type_ < 0 or (domain == LINUX_AF_UNIX and type_ & 0xf == FREEBSD_SOCK_RAW):
         return socket_type_error(-LINUX_ESOCKTNOSUPPORT, frame.arg[2])
-    result = linux_syscall4(LINUX_SYS_socketpair, domain, type_, <uint32_t> frame.arg[2], <uint64_t> pair)
+    result = linux_syscall4(LINUX_SYS_socketpair, domain, local_type(area, type_) if domain == LINUX_AF_UNIX else type_,
+                            <uint32_t> frame.arg[2], <uint64_t> pair)
     if is_error(result):
         return socket_type_error(result, frame.arg[2])
+    if domain == LINUX_AF_UNIX:
+        local_made(area, pair[0], type_)
+        local_made(area, pair[1], type_)
     if copyout(pair, frame.arg[3], sizeof(pair)) < 0:
         linux_syscall1(LINUX_SYS_close, pair[0])
         linux_syscall1(LINUX_SYS_close, pair[1])
@@ -237,6 +284,14 @@ cdef public long sys_connectat(frame_t *frame, area_t *area) noexcept nogil:
     return bind_or_connect(area, LINUX_SYS_connect, <int> frame.arg[0], <int> frame.arg[1], frame.arg[2], frame.arg[3])
 
 
+cdef void local_inherit(area_t *area, int listener, int fd) noexcept nogil:
+    """What Linux does not hand on from a local socket that listens."""
+    if area.proc.own.nosigpipe & NOSIGPIPE_SOCKETS and socket_option(listener, KEPT_NOSIGPIPE) > 0:
+        set_socket_option(fd, KEPT_NOSIGPIPE, 1)
+    if has_stream_records(area) and socket_option(listener, KEPT_TYPE) == FREEBSD_SOCK_SEQPACKET:
+        set_socket_option(fd, KEPT_TYPE, FREEBSD_SOCK_SEQPACKET)
+
+
 cdef long accept_with(frame_t *frame, area_t *area, uint64_t linux_flags) noexcept nogil:
     cdef int fd = <int> frame.arg[0]
     cdef uaddr name = frame.arg[1]
@@ -254,6 +309,7 @@ cdef long accept_with(frame_t *frame, area_t *area, uint64_t linux_flags) noexce
         return -LINUX_EINVAL if result == -LINUX_EOPNOTSUPP else restartable(result)
     if length >= 2 and address[0] == LINUX_AF_UNIX:
         credentials_inherit(fd, <int> result)
+        local_inherit(area, fd, <int> result)
     if name != 0 and sockaddr_out(address, length, name, frame.arg[2], room, names_are_whole(area)) < 0:
         linux_syscall1(LINUX_SYS_close, result)
         return -LINUX_EFAULT
@@ -333,8 +389,15 @@ cdef public long sys_getpeername(frame_t *frame, area_t *area) noexcept nogil:
     return socket_name(frame, area, LINUX_SYS_getpeername)
 
 
+cdef bint is_too_long(area_t *area, int fd, uint64_t size) noexcept nogil:
+    """True for a local datagram above net.local.dgram.maxdgram."""
+    return (size > LOCAL_MAXDGRAM and area.proc.own.sockets & SOCKETS_LOCAL_DGRAM != 0 and is_local_dgram(fd))
+
+
 cdef public long sys_sendto(frame_t *frame, area_t *area) noexcept nogil:
     cdef uint8_t address[SOCKET_ADDRESS]
+    cdef linux_msghdr header
+    cdef linux_iovec vector
     cdef uint64_t to = 0, flags
     cdef long length = 0, result
     cdef int fd = <int> frame.arg[0]
@@ -349,10 +412,22 @@ cdef public long sys_sendto(frame_t *frame, area_t *area) noexcept nogil:
         to = <uint64_t> address
     if is_out_of_band(fd, frame.arg[3]):
         return -LINUX_EOPNOTSUPP
+    if is_too_long(area, fd, frame.arg[2]):
+        return -LINUX_EMSGSIZE
     flags = send_flags(area, fd, frame.arg[3])
+    if frame.arg[3] & FREEBSD_MSG_EOR and keeps_records(area, fd):
+        vector.iov_base = <void *> frame.arg[1]
+        vector.iov_len = frame.arg[2]
+        memset(&header, 0, sizeof(header))
+        header.msg_iov = &vector
+        header.msg_iovlen = 1
+        return sent(area, fd, frame.arg[3], flags & LINUX_MSG_NOSIGNAL != 0, False,
+                    send_record(area, fd, &header, NULL, flags))
     result = blocking_syscall(LINUX_SYS_sendto, fd, frame.arg[1], frame.arg[2], flags, to, length)
     if result == -LINUX_EISCONN and to != 0 and address[0] == LINUX_AF_UNIX:
         result = blocking_syscall(LINUX_SYS_sendto, fd, frame.arg[1], frame.arg[2], flags, 0, 0)     # a stream looks at none
+    if result == -LINUX_EINVAL and to != 0 and is_of_another_family(fd, frame.arg[4], frame.arg[5]):
+        return -LINUX_EAFNOSUPPORT
     return sent(area, fd, frame.arg[3], flags & LINUX_MSG_NOSIGNAL != 0, to != 0, result)
 
 
@@ -370,6 +445,9 @@ cdef public long sys_recvfrom(frame_t *frame, area_t *area) noexcept nogil:
         return -LINUX_EFAULT
     result = blocking_syscall(LINUX_SYS_recvfrom, fd, frame.arg[1], frame.arg[2], flags, <uint64_t> address,
                               <uint64_t> &length)
+    if was_left_unread(fd, result):
+        result = linux_syscall6(LINUX_SYS_recvfrom, fd, frame.arg[1], frame.arg[2], flags, <uint64_t> address,
+                                <uint64_t> &length)
     if is_error(result):
         return restartable(receive_error(fd, result))
     if frame.arg[4] == 0 or frame.arg[5] == 0:
@@ -405,13 +483,20 @@ cdef public long sys_sendmsg(frame_t *frame, area_t *area) noexcept nogil:
             return result
         header.msg_name = address
         header.msg_namelen = <uint32_t> result
+    if area.proc.own.sockets & SOCKETS_LOCAL_DGRAM:
+        result = vectors_size(&header)
+        if result < 0 or is_too_long(area, fd, <uint64_t> result):
+            return result if result < 0 else -LINUX_EMSGSIZE
+    flags = send_flags(area, fd, frame.arg[2])
+    if frame.arg[2] & FREEBSD_MSG_EOR and keeps_records(area, fd):
+        return sent(area, fd, frame.arg[2], flags & LINUX_MSG_NOSIGNAL != 0, message.msg_name != 0,
+                    send_record(area, fd, &header, &message, flags))
     if message.msg_control != 0:
-        result = control_in(area, fd, &message, control, &manifest)
+        result = control_in(area, fd, &message, control, False, &manifest)
         if result < 0:
             return result
         header.msg_control = control
         header.msg_controllen = <uint64_t> result
-    flags = send_flags(area, fd, frame.arg[2])
     result = blocking_syscall(LINUX_SYS_sendmsg, fd, <uint64_t> &header, flags, 0, 0, 0)
     if result == -LINUX_EISCONN and header.msg_name != NULL and address[0] == LINUX_AF_UNIX:
         header.msg_name = NULL              # a stream looks at none
@@ -419,6 +504,8 @@ cdef public long sys_sendmsg(frame_t *frame, area_t *area) noexcept nogil:
         result = blocking_syscall(LINUX_SYS_sendmsg, fd, <uint64_t> &header, flags, 0, 0, 0)
     if manifest >= 0:
         linux_syscall1(LINUX_SYS_close, manifest)
+    if result == -LINUX_EINVAL and message.msg_name != 0 and is_of_another_family(fd, message.msg_name, message.msg_namelen):
+        return -LINUX_EAFNOSUPPORT
     return sent(area, fd, frame.arg[2], flags & LINUX_MSG_NOSIGNAL != 0, message.msg_name != 0, result)
 
 
@@ -462,26 +549,33 @@ cdef public long sys_recvmsg(frame_t *frame, area_t *area) noexcept nogil:
     if message.msg_name != 0:
         header.msg_name = address
         header.msg_namelen = SOCKET_ADDRESS
+    # All that may come: what does not fit, or is not wanted, is the shim's to leave out, and descriptors among it to close.
+    header.msg_control = control
+    header.msg_controllen = SOCKET_CONTROL
     if message.msg_control != 0:
         domain = socket_option(fd, LINUX_SO_DOMAIN)
-        # All that may come: what does not fit is the shim's to leave out, and descriptors among it to close.
-        if message.msg_controllen != 0 or domain == LINUX_AF_UNIX:
-            header.msg_control = control
-            header.msg_controllen = SOCKET_CONTROL
         if domain == LINUX_AF_UNIX:
             credentials_can_come(fd)
     result = blocking_syscall(LINUX_SYS_recvmsg, fd, <uint64_t> &header, flags, 0, 0, 0)
+    if was_left_unread(fd, result):
+        result = linux_syscall3(LINUX_SYS_recvmsg, fd, <uint64_t> &header, flags)
     if is_error(result):
         return restartable(receive_error(fd, result))
     told = <uint32_t> linux_to_freebsd_msg_flags(<uint32_t> header.msg_flags)
     told |= <uint32_t> frame.arg[2] & ~<uint32_t> FREEBSD_MSG_TRUNC
     out.length = 0
     out.full = False
+    out.eor = False
     out.rights_count = 0
+    if header.msg_controllen != 0:
+        if message.msg_control == 0:
+            message.msg_controllen = 0
+            domain = socket_option(fd, LINUX_SO_DOMAIN)
+        receive_control(area, fd, domain, &message, &header, control, frame.arg[2], &out, &told)
+        if out.eor:
+            told |= FREEBSD_MSG_EOR
     if message.msg_control == 0:
         told &= ~<uint32_t> FREEBSD_MSG_CTRUNC          # who gives no place for it does not learn that there was any
-    elif header.msg_control != NULL:
-        receive_control(area, fd, domain, &message, &header, control, frame.arg[2], &out, &told)
     message.msg_flags = <int32_t> told
     if message.msg_name != 0:
         length = sender_length(fd, address, header.msg_namelen)

@@ -83,7 +83,7 @@ cdef bint is_fixed(uint32_t name) noexcept nogil:
             or name == FREEBSD_SO_PROTOCOL or name == FREEBSD_SO_DOMAIN)
 
 
-cdef long set_duration(int fd, uint32_t name, const uint8_t *value, uint64_t size) noexcept nogil:
+cdef long set_duration(area_t *area, int fd, uint32_t name, const uint8_t *value, uint64_t size) noexcept nogil:
     """SO_LINGER, SO_SNDTIMEO, SO_RCVTIMEO."""
     cdef int linux = freebsd_to_linux_so_option(<int> name)
     cdef const int32_t *linger = <const int32_t *> value
@@ -96,6 +96,8 @@ cdef long set_duration(int fd, uint32_t name, const uint8_t *value, uint64_t siz
         return linux_syscall5(LINUX_SYS_setsockopt, fd, LINUX_SOL_SOCKET, linux, <uint64_t> value, 8)
     if time[0] < 0 or time[1] < 0 or time[1] >= 1000000:
         return -LINUX_EDOM
+    if name == FREEBSD_SO_SNDTIMEO and area.proc.own.sockets & SOCKETS_LOCAL_DGRAM and is_local_dgram(fd):
+        return 0                    # a datagram never waits (local_made)
     return linux_syscall5(LINUX_SYS_setsockopt, fd, LINUX_SOL_SOCKET, linux, <uint64_t> value, 16)
 
 
@@ -108,7 +110,7 @@ cdef long set_at_socket(area_t *area, int fd, int domain, uint32_t name, uint8_t
         # A kernel without such a filter; taking one off where there is none is an error too.
         return -LINUX_EINVAL if size == 0 else -LINUX_ENOENT
     if name == FREEBSD_SO_LINGER or name == FREEBSD_SO_SNDTIMEO or name == FREEBSD_SO_RCVTIMEO:
-        return set_duration(fd, name, value, size)
+        return set_duration(area, fd, name, value, size)
     if size < 4:
         return -LINUX_EINVAL
     if kept >= 0:
@@ -156,8 +158,8 @@ cdef long flag_is_kept(int fd, int domain, uint32_t name) noexcept nogil:
     return -LINUX_ENOPROTOOPT
 
 
-cdef long get_at_socket(int fd, int domain, uint32_t name, uint8_t *value, uint32_t *size) noexcept nogil:
-    """getsockopt at SOL_SOCKET; *size in: room, out: what there is."""
+cdef long get_at_socket(int fd, int domain, uint32_t name, uint8_t *value, uint32_t *size, bint records) noexcept nogil:
+    """getsockopt at SOL_SOCKET; *size in: room, out: what there is. records: has_stream_records."""
     cdef int linux = freebsd_to_linux_so_option(<int> name)
     cdef int *number = <int *> value
     cdef long result
@@ -193,7 +195,17 @@ cdef long get_at_socket(int fd, int domain, uint32_t name, uint8_t *value, uint3
     elif name == FREEBSD_SO_SNDBUF or name == FREEBSD_SO_RCVBUF:
         number[0] = number[0] // 2  # Linux doubles what is asked for
     elif name == FREEBSD_SO_ERROR:
+        if number[0] == LINUX_ECONNRESET and socket_option(fd, LINUX_SO_DOMAIN) == LINUX_AF_UNIX \
+                and socket_option(fd, LINUX_SO_TYPE) != FREEBSD_SOCK_DGRAM:
+            number[0] = 0           # the peer closed without having read all: no error (receive_error)
         number[0] = lsf_errno_map[number[0] & 4095] if number[0] else 0
+    elif name == FREEBSD_SO_SNDTIMEO:
+        if number[0] == 0 and number[1] == 0 and 0 < number[2] <= 10000 and is_local_dgram(fd):
+            number[2] = 0           # a datagram never waits (local_made)
+    elif name == FREEBSD_SO_TYPE:
+        if number[0] == FREEBSD_SOCK_STREAM and records and socket_option(fd, LINUX_SO_DOMAIN) == LINUX_AF_UNIX \
+                and socket_option(fd, KEPT_TYPE) == FREEBSD_SOCK_SEQPACKET:
+            number[0] = FREEBSD_SOCK_SEQPACKET
     elif name == FREEBSD_SO_DOMAIN:
         number[0] = linux_to_freebsd_address_family(number[0])
     elif option_is_flag(name) and number[0]:
@@ -480,7 +492,7 @@ cdef public long sys_getsockopt(frame_t *frame, area_t *area) noexcept nogil:
     size = room if room < SOCKOPT_MAX else SOCKOPT_MAX
     memset(value, 0, sizeof(value))
     if level == FREEBSD_SOL_SOCKET:
-        result = get_at_socket(fd, <int> domain, name, value, &size)
+        result = get_at_socket(fd, <int> domain, name, value, &size, has_stream_records(area))
     elif domain == LINUX_AF_UNIX:
         result = get_local(fd, name, value, &size) if level == FREEBSD_SOL_LOCAL else -LINUX_EINVAL
     elif is_level_of_another(<int> domain, level):
