@@ -65,6 +65,7 @@ UP_CALLS: dict[str, Reason] = {
     "sys_nosys": Reason("machine/engine", "a number that no table has: the personality says what that means"),
     "called_number": Reason("machine/watch", "and which calls are indirect"),
     "vsyscall": Reason("machine/engine", "what a jump to Linux's vsyscall page is, the personality says"),
+    "own_transfer": Reason("machine/engine", "a socket whose messages the personality translates is read and written by it"),
     "passed_error": Reason("machine/engine", "an errno of the pass lane that the personality may say otherwise"),
     "signal_interrupts": Reason("machine/engine", "whether the handler that waits restarts calls, the personality decides"),
     "lookup_follows": Reason("machine/view", "which of its flags follow a link, the personality knows"),

@@ -266,6 +266,10 @@ cdef void vsyscall(area_t *area, linux_ucontext *uc, linux_siginfo *info) noexce
     kill_self(area, LINUX_SIGSEGV)                  # there is nothing at that address
 
 
+cdef long own_transfer(area_t *area, frame_t *frame, uint64_t nr) noexcept nogil:
+    return -LINUX_ENOSYS
+
+
 cdef long passed_error(area_t *area, frame_t *frame, uint64_t nr, long result) noexcept nogil:
     return result
 

@@ -80,7 +80,11 @@ ELSEWHERE = {
 }
 
 #: Names that another header of FreeBSD's has for something else, which these headers together show.
-NAMESAKES = {"RTM_NEWADDR": "netlink's, net/route.h: 0xc", "RTA_GATEWAY": "netlink's, net/route.h: 0x2"}
+NAMESAKES = {
+    "RTM_NEWADDR": "netlink's, net/route.h: 0xc",
+    "RTM_DELADDR": "netlink's, net/route.h: 0xd",
+    "RTA_GATEWAY": "netlink's, net/route.h: 0x2",
+}
 
 
 def test_every_number_is_that_of_the_headers():

@@ -37,8 +37,10 @@ NUMBERS: dict[str, tuple[Number, ...]] = {
         ("IFF_UP", 0x1),
         ("IFF_BROADCAST", 0x2),
         ("IFF_DEBUG", 0x4),
+        ("IFF_PROMISC", 0x100),
         ("IFF_SIMPLEX", 0x800),
         ("IFF_MULTICAST", 0x8000),
+        ("IFF_NETLINK_1", 0x1000000),  # Linux's IFF_LOWER_UP
         ("LINK_STATE_DOWN", 1),
         ("LINK_STATE_UP", 2),
     ),
@@ -51,6 +53,12 @@ NUMBERS: dict[str, tuple[Number, ...]] = {
     ),
     "net/route.h": _rows(
         ("RTM_VERSION", 5),
+        ("RTM_ADD", 0x1),
+        ("RTM_DELETE", 0x2),
+        ("RTM_DELADDR", 0xD),
+        ("RTM_IFANNOUNCE", 0x11),
+        ("RTF_DONE", 0x40),
+        ("RTF_LLDATA", 0x400),
         ("RTM_NEWADDR", 0xC),
         ("RTM_IFINFO", 0xE),
         ("RTA_NETMASK", 0x4),

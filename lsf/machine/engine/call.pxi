@@ -52,6 +52,9 @@ cdef long pass_row(frame_t *frame, area_t *area) noexcept nogil:
     cdef uint32_t outputs
     cdef long result
     cdef int i
+    result = own_transfer(area, frame, nr)
+    if result != -LINUX_ENOSYS:
+        return interrupted(area, result, lsf_restart[nr], False)
     for i in range(6):
         arg[i] = frame.arg[i]
     if lsf_descriptors[nr] and descriptor_is_hidden(area.proc, <int> arg[0]):

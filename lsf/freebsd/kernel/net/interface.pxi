@@ -65,13 +65,28 @@ cdef long ioctl_interface(area_t *area, int fd, const lsf_ioctl_t *row, uaddr da
     return copyout(&asked, data, sizeof(asked))
 
 
+cdef uint32_t six_flags_from_linux(uint32_t linux) noexcept nogil:
+    """FreeBSD's IN6_IFF_ flags for Linux's IFA_F_."""
+    cdef uint32_t flags = 0
+    if linux & LINUX_IFA_F_TENTATIVE:
+        flags |= FREEBSD_IN6_IFF_TENTATIVE
+    if linux & LINUX_IFA_F_DADFAILED:
+        flags |= FREEBSD_IN6_IFF_DUPLICATED
+    if linux & LINUX_IFA_F_DEPRECATED:
+        flags |= FREEBSD_IN6_IFF_DEPRECATED
+    if linux & LINUX_IFA_F_TEMPORARY:
+        flags |= FREEBSD_IN6_IFF_TEMPORARY
+    if not linux & LINUX_IFA_F_PERMANENT:
+        flags |= FREEBSD_IN6_IFF_AUTOCONF
+    return flags
+
+
 cdef long six_flags(const char *name, const uint8_t *wanted) noexcept nogil:
     """FreeBSD's flags of an IPv6 address of an interface (by Linux's name), from /proc/net/if_inet6, or -EADDRNOTAVAIL."""
     cdef char text[8192]
     cdef uint8_t address[16]
     cdef const char *line = text
     cdef uint64_t field[4]
-    cdef uint32_t flags
     cdef long i, length
     if read_file(b"/proc/net/if_inet6", text, sizeof(text)) < 0:
         return -LINUX_EADDRNOTAVAIL
@@ -96,18 +111,7 @@ cdef long six_flags(const char *name, const uint8_t *wanted) noexcept nogil:
                 length = -1
                 break
         if length > 0 and name[length] == 0:
-            flags = 0
-            if field[3] & LINUX_IFA_F_TENTATIVE:
-                flags |= FREEBSD_IN6_IFF_TENTATIVE
-            if field[3] & LINUX_IFA_F_DADFAILED:
-                flags |= FREEBSD_IN6_IFF_DUPLICATED
-            if field[3] & LINUX_IFA_F_DEPRECATED:
-                flags |= FREEBSD_IN6_IFF_DEPRECATED
-            if field[3] & LINUX_IFA_F_TEMPORARY:
-                flags |= FREEBSD_IN6_IFF_TEMPORARY
-            if not field[3] & LINUX_IFA_F_PERMANENT:
-                flags |= FREEBSD_IN6_IFF_AUTOCONF
-            return flags
+            return six_flags_from_linux(<uint32_t> field[3])
         line = next_line(line)
     return -LINUX_EADDRNOTAVAIL
 

@@ -16,66 +16,81 @@ cdef uint64_t index_address(uint8_t *to, uint32_t index, const uint8_t *hardware
     return 56
 
 
-cdef long out_route(sysctl_request_t *request, linux_nlmsghdr *entry, int family, int wanted) noexcept nogil:
-    """RTM_GET of one route; `wanted` are the flags that it must have one of, 0 for all."""
-    cdef uint8_t message[320]
+cdef uint32_t route_flags(linux_nlmsghdr *entry, bint any_) noexcept nogil:
+    """FreeBSD's RTF_ flags of a route, or 0 for one that it has not: of the local table it has the addresses of this machine
+    in its one table. any_: whatever Linux chose is one."""
+    cdef linux_rtmsg *route = <linux_rtmsg *> (<uint8_t *> entry + sizeof(linux_nlmsghdr))
+    cdef uint32_t size = 0, length = 4 if route.rtm_family == LINUX_AF_INET else 16, flags = FREEBSD_RTF_UP
+    cdef bint host = route.rtm_dst_len == length * 8
+    if route.rtm_family != LINUX_AF_INET and route.rtm_family != LINUX_AF_INET6:
+        return 0
+    if not any_ and not (route.rtm_table == LINUX_RT_TABLE_MAIN
+                         or (route.rtm_table == LINUX_RT_TABLE_LOCAL and route.rtm_type == LINUX_RTN_LOCAL and host)):
+        return 0
+    if netlink_attribute(entry, sizeof(linux_rtmsg), LINUX_RTA_GATEWAY, &size) != NULL and size >= length:
+        flags |= FREEBSD_RTF_GATEWAY
+    if host:
+        flags |= FREEBSD_RTF_HOST
+    if (route.rtm_protocol == LINUX_RTPROT_BOOT or route.rtm_protocol == LINUX_RTPROT_STATIC
+            or route.rtm_type == LINUX_RTN_LOCAL):
+        flags |= FREEBSD_RTF_STATIC
+    if route.rtm_type == LINUX_RTN_BLACKHOLE:
+        flags |= FREEBSD_RTF_BLACKHOLE
+    elif route.rtm_type == LINUX_RTN_UNREACHABLE:
+        flags |= FREEBSD_RTF_REJECT
+    elif not any_ and route.rtm_type != LINUX_RTN_UNICAST and route.rtm_type != LINUX_RTN_LOCAL:
+        return 0
+    return flags
+
+
+cdef uint32_t route_index(linux_nlmsghdr *entry) noexcept nogil:
+    """The interface of a route, or 0."""
+    cdef uint32_t size = 0
+    cdef uint8_t *found = netlink_attribute(entry, sizeof(linux_rtmsg), LINUX_RTA_OIF, &size)
+    return (<uint32_t *> found)[0] if found != NULL and size >= 4 else 0
+
+
+cdef uint64_t fill_route(uint8_t *message, linux_nlmsghdr *entry, uint32_t flags) noexcept nogil:
+    """A struct rt_msghdr and the destination, the gateway and the netmask of a route, in 320 bytes: their length."""
     cdef uint8_t zero[16]
     cdef linux_rtmsg *route = <linux_rtmsg *> (<uint8_t *> entry + sizeof(linux_nlmsghdr))
     cdef freebsd_rt_msghdr *header = <freebsd_rt_msghdr *> message
-    cdef uint32_t size = 0, length = 4 if route.rtm_family == LINUX_AF_INET else 16
-    cdef uint32_t index = 0
+    cdef uint32_t size = 0, length = 4 if route.rtm_family == LINUX_AF_INET else 16, index = route_index(entry)
     cdef uint8_t *destination
-    cdef uint8_t *gateway
-    cdef uint8_t *found
     cdef uint64_t at = sizeof(freebsd_rt_msghdr)
-    if family != 0 and family != freebsd_family_from_linux(route.rtm_family):
-        return 0
-    # Of the local table the addresses of this machine: FreeBSD has routes to them in its one table.
-    if not (route.rtm_table == LINUX_RT_TABLE_MAIN
-            or (route.rtm_table == LINUX_RT_TABLE_LOCAL and route.rtm_type == LINUX_RTN_LOCAL
-                and route.rtm_dst_len == length * 8)):
-        return 0
-    memset(message, 0, sizeof(message))
+    memset(message, 0, 320)
     memset(zero, 0, sizeof(zero))
     destination = netlink_attribute(entry, sizeof(linux_rtmsg), LINUX_RTA_DST, &size)
     if destination == NULL or size < length:
         destination = zero
-    gateway = netlink_attribute(entry, sizeof(linux_rtmsg), LINUX_RTA_GATEWAY, &size)
-    if size < length:
-        gateway = NULL
-    found = netlink_attribute(entry, sizeof(linux_rtmsg), LINUX_RTA_OIF, &size)
-    if found != NULL and size >= 4:
-        index = (<uint32_t *> found)[0]
     header.rtm_version = FREEBSD_RTM_VERSION
     header.rtm_type = FREEBSD_RTM_GET
     header.rtm_index = <uint16_t> index
-    header.rtm_flags = FREEBSD_RTF_UP
-    if gateway != NULL:
-        header.rtm_flags |= FREEBSD_RTF_GATEWAY
-    if route.rtm_dst_len == length * 8:
-        header.rtm_flags |= FREEBSD_RTF_HOST
-    if (route.rtm_protocol == LINUX_RTPROT_BOOT or route.rtm_protocol == LINUX_RTPROT_STATIC
-            or route.rtm_type == LINUX_RTN_LOCAL):
-        header.rtm_flags |= FREEBSD_RTF_STATIC
-    if route.rtm_type == LINUX_RTN_BLACKHOLE:
-        header.rtm_flags |= FREEBSD_RTF_BLACKHOLE
-    elif route.rtm_type == LINUX_RTN_UNREACHABLE:
-        header.rtm_flags |= FREEBSD_RTF_REJECT
-    elif route.rtm_type != LINUX_RTN_UNICAST and route.rtm_type != LINUX_RTN_LOCAL:
-        return 0
-    if wanted != 0 and not header.rtm_flags & wanted:
-        return 0
+    header.rtm_flags = <int32_t> flags
     header.rtm_addrs = FREEBSD_RTA_DST | FREEBSD_RTA_GATEWAY
     at += inet_address(message + at, route.rtm_family, destination, index)
-    if gateway != NULL:
-        at += inet_address(message + at, route.rtm_family, gateway, index)
+    if flags & FREEBSD_RTF_GATEWAY:
+        at += inet_address(message + at, route.rtm_family,
+                           netlink_attribute(entry, sizeof(linux_rtmsg), LINUX_RTA_GATEWAY, &size), index)
     else:
         at += index_address(message + at, index, NULL, 0)
-    if not header.rtm_flags & FREEBSD_RTF_HOST:
+    if not flags & FREEBSD_RTF_HOST:
         header.rtm_addrs |= FREEBSD_RTA_NETMASK
         at += netmask(message + at, route.rtm_family, route.rtm_dst_len)
     header.rtm_msglen = <uint16_t> at
-    return sysctl_out(request, message, at)
+    return at
+
+
+cdef long out_route(sysctl_request_t *request, linux_nlmsghdr *entry, int family, int wanted) noexcept nogil:
+    """RTM_GET of one route; `wanted` are the flags that it must have one of, 0 for all."""
+    cdef uint8_t message[320]
+    cdef linux_rtmsg *route = <linux_rtmsg *> (<uint8_t *> entry + sizeof(linux_nlmsghdr))
+    cdef uint32_t flags = route_flags(entry, False)
+    if flags == 0 or (family != 0 and family != freebsd_family_from_linux(route.rtm_family)):
+        return 0
+    if wanted != 0 and not flags & <uint32_t> wanted:
+        return 0
+    return sysctl_out(request, message, fill_route(message, entry, flags))
 
 
 cdef long out_neighbour(sysctl_request_t *request, linux_nlmsghdr *entry, int family) noexcept nogil:

@@ -151,6 +151,8 @@ cdef public long sys_socket(frame_t *frame, area_t *area) noexcept nogil:
     cdef long type_ = freebsd_to_linux_socket_type(<uint32_t> frame.arg[1])
     cdef long fd
     cdef int on = 1
+    if domain == LINUX_AF_NETLINK or <int> frame.arg[0] == FREEBSD_AF_ROUTE:
+        return netlink_socket(frame, area)
     if domain < 0 or domain == LINUX_AF_UNSPEC:
         return -LINUX_EAFNOSUPPORT
     if type_ < 0 or (domain == LINUX_AF_UNIX and type_ & 0xf == FREEBSD_SOCK_RAW):
@@ -400,9 +402,14 @@ cdef public long sys_sendto(frame_t *frame, area_t *area) noexcept nogil:
     cdef linux_iovec vector
     cdef uint64_t to = 0, flags
     cdef long length = 0, result
-    cdef int fd = <int> frame.arg[0]
+    cdef int fd = <int> frame.arg[0], kind
     if descriptor_is_hidden(area.proc, fd):
         return -LINUX_EBADF
+    kind = netlink_kind(area, fd)
+    if kind:
+        vector.iov_base = <void *> frame.arg[1]
+        vector.iov_len = frame.arg[2]
+        return netlink_give(area, fd, kind, 0, 1, <freebsd_iovec *> &vector, send_flags(area, fd, frame.arg[3]))
     if frame.arg[4] != 0:
         length = sockaddr_in(frame.arg[4], frame.arg[5], address)
         if length > 0:
@@ -434,11 +441,14 @@ cdef public long sys_sendto(frame_t *frame, area_t *area) noexcept nogil:
 cdef public long sys_recvfrom(frame_t *frame, area_t *area) noexcept nogil:
     cdef uint8_t address[SOCKET_ADDRESS]
     cdef uint32_t length = SOCKET_ADDRESS, room = 0
-    cdef int fd = <int> frame.arg[0]
+    cdef int fd = <int> frame.arg[0], kind
     cdef uint64_t flags = <uint64_t> freebsd_to_linux_msg_flags(<uint32_t> frame.arg[3])
     cdef long result
     if descriptor_is_hidden(area.proc, fd):
         return -LINUX_EBADF
+    kind = netlink_kind(area, fd)
+    if kind:
+        return netlink_recvfrom(frame, area, kind)
     if frame.arg[5] != 0 and fetch_guest32(frame.arg[5], &room) < 0:
         return -LINUX_EFAULT
     if range_is_ours(frame.arg[1], frame.arg[2]):
@@ -461,7 +471,7 @@ cdef public long sys_sendmsg(frame_t *frame, area_t *area) noexcept nogil:
     cdef linux_msghdr header
     cdef uint8_t address[SOCKET_ADDRESS]
     cdef uint8_t control[SOCKET_CONTROL]
-    cdef int fd = <int> frame.arg[0], manifest = -1
+    cdef int fd = <int> frame.arg[0], manifest = -1, kind
     cdef uint64_t flags
     cdef long result
     if descriptor_is_hidden(area.proc, fd):
@@ -470,6 +480,10 @@ cdef public long sys_sendmsg(frame_t *frame, area_t *area) noexcept nogil:
         return -LINUX_EOPNOTSUPP
     if copyin(frame.arg[1], &message, sizeof(message)) < 0:
         return -LINUX_EFAULT
+    kind = netlink_kind(area, fd)
+    if kind:
+        return netlink_give(area, fd, kind, message.msg_iov, <uint32_t> message.msg_iovlen, NULL,
+                            send_flags(area, fd, frame.arg[2]))
     linux_msghdr_from_freebsd(&header, &message)
     header.msg_name = NULL
     header.msg_namelen = 0
@@ -533,12 +547,15 @@ cdef public long sys_recvmsg(frame_t *frame, area_t *area) noexcept nogil:
     cdef control_t out
     cdef uint8_t address[SOCKET_ADDRESS]
     cdef uint8_t control[SOCKET_CONTROL]
-    cdef int fd = <int> frame.arg[0]
+    cdef int fd = <int> frame.arg[0], kind
     cdef uint64_t flags = <uint64_t> freebsd_to_linux_msg_flags(<uint32_t> frame.arg[2])
     cdef uint32_t told, length
     cdef long result, domain = LINUX_AF_UNSPEC
     if descriptor_is_hidden(area.proc, fd):
         return -LINUX_EBADF
+    kind = netlink_kind(area, fd)
+    if kind:
+        return netlink_recvmsg(frame, area, kind)
     if copyin(frame.arg[1], &message, sizeof(message)) < 0:
         return -LINUX_EFAULT
     linux_msghdr_from_freebsd(&header, &message)

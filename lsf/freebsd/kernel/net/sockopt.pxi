@@ -414,6 +414,33 @@ cdef long get_at_tcp(int fd, uint32_t name, uint8_t *value, uint32_t *size) noex
     return 0
 
 
+cdef inline bint is_netlink_option(int level, uint32_t name) noexcept nogil:
+    """The options of <netlink/netlink.h> that have Linux's numbers and mean the same (nl_ctloutput looks at no level)."""
+    return level == LINUX_SOL_NETLINK and (name == LINUX_NETLINK_CAP_ACK or name == LINUX_NETLINK_EXT_ACK)
+
+
+cdef long set_netlink(int fd, int level, uint32_t name, const uint8_t *value, uint64_t size) noexcept nogil:
+    """NETLINK_GET_STRICT_CHK is set in any case (netlink_socket)."""
+    if size < 4:
+        return -LINUX_EINVAL
+    if name == LINUX_NETLINK_GET_STRICT_CHK:
+        return 0
+    if name == LINUX_NETLINK_ADD_MEMBERSHIP or name == LINUX_NETLINK_DROP_MEMBERSHIP:
+        if (<const int32_t *> value)[0] <= 0 or (<const int32_t *> value)[0] >= 128:
+            return -LINUX_ERANGE
+        return linux_syscall5(LINUX_SYS_setsockopt, fd, LINUX_SOL_NETLINK, name, <uint64_t> value, 4)
+    if not is_netlink_option(level, name):
+        return -LINUX_ENOPROTOOPT
+    return linux_syscall5(LINUX_SYS_setsockopt, fd, LINUX_SOL_NETLINK, name, <uint64_t> value, 4)
+
+
+cdef long get_netlink(int fd, int level, uint32_t name, uint8_t *value, uint32_t *size) noexcept nogil:
+    if name != LINUX_NETLINK_LIST_MEMBERSHIPS and name != LINUX_NETLINK_GET_STRICT_CHK and not is_netlink_option(level, name):
+        return -LINUX_ENOPROTOOPT
+    size[0] = 4
+    return linux_syscall5(LINUX_SYS_getsockopt, fd, LINUX_SOL_NETLINK, name, <uint64_t> value, <uint64_t> size)
+
+
 cdef inline long option_level_error(int level) noexcept nogil:
     """No such option, or a level that no protocol of the socket's has (ip_ctloutput, ip6_ctloutput)."""
     return -LINUX_ENOPROTOOPT if level == FREEBSD_IPPROTO_UDP or level == FREEBSD_IPPROTO_ICMPV6 else -LINUX_EINVAL
@@ -456,6 +483,8 @@ cdef public long sys_setsockopt(frame_t *frame, area_t *area) noexcept nogil:
         return set_at_socket(area, fd, <int> domain, name, value, size)
     if domain == LINUX_AF_UNIX:
         return set_local(fd, name, value, size) if level == FREEBSD_SOL_LOCAL else -LINUX_EINVAL
+    if domain == LINUX_AF_NETLINK:
+        return set_netlink(fd, level, name, value, size)
     if is_level_of_another(<int> domain, level):
         return -LINUX_EINVAL
     if level == FREEBSD_IPPROTO_IP:
@@ -495,6 +524,8 @@ cdef public long sys_getsockopt(frame_t *frame, area_t *area) noexcept nogil:
         result = get_at_socket(fd, <int> domain, name, value, &size, has_stream_records(area))
     elif domain == LINUX_AF_UNIX:
         result = get_local(fd, name, value, &size) if level == FREEBSD_SOL_LOCAL else -LINUX_EINVAL
+    elif domain == LINUX_AF_NETLINK:
+        result = get_netlink(fd, level, name, value, &size)
     elif is_level_of_another(<int> domain, level):
         result = -LINUX_EINVAL
     elif level == FREEBSD_IPPROTO_IP:
