@@ -76,7 +76,8 @@ BY_RELEASE = [
     ("procdesc", "calls_of_15_1"), ("fd_flags", "before_15"),
     ("sysv", "shared_memory_in_place"), ("local_control", "receiver_asks"), ("local_control", "documented_size"),
     ("local_control", "refused"), ("local_names", "lengths"), ("local_names", "without_a_name"),
-    ("local_records", "records"), ("local_records", "short_reads"), ("local_records", "without_end"),
+    ("local_records", "records"), ("local_records", "short_reads"), ("local_records", "short_reads_untold"),
+    ("local_records", "records_at_once"), ("local_records", "without_end"),
     ("local_records", "record_with_descriptors"), ("local_records", "listener"), ("local_records", "unread"),
     ("local_records", "full_queue"), ("local_records", "longest"),
 ]  # fmt: skip

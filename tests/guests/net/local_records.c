@@ -108,6 +108,64 @@ TEST(short_reads)
 	CHECK_EQ(told, MSG_EOR);
 }
 
+/* The same by the calls that are not told of records: none reads over the end of one. */
+TEST(short_reads_untold)
+{
+	int s[2], told;
+	char b[64];
+	struct iovec iov[2] = { { b, 1 }, { b + 1, 2 } };
+
+	if (osreldate() < 1500000)
+		return;
+	pair(SOCK_SEQPACKET, s);
+	for (int i = 0; i < 3; i++)
+		CHECK_EQ(sys(SYS_sendto, s[0], "abcdef", 6, MSG_EOR, NULL, 0), 6);
+	CHECK_EQ(sys(SYS_read, s[1], b, 2), 2);
+	CHECK_EQ(sys(SYS_recvfrom, s[1], b, 3, MSG_PEEK, NULL, NULL), 3);
+	CHECK_EQ(memcmp(b, "cde", 3), 0);
+	CHECK_EQ(sys(SYS_readv, s[1], iov, 2), 3);
+	CHECK_EQ(memcmp(b, "cde", 3), 0);
+	CHECK_EQ(sys(SYS_recvfrom, s[1], b, 64, 0, NULL, NULL), 1);
+	CHECK_EQ(sys(SYS_recvfrom, s[1], b, 4, 0, NULL, NULL), 4);
+	CHECK_EQ(take(s[1], b, 64, MSG_PEEK, &told), 2);
+	CHECK_EQ(told & MSG_EOR, MSG_EOR);
+	CHECK_EQ(sys(SYS_read, s[1], b, 64), 2);
+	CHECK_EQ(take(s[1], b, 5, 0, &told), 5);
+	CHECK_EQ(told, 0);
+	CHECK_EQ(take(s[1], b, 1, 0, &told), 1);
+	CHECK_EQ(told, MSG_EOR);
+	CHECK_ERR(sys(SYS_recvfrom, s[1], b, 64, MSG_DONTWAIT, NULL, NULL), EAGAIN);
+	/* A copy of the descriptor goes on where the other was. */
+	CHECK_EQ(sys(SYS_sendto, s[0], "abcdef", 6, MSG_EOR, NULL, 0), 6);
+	CHECK_EQ(sys(SYS_write, s[0], "gh", 2), 2);
+	CHECK_EQ(sys(SYS_read, s[1], b, 4), 4);
+	CHECK_EQ(sys(SYS_read, CHECK_OK(sys(SYS_dup, s[1])), b, 64), 2);
+	CHECK_EQ(sys(SYS_read, s[1], b, 64), 2);
+}
+
+/* A record comes whole to a reader that waits for it. */
+TEST(records_at_once)
+{
+	static char big[20000];
+	int s[2], told, count = 0;
+
+	pair(SOCK_SEQPACKET, s);
+	long pid = sys(SYS_fork);
+	if (pid == 0) {
+		for (int i = 0; i < 2000; i++)
+			if (sys(SYS_sendto, s[1], big, 100 + i * 4, MSG_EOR, NULL, 0) != 100 + i * 4)
+				sys(SYS_exit, 1);
+		sys(SYS_exit, 0);
+	}
+	CHECK_EQ(sys(SYS_close, s[1]), 0);
+	for (long n; (n = take(s[0], big, sizeof(big), 0, &told)) > 0; count++) {
+		CHECK_EQ(n, 100 + count * 4);
+		CHECK_EQ(told, MSG_EOR);
+	}
+	CHECK_EQ(count, 2000);
+	CHECK_EQ(guest_wait(pid), 0);
+}
+
 /* Without MSG_EOR each message is a record, and since 15 none is. */
 TEST(without_end)
 {

@@ -10,7 +10,7 @@
 cdef enum:
     MANIFEST_MAGIC = 0x314c5254434c534c
     MANIFEST_MOST = SOCKET_CONTROL_MAX // 16 + 1
-    MANIFEST_EOR = -1               # type_ of an entry that is no message of the sender's: here a record ends
+    MANIFEST_EOR = -1               # type_ of an entry that is no message of the sender's: a record of time[0] bytes ends here
     MANIFEST_SEALS = 0xf            # SEAL, SHRINK, GROW, WRITE
     RIGHTS_MOST = 253               # Linux's SCM_MAX_FD
     RIGHTS_MOST_FREEBSD = 254       # what fits an mbuf cluster as pointers
@@ -40,7 +40,8 @@ cdef struct sender_t:
 cdef struct control_t:
     uint8_t answer[SOCKET_CONTROL]
     uint64_t length, room
-    bint full, eor
+    bint full
+    uint64_t eor                    # the length of a record that has ended; 0: none
     int32_t *rights                 # the descriptors that came; -1 where it has been closed
     int rights_count
 
@@ -100,10 +101,10 @@ cdef long control_entry(process_t *proc, const uint8_t *raw, uint64_t size, mani
     return 1 if entry.type_ == FREEBSD_SCM_CREDS else -LINUX_EINVAL
 
 
-cdef long local_control_in(process_t *proc, const uint8_t *raw, uint64_t length, uint8_t *control, bint eor,
+cdef long local_control_in(process_t *proc, const uint8_t *raw, uint64_t length, uint8_t *control, uint64_t eor,
                            int *manifest) noexcept nogil:
-    """unp_internalize: Linux's control part for the guest's, and its length; *manifest is to be closed when it is sent. eor: the
-    message ends a record."""
+    """unp_internalize: Linux's control part for the guest's, and its length; *manifest is to be closed when it is sent. eor: how
+    many bytes of a record the message ends, 0 for none."""
     cdef manifest_t list_
     cdef manifest_entry_t *entry
     cdef freebsd_cmsghdr header
@@ -136,6 +137,7 @@ cdef long local_control_in(process_t *proc, const uint8_t *raw, uint64_t length,
     if eor:
         memset(&list_.entries[list_.count], 0, sizeof(manifest_entry_t))
         list_.entries[list_.count].type_ = MANIFEST_EOR
+        list_.entries[list_.count].time[0] = eor
         list_.count += 1
     if list_.count > 1 or (list_.count == 1 and list_.entries[0].type_ != FREEBSD_SCM_RIGHTS):
         if count == RIGHTS_MOST:
@@ -162,7 +164,7 @@ cdef long local_control_in(process_t *proc, const uint8_t *raw, uint64_t length,
     return <long> at
 
 
-cdef long control_in(area_t *area, int fd, const freebsd_msghdr *message, uint8_t *control, bint eor,
+cdef long control_in(area_t *area, int fd, const freebsd_msghdr *message, uint8_t *control, uint64_t eor,
                      int *manifest) noexcept nogil:
     """Take control messages from the guest: their Linux length. *manifest: -1, or a descriptor to close afterwards. The
     shim's own descriptors are not the guest's to send."""
@@ -218,6 +220,15 @@ cdef void sender_known(const linux_ucred *sender, sender_t *who) noexcept nogil:
                 who.groups[who.ngroups] = groups[i]
                 who.ngroups += 1
     who.groups[0] = who.egid
+
+
+cdef void control_begin(control_t *out, uint64_t room) noexcept nogil:
+    """A control part with room for so many bytes, and nothing in it yet."""
+    out.room = room if room < SOCKET_CONTROL else SOCKET_CONTROL
+    out.length = 0
+    out.full = False
+    out.eor = 0
+    out.rights_count = 0
 
 
 cdef bint control_put(control_t *out, int32_t type_, const void *data, uint64_t size) noexcept nogil:
@@ -303,7 +314,7 @@ cdef void control_put_listed(control_t *out, const manifest_t *list_, const send
             if cmsgcred and who.pid != 0:
                 control_put_cmsgcred(out, who)
         elif list_.entries[i].type_ == MANIFEST_EOR:
-            out.eor = True
+            out.eor = list_.entries[i].time[0]
         elif list_.entries[i].type_ == FREEBSD_SCM_TIMESTAMP \
                 or FREEBSD_SCM_BINTIME <= list_.entries[i].type_ <= FREEBSD_SCM_MONOTONIC:
             control_put(out, list_.entries[i].type_, list_.entries[i].time, 16)

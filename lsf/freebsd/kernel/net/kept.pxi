@@ -9,8 +9,8 @@ cdef enum:
     KEPT_DEBUG = 40                 # SO_RXQ_OVFL, a count that the shim drops: SO_DEBUG, which Linux gives only to root
     KEPT_CREDS = 11                 # SO_NO_CHECK, of checksums; of a local socket: LOCAL_CREDS
     KEPT_CREDS_PERSISTENT = 41      # SO_WIFI_STATUS; of a local socket: LOCAL_CREDS_PERSISTENT
-    KEPT_TYPE = 49                  # SO_INCOMING_CPU, of packets; of a local stream: the type that the guest
-                                    # knows it by; of a netlink socket: AF_ROUTE for one of routing, its protocol << 8
+    KEPT_TYPE = 49                  # SO_INCOMING_CPU, of packets; of a local stream: SOCK_SEQPACKET for one
+                                    # that keeps records (record.pxi); of a netlink socket: AF_ROUTE for one of routing
     # <linux/in.h>, on sockets of both inet families
     KEPT_RECVDSTADDR = 7            # IP_RETOPTS, an echo of options that the shim drops: IP_RECVDSTADDR
     KEPT_RECVIF = 25                # IP_RECVFRAGSIZE, which the shim drops: IP_RECVIF
@@ -30,6 +30,7 @@ cdef enum:
 cdef enum:
     SOCKETS_LOCAL_DGRAM = 1
     SOCKETS_NETLINK = 2             # of netlink and of routing
+    SOCKETS_RECORDS = 4             # local streams that keep records
 
 
 cdef long socket_option(int fd, int name) noexcept nogil:

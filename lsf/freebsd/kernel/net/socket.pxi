@@ -143,7 +143,7 @@ cdef void local_made(area_t *area, int fd, long type_) noexcept nogil:
         soon[1] = 1
         linux_syscall5(LINUX_SYS_setsockopt, fd, LINUX_SOL_SOCKET, LINUX_SO_SNDTIMEO, <uint64_t> soon, 16)
     elif type_ & 0xf == FREEBSD_SOCK_SEQPACKET and has_stream_records(area):
-        set_socket_option(fd, KEPT_TYPE, FREEBSD_SOCK_SEQPACKET)
+        records_made(area, fd)
 
 
 cdef public long sys_socket(frame_t *frame, area_t *area) noexcept nogil:
@@ -291,7 +291,7 @@ cdef void local_inherit(area_t *area, int listener, int fd) noexcept nogil:
     if area.proc.own.nosigpipe & NOSIGPIPE_SOCKETS and socket_option(listener, KEPT_NOSIGPIPE) > 0:
         set_socket_option(fd, KEPT_NOSIGPIPE, 1)
     if has_stream_records(area) and socket_option(listener, KEPT_TYPE) == FREEBSD_SOCK_SEQPACKET:
-        set_socket_option(fd, KEPT_TYPE, FREEBSD_SOCK_SEQPACKET)
+        records_made(area, fd)
 
 
 cdef long accept_with(frame_t *frame, area_t *area, uint64_t linux_flags) noexcept nogil:
@@ -443,7 +443,8 @@ cdef public long sys_recvfrom(frame_t *frame, area_t *area) noexcept nogil:
     cdef uint32_t length = SOCKET_ADDRESS, room = 0
     cdef int fd = <int> frame.arg[0], kind
     cdef uint64_t flags = <uint64_t> freebsd_to_linux_msg_flags(<uint32_t> frame.arg[3])
-    cdef long result
+    cdef linux_iovec vector
+    cdef long result, left
     if descriptor_is_hidden(area.proc, fd):
         return -LINUX_EBADF
     kind = netlink_kind(area, fd)
@@ -453,6 +454,14 @@ cdef public long sys_recvfrom(frame_t *frame, area_t *area) noexcept nogil:
         return -LINUX_EFAULT
     if range_is_ours(frame.arg[1], frame.arg[2]):
         return -LINUX_EFAULT
+    left = record_left(area, fd)
+    if left >= 0:
+        vector.iov_base = <void *> frame.arg[1]
+        vector.iov_len = frame.arg[2]
+        result = record_read(area, fd, &vector, 1, flags, <uint64_t> left)
+        if is_error(result) or frame.arg[4] == 0 or frame.arg[5] == 0:
+            return result
+        return -LINUX_EFAULT if store_guest32(frame.arg[5], 0) < 0 else result     # a stream tells no sender
     result = blocking_syscall(LINUX_SYS_recvfrom, fd, frame.arg[1], frame.arg[2], flags, <uint64_t> address,
                               <uint64_t> &length)
     if was_left_unread(fd, result):
@@ -528,9 +537,6 @@ cdef void receive_control(area_t *area, int fd, long domain, const freebsd_msghd
     """The guest's control part for Linux's."""
     cdef uint64_t length = header.msg_controllen
     cdef lsf_received asked
-    out.room = message.msg_controllen
-    if out.room > SOCKET_CONTROL:
-        out.room = SOCKET_CONTROL
     if domain == LINUX_AF_UNIX:
         local_control_out(area.proc, fd, control, length, out, flags & FREEBSD_MSG_PEEK != 0)
         if out.full:
@@ -549,8 +555,10 @@ cdef public long sys_recvmsg(frame_t *frame, area_t *area) noexcept nogil:
     cdef uint8_t control[SOCKET_CONTROL]
     cdef int fd = <int> frame.arg[0], kind
     cdef uint64_t flags = <uint64_t> freebsd_to_linux_msg_flags(<uint32_t> frame.arg[2])
+    cdef linux_iovec vectors[VECTORS_SMALL]
+    cdef uint64_t room = 0
     cdef uint32_t told, length
-    cdef long result, domain = LINUX_AF_UNSPEC
+    cdef long result, domain = LINUX_AF_UNSPEC, left
     if descriptor_is_hidden(area.proc, fd):
         return -LINUX_EBADF
     kind = netlink_kind(area, fd)
@@ -573,6 +581,14 @@ cdef public long sys_recvmsg(frame_t *frame, area_t *area) noexcept nogil:
         domain = socket_option(fd, LINUX_SO_DOMAIN)
         if domain == LINUX_AF_UNIX:
             credentials_can_come(fd)
+    left = record_left(area, fd)
+    if left >= 0 and header.msg_iovlen <= VECTORS_MOST:
+        if header.msg_iovlen > VECTORS_SMALL:
+            header.msg_iovlen = VECTORS_SMALL           # the others are not filled
+        if copyin(<uaddr> header.msg_iov, vectors, header.msg_iovlen * sizeof(linux_iovec)) < 0:
+            return -LINUX_EFAULT
+        room = record_limit(vectors, header.msg_iovlen, <uint64_t> left)
+        header.msg_iov = vectors
     result = blocking_syscall(LINUX_SYS_recvmsg, fd, <uint64_t> &header, flags, 0, 0, 0)
     if was_left_unread(fd, result):
         result = linux_syscall3(LINUX_SYS_recvmsg, fd, <uint64_t> &header, flags)
@@ -580,17 +596,16 @@ cdef public long sys_recvmsg(frame_t *frame, area_t *area) noexcept nogil:
         return restartable(receive_error(fd, result))
     told = <uint32_t> linux_to_freebsd_msg_flags(<uint32_t> header.msg_flags)
     told |= <uint32_t> frame.arg[2] & ~<uint32_t> FREEBSD_MSG_TRUNC
-    out.length = 0
-    out.full = False
-    out.eor = False
-    out.rights_count = 0
+    if message.msg_control == 0:
+        message.msg_controllen = 0
+    control_begin(&out, message.msg_controllen)
     if header.msg_controllen != 0:
         if message.msg_control == 0:
-            message.msg_controllen = 0
             domain = socket_option(fd, LINUX_SO_DOMAIN)
         receive_control(area, fd, domain, &message, &header, control, frame.arg[2], &out, &told)
-        if out.eor:
-            told |= FREEBSD_MSG_EOR
+    if (out.eor != 0) if left < 0 else record_took(fd, <uint64_t> left, <uint64_t> result, room, out.eor,
+                                                   frame.arg[2] & FREEBSD_MSG_PEEK != 0):
+        told |= FREEBSD_MSG_EOR
     if message.msg_control == 0:
         told &= ~<uint32_t> FREEBSD_MSG_CTRUNC          # who gives no place for it does not learn that there was any
     message.msg_flags = <int32_t> told
