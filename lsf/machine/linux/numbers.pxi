@@ -236,6 +236,7 @@ cdef extern from "machine/linux/linux.h" nogil:
         LINUX_NUD_INCOMPLETE "NUD_INCOMPLETE"
         LINUX_NUD_NOARP "NUD_NOARP"
         LINUX_NUD_PERMANENT "NUD_PERMANENT"
+        LINUX_NUD_PROBE "NUD_PROBE"
         LINUX_NUD_REACHABLE "NUD_REACHABLE"
         LINUX_NUD_STALE "NUD_STALE"
         # linux/netlink.h
@@ -295,6 +296,7 @@ cdef extern from "machine/linux/linux.h" nogil:
         # linux/sockios.h
         LINUX_SIOCGIFFLAGS "SIOCGIFFLAGS"
         LINUX_SIOCGIFHWADDR "SIOCGIFHWADDR"
+        LINUX_SIOCGIFINDEX "SIOCGIFINDEX"
         LINUX_SIOCGIFMTU "SIOCGIFMTU"
         LINUX_SIOCGIFNAME "SIOCGIFNAME"
         LINUX_SIOCOUTQ "SIOCOUTQ"

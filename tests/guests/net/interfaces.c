@@ -196,6 +196,13 @@ TEST(ipv6_requests)
 	CHECK(nd.ndi.linkmtu >= 1280);
 	CHECK_EQ(nd.ndi.chlim, 64);
 	CHECK_EQ(nd.ndi.flags & ND6_IFF_PERFORMNUD, ND6_IFF_PERFORMNUD);
+	struct in6_nbrinfo nb;
+	memset(&nb, 0, sizeof(nb));
+	memcpy(nb.ifname, "lo0", 4);
+	nb.addr.s6_addr[0] = 0x20;	/* nobody's */
+	CHECK_ERR(sys(SYS_ioctl, s, SIOCGNBRINFO_IN6, &nb), EINVAL);
+	memcpy(nb.ifname, "nothing", 8);
+	CHECK_ERR(sys(SYS_ioctl, s, SIOCGNBRINFO_IN6, &nb), ENXIO);
 	struct in6_ndifreq defaults = { "lo0", 77 };
 	CHECK_EQ(sys(SYS_ioctl, s, SIOCGDEFIFACE_IN6, &defaults), 0);
 	CHECK_EQ(defaults.ifindex, 0);

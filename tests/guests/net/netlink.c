@@ -240,6 +240,13 @@ TEST(routes)
 	CHECK_EQ(m->nlmsg_flags & NLM_F_MULTI, 0);
 	CHECK_EQ(*(u32 *)given(m, sizeof(struct rtmsg), RTA_DST, 4), LOOPBACK);
 	CHECK(attribute(m, sizeof(struct rtmsg), RTA_GATEWAY, &size) == NULL);
+	/* None asked for. */
+	memset(&q, 0, sizeof(q));
+	q.route.rtm_family = AF_INET;
+	ask(s, &q, RTM_GETROUTE, 0, sizeof(q.route), 0, NULL, 0);
+	m = next(s);
+	CHECK_EQ(m->nlmsg_type, NLMSG_ERROR);
+	CHECK_EQ(((struct nlmsgerr *)(m + 1))->error, EINVAL);
 }
 
 TEST(neighbours)
@@ -248,8 +255,18 @@ TEST(neighbours)
 	struct question q;
 	struct nlmsghdr *m;
 
+	u32 nobody = 0x0300007f;
+
 	memset(&q, 0, sizeof(q));
-	ask(s, &q, RTM_GETNEIGH, NLM_F_DUMP, sizeof(q.neighbour), 0, NULL, 0);
+	q.neighbour.ndm_family = AF_INET;
+	q.neighbour.ndm_ifindex = 1;
+	ask(s, &q, RTM_GETNEIGH, 0, sizeof(q.neighbour), NDA_DST, &nobody, 4);
+	m = next(s);
+	CHECK_EQ(m->nlmsg_type, NLMSG_ERROR);
+	CHECK_EQ(((struct nlmsgerr *)(m + 1))->error, ESRCH);
+	/* Who names none gets all, whether it says NLM_F_DUMP or not. */
+	memset(&q, 0, sizeof(q));
+	ask(s, &q, RTM_GETNEIGH, 0, sizeof(q.neighbour), 0, NULL, 0);
 	while ((m = next(s))->nlmsg_type != NLMSG_DONE) {
 		struct ndmsg *n = (struct ndmsg *)(m + 1);
 

@@ -116,6 +116,59 @@ cdef long six_flags(const char *name, const uint8_t *wanted) noexcept nogil:
     return -LINUX_EADDRNOTAVAIL
 
 
+cdef int neighbour_state(uint32_t state) noexcept nogil:
+    """ND6_LLINFO_ for Linux's NUD_."""
+    if state & LINUX_NUD_PROBE:
+        return 4
+    if state & LINUX_NUD_DELAY:
+        return 3
+    if state & LINUX_NUD_STALE:
+        return 2
+    return 1 if state & (LINUX_NUD_REACHABLE | LINUX_NUD_PERMANENT) else 0
+
+
+cdef long neighbour_six(const char *name, uint8_t *request, uaddr data) noexcept nogil:
+    """struct in6_nbrinfo: a name (Linux's), an address; then how often was asked, whether it is a router, state, end."""
+    cdef linux_ifreq answer
+    cdef linux_nlmsghdr *entry
+    cdef linux_ndmsg *neighbour
+    cdef uint64_t memory, at = 0
+    cdef uint32_t size = 0
+    cdef uint8_t *found
+    cdef long length, result = -LINUX_EINVAL
+    cdef long fd = linux_syscall3(LINUX_SYS_socket, LINUX_AF_INET, LINUX_SOCK_DGRAM | LINUX_SOCK_CLOEXEC, 0)
+    if is_error(fd):
+        return fd
+    memset(&answer, 0, sizeof(answer))
+    memcpy(answer.name, name, INTERFACE_NAME)
+    length = linux_syscall3(LINUX_SYS_ioctl, fd, LINUX_SIOCGIFINDEX, <uint64_t> &answer)
+    linux_syscall1(LINUX_SYS_close, fd)
+    memory = 0 if is_error(length) else map_memory(DUMP_SIZE)
+    if memory == 0:
+        return -LINUX_ENXIO
+    if request[16] == 0xfe and request[17] & 0xc0 == 0x80:
+        request[18] = request[19] = 0           # the scope, which FreeBSD keeps there
+    length = netlink_ask(LINUX_RTM_GETNEIGH, <uint8_t *> memory, DUMP_SIZE)
+    while length > 0:
+        entry = netlink_message(<uint8_t *> memory, <uint64_t> length, &at)
+        if entry == NULL:
+            break
+        neighbour = <linux_ndmsg *> (entry + 1)
+        found = netlink_attribute(entry, sizeof(linux_ndmsg), LINUX_NDA_DST, &size)
+        if (neighbour.ndm_family != LINUX_AF_INET6 or neighbour.ndm_ifindex != (<int32_t *> answer.value)[0] or found == NULL
+                or size != 16 or memcmp(found, request + 16, 16) != 0):
+            continue
+        memset(request + 32, 0, 24)
+        found = netlink_attribute(entry, sizeof(linux_ndmsg), LINUX_NDA_PROBES, &size)
+        (<int64_t *> (request + 32))[0] = (<uint32_t *> found)[0] if found != NULL and size == 4 else 0
+        (<int32_t *> (request + 40))[0] = neighbour.ndm_flags & LINUX_NTF_ROUTER != 0
+        (<int32_t *> (request + 44))[0] = neighbour_state(neighbour.ndm_state)
+        result = copyout(request + 32, data + 32, 24)
+        break
+    linux_syscall2(LINUX_SYS_munmap, memory, DUMP_SIZE)
+    return result
+
+
 cdef long interface_six(uint32_t command, uaddr data) noexcept nogil:
     """struct in6_ifreq: a name, then an address (of 288 bytes); struct in6_ndireq: a name, then struct nd_ifinfo."""
     cdef uint8_t request[72]
@@ -137,6 +190,8 @@ cdef long interface_six(uint32_t command, uaddr data) noexcept nogil:
     linux_syscall1(LINUX_SYS_close, fd)
     if is_error(result):
         return -LINUX_ENXIO
+    if command == FREEBSD_SIOCGNBRINFO_IN6:
+        return neighbour_six(answer.name, request, data)
     if command == FREEBSD_SIOCGIFINFO_IN6:
         memset(numbers, 0, 56)
         numbers[0] = (<uint32_t *> answer.value)[0]         # linkmtu

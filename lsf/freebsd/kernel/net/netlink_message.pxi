@@ -235,10 +235,15 @@ cdef void put_error(linux_nlmsghdr *source, uint8_t *to, uint64_t *at) noexcept 
     cdef uint64_t size = source.nlmsg_len - sizeof(linux_nlmsghdr)
     cdef int32_t *error = <int32_t *> (to + at[0])
     cdef linux_nlmsghdr *request = <linux_nlmsghdr *> (to + at[0] + 4)
+    cdef int32_t code
     memcpy(to + at[0], <uint8_t *> source + sizeof(linux_nlmsghdr), size)
+    code = error[0]
     if size >= 4 and error[0] < 0:
         error[0] = lsf_errno_map[-error[0] & 4095]
     if source.nlmsg_type == LINUX_NLMSG_ERROR and size >= 4 + sizeof(linux_nlmsghdr):
+        if (request.nlmsg_type == LINUX_RTM_GETROUTE and (code == -LINUX_ENETUNREACH or code == -LINUX_EHOSTUNREACH)) \
+                or (request.nlmsg_type == LINUX_RTM_GETNEIGH and code == -LINUX_ENOENT):
+            error[0] = lsf_errno_map[LINUX_ESRCH]       # nothing leads there, nobody is there
         request.nlmsg_type &= ~<uint16_t> NETLINK_REFUSED
         if size > 4 + sizeof(linux_nlmsghdr) and to[at[0] + 4 + sizeof(linux_nlmsghdr)] == LINUX_AF_INET6:
             to[at[0] + 4 + sizeof(linux_nlmsghdr)] = FREEBSD_AF_INET6

@@ -45,20 +45,33 @@ cdef void ask_route(const uint8_t *request, bint dump, uint8_t *to, uint64_t *at
     cdef linux_rtmsg *own = <linux_rtmsg *> (to + at[0])
     cdef uint32_t size = 0
     cdef uint8_t *found = request_attribute(request, sizeof(linux_rtmsg), LINUX_RTA_DST, &size)
+    cdef uint8_t zero[16]
+    cdef uint8_t address[16]
+    cdef route_question_t default_
+    memset(zero, 0, sizeof(zero))
+    memset(&default_, 0, sizeof(default_))
     memset(own, 0, sizeof(linux_rtmsg))
     own.rtm_family = <uint8_t> linux_family_from_freebsd(asked.rtm_family)
     at[0] += sizeof(linux_rtmsg)
     if not dump:
         own.rtm_flags = LINUX_RTM_F_FIB_MATCH
+        if found == NULL:
+            own.rtm_src_len = 99        # EINVAL, as is a question about nothing
         if found != NULL and (size == 4 or size == 16):
             own.rtm_dst_len = <uint8_t> (size * 8)
+            if memcmp(found, zero, size) == 0:      # the default route: what leads to the whole Internet
+                default_.family = own.rtm_family
+                default_.size = size
+                route_candidate(&default_, 0, address)
+                found = address
             nla_put(to, at, LINUX_RTA_DST, found, size)
         found = request_attribute(request, sizeof(linux_rtmsg), LINUX_RTA_OIF, &size)
         if found != NULL and size == 4:
             nla_put(to, at, LINUX_RTA_OIF, found, 4)
 
 
-cdef void ask_neighbour(const uint8_t *request, bint dump, uint8_t *to, uint64_t *at) noexcept nogil:
+cdef bint ask_neighbour(const uint8_t *request, uint8_t *to, uint64_t *at) noexcept nogil:
+    """One neighbour, by its address; else all."""
     cdef linux_ndmsg *asked = <linux_ndmsg *> (request + sizeof(linux_nlmsghdr))
     cdef linux_ndmsg *own = <linux_ndmsg *> (to + at[0])
     cdef uint32_t size = 0
@@ -69,14 +82,14 @@ cdef void ask_neighbour(const uint8_t *request, bint dump, uint8_t *to, uint64_t
     memset(own, 0, sizeof(linux_ndmsg))
     own.ndm_family = <uint8_t> linux_family_from_freebsd(asked.ndm_family)
     at[0] += sizeof(linux_ndmsg)
-    if dump:
+    found = request_attribute(request, sizeof(linux_ndmsg), LINUX_NDA_DST, &size)
+    if found == NULL or (size != 4 and size != 16):
         if index != 0:
             nla_put32(to, at, LINUX_NDA_IFINDEX, <uint32_t> index)
-        return
+        return True
     own.ndm_ifindex = index
-    found = request_attribute(request, sizeof(linux_ndmsg), LINUX_NDA_DST, &size)
-    if found != NULL and (size == 4 or size == 16):
-        nla_put(to, at, LINUX_NDA_DST, found, size)
+    nla_put(to, at, LINUX_NDA_DST, found, size)
+    return False
 
 
 cdef void put_request(const uint8_t *request, uint8_t *to, uint64_t *at) noexcept nogil:
@@ -85,7 +98,7 @@ cdef void put_request(const uint8_t *request, uint8_t *to, uint64_t *at) noexcep
     cdef linux_nlmsghdr *asked = <linux_nlmsghdr *> request
     cdef linux_nlmsghdr *header = <linux_nlmsghdr *> (to + at[0])
     cdef uint64_t start = at[0]
-    cdef bint dump = asked.nlmsg_flags & LINUX_NLM_F_DUMP == LINUX_NLM_F_DUMP
+    cdef bint dump = asked.nlmsg_flags & LINUX_NLM_F_DUMP != 0
     header[0] = asked[0]
     at[0] += sizeof(linux_nlmsghdr)
     if asked.nlmsg_len < 64:
@@ -100,7 +113,7 @@ cdef void put_request(const uint8_t *request, uint8_t *to, uint64_t *at) noexcep
     elif asked.nlmsg_type == LINUX_RTM_GETROUTE:
         ask_route(request, dump, to, at)
     elif asked.nlmsg_type == LINUX_RTM_GETNEIGH:
-        ask_neighbour(request, dump, to, at)
+        dump = ask_neighbour(request, to, at)
     elif asked.nlmsg_type >= LINUX_NLMSG_MIN_TYPE:
         header.nlmsg_type |= NETLINK_REFUSED
         memset(to + at[0], 0, 4)
