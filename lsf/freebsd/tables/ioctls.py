@@ -124,7 +124,7 @@ TABLE: tuple[Ioctl, ...] = (
     Ioctl("SIOCSIFMTU", _w("i", 52, _IFREQ), TRANSLATE, 0x8922),
     # netinet6/in6_var.h, for ifconfig(8): struct in6_ifreq, struct in6_ndireq
     Ioctl("SIOCGIFAFLAG_IN6", _wr("i", 73, 288), TRANSLATE, note="the flags of an IPv6 address"),
-    Ioctl("SIOCGNBRINFO_IN6", _wr("i", 78, 56), TRANSLATE, note="of a neighbour; when its state ends is not told"),
+    Ioctl("SIOCGNBRINFO_IN6", _wr("i", 78, 56), TRANSLATE, note="of a neighbour"),
     Ioctl("SIOCGIFALIFETIME_IN6", _wr("i", 81, 288), TRANSLATE, note="without an end: Linux's are not told"),
     Ioctl("SIOCGDEFIFACE_IN6", _wr("i", 86, 24), TRANSLATE, note="none, as FreeBSD begins"),
     Ioctl("SIOCGIFINFO_IN6", _wr("i", 108, 72), TRANSLATE, note="neighbour discovery, as FreeBSD begins"),

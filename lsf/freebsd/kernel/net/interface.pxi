@@ -163,6 +163,8 @@ cdef long neighbour_six(const char *name, uint8_t *request, uaddr data) noexcept
         (<int64_t *> (request + 32))[0] = (<uint32_t *> found)[0] if found != NULL and size == 4 else 0
         (<int32_t *> (request + 40))[0] = neighbour.ndm_flags & LINUX_NTF_ROUTER != 0
         (<int32_t *> (request + 44))[0] = neighbour_state(neighbour.ndm_state)
+        if neighbour_lasts(entry):
+            (<int32_t *> (request + 48))[0] = <int32_t> (clock_seconds(LINUX_CLOCK_REALTIME) + neighbour_lasts(entry))
         result = copyout(request + 32, data + 32, 24)
         break
     linux_syscall2(LINUX_SYS_munmap, memory, DUMP_SIZE)

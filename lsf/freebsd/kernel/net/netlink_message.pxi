@@ -193,7 +193,7 @@ cdef bint put_neighbour(linux_nlmsghdr *entry, uint8_t *to, uint64_t *at) noexce
     """RTM_NEWNEIGH and RTM_DELNEIGH; False for what nobody was asked for. Of IPv4 there are fewer states."""
     cdef linux_ndmsg *neighbour = <linux_ndmsg *> (<uint8_t *> entry + sizeof(linux_nlmsghdr))
     cdef linux_ndmsg *own = <linux_ndmsg *> (to + at[0])
-    cdef uint32_t size = 0, state = neighbour.ndm_state
+    cdef uint32_t size = 0, state = neighbour.ndm_state, lasts
     cdef uint64_t length = 4 if neighbour.ndm_family == LINUX_AF_INET else 16
     cdef uint8_t nested[NLA_NESTED_ROOM]
     cdef uint64_t nested_at = 0
@@ -224,7 +224,8 @@ cdef bint put_neighbour(linux_nlmsghdr *entry, uint8_t *to, uint64_t *at) noexce
     nla_put32(to, at, LINUX_NDA_PROBES, (<const uint32_t *> found)[0] if found != NULL and size == 4 else 0)
     memset(cache, 0, sizeof(cache))
     nla_put(to, at, LINUX_NDA_CACHEINFO, cache, sizeof(cache))
-    nla_put32(nested, &nested_at, NL_NDAF_NEXT_STATE_TS, 0)
+    lasts = neighbour_lasts(entry)
+    nla_put32(nested, &nested_at, NL_NDAF_NEXT_STATE_TS, <uint32_t> clock_seconds(LINUX_CLOCK_REALTIME) + lasts if lasts else 0)
     nla_put(to, at, NL_NDA_FREEBSD, nested, nested_at)
     return True
 

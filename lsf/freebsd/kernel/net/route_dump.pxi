@@ -1,6 +1,17 @@
 # The sysctl net.route: routes (NET_RT_DUMP), the addresses of neighbours (NET_RT_FLAGS) and multicast groups
 # (NET_RT_IFMALIST). Model: FreeBSD sys/net/rtsock.c (sysctl_dumpentry, sysctl_ifmalist).
 
+cdef enum:
+    NEIGHBOUR_REACHABLE = 30        # seconds, of Linux's base_reachable_time
+    NEIGHBOUR_STALE = 60            # of its gc_stale_time
+
+
+cdef int64_t clock_seconds(int clock) noexcept nogil:
+    """The seconds of a clock of Linux's."""
+    cdef linux_timespec now
+    linux_syscall2(LINUX_SYS_clock_gettime, clock, <uint64_t> &now)
+    return now.tv_sec
+
 
 cdef uint64_t index_address(uint8_t *to, uint32_t index, const uint8_t *hardware, uint32_t size) noexcept nogil:
     """A sockaddr_dl of an interface without its name, as a gateway of a route is: its length."""
@@ -93,6 +104,20 @@ cdef long out_route(sysctl_request_t *request, linux_nlmsghdr *entry, int family
     return sysctl_out(request, message, fill_route(message, entry, flags))
 
 
+cdef uint32_t neighbour_lasts(linux_nlmsghdr *entry) noexcept nogil:
+    """How many seconds a neighbour's state lasts, as Linux has it by default; 0 for one that is permanent."""
+    cdef linux_ndmsg *neighbour = <linux_ndmsg *> (<uint8_t *> entry + sizeof(linux_nlmsghdr))
+    cdef uint32_t size = 0, age = 0, whole = NEIGHBOUR_REACHABLE
+    cdef uint8_t *found = netlink_attribute(entry, sizeof(linux_ndmsg), LINUX_NDA_CACHEINFO, &size)
+    if neighbour.ndm_state & LINUX_NUD_PERMANENT:
+        return 0
+    if found != NULL and size >= 12:            # ticks (1/100 s) since it was confirmed, used, updated
+        age = (<uint32_t *> found)[0 if neighbour.ndm_state & LINUX_NUD_REACHABLE else 1] // 100
+    if not neighbour.ndm_state & LINUX_NUD_REACHABLE:
+        whole = NEIGHBOUR_STALE
+    return whole - age if age < whole else 1
+
+
 cdef long out_neighbour(sysctl_request_t *request, linux_nlmsghdr *entry, int family) noexcept nogil:
     """RTM_GET of the hardware address of a neighbour, as arp(8) and ndp(8) ask for them."""
     cdef uint8_t message[320]
@@ -117,6 +142,10 @@ cdef long out_neighbour(sysctl_request_t *request, linux_nlmsghdr *entry, int fa
     header.rtm_flags = FREEBSD_RTF_UP | FREEBSD_RTF_HOST | FREEBSD_RTF_LLINFO
     if neighbour.ndm_state & LINUX_NUD_PERMANENT:
         header.rtm_flags |= FREEBSD_RTF_STATIC
+    else:
+        # rmx_expire: the time since boot, since FreeBSD 11 that of day
+        header.rtm_rmx[3] = <uint64_t> clock_seconds(LINUX_CLOCK_MONOTONIC if request.area.proc.own.osrel < OSREL_IF_DATA
+                                                     else LINUX_CLOCK_REALTIME) + neighbour_lasts(entry)
     header.rtm_addrs = FREEBSD_RTA_DST | FREEBSD_RTA_GATEWAY
     at += inet_address(message + at, neighbour.ndm_family, destination, neighbour.ndm_ifindex)
     at += index_address(message + at, neighbour.ndm_ifindex, hardware, size if hardware != NULL else 0)
