@@ -143,6 +143,14 @@ def test_network(run):
     assert lines[1:] == ["1", "1", "1 0", "1"]
 
 
+def test_routes(run):
+    """route(8) asks by a routing socket."""
+    out = run(
+        "route -n get 127.0.0.1 | sed -n 's/^ *interface: //p'; route -n get -host 127.0.0.1 | grep -c 'UP,HOST,DONE'; ifconfig lo0 | grep -c LOOPBACK"
+    )
+    assert out == "lo0\n1\n1\n"
+
+
 def test_file_systems(run):
     out = run(
         "df -k /tmp | tail -1 | awk '{print NF, ($2>0)}'; mount | grep -c ' on / '; du -sk /bin | awk '{print ($1>100)}'; stat -f %Su /bin/sh; getconf PAGESIZE; getconf PATH_MAX /; find / -xdev -maxdepth 1 -name bin; ls -d /dev/null"

@@ -281,9 +281,13 @@ TEST(select)
 	struct timeval bad[] = { { -1, 0 }, { 0, -1 }, { 0, 1000000 } };
 	for (int i = 0; i < 3; i++)
 		CHECK_ERR(sys(SYS_select, 0, NULL, NULL, NULL, &bad[i]), EINVAL);
-	struct timespec badspec[] = { { -1, 0 }, { 0, -1 }, { 0, 1000000000 } };
+	struct timespec badspec[] = { { -1, 0 }, { 0, -1000 }, { 0, 1000000000 } };
 	for (int i = 0; i < 3; i++)
 		CHECK_ERR(sys(SYS_pselect, 0, NULL, NULL, NULL, &badspec[i], NULL), EINVAL);
+	/* Whole microseconds count (TIMESPEC_TO_TIMEVAL in sys_pselect). */
+	struct timespec small[] = { { 0, -1 }, { 0, -999 }, { 0, 999 } };
+	for (int i = 0; i < 3; i++)
+		CHECK_EQ(sys(SYS_pselect, 0, NULL, NULL, NULL, &small[i], NULL), 0);
 }
 
 TEST(select_times_out)

@@ -185,6 +185,17 @@ cdef public long sys_select(frame_t *frame, area_t *area) noexcept nogil:
                      <linux_timespec *> timeout)
 
 
+cdef long microseconds_in(uaddr source, linux_timespec *ts) noexcept nogil:
+    """pselect's timeout, of which the kernel looks at whole microseconds alone: a nanosecond less than none is none
+    (TIMESPEC_TO_TIMEVAL, kern_select)."""
+    if copyin(source, ts, sizeof(linux_timespec)) < 0:
+        return -LINUX_EFAULT
+    if -1000 < ts.tv_nsec < 0:
+        ts.tv_nsec = 0
+    ts.tv_nsec -= ts.tv_nsec % 1000
+    return 0 if ts.tv_sec >= 0 and 0 <= ts.tv_nsec < 1000000000 else -LINUX_EINVAL
+
+
 cdef public long sys_pselect(frame_t *frame, area_t *area) noexcept nogil:
     cdef linux_timespec ts
     cdef uint64_t mask = 0, timeout = 0
@@ -194,7 +205,7 @@ cdef public long sys_pselect(frame_t *frame, area_t *area) noexcept nogil:
     if <int> frame.arg[0] < 0:
         return -LINUX_EINVAL
     if frame.arg[4] != 0:
-        result = timespec_in(frame.arg[4], &ts)
+        result = microseconds_in(frame.arg[4], &ts)
         if result < 0:
             return result
         timeout = <uint64_t> &ts
