@@ -25,3 +25,7 @@ def test_a_loopback_that_comes_up_is_told(lsf, guest):
     if result.returncode == 99:
         harness.not_covered("messages about a network that changes", "no network namespace here")
     result.check("", 0)  # a case that is skipped says so
+
+
+def test_netlink_came_with_a_release(lsf):
+    lsf(harness.compile_guest("netlink"), "@absent", env={"LSF_OSRELEASE": "13.1"}).check("", 0)

@@ -82,6 +82,10 @@ TEST(records)
 	CHECK_EQ(take(s[1], b, 64, 0, &told), 1);
 	CHECK_EQ(told, MSG_EOR);
 	CHECK_ERR(sys(SYS_recvfrom, s[1], b, 64, MSG_DONTWAIT, NULL, NULL), EAGAIN);
+	/* No stream, for sendfile(2) either (kern_sendfile.c, sendfile_getsock). */
+	int file = (int)CHECK_OK(sys(SYS_open, "file", O_RDWR | O_CREAT, 0600));
+	CHECK_ERR(sys(SYS_sendfile, file, s[0], 0, 0, NULL, NULL), EINVAL);
+	CHECK_EQ(sys(SYS_close, file), 0);
 	/* Nothing is left behind of what carried the mark. */
 	CHECK_EQ(sys(SYS_socket, AF_UNIX, SOCK_STREAM, 0), s[1] + 3);
 }

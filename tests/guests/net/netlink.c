@@ -459,3 +459,10 @@ HELPER(told)
 	CHECK(link > 0);
 	CHECK(address > 0);
 }
+
+/* Of a release that has none (before 13.2). */
+HELPER(absent)
+{
+	CHECK_ERR(sys(SYS_socket, AF_NETLINK, SOCK_RAW, NETLINK_ROUTE), EAFNOSUPPORT);
+	CHECK_OK(sys(SYS_socket, PF_ROUTE, SOCK_RAW, 0));
+}

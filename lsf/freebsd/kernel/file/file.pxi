@@ -390,6 +390,8 @@ cdef public long sys_sendfile(frame_t *frame, area_t *area) noexcept nogil:
         return mode
     if mode & LINUX_S_IFMT != LINUX_S_IFREG:
         return -LINUX_EINVAL
+    if record_left(area, to) >= 0:
+        return -LINUX_EINVAL                # a SEQPACKET, whatever it is to Linux
     if watched_stream(area.proc, to) or is_stream_socket(to, &result):
         watch_sigpipe(area.proc, NOSIGPIPE_SEEN)
         result = send_file(source, to, frame.arg[2], frame.arg[3], &around, &sent)
