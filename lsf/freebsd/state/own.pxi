@@ -33,6 +33,8 @@ cdef extern from "own.h" nogil:
         void *shared_ids
         void *threads
         uint32_t fakeroot
+        uint32_t paths_opened
+        uint32_t trusted
         uint32_t users_shown, groups_shown
         uint32_t users[3]
         uint32_t groups[3]

@@ -440,6 +440,7 @@ NUMBERS: dict[str, tuple[Number, ...]] = {
         ("SF_SETTABLE", 0xFFFF0000),  # the superuser's flags
         ("ALLPERMS", 0o7777),
         ("ACCESSPERMS", 0o777),
+        ("S_IFWHT", 0o160000),
     ),
     "sys/sysctl.h": _rows(
         ("CTL_MAXNAME", 24),
@@ -612,6 +613,7 @@ NUMBERS: dict[str, tuple[Number, ...]] = {
         ("KF_FLAG_FSYNC", 0x10),
         ("KF_FLAG_NONBLOCK", 0x20),
         ("KF_FLAG_DIRECT", 0x40),
+        ("KF_FLAG_EXEC", 0x4000),
         ("KF_FD_TYPE_CWD", -1),
         ("KF_FD_TYPE_ROOT", -2),
         ("KF_FD_TYPE_TEXT", -5),

@@ -88,6 +88,11 @@ TEST(record_locks)
 	CHECK_EQ(lock(fd, F_SETLK, F_WRLCK, 2, 3, NULL), 0);
 	CHECK_EQ(lock(fd, F_GETLK, F_WRLCK, 0, 0, &l), 0);
 	CHECK_EQ(l.l_type, F_UNLCK);	/* one's own does not count */
+	/* Of a free region the type is told, and nothing else (kern_lockf.c, lf_getlock). */
+	struct flock unheld = { .l_start = 7, .l_len = 2, .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_pid = 9999, .l_sysid = 9998 };
+	CHECK_EQ(sys(SYS_fcntl, fd, F_GETLK, &unheld), 0);
+	CHECK_EQ(unheld.l_type, F_UNLCK);
+	CHECK(unheld.l_start == 7 && unheld.l_len == 2 && unheld.l_pid == 9999 && unheld.l_sysid == 9998);
 	IN_CHILD({
 		int other = OPEN("file", O_RDWR);
 		CHECK_EQ(lock(other, F_GETLK, F_RDLCK, 0, 0, &l), 0);

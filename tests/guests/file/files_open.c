@@ -219,6 +219,15 @@ TEST(execute_only)
 	guest_put("file", "x", 1);
 	CHECK_EQ(sys(SYS_chmod, "file", 0755), 0);
 	int fd = (int)CHECK_OK(OPEN("file", O_EXEC));
+	/* fdopen(3) asks for the mode; what F_SETFL changes is for reading and writing (kern_fcntl, OFLAGS). */
+	CHECK_EQ(sys(SYS_fcntl, fd, F_GETFL, 0), O_EXEC);
+	CHECK_EQ(sys(SYS_fcntl, fd, F_SETFL, O_NONBLOCK), 0);
+	CHECK_EQ(sys(SYS_fcntl, sys(SYS_dup, fd), F_GETFL, 0), O_EXEC);
+	CHECK_ERR(sys(SYS_ftruncate, fd, 0), EINVAL);
+	CHECK_EQ(sys(SYS_symlink, "file", "link"), 0);
+	int by_link = (int)CHECK_OK(OPEN("link", O_EXEC | O_CLOEXEC));
+	CHECK_EQ(sys(SYS_fcntl, by_link, F_GETFL, 0), O_EXEC);
+	CHECK_EQ(sys(SYS_fcntl, by_link, F_GETFD, 0), FD_CLOEXEC);
 	CHECK_ERR(sys(SYS_read, fd, &c, 1), EBADF);
 	CHECK_ERR(sys(SYS_write, fd, &c, 1), EBADF);
 	CHECK_ERR(OPEN("file", O_EXEC | O_WRONLY), EINVAL);
@@ -230,8 +239,11 @@ TEST(execute_only)
 	guest_put("dir/inner", "y", 1);
 	fd = (int)CHECK_OK(OPEN("dir", O_SEARCH));
 	CHECK_OK(sys(SYS_openat, fd, "inner", O_RDONLY, 0));
+	CHECK_EQ(sys(SYS_fcntl, fd, F_GETFL, 0), O_EXEC);
 }
 
+/* kern_descrip.c, path_fileops: what a call says that finds no access, and what those say that ask before (kern_lseek,
+ * kern_ftruncate, sys_flock, kern_posix_fallocate, kern_posix_fadvise, F_ADD_SEALS). */
 TEST(path_only)
 {
 	struct stat st;
@@ -240,8 +252,21 @@ TEST(path_only)
 	guest_put("file", "xyz", 3);
 	int fd = (int)CHECK_OK(OPEN("file", O_PATH));
 	CHECK_ERR(sys(SYS_read, fd, &c, 1), EBADF);
-	CHECK_ERR(sys(SYS_lseek, fd, 0, SEEK_SET), EBADF);
-	CHECK_ERR(sys(SYS_ftruncate, fd, 0), EBADF);
+	CHECK_ERR(sys(SYS_write, fd, &c, 1), EBADF);
+	CHECK_ERR(sys(SYS_lseek, fd, 0, SEEK_SET), ESPIPE);
+	CHECK_ERR(sys(SYS_lseek, fd, 1, SEEK_CUR), ESPIPE);
+	CHECK_ERR(sys(SYS_ftruncate, fd, 0), EINVAL);
+	CHECK_EQ(sys(SYS_posix_fallocate, fd, 0L, 1L), ESPIPE);
+	CHECK_EQ(sys(SYS_posix_fadvise, fd, 0L, 1L, POSIX_FADV_NORMAL), ESPIPE);
+	CHECK_ERR(sys(SYS_flock, fd, LOCK_SH), EOPNOTSUPP);
+	CHECK_ERR(sys(SYS_fcntl, fd, F_ADD_SEALS, F_SEAL_SEAL), EINVAL);
+	CHECK_ERR(sys(SYS_fcntl, fd, F_GET_SEALS, 0), EINVAL);
+	CHECK_EQ(sys(SYS_fcntl, fd, F_GETFL, 0), O_PATH);
+	CHECK_ERR(sys(SYS_fcntl, fd, F_SETFL, O_NONBLOCK), EBADF);
+	CHECK_ERR(sys(SYS_fchmod, fd, 0600), EBADF);
+	CHECK_ERR(sys(SYS_fchown, fd, -1, -1), EBADF);
+	CHECK_ERR(sys(SYS_fsync, fd), EBADF);
+	CHECK_ERR(sys(SYS_mmap, NULL, 4096, PROT_READ, MAP_PRIVATE, fd, 0), ENODEV);
 	CHECK_EQ(sys(SYS_fstat, fd, &st), 0);
 	CHECK_EQ(st.st_size, 3);
 	/* A symbolic link can be opened itself. */
@@ -249,6 +274,8 @@ TEST(path_only)
 	fd = (int)CHECK_OK(OPEN("link", O_PATH | O_NOFOLLOW));
 	CHECK_EQ(sys(SYS_fstat, fd, &st), 0);
 	CHECK(S_ISLNK(st.st_mode));
+	CHECK_EQ(sys(SYS_fcntl, fd, F_GETFL, 0), O_PATH);
+	CHECK_EQ(sys(SYS_fcntl, CHECK_OK(OPEN("file", O_PATH | O_NOFOLLOW)), F_GETFL, 0), O_PATH);
 	fd = (int)CHECK_OK(OPEN(".", O_PATH | O_DIRECTORY));
 	CHECK_EQ(sys(SYS_fstatat, fd, "file", &st, 0), 0);
 	CHECK_ERR(OPEN("file", O_PATH | O_DIRECTORY), ENOTDIR);

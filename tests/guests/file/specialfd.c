@@ -151,7 +151,13 @@ TEST(timerfd)
 
 	CHECK_EQ(sys(SYS_fcntl, fd, F_GETFD), FD_CLOEXEC);
 	CHECK_EQ(sys(SYS_fstat, fd, &st), 0);
+	/* timerfd_stat: no type, no size, the owner, and how many have it. */
 	CHECK_EQ(st.st_mode, 0);
+	CHECK_EQ(st.st_nlink, 1);
+	CHECK_EQ(st.st_size + st.st_blocks + (i64)st.st_dev, 0);
+	CHECK_EQ(st.st_blksize, 4096);
+	CHECK_EQ(st.st_uid, sys(SYS_geteuid));
+	CHECK_EQ(st.st_gid, sys(SYS_getegid));
 	CHECK_EQ(sys(SYS_timerfd_gettime, fd, &current), 0);
 	CHECK_EQ(current.it_value.tv_sec | current.it_value.tv_nsec | current.it_interval.tv_nsec, 0);
 	CHECK_EQ(sys(SYS_timerfd_settime, fd, 0, &set, NULL), 0);

@@ -226,6 +226,13 @@ TEST(files_refused)
 	CHECK_ERR(MAP(NULL, PAGE, PROT_READ, MAP_SHARED, w, 0), EACCES);
 	CHECK_ERR(MAP(NULL, PAGE, RW, MAP_SHARED, r, 0), EACCES);
 	CHECK_OK(MAP(NULL, PAGE, RW, MAP_PRIVATE, r, 0));
+	/* A descriptor for writing alone is enough where the mapping is private and not for reading (vn_mmap). */
+	char *own = (char *)CHECK_OK(MAP(NULL, PAGE, PROT_WRITE, MAP_PRIVATE, w, 0));
+	own[0] = 'x';
+	CHECK_EQ(own[1], '1');
+	CHECK_OK(MAP(NULL, PAGE, PROT_NONE, MAP_PRIVATE, w, 0));
+	CHECK_ERR(MAP(NULL, PAGE, PROT_READ, MAP_PRIVATE, w, 0), EACCES);
+	CHECK_ERR(MAP(NULL, PAGE, RW, MAP_PRIVATE, w, 0), EACCES);
 	char *p = (char *)CHECK_OK(MAP(NULL, PAGE, PROT_READ, MAP_SHARED, r, 0));
 	CHECK_ERR(sys(SYS_mprotect, p, PAGE, RW), EACCES);
 	CHECK_ERR(MAP(NULL, PAGE, PROT_READ, MAP_PRIVATE, d, 0), EINVAL);

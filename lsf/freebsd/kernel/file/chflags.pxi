@@ -1,45 +1,58 @@
-# chflags(2) and its kin.
+# chflags(2) and its kin. Model: FreeBSD sys/ufs/ufs/ufs_vnops.c (ufs_setattr), sys/kern/vfs_syscalls.c (setfflags).
 # Linux has one immutable flag and one append-only flag, for who may set them; FreeBSD has the user's beside the
 # superuser's. Which it was is remembered in an attribute that such a process alone may read and write. Where it cannot be,
-# the flag is shown as the superuser's.
+# the flag is shown as the superuser's. The flags that Linux lacks are kept_flags.pxi's.
 
 cdef enum:
     FS_FLAGS_KNOWN = 0x70               # immutable, append-only, no dump: the ones that FreeBSD has too
-    FLAGS_OF_TWO = 0x60006              # UF_ and SF_IMMUTABLE, UF_ and SF_APPEND
     FS_FLAGS_LOCKED = 0x30              # immutable, append-only
+    FS_FLAG_NODUMP = 0x40
 
 
 cdef inline const char *flags_attribute() noexcept nogil:
     return b"trusted.lsf.flags"
 
 
-cdef long set_file_flags(int fd, long linux_flags, uint32_t flags) noexcept nogil:
-    """Change the attributes of an open file to Linux's for FreeBSD's `flags`; those that FreeBSD does not know stay."""
-    cdef uint64_t attributes = 0, bare
-    cdef uint32_t users = flags & (FREEBSD_UF_IMMUTABLE | FREEBSD_UF_APPEND)
+cdef long change_attributes(int fd, uint64_t attributes) noexcept nogil:
+    return linux_syscall3(LINUX_SYS_ioctl, fd, LINUX_FS_IOC_SETFLAGS, <uint64_t> &attributes)
+
+
+cdef long set_file_flags(int fd, uint32_t flags, uint32_t kept) noexcept nogil:
+    """Give an open file FreeBSD's `flags`, of which `kept` are for the attribute; Linux's that FreeBSD does not know stay."""
+    cdef uint64_t was = 0, wanted = <uint64_t> freebsd_to_linux_file_flags(flags & FLAGS_OF_LINUX & ~kept)
+    cdef uint32_t users = flags & ~kept & (FREEBSD_UF_IMMUTABLE | FREEBSD_UF_APPEND)
     cdef uint32_t remembered = users | (flags & (FREEBSD_SF_IMMUTABLE | FREEBSD_SF_APPEND))
-    cdef long result = linux_syscall3(LINUX_SYS_ioctl, fd, LINUX_FS_IOC_GETFLAGS, <uint64_t> &attributes)
-    if not is_error(result) and (attributes | <uint64_t> linux_flags) & FS_FLAGS_LOCKED:
-        bare = attributes & ~<uint64_t> FS_FLAGS_LOCKED & 0xffffffffUL
-        if attributes & FS_FLAGS_LOCKED:            # the attribute of such a file cannot be changed
-            result = linux_syscall3(LINUX_SYS_ioctl, fd, LINUX_FS_IOC_SETFLAGS, <uint64_t> &bare)
-        if not is_error(result):
-            if users:
-                linux_syscall5(LINUX_SYS_fsetxattr, fd, <uint64_t> flags_attribute(), <uint64_t> &remembered, 4, 0)
-            else:
-                linux_syscall2(LINUX_SYS_fremovexattr, fd, <uint64_t> flags_attribute())
+    cdef long result = linux_syscall3(LINUX_SYS_ioctl, fd, LINUX_FS_IOC_GETFLAGS, <uint64_t> &was)
+    was &= 0xffffffffUL
+    if kept:
+        wanted |= FS_FLAG_NODUMP
+    if not is_error(result) and was & FS_FLAGS_LOCKED:              # the attributes of such a file cannot be changed
+        result = change_attributes(fd, was & ~<uint64_t> FS_FLAGS_LOCKED)
+    if not is_error(result) and (was | wanted) & FS_FLAGS_LOCKED:
+        if users:
+            linux_syscall5(LINUX_SYS_fsetxattr, fd, <uint64_t> flags_attribute(), <uint64_t> &remembered, 4, 0)
+        else:
+            linux_syscall2(LINUX_SYS_fremovexattr, fd, <uint64_t> flags_attribute())
+    if not is_error(result) and (kept or was & FS_FLAG_NODUMP or SHIM.own.fakeroot):
+        result = keep_flags(fd, kept)
     if not is_error(result):
-        attributes = (attributes & ~<uint64_t> FS_FLAGS_KNOWN & 0xffffffffUL) | <uint64_t> linux_flags
-        result = linux_syscall3(LINUX_SYS_ioctl, fd, LINUX_FS_IOC_SETFLAGS, <uint64_t> &attributes)
+        result = change_attributes(fd, (was & ~<uint64_t> FS_FLAGS_KNOWN) | wanted)
+        if is_error(result) and kept:
+            keep_flags(fd, 0)
+    if is_error(result) and was & FS_FLAGS_LOCKED:
+        change_attributes(fd, was)
     return -LINUX_EOPNOTSUPP if result == -LINUX_ENOTTY or result == -LINUX_ENOSYS or result == -LINUX_EINVAL else result
 
 
 cdef void show_user_flags(int fd, freebsd_stat *st) noexcept nogil:
-    """Show the flags of an immutable or append-only file as they were set."""
+    """Show the flags of an immutable, append-only or marked file as they were set; UF_NODUMP says that it is marked."""
     cdef char link[32]
     cdef uint32_t remembered = 0
     descriptor_path(fd, link)
-    if linux_syscall4(LINUX_SYS_getxattr, <uint64_t> link, <uint64_t> flags_attribute(), <uint64_t> &remembered, 4) != 4:
+    if st.st_flags & FREEBSD_UF_NODUMP:
+        show_kept_flags(link, st)
+    if not st.st_flags & (FREEBSD_SF_IMMUTABLE | FREEBSD_SF_APPEND) or linux_syscall4(
+            LINUX_SYS_getxattr, <uint64_t> link, <uint64_t> flags_attribute(), <uint64_t> &remembered, 4) != 4:
         return
     if remembered & FREEBSD_UF_IMMUTABLE and st.st_flags & FREEBSD_SF_IMMUTABLE:
         st.st_flags = (st.st_flags & ~<uint32_t> FREEBSD_SF_IMMUTABLE) | (remembered & (FREEBSD_UF_IMMUTABLE
@@ -57,49 +70,74 @@ cdef void show_user_flags_at(int dirfd, uaddr path, uint32_t flags, freebsd_stat
         linux_syscall1(LINUX_SYS_close, fd)
 
 
-cdef long flags_refusal(int fd, long result, uint32_t flags, freebsd_stat *st, uint32_t user) noexcept nogil:
-    """The answer where a user's changing the flags of `fd` to `flags` gave `result`. With --fakeroot they are remembered.
+cdef long flags_refusal(int fd, long result, uint32_t flags, uint32_t kept, bint owns) noexcept nogil:
+    """The answer where changing the flags of `fd` to `flags` gave `result`.
 
-    Linux's EPERM is for all who lack CAP_LINUX_IMMUTABLE. FreeBSD lets an owner set the user's flags, if the file has
-    none of the superuser's (ufs_setattr): for such a one it is this file system that cannot keep them.
+    Linux's EPERM is for all who lack CAP_LINUX_IMMUTABLE. FreeBSD lets an owner set the user's flags (ufs_setattr): for such
+    a one it is this file system that cannot keep them. With --fakeroot they are remembered, and keep nobody from the file.
     """
+    if result != -LINUX_EPERM and not (SHIM.own.fakeroot and result == -LINUX_EOPNOTSUPP):
+        return result
     if SHIM.own.fakeroot:
-        return fake_flags(fd, flags, result)
-    if result == -LINUX_EPERM and not (flags | st.st_flags) & FREEBSD_SF_SETTABLE and user == st.st_uid:
+        kept |= flags & FLAGS_OF_LINUX
+        if is_error(set_file_flags(fd, flags & ~<uint32_t> FLAGS_OF_LINUX, kept)):
+            result = keep_flags(fd, flags)              # a file system without the marker
+        else:
+            result = 0
+        return result
+    return -LINUX_EOPNOTSUPP if owns and not flags & FREEBSD_SF_SETTABLE else result
+
+
+cdef long flags_forbidden(uint32_t flags, const freebsd_stat *st, uint32_t user) noexcept nogil:
+    """ufs_setattr: whether `user` may change the flags of a file to `flags`. 0 or an error."""
+    if flags & ~<uint32_t> (FLAGS_KEPT | FLAGS_OF_LINUX | FREEBSD_SF_SNAPSHOT):
         return -LINUX_EOPNOTSUPP
-    return result
+    if user == 0:
+        return -LINUX_EPERM if (flags ^ st.st_flags) & FREEBSD_SF_SNAPSHOT else 0
+    if user != st.st_uid or (flags ^ st.st_flags) & FREEBSD_SF_SETTABLE:
+        return -LINUX_EPERM
+    return -LINUX_EPERM if st.st_flags & (FREEBSD_SF_IMMUTABLE | FREEBSD_SF_APPEND | FREEBSD_SF_NOUNLINK) else 0
+
+
+cdef long change_opened(int fd, uint32_t flags, bint owns) noexcept nogil:
+    cdef uint32_t kept = flags & FLAGS_KEPT
+    cdef long result = set_file_flags(fd, flags, kept)
+    if flags & FREEBSD_UF_ARCHIVE and kept == FREEBSD_UF_ARCHIVE and result == -LINUX_EOPNOTSUPP:
+        # Some file systems of FreeBSD's set it on every file, and cp -p gives it back: no loss where it cannot be kept.
+        flags &= ~<uint32_t> FREEBSD_UF_ARCHIVE
+        kept = 0
+        result = set_file_flags(fd, flags, 0)
+    return flags_refusal(fd, result, flags, kept, owns)
 
 
 cdef long change_flags(int fd, uint64_t flags, bint by_path) noexcept nogil:
     """chflags of a descriptor, which is an O_PATH one of ours if `by_path`. What the file has already is no change."""
     cdef freebsd_stat st
     cdef char link[32]
-    cdef long opened, wanted, result = stat_descriptor(fd, &st)
+    cdef long opened, result = stat_descriptor(fd, &st)
     cdef uint32_t user
     if result < 0:
         return result
     if flags >> 32:
         return -LINUX_EOPNOTSUPP
-    wanted = freebsd_to_linux_file_flags(<uint32_t> flags)
-    if wanted == LSF_UNKNOWN:
-        return -LINUX_EOPNOTSUPP
     user = <uint32_t> linux_syscall0(LINUX_SYS_geteuid)
-    if user != 0 and user != st.st_uid:
-        return -LINUX_EPERM                 # VADMIN, whatever is to change
-    if wanted == freebsd_to_linux_file_flags(st.st_flags) and not (<uint32_t> flags ^ st.st_flags) & FLAGS_OF_TWO:
+    result = flags_forbidden(<uint32_t> flags, &st, user)
+    if result < 0:
+        return result
+    if <uint32_t> flags == st.st_flags:
         return 0
     if st.st_mode & LINUX_S_IFMT != LINUX_S_IFREG and st.st_mode & LINUX_S_IFMT != LINUX_S_IFDIR:
         return -LINUX_EOPNOTSUPP
     if not by_path:
-        return flags_refusal(fd, set_file_flags(fd, wanted, <uint32_t> flags), <uint32_t> flags, &st, user)
+        return change_opened(fd, <uint32_t> flags, user == st.st_uid)
     descriptor_path(fd, link)
     opened = linux_syscall4(LINUX_SYS_openat, <uint64_t> LINUX_AT_FDCWD, <uint64_t> link,
                             LINUX_O_NONBLOCK | LINUX_O_NOCTTY | LINUX_O_CLOEXEC, 0)
     if is_error(opened):
         return -LINUX_EOPNOTSUPP if opened == -LINUX_ENOENT else opened     # no /proc here
-    result = set_file_flags(<int> opened, wanted, <uint32_t> flags)
+    result = change_opened(<int> opened, <uint32_t> flags, user == st.st_uid)
     linux_syscall1(LINUX_SYS_close, opened)
-    return flags_refusal(fd, result, <uint32_t> flags, &st, user)
+    return result
 
 
 cdef long change_flags_at(int dirfd, uaddr path, uint64_t flags, uint32_t at_flags) noexcept nogil:

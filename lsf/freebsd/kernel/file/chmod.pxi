@@ -1,5 +1,9 @@
 # access(2), chmod(2), chown(2).
 
+cdef enum:
+    MODE_ASKS = 0o3000                  # the sticky and the set-group-id bit, which not everybody may set
+    ROOM_FOR_GROUPS = 1024              # FreeBSD's kern.ngroups and the one that is kern.ngroups' own
+
 cdef long access_file(int dirfd, uaddr path, uint64_t amode, uint32_t flags) noexcept nogil:
     """faccessat(2). Linux takes flags since 5.8; before, AT_EACCESS is nothing where real and effective ids agree."""
     cdef long fd, result = linux_at_flags(flags, FREEBSD_AT_EACCESS | FREEBSD_AT_RESOLVE_BENEATH
@@ -34,14 +38,58 @@ cdef public long sys_faccessat(frame_t *frame, area_t *area) noexcept nogil:
     return access_file(<int> frame.arg[0], frame.arg[1], <uint32_t> frame.arg[2], <uint32_t> frame.arg[3])
 
 
+cdef bint is_group_member(uint32_t gid) noexcept nogil:
+    """groupmember of kern_prot.c. Who has more groups than FreeBSD gives anybody counts as a member."""
+    cdef uint32_t groups[ROOM_FOR_GROUPS]
+    cdef long count, i
+    if <uint32_t> linux_syscall0(LINUX_SYS_getegid) == gid:
+        return True
+    count = linux_syscall2(LINUX_SYS_getgroups, ROOM_FOR_GROUPS, <uint64_t> groups)
+    if is_error(count):
+        return True
+    for i in range(count):
+        if groups[i] == gid:
+            return True
+    return False
+
+
+cdef long mode_refused(int dirfd, uaddr path, uint64_t linux_flags, uint64_t mode) noexcept nogil:
+    """What ufs_chmod has against a mode, and Linux has not: the sticky bit of a file is root's to set (EFTYPE), and the
+    set-group-id bit is for who is in the file's group (EPERM; Linux drops the bit). 0: nothing, or Linux will say it."""
+    cdef linux_stat st
+    cdef uint32_t user
+    if not mode & MODE_ASKS:
+        return 0
+    user = <uint32_t> linux_syscall0(LINUX_SYS_geteuid)
+    if user == 0 or is_error(linux_syscall4(LINUX_SYS_newfstatat, <uint64_t> <int64_t> dirfd, path, <uint64_t> &st,
+                                            linux_flags)) or st.st_uid != user:
+        return 0
+    if mode & LINUX_S_ISVTX and st.st_mode & LINUX_S_IFMT != LINUX_S_IFDIR:
+        return guest_error(FREEBSD_EFTYPE)
+    return -LINUX_EPERM if mode & LINUX_S_ISGID and not is_group_member(st.st_gid) else 0
+
+
+cdef public long sys_chmod(frame_t *frame, area_t *area) noexcept nogil:
+    cdef long result = mode_refused(LINUX_AT_FDCWD, frame.arg[0], 0, frame.arg[1])
+    return result if result < 0 else tail_syscall2(area, LINUX_SYS_chmod, frame.arg[0], frame.arg[1])
+
+
+cdef public long sys_fchmod(frame_t *frame, area_t *area) noexcept nogil:
+    cdef long result = mode_refused(<int> frame.arg[0], <uint64_t> <const char *> b"", LINUX_AT_EMPTY_PATH, frame.arg[1])
+    return result if result < 0 else tail_syscall2(area, LINUX_SYS_fchmod, frame.arg[0], frame.arg[1])
+
+
 cdef long change_mode_of(int fd, uint64_t mode) noexcept nogil:
-    """chmod of an O_PATH descriptor's file. Linux keeps no mode for a symbolic link: only its own is accepted."""
+    """chmod of an O_PATH descriptor's file."""
     cdef char link[32]
     cdef long result = mode_of(fd, <uint64_t> <const char *> b"", LINUX_AT_EMPTY_PATH)
     if is_error(result):
         return result
     if result & LINUX_S_IFMT == LINUX_S_IFLNK:
-        return 0 if result & FREEBSD_ALLPERMS == <long> (mode & FREEBSD_ALLPERMS) else -LINUX_EOPNOTSUPP
+        return keep_link_mode(fd, <uint32_t> mode & FREEBSD_ALLPERMS)
+    result = mode_refused(fd, <uint64_t> <const char *> b"", LINUX_AT_EMPTY_PATH, mode)
+    if result < 0:
+        return result
     result = linux_syscall4(LINUX_SYS_fchmodat2, fd, <uint64_t> <const char *> b"", mode & FREEBSD_ALLPERMS,
                             LINUX_AT_EMPTY_PATH)
     if result == -LINUX_ENOSYS:
@@ -58,6 +106,9 @@ cdef long change_mode(int dirfd, uaddr path, uint64_t mode, uint32_t flags) noex
     if result < 0:
         return result
     if result == 0 and not flags & FREEBSD_AT_RESOLVE_BENEATH:
+        result = mode_refused(dirfd, path, 0, mode)
+        if result < 0:
+            return result
         return linux_syscall3(LINUX_SYS_fchmodat, <uint64_t> <int64_t> dirfd, path, mode)
     if flags & FREEBSD_AT_RESOLVE_BENEATH:
         fd = path_beneath(dirfd, path, nofollow)

@@ -33,8 +33,7 @@ cdef void fake_owner(int fd, freebsd_stat *st) noexcept nogil:
     if st.st_mode & LINUX_S_IFMT == LINUX_S_IFREG or st.st_mode & LINUX_S_IFMT == LINUX_S_IFDIR:
         descriptor_path(fd, link)
         owner_kept(link, &st.st_uid, &st.st_gid)
-        if linux_syscall4(LINUX_SYS_getxattr, <uint64_t> link, <uint64_t> <const char *> b"user.lsf.flags", <uint64_t> &flags,
-                          4) == 4:
+        if kept_flags(link, &flags):
             st.st_flags |= flags
 
 
@@ -51,20 +50,6 @@ cdef void fake_owner_at(int dirfd, uaddr path, uint64_t linux_flags, freebsd_sta
     if not is_error(fd):
         fake_owner(<int> fd, st)
         linux_syscall1(LINUX_SYS_close, fd)
-
-
-cdef long fake_flags(int fd, uint32_t flags, long result) noexcept nogil:
-    """After a chflags of an opened file that gave `result`: remember what Linux did not do, forget what it did. The flags are
-    shown, and keep nobody from changing or removing the file."""
-    cdef char link[32]
-    descriptor_path(fd, link)
-    if not is_error(result):
-        linux_syscall2(LINUX_SYS_removexattr, <uint64_t> link, <uint64_t> <const char *> b"user.lsf.flags")
-        return result
-    if result != -LINUX_EPERM and result != -LINUX_EOPNOTSUPP:
-        return result
-    return linux_syscall5(LINUX_SYS_setxattr, <uint64_t> link, <uint64_t> <const char *> b"user.lsf.flags", <uint64_t> &flags,
-                          4, 0)
 
 
 cdef long fake_chown(int fd, uint32_t uid, uint32_t gid, long result) noexcept nogil:

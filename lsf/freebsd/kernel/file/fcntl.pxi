@@ -158,6 +158,8 @@ cdef long get_status_flags(process_t *proc, int fd) noexcept nogil:
         return flags
     if flags & LINUX_O_ACCMODE != LINUX_O_RDWR and (pipe_end(proc, fd) or pipe_learn(proc, fd)):
         flags = (flags & ~<long> LINUX_O_ACCMODE) | LINUX_O_RDWR
+    if flags & LINUX_O_PATH and flags & LINUX_O_NOFOLLOW and path_kind(fd) == ACCESS_EXECUTE:
+        return FREEBSD_O_EXEC
     return linux_to_freebsd_open_flags(<uint32_t> flags) & (
         FREEBSD_O_ACCMODE | FREEBSD_O_NONBLOCK | FREEBSD_O_APPEND | FREEBSD_O_ASYNC | FREEBSD_O_SYNC
         | FREEBSD_O_DSYNC | FREEBSD_O_DIRECT | FREEBSD_O_PATH)
@@ -167,6 +169,8 @@ cdef long set_status_flags(int fd, uint32_t flags) noexcept nogil:
     cdef uint64_t linux = <uint64_t> freebsd_to_linux_open_flags(flags) & (
         LINUX_O_APPEND | LINUX_O_NONBLOCK | LINUX_O_ASYNC | LINUX_O_DIRECT)
     cdef long result = linux_syscall3(LINUX_SYS_fcntl, <uint32_t> fd, LINUX_F_SETFL, linux)
+    if result == -LINUX_EBADF and path_kind(fd) == ACCESS_EXECUTE:
+        return 0                        # nothing is read or written by way of it
     if result == -LINUX_EINVAL and linux & LINUX_O_DIRECT:
         # A file system without direct I/O: for FreeBSD the flag is a hint.
         result = linux_syscall3(LINUX_SYS_fcntl, <uint32_t> fd, LINUX_F_SETFL, linux & ~<uint64_t> LINUX_O_DIRECT)
@@ -204,7 +208,10 @@ cdef long record_lock(int fd, int command, uaddr lock, bint old) noexcept nogil:
     result = linux_syscall3(LINUX_SYS_fcntl, <uint32_t> fd, command, <uint64_t> &linux)
     if is_error(result) or command != LINUX_F_GETLK:
         return -LINUX_EAGAIN if result == -LINUX_EACCES else result
-    freebsd_flock_from_linux(&flock_, &linux)
+    if linux.l_type == LINUX_F_UNLCK:
+        flock_.l_type = FREEBSD_F_UNLCK             # and all else as it was (lf_getlock)
+    else:
+        freebsd_flock_from_linux(&flock_, &linux)
     if old:
         freebsd_oflock_from_freebsd(&oflock, &flock_)
         return copyout(&oflock, lock, sizeof(oflock))
@@ -279,9 +286,9 @@ cdef public long sys_fcntl(frame_t *frame, area_t *area) noexcept nogil:
     if command == FREEBSD_F_RDAHEAD:
         return read_ahead(fd, value != 0)
     if command == FREEBSD_F_ADD_SEALS:
-        return linux_syscall3(LINUX_SYS_fcntl, <uint32_t> fd, LINUX_F_ADD_SEALS, <uint32_t> value)
+        return path_error(fd, linux_syscall3(LINUX_SYS_fcntl, <uint32_t> fd, LINUX_F_ADD_SEALS, <uint32_t> value), -LINUX_EINVAL)
     if command == FREEBSD_F_GET_SEALS:
-        return linux_syscall2(LINUX_SYS_fcntl, <uint32_t> fd, LINUX_F_GET_SEALS)
+        return path_error(fd, linux_syscall2(LINUX_SYS_fcntl, <uint32_t> fd, LINUX_F_GET_SEALS), -LINUX_EINVAL)
     if command == FREEBSD_F_KINFO:
         return describe_descriptor(fd, frame.arg[2])
     result = linux_syscall2(LINUX_SYS_fcntl, <uint32_t> fd, LINUX_F_GETFD)
@@ -309,4 +316,5 @@ cdef public long sys_flock(frame_t *frame, area_t *area) noexcept nogil:
     mode = mode_of(<int> frame.arg[0], <uint64_t> <const char *> b"", LINUX_AT_EMPTY_PATH)
     if not is_error(mode) and (mode & LINUX_S_IFMT == LINUX_S_IFIFO or mode & LINUX_S_IFMT == LINUX_S_IFSOCK):
         return -LINUX_EOPNOTSUPP              # FreeBSD locks files alone
-    return restartable(blocking_syscall(LINUX_SYS_flock, <uint32_t> frame.arg[0], linux, 0, 0, 0, 0))
+    return path_error(<int> frame.arg[0], restartable(blocking_syscall(LINUX_SYS_flock, <uint32_t> frame.arg[0], linux, 0, 0, 0, 0)),
+                      -LINUX_EOPNOTSUPP)

@@ -192,6 +192,13 @@ cdef long open_file(area_t *area, int dirfd, uaddr path, uint32_t flags, uint64_
         event_truncated(area.proc)
     if result < 0:
         return open_error(dirfd, path, flags, restartable(result))
+    if flags & FREEBSD_O_PATH:
+        area.proc.own.paths_opened = 1
+        if flags & FREEBSD_O_NOFOLLOW:
+            unmark_path(<int> result)
+    elif flags & FREEBSD_O_EXEC:
+        area.proc.own.paths_opened = 1
+        mark_executable(<int> result)
     return result
 
 
@@ -218,6 +225,10 @@ cdef public long sys_freebsd6_pwrite(frame_t *frame, area_t *area) noexcept nogi
 cdef long seek(area_t *area, uint64_t fd, uint64_t offset, uint64_t whence) noexcept nogil:
     cdef long result
     area.proc.own.directory_changes += 1
+    if area.proc.own.paths_opened:
+        result = path_error(<int> fd, linux_syscall3(LINUX_SYS_lseek, fd, 0, FREEBSD_SEEK_CUR), -LINUX_ESPIPE)
+        if result == -LINUX_ESPIPE:
+            return result
     if <int64_t> offset <= 0 or <int> whence == FREEBSD_SEEK_SET:
         return tail_syscall3(area, LINUX_SYS_lseek, fd, offset, whence)
     result = linux_syscall3(LINUX_SYS_lseek, fd, offset, whence)
@@ -242,13 +253,14 @@ cdef long posix_error(long result) noexcept nogil:
 
 
 cdef public long sys_posix_fallocate(frame_t *frame, area_t *area) noexcept nogil:
-    return posix_error(blocking_syscall(LINUX_SYS_fallocate, frame.arg[0], 0, frame.arg[1], frame.arg[2], 0, 0))
+    return posix_error(path_error(<int> frame.arg[0], blocking_syscall(
+        LINUX_SYS_fallocate, frame.arg[0], 0, frame.arg[1], frame.arg[2], 0, 0), -LINUX_ESPIPE))
 
 
 cdef public long sys_posix_fadvise(frame_t *frame, area_t *area) noexcept nogil:
     """POSIX_FADV_ numbers are Linux's."""
-    return posix_error(linux_syscall4(LINUX_SYS_fadvise64, frame.arg[0], frame.arg[1], frame.arg[2],
-                                      <uint64_t> <int64_t> <int> frame.arg[3]))
+    return posix_error(path_error(<int> frame.arg[0], linux_syscall4(
+        LINUX_SYS_fadvise64, frame.arg[0], frame.arg[1], frame.arg[2], <uint64_t> <int64_t> <int> frame.arg[3]), -LINUX_ESPIPE))
 
 
 # --- between descriptors ---------------------------------------------------------------------------------------------

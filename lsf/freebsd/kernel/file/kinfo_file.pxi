@@ -30,6 +30,8 @@ cdef int kinfo_flags(uint32_t flags) noexcept nogil:
         result |= FREEBSD_KF_FLAG_WRITE
     if flags & FREEBSD_O_PATH:
         result = 0
+    if flags & FREEBSD_O_EXEC:
+        result = FREEBSD_KF_FLAG_EXEC
     if flags & FREEBSD_O_APPEND:
         result |= FREEBSD_KF_FLAG_APPEND
     if flags & FREEBSD_O_ASYNC:

@@ -62,6 +62,8 @@ cdef long unlink_file(int dirfd, uaddr path, uint32_t flags) noexcept nogil:
     cdef uint64_t linux_flags = <uint64_t> result
     if result < 0:
         return result
+    if is_nounlink(dirfd, path):
+        return -LINUX_EPERM
     if flags & FREEBSD_AT_RESOLVE_BENEATH:
         result = unlink_beneath(dirfd, path, linux_flags)
     else:
@@ -128,7 +130,10 @@ cdef public long sys_funlinkat(frame_t *frame, area_t *area) noexcept nogil:
 cdef long rename_file(uint64_t from_fd, uaddr from_path, uint64_t to_fd, uaddr to_path) noexcept nogil:
     cdef char followed_from[FREEBSD_PATH_MAX]
     cdef char followed_to[FREEBSD_PATH_MAX]
-    cdef long found, found_to, result = linux_syscall4(LINUX_SYS_renameat, from_fd, from_path, to_fd, to_path)
+    cdef long found, found_to, result
+    if is_nounlink(<int> from_fd, from_path) or is_nounlink(<int> to_fd, to_path):
+        return -LINUX_EPERM
+    result = linux_syscall4(LINUX_SYS_renameat, from_fd, from_path, to_fd, to_path)
     if result == -LINUX_ENOTDIR:
         found = follow_slash(<int> from_fd, from_path, followed_from)
         found_to = follow_slash(<int> to_fd, to_path, followed_to)

@@ -23,12 +23,19 @@ cdef public long sys_mkdirat(frame_t *frame, area_t *area) noexcept nogil:
 
 
 cdef long make_node(int dirfd, uaddr path, uint32_t mode, uint64_t dev) noexcept nogil:
-    """mknodat(2): a FIFO, or a device for who may."""
+    """mknodat(2): a FIFO, or a device for who may, which is looked at before the path is."""
     cdef uint32_t kind = mode & LINUX_S_IFMT
+    cdef bint device = kind == LINUX_S_IFCHR or kind == LINUX_S_IFBLK
+    if (device or kind == FREEBSD_S_IFWHT) and linux_syscall0(LINUX_SYS_geteuid) != 0:
+        return -LINUX_EPERM
+    if kind == FREEBSD_S_IFWHT:
+        return -LINUX_EOPNOTSUPP            # a file system without whiteouts
+    if device and dev == <uint64_t> -1:
+        return -LINUX_EINVAL                # VNOVAL
     if kind == LINUX_S_IFIFO and dev == 0:
         return linux_syscall4(LINUX_SYS_mknodat, <uint64_t> <int64_t> dirfd, path, LINUX_S_IFIFO
                               | (mode & FREEBSD_ALLPERMS), 0)
-    if kind == LINUX_S_IFCHR or kind == LINUX_S_IFBLK:
+    if device:
         return linux_syscall4(LINUX_SYS_mknodat, <uint64_t> <int64_t> dirfd, path, mode, linux_dev_from_freebsd(dev))
     return -LINUX_EINVAL
 

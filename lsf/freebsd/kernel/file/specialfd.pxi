@@ -34,6 +34,19 @@ cdef int anonymous_kind(int fd) noexcept nogil:
     return ANONYMOUS_INOTIFY if string_starts(name, b"anon_inode:inotify") else ANONYMOUS_OTHER
 
 
+cdef void timerfd_stat(freebsd_stat *st) noexcept nogil:
+    """FreeBSD's timerfd_stat, but for the times, which Linux does not keep of a timer."""
+    st.st_dev = 0
+    st.st_rdev = 0
+    st.st_mode = 0
+    st.st_nlink = 1
+    st.st_uid = <uint32_t> linux_syscall0(LINUX_SYS_geteuid)
+    st.st_gid = <uint32_t> linux_syscall0(LINUX_SYS_getegid)
+    st.st_size = 0
+    st.st_blocks = 0
+    st.st_blksize = PAGE_SIZE
+
+
 cdef bint descriptor_fact(int fd, const char *label, unsigned base, uint64_t *value) noexcept nogil:
     """A number in /proc/self/fdinfo: the one after `label` at the start of a line. False where it is not told."""
     cdef char path[40]

@@ -3,6 +3,10 @@
 # All of them ask statx(2): it costs what stat(2) does and tells the birth time and the file flags too.
 
 
+cdef enum:
+    LINK_MODE = 0o120777                # every symbolic link's on Linux
+
+
 cdef long stat_file(int dirfd, uaddr path, uint32_t flags, freebsd_stat *st) noexcept nogil:
     """fstatat(2) with FreeBSD's flags."""
     cdef linux_statx sx
@@ -28,8 +32,10 @@ cdef long stat_file(int dirfd, uaddr path, uint32_t flags, freebsd_stat *st) noe
     if is_error(result):
         return result
     freebsd_stat_from_statx(st, &sx)
-    if st.st_flags & (FREEBSD_SF_IMMUTABLE | FREEBSD_SF_APPEND):
+    if st.st_flags:
         show_user_flags_at(dirfd, path, flags, st)
+    if linux_flags and link_mode_may_be_kept(&sx):
+        show_link_mode_at(dirfd, path, flags, st)
     if SHIM.own.fakeroot:
         fake_owner_at(dirfd, path, linux_flags, st)
     return 0
@@ -48,8 +54,10 @@ cdef long stat_descriptor(int fd, freebsd_stat *st) noexcept nogil:
     if is_error(result):
         return result
     freebsd_stat_from_statx(st, &sx)
-    if st.st_flags & (FREEBSD_SF_IMMUTABLE | FREEBSD_SF_APPEND):
+    if st.st_flags:
         show_user_flags(fd, st)
+    if link_mode_may_be_kept(&sx):
+        show_link_mode(fd, st)
     if SHIM.own.fakeroot:
         fake_owner(fd, st)
     return 0
@@ -82,7 +90,7 @@ cdef inline long stat_untyped(int fd, freebsd_stat *st) noexcept nogil:
         if kind == ANONYMOUS_EVENTFD:
             st.st_mode = LINUX_S_IFIFO
         elif kind == ANONYMOUS_TIMERFD:
-            st.st_mode = 0
+            timerfd_stat(st)
         elif kind == ANONYMOUS_INOTIFY:
             st.st_mode = LINUX_S_IFREG | 0o400
     if result == 0 and st.st_mode == PROCDESC_MODE:
@@ -99,11 +107,11 @@ cdef public long sys_fstat(frame_t *frame, area_t *area) noexcept nogil:
     if fd >= 0 and area.proc.own.events == NULL and fd != area.proc.image_fd and fd != area.proc.truss_fd and fd != area.proc.record_fd \
             and fd != area.proc.stats_fd and fd != area.proc.life_fd and not area.proc.own.fakeroot:
         result = linux_syscall5(LINUX_SYS_statx, fd, 0, LINUX_AT_EMPTY_PATH, LINUX_STATX_ALL, <uint64_t> &sx)
-    if result == 0 and sx.stx_mode & LINUX_S_IFMT and sx.stx_mode != PROCDESC_MODE:
+    if result == 0 and sx.stx_mode & LINUX_S_IFMT and sx.stx_mode != PROCDESC_MODE and sx.stx_mode != LINK_MODE:
         freebsd_stat_from_statx(&st, &sx)
         if sx.stx_mode & LINUX_S_IFMT == LINUX_S_IFIFO:
             pipe_stat(area.proc, fd, &st)
-        if st.st_flags & (FREEBSD_SF_IMMUTABLE | FREEBSD_SF_APPEND):
+        if st.st_flags:
             show_user_flags(fd, &st)
     else:
         result = stat_visible(area, frame.arg[0], &st)
@@ -122,7 +130,7 @@ cdef public long sys_fstatat(frame_t *frame, area_t *area) noexcept nogil:
         if is_error(result):
             return result
         freebsd_stat_from_statx(&st, &sx)
-        if st.st_flags & (FREEBSD_SF_IMMUTABLE | FREEBSD_SF_APPEND):
+        if st.st_flags:
             show_user_flags_at(<int> frame.arg[0], frame.arg[1], 0, &st)
         return copyout(&st, frame.arg[2], sizeof(st))
     result = stat_file(<int> frame.arg[0], frame.arg[1], <uint32_t> frame.arg[3], &st)

@@ -101,6 +101,23 @@ cdef long map_aligned(uint64_t hint, uint64_t size, uint64_t align, int prot, in
     return result
 
 
+cdef long map_write_only(uint64_t addr, uint64_t size, int prot, long linux, int fd, uint64_t pos) noexcept nogil:
+    """A private mapping without PROT_READ, which a descriptor for writing alone is enough for (vn_mmap). Linux wants one for
+    reading: so the file is opened anew, and EACCES it is for who may not read it."""
+    cdef char link[32]
+    cdef long opened, result, flags = linux_syscall2(LINUX_SYS_fcntl, fd, LINUX_F_GETFL)
+    if is_error(flags) or flags & 3 != 1:
+        return -LINUX_EACCES
+    descriptor_path(fd, link)
+    opened = linux_syscall4(LINUX_SYS_openat, <uint64_t> LINUX_AT_FDCWD, <uint64_t> link,
+                            LINUX_O_CLOEXEC | LINUX_O_NONBLOCK | LINUX_O_NOCTTY, 0)
+    if is_error(opened):
+        return -LINUX_EACCES
+    result = linux_syscall6(LINUX_SYS_mmap, addr, size, prot, linux, opened, pos)
+    linux_syscall1(LINUX_SYS_close, opened)
+    return result
+
+
 cdef long map_error(long result, int prot, int fd) noexcept nogil:
     """What FreeBSD calls the failures that Linux calls otherwise."""
     cdef linux_stat info
@@ -108,6 +125,8 @@ cdef long map_error(long result, int prot, int fd) noexcept nogil:
         return -LINUX_ENOMEM              # MAP_EXCL
     if result == -LINUX_EPERM and prot & 4:
         return -LINUX_EACCES              # a file system mounted noexec
+    if result == -LINUX_EBADF and not is_error(linux_syscall2(LINUX_SYS_fcntl, fd, LINUX_F_GETFD)):
+        return -LINUX_ENODEV              # O_PATH: path_fileops has no fo_mmap
     if result == -LINUX_ENODEV and not is_error(linux_syscall2(LINUX_SYS_fstat, fd, <uint64_t> &info)) \
             and (info.st_mode & LINUX_S_IFMT) == LINUX_S_IFDIR:
         return -LINUX_EINVAL
@@ -203,6 +222,8 @@ cdef long map_guest(area_t *area, uint64_t addr, uint64_t len_, uint64_t prot_wo
         result = map_aligned(addr, size, align, prot, <int> linux, fd, pos)
     else:
         result = linux_syscall6(LINUX_SYS_mmap, addr, size, prot, linux, fd, pos)
+    if result == -LINUX_EACCES and linux & LINUX_MAP_PRIVATE and not prot & 1:
+        result = map_write_only(addr, size, prot, linux, fd, pos)
     if locked:
         if not is_error(result):
             forget_left_alone(result, size)

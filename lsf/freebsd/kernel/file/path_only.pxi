@@ -1,0 +1,62 @@
+# Descriptors that give no access to what they name: O_PATH, and O_EXEC (O_SEARCH), which Linux does not have and is opened with
+# O_PATH. To F_GETFL, F_SETFL and fdopen(3) they differ. O_NOFOLLOW tells them apart, which Linux keeps among the flags of such a
+# descriptor, where it is dup'ed, passed on and over exec: one of O_EXEC has it, one of O_PATH only where it is a link.
+# Model: FreeBSD sys/kern/kern_descrip.c (path_fileops, kern_fcntl), sys/sys/fcntl.h (OFLAGS).
+
+cdef enum:
+    ACCESS_FILE = 0                     # path_kind: an ordinary one, or no descriptor at all
+    ACCESS_PATH = 1
+    ACCESS_EXECUTE = 2
+
+
+cdef int path_kind(int fd) noexcept nogil:
+    cdef long mode, flags = linux_syscall2(LINUX_SYS_fcntl, <uint32_t> fd, LINUX_F_GETFL)
+    if is_error(flags) or not flags & LINUX_O_PATH:
+        return ACCESS_FILE
+    if not flags & LINUX_O_NOFOLLOW:
+        return ACCESS_PATH
+    mode = mode_of(fd, <uint64_t> <const char *> b"", LINUX_AT_EMPTY_PATH)
+    return ACCESS_PATH if is_error(mode) or mode & LINUX_S_IFMT == LINUX_S_IFLNK else ACCESS_EXECUTE
+
+
+cdef void replace_opened(int fd, const char *path, uint64_t linux_flags) noexcept nogil:
+    """Put another descriptor of the same file in the place of one that was just opened."""
+    cdef linux_stat was, now
+    cdef const char *empty = b""
+    cdef uint64_t close_on_exec = LINUX_O_CLOEXEC if linux_syscall2(LINUX_SYS_fcntl, fd, LINUX_F_GETFD) else 0
+    cdef long opened = linux_syscall4(LINUX_SYS_openat, <uint64_t> LINUX_AT_FDCWD, <uint64_t> path,
+                                      linux_flags | LINUX_O_PATH | LINUX_O_CLOEXEC, 0)
+    if is_error(opened):
+        return
+    if (not is_error(linux_syscall4(LINUX_SYS_newfstatat, fd, <uint64_t> empty, <uint64_t> &was, LINUX_AT_EMPTY_PATH))
+            and not is_error(linux_syscall4(LINUX_SYS_newfstatat, opened, <uint64_t> empty, <uint64_t> &now, LINUX_AT_EMPTY_PATH))
+            and was.st_ino == now.st_ino and was.st_dev == now.st_dev):
+        linux_syscall3(LINUX_SYS_dup3, opened, fd, close_on_exec)
+    linux_syscall1(LINUX_SYS_close, opened)
+
+
+cdef void mark_executable(int fd) noexcept nogil:
+    """Give a descriptor that was opened for O_EXEC the mark: its file is opened anew by the name that /proc tells, which is
+    no link's. One whose name is gone stays without, and counts as O_PATH."""
+    cdef char link[32]
+    cdef char path[FREEBSD_PATH_MAX]
+    cdef long got
+    descriptor_path(fd, link)
+    got = linux_syscall3(LINUX_SYS_readlink, <uint64_t> link, <uint64_t> path, sizeof(path) - 1)
+    if is_error(got) or path_kind(fd) == ACCESS_EXECUTE:
+        return
+    path[got] = 0
+    replace_opened(fd, path, LINUX_O_NOFOLLOW)
+
+
+cdef void unmark_path(int fd) noexcept nogil:
+    """Take the mark from a descriptor that was opened with O_PATH and O_NOFOLLOW and is no link's."""
+    cdef char link[32]
+    if path_kind(fd) == ACCESS_EXECUTE:
+        descriptor_path(fd, link)
+        replace_opened(fd, link, 0)
+
+
+cdef long path_error(int fd, long result, long error) noexcept nogil:
+    """`error` for a call that Linux answered with EBADF since the descriptor is one of O_PATH."""
+    return error if result == -LINUX_EBADF and path_kind(fd) == ACCESS_PATH else result
