@@ -57,10 +57,14 @@ FREEBSD = """
 #include <sys/procctl.h>
 #include <sys/aio.h>
 #include <sys/vmmeter.h>
+#include <sys/devicestat.h>
 #include <vm/vm_param.h>
 #include <sys/termios.h>
 #include <sys/wait.h>
 #define COMPAT_FREEBSD7
+#define _WANT_SYSVSHM_INTERNALS
+#define _WANT_SYSVSEM_INTERNALS
+#define _WANT_SYSVMSG_INTERNALS
 #include <sys/ipc.h>
 #include <sys/shm.h>
 #include <sys/sem.h>

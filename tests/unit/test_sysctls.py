@@ -70,10 +70,10 @@ def test_types_are_freebsds():
     known = defines("sys/sysctl.h")
     assert {
         "N": known["CTLTYPE_NODE"], "I": known["CTLTYPE_INT"], "A": known["CTLTYPE_STRING"], "Q": known["CTLTYPE_S64"],
-        "S": known["CTLTYPE_OPAQUE"], "IU": known["CTLTYPE_UINT"], "L": known["CTLTYPE_LONG"],
+        "S": known["CTLTYPE_OPAQUE"], "B": known["CTLTYPE_INT"], "E": known["CTLTYPE_INT"], "IU": known["CTLTYPE_UINT"], "L": known["CTLTYPE_LONG"],
         "LU": known["CTLTYPE_ULONG"], "QU": known["CTLTYPE_U64"],
     } == sysctls.KIND  # fmt: skip
-    for name in ("RD", "WR", "ANYBODY", "SKIP", "MPSAFE"):
+    for name in ("RD", "WR", "ANYBODY", "SKIP", "TUN", "MPSAFE"):
         assert getattr(sysctls, f"CTLFLAG_{name}") == known[f"CTLFLAG_{name}"]
 
 

@@ -39,6 +39,24 @@ cdef struct freebsd_msqid_ds:
     int64_t msg_rtime
     int64_t msg_ctime
 
+# The kernel's own, which sysctl tells; their pointers are 0 there.
+
+cdef struct freebsd_shmid_kernel:
+    freebsd_shmid_ds u
+    uint64_t object
+    uint64_t label
+    uint64_t cred
+
+cdef struct freebsd_semid_kernel:
+    freebsd_semid_ds u
+    uint64_t label
+    uint64_t cred
+
+cdef struct freebsd_msqid_kernel:
+    freebsd_msqid_ds u
+    uint64_t label
+    uint64_t cred
+
 # As before FreeBSD 8: ids of 16 bits (freebsd7_shmctl(2), freebsd7___semctl(2), freebsd7_msgctl(2)).
 
 cdef struct freebsd_ipc_perm_old:

@@ -1,4 +1,4 @@
-# What sysctl(3) returns: <sys/resource.h>, <sys/vmmeter.h>, <vm/vm_param.h>.
+# What sysctl(3) returns: <sys/resource.h>, <sys/vmmeter.h>, <vm/vm_param.h>, <sys/devicestat.h>.
 
 cdef struct freebsd_loadavg:
     uint32_t ldavg[3]               # in units of 1/fscale
@@ -29,6 +29,30 @@ cdef struct freebsd_xswdev:
     int32_t xsw_flags
     int32_t xsw_nblks
     int32_t xsw_used
+
+# <sys/devicestat.h>. Counters are of no data, reads, writes and frees.
+cdef struct freebsd_devstat:
+    uint32_t sequence0
+    int32_t allocated
+    uint32_t start_count
+    uint32_t end_count
+    freebsd_bintime busy_from
+    uint64_t dev_links
+    uint32_t device_number
+    char device_name[16]
+    int32_t unit_number
+    uint64_t bytes[4]
+    uint64_t operations[4]
+    freebsd_bintime duration[4]
+    freebsd_bintime busy_time
+    freebsd_bintime creation_time
+    uint32_t block_size
+    uint64_t tag_types[3]
+    uint32_t flags
+    uint32_t device_type
+    uint32_t priority
+    uint64_t id
+    uint32_t sequence1
 
 
 cdef inline void freebsd_loadavg_from_linux(freebsd_loadavg *to, const linux_sysinfo *source) noexcept nogil:

@@ -88,7 +88,7 @@ NO_PATH = frozenset(
         ("shm_open2", "path"), ("shm_open2", "name"), ("freebsd12_shm_open", "path"),  # names of their own
         ("shm_unlink", "path"), ("shm_rename", "path_from"), ("shm_rename", "path_to"),
         ("kmq_open", "path"), ("kmq_unlink", "path"), ("ksem_open", "name"), ("ksem_unlink", "name"),
-        ("setlogin", "namebuf"), ("kenv", "name"), ("abort2", "why"), ("thr_set_name", "name"),
+        ("setlogin", "namebuf"), ("kenv", "name"), ("modfind", "name"), ("abort2", "why"), ("thr_set_name", "name"),
         *((f"extattr_{what}_{of}", "attrname") for what in ("set", "get", "delete") for of in ("file", "link", "fd")),
     }
 )  # fmt: skip

@@ -6,7 +6,8 @@ One row per name in ROWS, in FreeBSD's order of numbers within a node:
 
 number  FreeBSD's own (`<sys/sysctl.h>`), or `auto`: one that FreeBSD gives out at boot; programs ask for it by name.
 type    `N` node, `A` string, `I` int, `IU` unsigned, `L` long, `LU` unsigned long, `Q` int64, `QU` uint64, `S,name` a
-        structure; and behind a blank the flags `w` (a privileged user may write it), `W` (anybody may), `s` (not listed).
+        structure, `B` and `E,name` int as a boolean or one of some names; and behind a blank the flags `w` (a privileged
+        user may write it), `W` (anybody may), `s` (not listed), `t` (set at the start alone).
 source  `= 5`, `= "text"`  a constant
         `file PATH FIELD DEFAULT`  the FIELDth word (from 0) of the first line of a file of Linux's /proc, a number
         `call FUNCTION [ARGUMENT]`  the shim's sysctl_FUNCTION, with a number of its own; on a node it takes the rest of
@@ -22,12 +23,13 @@ import dataclasses
 #: Numbers that FreeBSD gives out itself start here (CTL_AUTO_START).
 AUTO = 0x100
 
-KIND = {"N": 1, "I": 2, "A": 3, "Q": 4, "S": 5, "IU": 6, "L": 7, "LU": 8, "QU": 9}
-SIZES = {"I": 4, "IU": 4, "L": 8, "LU": 8, "Q": 8, "QU": 8}
+KIND = {"N": 1, "I": 2, "B": 2, "E": 2, "A": 3, "Q": 4, "S": 5, "IU": 6, "L": 7, "LU": 8, "QU": 9}
+SIZES = {"I": 4, "B": 4, "E": 4, "IU": 4, "L": 8, "LU": 8, "Q": 8, "QU": 8}
 CTLFLAG_RD = 0x80000000
 CTLFLAG_WR = 0x40000000
 CTLFLAG_ANYBODY = 0x10000000
 CTLFLAG_SKIP = 0x01000000
+CTLFLAG_TUN = 0x00080000
 CTLFLAG_MPSAFE = 0x00040000
 
 ROWS = """
@@ -107,6 +109,21 @@ kern.iov_max | 35 | I | = 1024 | Maximum number of elements in an I/O vector; sy
 kern.hostuuid | 36 | A w | call hostuuid | Host UUID
 kern.arandom | 37 | S,random | call arandom | arc4rand
 kern.maxphys | 38 | I | = 1048576 | Maximum block I/O access size
+kern.tty_nin | auto | LU | = 0 | Total amount of bytes received
+kern.tty_nout | auto | LU | = 0 | Total amount of bytes transmitted
+kern.msgbuf | auto | A | call msgbuf | Contents of kernel message buffer
+kern.consmute | auto | I w | = 0 | State of the console muting
+kern.init_shutdown_timeout | auto | I w | = 120 | Shutdown timeout of init(8). Unused within kernel, but used to control init(8)
+kern.base_address | auto | LU | = -2147483648 | Kernel base address
+kern.relbase_address | auto | LU | = -2147483648 | Kernel relocated base address
+kern.malloc_count | auto | I | = 0 | Count of kernel malloc types
+kern.malloc_stats | auto | S,malloc_type_ustats | call empty_stream | Return malloc types
+kern.shutdown | auto | N | | Shutdown environment
+kern.shutdown.dumpdevname | auto | A | = "" | Device(s) for kernel dumps
+kern.geom | auto | N | | GEOMetry management
+kern.geom.confxml | auto | A | call geom_xml | Dump the GEOM config in XML
+kern.geom.confdot | auto | A | = "digraph geom {\\n}\\n" | Dump the GEOM config in dot
+kern.geom.conftxt | auto | A | = "" | Dump the GEOM config in txt
 kern.ident | auto | A | = "LSF" | Kernel identifier
 kern.maxtsiz | auto | LU | = 34359738368 | Maximum text size
 kern.dfldsiz | auto | LU | = 34359738368 | Initial data size limit
@@ -172,10 +189,10 @@ kern.elf64.aslr.pie_enable | auto | I w | = 1 | ELF64: enable address map random
 kern.elf64.aslr.stack | auto | I w | = 1 | ELF64: enable stack address randomization
 kern.elf64.allow_wx | auto | I w | = 1 | ELF64: Allow pages to be mapped simultaneously writable and executable
 kern.devstat | auto | N | | Device Statistics
-kern.devstat.numdevs | auto | I | = 0 | Number of devices in the devstat list
-kern.devstat.generation | auto | L | = 1 | Devstat list generation
+kern.devstat.numdevs | auto | I | call devstat_count | Number of devices in the devstat list
+kern.devstat.generation | auto | L | call devstat_generation | Devstat list generation
 kern.devstat.version | auto | I | = 6 | Devstat list version number
-kern.devstat.all | auto | S,devstat | call no_devices | All devices in the devstat list
+kern.devstat.all | auto | S,devstat | call devstat | All devices in the devstat list
 kern.timecounter | auto | N | |
 kern.timecounter.hardware | auto | A w | = "TSC" | Timecounter hardware selected
 kern.timecounter.choice | auto | A | = "TSC(1000)" | Timecounter hardware detected
@@ -189,17 +206,34 @@ kern.ipc.nmbclusters | auto | I w | = 250000 | Maximum number of mbuf clusters a
 kern.ipc.maxpipekva | auto | LU w | = 100000000 | Pipe KVA limit
 kern.ipc.shmmax | auto | LU w | file /proc/sys/kernel/shmmax 0 536870912 | Maximum shared memory segment size
 kern.ipc.shmmin | auto | LU w | = 1 | Minimum shared memory segment size
-kern.ipc.shmmni | auto | LU | file /proc/sys/kernel/shmmni 0 192 | Number of shared memory identifiers
+kern.ipc.shmmni | auto | LU | call ipc_places 0 | Number of shared memory identifiers
 kern.ipc.shmseg | auto | LU | file /proc/sys/kernel/shmmni 0 128 | Number of segments per process
 kern.ipc.shmall | auto | LU w | file /proc/sys/kernel/shmall 0 131072 | Maximum number of pages available for shared memory
-kern.ipc.semmni | auto | I | file /proc/sys/kernel/sem 3 50 | Number of semaphore identifiers
+kern.ipc.shm_use_phys | auto | I w | = 0 | Enable/Disable locking of shared memory pages in core
+kern.ipc.shm_allow_removed | auto | I w | = 1 | Enable/Disable attachment to attached segments marked for removal
+kern.ipc.shmsegs | auto | S, | call ipc_table 0 | Array of struct shmid_kernel for each potential shared memory segment
+kern.ipc.posix_shm_list | auto | S, | call posix_shm_list | POSIX SHM list
+kern.ipc.semmni | auto | I | call ipc_places 1 | Number of semaphore identifiers
 kern.ipc.semmns | auto | I | file /proc/sys/kernel/sem 1 340 | Maximum number of semaphores in the system
 kern.ipc.semmsl | auto | I w | file /proc/sys/kernel/sem 0 340 | Max semaphores per id
 kern.ipc.semopm | auto | I | file /proc/sys/kernel/sem 2 100 | Max operations per semop call
+kern.ipc.semmnu | auto | I | = 150 | Maximum number of undo structures in the system
+kern.ipc.semume | auto | I | = 50 | Max undo entries per process
+kern.ipc.semusz | auto | I | = 624 | Size in bytes of undo structure
 kern.ipc.semvmx | auto | I w | = 32767 | Semaphore maximum value
+kern.ipc.semaem | auto | I w | = 16384 | Adjust on exit max value
+kern.ipc.sema | auto | S, | call ipc_table 1 | Array of struct semid_kernel for each potential semaphore
 kern.ipc.msgmax | auto | I | file /proc/sys/kernel/msgmax 0 16384 | Maximum message size
-kern.ipc.msgmni | auto | I | file /proc/sys/kernel/msgmni 0 40 | Number of message queue identifiers
+kern.ipc.msgmni | auto | I | call ipc_places 2 | Number of message queue identifiers
 kern.ipc.msgmnb | auto | I w | file /proc/sys/kernel/msgmnb 0 2048 | Maximum number of bytes in a queue
+kern.ipc.msgtql | auto | I | = 40 | Maximum number of messages in the system
+kern.ipc.msgssz | auto | I | = 8 | Size of a message segment
+kern.ipc.msgseg | auto | I | = 2048 | Number of message segments
+kern.ipc.msqids | auto | S, | call ipc_table 2 | Array of struct msqid_kernel for each potential message queue
+kern.ipc.nsfbufs | auto | I | = 0 | Maximum number of sendfile(2) sf_bufs available
+kern.ipc.nsfbufspeak | auto | I | = 0 | Number of sendfile(2) sf_bufs at peak usage
+kern.ipc.nsfbufsused | auto | I | = 0 | Number of sendfile(2) sf_bufs in use
+kern.ipc.sfstat | auto | S,sfstat w | call zeros 88 | sendfile statistics
 kern.mqueue | auto | N | | POSIX real time message queue
 kern.mqueue.maxmsg | auto | I w | = 100 | Default maximum messages in queue
 kern.mqueue.maxmsgsize | auto | I w | = 16384 | Default maximum message size
@@ -222,6 +256,9 @@ vm.dmmax | auto | I | = 32 | Maximum size of a swap block in pages
 vm.swap_info | auto | N | call swap_info | Swap statistics by device
 vm.kmem_size | auto | LU | call memory 0 | Size of kernel memory
 vm.max_wired | auto | LU | call memory 8 | System-wide limit to user-wired page count
+vm.max_user_wired | auto | LU w | call memory 9 | system-wide limit to user-wired page count
+vm.zone_count | auto | I | = 0 | Number of UMA zones
+vm.zone_stats | auto | S,uma_type_header | call empty_stream | Zone Stats
 vm.stats | auto | N | | VM meter stats
 vm.stats.sys | auto | N | | VM meter sys stats
 vm.stats.sys.v_swtch | auto | QU | call vmstat 0 | Context switches
@@ -281,8 +318,14 @@ vfs | 3 | N | | File system
 vfs.bufspace | auto | L | = 0 | Physical memory used for buffers
 vfs.numvnodes | auto | LU | = 0 | Number of vnodes in existence
 vfs.freevnodes | auto | LU | = 0 | Number of "free" vnodes
+vfs.numdirtybuffers | auto | I | = 0 | Number of buffers that are dirty (has unwritten changes) at the moment
+vfs.cache | auto | N | | Name cache
+vfs.cache.nchstats | auto | S,nchstats | call zeros 64 | VFS cache effectiveness statistics
 vfs.usermount | auto | I w | = 0 | Unprivileged users may mount and unmount file systems
 vfs.timestamp_precision | auto | I w | = 3 | File timestamp precision
+vfs.nfs | auto | N | | NFS filesystem
+vfs.nfs.iodmin | auto | IU w | = 0 | Min number of nfsiod kthreads to keep as spares
+vfs.nfs.iodmax | auto | IU w | = 20 | Max number of nfsiod kthreads
 vfs.aio | auto | N | | Async IO management
 vfs.aio.enable_unsafe | auto | I w | = 0 | Permit asynchronous IO on all file types, not just known-safe types
 vfs.aio.max_aio_per_proc | auto | I w | = 32 | Maximum active aio requests per process
@@ -308,6 +351,7 @@ net.inet | 2 | N | | Internet Family
 net.inet.ip | 0 | N | | IP
 net.inet.ip.forwarding | 1 | I w | file /proc/sys/net/ipv4/ip_forward 0 0 | Enable IP forwarding between interfaces
 net.inet.ip.ttl | 3 | I w | file /proc/sys/net/ipv4/ip_default_ttl 0 64 | Maximum TTL on IP packets
+net.inet.ip.connect_inaddr_wild | auto | I w | = 1 | Allow connecting to INADDR_ANY or INADDR_BROADCAST for connect(2)
 net.inet.ip.portrange | auto | N | | IP Ports
 net.inet.ip.portrange.lowfirst | auto | I w | = 1023 |
 net.inet.ip.portrange.lowlast | auto | I w | = 600 |
@@ -318,6 +362,8 @@ net.inet.ip.portrange.hilast | auto | I w | = 65535 |
 net.inet.ip.portrange.reservedhigh | auto | I w | call reservedhigh |
 net.inet.ip.portrange.reservedlow | auto | I w | = 0 |
 net.inet.ip.portrange.randomized | auto | I w | = 1 | Enable random port allocation
+net.inet.icmp | 1 | N | | ICMP
+net.inet.icmp.maskrepl | 1 | I w | = 0 | Reply to ICMP Address Mask Request packets
 net.inet.tcp | 6 | N | | TCP
 net.inet.tcp.sendspace | 8 | LU w | file /proc/sys/net/ipv4/tcp_wmem 1 32768 | Initial send socket buffer size
 net.inet.tcp.recvspace | 9 | LU w | file /proc/sys/net/ipv4/tcp_rmem 1 65536 | Initial receive socket buffer size
@@ -334,11 +380,25 @@ net.inet.raw.pcblist | auto | S,xinpcb | call pcblist 2 | List of active raw IP 
 net.route | 17 | N s | call route | Network interfaces and routes
 net.inet6 | 28 | N | | Internet6 Family
 net.inet6.ip6 | 41 | N | | IP6
+net.inet6.ip6.forwarding | 1 | I w | file /proc/sys/net/ipv6/conf/all/forwarding 0 0 | Enable forwarding of IPv6 packets between interfaces
 net.inet6.ip6.hlim | 3 | I w | file /proc/sys/net/ipv6/conf/default/hop_limit 0 64 | Default hop limit to use for outgoing IPv6 packets
 net.inet6.ip6.v6only | 24 | I w | = 1 | Restrict AF_INET6 sockets to IPv6 addresses only
 net.my_fibnum | auto | I | = 0 | default FIB of caller
 net.fibs | auto | IU | = 1 | set number of fibs
+net.ifdescr_maxlen | auto | IU w | = 1024 | administrative maximum length for interface description
+net.bpf | auto | N | | bpf sysctl
+net.bpf.stats | auto | N | call zeros 0 | bpf statistics portal
+net.isr | auto | N | | netisr
+net.isr.dispatch | auto | A w | = "direct" | netisr dispatch policy
+net.isr.maxthreads | auto | I | = 1 | Use at most this many CPUs for netisr processing
+net.isr.bindthreads | auto | I | = 0 | Bind netisr threads to CPUs.
+net.isr.maxqlimit | auto | IU | = 10240 | Maximum netisr per-protocol, per-CPU queue depth.
+net.isr.defaultqlimit | auto | IU | = 256 | Default netisr per-protocol, per-CPU queue limit if not set by protocol
+net.isr.numthreads | auto | IU | = 1 | Number of extant netisr threads.
 debug | 5 | N | | Debugging
+debug.minidump | auto | I w | = 1 | Enable mini crash dumps
+debug.iosize_max_clamp | auto | I w | = 0 | Clamp max i/o size to INT_MAX
+debug.devfs_iosize_max_clamp | auto | I w | = 1 | Clamp max i/o size to INT_MAX for devices
 hw | 6 | N | | hardware
 hw.machine | 1 | A | = "amd64" | Machine class
 hw.model | 2 | A | call model | Machine model
@@ -354,12 +414,21 @@ hw.availpages | auto | LU | call memory 8 | Amount of physical memory (in pages)
 hw.pagesizes | auto | LU | call pagesizes | Supported page sizes
 hw.clockrate | auto | I | call clock_mhz | CPU instruction clock rate
 hw.instruction_sse | auto | I | = 1 | SIMD/MMX2 instructions available in CPU
+hw.intrcnt | auto | S, | call interrupts 0 | Interrupt Counts
+hw.intrnames | auto | S, | call interrupts 1 | Interrupt Names
+hw.bus | auto | N | |
+hw.bus.info | auto | S,u_businfo | call bus_info | bus-related data
+hw.bus.devices | auto | N | call none | system device tree
+hw.bus.rman | auto | N | call none | kernel resource manager
+hw.bus.devctl_queue | auto | I w | = 1000 | devctl queue length
 machdep | 7 | N | | machine dependent
 machdep.tsc_freq | auto | QU w | call tsc_freq | Time Stamp Counter frequency
 machdep.wall_cmos_clock | auto | I w | = 0 | Enables application of machdep.adjkerntz
 machdep.disable_rtc_set | auto | I w | = 0 | Disallow adjusting time-of-day clock
 machdep.adjkerntz | auto | I w | = 0 | Local offset from UTC in seconds
 machdep.hyperthreading_allowed | auto | I | = 1 | Use Intel HTT logical CPUs
+machdep.bootmethod | auto | A | call bootmethod | System firmware boot method
+machdep.acpi_root | auto | LU | = 0 | The physical address of the RSDP
 user | 8 | N | | user-level
 user.cs_path | 1 | A | = "/usr/bin:/bin:/usr/sbin:/sbin" | PATH that finds all the standard utilities
 user.bc_base_max | 2 | I | = 0 | Max ibase/obase values in bc(1)
@@ -412,6 +481,78 @@ security | 14 | N | | Security
 security.jail | auto | N | | Jails
 security.jail.jailed | auto | I | = 0 | Process in jail?
 security.jail.vnet | auto | I | = 0 | Jail owns vnet?
+security.jail.list | auto | S | call zeros 0 | List of active jails
+security.jail.jail_max_af_ips | auto | IU w | = 255 | Number of IP addresses a jail may have at most per address family (deprecated)
+security.jail.set_hostname_allowed | auto | I w | = 1 | Processes in jail can set their hostnames (deprecated)
+security.jail.socket_unixiproute_only | auto | I w | = 1 | Processes in jail are limited to creating UNIX/IP/route sockets only (deprecated)
+security.jail.sysvipc_allowed | auto | I w | = 0 | Processes in jail can use System V IPC primitives (deprecated)
+security.jail.allow_raw_sockets | auto | I w | = 0 | Prison root can create raw sockets (deprecated)
+security.jail.chflags_allowed | auto | I w | = 0 | Processes in jail can alter system file flags (deprecated)
+security.jail.mount_allowed | auto | I w | = 0 | Processes in jail can mount/unmount jail-friendly file systems (deprecated)
+security.jail.mlock_allowed | auto | I w | = 0 | Processes in jail can lock/unlock physical pages in memory
+security.jail.enforce_statfs | auto | I w | = 2 | Processes in jail cannot see all mounted file systems (deprecated)
+security.jail.devfs_ruleset | auto | I | = 0 | Ruleset for the devfs filesystem in jail (deprecated)
+security.jail.children | auto | N | | Limits and stats of child jails
+security.jail.children.max | auto | I | = 999999 | Maximum number of child jails
+security.jail.children.cur | auto | I | = 0 | Current number of child jails
+security.jail.param | auto | N | | Jail parameters
+security.jail.param.jid | auto | I t | = 0 | Jail ID
+security.jail.param.parent | auto | I | = 0 | Jail parent ID
+security.jail.param.name | auto | A w | = "256" | Jail name
+security.jail.param.path | auto | A t | = "1024" | Jail root path
+security.jail.param.securelevel | auto | I w | = 0 | Jail secure level
+security.jail.param.osreldate | auto | I t | = 0 | Jail value for kern.osreldate and uname -K
+security.jail.param.osrelease | auto | A t | = "32" | Jail value for kern.osrelease and uname -r
+security.jail.param.enforce_statfs | auto | I w | = 0 | Jail cannot see all mounted file systems
+security.jail.param.devfs_ruleset | auto | I w | = 0 | Ruleset for in-jail devfs mounts
+security.jail.param.persist | auto | B w | = 0 | Jail persistence
+security.jail.param.vnet | auto | E,jailsys t | = 0 | Virtual network stack
+security.jail.param.dying | auto | B | = 0 | Jail is in the process of shutting down
+security.jail.param.children | auto | N | | Number of child jails
+security.jail.param.children.cur | auto | I | = 0 | Current number of child jails
+security.jail.param.children.max | auto | I w | = 0 | Maximum number of child jails
+security.jail.param.host | auto | N | | Jail host info
+security.jail.param.host. | auto | E,jailsys w | = 0 | Jail host info
+security.jail.param.host.hostname | auto | A w | = "256" | Jail hostname
+security.jail.param.host.domainname | auto | A w | = "256" | Jail NIS domainname
+security.jail.param.host.hostuuid | auto | A w | = "64" | Jail host UUID
+security.jail.param.host.hostid | auto | LU w | = 0 | Jail host ID
+security.jail.param.cpuset | auto | N | | Jail cpuset
+security.jail.param.cpuset.id | auto | I | = 0 | Jail cpuset ID
+security.jail.param.ip4 | auto | N | | Jail IPv4 address virtualization
+security.jail.param.ip4. | auto | E,jailsys t | = 0 | Jail IPv4 address virtualization
+security.jail.param.ip4.addr | auto | S,in_addr,a w | call length 4 | Jail IPv4 addresses
+security.jail.param.ip4.saddrsel | auto | B w | = 0 | Do (not) use IPv4 source address selection rather than the primary jail IPv4 address.
+security.jail.param.ip6 | auto | N | | Jail IPv6 address virtualization
+security.jail.param.ip6. | auto | E,jailsys t | = 0 | Jail IPv6 address virtualization
+security.jail.param.ip6.addr | auto | S,in6_addr,a w | call length 16 | Jail IPv6 addresses
+security.jail.param.ip6.saddrsel | auto | B w | = 0 | Do (not) use IPv6 source address selection rather than the primary jail IPv6 address.
+security.jail.param.sysvmsg | auto | N | | SYSV message queues
+security.jail.param.sysvmsg. | auto | E,jailsys w | = 0 | SYSV message queues
+security.jail.param.sysvsem | auto | N | | SYSV semaphores
+security.jail.param.sysvsem. | auto | E,jailsys w | = 0 | SYSV semaphores
+security.jail.param.sysvshm | auto | N | | SYSV shared memory
+security.jail.param.sysvshm. | auto | E,jailsys w | = 0 | SYSV shared memory
+security.jail.param.allow | auto | N | | Jail permission flags
+security.jail.param.allow.set_hostname | auto | B w | = 0 | Jail may set hostname
+security.jail.param.allow.sysvipc | auto | B w | = 0 | Jail may use SYSV IPC
+security.jail.param.allow.raw_sockets | auto | B w | = 0 | Jail may create raw sockets
+security.jail.param.allow.chflags | auto | B w | = 0 | Jail may alter system file flags
+security.jail.param.allow.quotas | auto | B w | = 0 | Jail may set file quotas
+security.jail.param.allow.socket_af | auto | B w | = 0 | Jail may create sockets other than just UNIX/IPv4/IPv6/route
+security.jail.param.allow.mlock | auto | B w | = 0 | Jail may lock (unlock) physical pages in memory
+security.jail.param.allow.reserved_ports | auto | B w | = 0 | Jail may bind sockets to reserved ports
+security.jail.param.allow.read_msgbuf | auto | B w | = 0 | Jail may read the kernel message buffer
+security.jail.param.allow.unprivileged_proc_debug | auto | B w | = 0 | Unprivileged processes may use process debugging facilities
+security.jail.param.allow.suser | auto | B w | = 0 | Processes in jail with uid 0 have privilege
+security.jail.param.allow.nfsd | auto | B w | = 0 | Mountd/nfsd may run in the jail
+security.jail.param.allow.mount | auto | N | | Jail mount/unmount permission flags
+security.jail.param.allow.mount. | auto | B w | = 0 | Jail may mount/unmount jail-friendly file systems in general
+security.jail.param.allow.mount.devfs | auto | B w | = 0 | Jail may mount the devfs file system
+security.jail.param.allow.mount.fdescfs | auto | B w | = 0 | Jail may mount the fdescfs file system
+security.jail.param.allow.mount.nullfs | auto | B w | = 0 | Jail may mount the nullfs file system
+security.jail.param.allow.mount.procfs | auto | B w | = 0 | Jail may mount the procfs file system
+security.jail.param.allow.mount.tmpfs | auto | B w | = 0 | Jail may mount the tmpfs file system
 security.bsd | auto | N | | BSD security policy
 security.bsd.see_other_uids | auto | I w | = 1 | Unprivileged processes may see subjects/objects with different real uid
 security.bsd.see_other_gids | auto | I w | = 1 | Unprivileged processes may see subjects/objects with different real gid
@@ -420,6 +561,7 @@ security.bsd.unprivileged_mlock | auto | I w | = 1 | Allow non-root users to cal
 security.bsd.unprivileged_idprio | auto | I w | = 0 | Allow non-root users to set an idle priority
 security.bsd.hardlink_check_uid | auto | I w | = 0 | Unprivileged processes cannot create hard links to files owned by other users
 security.bsd.stack_guard_page | auto | I w | = 1 | Specifies the number of guard pages for a stack that grows
+security.bsd.map_at_zero | auto | I w | = 0 | Permit processes to map an object at virtual address 0.
 """
 
 
@@ -499,6 +641,8 @@ def _parse(text: str) -> tuple[Row, ...]:
             kind |= CTLFLAG_ANYBODY
         if "s" in flags:
             kind |= CTLFLAG_SKIP
+        if "t" in flags:
+            kind |= CTLFLAG_TUN
         rows[name] = Row(name, number, kind, letter, how, function, constant, value, description)
     return tuple(rows.values())
 

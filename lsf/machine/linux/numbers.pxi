@@ -311,6 +311,9 @@ cdef extern from "machine/linux/linux.h" nogil:
         LINUX_STATX_INO "STATX_INO"
         LINUX_STATX_MNT_ID "STATX_MNT_ID"
         LINUX_STATX_MNT_ID_UNIQUE "STATX_MNT_ID_UNIQUE"
+        # linux/syslog.h, which Linux keeps to itself
+        LINUX_SYSLOG_ACTION_READ_ALL "SYSLOG_ACTION_READ_ALL"
+        LINUX_SYSLOG_ACTION_SIZE_BUFFER "SYSLOG_ACTION_SIZE_BUFFER"
         # netinet/in.h
         LINUX_IPV6_HOPLIMIT "IPV6_HOPLIMIT"
         LINUX_IPV6_ORIGDSTADDR "IPV6_ORIGDSTADDR"
@@ -456,6 +459,10 @@ cdef extern from "machine/linux/linux.h" nogil:
         LINUX_PROT_NONE "PROT_NONE"
         LINUX_PROT_READ "PROT_READ"
         LINUX_PROT_WRITE "PROT_WRITE"
+        # sys/msg.h
+        LINUX_MSG_INFO "MSG_INFO"
+        LINUX_MSG_STAT "MSG_STAT"
+        LINUX_MSG_STAT_ANY "MSG_STAT_ANY"
         # sys/prctl.h
         LINUX_PR_GET_CHILD_SUBREAPER "PR_GET_CHILD_SUBREAPER"
         LINUX_PR_GET_NO_NEW_PRIVS "PR_GET_NO_NEW_PRIVS"
@@ -471,8 +478,13 @@ cdef extern from "machine/linux/linux.h" nogil:
         LINUX_RLIMIT_RTTIME "RLIMIT_RTTIME"
         LINUX_RLIMIT_STACK "RLIMIT_STACK"
         # sys/sem.h
+        LINUX_SEM_INFO "SEM_INFO"
         LINUX_SEM_STAT "SEM_STAT"
+        LINUX_SEM_STAT_ANY "SEM_STAT_ANY"
         # sys/shm.h
+        LINUX_SHM_INFO "SHM_INFO"
+        LINUX_SHM_STAT "SHM_STAT"
+        LINUX_SHM_STAT_ANY "SHM_STAT_ANY"
         LINUX_SHM_REMAP "SHM_REMAP"
         # sys/socket.h
         LINUX_AF_BLUETOOTH "AF_BLUETOOTH"
@@ -754,6 +766,7 @@ cdef extern from "machine/linux/linux.h" nogil:
         LINUX_SYS_statx "SYS_statx"
         LINUX_SYS_symlinkat "SYS_symlinkat"
         LINUX_SYS_sysinfo "SYS_sysinfo"
+        LINUX_SYS_syslog "SYS_syslog"
         LINUX_SYS_tgkill "SYS_tgkill"
         LINUX_SYS_timer_create "SYS_timer_create"
         LINUX_SYS_timer_delete "SYS_timer_delete"

@@ -497,8 +497,6 @@ TEST(small_answers)
 	CHECK_EQ(sys(SYS_setfib, 0), 0);
 	CHECK_ERR(sys(SYS_setfib, 1), EINVAL);
 	CHECK_EQ(sys(SYS_kldnext, 0), 0);
-	CHECK_EQ(sys(SYS_modnext, 0), 0);
-	CHECK_ERR(sys(SYS_modfind, "nothing"), ENOENT);
 	CHECK_ERR(sys(SYS_kldfind, "nothing"), ENOENT);
 	CHECK_ERR(sys(SYS_kenv, 0, "smbios.bios.vendor", text, sizeof(text)), ENOENT);
 	CHECK_EQ(sys(SYS_kenv, 3, NULL, NULL, 0), 0);

@@ -46,7 +46,8 @@ TEST(whole_tree)
 		int to_number[2] = { 0, 3 };
 		n = sizeof(back);
 		CHECK_EQ(sys(SYS___sysctl, to_number, 2, back, &n, text, strlen(text)), 0);
-		CHECK_EQ(n / sizeof(int), length);
+		/* A parameter of a jail may stand below a node of its name without one of its own: a dot at the end is the node. */
+		CHECK_EQ(n / sizeof(int), text[strlen(text) - 1] == '.' ? length - 1 : length);
 		CHECK(memcmp(back, next, n) == 0);
 		/* What is no node has a value, of the size that was announced. */
 		if ((kind & CTLTYPE) != CTLTYPE_NODE && (kind & CTLFLAG_ANYBODY) == 0) {
@@ -350,7 +351,7 @@ TEST(descriptors)
 	}
 	CHECK_EQ(found, 7);
 	n = sizeof(fds);
-	CHECK_EQ(of_process(KERN_PROC_NFDS, (int)sys(SYS_getpid), &fds, &n), 0);
+	CHECK_EQ(of_process(KERN_PROC_NFDS, 0, &fds, &n), 0);	/* of the caller alone: sysctl_kern_proc_nfds */
 	CHECK_EQ(fds, count);
 	static struct kinfo_file cwd;
 	char path[1024];

@@ -80,8 +80,8 @@ cdef uint64_t status_number(const char *status, const char *name, int index, int
 
 
 cdef void ticks_to_timeval(int64_t ticks, freebsd_timeval *to) noexcept nogil:
-    to.tv_sec = ticks // STATHZ
-    to.tv_usec = ticks % STATHZ * (1000000 // STATHZ)
+    to.tv_sec = ticks // LINUX_TICKS
+    to.tv_usec = ticks % LINUX_TICKS * (1000000 // LINUX_TICKS)
 
 
 cdef void signals_to_kinfo(uint64_t linux_mask, freebsd_sigset *to) noexcept nogil:
@@ -242,7 +242,7 @@ cdef long fill_kinfo_proc(area_t *area, int pid, freebsd_kinfo_proc *info) noexc
         info.ki_flag |= FREEBSD_P_SUGID
     # Of its whole life. Linux tells the start in ticks: a young process is never shown with more than all it can have.
     elapsed = ((facts.now.tv_sec - facts.start.tv_sec) * 1000000 + facts.now.tv_usec - facts.start.tv_usec) \
-        // (1000000 // STATHZ)
+        // (1000000 // LINUX_TICKS)
     used = stat.utime + stat.stime
     if elapsed < 1:
         elapsed = 1
@@ -271,7 +271,7 @@ cdef long kinfo_of_thread(int pid, int tid, freebsd_kinfo_proc *info) noexcept n
         return -LINUX_ESRCH
     info.ki_tid = tid
     info.ki_stat = freebsd_process_state_from_linux(stat.state)
-    info.ki_runtime = <uint64_t> ((stat.utime + stat.stime) * (1000000 // STATHZ))
+    info.ki_runtime = <uint64_t> ((stat.utime + stat.stime) * (1000000 // LINUX_TICKS))
     info.ki_lastcpu = stat.cpu
     ticks_to_timeval(stat.utime, &info.ki_rusage.ru_utime)
     ticks_to_timeval(stat.stime, &info.ki_rusage.ru_stime)

@@ -336,13 +336,17 @@ cdef long kinfo_of_descriptor(area_t *area, int pid, int fd, freebsd_kinfo_file 
 
 
 cdef public long sysctl_filedesc(sysctl_request_t *request) noexcept nogil:
-    """Program, current folder, root, and the descriptors; with the argument 1 only their number."""
+    """Program, current folder, root, and the descriptors; with the argument 1 only their number, for the caller (process 0)."""
     cdef freebsd_kinfo_file info
     cdef proc_walk_t walk
     cdef process_t *guest
     cdef char path[48]
-    cdef int pid = 0, fd, hidden1 = -1, hidden2 = -1, hidden3 = -1, hidden4 = -1, count = 0
-    cdef long result = sysctl_pid(request, &pid)
+    cdef int pid = request.area.proc.pid, fd, hidden1 = -1, hidden2 = -1, hidden3 = -1, hidden4 = -1, count = 0
+    cdef long result = 0
+    if request.row.value and (request.nrest != 1 or request.rest[0] != 0):
+        return -LINUX_EINVAL
+    if not request.row.value:
+        result = sysctl_pid(request, &pid)
     if result < 0:
         return result
     guest = guest_process(request.area, pid)

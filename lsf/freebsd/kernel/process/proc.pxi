@@ -263,10 +263,6 @@ cdef public long sys_kldnext(frame_t *frame, area_t *area) noexcept nogil:
     return 0 if <int> frame.arg[0] == 0 else -LINUX_ENOENT
 
 
-cdef public long sys_modnext(frame_t *frame, area_t *area) noexcept nogil:
-    return 0 if <int> frame.arg[0] == 0 else -LINUX_ENOENT
-
-
 cdef public long sys_kenv(frame_t *frame, area_t *area) noexcept nogil:
     """An empty kernel environment."""
     cdef uint32_t what = <uint32_t> frame.arg[0]

@@ -2,7 +2,8 @@
 # there is one, so that a root without /proc answers too, else from /proc.
 
 cdef enum:
-    STATHZ = 100                    # Linux's USER_HZ: the unit of kern.cp_time
+    STATHZ = 128                    # the unit of kern.cp_time: CLK_TCK of <time.h>, which programs compile in
+    LINUX_TICKS = 100               # a second, in Linux's /proc
     OSREL_VMTOTAL64 = 1200054
 
 
@@ -122,7 +123,7 @@ cdef public long sysctl_clockrate(sysctl_request_t *request) noexcept nogil:
     info.tick = 1000000 // HZ
     info.spare = 0
     info.stathz = STATHZ
-    info.profhz = STATHZ
+    info.profhz = STATHZ * 64
     return sysctl_out(request, &info, sizeof(info))
 
 
@@ -287,6 +288,8 @@ cdef public long sysctl_memory(sysctl_request_t *request) noexcept nogil:
         value = memory.total - memory_wired(&memory)
     elif which == 8:
         value = memory.total // PAGE_SIZE
+    elif which == 9:
+        value = memory.total // PAGE_SIZE // 3      # as FreeBSD begins (vm_pageout_init)
     elif which == 10:
         value = memory.swap_total
     elif which == 11:
@@ -387,6 +390,8 @@ cdef void cp_ticks(const char *at, int64_t *out) noexcept nogil:
     out[2] = field[2] + field[7]
     out[3] = field[5] + field[6]
     out[4] = field[3] + field[4]
+    for i in range(5):
+        out[i] = out[i] * STATHZ // LINUX_TICKS
 
 
 cdef public long sysctl_cp_time(sysctl_request_t *request) noexcept nogil:
@@ -458,9 +463,3 @@ cdef public long sysctl_vmstat(sysctl_request_t *request) noexcept nogil:
         parse_number(at, &value)
     linux_syscall2(LINUX_SYS_munmap, buffer, size)
     return out_counter(request, value)
-
-
-cdef public long sysctl_no_devices(sysctl_request_t *request) noexcept nogil:
-    """kern.devstat.all: the generation, and no device."""
-    cdef int64_t generation = 1
-    return sysctl_out(request, &generation, 8)

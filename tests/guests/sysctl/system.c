@@ -1,0 +1,309 @@
+/* What the base system's programs ask for: devices, interrupts, System V IPC, jails, modules. FreeBSD's sources are named at
+ * each. */
+#include "guest.h"
+#define _WANT_SYSVSHM_INTERNALS
+#define _WANT_SYSVSEM_INTERNALS
+#define _WANT_SYSVMSG_INTERNALS
+#include <sys/devicestat.h>
+#include <sys/ipc.h>
+#include <sys/module.h>
+#include <sys/msg.h>
+#include <sys/sem.h>
+#include <sys/shm.h>
+#include <sys/sysctl.h>
+#include <sys/user.h>
+
+#define ROOM (32UL << 20)
+#define ID_OF(place, perm) ((int)((u32)(perm).seq << 16 | (u32)(place)))	/* sys/ipc.h, IXSEQ_TO_IPCID */
+#define BY_NAME(name, out, size) sys(SYS___sysctlbyname, name, strlen(name), out, size, NULL, 0)
+
+static void *
+room_for(size_t size)
+{
+	return ((void *)CHECK_OK(sys(SYS_mmap, NULL, size, PROT_READ | PROT_WRITE, MAP_ANON | MAP_PRIVATE, -1, 0)));
+}
+
+static i64
+number(const char *name)
+{
+	i64 value = 0;
+	size_t size = sizeof(value);
+	long ret = BY_NAME(name, &value, &size);
+
+	if (ret != 0)
+		warn_("%s: %l\n", name, ret);
+	CHECK_EQ(ret, 0);
+	CHECK(size == 4 || size == 8);
+	return (size == 4 ? (int)value : value);
+}
+
+/* subr_devstat.c: as many records as numdevs says, behind the generation; the size of the old buffer alone; ENOMEM. */
+TEST(devstat)
+{
+	static struct { long generation; struct devstat all[64]; } list;
+	size_t size = sizeof(list);
+	i64 count = number("kern.devstat.numdevs");
+
+	CHECK_BETWEEN(count, 0, 64);
+	CHECK_EQ(number("kern.devstat.version"), DEVSTAT_VERSION);
+	CHECK_EQ(BY_NAME("kern.devstat.all", &list, &size), 0);
+	CHECK_EQ(size, sizeof(long) + (size_t)count * sizeof(struct devstat));
+	CHECK_EQ(list.generation, number("kern.devstat.generation"));
+	for (i64 i = 0; i < count; i++) {
+		struct devstat *d = &list.all[i];
+		CHECK(d->device_name[0] != '\0');
+		CHECK(d->start_count >= d->end_count);
+		CHECK_EQ(d->block_size, 512);
+		CHECK_EQ(d->bytes[DEVSTAT_READ] % 512, 0);
+		CHECK_EQ(d->sequence0, d->sequence1);
+		CHECK(d->operations[DEVSTAT_READ] > 0 || d->bytes[DEVSTAT_READ] == 0);
+		CHECK_EQ(d->device_type & DEVSTAT_TYPE_MASK, DEVSTAT_TYPE_DIRECT);
+	}
+	size = 4;
+	CHECK_ERR(BY_NAME("kern.devstat.all", &list, &size), ENOMEM);
+}
+
+/* kern_clocksource.c, kern_clock.c: cp_time counts stathz times a second, for each processor as for all of them. */
+TEST(processor_ticks)
+{
+	struct clockinfo clock;
+	struct timespec then, now;
+	long before[CPUSTATES], after[CPUSTATES], each[CPUSTATES * 64], sum = 0, part = 0;
+	size_t size = sizeof(clock), several = sizeof(each);
+
+	CHECK_EQ(BY_NAME("kern.clockrate", &clock, &size), 0);
+	CHECK_EQ(clock.stathz, 128);
+	size = sizeof(before);
+	CHECK_EQ(BY_NAME("kern.cp_time", before, &size), 0);
+	CHECK_EQ(size, sizeof(before));
+	CHECK_EQ(sys(SYS_clock_gettime, CLOCK_MONOTONIC, &then), 0);
+	guest_sleep_ms(500);
+	CHECK_EQ(BY_NAME("kern.cp_time", after, &size), 0);
+	CHECK_EQ(sys(SYS_clock_gettime, CLOCK_MONOTONIC, &now), 0);
+	CHECK_EQ(BY_NAME("kern.cp_times", each, &several), 0);
+	int cpus = (int)(several / sizeof(before));
+	for (int i = 0; i < CPUSTATES; i++)
+		sum += after[i] - before[i];
+	for (size_t i = 0; i < several / sizeof(long); i++)
+		part += each[i];
+	long ms = (now.tv_sec - then.tv_sec) * 1000 + (now.tv_nsec - then.tv_nsec) / 1000000;
+	/* Linux's processors may be more than this process may use. */
+	CHECK(sum >= cpus * ms * 128 / 1000 / 2);
+	CHECK(part > 0);
+}
+
+/* kern_intr.c: a counter and a name of MAXCOMLEN + 1 bytes for each. vmstat -i walks the names by their NULs. */
+TEST(interrupts)
+{
+	static u64 counts[2048];
+	static char names[2048 * 20];
+	size_t size = sizeof(counts), length = sizeof(names);
+	u64 sum = 0;
+
+	CHECK_EQ(BY_NAME("hw.intrcnt", counts, &size), 0);
+	CHECK_EQ(BY_NAME("hw.intrnames", names, &length), 0);
+	CHECK_EQ(length / 20, size / 8);
+	CHECK_EQ(length % 20, 0);
+	for (size_t i = 0; i < length / 20; i++) {
+		CHECK_EQ(strlen(names + i * 20), 19);
+		sum += counts[i];
+	}
+	CHECK(sum > 0 || size == 0);
+}
+
+/* sysv_shm.c, sysv_sem.c, sysv_msg.c: a record for each place; ipcs(1) makes the id of the place and the sequence. */
+static void *
+record_of(const char *name, int id, size_t record, i64 places)
+{
+	static char *room;
+	size_t size = ROOM, asked = 0;
+
+	if (room == NULL)
+		room = room_for(ROOM);
+	CHECK_EQ(BY_NAME(name, NULL, &asked), 0);
+	CHECK_EQ(asked, (size_t)places * record);
+	CHECK_EQ(BY_NAME(name, room, &size), 0);
+	CHECK_EQ(size, asked);
+	CHECK((id & 0xffff) < places);
+	return (room + (size_t)(id & 0xffff) * record);
+}
+
+TEST(ipc_tables)
+{
+	struct { long type; char text[8]; } message = { 1, "1234567" };
+
+	for (int round = 0; round < 3; round++) {	/* a place is used again with another sequence */
+		int shm = (int)CHECK_OK(sys(SYS_shmget, IPC_PRIVATE, 8192, IPC_CREAT | 0640));
+		struct shmid_kernel *segment = record_of("kern.ipc.shmsegs", shm, sizeof(*segment), number("kern.ipc.shmmni"));
+		CHECK_EQ(ID_OF((shm & 0xffff), segment->u.shm_perm), shm);
+		CHECK_EQ(segment->u.shm_segsz, 8192);
+		CHECK_EQ(segment->u.shm_perm.mode, 0640 | 0x0800 /* SHMSEG_ALLOCATED */);
+		CHECK_EQ(segment->u.shm_cpid, sys(SYS_getpid));
+		CHECK_EQ(sys(SYS_shmctl, shm, IPC_RMID, NULL), 0);
+		segment = record_of("kern.ipc.shmsegs", shm, sizeof(*segment), number("kern.ipc.shmmni"));
+		CHECK_EQ(segment->u.shm_perm.mode, 0);
+
+		int sem = (int)CHECK_OK(sys(SYS_semget, IPC_PRIVATE, 3, IPC_CREAT | 0600));
+		struct semid_kernel *set = record_of("kern.ipc.sema", sem, sizeof(*set), number("kern.ipc.semmni"));
+		CHECK_EQ(ID_OF((sem & 0xffff), set->u.sem_perm), sem);
+		CHECK_EQ(set->u.sem_nsems, 3);
+		CHECK_EQ(set->u.sem_perm.mode, 0600 | SEM_A | SEM_R | 01000 /* SEM_ALLOC */);
+		CHECK_EQ(sys(SYS___semctl, sem, 0, IPC_RMID, NULL), 0);
+
+		int queue = (int)CHECK_OK(sys(SYS_msgget, IPC_PRIVATE, IPC_CREAT | 0600));
+		CHECK_EQ(sys(SYS_msgsnd, queue, &message, 8, 0), 0);
+		struct msqid_kernel *q = record_of("kern.ipc.msqids", queue, sizeof(*q), number("kern.ipc.msgmni"));
+		CHECK_EQ(ID_OF((queue & 0xffff), q->u.msg_perm), queue);
+		CHECK_EQ(q->u.msg_qnum, 1);
+		CHECK_EQ(q->u.msg_cbytes, 8);
+		CHECK(q->u.msg_qbytes > 0);
+		CHECK_EQ(sys(SYS_msgctl, queue, IPC_RMID, NULL), 0);
+	}
+}
+
+/* sysv_shm.c, kern.ipc.shm_allow_removed: a segment that is marked for removal can be attached while somebody has it. */
+TEST(removed_segment)
+{
+	int shm = (int)CHECK_OK(sys(SYS_shmget, IPC_PRIVATE, 4096, IPC_CREAT | 0600));
+	char *one = (char *)CHECK_OK(sys(SYS_shmat, shm, NULL, 0));
+
+	CHECK_EQ(number("kern.ipc.shm_allow_removed"), 1);
+	CHECK_EQ(sys(SYS_shmctl, shm, IPC_RMID, NULL), 0);
+	char *two = (char *)CHECK_OK(sys(SYS_shmat, shm, NULL, 0));
+	one[5] = 'x';
+	CHECK_EQ(two[5], 'x');
+	CHECK_EQ(sys(SYS_shmdt, one), 0);
+	CHECK_EQ(sys(SYS_shmdt, two), 0);
+	CHECK_ERR(sys(SYS_shmat, shm, NULL, 0), EINVAL);
+}
+
+/* uipc_shm.c, sysctl_posix_shm_list: packed records with mode, size and name. */
+TEST(shared_memory_list)
+{
+	static char list[1 << 20];
+	char name[64];
+	size_t size = sizeof(list);
+	int found = 0;
+
+	format(name, sizeof(name), "/lsf/test%%%d", (int)sys(SYS_getpid));
+	int fd = (int)CHECK_OK(sys(SYS_shm_open2, name, O_RDWR | O_CREAT, 0640, 0, NULL));
+	CHECK_EQ(sys(SYS_ftruncate, fd, 12288L), 0);
+	CHECK_EQ(BY_NAME("kern.ipc.posix_shm_list", list, &size), 0);
+	for (size_t at = 0; at < size;) {
+		struct kinfo_file *kf = (struct kinfo_file *)&list[at];
+		CHECK(kf->kf_structsize > 0);
+		CHECK_EQ(kf->kf_type, KF_TYPE_SHM);
+		if (guest_strcmp(kf->kf_path, name) == 0) {
+			found++;
+			CHECK_EQ(kf->kf_un.kf_file.kf_file_size, 12288);
+			CHECK_EQ(kf->kf_un.kf_file.kf_file_mode & ALLPERMS, 0640);
+		}
+		at += (size_t)kf->kf_structsize;
+	}
+	CHECK_EQ(sys(SYS_shm_unlink, name), 0);
+	CHECK_EQ(found, 1);
+}
+
+/* kern_jail.c, sysctl_jail_param: a string's value is its room, a structure's its size; libjail reads the types. */
+TEST(jail_parameters)
+{
+	char text[16];
+	size_t size = sizeof(text);
+	u64 length = 0;
+
+	CHECK_EQ(BY_NAME("security.jail.param.name", text, &size), 0);
+	CHECK_STR(text, "256");
+	size = sizeof(length);
+	CHECK_EQ(BY_NAME("security.jail.param.ip6.addr", &length, &size), 0);
+	CHECK_EQ(length, 16);
+	CHECK_EQ(number("security.jail.param.jid"), 0);
+	/* A parameter that is a node too stands below itself, without a name: what comes next after the node. */
+	int node[CTL_MAXNAME + 2] = { 0, 2 }, next[CTL_MAXNAME], query[2] = { 0, 3 };
+	size_t n = sizeof(next), used = CTL_MAXNAME * sizeof(int);
+	CHECK_EQ(sys(SYS___sysctl, query, 2, node + 2, &used, "security.jail.param.host", 24), 0);
+	CHECK_EQ(sys(SYS___sysctl, node, 2 + used / sizeof(int), next, &n, NULL, 0), 0);
+	CHECK_EQ(n, used + sizeof(int));
+	char name[64];
+	int ask[CTL_MAXNAME + 2] = { 0, 1 };
+	memcpy(ask + 2, next, n);
+	size = sizeof(name);
+	CHECK_EQ(sys(SYS___sysctl, ask, 2 + n / sizeof(int), name, &size, NULL, 0), 0);
+	CHECK_STR(name, "security.jail.param.host.");
+	struct { u32 kind; char format[32]; } type;
+	ask[1] = 4;
+	size = sizeof(type);
+	CHECK_EQ(sys(SYS___sysctl, ask, 2 + n / sizeof(int), &type, &size, NULL, 0), 0);
+	CHECK_EQ(type.kind & CTLTYPE, CTLTYPE_INT);
+	CHECK_STR(type.format, "E,jailsys");
+}
+
+/* Declared in kern_exec.c, vm_pageout.c, tty_ttydisc.c, sys_generic.c, uipc_usrreq.c, in_pcb.c, sysv_*.c, kern_jail.c. */
+TEST(single_values)
+{
+	CHECK_EQ(number("security.bsd.map_at_zero"), 0);
+	CHECK_BETWEEN(number("vm.max_user_wired"), 1, number("hw.availpages"));
+	CHECK(number("kern.tty_nin") >= 0 && number("kern.tty_nout") >= 0);
+	CHECK_EQ(number("debug.iosize_max_clamp"), 0);
+	CHECK_EQ(number("net.local.seqpacket.maxseqpacket"), 65536);
+	CHECK_EQ(number("net.local.seqpacket.recvspace"), 65536);
+	CHECK_BETWEEN(number("net.inet.ip.connect_inaddr_wild"), 0, 1);
+	CHECK_EQ(number("kern.ipc.msgssz") * number("kern.ipc.msgseg"), 16384);
+	CHECK(number("kern.ipc.msgtql") > 0 && number("kern.ipc.semume") > 0 && number("kern.ipc.semmnu") > 0);
+	CHECK_EQ(number("security.jail.enforce_statfs"), 2);
+	CHECK_EQ(number("kern.trap_enotcap"), 0);
+	char text[512];
+	size_t size = sizeof(text);
+	CHECK_EQ(BY_NAME("machdep.bootmethod", text, &size), 0);
+	CHECK(guest_strcmp(text, "UEFI") == 0 || guest_strcmp(text, "BIOS") == 0);
+	static char mesh[4096];
+	size = sizeof(mesh);
+	CHECK_EQ(BY_NAME("kern.geom.confxml", mesh, &size), 0);
+	CHECK(guest_starts(mesh, "<mesh>\n"));
+	CHECK_STR(mesh + strlen(mesh) - 8, "</mesh>\n");
+}
+
+/* kern_descrip.c, sysctl_kern_proc_nfds: of the caller alone, which is 0. */
+TEST(number_of_descriptors)
+{
+	int name[4] = { CTL_KERN, KERN_PROC, KERN_PROC_NFDS, 0 }, before = 0, after = 0;
+	size_t n = sizeof(before);
+
+	CHECK_EQ(sys(SYS___sysctl, name, 4, &before, &n, NULL, 0), 0);
+	CHECK_EQ(n, 4);
+	CHECK_OK(sys(SYS_dup, 0));
+	CHECK_EQ(sys(SYS___sysctl, name, 4, &after, &n, NULL, 0), 0);
+	CHECK_EQ(after, before + 1);
+	name[3] = (int)sys(SYS_getpid);
+	CHECK_ERR(sys(SYS___sysctl, name, 4, &after, &n, NULL, 0), EINVAL);
+	CHECK_ERR(sys(SYS___sysctl, name, 3, &after, &n, NULL, 0), EINVAL);
+}
+
+/* kern_module.c: the parts of the kernel that programs ask for before they use them. */
+TEST(modules)
+{
+	static struct module_stat stat;
+	int count = 0;
+	int aio = (int)CHECK_OK(sys(SYS_modfind, "aio"));
+
+	CHECK_OK(sys(SYS_modfind, "mqueuefs"));
+	CHECK_OK(sys(SYS_modfind, "sysvshm"));
+	CHECK_ERR(sys(SYS_modfind, "nothing"), ENOENT);
+	CHECK_ERR(sys(SYS_modfind, 8), EFAULT);
+	stat.version = sizeof(stat);
+	CHECK_EQ(sys(SYS_modstat, aio, &stat), 0);
+	CHECK_STR(stat.name, "aio");
+	CHECK_EQ(stat.id, aio);
+	CHECK_EQ(stat.refs, 1);
+	for (long id = CHECK_OK(sys(SYS_modnext, 0)); id != 0; id = CHECK_OK(sys(SYS_modnext, id))) {
+		CHECK_EQ(sys(SYS_modstat, id, &stat), 0);
+		CHECK_EQ(sys(SYS_modfind, stat.name), id);
+		count++;
+	}
+	CHECK(count >= 6);
+	CHECK_EQ(sys(SYS_modfnext, count), 0);
+	CHECK_ERR(sys(SYS_modfnext, 0), ENOENT);
+	CHECK_ERR(sys(SYS_modnext, 99), ENOENT);
+	CHECK_ERR(sys(SYS_modstat, 99, &stat), ENOENT);
+	stat.version = 3;
+	CHECK_ERR(sys(SYS_modstat, aio, &stat), EINVAL);
+}
