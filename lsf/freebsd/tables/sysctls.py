@@ -352,6 +352,7 @@ net.inet.ip | 0 | N | | IP
 net.inet.ip.forwarding | 1 | I w | file /proc/sys/net/ipv4/ip_forward 0 0 | Enable IP forwarding between interfaces
 net.inet.ip.ttl | 3 | I w | file /proc/sys/net/ipv4/ip_default_ttl 0 64 | Maximum TTL on IP packets
 net.inet.ip.connect_inaddr_wild | auto | I w | = 1 | Allow connecting to INADDR_ANY or INADDR_BROADCAST for connect(2)
+net.inet.ip.stats | 12 | S,ipstat w | call statistics 0 | IP statistics (struct ipstat, netinet/ip_var.h)
 net.inet.ip.portrange | auto | N | | IP Ports
 net.inet.ip.portrange.lowfirst | auto | I w | = 1023 |
 net.inet.ip.portrange.lowlast | auto | I w | = 600 |
@@ -364,9 +365,11 @@ net.inet.ip.portrange.reservedlow | auto | I w | = 0 |
 net.inet.ip.portrange.randomized | auto | I w | = 1 | Enable random port allocation
 net.inet.icmp | 1 | N | | ICMP
 net.inet.icmp.maskrepl | 1 | I w | = 0 | Reply to ICMP Address Mask Request packets
+net.inet.icmp.stats | 2 | S,icmpstat w | call statistics 1 | ICMP statistics (struct icmpstat, netinet/icmp_var.h)
 net.inet.tcp | 6 | N | | TCP
 net.inet.tcp.sendspace | 8 | LU w | file /proc/sys/net/ipv4/tcp_wmem 1 32768 | Initial send socket buffer size
 net.inet.tcp.recvspace | 9 | LU w | file /proc/sys/net/ipv4/tcp_rmem 1 65536 | Initial receive socket buffer size
+net.inet.tcp.stats | 4 | S,tcpstat w | call statistics 3 | TCP statistics (struct tcpstat, netinet/tcp_var.h)
 net.inet.tcp.pcblist | 11 | S,xtcpcb | call pcblist 0 | List of active TCP connections
 net.inet.tcp.cc | auto | N | | Congestion control related settings
 net.inet.tcp.cc.algorithm | auto | A w | = "cubic" | Default congestion control algorithm
@@ -374,6 +377,7 @@ net.inet.tcp.cc.available | auto | A | = "\\nCCmod           D PCB count\\ncubic
 net.inet.udp | 17 | N | | UDP
 net.inet.udp.maxdgram | 3 | LU w | = 9216 | Maximum outgoing UDP datagram size
 net.inet.udp.recvspace | 4 | LU w | file /proc/sys/net/core/rmem_default 0 42080 | Maximum space for incoming UDP datagrams
+net.inet.udp.stats | 2 | S,udpstat w | call statistics 2 | UDP statistics (struct udpstat, netinet/udp_var.h)
 net.inet.udp.pcblist | 5 | S,xinpcb | call pcblist 1 | List of active UDP sockets
 net.inet.raw | 255 | N | | RAW
 net.inet.raw.pcblist | auto | S,xinpcb | call pcblist 2 | List of active raw IP sockets
@@ -381,8 +385,13 @@ net.route | 17 | N s | call route | Network interfaces and routes
 net.inet6 | 28 | N | | Internet6 Family
 net.inet6.ip6 | 41 | N | | IP6
 net.inet6.ip6.forwarding | 1 | I w | file /proc/sys/net/ipv6/conf/all/forwarding 0 0 | Enable forwarding of IPv6 packets between interfaces
+net.inet6.ip6.stats | 6 | S,ip6stat w | call statistics 4 | IP6 statistics (struct ip6stat, netinet6/ip6_var.h)
 net.inet6.ip6.hlim | 3 | I w | file /proc/sys/net/ipv6/conf/default/hop_limit 0 64 | Default hop limit to use for outgoing IPv6 packets
 net.inet6.ip6.v6only | 24 | I w | = 1 | Restrict AF_INET6 sockets to IPv6 addresses only
+net.inet6.ip6.addrctlpolicy | 38 | S w | call zeros 0 | Address selection policies
+net.inet6.ip6.rip6stats | 36 | S,rip6stat w | call zeros 56 | Raw IP6 statistics (struct rip6stat, netinet6/raw_ip6.h)
+net.inet6.icmp6 | 58 | N | | ICMP6
+net.inet6.icmp6.stats | 1 | S,icmp6stat w | call statistics 5 | ICMPv6 statistics (struct icmp6stat, netinet/icmp6.h)
 net.my_fibnum | auto | I | = 0 | default FIB of caller
 net.fibs | auto | IU | = 1 | set number of fibs
 net.ifdescr_maxlen | auto | IU w | = 1024 | administrative maximum length for interface description

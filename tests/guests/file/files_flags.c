@@ -260,6 +260,42 @@ TEST(mode_of_a_link)
 		CHECK_ERR(sys(SYS_lchmod, "link", 0700), EPERM);
 		CHECK_EQ(sys(SYS_symlink, "file", "mine"), 0);
 		CHECK_EQ(sys(SYS_lchmod, "mine", 0700), 0);
+		CHECK_ERR(sys(SYS_lchmod, "mine", 01700), EFTYPE);
+	}
+}
+
+/* ufs_chown: both set-id bits go from what a user gives to another group, whatever it is. */
+TEST(set_ids_of_what_is_given_away)
+{
+	static const char *const names[] = { "file", "dir", "fifo", "plain" };
+	gid_t groups[] = { 12345, 54321 };
+	struct stat st;
+
+	if (sys(SYS_geteuid) != 0)
+		SKIP("needs root, to be in two groups");
+	CHECK_EQ(sys(SYS_chmod, ".", 0777), 0);
+	CHECK_EQ(sys(SYS_setgroups, 2, groups), 0);
+	CHECK_EQ(sys(SYS_setresgid, 12345, 12345, 12345), 0);
+	CHECK_EQ(sys(SYS_setresuid, 12345, 12345, 12345), 0);
+	guest_put("file", "x", 1);
+	guest_put("plain", "x", 1);
+	CHECK_EQ(sys(SYS_mkdir, "dir", 0755), 0);
+	CHECK_EQ(sys(SYS_mkfifo, "fifo", 0755), 0);
+	for (size_t i = 0; i < nitems(names); i++) {
+		u32 mode = i == 3 ? 06644 : 06755;	/* "plain": its group may not execute it */
+		CHECK_EQ(sys(SYS_chmod, names[i], mode), 0);
+		CHECK_EQ(sys(SYS_chown, names[i], 12345, 12345), 0);	/* has it already */
+		CHECK_EQ(sys(SYS_chown, names[i], -1, -1), 0);
+		CHECK_EQ(guest_stat(names[i], &st), 0);
+		CHECK_EQ(st.st_mode & ALLPERMS, mode);
+		CHECK_EQ(sys(SYS_chown, names[i], -1, 54321), 0);
+		CHECK_EQ(guest_stat(names[i], &st), 0);
+		CHECK_EQ(st.st_gid, 54321);
+		CHECK_EQ(st.st_mode & ALLPERMS, mode & 0777);
+		CHECK_EQ(sys(SYS_chmod, names[i], mode), 0);
+		CHECK_EQ(sys(SYS_lchown, names[i], 12345, 12345), 0);
+		CHECK_EQ(guest_stat(names[i], &st), 0);
+		CHECK_EQ(st.st_mode & ALLPERMS, mode & 0777);
 	}
 }
 

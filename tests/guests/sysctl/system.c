@@ -12,6 +12,8 @@
 #include <sys/shm.h>
 #include <sys/sysctl.h>
 #include <sys/user.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
 
 #define ROOM (32UL << 20)
 #define ID_OF(place, perm) ((int)((u32)(perm).seq << 16 | (u32)(place)))	/* sys/ipc.h, IXSEQ_TO_IPCID */
@@ -260,6 +262,41 @@ TEST(single_values)
 	CHECK_EQ(BY_NAME("kern.geom.confxml", mesh, &size), 0);
 	CHECK(guest_starts(mesh, "<mesh>\n"));
 	CHECK_STR(mesh + strlen(mesh) - 8, "</mesh>\n");
+}
+
+/* netinet/ip_var.h and its kin: structs of 64-bit counters, which only grow (but for what wraps, which none does here). */
+TEST(protocol_counters)
+{
+	static const struct { const char *name; size_t size; } structs[] = { { "net.inet.ip.stats", 232 }, { "net.inet.icmp.stats", 752 },
+		{ "net.inet.udp.stats", 112 }, { "net.inet.tcp.stats", 984 }, { "net.inet6.ip6.stats", 3320 },
+		{ "net.inet6.icmp6.stats", 4632 } };
+	static u64 before[1024], after[1024];
+
+	for (size_t i = 0; i < nitems(structs); i++) {
+		size_t n = sizeof(before), m = sizeof(after);
+		CHECK_EQ(BY_NAME(structs[i].name, before, &n), 0);
+		CHECK_EQ(BY_NAME(structs[i].name, after, &m), 0);
+		CHECK_EQ(n, structs[i].size);
+		CHECK_EQ(m, n);
+		for (size_t k = 0; k < n / 8; k++)
+			CHECK(after[k] >= before[k]);
+		n = 16;
+		CHECK_ERR(BY_NAME(structs[i].name, after, &n), ENOMEM);
+	}
+	/* A connection on loopback is one more that was asked for, and one that was accepted. */
+	struct sockaddr_in a = { .sin_len = sizeof(a), .sin_family = AF_INET, .sin_addr = { 0x0100007f } };
+	u32 length = sizeof(a);
+	int l = (int)CHECK_OK(sys(SYS_socket, PF_INET, SOCK_STREAM, 0)), c = (int)CHECK_OK(sys(SYS_socket, PF_INET, SOCK_STREAM, 0));
+	size_t n = sizeof(before), m = sizeof(after);
+	CHECK_EQ(sys(SYS_bind, l, &a, sizeof(a)), 0);
+	CHECK_EQ(sys(SYS_listen, l, 5), 0);
+	CHECK_EQ(sys(SYS_getsockname, l, &a, &length), 0);
+	CHECK_EQ(BY_NAME("net.inet.tcp.stats", before, &n), 0);
+	CHECK_EQ(sys(SYS_connect, c, &a, sizeof(a)), 0);
+	CHECK_EQ(BY_NAME("net.inet.tcp.stats", after, &m), 0);
+	CHECK(after[0] > before[0]);		/* tcps_connattempt */
+	CHECK(after[1] > before[1]);		/* tcps_accepts */
+	CHECK(after[17] > before[17]);		/* tcps_sndtotal */
 }
 
 /* kern_descrip.c, sysctl_kern_proc_nfds: of the caller alone, which is 0. */

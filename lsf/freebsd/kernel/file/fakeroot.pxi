@@ -5,6 +5,7 @@
 
 cdef enum:
     OWNER_TEXT = 24                     # two numbers and a colon
+    SET_IDS = 0o6000
 
 
 cdef bint owner_kept(const char *path, uint32_t *uid, uint32_t *gid) noexcept nogil:
@@ -100,11 +101,36 @@ cdef long owner_refused(int dirfd, uaddr path, uint64_t uid, uint64_t gid, uint6
     return -LINUX_EPERM if result == -LINUX_EINVAL else result
 
 
+cdef uint32_t set_ids_before(int dirfd, uaddr path, uint64_t linux_flags, linux_stat *before) noexcept nogil:
+    """Before a user's chown(2): the mode of what has a set-id bit, else 0."""
+    if linux_syscall0(LINUX_SYS_geteuid) == 0 or is_error(linux_syscall4(
+            LINUX_SYS_newfstatat, <uint64_t> <int64_t> dirfd, path, <uint64_t> before, linux_flags)):
+        return 0
+    return before.st_mode if before.st_mode & SET_IDS and before.st_mode & LINUX_S_IFMT != LINUX_S_IFLNK else 0
+
+
+cdef void set_ids_after(int dirfd, uaddr path, uint64_t linux_flags, const linux_stat *before, uint32_t uid,
+                        uint32_t gid) noexcept nogil:
+    """Behind it: FreeBSD takes both bits from what was given away, of any type, and none else (ufs_chown). Linux takes them from
+    files alone, also where nothing changes, and leaves the group's where its members may not execute the file."""
+    cdef uint32_t mode = before.st_mode & FREEBSD_ALLPERMS
+    if (uid != 0xffffffffU and uid != before.st_uid) or (gid != 0xffffffffU and gid != before.st_gid):
+        mode &= ~<uint32_t> SET_IDS
+    if linux_flags & LINUX_AT_EMPTY_PATH:
+        linux_syscall2(LINUX_SYS_fchmod, dirfd, mode)
+    else:
+        linux_syscall3(LINUX_SYS_fchmodat, <uint64_t> <int64_t> dirfd, path, mode)
+
+
 cdef long change_owner(process_t *proc, int dirfd, uaddr path, uint64_t uid, uint64_t gid,
                        uint64_t linux_flags) noexcept nogil:
     """chown(2) and its kin."""
+    cdef linux_stat before
+    cdef uint32_t mode = set_ids_before(dirfd, path, linux_flags, &before)
     cdef long fd, result = linux_syscall5(LINUX_SYS_fchownat, <uint64_t> <int64_t> dirfd, path, uid, gid, linux_flags)
     cdef char first = 0
+    if mode and result == 0:
+        set_ids_after(dirfd, path, linux_flags, &before, <uint32_t> uid, <uint32_t> gid)
     if not proc.own.fakeroot:
         return owner_refused(dirfd, path, uid, gid, linux_flags, result)
     if linux_flags & LINUX_AT_EMPTY_PATH and dirfd != LINUX_AT_FDCWD and copyin(path, &first, 1) == 0 and first == 0:
@@ -127,10 +153,16 @@ cdef public long sys_lchown(frame_t *frame, area_t *area) noexcept nogil:
 
 
 cdef public long sys_fchown(frame_t *frame, area_t *area) noexcept nogil:
+    cdef linux_stat before
+    cdef uint32_t mode
     cdef long result
     if descriptor_is_hidden(area.proc, <int> frame.arg[0]):
         return -LINUX_EBADF
+    mode = set_ids_before(<int> frame.arg[0], <uint64_t> <const char *> b"", LINUX_AT_EMPTY_PATH, &before)
     result = linux_syscall3(LINUX_SYS_fchown, frame.arg[0], frame.arg[1], frame.arg[2])
+    if mode and result == 0:
+        set_ids_after(<int> frame.arg[0], <uint64_t> <const char *> b"", LINUX_AT_EMPTY_PATH, &before, <uint32_t> frame.arg[1],
+                      <uint32_t> frame.arg[2])
     if area.proc.own.fakeroot:
         return fake_chown(<int> frame.arg[0], <uint32_t> frame.arg[1], <uint32_t> frame.arg[2], result)
     return owner_refused(<int> frame.arg[0], <uint64_t> <const char *> b"", frame.arg[1], frame.arg[2],

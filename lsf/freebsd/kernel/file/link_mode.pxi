@@ -14,7 +14,7 @@ cdef inline const char *link_mode_attribute() noexcept nogil:
 
 
 cdef long keep_link_mode(int fd, uint32_t mode) noexcept nogil:
-    """lchmod(2) of the link that an O_PATH descriptor holds: EPERM for who neither owns it nor is root."""
+    """lchmod(2) of the link that an O_PATH descriptor holds: EPERM for who neither owns it nor is root (ufs_chmod)."""
     cdef linux_stat st
     cdef char path[32]
     cdef uint16_t kept = <uint16_t> mode
@@ -25,6 +25,8 @@ cdef long keep_link_mode(int fd, uint32_t mode) noexcept nogil:
         return result
     if user != 0 and user != st.st_uid:
         return -LINUX_EPERM
+    if user != 0 and mode & LINUX_S_ISVTX:
+        return guest_error(FREEBSD_EFTYPE)          # as of any file that is no directory
     descriptor_path(fd, path)
     if mode == st.st_mode & FREEBSD_ALLPERMS:
         linux_syscall2(LINUX_SYS_removexattr, <uint64_t> path, <uint64_t> link_mode_attribute())
