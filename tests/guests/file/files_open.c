@@ -293,10 +293,12 @@ TEST(empty_path)
 	char c;
 	CHECK_EQ(sys(SYS_read, again, &c, 1), 1);
 	CHECK_EQ(c, 'x');
-	CHECK_ERR(sys(SYS_openat, fd, "", O_RDONLY, 0), ENOENT);
+	CHECK_ERR(sys(SYS_openat, fd, "", O_RDONLY, 0), ENOTDIR);	/* namei: where the path begins is looked at first */
+	CHECK_ERR(sys(SYS_openat, OPEN(".", O_PATH), "", O_RDONLY, 0), ENOENT);
 	CHECK_EQ(sys(SYS_fstatat, fd, "", &st, AT_EMPTY_PATH), 0);
 	CHECK_EQ(st.st_size, 3);
-	CHECK_ERR(sys(SYS_fstatat, fd, "", &st, 0), ENOENT);
+	CHECK_ERR(sys(SYS_fstatat, fd, "", &st, 0), ENOTDIR);
+	CHECK_ERR(sys(SYS_fstatat, OPEN(".", O_PATH), "", &st, 0), ENOENT);
 }
 
 TEST(resolve_beneath)

@@ -107,3 +107,35 @@ TEST(calls_of_a_release)
 		CHECK_EQ(unknown, expected);
 	}
 }
+
+/* vfs_syscalls.c, kern_getdirentries: what is no directory is ENOTDIR on 15, and was EINVAL; what has no vnode is EINVAL still. */
+TEST(entries_of_a_file)
+{
+	static char buffer[4096];
+	int ends[2];
+
+	guest_put("file", "x", 1);
+	int fd = (int)CHECK_OK(sys(SYS_open, "file", O_RDONLY, 0));
+	CHECK_ERR(sys(SYS_getdirentries, fd, buffer, 4096L, NULL), release() < 15 ? EINVAL : ENOTDIR);
+	CHECK_EQ(sys(SYS_pipe2, ends, 0), 0);
+	CHECK_ERR(sys(SYS_getdirentries, ends[0], buffer, 4096L, NULL), EINVAL);
+}
+
+/* uipc_mqueue.c: since 15 a queue's name may begin without a slash. It is the same queue. */
+TEST(names_of_message_queues)
+{
+	char name[32];
+
+	format(name, sizeof(name), "/lsfq%d", (int)sys(SYS_getpid));
+	long ret = sys(SYS_kmq_open, name + 1, O_RDWR | O_CREAT, 0600, NULL);
+	if (release() < 15)
+		CHECK_EQ(ret, -EINVAL);
+	else {
+		CHECK(ret >= 0);
+		CHECK_OK(sys(SYS_kmq_open, name, O_RDWR, 0, NULL));
+		CHECK_EQ(sys(SYS_kmq_unlink, name + 1), 0);
+		CHECK_ERR(sys(SYS_kmq_open, name, O_RDWR, 0, NULL), ENOENT);
+	}
+	CHECK_ERR(sys(SYS_kmq_open, "/..", O_RDWR | O_CREAT, 0600, NULL), EINVAL);
+	CHECK_ERR(sys(SYS_kmq_open, "/.", O_RDWR | O_CREAT, 0600, NULL), EINVAL);
+}

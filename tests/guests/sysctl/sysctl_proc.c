@@ -370,7 +370,9 @@ TEST(devices)
 	CHECK_EQ(guest_stat("/dev/null", &st), 0);
 	CHECK_EQ(sys(SYS___sysctlbyname, "kern.devname", 12, name, &n, &st.st_rdev, sizeof(st.st_rdev)), 0);
 	CHECK_STR(name, "null");
-	dev_t none = (dev_t)-1;
+	dev_t none = (dev_t)-1;		/* NODEV: devfs_devs.c, sysctl_devname */
+	CHECK_ERR(sys(SYS___sysctlbyname, "kern.devname", 12, name, &n, &none, sizeof(none)), EINVAL);
+	none = 0x7fffff00000000ff;
 	CHECK_ERR(sys(SYS___sysctlbyname, "kern.devname", 12, name, &n, &none, sizeof(none)), ENOENT);
 	CHECK_ERR(sys(SYS___sysctlbyname, "kern.devname", 12, name, &n, &none, 3), EINVAL);
 }

@@ -49,10 +49,14 @@ cdef public long sys_aio_error(frame_t *frame, area_t *area) noexcept nogil:
     lock_release(&aio.lock)
     if result >= 0:
         return result
-    if fetch_guest64(frame.arg[0] + AIOCB_STATUS, &status) == 0 and status == <uint64_t> -1 \
-            and fetch_guest64(frame.arg[0] + AIOCB_ERROR, &error) == 0:
-        return <int> error
-    return FREEBSD_EINVAL
+    # Memory that is not there reads as -1 (fuword), as the status and as the error.
+    if fetch_guest64(frame.arg[0] + AIOCB_STATUS, &status) < 0:
+        status = <uint64_t> -1
+    if status != <uint64_t> -1:
+        return FREEBSD_EINVAL
+    if fetch_guest64(frame.arg[0] + AIOCB_ERROR, &error) < 0:
+        return return_value(area, -1)
+    return <int> error
 
 
 cdef public long sys_aio_suspend(frame_t *frame, area_t *area) noexcept nogil:

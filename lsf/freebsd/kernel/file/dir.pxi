@@ -4,6 +4,7 @@
 # Offsets are Linux's cookies: what d_off, *basep and lseek tell is a place that lseek takes back.
 
 cdef enum:
+    OSRELDATE_NO_DIRECTORY = 1500000    # getdirentries of a file is ENOTDIR
     DIRECTORY_BUFFER = 6144             # Linux's entries; the shim stack is small
     DIRENT_MAX = 288                    # FreeBSD's longest record, with a name of 255 bytes
 
@@ -70,6 +71,16 @@ cdef void directory_moved(area_t *area, int fd, long next_) noexcept nogil:
     area.own.directory_changes = area.proc.own.directory_changes
 
 
+cdef bint is_vnode(int fd) noexcept nogil:
+    """True for what has a name, or had one: no pipe, no socket, nothing that Linux has made up."""
+    cdef linux_statfs fs
+    cdef long mode = mode_of(fd, <uint64_t> <const char *> b"", LINUX_AT_EMPTY_PATH)
+    if is_error(mode) or mode & LINUX_S_IFMT == LINUX_S_IFSOCK or mode & LINUX_S_IFMT == 0:
+        return False
+    return mode & LINUX_S_IFMT != LINUX_S_IFIFO or (
+        not is_error(linux_syscall2(LINUX_SYS_fstatfs, <uint32_t> fd, <uint64_t> &fs)) and fs.f_type != LINUX_PIPEFS_MAGIC)
+
+
 cdef long read_directory(area_t *area, int fd, uaddr buffer, uint64_t count, uaddr base, bint old) noexcept nogil:
     """getdirentries(2): entries in FreeBSD's layout, or in that of FreeBSD 11 (`old`)."""
     cdef char source[DIRECTORY_BUFFER]
@@ -96,6 +107,8 @@ cdef long read_directory(area_t *area, int fd, uaddr buffer, uint64_t count, uad
         if got == -LINUX_ENOENT:
             got = 0                     # the directory is removed: FreeBSD finds it empty
         else:
+            if got == -LINUX_ENOTDIR and area.proc.own.osreldate >= OSRELDATE_NO_DIRECTORY and is_vnode(fd):
+                return got
             return -LINUX_EINVAL if got == -LINUX_ENOTDIR else got
     top = got > 0 and directory_is_top(area.proc, fd)
     while at < got:

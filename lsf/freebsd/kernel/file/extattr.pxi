@@ -20,7 +20,7 @@ cdef long xattr_name(uint64_t name_space, uaddr name, char *linux_name) noexcept
     if <int> name_space == FREEBSD_EXTATTR_NAMESPACE_SYSTEM:
         return -LINUX_EPERM if linux_syscall0(LINUX_SYS_geteuid) != 0 else -LINUX_EOPNOTSUPP
     if <int> name_space != FREEBSD_EXTATTR_NAMESPACE_USER:
-        return -LINUX_EINVAL
+        return -LINUX_EPERM                 # extattr_check_cred
     append(linux_name, 0, 264, b"user.")
     if name == 0:
         return 0

@@ -42,7 +42,9 @@ cdef long open_descriptor(process_t *proc, int fd, uint32_t flags) noexcept nogi
         return have
     if have & LINUX_O_PATH or (have & 3 != FREEBSD_O_RDWR and have & 3 != want):
         return -LINUX_EACCES
-    return linux_syscall3(LINUX_SYS_fcntl, fd, LINUX_F_DUPFD_CLOEXEC if flags & FREEBSD_O_CLOEXEC else LINUX_F_DUPFD, 0)
+    # All is copied, close-on-exec too: O_CLOEXEC has no say (dupfdopen).
+    return linux_syscall3(LINUX_SYS_fcntl, fd, LINUX_F_DUPFD_CLOEXEC if linux_syscall2(LINUX_SYS_fcntl, fd, LINUX_F_GETFD) > 0
+                          else LINUX_F_DUPFD, 0)
 
 
 cdef long open_beneath(int dirfd, uaddr path, uint64_t linux_flags, uint64_t mode) noexcept nogil:
@@ -154,7 +156,7 @@ cdef long open_error(int dirfd, uaddr path, uint32_t flags, long error) noexcept
         mode = mode_of(dirfd, path, 0)
         if not is_error(mode) and mode & LINUX_S_IFMT == LINUX_S_IFSOCK:
             return -LINUX_EOPNOTSUPP
-    return error
+    return empty_path_error(dirfd, path, error)
 
 
 cdef long open_file(area_t *area, int dirfd, uaddr path, uint32_t flags, uint64_t mode) noexcept nogil:
@@ -494,7 +496,7 @@ cdef public long sys___realpathat(frame_t *frame, area_t *area) noexcept nogil:
         else:
             lookup_guest(area.proc, path, sizeof(path))
             got = <long> string_length(path) + 1
-            got = -LINUX_ENAMETOOLONG if <uint64_t> got > size else copyout(path, frame.arg[2], <uint64_t> got)
+            got = -LINUX_ENOMEM if <uint64_t> got > size else copyout(path, frame.arg[2], <uint64_t> got)
     linux_syscall1(LINUX_SYS_close, fd)
     return got
 

@@ -144,7 +144,7 @@ cdef int device_type(uint32_t mode, uint64_t rdev, int fd) noexcept nogil:
     cdef uint8_t size[8]
     if mode & LINUX_S_IFMT == LINUX_S_IFBLK:
         return FREEBSD_D_DISK
-    if major == 1 and minor != 8 and minor != 9:        # mem, null, zero, full ...; random is not
+    if major == 1 and 1 <= minor <= 2:                  # mem and kmem; null and zero have no type (sys/dev/null/null.c)
         return FREEBSD_D_MEM
     if not is_error(linux_syscall3(LINUX_SYS_ioctl, fd, LINUX_TIOCGWINSZ, <uint64_t> size)):
         return FREEBSD_D_TTY

@@ -11,6 +11,16 @@ cdef long linux_at_flags(uint32_t flags, uint32_t allowed) noexcept nogil:
     return freebsd_to_linux_at_flags(flags & ~<uint32_t> FREEBSD_AT_RESOLVE_BENEATH)
 
 
+cdef long empty_path_error(int dirfd, uaddr path, long error) noexcept nogil:
+    """ENOENT for an empty path is ENOTDIR where it is to begin at what is no directory: namei looks at that first."""
+    cdef char first = 0
+    cdef long mode
+    if error != -LINUX_ENOENT or dirfd == LINUX_AT_FDCWD or copyin(path, &first, 1) < 0 or first != 0:
+        return error
+    mode = mode_of(dirfd, <uint64_t> <const char *> b"", LINUX_AT_EMPTY_PATH)
+    return error if is_error(mode) or mode & LINUX_S_IFMT == LINUX_S_IFDIR else -LINUX_ENOTDIR
+
+
 cdef long path_beneath(int dirfd, uaddr path, bint nofollow) noexcept nogil:
     """A descriptor (O_PATH) of a file for AT_RESOLVE_BENEATH."""
     return open_beneath(dirfd, path, LINUX_O_PATH | LINUX_O_CLOEXEC | (LINUX_O_NOFOLLOW if nofollow else 0), 0)

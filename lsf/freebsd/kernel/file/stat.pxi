@@ -30,7 +30,7 @@ cdef long stat_file(int dirfd, uaddr path, uint32_t flags, freebsd_stat *st) noe
     result = linux_syscall5(LINUX_SYS_statx, <uint64_t> <int64_t> dirfd, path, linux_flags, LINUX_STATX_ALL,
                             <uint64_t> &sx)
     if is_error(result):
-        return result
+        return empty_path_error(dirfd, path, result)
     freebsd_stat_from_statx(st, &sx)
     if st.st_flags:
         show_user_flags_at(dirfd, path, flags, st)
@@ -128,7 +128,7 @@ cdef public long sys_fstatat(frame_t *frame, area_t *area) noexcept nogil:
         result = linux_syscall5(LINUX_SYS_statx, <uint64_t> <int64_t> <int> frame.arg[0], frame.arg[1], 0, LINUX_STATX_ALL,
                                 <uint64_t> &sx)
         if is_error(result):
-            return result
+            return empty_path_error(<int> frame.arg[0], frame.arg[1], result)
         freebsd_stat_from_statx(&st, &sx)
         if st.st_flags:
             show_user_flags_at(<int> frame.arg[0], frame.arg[1], 0, &st)

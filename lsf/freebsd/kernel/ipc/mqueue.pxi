@@ -5,6 +5,7 @@
 # in the last two cases its signal is the carrier (sigqueue.pxi), which on arrival sends on what was wanted.
 
 cdef enum:
+    OSRELDATE_MQUEUE_NAMES = 1500000
     MQ_NAME_MAX = 255                   # MQFS_NAMELEN
     MQ_MAXMSG = 100                     # kern.mqueue.maxmsg
     MQ_MSGSIZE = 16384                  # kern.mqueue.maxmsgsize
@@ -100,20 +101,24 @@ cdef void mqueue_send_on(area_t *area, linux_siginfo *info) noexcept nogil:
 # ------------------------------------------------------------------ calls
 
 cdef long mqueue_name(uaddr guest, char *name) noexcept nogil:
-    """The name without its slash, as Linux wants it, in MQ_NAME_MAX + 1 bytes."""
+    """The name without its slash, as Linux wants it, in MQ_NAME_MAX + 1 bytes. Since FreeBSD 15 it may be without one."""
     cdef char path[MQ_NAME_MAX + 1]
-    cdef uint64_t i = 1
+    cdef uint64_t i, from_
     cdef long result = copyinstr(guest, path, MQ_NAME_MAX + 1, NULL)
     if result < 0:
         return result
-    if path[0] != c'/' or path[1] == 0:
+    from_ = 1 if path[0] == c'/' else 0
+    if path[0] == 0 or path[1] == 0 or (from_ == 0 and SHIM.own.osreldate < OSRELDATE_MQUEUE_NAMES):
         return -LINUX_EINVAL
+    if string_equal(&path[from_], b".") or string_equal(&path[from_], b".."):
+        return -LINUX_EINVAL
+    i = from_
     while path[i] != 0:
         if path[i] == c'/':
             return -LINUX_EINVAL
-        name[i - 1] = path[i]
+        name[i - from_] = path[i]
         i += 1
-    name[i - 1] = 0
+    name[i - from_] = 0
     return 0
 
 

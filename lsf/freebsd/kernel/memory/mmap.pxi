@@ -252,10 +252,12 @@ cdef public long sys_freebsd6_mmap(frame_t *frame, area_t *area) noexcept nogil:
 
 
 cdef public long sys_munmap(frame_t *frame, area_t *area) noexcept nogil:
-    cdef uint64_t start = page_down(frame.arg[0]), end = page_up(frame.arg[0] + frame.arg[1])
+    cdef uint64_t start = page_down(frame.arg[0]), end = start + page_up(frame.arg[1] + frame.arg[0] - start)
     cdef long result
-    if frame.arg[1] == 0 or frame.arg[0] + frame.arg[1] < frame.arg[0] or not range_is_valid(start, end):
+    if frame.arg[1] == 0 or not range_is_valid(start, end):
         return -LINUX_EINVAL
+    if start == end:
+        return 0                        # a size that is none when it is rounded up to pages (kern_munmap)
     evict_trampolines(area, start, end - start)
     if range_is_kept(area.proc, start, end - start):
         return -LINUX_EINVAL
@@ -275,7 +277,7 @@ cdef public long sys_mprotect(frame_t *frame, area_t *area) noexcept nogil:
         return -LINUX_EINVAL
     if max_prot != 0 and prot & ~max_prot:
         return -LINUX_EOPNOTSUPP
-    if start + size < start or (size == 0 and frame.arg[1] != 0):
+    if start + size < start:
         return -LINUX_EINVAL
     if size == 0:
         return 0

@@ -484,6 +484,8 @@ cdef public long sysctl_devname(sysctl_request_t *request) noexcept nogil:
         return -LINUX_EINVAL
     if copyin(request.new_, &dev, request.new_size) < 0:
         return -LINUX_EFAULT
+    if dev == (0xffffffffUL if request.new_size == 4 else <uint64_t> -1):
+        return -LINUX_EINVAL                # NODEV
     linux = linux_dev_from_freebsd(dev)
     major = linux_major(linux)
     minor = linux_minor(linux)
