@@ -291,6 +291,8 @@ TEST(mappings)
 	int found = 0;
 
 	CHECK_EQ(sys(SYS_mprotect, mine + PAGE_SIZE, PAGE_SIZE, PROT_READ), 0);
+	char *bounded = (char *)CHECK_OK(sys(SYS_mmap, NULL, PAGE_SIZE, PROT_READ | PROT_MAX(PROT_READ | PROT_WRITE),
+	    MAP_ANON | MAP_PRIVATE, -1, 0));
 	CHECK_EQ(of_process(KERN_PROC_VMMAP, (int)sys(SYS_getpid), buffer, &n), 0);
 	for (size_t at = 0; at < n;) {
 		struct kinfo_vmentry *e = (struct kinfo_vmentry *)(void *)(buffer + at);
@@ -302,8 +304,13 @@ TEST(mappings)
 		if (e->kve_start == (u64)mine + PAGE_SIZE) {
 			found |= 1;
 			CHECK_EQ(e->kve_end, (u64)mine + 2 * PAGE_SIZE);
-			CHECK_EQ(e->kve_protection, KVME_PROT_READ);
+			/* kern_proc.c, kern_proc_vmmap_out: what may be given stands above, since FreeBSD 14. */
+			CHECK_EQ(e->kve_protection, KVME_PROT_READ | KVME_MAX_PROT_READ | KVME_MAX_PROT_WRITE | KVME_MAX_PROT_EXEC);
 			CHECK_EQ(e->kve_type, KVME_TYPE_SWAP);
+		}
+		if (e->kve_start == (u64)bounded) {
+			found |= 4;
+			CHECK_EQ(e->kve_protection, KVME_PROT_READ | KVME_MAX_PROT_READ | KVME_MAX_PROT_WRITE);
 		}
 		if (e->kve_start <= (u64)of_process && (u64)of_process < e->kve_end) {
 			found |= 2;
@@ -313,7 +320,7 @@ TEST(mappings)
 		}
 		at += e->kve_structsize;
 	}
-	CHECK_EQ(found, 3);
+	CHECK_EQ(found, 7);
 	n = sizeof(buffer);
 	CHECK_ERR(of_process(KERN_PROC_VMMAP, 0x7ffffff0, buffer, &n), ESRCH);
 }

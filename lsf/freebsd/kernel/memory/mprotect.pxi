@@ -105,6 +105,22 @@ cdef long limits_refuse(process_t *proc, uint64_t start, uint64_t end, int prot,
     return result
 
 
+cdef int limits_kept(process_t *proc, uint64_t start, uint64_t end) noexcept nogil:
+    """What may be given in all of a range."""
+    cdef limits_t *limits
+    cdef uint64_t i, kept = PROT_ALL
+    if proc.own.limits == 0:
+        return PROT_ALL
+    lock_acquire(&proc.own.lock_memory)
+    limits = <limits_t *> proc.own.limits
+    if limits != NULL:
+        for i in range(limits.count):
+            if limits.entry[i].end > start and limits.entry[i].start < end:
+                kept &= 0 if limits.entry[i].max & LIMIT_GUARD else limits.entry[i].max
+    lock_release(&proc.own.lock_memory)
+    return <int> kept
+
+
 cdef long protect_between_guards(process_t *proc, uint64_t start, uint64_t end, int prot) noexcept nogil:
     """mprotect but for the guards in the range."""
     cdef limits_t *limits

@@ -1,6 +1,10 @@
 # The names under kern.proc that answer one thing of one process: its path, arguments, files, mappings.
 # Model: FreeBSD sys/kern/kern_proc.c, kern_descrip.c.
 
+cdef enum:
+    OSRELDATE_MAX_PROT = 1400000        # kve_protection has KVME_MAX_PROT_ too,
+    KVME_MAX_SHIFT = 16                 # so far up
+
 
 cdef public long sysctl_pathname(sysctl_request_t *request) noexcept nogil:
     """The path of the program: a guest's as it was executed, a Linux program's from /proc."""
@@ -412,6 +416,15 @@ cdef void kinfo_of_mapping(const mapping_t *mapping, freebsd_kinfo_vmentry *entr
         entry.kve_flags |= FREEBSD_KVME_FLAG_GROWS_DOWN
 
 
+cdef int mapping_maximum(process_t *proc, int pid, const mapping_t *mapping) noexcept nogil:
+    """KVME_MAX_PROT_ of a mapping, as KVME_PROT_ bits. Linux does not say whether a file that is shared may be made writable:
+    one that is."""
+    cdef int most = PROT_ALL
+    if mapping.shared and mapping.inode != 0:
+        most = LINUX_PROT_READ | LINUX_PROT_EXEC | (mapping.prot & LINUX_PROT_WRITE)
+    return most & limits_kept(proc, mapping.start, mapping.end) if pid == proc.pid else most
+
+
 cdef public long sysctl_vmmap(sysctl_request_t *request) noexcept nogil:
     """The mappings of a process, but for the shim's own."""
     cdef freebsd_kinfo_vmentry entry
@@ -442,6 +455,8 @@ cdef public long sysctl_vmmap(sysctl_request_t *request) noexcept nogil:
         if range_is_ours(mapping.start, mapping.end - mapping.start) or mapping.start >= GUEST_ADDRESS_END:
             continue
         kinfo_of_mapping(&mapping, &entry)
+        if request.area.proc.own.osreldate >= OSRELDATE_MAX_PROT:
+            entry.kve_protection |= mapping_maximum(request.area.proc, pid, &mapping) << KVME_MAX_SHIFT
         entry.kve_structsize = <int32_t> packed_kinfo_size(<uint64_t> entry.kve_path - <uint64_t> &entry,
                                                            string_length(entry.kve_path))
         result = sysctl_out(request, &entry, entry.kve_structsize)
