@@ -112,6 +112,11 @@ kern.maxphys | 38 | I | = 1048576 | Maximum block I/O access size
 kern.tty_nin | auto | LU | = 0 | Total amount of bytes received
 kern.tty_nout | auto | LU | = 0 | Total amount of bytes transmitted
 kern.msgbuf | auto | A | call msgbuf | Contents of kernel message buffer
+kern.msgbuf_clear | auto | I w | = 0 | Clear kernel message buffer
+kern.suspend_blocked | auto | I w | = 0 | Block suspend due to a pending shutdown
+kern.init_path | auto | A | = "/sbin/init:/sbin/oinit:/sbin/init.bak:/rescue/init" | Path used to search the init process
+kern.racct | auto | N | | Resource Accounting
+kern.racct.enable | auto | B | = 0 | Enable RACCT/RCTL
 kern.consmute | auto | I w | = 0 | State of the console muting
 kern.init_shutdown_timeout | auto | I w | = 120 | Shutdown timeout of init(8). Unused within kernel, but used to control init(8)
 kern.base_address | auto | LU | = -2147483648 | Kernel base address
@@ -197,6 +202,7 @@ kern.timecounter | auto | N | |
 kern.timecounter.hardware | auto | A w | = "TSC" | Timecounter hardware selected
 kern.timecounter.choice | auto | A | = "TSC(1000)" | Timecounter hardware detected
 kern.timecounter.fast_gettime | auto | I w | = 0 | Enable fast time of day
+kern.timecounter.alloweddeviation | auto | I w | = 5 | Allowed time interval deviation in percents
 kern.ipc.maxsockbuf | auto | LU w | file /proc/sys/net/core/rmem_max 0 2097152 | Maximum socket buffer size
 kern.ipc.soacceptqueue | auto | I w | file /proc/sys/net/core/somaxconn 0 128 | Maximum listen socket pending connection accept queue size
 kern.ipc.somaxconn | auto | I w | file /proc/sys/net/core/somaxconn 0 128 | Maximum listen socket pending connection accept queue size (compat)
@@ -234,6 +240,8 @@ kern.ipc.nsfbufs | auto | I | = 0 | Maximum number of sendfile(2) sf_bufs availa
 kern.ipc.nsfbufspeak | auto | I | = 0 | Number of sendfile(2) sf_bufs at peak usage
 kern.ipc.nsfbufsused | auto | I | = 0 | Number of sendfile(2) sf_bufs in use
 kern.ipc.sfstat | auto | S,sfstat w | call zeros 88 | sendfile statistics
+kern.ipc.tls | auto | N | | Kernel TLS offload
+kern.ipc.tls.enable | auto | B w | = 0 | Enable support for kernel TLS offload
 kern.mqueue | auto | N | | POSIX real time message queue
 kern.mqueue.maxmsg | auto | I w | = 100 | Default maximum messages in queue
 kern.mqueue.maxmsgsize | auto | I w | = 16384 | Default maximum message size
@@ -255,10 +263,15 @@ vm.nswapdev | auto | I | call swap_devices | Number of swap devices
 vm.dmmax | auto | I | = 32 | Maximum size of a swap block in pages
 vm.swap_info | auto | N | call swap_info | Swap statistics by device
 vm.kmem_size | auto | LU | call memory 0 | Size of kernel memory
+vm.kmem_map_size | auto | LU | call memory 12 | Current kmem allocation size
 vm.max_wired | auto | LU | call memory 8 | System-wide limit to user-wired page count
 vm.max_user_wired | auto | LU w | call memory 9 | system-wide limit to user-wired page count
 vm.zone_count | auto | I | = 0 | Number of UMA zones
 vm.zone_stats | auto | S,uma_type_header | call empty_stream | Zone Stats
+vm.malloc | auto | N | | Malloc information
+vm.malloc.zone_count | auto | IU | = 0 | Number of malloc zones
+vm.malloc.zone_sizes | auto | S, | call zeros 0 | Zone sizes used by malloc
+vm.ndomains | auto | I | = 1 | Number of physical memory domains available.
 vm.stats | auto | N | | VM meter stats
 vm.stats.sys | auto | N | | VM meter sys stats
 vm.stats.sys.v_swtch | auto | QU | call vmstat 0 | Context switches
@@ -370,6 +383,7 @@ net.inet.tcp | 6 | N | | TCP
 net.inet.tcp.sendspace | 8 | LU w | file /proc/sys/net/ipv4/tcp_wmem 1 32768 | Initial send socket buffer size
 net.inet.tcp.recvspace | 9 | LU w | file /proc/sys/net/ipv4/tcp_rmem 1 65536 | Initial receive socket buffer size
 net.inet.tcp.stats | 4 | S,tcpstat w | call statistics 3 | TCP statistics (struct tcpstat, netinet/tcp_var.h)
+net.inet.tcp.states | auto | QU | call tcp_states | TCP connection counts by TCP state
 net.inet.tcp.pcblist | 11 | S,xtcpcb | call pcblist 0 | List of active TCP connections
 net.inet.tcp.cc | auto | N | | Congestion control related settings
 net.inet.tcp.cc.algorithm | auto | A w | = "cubic" | Default congestion control algorithm

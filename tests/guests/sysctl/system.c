@@ -252,6 +252,9 @@ TEST(single_values)
 	CHECK_EQ(number("kern.ipc.msgssz") * number("kern.ipc.msgseg"), 16384);
 	CHECK(number("kern.ipc.msgtql") > 0 && number("kern.ipc.semume") > 0 && number("kern.ipc.semmnu") > 0);
 	CHECK_EQ(number("security.jail.enforce_statfs"), 2);
+	CHECK_EQ(number("vm.ndomains"), 1);
+	CHECK_EQ(number("kern.suspend_blocked") + number("kern.racct.enable") + number("kern.ipc.tls.enable"), 0);
+	CHECK_BETWEEN(number("vm.kmem_map_size"), 1, number("vm.kmem_size"));
 	CHECK_EQ(number("kern.trap_enotcap"), 0);
 	char text[512];
 	size_t size = sizeof(text);
@@ -297,6 +300,11 @@ TEST(protocol_counters)
 	CHECK(after[0] > before[0]);		/* tcps_connattempt */
 	CHECK(after[1] > before[1]);		/* tcps_accepts */
 	CHECK(after[17] > before[17]);		/* tcps_sndtotal */
+	/* And by state (tcp_fsm.h): one that listens, two ends that are established. */
+	n = sizeof(before);
+	CHECK_EQ(BY_NAME("net.inet.tcp.states", before, &n), 0);
+	CHECK_EQ(n, 11 * 8);
+	CHECK(before[1] >= 1 && before[4] >= 2);
 }
 
 /* kern_descrip.c, sysctl_kern_proc_nfds: of the caller alone, which is 0. */

@@ -15,6 +15,7 @@ cdef enum:
     ICMP_IN = 49
     ICMP6_OUT = 3
     ICMP6_IN = 265
+    TCP_STATES = 11                     # TCP_NSTATES
     OSREL_STATISTICS13 = 1300000        # the first releases with a struct tcpstat of another size
     OSREL_STATISTICS14 = 1400000
     OSREL_STATISTICS15 = 1500000
@@ -199,3 +200,68 @@ cdef public long sysctl_statistics(sysctl_request_t *request) noexcept nogil:
     if osrel < OSREL_STATISTICS13 and request.old != 0 and request.old_size < size:
         size = request.old_size
     return sysctl_out(request, counters, size)
+
+
+cdef int freebsd_tcp_state(int linux) noexcept nogil:
+    """TCPS_ for a number of Linux's (include/net/tcp_states.h); below 0: none."""
+    if linux == 1:
+        return 4                        # ESTABLISHED
+    if linux == 2 or linux == 3:
+        return linux                    # SYN_SENT, SYN_RECEIVED
+    if linux == 4 or linux == 5:
+        return 6 if linux == 4 else 9   # FIN_WAIT_1, FIN_WAIT_2
+    if linux == 6:
+        return 10                       # TIME_WAIT
+    if linux == 7:
+        return 0                        # CLOSED
+    if linux == 8:
+        return 5                        # CLOSE_WAIT
+    if linux == 9:
+        return 8                        # LAST_ACK
+    if linux == 10:
+        return 1                        # LISTEN
+    if linux == 11:
+        return 7                        # CLOSING
+    return 3 if linux == 12 else -1     # a request that is being answered
+
+
+cdef long count_tcp_states(const char *path, int64_t *states) noexcept nogil:
+    """Add up a table of /proc/net, whose lines are `number: local remote state ...`, in hexadecimal."""
+    cdef uint64_t room = 1 << 20, buffer = map_memory(room)
+    cdef const char *at
+    cdef uint64_t linux
+    cdef int word, state
+    if buffer == 0:
+        return -LINUX_ENOMEM
+    if read_file(path, <char *> buffer, room) > 0:
+        at = <const char *> buffer
+        while at[0] != 0 and at[0] != c'\n':
+            at += 1
+        while at[0] == c'\n':
+            at += 1
+            for word in range(3):
+                while at[0] == c' ':
+                    at += 1
+                while at[0] != c' ' and at[0] != c'\n' and at[0] != 0:
+                    at += 1
+            while at[0] == c' ':
+                at += 1
+            if at[0] != 0 and at[0] != c'\n':
+                at = hex_field(at, &linux)
+                state = freebsd_tcp_state(<int> linux)
+                if state >= 0:
+                    states[state] += 1
+            while at[0] != 0 and at[0] != c'\n':
+                at += 1
+    linux_syscall2(LINUX_SYS_munmap, buffer, room)
+    return 0
+
+
+cdef public long sysctl_tcp_states(sysctl_request_t *request) noexcept nogil:
+    cdef int64_t states[TCP_STATES]
+    cdef long result
+    memset(states, 0, sizeof(states))
+    result = count_tcp_states(b"/proc/net/tcp", states)
+    if result == 0:
+        result = count_tcp_states(b"/proc/net/tcp6", states)
+    return result if result < 0 else sysctl_out(request, states, sizeof(states))

@@ -294,6 +294,8 @@ cdef public long sysctl_memory(sysctl_request_t *request) noexcept nogil:
         value = memory.swap_total
     elif which == 11:
         value = memory.committed
+    elif which == 12:
+        value = memory.slab
     return sysctl_out_number(request, value)
 
 
