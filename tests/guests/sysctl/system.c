@@ -12,7 +12,10 @@
 #include <sys/shm.h>
 #include <sys/sysctl.h>
 #include <sys/user.h>
+#include <sys/queue.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <netinet/tcp_var.h>
 #include <sys/socket.h>
 
 #define ROOM (32UL << 20)
@@ -271,7 +274,7 @@ TEST(single_values)
 TEST(protocol_counters)
 {
 	static const struct { const char *name; size_t size; } structs[] = { { "net.inet.ip.stats", 232 }, { "net.inet.icmp.stats", 752 },
-		{ "net.inet.udp.stats", 112 }, { "net.inet.tcp.stats", 984 }, { "net.inet6.ip6.stats", 3320 },
+		{ "net.inet.udp.stats", 112 }, { "net.inet.tcp.stats", sizeof(struct tcpstat) }, { "net.inet6.ip6.stats", 3320 },
 		{ "net.inet6.icmp6.stats", 4632 } };
 	static u64 before[1024], after[1024];
 

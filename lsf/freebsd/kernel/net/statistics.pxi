@@ -155,8 +155,13 @@ cdef void icmp6_statistics(const char *text, int64_t *to) noexcept nogil:
     to[261] = snmp6_number(text, b"Icmp6InCsumErrors")
 
 
+cdef uint32_t statistics_release(process_t *proc) noexcept nogil:
+    """Whose structs are told: those of the release that is shown, and to an older program its own."""
+    return proc.own.osrel if 0 < proc.own.osrel < OSREL_STATISTICS14 else proc.own.osreldate
+
+
 cdef uint64_t statistics_size(int64_t which, uint32_t osrel) noexcept nogil:
-    """Of the struct, in bytes, in the release that a program was built for."""
+    """Of the struct, in bytes."""
     if which == STATISTICS_IP:
         return 232
     if which == STATISTICS_ICMP:
@@ -176,7 +181,7 @@ cdef public long sysctl_statistics(sysctl_request_t *request) noexcept nogil:
     """A program of before FreeBSD 13 has shorter structs, of which it gets the beginning."""
     cdef int64_t counters[STATISTICS_MOST]
     cdef int64_t which = request.row.value
-    cdef uint32_t osrel = request.area.proc.own.osrel
+    cdef uint32_t osrel = statistics_release(request.area.proc)
     cdef uint64_t size = statistics_size(which, osrel), buffer = map_memory(STATISTICS_TEXT)
     cdef const char *text = <const char *> buffer
     cdef bint six = which == STATISTICS_IP6 or which == STATISTICS_ICMP6
