@@ -4,7 +4,6 @@
 # Offsets are Linux's cookies: what d_off, *basep and lseek tell is a place that lseek takes back.
 
 cdef enum:
-    OSRELDATE_NO_DIRECTORY = 1500000    # getdirentries of a file is ENOTDIR
     DIRECTORY_BUFFER = 6144             # Linux's entries; the shim stack is small
     DIRENT_MAX = 288                    # FreeBSD's longest record, with a name of 255 bytes
 
@@ -107,7 +106,7 @@ cdef long read_directory(area_t *area, int fd, uaddr buffer, uint64_t count, uad
         if got == -LINUX_ENOENT:
             got = 0                     # the directory is removed: FreeBSD finds it empty
         else:
-            if got == -LINUX_ENOTDIR and area.proc.own.osreldate >= OSRELDATE_NO_DIRECTORY and is_vnode(fd):
+            if got == -LINUX_ENOTDIR and area.proc.own.osreldate >= FREEBSD_SINCE_ENTRIES_NOTDIR and is_vnode(fd):
                 return got
             return -LINUX_EINVAL if got == -LINUX_ENOTDIR else got
     top = got > 0 and directory_is_top(area.proc, fd)

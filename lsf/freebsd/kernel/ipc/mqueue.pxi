@@ -5,7 +5,6 @@
 # in the last two cases its signal is the carrier (sigqueue.pxi), which on arrival sends on what was wanted.
 
 cdef enum:
-    OSRELDATE_MQUEUE_NAMES = 1500000
     MQ_NAME_MAX = 255                   # MQFS_NAMELEN
     MQ_MAXMSG = 100                     # kern.mqueue.maxmsg
     MQ_MSGSIZE = 16384                  # kern.mqueue.maxmsgsize
@@ -108,7 +107,7 @@ cdef long mqueue_name(uaddr guest, char *name) noexcept nogil:
     if result < 0:
         return result
     from_ = 1 if path[0] == c'/' else 0
-    if path[0] == 0 or path[1] == 0 or (from_ == 0 and SHIM.own.osreldate < OSRELDATE_MQUEUE_NAMES):
+    if path[0] == 0 or path[1] == 0 or (from_ == 0 and SHIM.own.osreldate < FREEBSD_SINCE_MQUEUE_NAMES):
         return -LINUX_EINVAL
     if string_equal(&path[from_], b".") or string_equal(&path[from_], b".."):
         return -LINUX_EINVAL

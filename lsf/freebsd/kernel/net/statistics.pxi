@@ -16,9 +16,7 @@ cdef enum:
     ICMP6_OUT = 3
     ICMP6_IN = 265
     TCP_STATES = 11                     # TCP_NSTATES
-    OSREL_STATISTICS13 = 1300000        # the first releases with a struct tcpstat of another size
-    OSREL_STATISTICS14 = 1400000
-    OSREL_STATISTICS15 = 1500000
+    OSREL_STATISTICS13 = 1300000        # programs of before have shorter structs
 
 
 cdef int64_t snmp_number(const char *text, const char *protocol, const char *name) noexcept nogil:
@@ -157,7 +155,7 @@ cdef void icmp6_statistics(const char *text, int64_t *to) noexcept nogil:
 
 cdef uint32_t statistics_release(process_t *proc) noexcept nogil:
     """Whose structs are told: those of the release that is shown, and to an older program its own."""
-    return proc.own.osrel if 0 < proc.own.osrel < OSREL_STATISTICS14 else proc.own.osreldate
+    return proc.own.osrel if 0 < proc.own.osrel < FREEBSD_SINCE_TCPSTAT_14 else proc.own.osreldate
 
 
 cdef uint64_t statistics_size(int64_t which, uint32_t osrel) noexcept nogil:
@@ -172,9 +170,9 @@ cdef uint64_t statistics_size(int64_t which, uint32_t osrel) noexcept nogil:
         return 3320
     if which == STATISTICS_ICMP6:
         return 4632
-    if osrel >= OSREL_STATISTICS15:
+    if osrel >= FREEBSD_SINCE_TCPSTAT_15:
         return 1000
-    return 984 if osrel >= OSREL_STATISTICS14 else 904
+    return 984 if osrel >= FREEBSD_SINCE_TCPSTAT_14 else 904
 
 
 cdef public long sysctl_statistics(sysctl_request_t *request) noexcept nogil:
@@ -196,7 +194,7 @@ cdef public long sysctl_statistics(sysctl_request_t *request) noexcept nogil:
         elif which == STATISTICS_UDP:
             udp_statistics(text, counters)
         elif which == STATISTICS_TCP:
-            tcp_statistics(text, counters, 1 if osrel >= OSREL_STATISTICS14 else 0)
+            tcp_statistics(text, counters, 1 if osrel >= FREEBSD_SINCE_TCPSTAT_14 else 0)
         elif which == STATISTICS_IP6:
             ip6_statistics(text, counters)
         else:

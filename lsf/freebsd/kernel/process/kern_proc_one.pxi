@@ -2,8 +2,7 @@
 # Model: FreeBSD sys/kern/kern_proc.c, kern_descrip.c.
 
 cdef enum:
-    OSRELDATE_MAX_PROT = 1400000        # kve_protection has KVME_MAX_PROT_ too,
-    KVME_MAX_SHIFT = 16                 # so far up
+    KVME_MAX_SHIFT = 16                 # KVME_MAX_PROT_ in kve_protection
 
 
 cdef public long sysctl_pathname(sysctl_request_t *request) noexcept nogil:
@@ -455,7 +454,7 @@ cdef public long sysctl_vmmap(sysctl_request_t *request) noexcept nogil:
         if range_is_ours(mapping.start, mapping.end - mapping.start) or mapping.start >= GUEST_ADDRESS_END:
             continue
         kinfo_of_mapping(&mapping, &entry)
-        if request.area.proc.own.osreldate >= OSRELDATE_MAX_PROT:
+        if request.area.proc.own.osreldate >= FREEBSD_SINCE_MAX_PROT:
             entry.kve_protection |= mapping_maximum(request.area.proc, pid, &mapping) << KVME_MAX_SHIFT
         entry.kve_structsize = <int32_t> packed_kinfo_size(<uint64_t> entry.kve_path - <uint64_t> &entry,
                                                            string_length(entry.kve_path))
