@@ -9,7 +9,9 @@ cdef extern from "dispatch.h" nogil:
     const uint8_t lsf_errno_to_linux[1]
     const uint8_t lsf_signal_to_linux[1]
     const uint8_t lsf_signal_from_linux[1]
+    const uint8_t lsf_signal_queued[1]
     const uint8_t lsf_signal_default[1]
+    const uint64_t LSF_SIGNALS_QUEUED
     const int LSF_SIGNAL_TERMINATE, LSF_SIGNAL_CORE, LSF_SIGNAL_STOP, LSF_SIGNAL_CONTINUE, LSF_SIGNAL_IGNORE
     int linux_to_freebsd_si_code(int linux_signal, int code, int *signal)
     int freebsd_to_linux_si_code(int signal, int code)

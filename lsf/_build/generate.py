@@ -78,6 +78,9 @@ extern const uint8_t lsf_errno_to_linux[128];
 /* Linux signal that carries a FreeBSD one, and the reverse; 0: none. */
 extern const uint8_t lsf_signal_to_linux[{signals.NSIG + 1}];
 extern const uint8_t lsf_signal_from_linux[{signals.LINUX_NSIG + 1}];
+/* A second Linux signal, by which guests send a FreeBSD one so that it is queued; 0: none. */
+extern const uint8_t lsf_signal_queued[{signals.NSIG + 1}];
+#define LSF_SIGNALS_QUEUED {sum(1 << number - 1 for number in signals.QUEUED.values()):#x}UL   /* as Linux's bits */
 /* What FreeBSD does with a signal that is not caught. */
 #define LSF_SIGNAL_TERMINATE {signals.TERMINATE}
 #define LSF_SIGNAL_CORE {signals.CORE}
@@ -303,6 +306,8 @@ def signals_c() -> str:
             f"uint8_t lsf_signal_from_linux[{signals.LINUX_NSIG + 1}]",
             map(signals.from_linux, range(signals.LINUX_NSIG + 1)),
         ),
+        "\n",
+        _array(f"uint8_t lsf_signal_queued[{signals.NSIG + 1}]", map(signals.to_queued, range(signals.NSIG + 1))),
         "\n",
         _array(f"uint8_t lsf_signal_default[{signals.NSIG + 1}]", map(signals.default, range(signals.NSIG + 1))),
         "\nint\nlinux_to_freebsd_si_code(int linux_signal, int code, int *signal)\n{\n",

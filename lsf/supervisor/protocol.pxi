@@ -142,6 +142,7 @@ cdef enum:
     FREEBSD_SIGBUS = 10
     FREEBSD_SIGRTMAX = 126
     SI_KERNEL = 0x80
+    SI_TKILL = -6
     HLT = 0xf4                    # the breakpoint: its fault cannot be blocked, and changes no disposition
     EFLAGS_CF = 1
 

@@ -42,6 +42,16 @@ cdef int carried_death(supervisor_t *self, pid_t pid) noexcept nogil:
     return FREEBSD_SIGRTMAX
 
 
+cdef bint comes_by_two(supervisor_t *self, int signo) noexcept nogil:
+    """True for a Linux signal that has a second number, by which guests send it (freebsd/kernel/signal/queued.pxi)."""
+    cdef const uint8_t *numbers = self.observer.config.from_linux
+    cdef int other
+    for other in range(32, 65):
+        if other != signo and numbers[other] == numbers[signo]:
+            return True
+    return False
+
+
 cdef int observe_signal(supervisor_t *self, tracee_t *tracee, int signo) noexcept nogil:
     """A signal on its way to a tracee. Returns the Linux signal that it gets, 0 for none, -1 when it runs already."""
     cdef observer_t *observer = &self.observer
@@ -72,7 +82,8 @@ cdef int observe_signal(supervisor_t *self, tracee_t *tracee, int signo) noexcep
                 tracee.forgiven = 0
                 return 0          # if the instruction itself faults, it does so again
         if (signo == LINUX_SIGSEGV or signo == LINUX_SIGBUS or signo == LINUX_SIGSYS or signo == SIGTRAP
-                or signo == LINUX_CARRIER) \
+                or signo == LINUX_CARRIER or (code == SI_TKILL and signal_sender(&info) == tracee.process
+                                              and comes_by_two(self, signo))) \
                 and not is_caught(self, pid, signo):
             # The shim, to whom it came before, lets the process die of it.
             if signo == LINUX_CARRIER:

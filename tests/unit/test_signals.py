@@ -43,9 +43,22 @@ def test_carriers():
     carriers = [row.linux for row in TWINS]
     assert len(set(carriers)) == len(carriers)
     assert not {63, 64} & set(carriers)
-    assert [signals.to_linux(number) for number in (7, 29, 32, 33, 65, 91, 92, 126)] == [34, 35, 32, 33, 36, 62, 0, 0]
+    assert [signals.to_linux(number) for number in (7, 29, 32, 33, 65, 77, 78, 126)] == [34, 35, 32, 33, 50, 62, 0, 0]
     without = {number for number in range(1, 65) if number not in carriers}
-    assert without == {63, 64} | {number for number, *_ in signals.LINUX_ONLY}
+    assert without == {63, 64} | {number for number, *_ in signals.LINUX_ONLY} | set(signals.QUEUED.values())
+
+
+def test_queued():
+    """A second number is a real-time one of Linux's, in FreeBSD's order, for signals that Linux keeps one of."""
+    numbers = [linux for _, linux in sorted(signals.QUEUED.items())]
+    assert numbers == sorted(set(numbers))
+    assert all(32 <= number < 63 for number in numbers)
+    assert all(signals.to_linux(number) < 32 for number in signals.QUEUED)
+    assert not {signals.BY_NAME[name].number for name in ("SIGKILL", "SIGSTOP", "SIGCONT", "SIGTSTP")} & set(
+        signals.QUEUED
+    )
+    assert [signals.from_linux(signals.to_queued(number)) for number in signals.QUEUED] == list(signals.QUEUED)
+    assert signals.to_queued(9) == signals.to_queued(65) == 0
 
 
 @pytest.mark.parametrize("row", TWINS, ids=lambda row: row.name)

@@ -18,6 +18,9 @@ struct kept {
     uint64_t value;
 };
 
+/* Zombies that the program was told of (sigchld.pxi). */
+#define CHILDREN_TOLD 256
+
 /* Of a process. The child of a vfork begins with a copy. */
 struct process_own {
     uint32_t osreldate;
@@ -55,6 +58,7 @@ struct process_own {
     uint32_t cpuset;            /* resource.pxi's: the number of the processor set, 0 for the first */
     uint32_t ctl[8];            /* procctl.pxi's: what was set, by kind */
     uint32_t osrel;             /* the release that the program was built for, from its note */
+    uint64_t guest_mark[3];     /* queued.pxi's: by this address other guests know a guest (struct robust_list_head) */
     uint64_t magic;             /* by which one guest knows another's struct process */
     uint64_t limits;            /* mprotect.pxi's: what mprotect may not give, 0 for nothing noted */
     uint64_t auxv;              /* where the guest's auxiliary vector lies */
@@ -64,6 +68,9 @@ struct process_own {
     uint32_t directory_changes; /* counts what may move a descriptor's offset or make it another file's */
     uint64_t kept_bits[2];      /* the guest's signals among `kept` */
     uint32_t kept_count;
+    uint32_t queued;            /* queued.pxi's: how many this process has sent itself that have not arrived */
+    uint32_t told_high;         /* sigchld.pxi's: of `told`, the first so many may be taken; */
+    uint32_t child_check;       /* a SIGCHLD was taken from Linux, which may have dropped others */
     uint32_t files_shared;      /* rfork: another process has the same descriptors */
     uint32_t executing;         /* a child of vfork is in execve: its parent goes on because of that */
     uint64_t vfork_spare;       /* memory for the copy that a vfork makes; 0: none kept */
@@ -83,6 +90,7 @@ struct process_own {
 
 /* Of a process, too, but a vfork child has none of it, so it is not copied. */
 struct process_last {
+    uint32_t told[CHILDREN_TOLD];       /* process numbers; 0: free */
     struct kept kept[KEPT_SIGNALS];
 };
 
@@ -109,6 +117,10 @@ struct area_own {
     uint64_t exterr;            /* exterr.pxi's: what exterrctl enabled, 0 for nothing */
     int64_t wake_delay;         /* nanoseconds until its timer ends a sleep; 0: no timer */
     int32_t wake_timer;
+    int32_t guest_asked;        /* queued.pxi's: the process of which is_guest was asked last, */
+    uint32_t guest_answer;
+    uint32_t guest_sent;        /* how many it was sent since it had none pending, */
+    uint64_t guest_time;        /* and when, in the processor's cycles */
     uint64_t waiting[2];        /* sigwait.pxi's: the signals that this thread waits for, whatever its mask says */
 };
 

@@ -3,6 +3,8 @@
 cdef extern from "own.h" nogil:
     const uint32_t KEPT_SIGNALS
     const int FD_MARKS
+    const int PIPE_ENDS
+    const uint32_t CHILDREN_TOLD
 
     ctypedef struct kept_t "struct kept":
         uint32_t word
@@ -44,6 +46,7 @@ cdef extern from "own.h" nogil:
         uint32_t cpuset
         uint32_t ctl[8]
         uint32_t osrel
+        uint64_t guest_mark[3]
         uint64_t magic
         uint64_t limits
         uint64_t auxv
@@ -53,6 +56,9 @@ cdef extern from "own.h" nogil:
         uint32_t directory_changes
         uint64_t kept_bits[2]
         uint32_t kept_count
+        uint32_t queued
+        uint32_t told_high
+        uint32_t child_check
         uint32_t files_shared
         uint32_t executing
         uint64_t vfork_spare
@@ -70,6 +76,7 @@ cdef extern from "own.h" nogil:
         uint32_t sockets
 
     ctypedef struct process_last_t "struct process_last":
+        uint32_t told[CHILDREN_TOLD]
         kept_t kept[1]
 
     ctypedef struct area_own_t "struct area_own":
@@ -96,4 +103,8 @@ cdef extern from "own.h" nogil:
         uint64_t exterr
         int64_t wake_delay
         int32_t wake_timer
+        int32_t guest_asked
+        uint32_t guest_answer
+        uint32_t guest_sent
+        uint64_t guest_time
         uint64_t waiting[2]

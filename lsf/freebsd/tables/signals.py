@@ -4,9 +4,13 @@ Sources: FreeBSD `sys/signal.h`, the property table of `sys/kern/kern_sig.c`, `s
 traps; Linux `asm/signal.h`, `asm-generic/siginfo.h`, `arch/x86/kernel/traps.c`.
 
 A FreeBSD signal that Linux lacks travels as one of Linux's real-time signals 32 to 62. No glibc lives in a guest, so
-32 and 33, which glibc keeps for itself, are free. Linux's 63 and 64 are LSF's own. FreeBSD's real-time signals 92 to
-126 have no number of their own: there are 62 of them and 27 numbers left. With the nameless ones, 34 to 64, 127 and
+32 and 33, which glibc keeps for itself, are free. Linux's 63 and 64 are LSF's own. FreeBSD's real-time signals 78 to
+126 have no number of their own: there are 62 of them and 13 numbers left. With the nameless ones, 34 to 64, 127 and
 128, they share Linux's 63, whose siginfo says which it is (`lsf/freebsd/kernel/signal/sigqueue.pxi`).
+
+FreeBSD queues every signal; Linux keeps one of each number below 32 while it is pending. So those that programs send
+each other have a second Linux number, a real-time one, by which a guest sends them to itself and to other guests
+(`QUEUED`; `lsf/freebsd/kernel/signal/queued.pxi`).
 """
 
 from __future__ import annotations
@@ -68,8 +72,14 @@ _TABLE = (
     Signal(33, "SIGLIBRT", "Unknown signal: 33", 33, TERMINATE),
 )
 
+#: The Linux number, beside the one of `linux`, by which guests send each other a signal that shall be queued. Linux takes
+#: the lowest number first, so these come before FreeBSD's real-time signals, in FreeBSD's order. Not among them: what
+#: cannot be blocked; those that stop and continue, which Linux itself acts upon; and those that are faults, or that the
+#: kernel alone sends.
+QUEUED = {number: 36 + i for i, number in enumerate((1, 2, 3, 13, 14, 15, 16, 20, 23, 26, 27, 28, 30, 31))}
+
 #: The first Linux signal that carries a FreeBSD real-time signal, and how many follow it (itself counted).
-_REALTIME_CARRIER, _REALTIME_CARRIERS = 36, 27
+_REALTIME_CARRIER, _REALTIME_CARRIERS = 50, 13
 
 TABLE: tuple[Signal, ...] = _TABLE + tuple(
     Signal(
@@ -101,11 +111,17 @@ BY_NAME = {row.name: row for row in TABLE} | {"SIGLWP": BY_NUMBER[32], "SIGIOT":
 _TO_LINUX = {row.number: row.linux for row in TABLE}
 _FROM_LINUX = {row.linux: row.number for row in TABLE if row.linux}
 _FROM_LINUX.update({linux: number for linux, _, number, _ in LINUX_ONLY})
+_FROM_LINUX.update({linux: number for number, linux in QUEUED.items()})
 
 
 def to_linux(number: int) -> int:
     """The Linux signal that carries a FreeBSD one; 0 if none does."""
     return _TO_LINUX.get(number, 0)
+
+
+def to_queued(number: int) -> int:
+    """The Linux signal by which guests send a FreeBSD one so that it is queued; 0: there is none but `to_linux`'s."""
+    return QUEUED.get(number, 0)
 
 
 def from_linux(number: int) -> int:

@@ -43,9 +43,8 @@ cdef void arm_first(process_t *proc) noexcept nogil:
         die(EXIT_LSF, b"neither Syscall User Dispatch nor a seccomp filter is allowed here", NULL)
 
 
-cdef void set_linux_handler(int linux, uint64_t function, uint64_t flags) noexcept nogil:
-    """Set Linux's disposition of a signal; flags: SA_."""
-    cdef uint64_t action[4]
+cdef void linux_action(uint64_t *action, uint64_t function, uint64_t flags) noexcept nogil:
+    """Make a struct kernel_sigaction of Linux's; flags: SA_."""
     action[0] = function
     action[1] = flags
     action[2] = <uint64_t> signal_restorer
@@ -53,4 +52,10 @@ cdef void set_linux_handler(int linux, uint64_t function, uint64_t flags) noexce
     action[3] = linux_all_mask() | signal_bit(LINUX_SIGSYS)
     # NODEFER: an accessor may fault within the handler, and that fault must come through.
     action[1] |= 0x40000000
+
+
+cdef void set_linux_handler(int linux, uint64_t function, uint64_t flags) noexcept nogil:
+    """Set Linux's disposition of a signal; flags: SA_."""
+    cdef uint64_t action[4]
+    linux_action(action, function, flags)
     linux_syscall4(LINUX_SYS_rt_sigaction, linux, <uint64_t> action, 0, 8)

@@ -296,6 +296,7 @@ static inline struct area *current_area(void)
 static inline uint64_t read_fsbase(void) { uint64_t base; __asm__ volatile("rdfsbase %0" : "=r"(base)); return base; }
 static inline void clear_alignment_check(void) { __asm__ volatile("pushfq\n\tandl $~0x40000, (%%rsp)\n\tpopfq" : : : "memory", "cc"); }
 static inline void write_fsbase(uint64_t base) { __asm__ volatile("wrfsbase %0" : : "r"(base)); }
+static inline uint64_t read_tsc(void) { return __builtin_ia32_rdtsc(); }
 static inline void write_gsbase(uint64_t base) { __asm__ volatile("wrgsbase %0" : : "r"(base)); }
 
 static inline uint32_t atomic_cas32(uint32_t *at, uint32_t expected, uint32_t value)

@@ -192,6 +192,7 @@ cdef extern from "machine/ground/runtime.h" nogil:
     area_t *current_area()
     uint64_t read_fsbase()
     void write_fsbase(uint64_t base)
+    uint64_t read_tsc()
     void clear_alignment_check()
     void write_gsbase(uint64_t base)
     uint32_t atomic_cas32(uint32_t *at, uint32_t expected, uint32_t value)

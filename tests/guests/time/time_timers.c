@@ -208,6 +208,26 @@ TEST(interrupted_sleep)
 	CHECK_EQ(sys(SYS_clock_nanosleep, CLOCK_MONOTONIC, 0, 8, NULL), EFAULT);
 }
 
+/* The remainder is what was asked for less what has passed: never more, however soon the signal comes. */
+TEST(remainder)
+{
+	struct timespec t = { 0, 20000000 }, left;
+	int interrupted = 0;
+
+	guest_handle(SIGALRM, on_timer, 0);
+	for (int n = 0; n < 100 && interrupted < 20; n++) {
+		struct itimerval soon = { { 0, 0 }, { 0, 30 } };
+		left.tv_sec = 77;
+		CHECK_EQ(sys(SYS_setitimer, ITIMER_REAL, &soon, NULL), 0);
+		long result = sys(SYS_nanosleep, &t, &left);
+		if (result == 0)
+			continue;	/* the signal came before the sleep */
+		CHECK_EQ(result, -EINTR);
+		CHECK_BETWEEN(left.tv_sec * 1000000000 + left.tv_nsec, 0, 19999999);
+		interrupted++;
+	}
+}
+
 TEST(clocks_of_others)
 {
 	struct timespec t, u;

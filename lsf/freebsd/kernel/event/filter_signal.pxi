@@ -17,7 +17,7 @@ cdef void event_sent(process_t *proc, int signo, bint sent) noexcept nogil:
     cdef knote_t *kn
     cdef uint32_t pending
     if sent and ev != NULL:
-        pending = 1 if signals_pending() & signal_bit(lsf_signal_to_linux[signo]) else 0
+        pending = 1 if signals_pending() & linux_bits(signo) else 0
         kn = ev.hash[event_hash(<uint64_t> signo)]
         while kn != NULL:
             if kn.kev.ident == <uint64_t> signo and kn.kev.filter == FREEBSD_EVFILT_SIGNAL:
@@ -65,21 +65,13 @@ cdef bint signal_swallow(area_t *area) noexcept nogil:
     return True
 
 
-cdef uint64_t signals_pending() noexcept nogil:
-    cdef uint64_t pending = 0
-    linux_syscall2(LINUX_SYS_rt_sigpending, <uint64_t> &pending, 8)
-    return pending
-
-
 cdef void signals_look(process_t *proc, events_t *ev, kqueue_t *kq) noexcept nogil:
     """The signalfd reported: a signal that is blocked became pending. FreeBSD counts it at that time."""
     cdef uint64_t pending = signals_pending()
     cdef knote_t *kn = kq.list
-    cdef int linux
     while kn != NULL:
         if kn.kev.filter == FREEBSD_EVFILT_SIGNAL and kn.kev.ident <= SIGNAL_MAX:
-            linux = lsf_signal_to_linux[kn.kev.ident]
-            if linux and pending & signal_bit(linux):
+            if pending & linux_bits(<int> kn.kev.ident):
                 if not kn.hook:
                     kn.hook = 1
                     kn.kev.data += 1
@@ -96,8 +88,8 @@ cdef long signals_watch(events_t *ev, kqueue_t *kq) noexcept nogil:
     cdef knote_t *kn = kq.list
     cdef long result
     while kn != NULL:
-        if kn.kev.filter == FREEBSD_EVFILT_SIGNAL and 1 <= kn.kev.ident <= SIGNAL_MAX and lsf_signal_to_linux[kn.kev.ident]:
-            mask |= signal_bit(lsf_signal_to_linux[kn.kev.ident])
+        if kn.kev.filter == FREEBSD_EVFILT_SIGNAL and 1 <= kn.kev.ident <= SIGNAL_MAX:
+            mask |= linux_bits(<int> kn.kev.ident)
         kn = kn.list_next
     mask &= linux_all_mask()
     if mask == 0 and kq.signal_fd < 0:
@@ -109,7 +101,7 @@ cdef long signals_watch(events_t *ev, kqueue_t *kq) noexcept nogil:
 
 
 cdef long signal_attach(process_t *proc, events_t *ev, knote_t *kn) noexcept nogil:
-    cdef int signo, linux
+    cdef int signo
     cdef long result
     kn.kev.flags |= FREEBSD_EV_CLEAR
     if not 1 <= kn.kev.ident <= SIGNAL_MAX:
@@ -120,8 +112,7 @@ cdef long signal_attach(process_t *proc, events_t *ev, knote_t *kn) noexcept nog
         result = signals_watch(ev, kn.kq)
     if result < 0:
         return result
-    linux = lsf_signal_to_linux[signo]
-    if linux and signals_pending() & signal_bit(linux):
+    if signals_pending() & linux_bits(signo):
         kn.hook = 1
     ev.signals[signo] += 1
     lock_acquire(&proc.own.lock_signal)

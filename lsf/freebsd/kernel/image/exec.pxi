@@ -212,6 +212,8 @@ cdef long hand_over(area_t *area, int target, const char *execpath, uint64_t *ar
     umtx_thread_exit(area)
     pipes_leave(proc, False)
     kept_before_exec(area)
+    if not area.in_vfork:
+        queued_block()
     proc.own.executing = 1
     child_signal_reset(proc)
     if not long_one:
@@ -335,9 +337,15 @@ cdef long execute_linux(area_t *area, const char *path, uint64_t *argv, uaddr en
     area.proc.own.executing = 1
     child_signal_reset(area.proc)
     notes_executes_linux(area.proc)
+    if not area.in_vfork:
+        guest_mark_clear()
+    queued_give_up(area.proc)
     result = restartable(undeferred_syscall(LINUX_SYS_execve, <uint64_t> path, <uint64_t> argv, envp, 0, 0, 0))
     area.proc.own.executing = 0
     child_signal_again(area.proc)
+    queued_again(area.proc)
+    if not area.in_vfork:
+        guest_mark_set()
     stack_for_guest(area.proc, &stack_limit)
     stats_count(area.proc)
     if area.proc.image_fd >= 0:

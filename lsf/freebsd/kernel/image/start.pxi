@@ -491,6 +491,8 @@ cdef void signals_start(process_t *proc, area_t *area, start_t *start) noexcept 
         apply_disposition(proc, FREEBSD_SIGINFO)
         apply_disposition(proc, FREEBSD_SIGTHR)
         apply_disposition(proc, FREEBSD_SIGLIBRT)
+    queued_start(proc, not start.has_mask)
+    guest_mark_set()
     if proc.own.nosigpipe:
         know_handler(proc, FREEBSD_SIGPIPE)
         apply_disposition(proc, FREEBSD_SIGPIPE)

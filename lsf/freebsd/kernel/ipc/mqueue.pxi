@@ -34,7 +34,7 @@ cdef long sigevent_send(area_t *area, int signo, int tid, int code, int linux_co
     """Send a signal with a value to a thread of this process (0: the process). code is FreeBSD's SI_, linux_code
     Linux's."""
     cdef linux_siginfo info
-    cdef int linux = lsf_signal_to_linux[signo]
+    cdef int linux = queued_own(signo)
     carrier_info(area, &info, signo, code, value)
     if linux != 0:
         info.si_signo = linux
@@ -245,7 +245,7 @@ cdef public long sys_kmq_notify(frame_t *frame, area_t *area) noexcept nogil:
     if event.sigev_notify == FREEBSD_SIGEV_NONE:
         (<int32_t *> linux_event)[3] = LINUX_SIGEV_NONE
     else:
-        linux = lsf_signal_to_linux[event.sigev_signo]
+        linux = queued_own(event.sigev_signo)
         if linux == 0 or event.sigev_notify == FREEBSD_SIGEV_THREAD_ID:
             linux = LINUX_CARRIER
         # union sigval, signo, notify

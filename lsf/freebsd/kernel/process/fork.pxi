@@ -64,6 +64,7 @@ cdef long fork_with(frame_t *frame, area_t *area, uint64_t flags) noexcept nogil
         wake_over(area, 0)
         kept_clear(proc)
         after_fork(proc, area)
+        guest_mark_set()
         notes_after_fork(proc, parent, told, True)
         arm(proc)
         frame.arg[2] = 1
@@ -73,6 +74,7 @@ cdef long fork_with(frame_t *frame, area_t *area, uint64_t flags) noexcept nogil
             stats_expect(proc, -1)
         else:
             frame.arg[2] = 0
+            guest_known(area, <int> result)
     set_linux_mask(area)
     return result
 
@@ -112,6 +114,9 @@ cdef public long vfork_prepare(frame_t *frame, area_t *area) noexcept nogil:
     copy.own.executing = 0
     copy.own.lock_signal.word = 0
     copy.own.kept_count = 0
+    copy.own.told_high = 0
+    copy.own.queued = 0
+    copy.own.child_check = 0
     copy.own.kept_bits[0] = 0
     copy.own.kept_bits[1] = 0
     memset(copy.own.timer_words, 0, sizeof(copy.own.timer_words))

@@ -163,7 +163,8 @@ cdef long reap_kill(area_t *area, uaddr data) noexcept nogil:
         if request.rk_flags & FREEBSD_REAPER_KILL_SUBTREE and family.member[i].subtree != request.rk_subtree:
             continue
         if linux:
-            result = linux_syscall2(LINUX_SYS_kill, family.member[i].pid, linux)
+            result = linux_syscall2(LINUX_SYS_kill, family.member[i].pid,
+                                    queued_number(area, family.member[i].pid, request.rk_sig))
         else:
             result = linux_syscall3(LINUX_SYS_rt_sigqueueinfo, family.member[i].pid, LINUX_CARRIER, <uint64_t> &info)
         if result == 0:

@@ -339,7 +339,16 @@ cdef public long sys_pdkill(frame_t *frame, area_t *area) noexcept nogil:
     if pid < 0:
         return pid
     if linux == LINUX_CARRIER:
-        carrier_info(area, &info, <int> frame.arg[1], FREEBSD_SI_USER, 0)
+        carrier_info(area, &info, <int> frame.arg[1], FREEBSD_SI_KERNEL, 0)
+        info.fields.kill.pid = 0
+        info.fields.kill.uid = 0
+        carried = &info
+    elif linux and queued_number(area, <int> pid, <int> frame.arg[1]) != linux:
+        memset(&info, 0, 128)
+        linux = lsf_signal_queued[<int> frame.arg[1]]
+        info.si_signo = linux
+        info.si_errno = RESENT_MAGIC | LINUX_SI_KERNEL  # kern_psignal tells of no sender
+        info.si_code = -1
         carried = &info
     pidfd = linux_syscall2(LINUX_SYS_pidfd_open, <uint64_t> pid, 0)
     if not is_error(pidfd):

@@ -42,9 +42,9 @@ cdef long thread_signal(area_t *area, int64_t id_, uint64_t signo) noexcept nogi
         return -LINUX_ESRCH if linux_syscall3(LINUX_SYS_tgkill, proc.pid, id_, 0) == -LINUX_ESRCH else -LINUX_EINVAL
     number = <int> signo                # the upper half of the register is anything
     if event_wants_signal(proc, number) and lsf_signal_to_linux[number]:
-        return signal_counted(proc, number, LINUX_SYS_tgkill, proc.pid, <uint64_t> id_, lsf_signal_to_linux[number], 0)
+        return signal_counted(proc, number, LINUX_SYS_tgkill, proc.pid, <uint64_t> id_, queued_self(area, number), 0)
     if number == 0 or lsf_signal_to_linux[number]:
-        return tail_syscall3(area, LINUX_SYS_tgkill, proc.pid, id_, lsf_signal_to_linux[number] if number else 0)
+        return tail_syscall3(area, LINUX_SYS_tgkill, proc.pid, id_, queued_self(area, number) if number else 0)
     return signal_thread(area, proc.pid, <int> id_, <int> signo)
 
 
@@ -52,7 +52,7 @@ cdef long signal_own_thread(area_t *area, int tid, int signo) noexcept nogil:
     """signal_thread for a thread of this process."""
     cdef process_t *proc = area.proc
     if event_wants_signal(proc, signo) and lsf_signal_to_linux[signo]:
-        return signal_counted(proc, signo, LINUX_SYS_tgkill, proc.pid, tid, lsf_signal_to_linux[signo], 0)
+        return signal_counted(proc, signo, LINUX_SYS_tgkill, proc.pid, tid, queued_self(area, signo), 0)
     return signal_thread(area, proc.pid, tid, signo)
 
 

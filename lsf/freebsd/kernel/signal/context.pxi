@@ -55,6 +55,7 @@ cdef void context_go(area_t *area, resume_t *to) noexcept nogil:
     """Leave the shim for a converted context, with the guest's mask; all signals are blocked. Does not return."""
     cdef uint64_t info[16]
     cdef int linux
+    children_unblocked(area, area.sigmask)
     resumable(area, &to.uc, to.uc.uc_mcontext.fpstate, to.extended)
     to.uc.uc_sigmask = linux_mask_from(area.sigmask)
     if area.deferred:

@@ -1,9 +1,5 @@
 # A signal reaches the program: at once, or at the end of the call that it interrupted.
 
-cdef enum:
-    RESENT_MAGIC = 0x4c540000       # in si_errno, above the si_code: a signal that signal_resend had to queue
-
-
 cdef bint defer_kept(area_t *area, const uint64_t *mask) noexcept nogil:
     """Deliver a kept signal that `mask` does not block at the end of the call. True: done, and all are blocked."""
     cdef process_t *proc = area.proc
@@ -91,6 +87,8 @@ cdef void signal_resend(area_t *area, int linux, linux_siginfo *info) noexcept n
     """Give back a signal that this thread, which has all blocked, cannot take now. If it was sent to the process it came here by
     chance, and another thread may have it. What kill(2) or the kernel sent Linux lets none but the first thread send: it
     goes as if it were queued, and says what it was."""
+    if lsf_signal_queued[lsf_signal_from_linux[linux]]:
+        linux = lsf_signal_queued[lsf_signal_from_linux[linux]]
     if info.si_code == LINUX_SI_TKILL or (linux == LINUX_CARRIER and info.si_errno & CARRIER_THREAD):
         linux_syscall4(LINUX_SYS_rt_tgsigqueueinfo, area.proc.pid, area.tid, linux, <uint64_t> info)
         return
@@ -104,9 +102,7 @@ cdef void signal_resend(area_t *area, int linux, linux_siginfo *info) noexcept n
 cdef int trap_signal(linux_siginfo *info, int linux, int *code) noexcept nogil:
     """FreeBSD's signal and si_code for a Linux one."""
     cdef int signo = lsf_signal_from_linux[linux]
-    if info.si_code == -1 and <uint32_t> info.si_errno & 0xffff0000UL == RESENT_MAGIC:
-        info.si_code = info.si_errno & 0xffff
-        info.si_errno = 0
+    resent_restore(info)
     if linux == LINUX_CARRIER:
         return carried_signal(info, code)
     if info.si_errno == TOLD_BY_CHILD:
@@ -165,6 +161,8 @@ cdef void deliver(area_t *area, linux_ucontext *uc, int linux, linux_siginfo *in
         proc.handlers[signo].flags &= ~<uint32_t> FREEBSD_SA_SIGINFO
         apply_disposition(proc, signo)
     lock_release(&proc.own.lock_signal)
+    if signo == FREEBSD_SIGCHLD and (handler.function <= FREEBSD_SIG_IGN or handler.flags & FREEBSD_SA_NODEFER):
+        children_look(area)             # it is blocked in no handler
     if fault and (handler.function <= FREEBSD_SIG_IGN or mask_has(area.sigmask, signo)):
         # A fault that cannot be delivered kills; executing the instruction again gives an exact core.
         if is_told_of_signals(proc):

@@ -38,6 +38,60 @@ cdef bint is_watched(process_t *proc, int signo) noexcept nogil:
                                                  or lsf_signal_default[signo] == LSF_SIGNAL_CORE)
 
 
+cdef inline uint64_t queued_disposition(int signo, uint64_t function) noexcept nogil:
+    """Linux's disposition of a signal's second number, for that of the first: its default would be another."""
+    if function != FREEBSD_SIG_DFL:
+        return function
+    return FREEBSD_SIG_IGN if lsf_signal_default[signo] == LSF_SIGNAL_IGNORE else <uint64_t> on_signal
+
+
+cdef void queued_start(process_t *proc, bint from_linux) noexcept nogil:
+    """At a start: the dispositions of the second numbers. What the guest before ignored is ignored still; what a Linux
+    program did, only the first number tells."""
+    cdef uint64_t action[4]
+    cdef uint64_t old[4]
+    cdef int signo
+    for signo in range(1, 32):
+        if lsf_signal_queued[signo] == 0:
+            continue
+        if from_linux:
+            know_handler(proc, signo)
+        old[0] = 0
+        linux_action(action, queued_disposition(signo, proc.handlers[signo].function), 0x04000000 | 0x08000000 | 4)
+        linux_syscall4(LINUX_SYS_rt_sigaction, lsf_signal_queued[signo], <uint64_t> action, <uint64_t> old, 8)
+        if old[0] == FREEBSD_SIG_IGN and not from_linux and action[0] != FREEBSD_SIG_IGN:
+            know_handler(proc, signo)
+            if proc.handlers[signo].function == FREEBSD_SIG_IGN:
+                set_linux_handler(lsf_signal_queued[signo], FREEBSD_SIG_IGN, LINUX_SA_RESTORER)
+
+
+cdef void queued_give_up(process_t *proc) noexcept nogil:
+    """Before a Linux program is executed: the second numbers that are ignored get their default, and what is pending by
+    them is pending by the first."""
+    cdef uint64_t pending = 0, bit
+    cdef uint64_t zero[2]
+    cdef int signo
+    zero[0] = 0
+    zero[1] = 0
+    linux_syscall2(LINUX_SYS_rt_sigpending, <uint64_t> &pending, 8)
+    for signo in range(1, 32):
+        if lsf_signal_queued[signo] == 0:
+            continue
+        bit = signal_bit(lsf_signal_queued[signo])
+        while pending & bit and linux_syscall4(LINUX_SYS_rt_sigtimedwait, <uint64_t> &bit, 0, <uint64_t> zero, 8) > 0:
+            linux_syscall2(LINUX_SYS_kill, proc.pid, lsf_signal_to_linux[signo])
+        if queued_disposition(signo, proc.handlers[signo].function) == FREEBSD_SIG_IGN:
+            set_linux_handler(lsf_signal_queued[signo], FREEBSD_SIG_DFL, LINUX_SA_RESTORER)
+
+
+cdef void queued_again(process_t *proc) noexcept nogil:
+    """The exec failed."""
+    cdef int signo
+    for signo in range(1, 32):
+        if lsf_signal_queued[signo] and queued_disposition(signo, proc.handlers[signo].function) == FREEBSD_SIG_IGN:
+            set_linux_handler(lsf_signal_queued[signo], FREEBSD_SIG_IGN, LINUX_SA_RESTORER)
+
+
 cdef void apply_disposition(process_t *proc, int signo) noexcept nogil:
     """Make Linux's disposition follow the guest's."""
     cdef int linux = lsf_signal_to_linux[signo]
@@ -61,6 +115,8 @@ cdef void apply_disposition(process_t *proc, int signo) noexcept nogil:
     elif signo == FREEBSD_SIGILL and proc.engine != ENGINE_SUD:
         function = <uint64_t> on_signal     # it may be a call (call_was_taken)
     set_linux_handler(linux, function, flags)
+    if lsf_signal_queued[signo]:
+        set_linux_handler(lsf_signal_queued[signo], queued_disposition(signo, function), flags)
 
 
 cdef inline bint is_ignored(process_t *proc, int signo) noexcept nogil:
@@ -87,9 +143,9 @@ cdef void ignored_signals(process_t *proc, uint64_t *set_) noexcept nogil:
                 set_[word] |= 1UL << bit
 
 
-cdef void forget_pending(int linux) noexcept nogil:
+cdef void forget_pending(int signo) noexcept nogil:
     """Take what Linux kept of a blocked signal while the guest ignored it."""
-    cdef uint64_t set_ = signal_bit(linux)
+    cdef uint64_t set_ = linux_bits(signo)
     cdef uint64_t zero[2]
     zero[0] = 0
     zero[1] = 0

@@ -18,19 +18,18 @@ cdef inline bint is_blocked(area_t *area, int signo) noexcept nogil:
 cdef uint64_t linux_mask_from(const uint64_t *mask) noexcept nogil:
     """Linux's mask for a FreeBSD one, without the three virtual signals."""
     cdef uint64_t result = carrier_mask(mask), bits
-    cdef int word, bit, linux
+    cdef int word, bit
     for word in range(2):
         bits = mask[word]
         while bits:
             bit = count_trailing_zeros(bits)
             bits = bits & (bits - 1)
-            linux = lsf_signal_to_linux[word * 64 + bit + 1]
-            if linux:
-                result |= signal_bit(linux)
+            result |= linux_bits(word * 64 + bit + 1)
     return result & linux_all_mask()
 
 
 cdef void mask_from_linux(uint64_t linux_mask, uint64_t *mask) noexcept nogil:
+    """The FreeBSD signals of a Linux mask; by a second number, too (queued.pxi)."""
     cdef int signo
     mask[0] = 0
     mask[1] = 0
@@ -39,12 +38,30 @@ cdef void mask_from_linux(uint64_t linux_mask, uint64_t *mask) noexcept nogil:
             mask[(lsf_signal_from_linux[signo] - 1) >> 6] |= signal_bit(lsf_signal_from_linux[signo])
 
 
+cdef inline int lowest_signal(const uint64_t *mask) noexcept nogil:
+    """The lowest number of a set of FreeBSD's; 0 for an empty one."""
+    if mask[0]:
+        return count_trailing_zeros(mask[0]) + 1
+    return count_trailing_zeros(mask[1]) + 65 if mask[1] else 0
+
+
 cdef inline void mask_inherited(uint64_t linux_mask, uint64_t *mask) noexcept nogil:
     """The guest's mask where only Linux's is known."""
+    cdef int signo
+    for signo in range(1, 32):
+        if lsf_signal_queued[signo]:    # a Linux program has it for something of its own
+            linux_mask &= ~signal_bit(lsf_signal_queued[signo])
     mask_from_linux(linux_mask, mask)
     if linux_mask & signal_bit(LINUX_CARRIER):
         mask[0] |= CARRIED_LOW
         mask[1] |= CARRIED_HIGH
+
+
+cdef uint64_t signals_pending() noexcept nogil:
+    """What is pending for this thread, in Linux's bits."""
+    cdef uint64_t pending = 0
+    linux_syscall2(LINUX_SYS_rt_sigpending, <uint64_t> &pending, 8)
+    return pending
 
 
 cdef uint64_t linux_virtual_mask(area_t *area) noexcept nogil:
@@ -70,6 +87,7 @@ cdef void set_linux_mask(area_t *area) noexcept nogil:
         return
     if defer_kept(area, area.sigmask):
         return
+    children_unblocked(area, area.sigmask)
     mask = linux_mask_from(area.sigmask)
     set_mask_unless_deferred(area, mask)
 

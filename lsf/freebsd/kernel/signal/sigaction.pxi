@@ -46,7 +46,7 @@ cdef public long sys_sigaction(frame_t *frame, area_t *area) noexcept nogil:
             elif is_carried(signo):
                 kept_discard(proc, signo)
         elif was_ignored and lsf_signal_to_linux[signo] and not is_virtual(signo):
-            forget_pending(lsf_signal_to_linux[signo])
+            forget_pending(signo)
     lock_release(&proc.own.lock_signal)
     if frame.arg[2] != 0:
         return copyout(&old, frame.arg[2], sizeof(old))
@@ -80,10 +80,14 @@ cdef public long sys_sigprocmask(frame_t *frame, area_t *area) noexcept nogil:
 
 
 cdef public long sys_sigpending(frame_t *frame, area_t *area) noexcept nogil:
-    cdef uint64_t linux = 0
+    cdef uint64_t linux
     cdef uint64_t mask[2]
     cdef uint64_t ignored[2]
-    linux_syscall2(LINUX_SYS_rt_sigpending, <uint64_t> &linux, 8)
+    linux = signals_pending()
+    if area.proc.own.child_check or linux & linux_bits(FREEBSD_SIGCHLD):
+        children_settle(area.proc)
+        children_look(area)
+        linux = signals_pending()
     if linux & signal_bit(LINUX_CARRIER):
         carrier_drain(area)
     if area.deferred:
@@ -103,6 +107,7 @@ cdef inline void suspend_with(area_t *area, const uint64_t *mask) noexcept nogil
     area.own.suspend_mask[0] = mask[0]
     area.own.suspend_mask[1] = mask[1]
     area.suspended = 1
+    children_unblocked(area, mask)
     if not area.deferred:
         defer_kept(area, mask)          # the wait then does not begin
 

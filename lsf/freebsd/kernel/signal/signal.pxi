@@ -50,7 +50,7 @@ cdef void defer(area_t *area, linux_ucontext *uc, int linux, linux_siginfo *info
     else:
         # A virtual one was deferred when this thread was about to leave the shim, and has not been delivered yet: this
         # one comes again when it has been.
-        linux_syscall4(LINUX_SYS_rt_tgsigqueueinfo, area.proc.pid, area.tid, linux, <uint64_t> info)
+        signal_resend(area, linux, info)
     begin_no_wait(uc)
 
 
@@ -58,19 +58,24 @@ cdef public void on_signal(int linux, linux_siginfo *info, linux_ucontext *uc) n
     """Every Linux signal that the shim handles comes here, on the thread's Linux signal stack, all others blocked."""
     cdef area_t *area = current_area()
     cdef uint64_t rip = uc.uc_mcontext.rip
-    cdef bint from_kernel = info.si_code > 0 and info.si_code != 0x10000
+    cdef bint from_kernel, by_second
     cdef bint restart = False, quiet = False, wanted = False
     cdef uint64_t region
     if uc.uc_mcontext.eflags & EFLAGS_AC:
         clear_alignment_check()             # Linux leaves it on in a handler
     if <uint64_t> area - <uint64_t> uc >= AREA_STRUCT:
         check_gs(area, <uint64_t> uc)
+    by_second = queued_first(linux) != linux
+    linux = queued_arrived(linux, info)
+    from_kernel = info.si_code > 0 and info.si_code != 0x10000
     if linux == LINUX_CARRIER:
         carrier_from_timer(area.proc, info)
         quiet = not carrier_wanted(area, info)
         if info.si_code == LINUX_SI_MESGQ:
             mqueue_send_on(area, info)
-    elif linux == LINUX_SIGCHLD and area.proc.own.procdescs != NULL and info.si_code > 0 and procdesc_swallow(area.proc, info):
+    elif linux == LINUX_SIGCHLD and info.si_code > 0 and (
+            area.proc.own.procdescs != NULL and procdesc_swallow(area.proc, info)
+            or not child_is_news(area.proc, info, by_second)):
         linux = LINUX_CARRIER           # as below
         info.si_code = LINUX_SI_MESGQ
         quiet = True

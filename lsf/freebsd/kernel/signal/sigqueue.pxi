@@ -1,4 +1,4 @@
-# FreeBSD signals that have no Linux number of their own: 34 to 64, which have no name, and 92 to 128. One Linux signal
+# FreeBSD signals that have no Linux number of their own: 34 to 64, which have no name, and 78 to 128. One Linux signal
 # carries them all; its siginfo says which one it is. Model: FreeBSD sys/kern/kern_sig.c (sigqueue_*, sigtd, tdsendsignal).
 #
 # Linux's mask has the carrier only when the guest blocks every one of them. Else a blocked one that arrives is kept
@@ -18,7 +18,7 @@ cdef enum:
 
 cdef enum:
     CARRIED_LOW = 0xfffffffe00000000UL      # 34 to 64
-    CARRIED_HIGH = 0xfffffffff8000000UL     # 92 to 128
+    CARRIED_HIGH = 0xffffffffffffe000UL     # 78 to 128
 
 
 cdef inline bint is_carried(int signo) noexcept nogil:
@@ -77,7 +77,7 @@ cdef long signal_thread(area_t *area, int pid, int tid, int signo) noexcept nogi
     """Send a FreeBSD signal (or 0) to a thread, as thr_kill does."""
     cdef linux_siginfo info
     if signo == 0 or lsf_signal_to_linux[signo]:
-        return linux_syscall3(LINUX_SYS_tgkill, pid, tid, lsf_signal_to_linux[signo] if signo else 0)
+        return linux_syscall3(LINUX_SYS_tgkill, pid, tid, queued_number(area, pid, signo) if signo else 0)
     carrier_info(area, &info, signo, FREEBSD_SI_LWP, 0)
     info.si_errno |= CARRIER_THREAD
     return linux_syscall4(LINUX_SYS_rt_tgsigqueueinfo, pid, tid, LINUX_CARRIER, <uint64_t> &info)
@@ -280,6 +280,8 @@ cdef void kept_discard(process_t *proc, int signo) noexcept nogil:
 cdef void kept_clear(process_t *proc) noexcept nogil:
     """A new process has no pending signals, and no timers."""
     memset(proc.own.timer_words, 0, sizeof(proc.own.timer_words))
+    proc.own.queued = 0
+    children_none(proc)
     PATCHES.kept_full = 0
     proc.own.kept_count = 0
     proc.own.kept_bits[0] = 0
@@ -369,6 +371,11 @@ cdef enum:
     STATUS_CARRIED = 0x100          # in a child's status: the low byte is a FreeBSD signal
 
 
+cdef bint child_interrupts(process_t *proc) noexcept nogil:
+    """True where a SIGCHLD has come that is caught."""
+    return current_area().deferred == LINUX_SIGCHLD and proc.handlers[FREEBSD_SIGCHLD].function > FREEBSD_SIG_IGN
+
+
 cdef long waitid_carried(process_t *proc, int idtype, int64_t id_, linux_siginfo *info, long options,
                          void *usage) noexcept nogil:
     """waitid(2) of Linux, which for all children passes over those with a descriptor. Where a carried signal killed the
@@ -381,6 +388,8 @@ cdef long waitid_carried(process_t *proc, int idtype, int64_t id_, linux_siginfo
         if is_error(result) or info.fields.child.pid == 0:
             return result
         pid = info.fields.child.pid
+        if not options & LINUX_WNOHANG and child_interrupts(proc):
+            return -LINUX_EINTR         # its SIGCHLD ended the sleep, before the child could be taken (exit1 in kern_exit.c)
         if idtype == LINUX_P_ALL and proc.own.procdescs != NULL and procdesc_pass_over(proc, info):
             memset(info, 0, 128)
             continue
@@ -394,6 +403,8 @@ cdef long waitid_carried(process_t *proc, int idtype, int64_t id_, linux_siginfo
         if result == -LINUX_ECHILD or (result == 0 and info.fields.child.pid == 0):
             continue                    # another thread took it
         break
+    if result == 0 and not options & LINUX_WNOWAIT and is_end_of_child(info):
+        child_forget(proc, info.fields.child.pid)
     if not is_error(result) and info.si_code == LINUX_CLD_KILLED and info.fields.child.status == LINUX_CARRIER:
         info.fields.child.status = STATUS_CARRIED | (signo if signo else CARRIER_FOREIGN)
     return result

@@ -47,6 +47,44 @@ cdef bint carrier_set_aside(area_t *area) noexcept nogil:
     return True
 
 
+cdef bint take_pending(area_t *area, const uint64_t *set_, uint64_t linux_set, linux_siginfo *info) noexcept nogil:
+    """A signal of the set that is pending already, the one with the lowest number of FreeBSD's. (Linux takes what was sent to the
+    thread before what was sent to the process.) linux_set: Linux's bits of the set."""
+    cdef uint64_t pending = signals_pending() & linux_set
+    cdef uint64_t none[2]
+    cdef uint64_t found[2]
+    cdef uint64_t others[2]
+    cdef uint64_t bits
+    cdef int signo
+    none[0] = 0
+    none[1] = 0
+    if pending & signal_bit(LINUX_CARRIER):
+        carrier_drain(area)
+        pending &= ~signal_bit(LINUX_CARRIER)
+    mask_from_linux(pending, found)
+    signo = lowest_signal(found)
+    others[0] = ~set_[0]
+    others[1] = ~set_[1]
+    if 0 < signo <= 64:
+        others[0] |= ~0UL << (signo - 1)
+        others[1] = ~0UL
+    elif signo:
+        others[1] |= ~0UL << (signo - 65)
+    if kept_take(area, others, info):
+        return True
+    if signo == 0:
+        return False
+    bits = linux_bits(signo)
+    return linux_syscall4(LINUX_SYS_rt_sigtimedwait, <uint64_t> &bits, <uint64_t> info, <uint64_t> none, 8) > 0
+
+
+cdef bint is_told_already(process_t *proc, linux_siginfo *info) noexcept nogil:
+    """Linux has given this signal to a waiter: True where there is none for the guest (child_is_news)."""
+    cdef int linux = info.si_signo
+    queued_arrived(linux, info)
+    return info.si_signo == LINUX_SIGCHLD and not child_is_news(proc, info, info.si_signo != linux)
+
+
 cdef uint64_t stops_by_default(process_t *proc, const uint64_t *set_) noexcept nogil:
     """The stop signals of a set whose action is the default, as Linux's bits: they stop the process that waits for them,
     blocked or not, and are not what the wait returns."""
@@ -86,7 +124,7 @@ cdef long signal_wait_for(area_t *area, const uint64_t *wanted, freebsd_siginfo 
     cdef linux_ucontext none
     cdef linux_siginfo *source = <linux_siginfo *> info
     cdef freebsd_timespec now, end, left
-    cdef bint poll_ = True, carried
+    cdef bint carried
     cdef bint valid = timeout == NULL or 0 <= timeout.tv_nsec < NANOSECONDS     # a time below zero is one that is past
     cdef long result
     cdef int signo, code = 0
@@ -96,8 +134,6 @@ cdef long signal_wait_for(area_t *area, const uint64_t *wanted, freebsd_siginfo 
     ignored_signals(proc, others)
     set_[0] &= ~others[0]
     set_[1] &= ~others[1]
-    others[0] = ~set_[0]
-    others[1] = ~set_[1]
     carried = set_[0] & CARRIED_LOW != 0 or set_[1] & CARRIED_HIGH != 0
     stops = stops_by_default(proc, set_)
     linux_set = linux_mask_from(set_) & ~stops
@@ -109,30 +145,35 @@ cdef long signal_wait_for(area_t *area, const uint64_t *wanted, freebsd_siginfo 
         read_clock(proc, FREEBSD_CLOCK_MONOTONIC, &end)
         if timeout.tv_sec >= 0:
             timespec_add(&end, timeout)
+    if mask_has(set_, FREEBSD_SIGCHLD):
+        children_look(area)
     while True:
         if take_virtual(area, set_, source) != 0 or take_deferred(area, set_, source):
             break
-        if carried and kept_take(area, others, source):
+        if take_pending(area, set_, linux_set, source):
+            if is_told_already(proc, source):
+                continue
             break
         left.tv_sec = 0
         left.tv_nsec = 0
-        if not poll_:
-            if not valid:
-                return -LINUX_EINVAL              # only now: a signal that is pending comes first
-            if timeout != NULL:
-                read_clock(proc, FREEBSD_CLOCK_MONOTONIC, &now)
-                if not timespec_reached(&now, &end):
-                    left = end
-                    timespec_sub(&left, &now)
-            if mask != linux_mask_from(area.sigmask):
-                set_mask_unless_deferred(area, mask)
+        if not valid:
+            return -LINUX_EINVAL              # only now: a signal that is pending comes first
+        if timeout != NULL:
+            read_clock(proc, FREEBSD_CLOCK_MONOTONIC, &now)
+            if not timespec_reached(&now, &end):
+                left = end
+                timespec_sub(&left, &now)
+        if mask != linux_mask_from(area.sigmask):
+            set_mask_unless_deferred(area, mask)
         result = blocking_syscall(LINUX_SYS_rt_sigtimedwait, <uint64_t> &linux_set, <uint64_t> info,
-                                  0 if timeout == NULL and not poll_ else <uint64_t> &left, 8, 0, 0)
+                                  0 if timeout == NULL else <uint64_t> &left, 8, 0, 0)
         if result == LINUX_CARRIER:
             carrier_from_timer(proc, source)
             if mask_has(set_, carried_signal(source, &code)):
                 break
             keep_carried(area, source)
+            continue
+        if result > 0 and is_told_already(proc, source):
             continue
         if result > 0 or take_deferred(area, set_, source):
             break
@@ -140,11 +181,11 @@ cdef long signal_wait_for(area_t *area, const uint64_t *wanted, freebsd_siginfo 
             if area.woken == WOKEN_ENDED or (area.deferred and not carrier_set_aside(area)
                                              and not signal_swallow(area)):
                 return -LINUX_EINTR
-        elif result != -LINUX_EAGAIN or not poll_:
+            # (a stop and a continue also end Linux's wait)
+        else:
             if mask != linux_mask_from(area.sigmask):
                 set_linux_mask(area)
             return result
-        poll_ = False                       # (a stop and a continue also end Linux's wait)
     if mask != linux_mask_from(area.sigmask):
         set_linux_mask(area)
     signo = trap_signal(source, source.si_signo, &code)
@@ -216,12 +257,14 @@ cdef public long sys_sigqueue(frame_t *frame, area_t *area) noexcept nogil:
             return linux_syscall3(LINUX_SYS_tgkill, area.proc.pid, pid, 0)
         return linux_syscall2(LINUX_SYS_kill, pid, 0)
     memset(info, 0, sizeof(info))
-    linux = lsf_signal_to_linux[signo]
+    linux = queued_self(area, <int> signo) if to_thread else queued_number(area, pid, <int> signo)
     if linux == 0:
         linux = LINUX_CARRIER
         carrier_info(area, out, <int> signo, FREEBSD_SI_QUEUE, frame.arg[2])
         if to_thread:
             out.si_errno |= CARRIER_THREAD
+    elif linux == lsf_signal_to_linux[signo] and lsf_signal_queued[signo] and queued_is_full(area, to_thread or pid == area.proc.pid):
+        return -LINUX_EAGAIN
     else:
         out.si_signo = linux
         out.si_code = -1                    # SI_QUEUE

@@ -23,7 +23,7 @@ cdef public long sys_ktimer_create(frame_t *frame, area_t *area) noexcept nogil:
         if notify != FREEBSD_SIGEV_NONE:
             if event.sigev_signo <= 0 or event.sigev_signo > SIGNAL_MAX:
                 return -LINUX_EINVAL
-            linux = lsf_signal_to_linux[event.sigev_signo]
+            linux = queued_own(event.sigev_signo)
             if linux == 0:
                 linux = LINUX_CARRIER
                 word = CARRIER_MAGIC | (FREEBSD_SI_TIMER & 0x3f) << 8 | <uint32_t> event.sigev_signo

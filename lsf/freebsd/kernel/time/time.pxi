@@ -28,15 +28,20 @@ cdef inline bint is_clock(int linux) noexcept nogil:
     return linux >= 0 or linux < -2
 
 
+cdef inline long read_linux_clock(process_t *proc, int linux, freebsd_timespec *now) noexcept nogil:
+    """The time of one of Linux's clocks that are not computed."""
+    if linux >= 0 and proc.vdso_clock_gettime != NULL:
+        return proc.vdso_clock_gettime(linux, now)
+    return linux_syscall2(LINUX_SYS_clock_gettime, <uint64_t> <int64_t> linux, <uint64_t> now)
+
+
 cdef long read_clock(process_t *proc, uint32_t clock_id, freebsd_timespec *now) noexcept nogil:
     """The time of a FreeBSD clock: 0 or a negative errno."""
     cdef linux_rusage usage
     cdef int linux = linux_clock(clock_id)
     cdef int64_t micro
     if is_clock(linux):
-        if linux >= 0 and proc.vdso_clock_gettime != NULL:
-            return proc.vdso_clock_gettime(linux, now)
-        return linux_syscall2(LINUX_SYS_clock_gettime, <uint64_t> <int64_t> linux, <uint64_t> now)
+        return read_linux_clock(proc, linux, now)
     if clock_id == FREEBSD_CLOCK_SECOND:
         linux_syscall2(LINUX_SYS_clock_gettime, LINUX_CLOCK_REALTIME_COARSE, <uint64_t> now)
         now.tv_nsec = 0
@@ -105,9 +110,10 @@ cdef public long sys_gettimeofday(frame_t *frame, area_t *area) noexcept nogil:
     return 0
 
 
-cdef long sleep_on(int linux, int flags, uaddr request, uaddr remainder) noexcept nogil:
-    """Sleep; what remains goes to `remainder` (0: nowhere) when a signal ends it."""
-    cdef freebsd_timespec wanted, left
+cdef long sleep_on(process_t *proc, int linux, int flags, uaddr request, uaddr remainder) noexcept nogil:
+    """Sleep; what remains goes to `remainder` (0: nowhere) when a signal ends it. It is reckoned from the clock, as in
+    kern_clock_nanosleep: Linux's has the slack of its timers in it, and is more than was asked for where the sleep was short."""
+    cdef freebsd_timespec wanted, left, since, now
     cdef long result
     if copyin(request, &wanted, sizeof(wanted)) < 0:
         return -LINUX_EFAULT
@@ -115,19 +121,29 @@ cdef long sleep_on(int linux, int flags, uaddr request, uaddr remainder) noexcep
         return -LINUX_EINVAL
     if wanted.tv_sec < 0 or (wanted.tv_sec == 0 and wanted.tv_nsec == 0):
         return 0
-    left = wanted                   # a signal may come before Linux has begun to sleep
+    if flags & FREEBSD_TIMER_ABSTIME:
+        remainder = 0
+    if remainder != 0:
+        read_linux_clock(proc, linux, &since)
     result = blocking_syscall(LINUX_SYS_clock_nanosleep, linux, flags, <uint64_t> &wanted, <uint64_t> &left, 0, 0)
-    if result == -LINUX_EINTR and remainder != 0 and not flags & FREEBSD_TIMER_ABSTIME:
+    if result == -LINUX_EINTR and remainder != 0:
+        read_linux_clock(proc, linux, &now)
+        timespec_sub(&now, &since)
+        left = wanted
+        timespec_sub(&left, &now)
+        if left.tv_sec < 0:
+            left.tv_sec = 0
+            left.tv_nsec = 0
         if copyout(&left, remainder, sizeof(left)) < 0:
             return -LINUX_EFAULT
     return result
 
 
 cdef public long sys_nanosleep(frame_t *frame, area_t *area) noexcept nogil:
-    return sleep_on(LINUX_CLOCK_REALTIME, 0, frame.arg[0], frame.arg[1])
+    return sleep_on(area.proc, LINUX_CLOCK_REALTIME, 0, frame.arg[0], frame.arg[1])
 
 
-cdef long clock_sleep(frame_t *frame) noexcept nogil:
+cdef long clock_sleep(frame_t *frame, area_t *area) noexcept nogil:
     cdef uint32_t clock_id = <uint32_t> frame.arg[0], flags = <uint32_t> frame.arg[1]
     cdef int linux
     if flags & ~<uint32_t> FREEBSD_TIMER_ABSTIME:
@@ -144,12 +160,12 @@ cdef long clock_sleep(frame_t *frame) noexcept nogil:
         return -LINUX_EOPNOTSUPP
     else:
         return -LINUX_EINVAL
-    return sleep_on(linux, flags, frame.arg[2], frame.arg[3])
+    return sleep_on(area.proc, linux, flags, frame.arg[2], frame.arg[3])
 
 
 cdef public long sys_clock_nanosleep(frame_t *frame, area_t *area) noexcept nogil:
     """The error is the value, not a failure (kern_posix_error)."""
-    cdef long result = clock_sleep(frame)
+    cdef long result = clock_sleep(frame, area)
     return lsf_errno_map[-result] if result < 0 else 0
 
 
