@@ -476,6 +476,7 @@ cdef extern from "machine/linux/linux.h" nogil:
         LINUX_PR_SYS_DISPATCH_ON "PR_SYS_DISPATCH_ON"
         # sys/resource.h
         LINUX_RLIMIT_FSIZE "RLIMIT_FSIZE"
+        LINUX_RLIMIT_NOFILE "RLIMIT_NOFILE"
         LINUX_RLIMIT_RTTIME "RLIMIT_RTTIME"
         LINUX_RLIMIT_STACK "RLIMIT_STACK"
         # sys/sem.h

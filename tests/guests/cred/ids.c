@@ -121,6 +121,30 @@ TEST(limits)
 	CHECK_ERR(sys(SYS_setrlimit, 99, &rl), EINVAL);
 }
 
+/* root's limits are cut to what the kernel can do (kern_proc_setrlimit). */
+TEST(limits_to_infinity)
+{
+	static const int which[] = { RLIMIT_NOFILE, RLIMIT_MEMLOCK };
+	struct rlimit rl, back;
+	int most = 0;
+	size_t size = sizeof(most);
+
+	if (sys(SYS_geteuid) != 0)
+		SKIP("not root");
+	CHECK_EQ(sys(SYS___sysctlbyname, "kern.maxfilesperproc", 20, &most, &size, NULL, 0), 0);
+	for (size_t i = 0; i < nitems(which); i++) {
+		CHECK_EQ(sys(SYS_getrlimit, which[i], &rl), 0);
+		rl.rlim_cur = rl.rlim_max = RLIM_INFINITY;
+		CHECK_EQ(sys(SYS_setrlimit, which[i], &rl), 0);
+		CHECK_EQ(sys(SYS_getrlimit, which[i], &back), 0);
+		CHECK_EQ(back.rlim_cur, back.rlim_max);
+		if (which[i] == RLIMIT_NOFILE)
+			CHECK_BETWEEN(back.rlim_max, 200, most);
+	}
+	/* the table is no larger than either */
+	CHECK_BETWEEN(sys(SYS_getdtablesize), 200, most);
+}
+
 TEST(limits_change)
 {
 	static const int which[] = { RLIMIT_CORE, RLIMIT_FSIZE, RLIMIT_NOFILE, RLIMIT_CPU };
@@ -132,7 +156,8 @@ TEST(limits_change)
 		CHECK_EQ(sys(SYS_setrlimit, which[i], &rl), 0);
 		CHECK_EQ(sys(SYS_getrlimit, which[i], &back), 0);
 		CHECK_EQ(back.rlim_cur, 200);
-		CHECK_EQ(back.rlim_max, rl.rlim_max);
+		/* that of files is cut to kern.maxfilesperproc */
+		CHECK(back.rlim_max == rl.rlim_max || (which[i] == RLIMIT_NOFILE && back.rlim_max < rl.rlim_max));
 	}
 	/* More than the hard limit in the soft one is cut to it. */
 	IN_CHILD({

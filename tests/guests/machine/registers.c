@@ -137,9 +137,10 @@ probe(long number, u64 a, u64 b, u64 c, long want, int second)
 	CHECK_EQ(probe_out.rdi, probe_in.rdi);
 	CHECK_EQ(probe_out.rbp, probe_in.rbp);
 	CHECK_EQ(probe_out.rsp, probe_in.rsp);
-	CHECK_EQ(probe_out.r8, probe_in.r8);
-	CHECK_EQ(probe_out.r9, probe_in.r9);
-	CHECK_EQ(probe_out.r10, probe_in.r10);
+	/* FreeBSD's kernel leaves zero in these three (exception.S), so that no program counts on them; LSF leaves them alone. */
+	CHECK(probe_out.r8 == probe_in.r8 || probe_out.r8 == 0);
+	CHECK(probe_out.r9 == probe_in.r9 || probe_out.r9 == 0);
+	CHECK(probe_out.r10 == probe_in.r10 || probe_out.r10 == 0);
 	CHECK_EQ(probe_out.r12, probe_in.r12);
 	CHECK_EQ(probe_out.r13, probe_in.r13);
 	CHECK_EQ(probe_out.r14, probe_in.r14);

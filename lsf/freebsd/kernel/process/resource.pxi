@@ -36,6 +36,42 @@ cdef long limit_fit(uint32_t which, linux_rlimit *wanted, linux_rlimit *now) noe
     return 0
 
 
+cdef uint64_t files_most() noexcept nogil:
+    """What no limit of open files exceeds: fs.nr_open, which kern.maxfilesperproc shows."""
+    cdef char text[32]
+    cdef int64_t number = 0
+    if read_file(b"/proc/sys/fs/nr_open", text, sizeof(text)) > 0:
+        parse_number(text, &number)
+    return <uint64_t> number if number > 0 else 1048576
+
+
+cdef long limit_for_root(int linux, linux_rlimit *wanted) noexcept nogil:
+    """root raises a limit that Linux refuses to raise so far: on FreeBSD it is cut to what the kernel can do. -EPERM for others."""
+    cdef linux_rlimit now
+    cdef uint64_t most
+    cdef long result
+    if linux_syscall0(LINUX_SYS_geteuid) != 0:
+        return -LINUX_EPERM
+    if linux == LINUX_RLIMIT_NOFILE:
+        most = files_most()
+        if wanted.rlim_cur > most:
+            wanted.rlim_cur = most
+        if wanted.rlim_max > most:
+            wanted.rlim_max = most
+        result = linux_syscall4(LINUX_SYS_prlimit64, 0, linux, <uint64_t> wanted, 0)
+        if result != -LINUX_EPERM:
+            return result
+    # a root without Linux's CAP_SYS_RESOURCE: of a container, or of a namespace of its own
+    result = linux_syscall4(LINUX_SYS_prlimit64, 0, linux, 0, <uint64_t> &now)
+    if is_error(result):
+        return result
+    if wanted.rlim_cur > now.rlim_max:
+        wanted.rlim_cur = now.rlim_max
+    if wanted.rlim_max > now.rlim_max:
+        wanted.rlim_max = now.rlim_max
+    return linux_syscall4(LINUX_SYS_prlimit64, 0, linux, <uint64_t> wanted, 0)
+
+
 cdef public long sys_getrlimit(frame_t *frame, area_t *area) noexcept nogil:
     """Limits of resources that Linux does not have are infinite."""
     cdef linux_rlimit limit
@@ -91,15 +127,8 @@ cdef public long sys_setrlimit(frame_t *frame, area_t *area) noexcept nogil:
     if result == 0 and which == FREEBSD_RLIMIT_STACK:
         area.proc.own.stack_linux = 0   # from now on it is the guest's choice
         stack_protect(area.proc, now.rlim_cur, wanted.rlim_cur)
-    if result == -LINUX_EPERM and linux == 7 and wanted.rlim_max > wanted.rlim_cur:
-        # RLIMIT_NOFILE above fs.nr_open: FreeBSD lowers to what the kernel can do.
-        result = linux_syscall4(LINUX_SYS_prlimit64, 0, linux, 0, <uint64_t> &now)
-        if not is_error(result) and wanted.rlim_cur <= now.rlim_max and wanted.rlim_max >= now.rlim_max \
-                and linux_syscall0(LINUX_SYS_geteuid) == 0:
-            wanted.rlim_max = now.rlim_max
-            result = linux_syscall4(LINUX_SYS_prlimit64, 0, linux, <uint64_t> &wanted, 0)
-        else:
-            result = -LINUX_EPERM
+    if result == -LINUX_EPERM and (which == FREEBSD_RLIMIT_NOFILE or which == FREEBSD_RLIMIT_MEMLOCK):
+        result = limit_for_root(linux, &wanted)
     return result
 
 

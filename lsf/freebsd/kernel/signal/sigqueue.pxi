@@ -12,7 +12,7 @@ cdef enum:
     CARRIER_THREAD = 0x8000         # in the code's byte: sent to a thread, not to the process
     CARRIER_SEEN = 0x4000           # in the code's byte: EVFILT_SIGNAL has counted it
     KEPT_FULL = 128                 # then the carrier is blocked (kern.sigqueue.max_pending_per_proc, too, is 128)
-    TIMER_MAX = 32                  # timers of a process that send such signals; FreeBSD has no more of all kinds
+    TIMER_MAX = 29                  # timers of a process: FreeBSD's TIMER_MAX, less three that are setitimer's
     CARRIER_KEPT = 8                # which word of siginfo, beyond what Linux uses, says that it comes from the kept ones
     CARRIER_FOREIGN = 126           # SIGRTMAX: what a bare carrier that a Linux program sends is taken for
 

@@ -2,13 +2,14 @@
 
 cdef enum:
     TIMER_SLOT_TAKEN = 1            # in timer_words: its timer is being made
+    TIMER_PLAIN = 2                 # and it sends no signal, or one that Linux has a number for
 
 
 cdef public long sys_ktimer_create(frame_t *frame, area_t *area) noexcept nogil:
     cdef freebsd_sigevent event
     cdef uint64_t linux_event[8]
     cdef int linux = 0, timer = -1, notify, slot = -1
-    cdef uint32_t word = 0
+    cdef uint32_t word = TIMER_PLAIN
     cdef uint32_t clock_id = <uint32_t> frame.arg[0]
     cdef long result
     if clock_id != FREEBSD_CLOCK_REALTIME and clock_id != FREEBSD_CLOCK_MONOTONIC:
@@ -29,20 +30,19 @@ cdef public long sys_ktimer_create(frame_t *frame, area_t *area) noexcept nogil:
                 word = CARRIER_MAGIC | (FREEBSD_SI_TIMER & 0x3f) << 8 | <uint32_t> event.sigev_signo
                 if notify == FREEBSD_SIGEV_THREAD_ID:
                     word |= CARRIER_THREAD
-                slot = timer_slot(area.proc)
-                if slot < 0:
-                    return -LINUX_EAGAIN
         # union sigval, signo, notify (SIGNAL 0, NONE 1, THREAD_ID 4), thread
         linux_event[0] = event.sigev_value
         (<int *> linux_event)[2] = linux
         (<int *> linux_event)[3] = (1 if notify == FREEBSD_SIGEV_NONE else 0 if notify == FREEBSD_SIGEV_SIGNAL else 4)
         if notify == FREEBSD_SIGEV_THREAD_ID:
             (<int *> linux_event)[4] = <int> event.sigev_un[0]
+    slot = timer_slot(area.proc)
+    if slot < 0:
+        return -LINUX_EAGAIN
     result = linux_syscall3(LINUX_SYS_timer_create, freebsd_to_linux_clock(<int> clock_id),
                             <uint64_t> linux_event if frame.arg[1] != 0 else 0, <uint64_t> &timer)
-    if slot >= 0:
-        area.proc.own.timer_ids[slot] = timer
-        area.proc.own.timer_words[slot] = 0 if is_error(result) else word
+    area.proc.own.timer_ids[slot] = timer
+    area.proc.own.timer_words[slot] = 0 if is_error(result) else word
     if is_error(result):
         return result
     if store_guest32(frame.arg[2], <uint32_t> timer) < 0:
@@ -52,7 +52,7 @@ cdef public long sys_ktimer_create(frame_t *frame, area_t *area) noexcept nogil:
 
 
 cdef int timer_slot(process_t *proc) noexcept nogil:
-    """Room for one more timer whose signal Linux has no number for, or -1."""
+    """Room for one more timer, or -1."""
     cdef int i
     for i in range(TIMER_MAX):
         if proc.own.timer_words[i] == 0 and atomic_cas32(&proc.own.timer_words[i], 0, TIMER_SLOT_TAKEN) == 0:
