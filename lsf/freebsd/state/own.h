@@ -62,7 +62,9 @@ struct process_own {
     uint64_t magic;             /* by which one guest knows another's struct process */
     uint64_t limits;            /* mprotect.pxi's: what mprotect may not give, 0 for nothing noted */
     uint64_t auxv;              /* where the guest's auxiliary vector lies */
-    uint64_t args, args_size;   /* kern_proc.pxi's: what setproctitle gave */
+    uint64_t args, args_size;   /* kern_proc_one.pxi's: what setproctitle gave */
+    uint32_t args_strings;      /* it gave nothing: what ps_strings tells is shown */
+    uint64_t title;             /* the page that Linux shows as the arguments; 0: none yet */
     uint32_t umtx_shared_waiters;   /* threads in a WAIT that is not _PRIVATE */
     int64_t umtx_min_timeout;   /* nanoseconds */
     uint32_t directory_changes; /* counts what may move a descriptor's offset or make it another file's */

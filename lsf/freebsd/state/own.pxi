@@ -51,6 +51,8 @@ cdef extern from "own.h" nogil:
         uint64_t limits
         uint64_t auxv
         uint64_t args, args_size
+        uint32_t args_strings
+        uint64_t title
         uint32_t umtx_shared_waiters
         int64_t umtx_min_timeout
         uint32_t directory_changes

@@ -4,8 +4,8 @@ Sources: FreeBSD `sys/signal.h`, the property table of `sys/kern/kern_sig.c`, `s
 traps; Linux `asm/signal.h`, `asm-generic/siginfo.h`, `arch/x86/kernel/traps.c`.
 
 A FreeBSD signal that Linux lacks travels as one of Linux's real-time signals 32 to 62. No glibc lives in a guest, so
-32 and 33, which glibc keeps for itself, are free. Linux's 63 and 64 are LSF's own. FreeBSD's real-time signals 78 to
-126 have no number of their own: there are 62 of them and 13 numbers left. With the nameless ones, 34 to 64, 127 and
+32 and 33, which glibc keeps for itself, are free. Linux's 63 and 64 are LSF's own. FreeBSD's real-time signals 77 to
+126 have no number of their own: there are 62 of them and 12 numbers left. With the nameless ones, 34 to 64, 127 and
 128, they share Linux's 63, whose siginfo says which it is (`lsf/freebsd/kernel/signal/sigqueue.pxi`).
 
 FreeBSD queues every signal; Linux keeps one of each number below 32 while it is pending. So those that programs send
@@ -76,10 +76,10 @@ _TABLE = (
 #: the lowest number first, so these come before FreeBSD's real-time signals, in FreeBSD's order. Not among them: what
 #: cannot be blocked; those that stop and continue, which Linux itself acts upon; and those that are faults, or that the
 #: kernel alone sends.
-QUEUED = {number: 36 + i for i, number in enumerate((1, 2, 3, 13, 14, 15, 16, 20, 23, 26, 27, 28, 30, 31))}
+QUEUED = {number: 36 + i for i, number in enumerate((1, 2, 3, 13, 14, 15, 16, 20, 23, 25, 26, 27, 28, 30, 31))}
 
 #: The first Linux signal that carries a FreeBSD real-time signal, and how many follow it (itself counted).
-_REALTIME_CARRIER, _REALTIME_CARRIERS = 50, 13
+_REALTIME_CARRIER, _REALTIME_CARRIERS = 51, 12
 
 TABLE: tuple[Signal, ...] = _TABLE + tuple(
     Signal(

@@ -1,4 +1,4 @@
-/* Real-time signals 92 to 128 and the nameless 34 to 64, for which Linux has no number: masks, pending, order, values. */
+/* Real-time signals 77 to 128 and the nameless 34 to 64, for which Linux has no number: masks, pending, order, values. */
 #include "guest.h"
 
 static volatile int count, last_signo, last_code, last_pid;

@@ -40,7 +40,7 @@ pending(void)
 	return (set.__bits[0]);
 }
 
-static const int queued[] = { SIGHUP, SIGINT, SIGQUIT, SIGPIPE, SIGALRM, SIGTERM, SIGURG, SIGCHLD, SIGIO, SIGVTALRM,
+static const int queued[] = { SIGHUP, SIGINT, SIGQUIT, SIGPIPE, SIGALRM, SIGTERM, SIGURG, SIGCHLD, SIGIO, SIGXFSZ, SIGVTALRM,
     SIGPROF, SIGWINCH, SIGINFO, SIGUSR1, SIGUSR2 };
 
 TEST(by_kill)

@@ -219,6 +219,101 @@ TEST(arguments)
 	guest_wait(child);
 }
 
+/* setproctitle_fast(3): the title that the kernel keeps is given up, and what ps_strings tells is shown from then on. */
+TEST(arguments_by_ps_strings)
+{
+	static char *vector[] = { "first", "second one", NULL };
+	int name[4] = { CTL_KERN, KERN_PROC, KERN_PROC_ARGS, (int)sys(SYS_getpid) };
+	struct {
+		char **argv;
+		unsigned int argc;
+		char **envp;
+		unsigned int envc;
+	} *strings;
+	char text[4096];
+	size_t n = sizeof(strings);
+
+	CHECK_EQ(sys(SYS___sysctlbyname, "kern.ps_strings", 15, &strings, &n, NULL, 0), 0);
+	CHECK_EQ(sys(SYS___sysctl, name, 4, NULL, NULL, "", 0), 0);
+	for (int round = 0; round < 2; round++) {
+		strings->argv = vector;
+		strings->argc = 2 - (unsigned)round;
+		n = sizeof(text);
+		CHECK_EQ(sys(SYS___sysctl, name, 4, text, &n, NULL, 0), 0);
+		CHECK_EQ(n, round == 0 ? 17 : 6);
+		CHECK_STR(text, "first");
+		if (round == 0)
+			CHECK_STR(text + 6, "second one");
+		/* and by another process */
+		IN_CHILD({
+			n = sizeof(text);
+			CHECK_EQ(sys(SYS___sysctl, name, 4, text, &n, NULL, 0), 0);
+			CHECK_EQ(n, round == 0 ? 17 : 6);
+			CHECK_STR(text, "first");
+		});
+	}
+	CHECK_EQ(sys(SYS___sysctl, name, 4, NULL, NULL, "kept", 5), 0);
+	n = sizeof(text);
+	CHECK_EQ(sys(SYS___sysctl, name, 4, text, &n, NULL, 0), 0);
+	CHECK_STR(text, "kept");
+}
+
+static char real[1024];
+
+/* argv: name, @executed_as, what AT_EXECPATH says, what kern.proc.pathname says */
+HELPER(executed_as)
+{
+	char text[1024];
+	size_t n = sizeof(text);
+	Elf_Auxinfo *path = guest_aux(AT_EXECPATH);
+
+	CHECK(path != NULL);
+	CHECK_STR(path->a_un.a_ptr, guest_argv[2]);
+	CHECK_EQ(of_process(KERN_PROC_PATHNAME, -1, text, &n), 0);
+	CHECK_STR(text, guest_argv[3]);
+	n = sizeof(text);
+	CHECK_EQ(of_process(KERN_PROC_PATHNAME, (int)sys(SYS_getpid), text, &n), 0);
+	CHECK_STR(text, guest_argv[3]);
+	guest_exit(0);
+}
+
+/* An absolute name is given to the program as it is, another one resolved; kern.proc.pathname is resolved always. */
+TEST(pathname)
+{
+	char absolute[1100], linked[1100];
+	static const char *relative[] = { "folder/exe", "./folder/../folder/exe", "link", "./link" };
+
+	CHECK_EQ(sys(SYS_mkdir, "folder", 0755), 0);
+	CHECK_EQ(sys(SYS_link, guest_argv[0], "folder/exe") == 0 ? 0 : sys(SYS_symlink, guest_argv[0], "folder/exe"), 0);
+	CHECK_EQ(sys(SYS_symlink, "folder/exe", "link"), 0);
+	CHECK_EQ(sys(SYS___getcwd, real, sizeof(real)), 0);
+	format(absolute, sizeof(absolute), "%s/folder/./exe", real);
+	format(linked, sizeof(linked), "%s/link", real);
+	/* what the file is called: the link(2), or where that is another file system, what the symbolic link leads to */
+	struct stat st;
+	CHECK_EQ(sys(SYS_fstatat, AT_FDCWD, "folder/exe", &st, AT_SYMLINK_NOFOLLOW), 0);
+	char called[1100];
+	format(called, sizeof(called), "%s", S_ISLNK(st.st_mode) ? guest_argv[0] : "");
+	if (called[0] == '\0')
+		format(called, sizeof(called), "%s/folder/exe", real);
+	for (size_t i = 0; i < nitems(relative); i++)
+		IN_CHILD({
+			const char *argv[] = { "name", "@executed_as", called, called, NULL };
+			sys(SYS_execve, relative[i], argv, guest_envp);
+			guest_exit(9);
+		});
+	IN_CHILD({
+		const char *argv[] = { "name", "@executed_as", absolute, called, NULL };
+		sys(SYS_execve, absolute, argv, guest_envp);
+		guest_exit(9);
+	});
+	IN_CHILD({
+		const char *argv[] = { "name", "@executed_as", linked, called, NULL };
+		sys(SYS_execve, linked, argv, guest_envp);
+		guest_exit(9);
+	});
+}
+
 TEST(environment_and_vector)
 {
 	static char text[65536];

@@ -302,7 +302,7 @@ cdef long execute(area_t *area, int fd, const char *path, const char *name, uadd
     if program.kind == PROGRAM_LINUX:
         result = execute_linux(area, path, &list_[front], strings.envp)
     else:
-        absolute_path(path, execpath)
+        execution_path(fd, path, execpath)
         strings.argv = &list_[front]
         strings.argc = extra + argc
         result = strings_size(strings, &long_one)
@@ -353,6 +353,23 @@ cdef long execute_linux(area_t *area, const char *path, uint64_t *argv, uaddr en
     if virtual_mask:
         linux_syscall4(LINUX_SYS_rt_sigprocmask, 1, <uint64_t> &virtual_mask, 0, 8)
     return result
+
+
+cdef void execution_path(int fd, const char *path, char *execpath) noexcept nogil:
+    """What AT_EXECPATH says of an opened program: an absolute name as it was given, of another one the file's own, resolved
+    (do_execve in sys/kern/kern_exec.c); without /proc the name in the current directory."""
+    cdef char link[64]
+    cdef uint64_t at
+    cdef long got = -LINUX_ENOENT
+    if path[0] != c'/':
+        at = append(link, 0, sizeof(link), b"/proc/self/fd/")
+        append_number(link, at, sizeof(link), <uint64_t> fd, 10)
+        got = linux_syscall3(LINUX_SYS_readlink, <uint64_t> link, <uint64_t> execpath, 4095)
+    if is_error(got) or execpath[0] != c'/':
+        absolute_path(path, execpath)
+        return
+    execpath[got] = 0
+    lookup_guest(SHIM, execpath, 4096)
 
 
 cdef void absolute_path(const char *path, char *absolute) noexcept nogil:

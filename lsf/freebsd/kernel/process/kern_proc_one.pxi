@@ -5,8 +5,47 @@ cdef enum:
     KVME_MAX_SHIFT = 16                 # KVME_MAX_PROT_ in kve_protection
 
 
+cdef uaddr auxiliary_value(area_t *area, int pid, uaddr vector, uint64_t type_) noexcept nogil:
+    """What a guest's auxiliary vector says; 0 where it does not."""
+    cdef uint64_t pair[2]
+    cdef int i
+    for i in range(64):
+        if read_memory(area, pid, vector + i * 16, pair, sizeof(pair)) < 0 or pair[0] == 0:
+            return 0
+        if pair[0] == type_:
+            return pair[1]
+    return 0
+
+
+cdef bint mapped_path(area_t *area, int pid, uaddr address, char *path, uint64_t size) noexcept nogil:
+    """The file that is mapped at an address of a process, without links in its path, as the guest calls it."""
+    cdef mapping_t mapping
+    cdef uint64_t room = 1 << 16, memory = map_memory(room), length
+    cdef const char *line
+    cdef bint found = False
+    if memory == 0:
+        return False
+    line = <const char *> memory
+    if proc_read(pid, b"maps", <char *> memory, room) <= 0:
+        line = b""
+    while line[0] != 0 and not found:
+        line = mapping_parse(line, &mapping)
+        found = mapping.start <= address < mapping.end and mapping.path[0] == c'/'
+    if found:
+        length = mapping.path_length - (10 if mapping.deleted else 0)
+        if length >= size:
+            found = False
+        else:
+            memcpy(path, mapping.path, length)
+            path[length] = 0
+            lookup_guest(area.proc, path, size)
+    linux_syscall2(LINUX_SYS_munmap, memory, room)
+    return found
+
+
 cdef public long sysctl_pathname(sysctl_request_t *request) noexcept nogil:
-    """The path of the program: a guest's as it was executed, a Linux program's from /proc."""
+    """The path of the program, resolved, as of when it was executed (proc_get_binpath in sys/kern/kern_proc.c): a guest's is
+    the one of the file that is mapped, or, without /proc, as it was executed."""
     cdef char path[FREEBSD_PATH_MAX]
     cdef process_t *guest
     cdef int pid = 0
@@ -15,7 +54,10 @@ cdef public long sysctl_pathname(sysctl_request_t *request) noexcept nogil:
         return result
     guest = guest_process(request.area, pid)
     if guest != NULL:
-        result = sysctl_out_string(request, guest.execpath)
+        if mapped_path(request.area, pid, auxiliary_value(request.area, pid, guest.own.auxv, FREEBSD_AT_PHDR), path, sizeof(path)):
+            result = sysctl_out_string(request, path)
+        else:
+            result = sysctl_out_string(request, guest.execpath)
         release_guest(request.area, guest)
         return result
     result = proc_link(pid, b"exe", path, sizeof(path))
@@ -75,12 +117,71 @@ cdef long set_arguments(sysctl_request_t *request) noexcept nogil:
         linux_syscall2(LINUX_SYS_munmap, proc.own.args, page_up(proc.own.args_size))
     proc.own.args = memory
     proc.own.args_size = size
+    proc.own.args_strings = size == 0
+    if size:
+        title_show(proc)
     return 0
+
+
+cdef void title_show(process_t *proc) noexcept nogil:
+    """Let Linux's ps see what setproctitle(3) gave. Linux shows what a process has instead of its arguments, up to a NUL, where the
+    byte before their end is none: so that end is set once, and a title is a string to copy."""
+    cdef char *title = <char *> proc.own.title
+    cdef uint64_t size = proc.own.args_size
+    if title == NULL:
+        title = <char *> map_memory(PAGE_SIZE)
+        if title == NULL:
+            return
+        title[PAGE_SIZE - 1] = c'.'
+        if is_error(title_place(<uint64_t> title)):
+            linux_syscall2(LINUX_SYS_munmap, <uint64_t> title, PAGE_SIZE)
+            return
+        proc.own.title = <uint64_t> title
+    if size > PAGE_SIZE - 2:
+        size = PAGE_SIZE - 2
+    memcpy(title, <void *> proc.own.args, size)
+    title[size] = 0
+
+
+cdef long title_place(uint64_t title) noexcept nogil:
+    """Make a page Linux's place of the arguments; all else stays (struct prctl_mm_map, from /proc/self/stat)."""
+    cdef char text[1024]
+    cdef const char *at = text
+    cdef int64_t fields[52]
+    cdef uint64_t map_[13]
+    cdef int i
+    if read_file(b"/proc/self/stat", text, sizeof(text)) <= 0:
+        return -LINUX_ENOENT
+    for i in range(1023):               # behind the name, which may hold anything
+        if text[i] == c')':
+            at = &text[i + 1]
+        elif text[i] == 0:
+            break
+    while at[0] == c' ':
+        at += 1
+    at += 1                             # the state, field 3
+    for i in range(4, 52):
+        at = parse_number(at, &fields[i])
+    memset(map_, 0, sizeof(map_))
+    map_[0] = <uint64_t> fields[26]     # start_code, end_code
+    map_[1] = <uint64_t> fields[27]
+    map_[2] = <uint64_t> fields[45]     # start_data, end_data, start_brk, brk
+    map_[3] = <uint64_t> fields[46]
+    map_[4] = <uint64_t> fields[47]
+    map_[5] = <uint64_t> fields[47]
+    map_[6] = <uint64_t> fields[28]     # start_stack
+    map_[7] = title
+    map_[8] = title + PAGE_SIZE
+    map_[9] = <uint64_t> fields[50]     # env_start, env_end
+    map_[10] = <uint64_t> fields[51]
+    map_[12] = 0xffffffff00000000UL
+    return linux_syscall5(LINUX_SYS_prctl, LINUX_PR_SET_MM, LINUX_PR_SET_MM_MAP, <uint64_t> map_, sizeof(map_), 0)
 
 
 cdef public long sysctl_args(sysctl_request_t *request) noexcept nogil:
     cdef process_t *guest
     cdef uint64_t args = 0, size = 0
+    cdef uaddr strings = 0
     cdef int pid = 0
     cdef long result = sysctl_pid(request, &pid)
     if result < 0:
@@ -91,6 +192,8 @@ cdef public long sysctl_args(sysctl_request_t *request) noexcept nogil:
     if guest != NULL:
         args = guest.own.args
         size = guest.own.args_size
+        if guest.own.args_strings:
+            strings = guest.own.ps_strings
         release_guest(request.area, guest)
     if args != 0:
         # What setproctitle gave, in memory of the shim.
@@ -98,21 +201,23 @@ cdef public long sysctl_args(sysctl_request_t *request) noexcept nogil:
             result = sysctl_out(request, <void *> args, size)
         else:
             result = sysctl_out_memory(request, pid, args, size)
+    elif strings != 0:
+        result = out_arguments(request, pid, strings)       # setproctitle_fast(3) has left it to them
     else:
         result = sysctl_out_file(request, pid, b"cmdline")
         if result == -LINUX_ESRCH and pid == request.area.proc.pid:
-            result = out_arguments(request)
+            result = out_arguments(request, pid, request.area.proc.own.ps_strings)
     if result == 0 and request.new_ != 0:
         return set_arguments(request)
     return result
 
 
-cdef long out_arguments(sysctl_request_t *request) noexcept nogil:
-    """This process's arguments, where there is no /proc."""
+cdef long out_arguments(sysctl_request_t *request, int pid, uaddr ps_strings) noexcept nogil:
+    """A process's arguments as its struct ps_strings has them."""
     cdef uint64_t strings[4]
-    if copyin(request.area.proc.own.ps_strings, strings, sizeof(strings)) < 0:
+    if read_memory(request.area, pid, ps_strings, strings, sizeof(strings)) < 0:
         return -LINUX_EFAULT
-    return out_strings(request, request.area.proc.pid, strings[0], <uint32_t> strings[1])
+    return out_strings(request, pid, strings[0], <uint32_t> strings[1])
 
 
 cdef public long sysctl_env(sysctl_request_t *request) noexcept nogil:

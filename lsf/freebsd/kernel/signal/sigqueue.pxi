@@ -1,4 +1,4 @@
-# FreeBSD signals that have no Linux number of their own: 34 to 64, which have no name, and 78 to 128. One Linux signal
+# FreeBSD signals that have no Linux number of their own: 34 to 64, which have no name, and 77 to 128. One Linux signal
 # carries them all; its siginfo says which one it is. Model: FreeBSD sys/kern/kern_sig.c (sigqueue_*, sigtd, tdsendsignal).
 #
 # Linux's mask has the carrier only when the guest blocks every one of them. Else a blocked one that arrives is kept
@@ -18,7 +18,7 @@ cdef enum:
 
 cdef enum:
     CARRIED_LOW = 0xfffffffe00000000UL      # 34 to 64
-    CARRIED_HIGH = 0xffffffffffffe000UL     # 78 to 128
+    CARRIED_HIGH = 0xfffffffffffff000UL     # 77 to 128
 
 
 cdef inline bint is_carried(int signo) noexcept nogil:
