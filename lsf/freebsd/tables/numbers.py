@@ -633,6 +633,9 @@ NUMBERS: dict[str, tuple[Number, ...]] = {
     "sys/wait.h": _rows(
         ("P_PPID", 1),
         ("P_SID", 3),
+        ("P_UID", 5),
+        ("P_GID", 6),
+        ("P_JAILID", 12),
     ),
     "x86/psl.h": _rows(
         ("PSL_USERCHANGE", 0x254DD5),

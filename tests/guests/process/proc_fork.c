@@ -218,6 +218,106 @@ TEST(wait6)
 	CHECK_ERR(sys(SYS_wait6, 99, 0, &status, WEXITED, NULL, NULL), ECHILD);
 }
 
+/* By session, user, group and jail; and kinds of which there is never a child. */
+TEST(wait6_kinds)
+{
+	static const int none[] = { 1 /* P_PPID */, 4, 8, 9, 10, 11, 13, 14, 15, 99 };
+	siginfo_t info;
+	int status, pid, other;
+
+	/* one in a session of its own, and one in ours */
+	pid = guest_fork();
+	if (pid == 0) {
+		CHECK_EQ(sys(SYS_setsid), sys(SYS_getpid));
+		guest_sleep_ms(100);
+		guest_exit(5);
+	}
+	other = guest_fork();
+	if (other == 0)
+		guest_exit(6);
+	CHECK_EQ(sys(SYS_wait6, P_PID, other, NULL, WEXITED | WNOWAIT, NULL, NULL), other);
+	while (sys(SYS_getsid, pid) != pid)
+		guest_sleep_ms(1);
+	memset(&info, 0, sizeof(info));
+	CHECK_EQ(sys(SYS_wait6, P_SID, pid, &status, WEXITED | WNOHANG, NULL, &info), 0);
+	CHECK_EQ(info.si_pid, pid);
+	CHECK_EQ(sys(SYS_wait6, P_SID, pid, &status, WEXITED | WNOWAIT, NULL, NULL), pid);
+	CHECK_EQ(sys(SYS_wait6, P_SID, pid, &status, WEXITED, NULL, &info), pid);
+	CHECK_EQ(WEXITSTATUS(status), 5);
+	CHECK_EQ(info.si_status, 5);
+	CHECK_ERR(sys(SYS_wait6, P_SID, pid, &status, WEXITED, NULL, NULL), ECHILD);
+	CHECK_EQ(sys(SYS_wait6, P_SID, sys(SYS_getsid, 0), &status, WEXITED, NULL, &info), other);
+	CHECK_EQ(info.si_status, 6);
+
+	for (int kind = P_UID; kind <= P_JAILID; kind += kind == P_UID ? 1 : P_JAILID - P_GID) {
+		long id = kind == P_UID ? sys(SYS_geteuid) : kind == P_GID ? sys(SYS_getegid) : 0;
+		pid = guest_fork();
+		if (pid == 0) {
+			guest_sleep_ms(30);
+			guest_exit(kind);
+		}
+		CHECK_ERR(sys(SYS_wait6, kind, id + 12345, &status, WEXITED, NULL, NULL), ECHILD);
+		CHECK_EQ(sys(SYS_wait6, kind, id, &status, WEXITED | WNOHANG, NULL, NULL), 0);
+		CHECK_EQ(sys(SYS_wait6, kind, id, &status, WEXITED, NULL, NULL), pid);
+		CHECK_EQ(WEXITSTATUS(status), kind);
+	}
+
+	/* stopped and continued */
+	pid = guest_fork();
+	if (pid == 0)
+		for (;;)
+			guest_sleep_ms(1000);
+	CHECK_EQ(sys(SYS_kill, pid, SIGSTOP), 0);
+	CHECK_EQ(sys(SYS_wait6, P_UID, sys(SYS_geteuid), &status, WUNTRACED, NULL, &info), pid);
+	CHECK_EQ(info.si_code, CLD_STOPPED);
+	CHECK_EQ(sys(SYS_kill, pid, SIGCONT), 0);
+	CHECK_EQ(sys(SYS_wait6, P_GID, sys(SYS_getegid), &status, WCONTINUED, NULL, &info), pid);
+	CHECK_EQ(info.si_code, CLD_CONTINUED);
+	for (size_t i = 0; i < nitems(none); i++)
+		CHECK_ERR(sys(SYS_wait6, none[i], pid, &status, WEXITED | WNOHANG, NULL, NULL), ECHILD);
+	CHECK_EQ(sys(SYS_kill, pid, SIGKILL), 0);
+	CHECK_EQ(sys(SYS_wait6, P_SID, sys(SYS_getsid, 0), &status, WEXITED, NULL, NULL), pid);
+}
+
+static void
+burn(long ms)
+{
+	struct timespec t;
+
+	do
+		CHECK_EQ(sys(SYS_clock_gettime, CLOCK_PROF, &t), 0);
+	while (t.tv_sec * 1000 + t.tv_nsec / 1000000 < ms);
+}
+
+/* What the child's own children used is told apart, too. */
+TEST(wait6_usage)
+{
+	struct __wrusage usage;
+	int status;
+
+	int pid = guest_fork();
+	if (pid == 0) {
+		int child = guest_fork();
+		if (child == 0) {
+			burn(200);
+			guest_exit(0);
+		}
+		guest_wait(child);
+		guest_exit(0);
+	}
+	CHECK_EQ(sys(SYS_wait6, P_PID, pid, &status, WEXITED | WNOWAIT, &usage, NULL), pid);
+	long children = (usage.wru_children.ru_utime.tv_sec + usage.wru_children.ru_stime.tv_sec) * 1000 +
+	    (usage.wru_children.ru_utime.tv_usec + usage.wru_children.ru_stime.tv_usec) / 1000;
+	CHECK_BETWEEN(children, 150, 5000);
+	memset(&usage, 0x55, sizeof(usage));
+	CHECK_EQ(sys(SYS_wait6, P_ALL, 0, &status, WEXITED, &usage, NULL), pid);
+	CHECK_BETWEEN(usage.wru_children.ru_utime.tv_sec, 0, 5);
+	/* a zombie's own has its children's in it (exit1) */
+	long own = (usage.wru_self.ru_utime.tv_sec + usage.wru_self.ru_stime.tv_sec) * 1000 +
+	    (usage.wru_self.ru_utime.tv_usec + usage.wru_self.ru_stime.tv_usec) / 1000;
+	CHECK_BETWEEN(own, children - 20, 6000);
+}
+
 TEST(wait6_nothing_yet)
 {
 	siginfo_t info;

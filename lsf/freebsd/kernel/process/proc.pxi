@@ -107,53 +107,6 @@ cdef int first_child() noexcept nogil:
     return <int> pid
 
 
-cdef public long sys_wait6(frame_t *frame, area_t *area) noexcept nogil:
-    cdef child_t child
-    cdef freebsd_wrusage usage
-    cdef freebsd_siginfo info
-    cdef int idtype = freebsd_to_linux_idtype(<int> frame.arg[0])
-    cdef int64_t id_ = <int64_t> frame.arg[1]
-    cdef uint32_t word = <uint32_t> frame.arg[3]
-    cdef long options = freebsd_to_linux_wait_options(word)
-    cdef long result
-    if options < 0 or word & (FREEBSD_WEXITED | FREEBSD_WUNTRACED | FREEBSD_WCONTINUED | FREEBSD_WTRAPPED) == 0:
-        return -LINUX_EINVAL
-    if idtype < 0:
-        return -LINUX_ECHILD                  # by session, user, group: Linux cannot; FreeBSD finds none by the rest
-    if options & (FREEBSD_WUNTRACED | 4 | 8) == 0:
-        options |= FREEBSD_WUNTRACED    # WTRAPPED alone
-    if <int> id_ == 0 and (idtype == LINUX_P_PID or idtype == LINUX_P_PGID):
-        idtype = LINUX_P_PGID
-        id_ = linux_syscall1(LINUX_SYS_getpgid, 0)
-    result = wait_child(area.proc, idtype, id_, options, &child)
-    if result < 0:
-        return restartable(result)
-    if child.pid != 0:
-        if frame.arg[2] != 0 and store_guest32(frame.arg[2], wait_status(&child)) < 0:
-            return -LINUX_EFAULT
-        if frame.arg[4] != 0:
-            memset(&usage, 0, sizeof(usage))
-            memcpy(&usage.wru_self, &child.usage, sizeof(freebsd_rusage))
-            if copyout(&usage, frame.arg[4], sizeof(usage)) < 0:
-                return -LINUX_EFAULT
-    if frame.arg[5] != 0:
-        memset(&info, 0, sizeof(info))
-        info.si_signo = FREEBSD_SIGCHLD
-        if child.pid != 0:
-            info.si_code = child.code
-            info.si_pid = child.pid
-            info.si_uid = child.uid
-            info.si_status = child.status if child.code == LINUX_CLD_EXITED else child_signal(&child)
-        else:
-            # WNOHANG, and nothing to tell: proc_to_reap has filled it with what it looked at last.
-            info.si_code = LINUX_CLD_EXITED
-            info.si_pid = <int> id_ if idtype == LINUX_P_PID else first_child()
-            info.si_uid = <uint32_t> linux_syscall0(LINUX_SYS_getuid)
-        if copyout(&info, frame.arg[5], sizeof(info)) < 0:
-            return -LINUX_EFAULT
-    return child.pid
-
-
 cdef public long rfork_other(frame_t *frame, area_t *area) noexcept nogil:
     """rfork(2): fork with a choice of what is shared. Sharing memory or signal handlers is refused: see the table.
     (RFSPAWN alone, which is a vfork, has left for there: entry.S.)"""

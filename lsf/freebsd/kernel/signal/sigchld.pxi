@@ -15,6 +15,7 @@
 cdef enum:
     CHILDREN_TEXT = 512
     CHILDREN_SETTLED = 16
+    CHILDREN_MOST = 512             # children that are looked at
 
 
 cdef inline bint is_end_of_child(const linux_siginfo *info) noexcept nogil:
@@ -89,44 +90,57 @@ cdef void child_look(process_t *proc, int64_t pid) noexcept nogil:
         child_send(proc, &zombie)
 
 
-cdef void children_of_thread(process_t *proc, int tid) noexcept nogil:
-    """child_look for each child that this thread made."""
+cdef int children_of_thread(int tid, int32_t *list_, int most) noexcept nogil:
+    """The children that a thread of this process made, the oldest first; how many, 0 where Linux does not tell."""
     cdef char path[64]
     cdef char text[CHILDREN_TEXT]
-    cdef int64_t pid = 0
     cdef uint64_t at = append(path, 0, sizeof(path), b"/proc/self/task/")
+    cdef int32_t pid = 0
+    cdef int count = 0
     cdef long fd, got, i
     at = append_number(path, at, sizeof(path), <uint64_t> tid, 10)
     append(path, at, sizeof(path), b"/children")
     fd = linux_syscall4(LINUX_SYS_openat, <uint64_t> LINUX_AT_FDCWD, <uint64_t> path, LINUX_O_RDONLY | LINUX_O_CLOEXEC, 0)
     if is_error(fd):
-        return
+        return 0
     while True:
         got = linux_syscall3(LINUX_SYS_read, fd, <uint64_t> text, sizeof(text))
         if is_error(got) or got == 0:
             break
         for i in range(got):
-            if text[i] == c' ':         # one stands behind each number
-                child_look(proc, pid)
-                pid = 0
-            else:
+            if text[i] != c' ':
                 pid = pid * 10 + (text[i] - c'0')
+                continue
+            if count < most:            # one stands behind each number
+                list_[count] = pid
+                count += 1
+            pid = 0
     linux_syscall1(LINUX_SYS_close, fd)
+    return count
+
+
+cdef int children_of(process_t *proc, int32_t *list_, int most) noexcept nogil:
+    """The children of this process."""
+    cdef int i, count = 0
+    for i in range(AREA_COUNT):
+        if slot_at(i).mapped == 0 and i > 0:
+            break
+        if slot_at(i).state != 0 and area_at(i).proc == proc and area_at(i).tid > 0:
+            count += children_of_thread(area_at(i).tid, &list_[count], most - count)
+    return count
 
 
 cdef void children_look(area_t *area) noexcept nogil:
     """Send what Linux has dropped, if it can have: from here on it is pending."""
     cdef process_t *proc = area.proc
     cdef linux_siginfo zombie
+    cdef int32_t pids[CHILDREN_MOST]
     cdef int i
     if atomic_swap32(&proc.own.child_check, 0) == 0 or not zombie_look(LINUX_P_ALL, 0, &zombie):
         return
     child_look(proc, zombie.fields.child.pid)       # where there is no /proc, one after the other
-    for i in range(AREA_COUNT):
-        if slot_at(i).mapped == 0 and i > 0:
-            break
-        if slot_at(i).state != 0 and area_at(i).proc == proc and area_at(i).tid > 0:
-            children_of_thread(proc, area_at(i).tid)
+    for i in range(children_of(proc, pids, CHILDREN_MOST)):
+        child_look(proc, pids[i])
 
 
 cdef inline void children_unblocked(area_t *area, const uint64_t *mask) noexcept nogil:
