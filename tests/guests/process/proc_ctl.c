@@ -227,6 +227,16 @@ on_signal(int signo, siginfo_t *info, void *context)
 	got_signal = signo;
 }
 
+static volatile int child_signals;
+
+static void
+note_child_signal(int signo, siginfo_t *info, void *context)
+{
+	(void)signo, (void)context;
+	CHECK_EQ(info->si_code, SI_KERNEL);
+	child_signals++;
+}
+
 TEST(rfork_exit_signal)
 {
 	guest_handle(SIGUSR1, on_signal, 0);
@@ -272,6 +282,23 @@ wait_apart(long pid)
 
 /* A signal that is otherwise one of faults is none when it comes from the end of a child (exit1 in kern_exit.c:
  * kern_psignal, that is SI_KERNEL), wherever the parent is then. */
+/* A child that ends with SIGUSR1, and is waited for with WLINUXCLONE alone. */
+TEST(rfork_linux_thread)
+{
+	int status;
+
+	guest_handle(SIGUSR1, note_child_signal, 0);
+	long pid = CHECK_OK(sys(SYS_rfork, RFPROC | RFFDG | RFLINUXTHPN));
+	if (pid == 0)
+		guest_exit(3);
+	for (int i = 0; i < 2000 && child_signals == 0; i++)
+		guest_sleep_ms(1);
+	CHECK_EQ(child_signals, 1);
+	CHECK_ERR(sys(SYS_wait4, -1, &status, WNOHANG, NULL), ECHILD);
+	CHECK_EQ(sys(SYS_wait4, -1, &status, WLINUXCLONE, NULL), pid);
+	CHECK_EQ(status, 3 << 8);
+}
+
 TEST(rfork_exit_signal_of_faults)
 {
 	static const int signals[] = { SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP, SIGUSR2 };

@@ -121,7 +121,7 @@ cdef public long rfork_other(frame_t *frame, area_t *area) noexcept nogil:
         return -LINUX_EINVAL
     if flags & FREEBSD_RFTSIGZMB and signo > SIGNAL_MAX:
         return -LINUX_EINVAL
-    if flags & (FREEBSD_RFMEM | FREEBSD_RFSIGSHARE | FREEBSD_RFTHREAD | FREEBSD_RFNOWAIT | FREEBSD_RFLINUXTHPN):
+    if flags & (FREEBSD_RFMEM | FREEBSD_RFSIGSHARE | FREEBSD_RFTHREAD | FREEBSD_RFNOWAIT):
         return -LINUX_EINVAL
     if not flags & FREEBSD_RFPROC:
         if flags & (FREEBSD_RFFDG | FREEBSD_RFCFDG):
@@ -133,6 +133,8 @@ cdef public long rfork_other(frame_t *frame, area_t *area) noexcept nogil:
         return 0
     if flags & FREEBSD_RFTSIGZMB:
         clone_flags = lsf_signal_to_linux[signo]
+    elif flags & FREEBSD_RFLINUXTHPN:
+        clone_flags = lsf_signal_to_linux[FREEBSD_SIGUSR1]
     if not flags & (FREEBSD_RFFDG | FREEBSD_RFCFDG):
         clone_flags |= LINUX_CLONE_FILES
         area.proc.own.files_shared = 1
