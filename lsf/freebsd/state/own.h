@@ -56,6 +56,8 @@ struct process_own {
     char login[36];             /* cred.pxi's: the session's login name, empty until somebody asks */
     uint32_t nice_beyond;       /* sched.pxi's: the priority was set to 20, which Linux has not */
     uint32_t cpuset;            /* resource.pxi's: the number of the processor set, 0 for the first */
+    uint32_t reaper;            /* procctl.pxi's: PROC_REAP_ACQUIRE, for other guests to see, */
+    uint32_t subtree;           /* and the child of a reaper that this process is, or comes from; 0: none that is known */
     uint32_t ctl[8];            /* procctl.pxi's: what was set, by kind */
     uint32_t osrel;             /* the release that the program was built for, from its note */
     uint64_t guest_mark[3];     /* queued.pxi's: by this address other guests know a guest (struct robust_list_head) */

@@ -44,6 +44,8 @@ cdef extern from "own.h" nogil:
         char login[36]
         uint32_t nice_beyond
         uint32_t cpuset
+        uint32_t reaper
+        uint32_t subtree
         uint32_t ctl[8]
         uint32_t osrel
         uint64_t guest_mark[3]

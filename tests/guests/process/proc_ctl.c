@@ -79,6 +79,73 @@ TEST(reaper)
 	CHECK_EQ(sys(SYS_procctl, P_PID, me, PROC_REAP_RELEASE, NULL), 0);
 }
 
+HELPER(status_after_exec)
+{
+	struct procctl_reaper_status st;
+	long parent = sys(SYS_getppid);
+
+	CHECK_EQ(sys(SYS_procctl, P_PID, parent, PROC_REAP_STATUS, &st), 0);
+	CHECK_EQ(st.rs_flags & (REAPER_STATUS_OWNED | REAPER_STATUS_REALINIT), REAPER_STATUS_OWNED);
+	guest_exit(0);
+}
+
+/* Of another process, and of one that is no reaper: its reaper's. */
+TEST(reaper_of_others)
+{
+	struct procctl_reaper_status st;
+	struct procctl_reaper_pidinfo info[8];
+	struct procctl_reaper_pids pids = { .rp_count = nitems(info), .rp_pids = info };
+	const char *argv[] = { guest_argv[0], "@status_after_exec", NULL };
+	int ends[2], grandchild = 0;
+	char c;
+
+	int parent = (int)sys(SYS_getpid);
+	CHECK_EQ(sys(SYS_procctl, P_PID, 0, PROC_REAP_ACQUIRE, NULL), 0);
+	CHECK_EQ(sys(SYS_pipe2, ends, 0), 0);
+	int child = guest_fork();
+	if (child == 0) {
+		int me = (int)sys(SYS_getpid);
+		for (int i = 0; i < 2; i++) {
+			CHECK_EQ(sys(SYS_procctl, P_PID, i == 0 ? parent : me, PROC_REAP_STATUS, &st), 0);
+			CHECK_EQ(st.rs_flags & (REAPER_STATUS_OWNED | REAPER_STATUS_REALINIT), i == 0 ? REAPER_STATUS_OWNED : 0);
+			CHECK_EQ(st.rs_reaper, parent);
+			CHECK_EQ(st.rs_children, 1);
+			CHECK_EQ(st.rs_descendants, 1);
+			CHECK_EQ(st.rs_pid, me);
+		}
+		CHECK_ERR(sys(SYS_procctl, P_PID, parent, PROC_REAP_RELEASE, NULL), EPERM);
+		grandchild = guest_fork();
+		if (grandchild == 0) {
+			CHECK_EQ(sys(SYS_close, ends[1]), 0);
+			sys(SYS_read, ends[0], &c, 1);
+			nap();
+		}
+		CHECK_EQ(sys(SYS_write, ends[1], &grandchild, sizeof(grandchild)), sizeof(grandchild));
+		guest_exit(0);
+	}
+	CHECK_EQ(guest_wait(child), 0);
+	/* The orphan is the reaper's now, and its subtree the one of the child that is gone. */
+	memset(info, 0, sizeof(info));
+	CHECK_EQ(sys(SYS_procctl, P_PID, parent, PROC_REAP_GETPIDS, &pids), 0);
+	CHECK(info[0].pi_flags & REAPER_PIDINFO_VALID && info[0].pi_flags & REAPER_PIDINFO_CHILD);
+	CHECK(!(info[1].pi_flags & REAPER_PIDINFO_VALID));
+	CHECK_EQ(info[0].pi_subtree, child);
+	CHECK_NE(info[0].pi_pid, child);
+	CHECK_EQ(sys(SYS_kill, info[0].pi_pid, SIGKILL), 0);
+	CHECK_EQ(WTERMSIG(guest_wait(info[0].pi_pid)), SIGKILL);
+	/* kept over exec */
+	IN_CHILD({
+		CHECK_EQ(sys(SYS_procctl, P_PID, 0, PROC_REAP_ACQUIRE, NULL), 0);
+		int reader = guest_fork();
+		if (reader == 0) {
+			sys(SYS_execve, guest_argv[0], argv, guest_envp);
+			guest_exit(9);
+		}
+		CHECK_EQ(guest_wait(reader), 0);
+	});
+	CHECK_ERR(sys(SYS_procctl, P_PID, 0x3ffffff, PROC_REAP_STATUS, &st), ESRCH);
+}
+
 TEST(reaper_kills_a_subtree)
 {
 	struct procctl_reaper_kill kill = { .rk_sig = SIGTERM, .rk_flags = REAPER_KILL_SUBTREE };

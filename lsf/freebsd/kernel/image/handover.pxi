@@ -9,6 +9,8 @@ cdef enum:
     KEPT_NICE_BEYOND = 1
     KEPT_NOCLDSTOP = 2
     KEPT_CTL_SHIFT = 4              # then 4 bits for each kind of procctl
+    KEPT_REAPER = 4
+    KEPT_SUBTREE_SHIFT = 40
 
 
 cdef struct start_t:
@@ -227,6 +229,9 @@ cdef uint64_t process_kept(process_t *proc) noexcept nogil:
         kept |= KEPT_NICE_BEYOND
     if proc.handlers[FREEBSD_SIGCHLD].flags & FREEBSD_SA_NOCLDSTOP:
         kept |= KEPT_NOCLDSTOP
+    if proc.own.reaper:
+        kept |= KEPT_REAPER
+    kept |= <uint64_t> proc.own.subtree << KEPT_SUBTREE_SHIFT
     for i in range(CTL_KINDS):
         value = proc.own.ctl[i]
         if i == CTL_TRACE and value != FREEBSD_PROC_TRACE_CTL_DISABLE_EXEC:
@@ -241,6 +246,8 @@ cdef void process_keep(process_t *proc, uint64_t kept) noexcept nogil:
     """In the new image."""
     cdef int i
     proc.own.nice_beyond = kept & KEPT_NICE_BEYOND != 0
+    proc.own.reaper = kept & KEPT_REAPER != 0
+    proc.own.subtree = <uint32_t> (kept >> KEPT_SUBTREE_SHIFT)
     for i in range(CTL_KINDS):
         proc.own.ctl[i] = <uint32_t> (kept >> (KEPT_CTL_SHIFT + 4 * i)) & 0xf
     if kept & KEPT_NOCLDSTOP:

@@ -63,6 +63,7 @@ cdef long fork_with(frame_t *frame, area_t *area, uint64_t flags) noexcept nogil
         area.own.virtual_pending = 0
         wake_over(area, 0)
         kept_clear(proc)
+        reap_inherit(proc)
         after_fork(proc, area)
         guest_mark_set()
         notes_after_fork(proc, parent, told, True)
@@ -167,6 +168,7 @@ cdef public void vfork_child(frame_t *parent_frame, area_t *area) noexcept nogil
     area.ret = parent_frame.ret
     area.proc.pid = <int> area.slot.state
     area.tid = area.proc.pid
+    reap_inherit(area.proc)
     if area.proc.truss_fd >= 0:
         truss_new_process(area, True)
     ktrace_after_fork(area)

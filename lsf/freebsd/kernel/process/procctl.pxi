@@ -34,12 +34,43 @@ cdef bint is_reaper() noexcept nogil:
     return value != 0
 
 
-cdef long family_read(family_t *family, int reaper) noexcept nogil:
+cdef bint guest_number(area_t *area, int pid, const void *field, uint32_t *value) noexcept nogil:
+    """A number of another guest's struct process; False where it is no guest, or not to be looked at."""
+    cdef uint64_t magic = 0
+    if pid == area.proc.pid:
+        return False
+    return (read_memory(area, pid, <uint64_t> &SHIM.own.magic, &magic, 8) == 0 and magic == PROCESS_MAGIC
+            and read_memory(area, pid, <uint64_t> field, value, 4) == 0)
+
+
+cdef int reaper_of(area_t *area, int pid) noexcept nogil:
+    """The process to which the orphans of a process go: itself, or who is above it. (FreeBSD: who was when it was made.)"""
+    cdef proc_stat_t stat
+    cdef uint32_t value
+    while pid > 1:
+        value = 0
+        if is_reaper() if pid == area.proc.pid else guest_number(area, pid, &SHIM.own.reaper, &value) and value != 0:
+            return pid
+        if proc_stat(pid, &stat) < 0:
+            return 1
+        pid = stat.ppid
+    return 1
+
+
+cdef void reap_inherit(process_t *proc) noexcept nogil:
+    """In a new process (do_fork in sys/kern/kern_fork.c: p_reapsubtree)."""
+    if proc.own.reaper:
+        proc.own.subtree = <uint32_t> proc.pid
+        proc.own.reaper = 0
+
+
+cdef long family_read(area_t *area, family_t *family, int reaper) noexcept nogil:
     """Find every descendant of a process: 0 or a negative errno. family_free gives the memory back."""
     cdef proc_walk_t walk
     cdef proc_stat_t stat
     cdef int pid, i, j
     cdef bint more = True
+    cdef uint32_t value
     cdef long result
     family.reaper = reaper
     family.count = 0
@@ -60,7 +91,13 @@ cdef long family_read(family_t *family, int reaper) noexcept nogil:
             continue
         family.member[family.count].pid = pid
         family.member[family.count].ppid = stat.ppid
-        family.member[family.count].subtree = pid if stat.ppid == reaper else 0
+        family.member[family.count].subtree = 0
+        if stat.ppid == reaper:
+            # an orphan, too, whose own forefather was the reaper's child
+            value = 0
+            family.member[family.count].subtree = pid
+            if reaper != 1 and guest_number(area, pid, &SHIM.own.subtree, &value) and value:
+                family.member[family.count].subtree = <int> value
         family.member[family.count].state = stat.state
         family.count += 1
     while more:
@@ -80,16 +117,19 @@ cdef void family_free(family_t *family) noexcept nogil:
     linux_syscall2(LINUX_SYS_munmap, family.memory, family.size)
 
 
-cdef long reap_status(area_t *area, uaddr data) noexcept nogil:
+cdef long reap_status(area_t *area, int pid, uaddr data) noexcept nogil:
     cdef freebsd_procctl_reaper_status status
     cdef family_t family
     cdef int i
     cdef long result
     memset(&status, 0, sizeof(status))
     status.rs_pid = -1
-    status.rs_reaper = area.proc.pid if is_reaper() else 1
-    status.rs_flags = FREEBSD_REAPER_STATUS_OWNED if is_reaper() else FREEBSD_REAPER_STATUS_REALINIT
-    result = family_read(&family, status.rs_reaper)
+    status.rs_reaper = reaper_of(area, pid)
+    if status.rs_reaper == pid:
+        status.rs_flags = FREEBSD_REAPER_STATUS_OWNED
+    elif status.rs_reaper == 1:
+        status.rs_flags = FREEBSD_REAPER_STATUS_REALINIT
+    result = family_read(area, &family, status.rs_reaper)
     if result < 0:
         return result
     for i in range(family.count):
@@ -104,7 +144,7 @@ cdef long reap_status(area_t *area, uaddr data) noexcept nogil:
     return copyout(&status, data, sizeof(status))
 
 
-cdef long reap_getpids(area_t *area, uaddr data) noexcept nogil:
+cdef long reap_getpids(area_t *area, int pid, uaddr data) noexcept nogil:
     cdef freebsd_procctl_reaper_pids request
     cdef freebsd_procctl_reaper_pidinfo info
     cdef family_t family
@@ -113,7 +153,7 @@ cdef long reap_getpids(area_t *area, uaddr data) noexcept nogil:
     cdef long result
     if copyin(data, &request, sizeof(request)) < 0:
         return -LINUX_EFAULT
-    result = family_read(&family, area.proc.pid if is_reaper() else 1)
+    result = family_read(area, &family, reaper_of(area, pid))
     if result < 0:
         return result
     for i in range(family.count):
@@ -150,7 +190,7 @@ cdef long reap_kill(area_t *area, uaddr data) noexcept nogil:
     linux = lsf_signal_to_linux[request.rk_sig]
     if linux == 0:
         carrier_info(area, &info, request.rk_sig, FREEBSD_SI_USER, 0)
-    result = family_read(&family, area.proc.pid if is_reaper() else 1)
+    result = family_read(area, &family, reaper_of(area, area.proc.pid))
     if result < 0:
         return result
     request.rk_killed = 0
@@ -287,24 +327,31 @@ cdef public long sys_procctl(frame_t *frame, area_t *area) noexcept nogil:
         if command != FREEBSD_PROC_SPROTECT and command != FREEBSD_PROC_TRACE_CTL and command != FREEBSD_PROC_TRAPCAP_CTL:
             return -LINUX_EINVAL
         return -LINUX_EPERM if idtype == FREEBSD_P_PGID else -LINUX_EINVAL
-    if id_ != 0 and id_ != area.proc.pid:
+    if id_ == 0:
+        id_ = area.proc.pid
+    if id_ != area.proc.pid:
         # Linux lets a process change such things of itself alone.
         if command == FREEBSD_PROC_PDEATHSIG_CTL or command == FREEBSD_PROC_PDEATHSIG_STATUS:
             return -LINUX_EINVAL
         result = linux_syscall2(LINUX_SYS_kill, <uint64_t> id_, 0)
-        return -LINUX_ESRCH if result == -LINUX_ESRCH or id_ < 0 else -LINUX_EPERM
+        if result == -LINUX_ESRCH or id_ < 0 or id_ > INT_MAX:
+            return -LINUX_ESRCH
+        if command != FREEBSD_PROC_REAP_STATUS and command != FREEBSD_PROC_REAP_GETPIDS:
+            return -LINUX_EPERM
     if command == FREEBSD_PROC_REAP_ACQUIRE:
         if is_reaper():
             return -LINUX_EBUSY
+        area.proc.own.reaper = 1
         return linux_syscall5(LINUX_SYS_prctl, LINUX_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     if command == FREEBSD_PROC_REAP_RELEASE:
         if not is_reaper():
             return -LINUX_EINVAL
+        area.proc.own.reaper = 0
         return linux_syscall5(LINUX_SYS_prctl, LINUX_PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0)
     if command == FREEBSD_PROC_REAP_STATUS:
-        return reap_status(area, data)
+        return reap_status(area, <int> id_, data)
     if command == FREEBSD_PROC_REAP_GETPIDS:
-        return reap_getpids(area, data)
+        return reap_getpids(area, <int> id_, data)
     if command == FREEBSD_PROC_REAP_KILL:
         return reap_kill(area, data)
     if command == FREEBSD_PROC_SPROTECT or command & 1 == 1 and command >= FREEBSD_PROC_TRACE_CTL:
