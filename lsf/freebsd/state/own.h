@@ -72,7 +72,8 @@ struct process_own {
     uint32_t directory_changes; /* counts what may move a descriptor's offset or make it another file's */
     uint64_t kept_bits[2];      /* the guest's signals among `kept` */
     uint32_t kept_count;
-    uint32_t queued;            /* queued.pxi's: how many this process has sent itself that have not arrived */
+    uint32_t queued;            /* queued.pxi's: how many this process has sent itself that have not arrived, */
+    uint64_t queued_looked;     /* and when that was looked at, in the processor's cycles */
     uint32_t told_high;         /* sigchld.pxi's: of `told`, the first so many may be taken; */
     uint32_t child_check;       /* a SIGCHLD was taken from Linux, which may have dropped others */
     uint32_t files_shared;      /* rfork: another process has the same descriptors */

@@ -61,6 +61,7 @@ cdef extern from "own.h" nogil:
         uint64_t kept_bits[2]
         uint32_t kept_count
         uint32_t queued
+        uint64_t queued_looked
         uint32_t told_high
         uint32_t child_check
         uint32_t files_shared

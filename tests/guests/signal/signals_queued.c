@@ -207,6 +207,48 @@ TEST(overflow)
 	CHECK_EQ(count, 130);
 }
 
+static struct guest_thread thread;
+static volatile int stage;
+
+static void
+blocked_thread(void *argument)
+{
+	(void)argument;
+	mask(SIG_BLOCK, BIT(SIGUSR1));
+	stage = 1;
+	while (stage == 1)
+		guest_sleep_ms(1);
+	mask(SIG_UNBLOCK, BIT(SIGUSR1));
+	stage = 3;
+}
+
+/* Of a thread, too: the process has 128 for all of them. */
+TEST(overflow_of_a_thread)
+{
+	guest_handle(SIGUSR1, note, 0);
+	guest_thread_start(&thread, blocked_thread, NULL);
+	while (stage == 0)
+		guest_sleep_ms(1);
+	for (int n = 0; n < 5000; n++)
+		CHECK_EQ(sys(SYS_thr_kill, thread.id, SIGUSR1), 0);
+	guest_sleep_ms(2);
+	for (int n = 0; n < 500; n++)
+		CHECK_EQ(sys(SYS_thr_kill, thread.id, SIGUSR1), 0);
+	CHECK_EQ(count, 0);
+	stage = 2;
+	while (stage != 3)
+		guest_sleep_ms(1);
+	guest_thread_join(&thread);
+	CHECK_EQ(count, 129);
+	CHECK_EQ(seen[5].si_code, SI_LWP);
+	/* there is room again */
+	mask(SIG_BLOCK, BIT(SIGUSR1));
+	for (int n = 0; n < 100; n++)
+		CHECK_EQ(sys(SYS_kill, me(), SIGUSR1), 0);
+	mask(SIG_UNBLOCK, BIT(SIGUSR1));
+	CHECK_EQ(count, 229);
+}
+
 /* The lowest number first, of one number the oldest. */
 TEST(order)
 {

@@ -89,6 +89,8 @@ cdef void signal_resend(area_t *area, int linux, linux_siginfo *info) noexcept n
     goes as if it were queued, and says what it was."""
     if lsf_signal_queued[lsf_signal_from_linux[linux]]:
         linux = lsf_signal_queued[lsf_signal_from_linux[linux]]
+        if info.fields.kill.pid == area.proc.pid:
+            atomic_add32(&area.proc.own.queued, 1)
     if info.si_code == LINUX_SI_TKILL or (linux == LINUX_CARRIER and info.si_errno & CARRIER_THREAD):
         linux_syscall4(LINUX_SYS_rt_tgsigqueueinfo, area.proc.pid, area.tid, linux, <uint64_t> info)
         return

@@ -52,34 +52,72 @@ cdef void guest_known(area_t *area, int pid) noexcept nogil:
     area.own.guest_time = read_tsc()
 
 
-cdef bint queued_pending(int pid) noexcept nogil:
-    """True where a process, or its first thread, has something pending that came by a second number."""
+cdef uint64_t pending_of(const char *path) noexcept nogil:
+    """What is pending for a thread, and for its process, by its status in /proc; 0 where that cannot be read."""
     cdef char text[2048]
     cdef const char *line
     cdef uint64_t mine = 0, shared = 0
-    if proc_read(pid, b"status", text, sizeof(text)) <= 0:
-        return False
+    if read_file(path, text, sizeof(text)) <= 0:
+        return 0
     line = find_text(text, b"SigPnd:\t")
     if line != NULL:
         hex_field(line, &mine)
     line = find_text(text, b"ShdPnd:\t")
     if line != NULL:
         hex_field(line, &shared)
-    return (mine | shared) & LSF_SIGNALS_QUEUED != 0
+    return mine | shared
+
+
+cdef bint queued_pending(int pid) noexcept nogil:
+    """True where a process, or its first thread, has something pending that came by a second number."""
+    cdef char path[64]
+    proc_path(path, sizeof(path), pid, b"status")
+    return pending_of(path) & LSF_SIGNALS_QUEUED != 0
+
+
+cdef bint queued_anywhere(area_t *area) noexcept nogil:
+    """The same for this process and all its threads."""
+    cdef char path[64]
+    cdef uint64_t at
+    cdef int i
+    if signals_pending() & LSF_SIGNALS_QUEUED:
+        return True
+    for i in range(AREA_COUNT):
+        if slot_at(i).mapped == 0 and i > 0:
+            break
+        if slot_at(i).state == 0 or area_at(i) == area or area_at(i).proc != area.proc or area_at(i).tid <= 0:
+            continue
+        at = append(path, 0, sizeof(path), b"/proc/self/task/")
+        at = append_number(path, at, sizeof(path), <uint64_t> area_at(i).tid, 10)
+        append(path, at, sizeof(path), b"/status")
+        if pending_of(path) & LSF_SIGNALS_QUEUED:
+            return True
+    return False
 
 
 cdef int queued_self(area_t *area, int signo) noexcept nogil:
     """The Linux number by which this process is sent a signal by itself; 0 for one without any. What arrives is taken off
-    again (queued_arrived)."""
+    the count again (queued_arrived); what was forgotten is not, so a count that is full is looked at now and then."""
     cdef process_t *proc = area.proc
+    cdef uint64_t now
     if lsf_signal_queued[signo] == 0:
         return lsf_signal_to_linux[signo]
-    if proc.own.queued >= QUEUED_MOST:
-        if signals_pending() & LSF_SIGNALS_QUEUED:
+    if <int32_t> proc.own.queued >= QUEUED_MOST:
+        now = read_tsc()
+        if now - proc.own.queued_looked < GUEST_LEASE:
+            return lsf_signal_to_linux[signo]
+        proc.own.queued_looked = now
+        if queued_anywhere(area):
             return lsf_signal_to_linux[signo]
         proc.own.queued = 0
-    proc.own.queued += 1
+    atomic_add32(&proc.own.queued, 1)
     return lsf_signal_queued[signo]
+
+
+cdef inline void queued_off(process_t *proc) noexcept nogil:
+    """One that this process has sent itself has arrived."""
+    if <int32_t> atomic_add32(&proc.own.queued, 0xffffffffUL) <= 0:
+        atomic_add32(&proc.own.queued, 1)
 
 
 cdef int queued_number(area_t *area, int pid, int signo) noexcept nogil:
@@ -112,7 +150,7 @@ cdef int queued_number(area_t *area, int pid, int signo) noexcept nogil:
 
 cdef bint queued_is_full(area_t *area, bint own) noexcept nogil:
     """Why the first number was given: True where the second one's queue is full, of the process itself or of another."""
-    return area.proc.own.queued >= QUEUED_MOST if own else area.own.guest_answer and area.own.guest_sent > QUEUED_MOST
+    return <int32_t> area.proc.own.queued >= QUEUED_MOST if own else area.own.guest_answer and area.own.guest_sent > QUEUED_MOST
 
 
 cdef void guest_mark_set() noexcept nogil:
@@ -151,8 +189,8 @@ cdef int queued_arrived(int linux, linux_siginfo *info) noexcept nogil:
     for a write that failed names the process itself as who sent it; on FreeBSD it comes from the kernel."""
     cdef int first = queued_first(linux)
     if first != linux:
-        if info.fields.kill.pid == current_area().proc.pid and current_area().proc.own.queued:
-            current_area().proc.own.queued -= 1
+        if info.fields.kill.pid == current_area().proc.pid:
+            queued_off(current_area().proc)
         info.si_signo = first
         resent_restore(info)
     elif (linux == LINUX_SIGPIPE or linux == LINUX_SIGXFSZ) and info.si_code == LINUX_SI_USER \

@@ -77,7 +77,9 @@ cdef long signal_thread(area_t *area, int pid, int tid, int signo) noexcept nogi
     """Send a FreeBSD signal (or 0) to a thread, as thr_kill does."""
     cdef linux_siginfo info
     if signo == 0 or lsf_signal_to_linux[signo]:
-        return linux_syscall3(LINUX_SYS_tgkill, pid, tid, queued_number(area, pid, signo) if signo else 0)
+        # of another process the first thread's queue alone is looked at
+        return linux_syscall3(LINUX_SYS_tgkill, pid, tid,
+                              queued_number(area, pid, signo) if pid == area.proc.pid or pid == tid else lsf_signal_to_linux[signo])
     carrier_info(area, &info, signo, FREEBSD_SI_LWP, 0)
     info.si_errno |= CARRIER_THREAD
     return linux_syscall4(LINUX_SYS_rt_tgsigqueueinfo, pid, tid, LINUX_CARRIER, <uint64_t> &info)
