@@ -3,7 +3,6 @@
 cdef extern from "own.h" nogil:
     const uint32_t KEPT_SIGNALS
     const int FD_MARKS
-    const int PIPE_ENDS
     const uint32_t CHILDREN_TOLD
 
     ctypedef struct kept_t "struct kept":
