@@ -75,6 +75,7 @@ struct process_own {
     uint32_t queued;            /* queued.pxi's: how many this process has sent itself that have not arrived, */
     uint64_t queued_looked;     /* and when that was looked at, in the processor's cycles */
     uint32_t told_high;         /* sigchld.pxi's: of `told`, the first so many may be taken; */
+    uint32_t child_taken;       /* a child was waited for of which the program had not been told; so may one have been before an exec */
     uint32_t child_check;       /* a SIGCHLD was taken from Linux, which may have dropped others */
     uint32_t files_shared;      /* rfork: another process has the same descriptors */
     uint32_t executing;         /* a child of vfork is in execve: its parent goes on because of that */

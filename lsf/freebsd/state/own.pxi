@@ -62,6 +62,7 @@ cdef extern from "own.h" nogil:
         uint32_t queued
         uint64_t queued_looked
         uint32_t told_high
+        uint32_t child_taken
         uint32_t child_check
         uint32_t files_shared
         uint32_t executing

@@ -492,6 +492,7 @@ cdef void signals_start(process_t *proc, area_t *area, start_t *start) noexcept 
         apply_disposition(proc, FREEBSD_SIGINFO)
         apply_disposition(proc, FREEBSD_SIGTHR)
         apply_disposition(proc, FREEBSD_SIGLIBRT)
+    proc.own.child_taken = 1
     queued_start(proc, not start.has_mask)
     guest_mark_set()
     if proc.own.nosigpipe:

@@ -6,7 +6,7 @@
 # else its child is noted as told. From then on (child_check) the others, which Linux may have dropped, are looked for wherever the
 # program could notice: when SIGCHLD is unblocked, waited for or asked about. Each zombie that was not told of is sent as
 # Linux would have sent it, by the second number (queued.pxi), behind what is pending. A process whose handler waits for all
-# its children pays two calls for it, one that does not catch SIGCHLD nothing.
+# its children pays one call for it, one that does not catch SIGCHLD nothing.
 #
 # What is not found again is the stop or the continuation of a child while the signal of another one is pending.
 #
@@ -46,13 +46,17 @@ cdef int child_tell(process_t *proc, int pid) noexcept nogil:
 cdef void child_forget(process_t *proc, int pid) noexcept nogil:
     """A wait has taken a child that ended."""
     cdef uint32_t i, high = proc.own.told_high, left = 0
+    cdef bint told = False
     for i in range(high):
         if proc.last.told[i] == <uint32_t> pid:
             proc.last.told[i] = 0
+            told = True
         elif proc.last.told[i]:
             left = i + 1
     if high and left == 0:
         proc.own.told_high = 0
+    if not told:
+        proc.own.child_taken = 1        # its SIGCHLD may be pending
 
 
 cdef void children_none(process_t *proc) noexcept nogil:
@@ -70,8 +74,12 @@ cdef bint child_is_news(process_t *proc, const linux_siginfo *info, bint again) 
     if info.si_code <= 0 or not is_end_of_child(info):
         return True
     proc.own.child_check = 1
-    return zombie_look(LINUX_P_PID, info.fields.child.pid, &zombie) \
-        and (again or child_tell(proc, info.fields.child.pid) != 0)
+    if again or proc.own.child_taken or proc.handlers[FREEBSD_SIGCHLD].flags & FREEBSD_SA_NOCLDWAIT:
+        if not again:
+            proc.own.child_taken = 0    # Linux has one pending at most
+        if not zombie_look(LINUX_P_PID, info.fields.child.pid, &zombie):
+            return False
+    return again or child_tell(proc, info.fields.child.pid) != 0
 
 
 cdef void child_send(process_t *proc, linux_siginfo *info) noexcept nogil:
