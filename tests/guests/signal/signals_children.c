@@ -137,6 +137,32 @@ TEST(some_waited_for)
 		CHECK(seen[i].si_pid != pids[0] && seen[i].si_pid != pids[3]);
 }
 
+/* The one that Linux keeps is of the child that is waited for: the others are told all the same. */
+TEST(first_waited_for)
+{
+	sigset_t set = { { BIT(SIGCHLD), 0, 0, 0 } };
+	siginfo_t info;
+
+	guest_handle(SIGCHLD, note, 0);
+	for (int how = 0; how < 2; how++) {
+		count = 0;
+		mask(SIG_BLOCK, BIT(SIGCHLD));
+		for (int n = 0; n < CHILDREN; n++) {
+			pids[n] = guest_fork();
+			if (pids[n] == 0)
+				guest_exit(0);
+			CHECK_EQ(sys(SYS_wait6, P_PID, pids[n], NULL, WEXITED | WNOWAIT, NULL, NULL), pids[n]);
+		}
+		guest_wait(pids[0]);
+		for (int n = 1; n < CHILDREN && how == 0; n++)
+			CHECK_EQ(sys(SYS_sigwaitinfo, &set, &info), SIGCHLD);
+		mask(SIG_UNBLOCK, BIT(SIGCHLD));
+		CHECK_EQ(count, how == 0 ? 0 : CHILDREN - 1);
+		for (int n = 1; n < CHILDREN; n++)
+			guest_wait(pids[n]);
+	}
+}
+
 TEST(handler_waits_for_all)
 {
 	guest_handle(SIGCHLD, note, 0);

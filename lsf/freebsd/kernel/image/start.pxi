@@ -224,10 +224,9 @@ cdef long start_program(process_t *proc, start_t *start) noexcept nogil:
         result = start_script(start, &program)
         if result < 0:
             return result
-        absolute_path(start.path, proc.execpath)
+        execution_path(program.fd, start.path, proc.execpath)
     if start.linux and (program.kind == PROGRAM_LINUX or program.kind == PROGRAM_UNKNOWN):
         return start_linux(proc, start)
-        execution_path(program.fd, start.path, proc.execpath)
     if program.kind == PROGRAM_FOREIGN:
         if program.other != OTHER_NONE:
             die(EXIT_NOT_RUNNABLE, start.path, other_text(program.other))

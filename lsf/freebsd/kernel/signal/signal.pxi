@@ -76,6 +76,7 @@ cdef public void on_signal(int linux, linux_siginfo *info, linux_ucontext *uc) n
     elif linux == LINUX_SIGCHLD and info.si_code > 0 and (
             area.proc.own.procdescs != NULL and procdesc_swallow(area.proc, info)
             or not child_is_news(area.proc, info, by_second)):
+        children_look(area)             # others that it stood for
         linux = LINUX_CARRIER           # as below
         info.si_code = LINUX_SI_MESGQ
         quiet = True

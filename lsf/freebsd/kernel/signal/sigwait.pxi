@@ -145,9 +145,9 @@ cdef long signal_wait_for(area_t *area, const uint64_t *wanted, freebsd_siginfo 
         read_clock(proc, FREEBSD_CLOCK_MONOTONIC, &end)
         if timeout.tv_sec >= 0:
             timespec_add(&end, timeout)
-    if mask_has(set_, FREEBSD_SIGCHLD):
-        children_look(area)
     while True:
+        if mask_has(set_, FREEBSD_SIGCHLD):
+            children_look(area)
         if take_virtual(area, set_, source) != 0 or take_deferred(area, set_, source):
             break
         if take_pending(area, set_, linux_set, source):
