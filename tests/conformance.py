@@ -35,6 +35,19 @@ class Suite(NamedTuple):
 
 SUITES: tuple[Suite, ...] = (
     Suite("libkqueue's tests", "tests/sys/kqueue/libkqueue of FreeBSD's tree of 2019", "2026-11-30", "13.5", "sud", 44, 44),
+    Suite("FreeBSD's ATF tests of signals and waits", "tests/sys/kern, contrib/netbsd-tests/lib/libc/sys of the tree of 2019", "2026-11-30", "13.5",
+          "sud", 104, 92, (
+        Case("t_siginfo: sigalarm, sigfpe_flt, sigbus_adraln", 3, "what siginfo has beside the number; not looked into yet"),
+        Case("reaper: reaper_status", 1, "passed when run again: PROC_REAP_STATUS of another process was mended after this run"),
+        Case("reaper: reaper_getpids", 1, "not looked into yet"),
+        Case("t_sleep: sleep, select, kevent", 3, "they measure time, on a busy machine: select and kevent passed with more of it"),
+        Case("what needs ptrace(2), kern.timecounter, or a helper that was not built", 4, "ptrace(2) is refused; the clock is Linux's"),
+    )),
+    Suite("pjdfstest", "github.com/pjd/pjdfstest, FreeBSD's expectations on UFS, run on ext4 as root", "2026-11-30", "13.5", "sud", 12_249, 11_432, (
+        Case("flags of FIFOs, devices, sockets and links; jail(8); birth times; ETXTBSY; some of chown/00", 817,
+             "Linux's file systems keep extended attributes on files and directories alone, and set no birth time; jails are refused; some twenty"
+             " cases of chown/00 were not looked into yet"),
+    )),
     Suite("libuv", "libuv 048acb509 (2026-03-17)", "2026-11-30", "13.5", "sud", 453, 451, (
         Case("tcp_close_while_connecting, tcp_connect_timeout", 2,
              "they want an address that does not answer, and the machine's network answers: they fail on its Linux, too"),
