@@ -15,8 +15,6 @@ cdef enum:
     RIGHTS_MOST = 253               # Linux's SCM_MAX_FD
     RIGHTS_MOST_FREEBSD = 254       # what fits an mbuf cluster as pointers
     CREDENTIALS_GROUPS = 16         # CMGROUP_MAX
-    OSRELDATE_GROUPS_APART = 1500000    # since 15 the effective group is not one of cr_groups
-    OSRELDATE_CONTROL_EMSGSIZE = 1500000
 
 # One control message of the sender's.
 cdef struct manifest_entry_t:
@@ -174,7 +172,7 @@ cdef long control_in(area_t *area, int fd, const freebsd_msghdr *message, uint8_
     if length < sizeof(freebsd_cmsghdr):
         return -LINUX_EINVAL
     if length > SOCKET_CONTROL_MAX:
-        return -LINUX_EMSGSIZE if area.proc.own.osreldate >= OSRELDATE_CONTROL_EMSGSIZE else -LINUX_EINVAL
+        return -LINUX_EMSGSIZE if area.proc.own.osreldate >= FREEBSD_SINCE_CONTROL_EMSGSIZE else -LINUX_EINVAL
     if copyin(message.msg_control, raw, length) < 0:
         return -LINUX_EFAULT
     memcpy(&header, raw, sizeof(header))
@@ -270,7 +268,7 @@ cdef void control_put_cmsgcred(control_t *out, const sender_t *who) noexcept nog
 cdef void control_put_sockcred(process_t *proc, control_t *out, const sender_t *who, bint persistent) noexcept nogil:
     """The answer to LOCAL_CREDS (SOCKCREDSIZE) and LOCAL_CREDS_PERSISTENT (SOCKCRED2SIZE)."""
     cdef uint32_t words[7 + CREDENTIALS_GROUPS]
-    cdef int first = 1 if proc.own.osreldate >= OSRELDATE_GROUPS_APART else 0, at = 2 if persistent else 0
+    cdef int first = 1 if proc.own.osreldate >= FREEBSD_SINCE_GROUPS_APART else 0, at = 2 if persistent else 0
     cdef int count = who.ngroups - first
     words[0] = 0                            # sc_version
     words[1] = <uint32_t> who.pid

@@ -10,7 +10,6 @@ cdef enum:
     SOCKET_IS_NETLINK = 1
     SOCKET_IS_ROUTE = 2
     NETLINK_ROOM = 1 << 16          # of what one call sends or receives
-    OSRELDATE_NETLINK = 1302000
     NETLINK_MAX_PROTOCOL = 32       # NL_MAX_HANDLERS is less
     ROUTE_GROUPS = 0x551            # RTMGRP_LINK, RTMGRP_IPV4_IFADDR, _IPV4_ROUTE, _IPV6_IFADDR, _IPV6_ROUTE
 
@@ -35,7 +34,7 @@ cdef long netlink_socket(frame_t *frame, area_t *area) noexcept nogil:
     cdef uint32_t protocol = <uint32_t> frame.arg[2]
     cdef uint32_t address[3]
     cdef int on = 1
-    if not route and area.proc.own.osreldate < OSRELDATE_NETLINK:
+    if not route and area.proc.own.osreldate < FREEBSD_SINCE_NETLINK:
         return -LINUX_EAFNOSUPPORT
     if type_ < 0 or (type_ & 0xf != LINUX_SOCK_RAW and (route or type_ & 0xf != LINUX_SOCK_DGRAM)):
         return -LINUX_EPROTOTYPE

@@ -2,9 +2,7 @@
 # Model: FreeBSD sys/kern/uipc_syscalls.c.
 
 cdef enum:
-    OSRELDATE_WHOLE_NAMES = 1500000
     OSREL_SHUTDOWN_ENOTCONN = 1100077
-    OSRELDATE_STREAM_RECORDS = 1500000  # a local SEQPACKET is a stream in which MSG_EOR ends records (uipc_usrreq.c)
     LOCAL_MAXDGRAM = 8192           # net.local.dgram.maxdgram
     SOCKET_ADDRESS = 264            # room for an address of either system
     SOCKET_CONTROL = 4096           # for control messages; FreeBSD sends 2048 bytes at most
@@ -63,7 +61,7 @@ cdef long sockaddr_out(const uint8_t *address, uint32_t length, uaddr name, uadd
 
 cdef inline bint names_are_whole(area_t *area) noexcept nogil:
     """Since FreeBSD 15 accept, getsockname and getpeername tell the length that the address has, not what was given."""
-    return area.proc.own.osreldate >= OSRELDATE_WHOLE_NAMES
+    return area.proc.own.osreldate >= FREEBSD_SINCE_WHOLE_NAMES
 
 
 cdef uint32_t sender_length(int fd, uint8_t *address, uint32_t length) noexcept nogil:
@@ -96,7 +94,7 @@ cdef long full_error(area_t *area, int fd) noexcept nogil:
     cdef long flags
     if not area.proc.own.sockets & SOCKETS_LOCAL_DGRAM or not is_local_dgram(fd):
         return -LINUX_EAGAIN
-    if 1400000 <= area.proc.own.osreldate < 1500000:
+    if FREEBSD_SINCE_DGRAM_EAGAIN <= area.proc.own.osreldate < FREEBSD_SINCE_DGRAM_ENOBUFS:
         flags = linux_syscall3(LINUX_SYS_fcntl, <uint32_t> fd, LINUX_F_GETFL, 0)
         if flags >= 0 and flags & LINUX_O_NONBLOCK:
             return -LINUX_EAGAIN
@@ -123,7 +121,7 @@ cdef long socket_type_error(long result, uint64_t protocol) noexcept nogil:
 
 
 cdef inline bint has_stream_records(area_t *area) noexcept nogil:
-    return area.proc.own.osreldate >= OSRELDATE_STREAM_RECORDS
+    return area.proc.own.osreldate >= FREEBSD_SINCE_STREAM_RECORDS
 
 
 cdef long local_type(area_t *area, long type_) noexcept nogil:
