@@ -291,6 +291,14 @@ cdef public long sys_pdwait(frame_t *frame, area_t *area) noexcept nogil:
     return 0 if result > 0 else result
 
 
+cdef void procdesc_quiet(area_t *area, int pid) noexcept nogil:
+    """The child may have ended before it was noted; then its SIGCHLD waits for the end of this call."""
+    cdef linux_siginfo *info = <linux_siginfo *> area.info
+    if area.deferred == LINUX_SIGCHLD and info.si_code > 0 and info.fields.child.pid == pid and procdesc_swallow(area.proc, info):
+        area.deferred = 0
+        set_linux_mask(area)
+
+
 cdef long procdesc_fork(frame_t *frame, area_t *area) noexcept nogil:
     cdef process_t *proc = area.proc
     cdef uint32_t flags = <uint32_t> frame.arg[1]
@@ -314,6 +322,7 @@ cdef long procdesc_fork(frame_t *frame, area_t *area) noexcept nogil:
         return result
     procdesc_describe(ends[0], <int> result)
     procdesc_note(proc, <int> result, PROCDESC_LIVE, ends[0])
+    procdesc_quiet(area, <int> result)
     if not flags & FREEBSD_PD_CLOEXEC:
         linux_syscall3(LINUX_SYS_fcntl, ends[0], LINUX_F_SETFD, 0)
     return -LINUX_EFAULT if store_guest32(out, ends[0]) < 0 else result
