@@ -235,7 +235,7 @@ mod tests {
 
 def rust_with_sources() -> tuple[Path, Path] | None:
     """A rustc whose standard library's sources are here with all that they depend on (Debian: rustc-web, rust-web-src)."""
-    for rustc in dict.fromkeys(filter(None, (shutil.which("rustc"), "/usr/bin/rustc"))):
+    for rustc in dict.fromkeys(filter(None, (shutil.which("rustc"), shutil.which("/usr/bin/rustc")))):
         done = subprocess.run([rustc, "--print", "sysroot"], capture_output=True, text=True, check=False)
         vendor = Path(done.stdout.strip()) / "lib/rustlib/src/rust/library/vendor"
         if done.returncode == 0 and vendor.is_dir() and (Path(rustc).parent / "cargo").exists():

@@ -249,8 +249,8 @@ TEST(single_values)
 	CHECK_BETWEEN(number("vm.max_user_wired"), 1, number("hw.availpages"));
 	CHECK(number("kern.tty_nin") >= 0 && number("kern.tty_nout") >= 0);
 	CHECK_EQ(number("debug.iosize_max_clamp"), 0);
-	CHECK_EQ(number("net.local.seqpacket.maxseqpacket"), 65536);
-	CHECK_EQ(number("net.local.seqpacket.recvspace"), 65536);
+	CHECK_EQ(number("net.local.seqpacket.maxseqpacket"), GUEST_RELEASE >= 15 ? 65536 : 8192);
+	CHECK_EQ(number("net.local.seqpacket.recvspace"), GUEST_RELEASE >= 15 ? 65536 : 8192);
 	CHECK_BETWEEN(number("net.inet.ip.connect_inaddr_wild"), 0, 1);
 	CHECK_EQ(number("kern.ipc.msgssz") * number("kern.ipc.msgseg"), 16384);
 	CHECK(number("kern.ipc.msgtql") > 0 && number("kern.ipc.semume") > 0 && number("kern.ipc.semmnu") > 0);
