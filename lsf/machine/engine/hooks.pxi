@@ -20,6 +20,21 @@ cdef void hook_add(area_t *area, int which, lsf_hook_t function, const uint32_t 
     hooks_apply(area)
 
 
+cdef void hook_add_everywhere(area_t *area, int which, lsf_hook_t function, const uint32_t *lanes) noexcept nogil:
+    """Hook a function into the calls of every thread of this process, and of those that come."""
+    cdef int i
+    cdef area_t *other
+    hook_add(area, which, function, lanes)
+    for i in range(AREA_COUNT):
+        if slot_at(i).state != 0 and i != <int> area.index:
+            other = area_at(i)
+            if other.proc == area.proc and not other.service:
+                atomic_or64(&other.hooks, 1UL << which)
+                hooks_apply(other)
+        elif i > 0 and slot_at(i).mapped == 0:
+            return
+
+
 cdef void hook_remove(area_t *area, int which) noexcept nogil:
     area.hooks &= ~(1UL << which)
     hooks_apply(area)

@@ -14,17 +14,7 @@ cdef struct confined_t:
 
 cdef void confine_arm(area_t *area) noexcept nogil:
     """Lead the calls of every thread here, and of those that come."""
-    cdef int i
-    cdef area_t *other
-    hook_add(area, HOOK_CONFINE, confine_call, lsf_lane_lookup)
-    for i in range(AREA_COUNT):
-        if slot_at(i).state != 0 and i != <int> area.index:
-            other = area_at(i)
-            if other.proc == area.proc and not other.service:
-                atomic_or64(&other.hooks, 1UL << HOOK_CONFINE)
-                hooks_apply(other)
-        elif i > 0 and slot_at(i).mapped == 0:
-            return
+    hook_add_everywhere(area, HOOK_CONFINE, confine_call, lsf_lane_lookup)
 
 
 cdef bint confines(process_t *proc, int dirfd, uaddr path) noexcept nogil:

@@ -221,17 +221,8 @@ cdef long ktrace_call(frame_t *frame, area_t *area, uint64_t rest) noexcept nogi
 
 cdef void ktrace_arm(process_t *proc, area_t *area) noexcept nogil:
     """Lead the calls of every thread through the hook, and have the signals seen that the program leaves to the system."""
-    cdef area_t *other
-    cdef int i, signo
-    hook_add(area, HOOK_RECORD, ktrace_call, lsf_lane_none)
-    for i in range(AREA_COUNT):
-        if slot_at(i).state != 0 and i != <int> area.index:
-            other = area_at(i)
-            if other.proc == proc and not other.service:
-                atomic_or64(&other.hooks, 1UL << HOOK_RECORD)
-                hooks_apply(other)
-        elif i > 0 and slot_at(i).mapped == 0:
-            break
+    cdef int signo
+    hook_add_everywhere(area, HOOK_RECORD, ktrace_call, lsf_lane_none)
     if not proc.own.ktrace_facs >> FREEBSD_KTR_PSIG & 1 or proc.own.traced:
         return
     proc.own.traced = 1
