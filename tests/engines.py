@@ -113,10 +113,13 @@ class Images:
     """The images of the tests: `tree` is the FreeBSD root, `freebsd` an archive of an OCI image with it (os freebsd), `freebsd_as_linux` the
     same that says it is for Linux, `pause` what a pod's sandbox runs (bin/sh, which never ends); the others are tars of roots."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, more: dict[str, Path] | None = None) -> None:
+        """more: further files of the FreeBSD root, by name."""
         from lsf.roots import Root, export
 
         self.tree = make_tree(folder / "tree")
+        for name, file in (more or {}).items():
+            shutil.copy(file, self.tree / name)
         root = Root("freebsd", str(self.tree), {"release": "10.1-RELEASE"})
         self.freebsd = folder / "freebsd.oci"
         self.freebsd_tar = folder / "freebsd.tar"
