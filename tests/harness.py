@@ -292,7 +292,7 @@ def sources() -> Path:
 
 
 #: Folders of programs that other tests run, each in its own way.
-OTHER_GUESTS = frozenset({"dynamic", "fuzz", "minimal", "stress"})
+OTHER_GUESTS = frozenset({"dynamic", "fuzz", "minimal", "options", "stress"})
 
 
 def guests() -> list[Path]:

@@ -7,12 +7,13 @@ import csv
 import errno
 import json
 import sys
+import textwrap
 from collections import Counter
 from collections.abc import Sequence
 from typing import TextIO
 
 from lsf.ctl import binfmt, containers, toolchain
-from lsf.freebsd.tables import table
+from lsf.freebsd.tables import options, table
 from lsf.roots import command as root_command
 from lsf.start import usage
 
@@ -34,7 +35,28 @@ def _syscall_object(row: table.Syscall) -> dict[str, object]:
     return {"number": row.number, "name": row.name, "release": row.release, "introduced": row.introduced,
             "compat": row.compat, "lane": row.lane, "target": row.target, "restart": row.restart, "state": row.state,
             "result": row.result, "arguments": arguments, "variadic": row.variadic, "prototype": row.prototype,
-            "note": row.note}  # fmt: skip
+            "note": row.note, "options": _options_object(row.name)}  # fmt: skip
+
+
+def _options_object(call: str) -> dict[str, list[dict[str, str]]]:
+    """The flags and commands of a call, by argument."""
+    found: dict[str, list[dict[str, str]]] = {}
+    for argument, family in options.of_call(call):
+        found.setdefault(argument, []).extend(
+            {"name": o.name, "state": o.state, "errno": o.errno, "note": o.note} for o in family.options
+        )
+    return found
+
+
+def write_options(rows: Sequence[table.Syscall], out: TextIO) -> None:
+    """Write how far LSF has the flags, commands and options of calls, an argument and a state at a time."""
+    for row in rows:
+        for argument, family in options.of_call(row.name):
+            out.write(f"\n{row.name}, {argument}:\n")
+            for state, names, note in options.grouped(family):
+                text = f"{state}: {' '.join(names)}" + (f" ({note})" if note else "")
+                out.write(textwrap.fill(text, 120, initial_indent="  ", subsequent_indent="      ",
+                                        break_on_hyphens=False, break_long_words=False) + "\n")  # fmt: skip
 
 
 def write_syscalls(rows: Sequence[table.Syscall], form: str, out: TextIO) -> None:
@@ -73,6 +95,8 @@ def _command_syscalls(arguments: argparse.Namespace) -> int:
     if arguments.state:
         rows = tuple(row for row in rows if row.state in arguments.state)
     write_syscalls(rows, arguments.format, sys.stdout)
+    if arguments.names and arguments.format == "table":
+        write_options(rows, sys.stdout)
     return 0
 
 
@@ -118,7 +142,8 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     syscalls = commands.add_parser(
         "syscalls", help="list FreeBSD's syscalls and how far LSF has them",
-        description="Lists FreeBSD's syscalls: number, name, releases, how far LSF has them, and what it does.",
+        description="Lists FreeBSD's syscalls: number, name, releases, how far LSF has them, and what it does. Of those named it tells which "
+                    "flags, commands and options it has, too.",
     )  # fmt: skip
     syscalls.add_argument("names", nargs="*", metavar="NAME", help="only these, by name or number")
     syscalls.add_argument(

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lsf.freebsd.tables import decode, errno, paths, releases, report, table
+from lsf.freebsd.tables import decode, errno, options, paths, releases, report, table
 
 ROWS = table.load()
 CALLS = [row for row in ROWS if row.has_prototype]
@@ -371,3 +371,38 @@ def test_descriptors():
     assert by_name["bindat"].descriptors == (0, 1)
     assert by_name["ksem_post"].descriptors == (0,)
     assert by_name["getppid"].descriptors == ()
+
+
+def test_the_page_of_options_is_current():
+    page = Path(__file__).resolve().parents[2] / "docs/user/options.md"
+    assert page.read_text(encoding="utf-8") == report.options_page(), (
+        "python -m lsf.freebsd.tables.report options > docs/user/options.md"
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("done | O_RDONLY", "options.master:1: "),
+        ("= open.flags", "not `= CALL.ARGUMENT"),
+        ("= open : sys/fcntl.h O_.*", "open: not CALL.ARGUMENT"),
+        ("= open.flags : sys/fcntl.h O_.*\nfinished | O_RDONLY", "finished: no state"),
+        ("= open.flags : sys/fcntl.h O_.*\nrefused | O_RDONLY", "refused: no state"),
+        ("= open.flags : sys/fcntl.h O_.*\ndone EINVAL | O_RDONLY", "done EINVAL: no state"),
+        ("= open.flags : sys/fcntl.h O_.*\npartial | O_RDONLY", "partial without saying"),
+        ("= open.flags : sys/fcntl.h O_.*\ndone | ", "no names"),
+    ],
+)
+def test_an_option_that_says_nothing(text, said):
+    with pytest.raises(options.OptionsError, match=re.escape(said)):
+        options.parse(text)
+
+
+def test_options_name_calls_and_arguments():
+    calls = table.by_name()
+    for family in options.load():
+        for call, argument in family.arguments:
+            assert argument in [a.name for a in calls[call].arguments], f"{call}.{argument}"
+        assert len({option.name for option in family.options}) == len(family.options)
+        for option in family.options:
+            assert not option.errno or option.errno in errno.NUMBER

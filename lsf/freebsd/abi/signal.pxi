@@ -81,7 +81,7 @@ cdef struct freebsd_mcontext:
     uint64_t mc_gsbase
     uint64_t mc_xfpustate
     uint64_t mc_xfpustate_len
-    uint64_t mc_spare[4]
+    uint64_t mc_spare[4]            # the first is mc_tlsbase since FreeBSD 15
 
 cdef struct freebsd_ucontext:
     freebsd_sigset uc_sigmask

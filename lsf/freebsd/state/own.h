@@ -105,6 +105,8 @@ struct area_own {
     uint32_t virtual_pending;   /* bits of the guest's signals among SEGV, BUS and SYS that wait for this thread */
     uint64_t suspend_mask[2];   /* sigsuspend's, while one waits */
     uint64_t guest_gsbase;      /* what the guest set; GS itself is the shim's */
+    uint64_t guest_tlsbase;     /* sysarch.pxi's: the FS base that every signal handler finds, */
+    uint32_t has_tlsbase;       /* where one was set (PCB_TLSBASE) */
     uint64_t thread_child_tid;
     uint64_t thread_context;    /* fork.pxi's: what the thread begins with (a resume_t); 0: thr_new's start */
     char name[24];

@@ -88,6 +88,8 @@ cdef extern from "own.h" nogil:
         uint32_t virtual_pending
         uint64_t suspend_mask[2]
         uint64_t guest_gsbase
+        uint64_t guest_tlsbase
+        uint32_t has_tlsbase
         uint64_t thread_child_tid
         uint64_t thread_context
         char name[24]

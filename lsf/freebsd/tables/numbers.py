@@ -359,6 +359,8 @@ NUMBERS: dict[str, tuple[Number, ...]] = {
         ("PROC_NO_NEW_PRIVS_STATUS", 20),
         ("PROC_WXMAP_CTL", 21),
         ("PROC_WXMAP_STATUS", 22),
+        ("PROC_LOGSIGEXIT_CTL", 23),  # this and the next since FreeBSD 15
+        ("PROC_LOGSIGEXIT_STATUS", 24),
         ("PROC_TRACE_CTL_DISABLE_EXEC", 3),
         ("PROC_STACKGAP_DISABLE", 2),
         ("PROC_STACKGAP_DISABLE_EXEC", 8),
@@ -492,6 +494,11 @@ NUMBERS: dict[str, tuple[Number, ...]] = {
     "sys/ucred.h": _rows(
         ("XUCRED_VERSION", 0),
     ),
+    "sys/thr.h": _rows(
+        ("THR_SUSPENDED", 1),
+        ("THR_SYSTEM_SCOPE", 2),
+        ("THR_C_RUNTIME", 4),  # since FreeBSD 15
+    ),
     "sys/umtx.h": _rows(
         ("UMTX_OP_LOCK", 0),
         ("UMTX_OP_UNLOCK", 1),
@@ -549,6 +556,8 @@ NUMBERS: dict[str, tuple[Number, ...]] = {
         ("SUNPATHLEN", 104),
     ),
     "sys/unistd.h": _rows(
+        ("COPY_FILE_RANGE_CLONE", 0x00800000),  # since FreeBSD 15
+        ("PC_CLONE_BLKSIZE", 69, "_PC_CLONE_BLKSIZE"),  # since FreeBSD 15
         ("KCMP_FILE", 100),
         ("KCMP_FILEOBJ", 101),
         ("KCMP_FILES", 102),
@@ -639,6 +648,26 @@ NUMBERS: dict[str, tuple[Number, ...]] = {
     ),
     "x86/psl.h": _rows(
         ("PSL_USERCHANGE", 0x254DD5),
+    ),
+    "x86/sysarch.h": _rows(
+        ("I386_GET_IOPERM", 3),
+        ("I386_SET_IOPERM", 4),
+        ("I386_GET_FSBASE", 7),
+        ("I386_SET_FSBASE", 8),
+        ("I386_GET_GSBASE", 9),
+        ("I386_SET_GSBASE", 10),
+        ("AMD64_GET_FSBASE", 128),
+        ("AMD64_SET_FSBASE", 129),
+        ("AMD64_GET_GSBASE", 130),
+        ("AMD64_SET_GSBASE", 131),
+        ("AMD64_GET_XFPUSTATE", 132),
+        ("AMD64_SET_PKRU", 133),
+        ("AMD64_CLEAR_PKRU", 134),
+        ("AMD64_GET_TLSBASE", 135),  # this and the next two since FreeBSD 15
+        ("AMD64_SET_TLSBASE", 136),
+        ("AMD64_DISABLE_TLSBASE", 137),
+        ("AMD64_PKRU_EXCL", 1),
+        ("AMD64_PKRU_PERSIST", 2),
     ),
     "x86/trap.h": _rows(
         ("T_PRIVINFLT", 1),

@@ -10,7 +10,7 @@ import sys
 from collections import defaultdict
 from pathlib import Path
 
-from . import releases, table
+from . import options, releases, table
 
 #: The guest programs of the tests, in a checkout.
 GUESTS = Path(__file__).resolve().parents[3] / "tests" / "guests"
@@ -96,5 +96,38 @@ def releases_page() -> str:
     return _RELEASES + "".join(lines) + _RELEASE_CALLS + "".join(lines_of_calls)
 
 
+_OPTIONS = """\
+# Flags, commands and options
+
+<!-- Made by `python -m lsf.freebsd.tables.report options` from lsf/freebsd/tables/options.master: edit that, and make this page again. -->
+
+Which of the names that FreeBSD's headers have for an argument LSF has. `lsfctl syscalls NAME` tells it of one call. The requests of ioctl(2) and the
+names of sysctl(3) have tables of their own, `lsf/freebsd/tables/ioctls.py` and `sysctls.py`: what those do not list is ENOTTY, and ENOENT.
+
+- **done**: as FreeBSD has it; a note says how Linux was brought to it.
+- **partial**: the note says what is missing.
+- **ignored**: accepted, without the effect that the note names.
+- **refused**: FreeBSD's errno for an option that is not there.
+- **none**: no flag of a program's: of the kernel alone, a mask, a limit, another name.
+"""
+
+
+def options_page() -> str:
+    """The text of docs/user/options.md."""
+    lines = [_OPTIONS]
+    for family in options.load():
+        arguments: dict[str, list[str]] = defaultdict(list)
+        for call, argument in family.arguments:
+            arguments[argument].append(call)
+        title = "; ".join(f"{', '.join(calls)}: {argument}" for argument, calls in arguments.items())
+        lines.append(f"\n## {title}\n`<{'>`, `<'.join(dict.fromkeys(header for header, _ in family.headers))}>`\n\n")
+        lines.append("| state | names | |\n|-------|-------|-|\n")
+        lines += [f"| {state} | {' '.join(names)} | {note} |\n" for state, names, note in options.grouped(family)]
+    return "".join(lines)
+
+
+#: What is printed, by the argument.
+PAGES = {"": markdown, "releases": releases_page, "options": options_page}
+
 if __name__ == "__main__":
-    print(releases_page() if sys.argv[1:] == ["releases"] else markdown(), end="")
+    print(PAGES["".join(sys.argv[1:])](), end="")

@@ -327,6 +327,8 @@ cdef public long sys_copy_file_range(frame_t *frame, area_t *area) noexcept nogi
     cdef long result
     if descriptor_is_hidden(area.proc, <int> frame.arg[0]) or descriptor_is_hidden(area.proc, <int> frame.arg[2]):
         return -LINUX_EBADF
+    if <uint32_t> frame.arg[5] == FREEBSD_COPY_FILE_RANGE_CLONE and area.proc.own.osreldate >= FREEBSD_SINCE_CLONE:
+        return -LINUX_EOPNOTSUPP            # a file system without clones (vn_generic_copy_file_range)
     result = blocking_syscall(LINUX_SYS_copy_file_range, frame.arg[0], frame.arg[1], frame.arg[2], frame.arg[3],
                               frame.arg[4], <uint32_t> frame.arg[5])
     if result == -LINUX_EXDEV or result == -LINUX_ENOSYS or result == -LINUX_EOPNOTSUPP:

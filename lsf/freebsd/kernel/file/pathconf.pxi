@@ -51,7 +51,8 @@ cdef long pathconf_value(area_t *area, int name, const linux_stat *st, const lin
         return 0
     if name == FREEBSD_PC_DEALLOC_PRESENT:
         return 1
-    if FREEBSD_PC_ACL_EXTENDED <= name <= FREEBSD_PC_HAS_HIDDENSYSTEM:
+    if FREEBSD_PC_ACL_EXTENDED <= name <= FREEBSD_PC_HAS_HIDDENSYSTEM or (
+            name == FREEBSD_PC_CLONE_BLKSIZE and area.proc.own.osreldate >= FREEBSD_SINCE_CLONE):
         return 0
     return -LINUX_EINVAL
 

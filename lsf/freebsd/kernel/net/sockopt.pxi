@@ -5,6 +5,7 @@
 cdef enum:
     SOCKOPT_MAX = 512               # the largest value that either system takes here
     XUCRED_GROUPS = 16
+    TCP_KEEPINIT_DEFAULT = 75       # seconds: net.inet.tcp.keepinit
     TCP_INFO_COMMON = 104           # FreeBSD copied the layout of Linux's so far
 
 # TCPS_ of FreeBSD for Linux's TCP_ states, which begin with 1 (TCP_ESTABLISHED).
@@ -109,6 +110,8 @@ cdef long set_at_socket(area_t *area, int fd, int domain, uint32_t name, uint8_t
     if name == FREEBSD_SO_ACCEPTFILTER:
         # A kernel without such a filter; taking one off where there is none is an error too.
         return -LINUX_EINVAL if size == 0 else -LINUX_ENOENT
+    if name == FREEBSD_SO_LABEL:
+        return -LINUX_EINVAL                # no policy labels sockets (mac_setsockopt_label)
     if name == FREEBSD_SO_LINGER or name == FREEBSD_SO_SNDTIMEO or name == FREEBSD_SO_RCVTIMEO:
         return set_duration(area, fd, name, value, size)
     if size < 4:
@@ -388,6 +391,10 @@ cdef long get_at_tcp(int fd, uint32_t name, uint8_t *value, uint32_t *size) noex
     cdef uint32_t *words = <uint32_t *> value
     cdef uint32_t room = size[0]
     cdef long result
+    if name == FREEBSD_TCP_KEEPINIT:
+        number[0] = TCP_KEEPINIT_DEFAULT
+        size[0] = 4
+        return 0
     if linux < 0:
         return -LINUX_ENOPROTOOPT
     if name == FREEBSD_TCP_INFO:

@@ -61,6 +61,7 @@ cdef long fork_with(frame_t *frame, area_t *area, uint64_t flags) noexcept nogil
         if not alone:
             free_other_areas(area)
         area.own.virtual_pending = 0
+        area.own.has_tlsbase = 0            # copy_thread
         wake_over(area, 0)
         kept_clear(proc)
         reap_inherit(proc)
@@ -219,6 +220,7 @@ cdef struct new_thread_t:
     uint64_t start, argument, stack
     uint64_t tls
     bint has_tls                    # else the thread begins with its maker's FS base
+    bint c_runtime                  # THR_C_RUNTIME
     uint64_t child_tid, parent_tid
     uint64_t context                # a resume_t in the shim's memory, instead of start, argument and stack; 0: none
     uint64_t context_size
@@ -243,6 +245,8 @@ cdef long thread_create(area_t *area, const new_thread_t *new_) noexcept nogil:
     child.altstack_flags = FREEBSD_SS_DISABLE
     wake_inherit(child, area)
     child.own.guest_gsbase = area.own.guest_gsbase
+    if new_.c_runtime:
+        tlsbase_set(child, new_.tls)
     child.own.thread_child_tid = new_.child_tid
     child.own.thread_context = new_.context
     child.scratch = new_.context
@@ -297,6 +301,10 @@ cdef public long sys_thr_new(frame_t *frame, area_t *area) noexcept nogil:
     memset(&param, 0, sizeof(param))
     if copyin(frame.arg[0], &param, size) < 0:
         return -LINUX_EFAULT
+    if area.proc.own.osreldate < FREEBSD_SINCE_TLSBASE:
+        param.flags = 0                     # nobody looked at them
+    if param.flags & ~<int32_t> (FREEBSD_THR_SUSPENDED | FREEBSD_THR_SYSTEM_SCOPE | FREEBSD_THR_C_RUNTIME):
+        return -LINUX_EINVAL
     if param.rtp != 0:
         if copyin(param.rtp, &priority, sizeof(priority)) < 0:
             return -LINUX_EFAULT
@@ -317,6 +325,7 @@ cdef public long sys_thr_new(frame_t *frame, area_t *area) noexcept nogil:
     new_.stack = ((param.stack_base + param.stack_size) & ~15UL) - 8
     new_.tls = param.tls_base
     new_.has_tls = True
+    new_.c_runtime = param.flags & FREEBSD_THR_C_RUNTIME != 0
     new_.child_tid = param.child_tid
     new_.parent_tid = param.parent_tid
     result = thread_create(area, &new_)

@@ -9,7 +9,8 @@ cdef enum:
     CTL_PROTMAX = 4
     CTL_STACKGAP = 5
     CTL_WXMAP = 6
-    CTL_KINDS = 7
+    CTL_LOGSIGEXIT = 7
+    CTL_KINDS = 8
 
 cdef enum:
     FAMILY_MAX = 16384
@@ -270,6 +271,11 @@ cdef long procctl_set(area_t *area, int command, int value) noexcept nogil:
         if value & 0xc:
             proc.own.ctl[CTL_STACKGAP] = (proc.own.ctl[CTL_STACKGAP] & 3) | (value & 0xc)
         return 0
+    if command == FREEBSD_PROC_LOGSIGEXIT_CTL:
+        if value < 1 or value > 3:
+            return -LINUX_EINVAL
+        proc.own.ctl[CTL_LOGSIGEXIT] = value
+        return 0
     if value & ~3:                  # PROC_WXMAP_CTL
         return -LINUX_EINVAL
     proc.own.ctl[CTL_WXMAP] |= value
@@ -303,6 +309,8 @@ cdef long procctl_get(area_t *area, int command, int *value) noexcept nogil:
         value[0] = proc.own.ctl[CTL_PROTMAX] if proc.own.ctl[CTL_PROTMAX] else 3
     elif command == FREEBSD_PROC_STACKGAP_STATUS:
         value[0] = (2 if proc.own.ctl[CTL_STACKGAP] & 2 else 1) | (8 if proc.own.ctl[CTL_STACKGAP] & 8 else 4)
+    elif command == FREEBSD_PROC_LOGSIGEXIT_STATUS:
+        value[0] = proc.own.ctl[CTL_LOGSIGEXIT] if proc.own.ctl[CTL_LOGSIGEXIT] else 1
     elif command == FREEBSD_PROC_NO_NEW_PRIVS_STATUS:
         value[0] = 1 if linux_syscall5(LINUX_SYS_prctl, LINUX_PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1 else 2
     else:                           # PROC_WXMAP_STATUS
@@ -316,7 +324,8 @@ cdef public long sys_procctl(frame_t *frame, area_t *area) noexcept nogil:
     cdef int command = <int> frame.arg[2], value = 0
     cdef uaddr data = frame.arg[3]
     cdef long result
-    if command < FREEBSD_PROC_SPROTECT or command > FREEBSD_PROC_WXMAP_STATUS:
+    if command < FREEBSD_PROC_SPROTECT or command > (FREEBSD_PROC_LOGSIGEXIT_STATUS if area.proc.own.osreldate >= FREEBSD_SINCE_LOGSIGEXIT
+                                                     else FREEBSD_PROC_WXMAP_STATUS):
         return -LINUX_EINVAL
     if command == FREEBSD_PROC_REAP_ACQUIRE or command == FREEBSD_PROC_REAP_RELEASE:
         if data != 0:

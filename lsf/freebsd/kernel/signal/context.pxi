@@ -84,6 +84,8 @@ cdef long context_resume(area_t *area, const freebsd_ucontext *context) noexcept
     if context.uc_mcontext.mc_flags & FREEBSD_MC_HASBASES:
         write_fsbase(context.uc_mcontext.mc_fsbase)
         area.own.guest_gsbase = context.uc_mcontext.mc_gsbase
+    if context.uc_mcontext.mc_flags & FREEBSD_MC_HASTLSBASE:
+        tlsbase_set(area, context.uc_mcontext.mc_spare[0])
     context_go(area, &to)
     return 0
 
@@ -111,6 +113,8 @@ cdef long context_store(frame_t *frame, area_t *area, uaddr to, const void *fxsa
     regs.r11 = 0x202
     regs.eflags = 0x202
     freebsd_mcontext_from_linux(&context.uc_mcontext, &regs, fxsave, read_fsbase(), area.own.guest_gsbase)
+    if area.own.has_tlsbase:
+        context.uc_mcontext.mc_spare[0] = area.own.guest_tlsbase
     context.uc_mcontext.mc_trapno = 0
     context.uc_mcontext.mc_onstack = 1 if on_altstack(area, frame.rsp) else 0
     memcpy(&context.uc_sigmask, area.sigmask, 16)
