@@ -190,6 +190,8 @@ class Stack:
         self.folder = Path(tempfile.mkdtemp(prefix="lsf-engines-", dir="/tmp"))
         self.folder.chmod(0o711)
         self.processes: list[subprocess.Popen] = []
+        #: Network interfaces that an engine makes and leaves.
+        self.bridges: list[str] = []
 
     def start(self, *words: object, **options) -> subprocess.Popen:
         log = (self.folder / f"log{len(self.processes)}").open("wb")
@@ -217,6 +219,9 @@ class Stack:
                     os.kill(int(process.name), signal.SIGKILL)
         for mount in reversed(mounts_below(self.folder)):
             subprocess.run(["umount", "-l", mount], check=False, capture_output=True)
+        for bridge in self.bridges:
+            if shutil.which("ip"):
+                subprocess.run(["ip", "link", "delete", bridge], check=False, capture_output=True)
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
@@ -232,6 +237,8 @@ def podman(stack: Stack, command: Path, runtime: str, images: Images) -> Engine:
     if shutil.which("podman") is None:
         harness.not_covered(what, "podman is not installed")
     prefix = list(runtime_works(runtime))
+    if not Path("/sys/class/net/cni-podman0").exists():
+        stack.bridges.append("cni-podman0")
     if prefix:
         # One mount namespace for all commands: what one mounts the next sees.
         holder = stack.start(*prefix, "sh", "-c", "echo ready; exec sleep 3600")
@@ -270,15 +277,22 @@ def docker(stack: Stack, command: Path, images: Images) -> Engine:
     place = stack.folder
     socket = f"unix://{place}/docker.sock"
     (place / "daemon.json").write_text("{}")
-    daemon = stack.start("dockerd", "--config-file", place / "daemon.json", "--data-root", place / "root", "--exec-root", place / "exec",
-                         "--pidfile", place / "pid", "-H", socket, "--storage-driver", "vfs", "--iptables=false", "--ip6tables=false",
-                         "--bridge=none", "--add-runtime", f"lsf={command}/lsf-oci", "--default-runtime", "lsf",
-                         env={**os.environ, "DOCKER_RAMDISK": "1"})  # fmt: skip
     engine = Engine("docker", [client, "-H", socket], [client, "-H", socket], ["--runtime", "runc"])
-    for _ in range(300):
-        if daemon.poll() is not None or engine("version", check=False).returncode == 0:
+    had_bridge = Path("/sys/class/net/docker0").exists()
+    # Ports are published by docker's own proxy; without a bridge, where the machine allows none, they are not.
+    for network in ("--bip=10.213.7.1/24", "--bridge=none"):
+        daemon = stack.start("dockerd", "--config-file", place / "daemon.json", "--data-root", place / "root", "--exec-root", place / "exec",
+                             "--pidfile", place / "pid", "-H", socket, "--storage-driver", "vfs", "--iptables=false", "--ip6tables=false",
+                             network, "--add-runtime", f"lsf={command}/lsf-oci", "--default-runtime", "lsf",
+                             env={**os.environ, "DOCKER_RAMDISK": "1"})  # fmt: skip
+        for _ in range(300):
+            if daemon.poll() is not None or engine("version", check=False).returncode == 0:
+                break
+            time.sleep(0.1)
+        if daemon.poll() is None:
             break
-        time.sleep(0.1)
+    if not had_bridge:
+        stack.bridges.append("docker0")
     if engine("version", check=False).returncode:
         harness.not_covered(what, f"dockerd does not start here: {stack.said()}")
     engine("import", images.linux_tar, "linux")

@@ -661,11 +661,19 @@ def root_with(*needed: str, covers: str, releases: Sequence[int] | None = None) 
 
 
 def root_release(root: Path) -> int | None:
-    """The major FreeBSD release of a root, told by the newest symbol version in its libc (None: it has no libc)."""
+    """The major FreeBSD release of a root: by its libc's note, which libraries have since 12, else by the newest symbol version in it (None: it
+    has no libc)."""
+    from lsf.start import default_root
+
     libc = root / "lib/libc.so.7"
     if not libc.is_file():
         return None
     data = libc.read_bytes()
+    with libc.open("rb") as file:
+        _, notes = default_root.elf_headers(file.fileno(), data[:4096])
+    for name, number in notes:
+        if name == b"FreeBSD\0":
+            return number // 100000
     known = (("FBSD_1.8", 15), ("FBSD_1.7", 14), ("FBSD_1.6", 13), ("FBSD_1.5", 12), ("FBSD_1.4", 11), ("FBSD_1.3", 10))
     return next((release for version, release in known if version.encode() + b"\0" in data), None)
 

@@ -96,6 +96,50 @@ def test_a_container(engine):
     assert done.stdout == "hello\n"
 
 
+def imported(engine, tree: Path, tag: str) -> str:
+    """An image made of a root, in the engine's store."""
+    tar = tree.parent / f"{tag}.tar"
+    subprocess.run(["tar", "-C", tree, "-cf", tar, "."], check=True, timeout=120)
+    engine("import", tar, tag)
+    return tag
+
+
+def test_an_image_of_14(engine, tmp_path):
+    """Whose programs are all one, busybox."""
+    root = harness.root_with(
+        "bin/busybox", "bin/sh", "libexec/ld-elf.so.1", covers="containers of FreeBSD 14", releases=(14,)
+    )
+    tag = imported(engine, harness.copy_root(root, tmp_path / "tree", ("bin", "lib", "libexec", "etc")), "lsf-test-14")
+    done = engine.run("--rm", tag, "sh", "-c", "uname -s; ls /bin | wc -l; echo a b | awk '{print $2}'; exit 5")
+    assert (done.returncode, done.stderr) == (5, "")
+    system, files, word = done.stdout.split()
+    assert (system, word) == ("FreeBSD", "b")
+    assert int(files) > 100
+
+
+def test_an_image_of_13(engine, tmp_path):
+    """The libraries of 13 and a program with a thread: what a cross build leaves."""
+    root = harness.root_with(
+        "usr/include/stdio.h",
+        "lib/libthr.so.3",
+        "libexec/ld-elf.so.1",
+        covers="containers of FreeBSD 13",
+        releases=(13,),
+    )
+    source = tmp_path / "hello.c"
+    source.write_text(
+        "#include <pthread.h>\n#include <stdio.h>\n#include <sys/utsname.h>\n"
+        'static void *run(void *name) { printf("%s\\n", (char *)name); return 0; }\n'
+        "int main(void) { struct utsname u; pthread_t t; uname(&u);\n"
+        "  if (pthread_create(&t, 0, run, u.sysname) || pthread_join(t, 0)) return 1; return 3; }\n"
+    )
+    tree = harness.copy_root(root, tmp_path / "tree", ("lib", "libexec", "etc"))
+    (tree / "bin").mkdir()
+    shutil.copy(harness.compile_dynamic(source, root), tree / "bin/hello")
+    done = engine.run("--rm", imported(engine, tree, "lsf-test-13"), "hello")
+    assert (done.returncode, done.stdout, done.stderr) == (3, "FreeBSD\n", "")
+
+
 def test_without_lsf_oci_it_does_not_run(engine):
     """So that the rest shows something."""
     assert engine("run", *engine.linux_options, *engine.limits, "--rm", "freebsd", "/bin/sh", "-c", "exit 0",
@@ -317,15 +361,40 @@ def test_a_go_server_on_the_hosts_loopback(engine, name, tmp_path, image):
         network=True,
     )
 
-    def ask():
-        try:
-            return urllib.request.urlopen(f"http://127.0.0.1:{port}/here", timeout=5).read()
-        except OSError:
-            return None
-
-    assert until(ask, "the server answers") == b"freebsd answers /here\n"
+    assert until(lambda: answer(port), "the server answers") == b"freebsd answers /here\n"
     engine("stop", "-t", "10", name)
-    assert ask() is None
+    assert answer(port) is None
+
+
+def answer(port: int) -> bytes | None:
+    """What the host is told on its loopback, None for nothing."""
+    try:
+        return urllib.request.urlopen(f"http://127.0.0.1:{port}/here", timeout=5).read()
+    except OSError:
+        return None
+
+
+def test_a_published_port(engine, name, tmp_path):
+    """The engine's own network: the container has interfaces of its own, and a port of the host's leads there."""
+    port = free_port()
+    publish = ["-p", f"127.0.0.1:{port}:8080"]
+    for network in ([], ["--network", "slirp4netns"]):
+        done = engine("run", *engine.linux_options, *engine.limits[2:], *publish, *network, "--rm", "linux", "/linux", client=engine.linux_client,
+                      check=False)  # fmt: skip
+        if done.returncode == 0:
+            break
+    else:
+        harness.not_covered(f"published ports of FreeBSD containers by {engine.name}", engines.last_line(done.stderr))
+    shutil.copy(harness.build_go(harness.TESTS / "go/server"), tmp_path / "server")
+    engine.run("-d", "--name", name, *publish, *network, "-v", f"{tmp_path}:/work:ro", "freebsd", "/work/server", ":8080", check=True,
+               network=True)  # fmt: skip
+    if not engine("port", name).stdout.strip():
+        harness.not_covered(
+            f"published ports of FreeBSD containers by {engine.name}", "it has no network of its own here"
+        )
+    assert until(lambda: answer(port), "the server answers") == b"freebsd answers /here\n"
+    engine("stop", "-t", "10", name)
+    assert answer(port) is None
 
 
 def chain(pid: str) -> dict[str, int]:
