@@ -28,6 +28,7 @@ def command(
     binds: Iterable[str] = (),
     engine: str | None = None,
     truss: bool | Argument = False,
+    ktrace: Argument | None = None,
     stats: bool | str = False,
     osrelease: str | None = None,
     argv0: str | None = None,
@@ -45,6 +46,7 @@ def command(
         one, else the host's tree, which "none" is in any case.
     isolated: see the root alone. binds: `SRC[:DST][:ro]`, parts of the host to show besides.
     engine: auto, sud, trap or ptrace. truss: write the calls to this file, or True for standard error.
+    ktrace: write the records of FreeBSD's ktrace(2) to this file.
     stats: count the calls and write a summary at the end: True for text on standard error, or what --stats takes.
     osrelease: the FreeBSD release to show. argv0: the program's argv[0]. chdir: the directory to start in, in the view.
     patch: False leaves the program's text as it is. debug: say more about what LSF does.
@@ -56,7 +58,13 @@ def command(
     if not guest:
         raise ValueError("args names no program")
     options: list[str] = []
-    for name, value in (("--root", root), ("--osrelease", osrelease), ("--argv0", argv0), ("--chdir", chdir)):
+    for name, value in (
+        ("--root", root),
+        ("--osrelease", osrelease),
+        ("--argv0", argv0),
+        ("--chdir", chdir),
+        ("--ktrace", ktrace),
+    ):
         if value is not None:
             options.append(f"{name}={os.fsdecode(value)}")
     if engine is not None:
@@ -88,6 +96,7 @@ class ViewOptions(TypedDict, total=False):
     binds: Iterable[str]
     engine: str | None
     truss: bool | Argument
+    ktrace: Argument | None
     stats: bool | str
     osrelease: str | None
     argv0: str | None

@@ -55,6 +55,7 @@ _LSF_VALUES: dict[str, Values] = {
     "--bind": FILE,
     "--chdir": FOLDER,
     "--truss": FILE,
+    "--ktrace": FILE,
 }
 
 

@@ -48,7 +48,7 @@ WORDS = {
     "USERS": "4",           # shown instead of Linux's: the real user id, above it the effective one
     "GROUPS": "5",
     "NO_PATCH": "x",
-    "RECORD": "y",          # descriptor of ktrace(2)'s file, hidden already
+    "RECORD": "y",          # descriptor of ktrace(2)'s file
     "RECORD_FACS": "Y",     # what is recorded there
     "LINUX": "z",           # a Linux program is executed as it is
 }  # fmt: skip

@@ -80,12 +80,19 @@ def enter_view(options: Options) -> list[tuple[str, str]] | None:
     return None
 
 
-def _open_truss(name: str) -> int:
+#: What --ktrace records: all that there is (the bits of KTRFAC_MASK), of children too (KTRFAC_INHERIT). sys/ktrace.h.
+_KTRACE_ALL = 0x40FFFFFF
+
+
+def _open_output(option: str, name: str) -> int:
+    """The file that --truss or --ktrace writes to, to be inherited; "" is standard error."""
     try:
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND
-        return above_standard(os.open(name, flags, 0o666) if name else os.dup(2))
+        output = above_standard(os.open(name, flags, 0o666) if name else os.dup(2))
     except OSError as error:
-        raise LaunchError(f"--truss{'=' if name else ''}{name}: {error.strerror}") from None
+        raise LaunchError(f"{option}{'=' if name else ''}{name}: {error.strerror}") from None
+    os.set_inheritable(output, True)
+    return output
 
 
 def _supervise(pin: bool) -> "Callable[[], None]":
@@ -131,9 +138,10 @@ def launch(options: Options, program: str, arguments: list[str], env: dict[str, 
     words.append(word("IMAGE", image))
     words.append(word("ENGINE", ENGINES[options.engine]))
     if options.truss is not None:
-        output = _open_truss(options.truss)
-        os.set_inheritable(output, True)
-        words.append(word("TRUSS", output))
+        words.append(word("TRUSS", _open_output("--truss", options.truss)))
+    if options.ktrace is not None:
+        words.append(word("RECORD", _open_output("--ktrace", options.ktrace)))
+        words.append(word("RECORD_FACS", _KTRACE_ALL))
     if options.stats is not None:
         from lsf.start import stats
 

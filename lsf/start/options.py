@@ -22,6 +22,7 @@ OPTIONS: dict[str, tuple[str, str | None, str]] = {
     "--bind": ("binds", "LSF_BIND", "needs"),
     "--engine": ("engine", "LSF_ENGINE", "needs"),
     "--truss": ("truss", "LSF_TRUSS", "may have"),
+    "--ktrace": ("ktrace", "LSF_KTRACE", "needs"),
     "--stats": ("stats", "LSF_STATS", "may have"),
     "--osrelease": ("osrelease", "LSF_OSRELEASE", "needs"),
     "--argv0": ("argv0", "LSF_ARGV0", "needs"),
@@ -52,6 +53,7 @@ class Options:
         self.binds: list[str] = []
         self.engine = "auto"
         self.truss: str | None = None  # a file's name; "" is standard error
+        self.ktrace: str | None = None  # a file's name
         self.stats: str | None = None  # [text|json][:file], see lsf/start/stats.py
         self.osrelease: str | None = None
         self.argv0: str | None = None

@@ -24,6 +24,7 @@ Runs a FreeBSD program. Options end at the program.
   --chdir DIR        the directory to start in, in the view                                    LSF_CHDIR
   --argv0 NAME       the program's argv[0]                                                     LSF_ARGV0
   --truss[=FILE]     write system calls to FILE, or to standard error         LSF_TRUSS=FILE, LSF_TRUSS=1
+  --ktrace FILE      write what FreeBSD's ktrace does to FILE, for kdump                       LSF_KTRACE
   --stats[=text|json][:FILE]   count the system calls; say so at the end      LSF_STATS=1, LSF_STATS=json:FILE
   --osrelease R      the FreeBSD release to show: 14.1-RELEASE, 14.1 or 1401000                LSF_OSRELEASE
   --no-patch         leave the program's text as it is, at some cost in speed                  LSF_PATCH=0

@@ -36,3 +36,35 @@ def test_a_command_and_its_children(root, tmp_path, engine):
         assert wanted in lines, text
     assert any(re.fullmatch(r"ls       GIO   fd 1 wrote 2 bytes", line) for line in lines)
     assert lines[-1].startswith("sh       PSIG  SIGTERM SIG_DFL")
+
+
+@pytest.mark.parametrize("way", ["option", "variable", "image"])
+def test_any_program_without_ktrace(root, tmp_path, way):
+    """--ktrace, its twin, and the image started by itself: kdump reads what a shell and its child did."""
+    command = harness.commands(tmp_path / "bin")
+    guest = harness.compile_guest("start")
+    words = {"option": [command / "lsf", "--ktrace", "records", guest], "variable": [command / "lsf", guest],
+             "image": [harness.shim_image(), "--", guest]}[way]  # fmt: skip
+    env = (
+        os.environ | {"LSF_ROOT": "", "LSF_OSRELEASE": "10.1"} | ({} if way == "option" else {"LSF_KTRACE": "records"})
+    )
+    done = subprocess.run(
+        [*map(str, words), "hello"], cwd=tmp_path, env=env, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    kdump = [str(command / "lsf"), "--root", str(root), "/usr/bin/kdump", "-f", "records"]
+    text = subprocess.run(
+        kdump, cwd=tmp_path, env=os.environ | {"LSF_ROOT": ""}, capture_output=True, text=True, timeout=60, check=True
+    ).stdout
+    lines = [re.sub(r"^ *\d+ \S+ +", "", line) for line in text.splitlines()]
+    assert lines[0] == "RET   execve JUSTRETURN"
+    assert any(line.startswith("GIO   fd 1 wrote") for line in lines)
+    assert lines[-1] == "CALL  exit(0)"
+
+
+def test_a_file_that_cannot_be_written(tmp_path):
+    command = harness.commands(tmp_path / "bin")
+    done = subprocess.run([str(command / "lsf"), "--ktrace", "/nosuch/x", str(harness.compile_guest("start")), "hello"], cwd=tmp_path,
+                          env=os.environ | {"LSF_ROOT": ""}, capture_output=True, text=True, timeout=60, check=False)  # fmt: skip
+    assert (done.returncode, done.stdout) == (125, "")
+    assert done.stderr == "lsf: --ktrace=/nosuch/x: No such file or directory\n"

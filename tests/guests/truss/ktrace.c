@@ -3,6 +3,11 @@
  */
 #include "guest.h"
 #include <sys/ktrace.h>
+#include <sys/event.h>
+#include <sys/poll.h>
+#include <sys/socket.h>
+#include <sys/sysctl.h>
+#include <netinet/in.h>
 
 #define FILE_ "trace"
 
@@ -223,4 +228,83 @@ TEST(errors)
 	CHECK_ERR(sys(SYS_ktrace, "link", KTROP_SET, KTRFAC_SYSCALL, sys(SYS_getpid)), EMLINK);
 	CHECK_ERR(sys(SYS_ktrace, 8, KTROP_SET, KTRFAC_SYSCALL, sys(SYS_getpid)), EFAULT);
 	CHECK_EQ(trace(KTROP_CLEAR, KTRFAC_SYSCALL), 0);
+}
+
+/* kern_ktrace.c (ktrstruct, ktrstructarray, ktrsysctl) and who calls them: the structs of a call by their names, what it is given before it, what it
+ * gives after it, and that only where it did what was asked. */
+static void
+expect_struct(const char *name, const void *data, size_t n)
+{
+	char *got = next(KTR_STRUCT, 0);
+
+	CHECK(got != NULL);
+	CHECK_EQ(guest_strcmp(got, name), 0);
+	CHECK_EQ(header->ktr_len, strlen(name) + 1 + n);
+	CHECK_EQ(memcmp(got + strlen(name) + 1, data, n), 0);
+}
+
+static void
+expect_array(const char *name, const void *data, size_t each, size_t count)
+{
+	struct ktr_struct_array *got = next(KTR_STRUCT_ARRAY, 0);
+
+	CHECK(got != NULL);
+	CHECK_EQ(got->struct_size, each);
+	CHECK_EQ(guest_strcmp((char *)(got + 1), name), 0);
+	CHECK_EQ(header->ktr_len, sizeof(*got) + strlen(name) + 1 + each * count);
+	CHECK_EQ(memcmp((char *)(got + 1) + strlen(name) + 1, data, each * count), 0);
+}
+
+TEST(structs)
+{
+	static struct stat st;
+	struct sockaddr_in own = { .sin_len = sizeof(own), .sin_family = AF_INET }, bound = own;
+	struct kevent change, events[2];
+	struct pollfd polled = { .events = POLLIN };
+	u32 length = sizeof(bound);
+	int s = (int)CHECK_OK(sys(SYS_socket, AF_INET, SOCK_STREAM, 0)), kq = (int)CHECK_OK(sys(SYS_kqueue));
+
+	own.sin_addr.s_addr = 0x0100007f;
+	polled.fd = s;
+	EV_SET(&change, 7, EVFILT_USER, EV_ADD | EV_ONESHOT, NOTE_TRIGGER, 0, NULL);
+	begin(KTRFAC_STRUCT | KTRFAC_STRUCT_ARRAY);
+	CHECK_EQ(sys(SYS_fstatat, AT_FDCWD, ".", &st, 0), 0);
+	CHECK_ERR(sys(SYS_fstatat, AT_FDCWD, "missing", &st, 0), ENOENT);
+	CHECK_EQ(sys(SYS_bind, s, &own, sizeof(own)), 0);
+	CHECK_EQ(sys(SYS_getsockname, s, &bound, &length), 0);
+	CHECK_EQ(sys(SYS_kevent, kq, &change, 1, NULL, 0, NULL), 0);
+	CHECK_EQ(sys(SYS_poll, &polled, 1, 0), sys(SYS_poll, &polled, 1, 0));
+	CHECK_EQ(trace(KTROP_CLEAR, ~0), 0);
+	read_all();
+	expect_struct("stat", &st, sizeof(st));
+	expect_struct("sockaddr", &own, sizeof(own));
+	expect_struct("sockaddr", &bound, sizeof(bound));
+	CHECK(next(KTR_STRUCT, 0) == NULL);
+	at = 0;
+	expect_array("kevent", &change, sizeof(change), 1);
+	expect_array("kevent", events, sizeof(change), 0);
+	expect_array("pollfd", &polled, sizeof(polled), 1);
+	expect_array("pollfd", &polled, sizeof(polled), 1);
+	CHECK(next(KTR_STRUCT_ARRAY, 0) == NULL);
+}
+
+TEST(sysctl_names)
+{
+	int name[3] = { CTL_KERN, KERN_OSTYPE, 0 }, unknown[2] = { CTL_KERN, 9999 };
+	char value[64];
+	size_t n = sizeof(value);
+
+	begin(KTRFAC_SYSCTL);
+	CHECK_EQ(sys(SYS___sysctl, name, 2, value, &n, NULL, 0), 0);
+	CHECK_ERR(sys(SYS___sysctl, unknown, 2, value, &n, NULL, 0), ENOENT);
+	CHECK_EQ(trace(KTROP_CLEAR, ~0), 0);
+	read_all();
+	char *text = next(KTR_SYSCTL, 0);
+	CHECK(text != NULL);
+	CHECK_EQ(guest_strcmp(text, "kern.ostype"), 0);
+	CHECK_EQ(header->ktr_len, 12);
+	text = next(KTR_SYSCTL, 0);
+	CHECK(text != NULL);
+	CHECK_EQ(guest_strcmp(text, "kern.9999"), 0);
+	CHECK(next(0, 0) == NULL);
 }

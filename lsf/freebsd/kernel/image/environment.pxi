@@ -43,6 +43,12 @@ cdef int switch_of(const char *text, const char *wrong) noexcept nogil:
     return 2
 
 
+cdef long open_output(const char *path) noexcept nogil:
+    """The file that truss or ktrace writes to."""
+    return linux_syscall4(LINUX_SYS_openat, <uint64_t> LINUX_AT_FDCWD, <uint64_t> path, LINUX_O_WRONLY
+                          | LINUX_O_CREAT | LINUX_O_TRUNC | LINUX_O_APPEND | LINUX_O_CLOEXEC, 0o644)
+
+
 cdef void launcher_environment(process_t *proc, start_t *start) noexcept nogil:
     """The environment twins that the image honours when it is a command of its own."""
     cdef char *text = environment(start.envp, b"LSF_ENGINE")
@@ -69,9 +75,14 @@ cdef void launcher_environment(process_t *proc, start_t *start) noexcept nogil:
         if switch_of(text, NULL) == 1:
             result = linux_syscall3(LINUX_SYS_fcntl, 2, LINUX_F_DUPFD_CLOEXEC, 0)
         else:
-            # WRONLY | CREAT | TRUNC | CLOEXEC | APPEND
-            result = linux_syscall4(LINUX_SYS_openat, <uint64_t> LINUX_AT_FDCWD, <uint64_t> text, LINUX_O_WRONLY
-                                    | LINUX_O_CREAT | LINUX_O_TRUNC | LINUX_O_APPEND | LINUX_O_CLOEXEC, 0o644)
+            result = open_output(text)
         if is_error(result):
             die(EXIT_LSF, b"LSF_TRUSS: cannot be written to", text)
         proc.truss_fd = <int> result
+    text = environment(start.envp, b"LSF_KTRACE")
+    if text != NULL and text[0] != 0:
+        result = open_output(text)
+        if is_error(result):
+            die(EXIT_LSF, b"LSF_KTRACE: cannot be written to", text)
+        proc.record_fd = <int> result
+        proc.own.ktrace_facs = FREEBSD_KTRFAC_MASK | FREEBSD_KTRFAC_INHERIT

@@ -448,9 +448,11 @@ cdef void standard_descriptors(start_t *start) noexcept nogil:
 
 
 cdef void hidden_descriptors(process_t *proc) noexcept nogil:
-    """Move the output of truss out of the guest's way."""
+    """Move what truss, ktrace and the counters write to out of the guest's way."""
     if proc.truss_fd >= 0:
         proc.truss_fd = hide_descriptor(proc.truss_fd, True)
+    if proc.record_fd >= 0:
+        proc.record_fd = hide_descriptor(proc.record_fd, True)
     if proc.stats_fd >= 0:
         proc.stats_fd = hide_descriptor(proc.stats_fd, True)
 

@@ -203,6 +203,7 @@ cdef long ktrace_call(frame_t *frame, area_t *area, uint64_t rest) noexcept nogi
             ktr_add(&record, &call.arg[i], 8)
         ktr_write(area, FREEBSD_KTR_SYSCALL, &record)
     ktr_paths(area, &call)
+    ktr_arguments(area, &call, False)
     if call.nr == FREEBSD_SYS_exit:
         ktr_empty(area, FREEBSD_KTR_PROCDTOR)
         return run_hooks(frame, area, rest)
@@ -215,6 +216,7 @@ cdef long ktrace_call(frame_t *frame, area_t *area, uint64_t rest) noexcept nogi
     truss_result(area, &call, result)
     if not call.failed:
         ktr_transfer(area, &call)
+        ktr_arguments(area, &call, True)
     ktr_return(area, call.nr, call_error(area, result) if call.failed else 0, 0 if call.failed else <uint64_t> call.result)
     return result
 

@@ -1,0 +1,85 @@
+# The structs and names that ktrace(2) records of a call's arguments: KTR_STRUCT, KTR_STRUCT_ARRAY, KTR_SYSCTL. Which argument is
+# what the decoder's table says, as for truss. Model: FreeBSD sys/kern/kern_ktrace.c (ktrstruct, ktrstructarray, ktrsysctl) and its callers.
+
+cdef enum:
+    KTR_OLD_SOCKADDR = 2                # bytes of a struct sockaddr before its data
+
+cdef void ktr_struct(area_t *area, const char *name, uaddr data, uint64_t size) noexcept nogil:
+    """KTR_STRUCT: a name with its NUL, and the guest's struct."""
+    cdef ktr_record_t record
+    record.at = 0
+    ktr_add(&record, name, string_length(name) + 1)
+    ktr_add_guest(&record, data, size)
+    if record.at > string_length(name) + 1:
+        ktr_write(area, FREEBSD_KTR_STRUCT, &record)
+
+
+cdef void ktr_structs(area_t *area, const char *name, uaddr data, uint64_t count, uint64_t each) noexcept nogil:
+    """KTR_STRUCT_ARRAY: the size of each, the name, and as many as one transfer may have."""
+    cdef ktr_record_t record
+    if not ktr_wants(area, FREEBSD_KTR_STRUCT_ARRAY):
+        return
+    if count > KTR_DATA // each:
+        count = KTR_DATA // each
+    record.at = 0
+    ktr_add(&record, &each, 8)
+    ktr_add(&record, name, string_length(name) + 1)
+    if data != 0 and count != 0:
+        ktr_add_guest(&record, data, count * each)
+    ktr_write(area, FREEBSD_KTR_STRUCT_ARRAY, &record)
+
+
+cdef void ktr_sockaddr(area_t *area, uaddr address) noexcept nogil:
+    """ktrsockaddr: as long as it says that it is."""
+    cdef uint8_t head[2]
+    if address != 0 and copyin(address, head, KTR_OLD_SOCKADDR) == 0 and head[0] >= KTR_OLD_SOCKADDR:
+        ktr_struct(area, b"sockaddr", address, head[0])
+
+
+cdef void ktr_sysctl(area_t *area, uaddr name, uint64_t length) noexcept nogil:
+    """KTR_SYSCTL: the dotted name of a number, which is not written where it has none."""
+    cdef ktr_record_t record
+    cdef int32_t numbers[FREEBSD_CTL_MAXNAME]
+    cdef const sysctl_row_t *row = &sysctl_rows[0]
+    cdef char digits[16]
+    cdef uint64_t i
+    if not ktr_wants(area, FREEBSD_KTR_SYSCTL) or length < 2 or length > FREEBSD_CTL_MAXNAME or copyin(name, numbers, 4 * length) < 0:
+        return
+    record.at = 0
+    for i in range(length):
+        if i > 0:
+            ktr_add(&record, b".", 1)
+        row = sysctl_child(row, numbers[i]) if row != NULL else NULL
+        if row != NULL:
+            ktr_add(&record, row.name, string_length(row.name))
+        else:
+            append_number(digits, 0, sizeof(digits), <uint32_t> numbers[i], 10)
+            ktr_add(&record, digits, string_length(digits))
+    ktr_add(&record, b"", 1)
+    ktr_write(area, FREEBSD_KTR_SYSCTL, &record)
+
+
+cdef void ktr_arguments(area_t *area, truss_t *call, bint over) noexcept nogil:
+    """Before a call what it is given, and after one that did it (over) what it gave."""
+    cdef const lsf_decode_arg_t *argument
+    cdef uint64_t given = 0
+    cdef int i, kind
+    for i in range(call.call.narg):
+        argument = &lsf_decode_args[call.call.arg + i]
+        kind = argument.kind
+        if kind == LSF_KIND_OID and not over:
+            ktr_sysctl(area, call.arg[i], call.arg[i + 1])
+        elif kind == LSF_KIND_KEVENT:
+            # The changes, whatever becomes of them, and the events that there were.
+            if over == (argument.direction & LSF_OUT != 0):
+                ktr_structs(area, b"kevent", call.arg[i], <uint64_t> call.result if over else <uint32_t> call.arg[i + 1], sizeof(freebsd_kevent))
+        elif kind == LSF_KIND_POLLFD and over:
+            ktr_structs(area, b"pollfd", call.arg[i], <uint32_t> call.arg[i + 1], sizeof(freebsd_pollfd))
+        elif not ktr_wants(area, FREEBSD_KTR_STRUCT):
+            continue
+        elif kind == LSF_KIND_STAT and over:
+            ktr_struct(area, b"stat", call.arg[i], sizeof(freebsd_stat))
+        elif kind == LSF_KIND_SOCKADDR and over == (argument.direction & LSF_OUT != 0):
+            if over and (call.arg[i + 1] == 0 or fetch_guest32(call.arg[i + 1], <uint32_t *> &given) < 0 or given < KTR_OLD_SOCKADDR):
+                continue                # nobody asked, or a buffer too small to say how long it is
+            ktr_sockaddr(area, call.arg[i])
