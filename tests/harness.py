@@ -5,6 +5,7 @@ Nothing here knows a single test. `conftest.py` makes fixtures of it.
 Environment:
   LSF_TEST_ROOTS   colon-separated folders that hold FreeBSD roots; tests that need one skip without
   LSF_TEST_CACHE   where compiled guests and fetched programs are kept (default ~/.cache/lsf-test-programs)
+  LSF_TEST_STRESS  full: storms, random calls and random addresses at length, which takes many minutes
   LSF_TEST_STRICT  1: a missing tool is a failure, not a skip (missing roots stay skips)
 """
 
@@ -16,6 +17,7 @@ import dataclasses
 import fcntl
 import functools
 import hashlib
+import importlib.metadata
 import os
 import re
 import shlex
@@ -38,6 +40,7 @@ GUESTS = TESTS / "guests"
 #: Where the package under test lies: what was installed, or the tree when it is imported from there.
 PACKAGE_PARENT = Path(find_spec("lsf").origin).resolve().parent.parent
 STRICT = os.environ.get("LSF_TEST_STRICT", "") not in ("", "0")
+STRESS = os.environ.get("LSF_TEST_STRESS") == "full"
 CACHE = Path(os.environ.get("LSF_TEST_CACHE") or "~/.cache/lsf-test-programs").expanduser()
 DEFAULT_TIMEOUT = 30.0
 
@@ -145,18 +148,44 @@ def compile_guest(
 ) -> Path:
     """A static FreeBSD program without libc from one C file in tests/guests (see guest.h). headers: others than FreeBSD 14's."""
     path = source if isinstance(source, Path) else guest_source(source)
-    name = name or path.stem
+    return _compile_guest(path, tuple(flags), name or path.stem, tuple(headers) if headers else None)
+
+
+@functools.cache
+def _compile_guest(path: Path, flags: tuple[str, ...], name: str, headers: tuple[Path, ...] | None) -> Path:
+    """As compile_guest. One process of the tests looks once at a source."""
     compiler = clang()
     headers = headers or freebsd_headers()
     if compiler is None:
         missing_tool(f"guest {name}", "clang and ld.lld are not installed")
     if headers is None:
         missing_tool(f"guest {name}", "FreeBSD's headers are missing: pip install ziglang")
+    command = [compiler, *GUEST_FLAGS, *flags, f'-DGUEST_NAME="{name}"', f"-I{GUESTS.relative_to(TESTS)}"]
     includes = [flag for folder in headers for flag in ("-isystem", str(folder))]
-    command = [compiler, *GUEST_FLAGS, *flags, *includes, f'-DGUEST_NAME="{name}"', f"-I{GUESTS}"]
     shared = [GUESTS / "guest.h", *sorted(path.parent.glob("*.h"))]
-    key = [path.read_bytes(), *(header.read_bytes() for header in shared), *command]
-    return cached_build(name, key, lambda out: _run_compiler([*command, str(path), "-o", str(out)]))
+    # No path of this tree is in it: another tree with the same sources has the same programs.
+    ours = headers == freebsd_headers()
+    key = [path.read_bytes(), *(header.read_bytes() for header in shared), *command, _ziglang() if ours else headers]
+    named = str(path.relative_to(TESTS)) if path.is_relative_to(TESTS) else str(path)
+    return cached_build(name, key, lambda out: _run_compiler([*command, *includes, named, "-o", str(out)], cwd=TESTS))
+
+
+@functools.cache
+def _ziglang() -> str:
+    return importlib.metadata.version("ziglang")
+
+
+@functools.cache
+def enter_command() -> Path | None:
+    """The program of enter.c, for this system; None without a compiler."""
+    source = TESTS / "enter.c"
+    compiler = clang() or shutil.which("cc")
+    if compiler is None:
+        return None
+    key = [source.read_bytes(), compiler, "static"]  # or LD_ variables of the guest would be heeded
+    return cached_build(
+        "enter", key, lambda out: _run_compiler([compiler, "-O1", "-static", "-o", str(out), str(source)])
+    )
 
 
 def compile_dynamic(source: Path, sysroot: Path, flags: Sequence[str] = ("-lpthread",)) -> Path:
@@ -295,11 +324,13 @@ def sources() -> Path:
 OTHER_GUESTS = frozenset({"dynamic", "fuzz", "minimal", "stress"})
 
 
-def guests() -> list[Path]:
+@functools.cache
+def guests() -> tuple[Path, ...]:
     """Every guest of tests/guests, whose folders are those of lsf/freebsd/kernel, and `machine`."""
-    return sorted(path for path in GUESTS.glob("*/*.c") if path.parent.name not in OTHER_GUESTS)
+    return tuple(sorted(path for path in GUESTS.glob("*/*.c") if path.parent.name not in OTHER_GUESTS))
 
 
+@functools.cache
 def guest_source(name: str) -> Path:
     """The guest of that name, which is one: no two folders have the same."""
     (path,) = (path for path in guests() if path.stem == name)
@@ -407,6 +438,12 @@ class Result:
         return self
 
 
+def lsf_command() -> list[str]:
+    """The `lsf` of the package under test, started without what only Python's own `site` needs: half of a start's time."""
+    code = f"import sys; sys.path.insert(0, {str(PACKAGE_PARENT)!r}); from lsf.start.cli import main; sys.exit(main())"
+    return [sys.executable, "-I", "-S", "-c", code]
+
+
 class Runner:
     """Runs FreeBSD programs under one engine; calling it returns a Result."""
 
@@ -429,7 +466,7 @@ class Runner:
         rooted = ["--root", str(root), "--isolated"] if root else []
         # LSF_ENGINE=trap is not an --engine of its own: it is sud's fallback, forced by the environment.
         engine = [] if self.mode == "trap" else ["--engine", self.mode]
-        return [sys.executable, "-m", "lsf.start.cli", *engine, *rooted, *options, "--", *guest]
+        return [*lsf_command(), *engine, *rooted, *options, "--", *guest]
 
     @staticmethod
     def image() -> Path:
@@ -442,10 +479,10 @@ class Runner:
     def environment(self, env: dict[str, str] | None, root: Path | None = None) -> dict[str, str]:
         """The guest's environment: a small fixed one, plus what a test gives."""
         base = {"PATH": os.environ.get("PATH", ""), "HOME": str(self.cwd), "LC_ALL": "C", "TZ": "UTC"}
+        if STRESS:
+            base["LSF_TEST_STRESS"] = "full"
         if not self.starts_by_command(root) or self.mode == "trap":
             base["LSF_ENGINE"] = self.mode
-        if self.starts_by_command(root):
-            base["PYTHONPATH"] = os.pathsep.join(p for p in (str(PACKAGE_PARENT), os.environ.get("PYTHONPATH")) if p)
         base.update(env or {})
         return base
 
@@ -473,35 +510,21 @@ class Runner:
             options = ["--chdir", str(cwd), *options]
         command = self.command(program, *arguments, root=root, options=options)
         environment = self.environment(env, root)
-        image = os.open(self.image(), os.O_RDONLY) if root and not by_command else -1
-
-        def prepare() -> None:
-            if before is not None:
-                before()
-            if image >= 0:
-                # After chroot the image has no path: it is executed by its descriptor.
-                os.chroot(root)
-                os.chdir(str(cwd or "/"))
-                os.set_inheritable(image, False)
-                os.execve(image, command, environment)
+        if root and not by_command:
+            enter = enter_command()
+            if enter is None:
+                missing_tool("programs in a root", "no C compiler is installed")
+            command = [str(enter), str(root), str(cwd or "/"), str(self.image()), *command]
 
         streams: dict = {"stdin": subprocess.PIPE if input is not None else subprocess.DEVNULL,
                          "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}  # fmt: skip
         streams.update(stdio or {})
-        where = None if image >= 0 else str(cwd or self.cwd)
-        if root and by_command:
-            where = "/"
         start = time.monotonic()
-        # pass_fds would renumber nothing, but close_fds must not close the image before prepare() has used it.
-        process = subprocess.Popen(command, env=environment, cwd=where, preexec_fn=prepare,
-                                   start_new_session=True,
-                                   pass_fds=[*pass_fds, *([image] if image >= 0 else [])], **streams)  # fmt: skip
-        try:
-            data = input.encode() if isinstance(input, str) else input
-            out, err = communicate(process, data, timeout, command)
-        finally:
-            if image >= 0:
-                os.close(image)
+        # Without a preexec_fn it is a vfork, and no copy of this process.
+        process = subprocess.Popen(command, env=environment, cwd="/" if root else str(cwd or self.cwd), preexec_fn=before,
+                                   start_new_session=True, pass_fds=pass_fds, **streams)  # fmt: skip
+        data = input.encode() if isinstance(input, str) else input
+        out, err = communicate(process, data, timeout, command)
         seconds = time.monotonic() - start
         out, err = out or b"", err or b""
         return Result(

@@ -16,7 +16,6 @@ pytest.importorskip("Cython", reason="the image is built here, and the installed
 from lsf._build import shim
 
 pytestmark = pytest.mark.together
-FULL = os.environ.get("LSF_TEST_STRESS") == "full"
 FOLDERS = ("sysctl", "time")
 
 #: They look at where the image lies, or at what it is called.
@@ -25,7 +24,7 @@ OF_THE_IMAGE = {("files_open", "executable_is_busy")}
 CASES = [
     (path.stem, case)
     for path in harness.guests()
-    if FULL or path.parent.name in FOLDERS
+    if harness.STRESS or path.parent.name in FOLDERS
     for case in harness.guest_cases(path)
     if (path.stem, case) not in OF_THE_IMAGE
 ]

@@ -6,7 +6,6 @@ are counted. LSF_TEST_STRESS=full runs the long one, which takes minutes.
 
 from __future__ import annotations
 
-import os
 import time
 import uuid
 
@@ -15,7 +14,6 @@ import pytest
 
 pytestmark = pytest.mark.alone  # it takes all the machine, and counts what is left
 
-FULL = os.environ.get("LSF_TEST_STRESS") == "full"
 
 #: How much of each case, twice: in the quick run and in the full one. `forks`: children; `alive`: threads at once.
 AMOUNTS = {
@@ -38,7 +36,13 @@ def test_stress(lsf, case):
     program = harness.compile_guest(harness.GUESTS / "stress/stress.c", name="stress")
     mark = f"LSF_STRESS_MARK={uuid.uuid4()}"
     name, _, value = mark.partition("=")
-    result = lsf(program, f"@{case}", str(AMOUNTS[case][FULL]), env={name: value}, timeout=1200 if FULL else 180)
+    result = lsf(
+        program,
+        f"@{case}",
+        str(AMOUNTS[case][harness.STRESS]),
+        env={name: value},
+        timeout=1200 if harness.STRESS else 180,
+    )
     result.check(f"ok @{case}\n")
     until = time.monotonic() + 30
     while (left := processes_with(mark)) and time.monotonic() < until:

@@ -137,7 +137,7 @@ TEST(fuzz)
 	int failures = 0;
 
 	CHECK_EQ(sys(SYS_setrlimit, RLIMIT_CORE, &none), 0);
-	for (int i = 0; i < 300; i++) {
+	for (int i = 0; i < (guest_env("LSF_TEST_STRESS") != NULL ? 300 : 100); i++) {
 		u64 seed = random;
 		int pid = guest_fork();
 		if (pid == 0) {

@@ -286,8 +286,15 @@ TEST(from_a_handler)
 		CHECK_ERR(sys(SYS_read, p[0], &c, 1), EINTR);
 		guest_thread_join(&t);
 		guest_thread_start(&t, signal_late, (void *)self_);
-		CHECK_ERR(sys(SYS_wait4, guest_fork() ?: (guest_sleep_ms(300), guest_exit(0), 0), NULL, 0, NULL), EINTR);
+		int child = guest_fork();
+		if (child == 0) {
+			guest_sleep_ms(60000);
+			guest_exit(0);
+		}
+		CHECK_ERR(sys(SYS_wait4, child, NULL, 0, NULL), EINTR);
 		guest_thread_join(&t);
+		CHECK_EQ(sys(SYS_kill, child, SIGKILL), 0);
+		(void)guest_wait(child);
 	}
 	CHECK_EQ(handled, 6);
 }
