@@ -100,13 +100,20 @@ def run_root(capsys):
     return command
 
 
-def pytest_collection_modifyitems(config, items):
-    """Under `pytest -n 2 --dist loadgroup` one process gets all that is to run alone, and all of a file that is to stay together."""
-    for item in items:
-        if item.get_closest_marker("alone") and config.pluginmanager.hasplugin("xdist"):
-            item.add_marker(pytest.mark.xdist_group("alone"))
-        elif item.get_closest_marker("together") and config.pluginmanager.hasplugin("xdist"):
-            item.add_marker(pytest.mark.xdist_group(item.path.name))
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers():
+    """-n auto: two for each processor, since half of a test's time is waiting."""
+    return min(2 * len(os.sched_getaffinity(0)), 8)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """Under `pytest -n auto --dist loadgroup` one process gets all that is to run alone, and all of a file that is to stay together."""
+    if config.getvalue("dist") != "loadgroup":
+        return None
+    import groups
+
+    return groups.Scheduling(config, log)
 
 
 def pytest_sessionfinish(session):

@@ -170,6 +170,11 @@ class Engine:
         """The same with runc or crun themselves."""
         return self("run", *self.linux_options, *self.limits, *words, check=check, client=self.linux_client)
 
+    def remove(self, *names: str, check: bool = False, timeout: float = 120) -> None:
+        """Kill and remove containers: podman would ask them to stop first, for ten seconds."""
+        at_once = ["-t", "0"] if self.name.startswith("podman") else []
+        self("rm", "-f", *at_once, *names, check=check, timeout=timeout)
+
     def why_not(self) -> str:
         """Finds the limits with which this machine runs Linux containers: "" where it does, else what was said."""
         said = ""

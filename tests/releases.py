@@ -8,6 +8,7 @@ ziglang, of whose wheel the headers alone are kept in LSF_TEST_CACHE. clang is a
 
 from __future__ import annotations
 
+import functools
 import re
 import shutil
 import subprocess
@@ -59,6 +60,7 @@ def fetch_15(folder: Path) -> str | None:
     return None
 
 
+@functools.cache
 def folders() -> tuple[dict[int, list[Path]], list[str]]:
     """The header folders of each release that is at hand, and what is missing."""
     found, missing = {}, []

@@ -141,6 +141,19 @@ def _show_etc(tree: _Tree, source: str, target: str) -> None:
         os.close(lower)
 
 
+def _is_whole(root: str, binds: list[Bind]) -> bool:
+    """Whether a root has every name at its top that the isolated view mounts something on, so that its top can be shown as it is."""
+    folders = all(os.path.isdir(f"{root}/{name}") for name in (*SYSTEM, "tmp"))
+    names = [*SYSTEM, *(bind.target.split("/")[1] for bind in binds)]
+    return folders and all(os.path.exists(f"{root}/{name}") and not os.path.islink(f"{root}/{name}") for name in names)
+
+
+def _show_whole(tree: _Tree, top: str) -> None:
+    """The isolated view on the root's own top, in which new names can be made."""
+    for name in SYSTEM:
+        tree.namespace.bind("/" + name, os.path.join(top, name))
+
+
 def _show_isolated(tree: _Tree, top: str, root: str) -> None:
     """Fill the folder `top` with the root alone."""
     for name in os.listdir(root):
@@ -324,16 +337,25 @@ def show_root(root: str, isolated: bool, binds: list[Bind], cwd: str) -> str | N
         here = os.open(cwd, os.O_PATH)
         sources = _open_sources(binds)
         original = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
-        _namespace.mount_tmpfs(root)
+        source = f"/proc/self/fd/{original}"
+        whole = isolated and _is_whole(source, binds)
+        if whole:
+            _namespace.bind(source, root, bindable=False)
+        else:
+            _namespace.mount_tmpfs(root)
     except OSError as error:
         return str(error)
     tree = _Tree(_namespace)
     try:
-        (_show_isolated if isolated else _show_merged)(tree, root, f"/proc/self/fd/{original}")
+        if whole:
+            _show_whole(tree, root)
+        else:
+            (_show_isolated if isolated else _show_merged)(tree, root, source)
         lasting = os.open("/var/tmp", os.O_PATH) if not isolated and os.path.isdir("/var/tmp") else -1
         os.chroot(root)
         os.chdir("/")
-        tree.folders.add("/")
+        if not whole:
+            tree.folders.add("/")
         if lasting >= 0:
             if os.path.isdir("/var") and not os.path.lexists("/var/tmp"):
                 tree.bind(lasting, "/var/tmp")

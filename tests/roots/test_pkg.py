@@ -33,9 +33,33 @@ VULN = """<?xml version="1.0"?><vuxml xmlns="http://www.vuxml.org/apps/vuxml-1">
 <dates><discovery>2026-01-01</discovery><entry>2026-01-01</entry></dates></vuln></vuxml>"""
 
 
-def stage(folder: Path) -> None:
+#: A trigger in Lua, which pkg runs in a sandbox, and one that may do all, and runs a program.
+TRIGGERS = {
+    "trigger": (
+        "1.0",
+        {
+            "/usr/local/share/pkg/triggers/kept.ucl": (
+                "root,wheel,0644",
+                'path_glob: [ "/usr/local/share/mark*" ]\n'
+                'trigger: { type: lua, script: "print(\\"saw \\" .. arg[1])" }\n'
+                'cleanup: { type: lua, script: "print(\\"cleaned up\\")" }\n',
+            ),
+            "/usr/local/share/pkg/triggers/runs.ucl": (
+                "root,wheel,0644",
+                'path: [ "/usr/local/share/marked" ]\n'
+                'trigger: { type: lua, sandbox: false, script: "pkg.exec({\\"/bin/sh\\", \\"-c\\",'
+                ' \\"ls /usr/local/share/marked > /var/db/listed\\"})" }\n',
+            ),
+        },
+        "",
+    ),
+    "marked": ("1.0", {f"/usr/local/share/marked/{n}": ("root,wheel,0644", f"{n}\n") for n in range(3)}, ""),
+}
+
+
+def stage(folder: Path, packages: dict = PACKAGES) -> None:
     """The trees and manifests of which `pkg create` makes packages."""
-    for name, (version, files, more) in PACKAGES.items():
+    for name, (version, files, more) in packages.items():
         for path, (_, text) in files.items():
             place = folder / name / path.lstrip("/")
             place.parent.mkdir(parents=True, exist_ok=True)
@@ -105,3 +129,28 @@ def test_packages(run, lsf, root_store, web_server):
     )
     assert done.stdout == "refused\n", done.stdout + done.stderr
     assert sorted(Path(os.environ["LSF_TEST_PKG"], "usr/local").rglob("*")) == before, "the root itself is as it was"
+
+
+def test_triggers(run, lsf):
+    """What packages ask to be run at the end of a transaction: by pkg itself in its sandbox, and by a program."""
+    stage(lsf.cwd, TRIGGERS)
+    done = run(f"""
+        cd /work; mkdir repo; for p in {" ".join(TRIGGERS)}; do pkg create -M $p.ucl -p $p.plist -r $p -o repo; done; pkg repo -q repo
+        mkdir -p /usr/local/etc/pkg/repos; echo 'FreeBSD: {{ enabled: no }}' > /usr/local/etc/pkg/repos/FreeBSD.conf
+        echo 'mine: {{ url: "file:///work/repo" }}' > /usr/local/etc/pkg/repos/mine.conf
+        pkg install -q trigger; pkg install marked > log; grep '^saw ' log; cat /var/db/listed
+        pkg delete marked > log; grep '^saw ' log; wc -c < /var/db/listed; pkg delete trigger > log; grep '^cleaned ' log
+    """)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.split() == [
+        "saw",
+        "/usr/local/share/marked",
+        "0",
+        "1",
+        "2",
+        "saw",
+        "/usr/local/share/marked",
+        "0",
+        "cleaned",
+        "up",
+    ], done.stderr

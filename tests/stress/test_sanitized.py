@@ -5,7 +5,6 @@ A trap is SIGILL, and a guest that ends so fails. LSF_TEST_STRESS=full runs ever
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import harness
@@ -31,17 +30,24 @@ CASES = [
 
 
 @pytest.fixture(scope="module")
-def image(tmp_path_factory) -> Path:
-    """One for all workers: it takes half a minute."""
+def image() -> Path:
+    """Kept in the cache as long as the sources are the same: it takes half a minute."""
     package = harness.sources()
-    base = tmp_path_factory.getbasetemp()
-    work = (base.parent if os.environ.get("PYTEST_XDIST_WORKER") else base) / "sanitized"
-    target = work / "shim.elf"
-    with harness.locked(work):
-        if not target.exists():
-            unit = shim.translate(package / "_shim.pyx", work / "_shim.c", package.parent)
-            shim.build(unit, package / "generated", target, work / "objects", package=package, more=shim.SANITIZE)
-    return target
+    made = {path.with_suffix(".c") for path in package.glob("*.pyx")}
+    key = [
+        path.read_bytes()
+        for path in sorted(package.rglob("*"))
+        if path.suffix in (".pyx", ".pxi", ".pxd", ".c", ".h", ".S", ".ld") and path not in made
+    ]
+
+    def build(out: Path) -> None:
+        unit = shim.translate(package / "_shim.pyx", out.parent / "_shim.c", package.parent)
+        shim.build(
+            unit, package / "generated", out, out.parent / "objects", package=package, more=(*shim.SANITIZE, "-O1")
+        )
+
+    with harness.locked(harness.CACHE / "sanitized"):
+        return harness.cached_build("sanitized", [*shim.SANITIZE, *key], build)
 
 
 @pytest.mark.parametrize(("guest", "case"), CASES, ids=[f"{guest}.{case}" for guest, case in CASES])

@@ -148,6 +148,40 @@ TEST(every_process)
 	guest_wait(child);
 }
 
+static int
+state_of(int pid, int what)
+{
+	static struct kinfo_proc kp[8];
+	size_t n = sizeof(kp);
+
+	CHECK_EQ(of_process(what, pid, kp, &n), 0);
+	CHECK_EQ(n, sizeof(kp[0]));
+	return (kp[0].ki_stat);
+}
+
+/* Who makes calls is not stopped, whatever leads it through them; who is stopped by a signal is (ps(1) shows T). */
+TEST(stopped_by_a_signal_alone)
+{
+	static const int kinds[] = { KERN_PROC_PID, KERN_PROC_PID | KERN_PROC_INC_THREAD };
+	int child = guest_fork(), status;
+
+	if (child == 0)
+		for (;;)
+			sys(SYS_getppid);
+	for (int i = 0; i < 1000; i++)
+		CHECK_NE(state_of(child, kinds[i % 2]), SSTOP);
+	CHECK_EQ(sys(SYS_kill, child, SIGSTOP), 0);
+	CHECK_EQ(sys(SYS_wait4, child, &status, WUNTRACED, NULL), child);
+	for (int i = 0; i < 10; i++)
+		CHECK_EQ(state_of(child, kinds[i % 2]), SSTOP);
+	CHECK_EQ(sys(SYS_kill, child, SIGCONT), 0);
+	CHECK_EQ(sys(SYS_wait4, child, &status, WCONTINUED, NULL), child);
+	for (int i = 0; i < 100; i++)
+		CHECK_NE(state_of(child, kinds[i % 2]), SSTOP);
+	CHECK_EQ(sys(SYS_kill, child, SIGKILL), 0);
+	guest_wait(child);
+}
+
 static void
 nothing(int signo, siginfo_t *info, void *context)
 {

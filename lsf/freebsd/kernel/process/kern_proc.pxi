@@ -207,12 +207,63 @@ cdef void kinfo_of_guest(freebsd_kinfo_proc *info, process_t *guest) noexcept no
         append(info.ki_comm, 0, sizeof(info.ki_comm), name)     # Linux cuts at 15
 
 
+cdef bint is_supervisor(int pid, bint *sleeps) noexcept nogil:
+    """Whether a process is the supervisor of the ptrace engine, which is no debugger; and whether it waits for something."""
+    cdef proc_stat_t stat
+    if proc_stat(pid, &stat) < 0 or not string_equal(stat.comm, b"lsf-supervisor"):
+        return False
+    sleeps[0] = stat.state == c'S'
+    return True
+
+
+cdef char look_at_stop(int pid, const char *name, int *tracer, uint64_t *switches) noexcept nogil:
+    """The letter of a process or thread (name: "status", or "task/TID/status"), who traces it, and how often it has stopped so far."""
+    cdef char text[3072]
+    cdef const char *at
+    if proc_read(pid, name, text, sizeof(text)) <= 0:
+        return c'Z'
+    at = find_text(text, b"State:")
+    tracer[0] = <int> status_number(text, b"TracerPid:", 0, 10)
+    switches[0] = status_number(text, b"voluntary_ctxt_switches:", 0, 10) + status_number(text, b"nonvoluntary_ctxt_switches:", 0, 10)
+    while at != NULL and (at[0] == c' ' or at[0] == c'\t'):
+        at += 1
+    return c'Z' if at == NULL else at[0]
+
+
+cdef char state_of_traced(int pid, const char *name) noexcept nogil:
+    """The letter of a process or thread that /proc has as t, stopped for its tracer. The engine's supervisor stops who makes a call for a
+    moment, which is no stop of FreeBSD's: it runs. Who was stopped by a signal is t, too, but then the supervisor, as soon as it has
+    seen that, has nothing to do and sleeps, and it stays in this one stop."""
+    cdef linux_timespec moment
+    cdef int tracer = 0, look, quiet = 0
+    cdef uint64_t switches = 0, before = 0
+    cdef bint sleeps = False
+    cdef char letter
+    moment.tv_sec = 0
+    moment.tv_nsec = 200000
+    for look in range(500):
+        letter = look_at_stop(pid, name, &tracer, &switches)
+        if letter != c't':
+            return letter
+        if not is_supervisor(tracer, &sleeps):
+            break
+        if look > 0 and switches != before:
+            return c'R'
+        before = switches
+        quiet = quiet + 1 if sleeps else 0
+        if quiet == 3:
+            break
+        linux_syscall4(LINUX_SYS_clock_nanosleep, LINUX_CLOCK_MONOTONIC, 0, <uint64_t> &moment, 0)
+    return c'T'
+
+
 cdef long fill_kinfo_proc(area_t *area, int pid, freebsd_kinfo_proc *info) noexcept nogil:
     """The record of a process: 0, or -ESRCH."""
     cdef char status[3072]
     cdef uint32_t groups[FREEBSD_KI_NGROUPS]
     cdef lsf_process_facts facts
-    cdef proc_stat_t stat, stat_of_tracer
+    cdef proc_stat_t stat
+    cdef bint sleeps
     cdef process_t *guest
     cdef int64_t elapsed, used
     memset(&facts, 0, sizeof(facts))
@@ -220,6 +271,8 @@ cdef long fill_kinfo_proc(area_t *area, int pid, freebsd_kinfo_proc *info) noexc
         facts_from_stat(&facts, &stat)
         if proc_read(pid, b"status", status, sizeof(status)) > 0:
             facts_from_status(&facts, status, groups)
+        if facts.state == c't':
+            facts.state = state_of_traced(pid, b"status")
     elif pid == area.proc.pid:
         facts_of_self(&facts, &stat, area)
     else:
@@ -233,9 +286,8 @@ cdef long fill_kinfo_proc(area_t *area, int pid, freebsd_kinfo_proc *info) noexc
     info.ki_tdflags = FREEBSD_TDF_INMEM | (0 if stat.state == c'D' else FREEBSD_TDF_SINTR)        # D sleeps uninterruptibly
     if stat.flags & LINUX_PF_KTHREAD:
         info.ki_flag |= FREEBSD_P_SYSTEM | FREEBSD_P_KPROC
-    if info.ki_tracer and proc_stat(info.ki_tracer, &stat_of_tracer) == 0 \
-            and string_equal(stat_of_tracer.comm, b"lsf-supervisor"):
-        info.ki_tracer = 0              # the engine's supervisor is no debugger
+    if info.ki_tracer and is_supervisor(info.ki_tracer, &sleeps):
+        info.ki_tracer = 0
     if info.ki_tracer:
         info.ki_flag |= FREEBSD_P_TRACED
     if facts.ruid != facts.uid or facts.rgid != facts.gid:
@@ -270,6 +322,9 @@ cdef long kinfo_of_thread(int pid, int tid, freebsd_kinfo_proc *info) noexcept n
     if proc_read(pid, name, text, sizeof(text)) < 0 or proc_stat_parse(text, &stat) < 0:
         return -LINUX_ESRCH
     info.ki_tid = tid
+    if stat.state == c't':
+        append(name, at, sizeof(name), b"/status")
+        stat.state = state_of_traced(pid, name)
     info.ki_stat = freebsd_process_state_from_linux(stat.state)
     info.ki_runtime = <uint64_t> ((stat.utime + stat.stime) * (1000000 // LINUX_TICKS))
     info.ki_lastcpu = stat.cpu
