@@ -44,20 +44,23 @@ CASE_SECONDS = 60
 #: Seconds without a word after which a machine has stopped, beyond those of a case.
 SILENCE = 60.0
 #: The kernel's environment where it is started by itself.
-ENVIRONMENT = "vfs.root.mountfrom=ufs:/dev/vtbd0 vfs.root.mountfrom.options=rw console=comconsole boot_serial=YES"
-#: What a guest's source says of a case that a kernel cannot judge, and who is to run it: `/* judge: own, reason */`, `/* judge: user */`.
+ENVIRONMENT = "vfs.root.mountfrom=ufs:/dev/vtbd0 vfs.root.mountfrom.options=rw console=comconsole boot_serial=YES kern.hz=1000"
+#: What a guest's source says of a case, before its TEST: `/* judge: own, reason */` and the like.
 _JUDGE = re.compile(r"/\* judge: (\w+)(?:, (.*?))? \*/\s*TEST\((\w+)\)", re.DOTALL)
-#: The uid of `judge: user`.
+#: Why a case is not run on a kernel: its matter is LSF's own; LSF decides otherwise, knowingly; LSF lacks what FreeBSD does.
+REASONS = ("own", "policy", "gap")
+#: The uid of `judge: user`: what an ordinary user is to run.
 USER = 1001
 
 
 @dataclasses.dataclass(frozen=True)
 class Case:
-    """A case of a guest; why no kernel can judge it, or None; the uid that it is run as."""
+    """A case of a guest; which of REASONS keeps it from a kernel, or "", and why; the uid that it is run as."""
 
     guest: str
     name: str
-    own: str | None = None
+    word: str = ""
+    why: str = ""
     uid: int = 0
 
     @property
@@ -71,9 +74,12 @@ def cases_of(guest: str, source: str) -> list[Case]:
     found = []
     for name in re.findall(r"^TEST\((\w+)\)", source, re.MULTILINE):
         word, why = judged.get(name, ("", ""))
-        if word not in ("", "own", "user") or (word == "own" and not why):
-            raise ValueError(f"{guest}.{name}: /* judge: {word}, {why} */: want `own, reason` or `user`")
-        found.append(Case(guest, name, why if word == "own" else None, USER if word == "user" else 0))
+        if word == "user":
+            found.append(Case(guest, name, uid=USER))
+        elif not word or (word in REASONS and why):
+            found.append(Case(guest, name, word, why))
+        else:
+            raise ValueError(f"{guest}.{name}: /* judge: {word}, {why} */: want `user`, or {', '.join(REASONS)} with a reason")
     return found
 
 
@@ -271,7 +277,7 @@ def follow(machine: Machine, options: argparse.Namespace) -> Said:
 
 def chosen(names: list[str]) -> list[Case]:
     """The cases that are named, by guest or by case; all that a kernel can judge where nothing is."""
-    cases = [case for case in all_cases() if case.own is None]
+    cases = [case for case in all_cases() if not case.word]
     if not names:
         return cases
     unknown = set(names) - {case.guest for case in cases} - {case.label for case in cases}

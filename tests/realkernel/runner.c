@@ -318,6 +318,8 @@ guest_start(long *block)
 	for (int number = 0; *next != '\0' && (next = cut(next, field)) != NULL; number++)
 		run_case(field, number);
 	say("\n@done\n");
+	sys(SYS_ioctl, 1, TIOCDRAIN, 0);
+	guest_sleep_ms(200);		/* the kernel says its last words in between */
 	if (first)
 		sys(SYS_reboot, RB_POWEROFF | RB_NOSYNC);
 	guest_exit(0);

@@ -18,6 +18,7 @@ be_a_user(void)
 	if (sys(SYS_geteuid) != 0)
 		return;
 	CHECK_EQ(sys(SYS_chmod, ".", 0777), 0);
+	CHECK_EQ(sys(SYS_chown, ".", -1, 12345), 0);	/* what is made there has the folder's group on FreeBSD */
 	CHECK_EQ(sys(SETGROUPS, 0, NULL), 0);
 	CHECK_EQ(sys(SYS_setresgid, 12345, 12345, 12345), 0);
 	CHECK_EQ(sys(SYS_setresuid, 12345, 12345, 12345), 0);

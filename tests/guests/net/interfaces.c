@@ -146,7 +146,7 @@ TEST(loopback)
 	CHECK_EQ(sys(SYS_ioctl, s, SIOCGIFFLAGS, &one), 0);
 	CHECK_EQ(one.ifr_flags & IFF_LOOPBACK, IFF_LOOPBACK);
 	CHECK_EQ(memcmp(one.ifr_name, "lo0", 4), 0);
-	up = one.ifr_flags & IFF_UP;
+	up = one.ifr_flags;	/* all of them: those that are not set again are taken away */
 	CHECK_EQ(sys(SYS_ioctl, s, SIOCGIFMTU, &one), 0);
 	CHECK(one.ifr_mtu > 1000);
 	CHECK_EQ(sys(SYS_ioctl, s, SIOCGIFINDEX, &one), 0);
@@ -171,8 +171,11 @@ TEST(ipv6_requests)
 {
 	struct in6_ifreq r;
 	struct in6_ndireq nd;
-	int s = (int)CHECK_OK(sys(SYS_socket, AF_INET, SOCK_DGRAM, 0));
+	int s = (int)sys(SYS_socket, AF_INET6, SOCK_DGRAM, 0);
 
+	if (s == -EAFNOSUPPORT || s == -EPROTONOSUPPORT)
+		SKIP("no IPv6 here");
+	CHECK_OK(s);
 	memset(&r, 0, sizeof(r));
 	memcpy(r.ifr_name, "lo0", 4);
 	r.ifr_addr.sin6_len = sizeof(r.ifr_addr);

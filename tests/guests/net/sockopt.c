@@ -100,7 +100,9 @@ TEST(accepted_flags)
 	CHECK_EQ(sys(SYS_connect, c, &a, sizeof(a)), 0);
 	int s = (int)CHECK_OK(sys(SYS_accept, l, NULL, NULL));
 	for (u64 k = 0; k < nitems(names); k++) {
-		CHECK_EQ(get(s, SOL_SOCKET, names[k]), names[k]);
+		/* Since 15 these alone (solisten_clone). */
+		if (GUEST_RELEASE < 15 || (names[k] & (SO_KEEPALIVE | SO_DONTROUTE | SO_OOBINLINE | SO_NOSIGPIPE)))
+			CHECK_EQ(get(s, SOL_SOCKET, names[k]), names[k]);
 		CHECK_EQ(get(c, SOL_SOCKET, names[k]), 0);
 	}
 }

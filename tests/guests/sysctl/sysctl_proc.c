@@ -57,7 +57,10 @@ TEST(whole_tree)
 			if (ret != 0)
 				warn_("%s: %l\n", text, ret);
 			CHECK_EQ(ret, 0);
-			CHECK_EQ(sys(SYS___sysctl, next, length, value, &got, NULL, 0), 0);
+			ret = sys(SYS___sysctl, next, length, value, &got, NULL, 0);
+			if (ret == -ENOMEM)
+				continue;	/* a dump of all that there is */
+			CHECK_EQ(ret, 0);
 			switch (kind & CTLTYPE) {
 			case CTLTYPE_INT:
 			case CTLTYPE_UINT:
@@ -75,7 +78,7 @@ TEST(whole_tree)
 
 TEST(numbers_without_a_name)
 {
-	int query[5] = { 0, 1, CTL_KERN, 12345, 6 }, next[5] = { 0, 2, 99999 };
+	int query[5] = { 0, 1, CTL_KERN, 12345, 6 }, next[5] = { 0, 2, 0x7ffffff0 };
 	char text[64];
 	size_t n = sizeof(text);
 
