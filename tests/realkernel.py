@@ -44,7 +44,9 @@ CASE_SECONDS = 60
 #: Seconds without a word after which a machine has stopped, beyond those of a case.
 SILENCE = 60.0
 #: The kernel's environment where it is started by itself.
-ENVIRONMENT = "vfs.root.mountfrom=ufs:/dev/vtbd0 vfs.root.mountfrom.options=rw console=comconsole boot_serial=YES kern.hz=1000"
+ENVIRONMENT = (
+    "vfs.root.mountfrom=ufs:/dev/vtbd0 vfs.root.mountfrom.options=rw console=comconsole boot_serial=YES kern.hz=1000"
+)
 #: What a guest's source says of a case, before its TEST: `/* judge: own, reason */` and the like.
 _JUDGE = re.compile(r"/\* judge: (\w+)(?:, (.*?))? \*/\s*TEST\((\w+)\)", re.DOTALL)
 #: Why a case is not run on a kernel: its matter is LSF's own; LSF decides otherwise, knowingly; LSF lacks what FreeBSD does.
@@ -70,7 +72,7 @@ class Case:
 
 def cases_of(guest: str, source: str) -> list[Case]:
     """The cases in a guest's source, with what it says of how they are judged."""
-    judged = {name: (word, " ".join((why or "").split())) for word, why, name in _JUDGE.findall(source)}
+    judged = {name: (word, re.sub(r"\s*\n \* |\s+", " ", why or "")) for word, why, name in _JUDGE.findall(source)}
     found = []
     for name in re.findall(r"^TEST\((\w+)\)", source, re.MULTILINE):
         word, why = judged.get(name, ("", ""))
@@ -79,7 +81,9 @@ def cases_of(guest: str, source: str) -> list[Case]:
         elif not word or (word in REASONS and why):
             found.append(Case(guest, name, word, why))
         else:
-            raise ValueError(f"{guest}.{name}: /* judge: {word}, {why} */: want `user`, or {', '.join(REASONS)} with a reason")
+            raise ValueError(
+                f"{guest}.{name}: /* judge: {word}, {why} */: want `user`, or {', '.join(REASONS)} with a reason"
+            )
     return found
 
 
@@ -150,6 +154,18 @@ def write_verdicts(verdicts: dict[tuple[str, str], tuple[str, str]], path: Path 
     """Write them in the order of kernels and cases, so that what changed is what a diff shows."""
     rows = ("\t".join((*key, *value)) + "\n" for key, value in sorted(verdicts.items()))
     path.write_text(HEADER + "".join(rows))
+
+
+def confirmed(verdicts: dict[tuple[str, str], tuple[str, str]]) -> set[str]:
+    """The cases of which some kernel said `ok`."""
+    return {label for (_, label), (verdict, _) in verdicts.items() if verdict == "ok"}
+
+
+def said_of(label: str, verdicts: dict[tuple[str, str], tuple[str, str]] | None = None) -> str:
+    """What the kernels said of a case, in one line, or that none was asked."""
+    known = read_verdicts() if verdicts is None else verdicts
+    found = [f"{kernel}: {verdict} ({date})" for (kernel, case), (verdict, date) in known.items() if case == label]
+    return "; ".join(found) or "no kernel was asked"
 
 
 # ---------------------------------------------------------------- the disk

