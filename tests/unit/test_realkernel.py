@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import re
 import struct
+import sys
 from pathlib import Path
 
 import conformance
@@ -115,6 +116,32 @@ def test_a_machine_that_stops_is_started_again(monkeypatch, tmp_path):
     options = argparse.Namespace(seconds=1, scratch=None, verbose=True)
     said = realkernel.run_on(options, [realkernel.Case("g", name) for name in "abc"], {})
     assert said.verdicts == {"g.a": "ok", "g.b": "stopped", "g.c": "signal 6"}
+
+
+#: Stands for qemu: a machine that asks who is there, and then for a command.
+LOGIN = """
+import sys
+print("FreeBSD/amd64 (freebsd) (ttyu0)", flush=True)
+print("\\nlogin: ", end="", flush=True)
+who = sys.stdin.readline().strip()
+print(f"{who}\\r\\nWelcome to FreeBSD!\\r\\nroot@freebsd:~ # ", end="", flush=True)
+print(f"\\r\\n@start {who}.{sys.stdin.readline().strip()}\\r", flush=True)
+sys.stdin.readline()
+"""
+
+
+def test_a_machine_is_logged_in_to():
+    said = realkernel.Said()
+    for line in realkernel.Machine([sys.executable, "-c", LOGIN], ["root", "chroot"]).console(20):
+        said.line(line)
+        if said.running:
+            break
+    assert said.running == "root.chroot"
+
+
+def test_a_silent_machine_is_given_up():
+    machine = realkernel.Machine([sys.executable, "-c", "print('BTX loader', flush=True); input()"], [])
+    assert list(machine.console(0.5)) == ["BTX loader"]
 
 
 def test_verdicts_are_kept(tmp_path):

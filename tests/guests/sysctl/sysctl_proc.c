@@ -54,6 +54,8 @@ TEST(whole_tree)
 			static char value[16 << 20];	/* the lists of sockets are as long as the machine has them */
 			size_t size = 0, got = sizeof(value);
 			ret = sys(SYS___sysctl, next, length, NULL, &size, NULL, 0);
+			if (ret == -EINVAL)
+				continue;	/* one that takes arguments */
 			if (ret != 0)
 				warn_("%s: %l\n", text, ret);
 			CHECK_EQ(ret, 0);
