@@ -126,11 +126,15 @@ TEST(listen_queue)
 	CHECK_EQ(get(in, SOL_SOCKET, SO_LISTENQLIMIT), 7);
 	CHECK_EQ(get(un, SOL_SOCKET, SO_LISTENQLIMIT), 5);
 	for (int i = 0; i < 3; i++) {
+		for (int tries = 0; tries < 200 && get(in, SOL_SOCKET, SO_LISTENQLEN) != i; tries++)
+			guest_sleep_ms(5);	/* the last word of a connection comes after connect(2) */
 		CHECK_EQ(get(in, SOL_SOCKET, SO_LISTENQLEN), i);
 		CHECK_EQ(get(un, SOL_SOCKET, SO_LISTENQLEN), i);
 		CHECK_EQ(sys(SYS_connect, CHECK_OK(sys(SYS_socket, AF_INET, SOCK_STREAM, 0)), &a, sizeof(a)), 0);
 		CHECK_EQ(sys(SYS_connect, CHECK_OK(sys(SYS_socket, AF_UNIX, SOCK_STREAM, 0)), &u, u.sun_len), 0);
 	}
+	for (int tries = 0; tries < 200 && get(in, SOL_SOCKET, SO_LISTENQLEN) != 3; tries++)
+		guest_sleep_ms(5);
 	CHECK_EQ(get(in, SOL_SOCKET, SO_LISTENINCQLEN), 0);
 	CHECK_EQ(get(un, SOL_SOCKET, SO_LISTENINCQLEN), 0);
 	CHECK_OK(sys(SYS_accept, in, NULL, NULL));
