@@ -80,10 +80,22 @@ raise_loopback(void)
 	sys(SYS_close, s);
 }
 
-static void
-set_number(const char *name, int value)
+/* sysctlbyname(3) as it was before there was a call for it, for kernels of before 13. */
+static long
+by_name(const char *name, void *old, size_t *size, const void *new, size_t new_size)
 {
-	sys(SYS___sysctlbyname, name, strlen(name), NULL, NULL, &value, sizeof(value));
+	int oid[CTL_MAXNAME], find[2] = { 0, 3 };
+	size_t length = sizeof(oid);
+	long ret = sys(SYS___sysctl, find, 2, oid, &length, name, strlen(name));
+
+	return (FAILED(ret) ? ret : sys(SYS___sysctl, oid, length / sizeof(int), old, size, new, new_size));
+}
+
+static void
+close_others(void)
+{
+	for (int fd = 3; fd < 32; fd++)
+		sys(SYS_close, fd);
 }
 
 /* What the first process of a system does and this one needs: a console, devices, a writable root, the loopback. */
@@ -99,7 +111,7 @@ become_init(void)
 	console = (int)sys(SYS_open, "/dev/console", O_RDWR, 0);
 	for (int fd = 0; fd < 3; fd++)
 		sys(SYS_dup2, console, fd);
-	sys(SYS_close_range, 3, -1, 0);
+	close_others();
 	CHECK_OK(sys(SYS_statfs, "/", &root));
 	add_option(&end, "fstype", "ufs");
 	add_option(&end, "fspath", "/");
@@ -107,7 +119,7 @@ become_init(void)
 	add_option(&end, "rw", NULL);
 	CHECK_OK(sys(SYS_nmount, options, end - options, MNT_UPDATE));
 	raise_loopback();
-	set_number("kern.logsigexit", 0);
+	by_name("kern.logsigexit", NULL, NULL, &(int){ 0 }, sizeof(int));
 }
 
 static void
@@ -117,11 +129,11 @@ say_kernel(void)
 	int date = 0;
 	size_t n = sizeof(release);
 
-	sys(SYS___sysctlbyname, "kern.osrelease", 14, release, &n, NULL, 0);
+	by_name("kern.osrelease", release, &n, NULL, 0);
 	n = sizeof(ident);
-	sys(SYS___sysctlbyname, "kern.ident", 10, ident, &n, NULL, 0);
+	by_name("kern.ident", ident, &n, NULL, 0);
 	n = sizeof(date);
-	sys(SYS___sysctlbyname, "kern.osreldate", 14, &date, &n, NULL, 0);
+	by_name("kern.osreldate", &date, &n, NULL, 0);
 	say("\n@kernel %s %d %s\n", release, date, ident);
 }
 
@@ -182,7 +194,7 @@ start_case(const char *guest, const char *name, const char *folder, u32 uid, int
 	sys(SYS_dup2, sys(SYS_open, "/dev/null", O_RDWR, 0), 0);
 	sys(SYS_dup2, out, 1);
 	sys(SYS_dup2, err, 2);
-	sys(SYS_close_range, 3, -1, 0);
+	close_others();
 	sys(SYS_setrlimit, RLIMIT_CORE, &no_core);
 	CHECK_OK(sys(SYS_getrlimit, RLIMIT_STACK, &stack));
 	stack.rlim_cur = stack.rlim_max; /* as login.conf has it */
