@@ -8,7 +8,10 @@ as which release, and on which engine; what differs is named case by case, each 
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import NamedTuple
+
+import realkernel
 
 
 class Case(NamedTuple):
@@ -75,6 +78,49 @@ releases, and [syscalls](syscalls.md) what each call lacks.
 """
 
 
+_KERNELS = """
+## The project's own cases on FreeBSD's kernels
+
+A case of `tests/guests` says what FreeBSD does, and a FreeBSD kernel is asked whether it does: `tests/realkernel.py` runs the cases on one in
+qemu, and keeps what it said. Cases whose matter is LSF itself are not asked.
+
+| kernel | asked on | cases | ok |
+|---|---|--:|--:|
+"""
+
+
+def table(heading: str, columns: str, rows: list[tuple[str, str]]) -> list[str]:
+    """A heading with its table, or nothing where that has no rows."""
+    if not rows:
+        return []
+    lines = [f"| {name} | {text.replace('|', chr(92) + '|')} |\n" for name, text in rows]
+    return [f"\n### {heading}\n\n{columns}\n|---|---|\n", *lines]
+
+
+def kernels(cases: list[realkernel.Case], verdicts: dict[tuple[str, str], tuple[str, str]]) -> list[str]:
+    """What FreeBSD's kernels said of the project's own cases: how many, which LSF answers otherwise, and which none has confirmed."""
+    asked: Counter[str] = Counter(kernel for kernel, _ in verdicts)
+    ok: Counter[str] = Counter(kernel for (kernel, _), (verdict, _) in verdicts.items() if verdict == "ok")
+    last = {kernel: date for (kernel, _), (_, date) in sorted(verdicts.items(), key=lambda row: row[1][1])}
+    rows = [f"| {kernel} | {last[kernel]} | {asked[kernel]:,} | {ok[kernel]:,} |\n" for kernel in sorted(asked)]
+    sure = realkernel.confirmed(verdicts)
+    judged = [case for case in cases if not case.word]
+    open_ = [case for case in judged if case.label not in sure]
+    words = Counter(case.word for case in cases)
+    share = 100 * (len(judged) - len(open_)) / len(judged)
+    summary = (
+        f"\nOf {len(cases):,} cases {words['own']} are about LSF itself, in {words['policy']} it decides otherwise than FreeBSD, and in {words['gap']}"
+        f" it lacks what FreeBSD does. Of the other {len(judged):,} some kernel confirms {len(judged) - len(open_):,} ({share:.1f} %).\n"
+    )
+    differs = {word: [(case.label, case.why) for case in cases if case.word == word] for word in ("policy", "gap")}
+    return [
+        _KERNELS, *rows, summary,
+        *table("What LSF decides otherwise", "| case | why |", differs["policy"]),
+        *table("What LSF lacks", "| case | what FreeBSD does |", differs["gap"]),
+        *table("What no kernel has confirmed", "| case | what was said |", [(c.label, realkernel.said_of(c.label, verdicts)) for c in open_]),
+    ]  # fmt: skip
+
+
 def page() -> str:
     """The text of docs/user/conformance.md."""
     rows = [
@@ -86,7 +132,7 @@ def page() -> str:
         if suite.differs:
             parts.append(f"\n## {suite.name}\n\n| what differs | cases | why |\n|---|--:|---|\n")
             parts += [f"| {case.name} | {case.count} | {case.reason} |\n" for case in suite.differs]
-    return "".join(parts)
+    return "".join([*parts, *kernels(realkernel.all_cases(), realkernel.read_verdicts())])
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import harness
 import pytest
+import realkernel
 import releases
 from known_gaps import KNOWN_GAPS
 
@@ -45,7 +46,8 @@ def run_case(lsf, guest: str, case: str, env: dict[str, str] | None = None, head
     if result.returncode == 0 and lines and lines[-1].startswith(f"skip {guest}: "):
         harness.not_covered(f"guest {label}", lines[-1].partition(": ")[2])
     if result.returncode != 0 or not lines or lines[-1] != f"ok {label}":
-        pytest.fail(f"{label} does not end with 'ok {label}'\n{result.explain()}", pytrace=False)
+        said = realkernel.said_of(label)
+        pytest.fail(f"{label} does not end with 'ok {label}'\nFreeBSD {said}\n{result.explain()}", pytrace=False)
 
 
 def test_guest(lsf, guest, case):

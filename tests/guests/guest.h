@@ -417,7 +417,8 @@ guest_fail(const char *file, int line, const char *what, u64 got, u64 want, int 
 /* ------------------------------------------------------------------ start */
 
 #ifndef GUEST_NO_NOTE
-/* The ABI note that every FreeBSD program carries: the kernel chooses behaviour by the release in it. */
+/* The ABI note that every FreeBSD program carries: the kernel chooses behaviour by the release in it. It overlooks a note that
+ * ends where its segment does (imgact_elf.c, parse_notes): the one of features follows, as in programs that crt1.o starts. */
 __asm__(
     ".pushsection .note.tag, \"a\", @note\n"
     ".p2align 2\n"
@@ -428,6 +429,9 @@ __asm__(
 #else
     ".long 1400097\n"
 #endif
+    ".long 8, 4, 4\n"
+    ".asciz \"FreeBSD\"\n"
+    ".long 0\n"
     ".popsection\n");
 #endif
 

@@ -215,6 +215,7 @@ NUMBERS: dict[str, tuple[Number, ...]] = {
         ("EVFILT_USER", -11),
         ("EVFILT_SENDFILE", -12),
         ("EVFILT_EMPTY", -13),
+        ("EVFILT_JAIL", -14),
         ("EV_ADD", 0x0001),
         ("EV_DELETE", 0x0002),
         ("EV_ENABLE", 0x0004),

@@ -52,6 +52,7 @@ DIFFERENCES = (
     Difference("MQUEUE_NAMES", 1500000, "a message queue's name may begin without a slash", "kern/uipc_mqueue.c"),
     Difference("TCPSTAT_15", 1500000, "struct tcpstat has 125 counters", "netinet/tcp_var.h"),
     Difference("INOTIFY", 1500000, "inotify(2)", "kern/vfs_inotify.c"),
+    Difference("JAIL_EVENTS", 1500000, "EVFILT_JAIL", "kern/kern_event.c"),
     Difference("FD_FLAGS", 1500000, "FD_CLOFORK and FD_RESOLVE_BENEATH, with O_, SOCK_, MSG_CMSG_ and CLOSE_RANGE_CLOFORK, F_DUPFD_CLOFORK, F_DUP3FD",
                "kern/kern_descrip.c"),
 )  # fmt: skip

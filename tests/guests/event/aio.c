@@ -538,6 +538,8 @@ TEST(freebsd6)
 	cb.notify = SIGEV_NONE;
 	cb.buf = data;
 	CHECK_EQ(sys(318, &cb), 0);
+	while (sys(SYS_aio_error, &cb) == EINPROGRESS)
+		guest_sleep_ms(1);
 	CHECK_EQ(sys(SYS_aio_return, &cb), 3);
 	CHECK_STR(data, "abc");
 	cb.opcode = LIO_READ;

@@ -49,7 +49,8 @@ TEST(errors)
 	CHECK_ERR(change(1, EVFILT_USER, 0, 0, 0, NULL), ENOENT);
 	CHECK_ERR(change(1, EVFILT_USER, EV_ADD | EV_ENABLE | EV_DISABLE, 0, 0, NULL), EINVAL);
 	CHECK_ERR(change(1, 5, EV_ADD, 0, 0, NULL), EINVAL);
-	CHECK_ERR(change(1, -14, EV_ADD, 0, 0, NULL), EINVAL);
+	CHECK_ERR(change(7, -14, EV_ADD, 0, 0, NULL), GUEST_RELEASE >= 15 ? ENOENT : EINVAL);	/* EVFILT_JAIL: no such jail */
+	CHECK_ERR(change(1, -16, EV_ADD, 0, 0, NULL), EINVAL);
 	CHECK_ERR(change(1, EVFILT_AIO, EV_ADD, 0, 0, NULL), EPERM);
 	CHECK_ERR(change(kq, EVFILT_READ, EV_ADD, 0, 0, NULL), EINVAL);
 	/* A change with filter 0 is passed over. */
@@ -224,7 +225,7 @@ TEST(timer)
 	CHECK_EQ(change(3, EVFILT_TIMER, EV_ADD, 0, 5, NULL), 0);
 	guest_sleep_ms(52);
 	CHECK_EQ(poll_events(8), 1);
-	CHECK(got[0].data >= 9);
+	CHECK_BETWEEN(got[0].data, 5, 200);
 	CHECK_EQ(got[0].flags, EV_CLEAR);
 	CHECK_EQ(wait_events(8, 1000), 1);
 	CHECK_EQ(change(3, EVFILT_TIMER, EV_DELETE, 0, 0, NULL), 0);

@@ -285,6 +285,7 @@ try_all(void)
 }
 
 /* By the sites of this program, and, as all calls are made often, by patched ones. */
+/* judge: own, descriptors that LSF hides */
 TEST(every_call)
 {
 	names();

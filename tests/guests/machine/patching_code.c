@@ -109,6 +109,7 @@ jump_of(const u8 *call)
 
 /* Fixed text is patched, or nothing here tests anything. Where the jump leads there is nothing of the program's: to it that
  * memory is free, and it gets it when it wants it; the calls go on. */
+/* judge: own, trampolines */
 TEST(trampoline_gives_way)
 {
 	long pid = sys(SYS_getpid);
@@ -231,6 +232,7 @@ TEST(own_text_unmapped)
 }
 
 /* GS is the shim's: a program that loads it itself ends, with a message, and does not run wild. */
+/* judge: own, a base of %gs is refused */
 TEST(gs_base_loaded)
 {
 	static const u64 bases[] = { 0, 0x1000, 0x123456789000 };

@@ -71,6 +71,7 @@ family_page(void)
 }
 
 /* A child that has given up rights, or is broken, writes what it likes. */
+/* judge: own, it writes into LSF's memory */
 TEST(wrong_hints)
 {
 	u64 hints[] = { (u64)within + 8, (u64)within + 7, (u64)behind + 13, (u64)constants + 7, 0x6ffff0000002, 1, 4096, ~0UL, (u64)&hints,

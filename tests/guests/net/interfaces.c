@@ -146,7 +146,7 @@ TEST(loopback)
 	CHECK_EQ(sys(SYS_ioctl, s, SIOCGIFFLAGS, &one), 0);
 	CHECK_EQ(one.ifr_flags & IFF_LOOPBACK, IFF_LOOPBACK);
 	CHECK_EQ(memcmp(one.ifr_name, "lo0", 4), 0);
-	up = one.ifr_flags & IFF_UP;
+	up = one.ifr_flags;	/* all of them: those that are not set again are taken away */
 	CHECK_EQ(sys(SYS_ioctl, s, SIOCGIFMTU, &one), 0);
 	CHECK(one.ifr_mtu > 1000);
 	CHECK_EQ(sys(SYS_ioctl, s, SIOCGIFINDEX, &one), 0);
@@ -171,8 +171,11 @@ TEST(ipv6_requests)
 {
 	struct in6_ifreq r;
 	struct in6_ndireq nd;
-	int s = (int)CHECK_OK(sys(SYS_socket, AF_INET, SOCK_DGRAM, 0));
+	int s = (int)sys(SYS_socket, AF_INET6, SOCK_DGRAM, 0);
 
+	if (s == -EAFNOSUPPORT || s == -EPROTONOSUPPORT)
+		SKIP("no IPv6 here");
+	CHECK_OK(s);
 	memset(&r, 0, sizeof(r));
 	memcpy(r.ifr_name, "lo0", 4);
 	r.ifr_addr.sin6_len = sizeof(r.ifr_addr);
@@ -186,6 +189,8 @@ TEST(ipv6_requests)
 	r.ifr_addr.sin6_addr.s6_addr[0] = 0x20;
 	CHECK_ERR(sys(SYS_ioctl, s, SIOCGIFAFLAG_IN6, &r), EADDRNOTAVAIL);
 	memset(&r.ifr_ifru, 0, sizeof(r.ifr_ifru));
+	r.ifr_addr.sin6_len = sizeof(r.ifr_addr);
+	r.ifr_addr.sin6_family = AF_INET6;
 	r.ifr_addr.sin6_addr.s6_addr[15] = 1;
 	CHECK_EQ(sys(SYS_ioctl, s, SIOCGIFALIFETIME_IN6, &r), 0);
 	CHECK_EQ(r.ifr_ifru.ifru_lifetime.ia6t_vltime, 0xffffffff);
@@ -193,7 +198,7 @@ TEST(ipv6_requests)
 	memset(&nd, 0x55, sizeof(nd));
 	memcpy(nd.ifname, "lo0", 4);
 	CHECK_EQ(sys(SYS_ioctl, s, SIOCGIFINFO_IN6, &nd), 0);
-	CHECK(nd.ndi.linkmtu >= 1280);
+	CHECK(nd.ndi.linkmtu >= 1280 || nd.ndi.linkmtu == 0);	/* 0: as the interface has it */
 	CHECK_EQ(nd.ndi.chlim, 64);
 	CHECK_EQ(nd.ndi.flags & ND6_IFF_PERFORMNUD, ND6_IFF_PERFORMNUD);
 	struct in6_nbrinfo nb;

@@ -300,7 +300,7 @@ HELPER(ask_alone)
 		int groups = release() < 1500000 ? 1 : 0;
 		size_t size = persistent ? SOCKCRED2SIZE(groups) : SOCKCREDSIZE(groups);
 
-		CHECK_EQ(sys(SYS_setgroups, 1, &gid), 0);
+		CHECK_EQ(sys(SYS_setgroups, groups, &gid), 0);
 		option(s[1], persistent ? LOCAL_CREDS_PERSISTENT : LOCAL_CREDS, 1);
 		CHECK_EQ(send_control(s[0], NULL, 0), 1);
 		/* Exactly the room that is documented. */

@@ -147,7 +147,7 @@ TEST(short_reads_untold)
 	CHECK_EQ(sys(SYS_read, s[1], b, 64), 2);
 }
 
-/* A record comes whole to a reader that waits for it. */
+/* Records come as they were sent to a reader that waits; 15 may break one where the buffer was full, and goes on with the rest. */
 TEST(records_at_once)
 {
 	static char big[20000];
@@ -162,9 +162,15 @@ TEST(records_at_once)
 		sys(SYS_exit, 0);
 	}
 	CHECK_EQ(sys(SYS_close, s[1]), 0);
-	for (long n; (n = take(s[0], big, sizeof(big), 0, &told)) > 0; count++) {
-		CHECK_EQ(n, 100 + count * 4);
-		CHECK_EQ(told, MSG_EOR);
+	long got = 0;
+	for (long n; (n = take(s[0], big, sizeof(big), 0, &told)) > 0;) {
+		got += n;
+		CHECK(told == MSG_EOR || (told == 0 && GUEST_RELEASE >= 15));
+		if (told == MSG_EOR) {
+			CHECK_EQ(got, 100 + count * 4);
+			got = 0;
+			count++;
+		}
 	}
 	CHECK_EQ(count, 2000);
 	CHECK_EQ(guest_wait(pid), 0);

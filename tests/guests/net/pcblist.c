@@ -1,5 +1,6 @@
 /* The lists of sockets and of open files: net.inet.*.pcblist, net.local.*.pcblist, kern.file. */
 #include "guest.h"
+#include <sys/poll.h>
 #include <sys/param.h>
 #include <sys/queue.h>
 #include <sys/socket.h>
@@ -129,6 +130,8 @@ TEST(tcp)
 	CHECK_EQ(sys(SYS_connect, client, &address, sizeof(address)), 0);
 	CHECK_EQ(sys(SYS_write, client, "12345", 5), 5);
 	int accepted = (int)CHECK_OK(sys(SYS_accept, server, NULL, NULL));
+	struct pollfd arrives = { .fd = accepted, .events = POLLIN };
+	CHECK_EQ(sys(SYS_poll, &arrives, 1, 5000), 1);
 	handle = socket_of(accepted);
 	p = find_inet("net.inet.tcp.pcblist", handle, &state, TCPS_ESTABLISHED);
 	CHECK_EQ(p->inp_inc.inc_lport, address.sin_port);
@@ -189,7 +192,7 @@ find_local(uint64_t handle)
 		CHECK_EQ(p->xu_addr.sun_len, sizeof(struct sockaddr_un));	/* as bound: unp_pcblist, uipc_bindat */
 		CHECK_EQ(p->xu_socket.so_options & SO_ACCEPTCONN, SO_ACCEPTCONN);
 	}
-	CHECK_EQ(first->xug_count, records);
+	CHECK(first->xug_count >= records);	/* those of all kinds (unp_count) */
 	return (found);
 }
 

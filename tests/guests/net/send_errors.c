@@ -76,7 +76,7 @@ fails(int fd, int error, int signals)
 	CHECK_EQ(pending.__bits[0] & set.__bits[0], signals ? set.__bits[0] : 0);
 	pipes = 0;
 	CHECK_EQ(sys(SYS_sigprocmask, SIG_UNBLOCK, &set, NULL), 0);
-	CHECK_EQ(pipes, signals);
+	CHECK_BETWEEN(pipes, signals, signals * WAYS);	/* FreeBSD queues each, Linux keeps one */
 	guest_handle(SIGPIPE, (void (*)(int, siginfo_t *, void *))SIG_IGN, 0);
 	for (int way = 0; way < WAYS; way++)
 		CHECK_ERR(transfer(way, fd, 0), error);
@@ -370,7 +370,8 @@ TEST(files)
 			else
 				connection(ends);
 			CHECK_EQ(sys(SYS_shutdown, ends[0], SHUT_WR), 0);
-			CHECK_ERR(sys(SYS_sendfile, file, ends[0], 0, 7, NULL, &sent), EPIPE);
+			long ret = sys(SYS_sendfile, file, ends[0], 0, 7, NULL, &sent);
+			CHECK(ret == -EPIPE || (ret == 0 && local && GUEST_RELEASE >= 15));	/* uipc_sendfile_wait does not look */
 			int alone = (int)CHECK_OK(sys(SYS_socket, local ? AF_UNIX : AF_INET, SOCK_STREAM, 0));
 			CHECK_ERR(sys(SYS_sendfile, file, alone, 0, 7,
 			    NULL, &sent), ENOTCONN);

@@ -100,7 +100,9 @@ TEST(accepted_flags)
 	CHECK_EQ(sys(SYS_connect, c, &a, sizeof(a)), 0);
 	int s = (int)CHECK_OK(sys(SYS_accept, l, NULL, NULL));
 	for (u64 k = 0; k < nitems(names); k++) {
-		CHECK_EQ(get(s, SOL_SOCKET, names[k]), names[k]);
+		/* Since 15 these alone (solisten_clone). */
+		if (GUEST_RELEASE < 15 || (names[k] & (SO_KEEPALIVE | SO_DONTROUTE | SO_OOBINLINE | SO_NOSIGPIPE)))
+			CHECK_EQ(get(s, SOL_SOCKET, names[k]), names[k]);
 		CHECK_EQ(get(c, SOL_SOCKET, names[k]), 0);
 	}
 }
@@ -124,11 +126,15 @@ TEST(listen_queue)
 	CHECK_EQ(get(in, SOL_SOCKET, SO_LISTENQLIMIT), 7);
 	CHECK_EQ(get(un, SOL_SOCKET, SO_LISTENQLIMIT), 5);
 	for (int i = 0; i < 3; i++) {
+		for (int tries = 0; tries < 200 && get(in, SOL_SOCKET, SO_LISTENQLEN) != i; tries++)
+			guest_sleep_ms(5);	/* the last word of a connection comes after connect(2) */
 		CHECK_EQ(get(in, SOL_SOCKET, SO_LISTENQLEN), i);
 		CHECK_EQ(get(un, SOL_SOCKET, SO_LISTENQLEN), i);
 		CHECK_EQ(sys(SYS_connect, CHECK_OK(sys(SYS_socket, AF_INET, SOCK_STREAM, 0)), &a, sizeof(a)), 0);
 		CHECK_EQ(sys(SYS_connect, CHECK_OK(sys(SYS_socket, AF_UNIX, SOCK_STREAM, 0)), &u, u.sun_len), 0);
 	}
+	for (int tries = 0; tries < 200 && get(in, SOL_SOCKET, SO_LISTENQLEN) != 3; tries++)
+		guest_sleep_ms(5);
 	CHECK_EQ(get(in, SOL_SOCKET, SO_LISTENINCQLEN), 0);
 	CHECK_EQ(get(un, SOL_SOCKET, SO_LISTENINCQLEN), 0);
 	CHECK_OK(sys(SYS_accept, in, NULL, NULL));

@@ -68,17 +68,20 @@ TEST(kill)
 
 TEST(kill2)
 {
-	int pid, ends[2];
+	int pid, ends[2], stay[2];
 	char byte = 0;
 
-	guest_handle(SIGUSR1, note, 0);
+	guest_handle(SIGUSR1, note, SA_RESTART);
 	CHECK_EQ(sys(SYS_pipe2, ends, 0), 0);
+	CHECK_EQ(sys(SYS_pipe2, stay, 0), 0);
 	pid = guest_fork();
 	if (pid == 0) {
+		CHECK_EQ(sys(SYS_close, stay[1]), 0);
 		guest_thread_start(&threads[0], idle, NULL);
 		CHECK_EQ(sys(SYS_write, ends[1], &byte, 1), 1);
 		for (int i = 0; i < 2000 && count < 2; i++)
 			guest_sleep_ms(1);
+		CHECK_EQ(sys(SYS_read, stay[0], &byte, 1), 0);
 		guest_exit(count == 2 ? 0 : 1);
 	}
 	CHECK_EQ(sys(SYS_read, ends[0], &byte, 1), 1);
@@ -88,6 +91,7 @@ TEST(kill2)
 	CHECK_ERR(sys(SYS_thr_kill2, pid, -1, 129), EINVAL);
 	CHECK_ERR(sys(SYS_thr_kill2, pid, self(), SIGUSR1), ESRCH);	/* not of that process */
 	CHECK_ERR(sys(SYS_thr_kill2, 0x7ffffff0, -1, SIGUSR1), ESRCH);
+	CHECK_EQ(sys(SYS_close, stay[1]), 0);
 	CHECK_EQ(guest_wait(pid), 0);
 }
 

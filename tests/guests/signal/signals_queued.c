@@ -104,7 +104,7 @@ TEST(by_thr_kill)
 
 /* Sends by kill, sigqueue and thr_kill2 to its parent, which blocks the signal. */
 static void
-send_to_parent(void)
+send_to_parent(long thread)
 {
 	int parent = (int)sys(SYS_getppid);
 
@@ -112,19 +112,21 @@ send_to_parent(void)
 		CHECK_EQ(sys(SYS_kill, parent, SIGUSR1), 0);
 		CHECK_EQ(sys(SYS_sigqueue, parent, SIGUSR1, n), 0);
 	}
-	CHECK_EQ(sys(SYS_thr_kill2, parent, parent, SIGUSR2), 0);
-	CHECK_EQ(sys(SYS_thr_kill2, parent, parent, SIGUSR2), 0);
+	CHECK_EQ(sys(SYS_thr_kill2, parent, thread, SIGUSR2), 0);
+	CHECK_EQ(sys(SYS_thr_kill2, parent, thread, SIGUSR2), 0);
 }
 
 TEST(from_another_process)
 {
 	sigset_t set = { { BIT(SIGUSR1) | BIT(SIGUSR2), 0, 0, 0 } };
 	siginfo_t info;
+	long thread;
 
+	CHECK_EQ(sys(SYS_thr_self, &thread), 0);
 	mask(SIG_BLOCK, BIT(SIGUSR1) | BIT(SIGUSR2));
 	int pid = guest_fork();
 	if (pid == 0) {
-		send_to_parent();
+		send_to_parent(thread);
 		guest_exit(0);
 	}
 	CHECK_EQ(guest_wait(pid), 0);

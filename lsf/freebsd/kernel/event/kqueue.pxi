@@ -213,7 +213,8 @@ cdef long kqueue_register(process_t *proc, events_t *ev, kqueue_t *kq, freebsd_k
     if kev.flags & (FREEBSD_EV_ENABLE | FREEBSD_EV_DISABLE) == (FREEBSD_EV_ENABLE | FREEBSD_EV_DISABLE):
         return -LINUX_EINVAL
     if filt > 0 or filt < FREEBSD_EVFILT_EMPTY:
-        return -LINUX_EINVAL
+        # There is no jail to watch.
+        return -LINUX_ENOENT if filt == FREEBSD_EVFILT_JAIL and proc.own.osreldate >= FREEBSD_SINCE_JAIL_EVENTS else -LINUX_EINVAL
     is_fd = is_descriptor_filter(filt)
     kn = knote_find(ev, kq, kev.ident, filt)
     if is_fd and kn == NULL:            # a descriptor that has a knote is open

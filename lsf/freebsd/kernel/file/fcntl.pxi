@@ -160,9 +160,11 @@ cdef long get_status_flags(process_t *proc, int fd) noexcept nogil:
         flags = (flags & ~<long> LINUX_O_ACCMODE) | LINUX_O_RDWR
     if flags & LINUX_O_PATH and flags & LINUX_O_NOFOLLOW and path_kind(fd) == ACCESS_EXECUTE:
         return FREEBSD_O_EXEC
+    if flags & LINUX_O_PATH:
+        return FREEBSD_O_PATH | (FKQALLOWED if may_be_read(fd) else 0)
     return linux_to_freebsd_open_flags(<uint32_t> flags) & (
         FREEBSD_O_ACCMODE | FREEBSD_O_NONBLOCK | FREEBSD_O_APPEND | FREEBSD_O_ASYNC | FREEBSD_O_SYNC
-        | FREEBSD_O_DSYNC | FREEBSD_O_DIRECT | FREEBSD_O_PATH)
+        | FREEBSD_O_DSYNC | FREEBSD_O_DIRECT)
 
 
 cdef long set_status_flags(int fd, uint32_t flags) noexcept nogil:

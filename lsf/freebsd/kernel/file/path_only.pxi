@@ -8,6 +8,13 @@ cdef enum:
     ACCESS_PATH = 1
     ACCESS_EXECUTE = 2
 
+    FKQALLOWED = 0x00800000             # sys/fcntl.h: a kqueue may watch it, since it could have been read; F_GETFL shows that
+
+
+cdef bint may_be_read(int fd) noexcept nogil:
+    """Whether what a descriptor of O_PATH names could be opened for reading now; FreeBSD asks when it is opened."""
+    return linux_syscall4(LINUX_SYS_faccessat2, fd, <uint64_t> <const char *> b"", LINUX_R_OK, LINUX_AT_EMPTY_PATH | LINUX_AT_EACCESS) == 0
+
 
 cdef int path_kind(int fd) noexcept nogil:
     cdef long mode, flags = linux_syscall2(LINUX_SYS_fcntl, <uint32_t> fd, LINUX_F_GETFL)

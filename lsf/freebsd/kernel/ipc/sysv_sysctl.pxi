@@ -10,7 +10,8 @@ cdef enum:
     IPC_SEMAPHORES = 1
     IPC_QUEUES = 2
     IPC_PLACES_OF_SEQUENCE = 32768
-    SHMSEG_ALLOCATED = 0x800            # kernel-private bits of the modes
+    SHMSEG_FREE = 0x200                 # kernel-private bits of the modes
+    SHMSEG_ALLOCATED = 0x800
     SEM_ALLOC = 0x200
 
 
@@ -98,6 +99,10 @@ cdef void ipc_fill(int64_t kind, char *table, int64_t places) noexcept nogil:
     memset(&segment, 0, sizeof(segment))
     memset(&semaphores, 0, sizeof(semaphores))
     memset(&queue, 0, sizeof(queue))
+    if kind == IPC_SHARED_MEMORY:
+        for index in range(places):
+            (<freebsd_shmid_kernel *> table)[index].u.shm_perm.mode = SHMSEG_FREE
+        index = 0
     while index <= highest:
         if kind == IPC_SHARED_MEMORY:
             result = shared_memory_record(index, &segment)

@@ -182,7 +182,7 @@ cdef bint put_route(int fd, linux_nlmsghdr *entry, uint8_t *to, uint64_t *at) no
     found = netlink_attribute(entry, sizeof(linux_rtmsg), LINUX_RTA_GATEWAY, &size)
     if found != NULL and size == length:
         nla_put(to, at, LINUX_RTA_GATEWAY, found, length)
-    nla_put32(to, at, NL_RTA_RTFLAGS, flags)
+    nla_put32(to, at, NL_RTA_RTFLAGS, flags & ~<uint32_t> FREEBSD_RTF_UP)         # who prints it adds that
     found = netlink_attribute(entry, sizeof(linux_rtmsg), LINUX_RTA_OIF, &size)
     if found != NULL and size == 4:
         nla_put(to, at, LINUX_RTA_OIF, found, 4)

@@ -57,7 +57,7 @@ cdef bint wants_a_range(int fd, const uint8_t *address) noexcept nogil:
 
 
 cdef long bind_in_range(int fd, uint8_t *address, long length) noexcept nogil:
-    """Who may have a reserved port, Linux says (EACCES). A port that is shared is none that is free: while one is looked for
+    """Who may have a reserved port, Linux says (EACCES; in_pcb_lport says EPERM). A port that is shared is none that is free: while one is looked for
     the socket does not share."""
     cdef long shares = socket_option(fd, LINUX_SO_REUSEADDR), together = socket_option(fd, LINUX_SO_REUSEPORT), result
     cdef bint low = port_range(fd) == FREEBSD_IP_PORTRANGE_LOW
@@ -71,7 +71,7 @@ cdef long bind_in_range(int fd, uint8_t *address, long length) noexcept nogil:
         set_socket_option(fd, LINUX_SO_REUSEADDR, 1)
     if together > 0:
         set_socket_option(fd, LINUX_SO_REUSEPORT, 1)
-    return result
+    return -LINUX_EPERM if result == -LINUX_EACCES else result
 
 
 cdef public long sysctl_reservedhigh(sysctl_request_t *request) noexcept nogil:

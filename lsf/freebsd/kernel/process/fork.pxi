@@ -323,6 +323,8 @@ cdef public long sys_thr_new(frame_t *frame, area_t *area) noexcept nogil:
     new_.start = param.start_func
     new_.argument = param.arg
     new_.stack = ((param.stack_base + param.stack_size) & ~15UL) - 8
+    if store_guest64(new_.stack, 0) < 0:
+        return -LINUX_EFAULT            # where cpu_set_upcall ends the stack
     new_.tls = param.tls_base
     new_.has_tls = True
     new_.c_runtime = param.flags & FREEBSD_THR_C_RUNTIME != 0

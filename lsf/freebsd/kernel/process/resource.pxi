@@ -211,7 +211,6 @@ cdef public long sys_cpuset_setaffinity(frame_t *frame, area_t *area) noexcept n
     cdef uint32_t level = <uint32_t> frame.arg[0], which = <uint32_t> frame.arg[1]
     cdef uint64_t size = frame.arg[3], i
     cdef bint empty = True
-    cdef long result
     if size == 0 or size > 4096:
         return -LINUX_ERANGE
     memset(mask, 0, sizeof(mask))
@@ -236,9 +235,8 @@ cdef public long sys_cpuset_setaffinity(frame_t *frame, area_t *area) noexcept n
         which = FREEBSD_CPU_WHICH_PID
     elif which != FREEBSD_CPU_WHICH_TID and which != FREEBSD_CPU_WHICH_PID and which != FREEBSD_CPU_WHICH_TIDPID:
         return -LINUX_EPERM if which == FREEBSD_CPU_WHICH_JAIL else -LINUX_ESRCH
-    result = affinity_apply(area, which, -1 if frame.arg[1] == FREEBSD_CPU_WHICH_CPUSET else <int64_t> frame.arg[2],
-                            mask, CPUSET_BYTES)
-    return -LINUX_EDEADLK if result == -LINUX_EINVAL else result
+    return affinity_apply(area, which, -1 if frame.arg[1] == FREEBSD_CPU_WHICH_CPUSET else <int64_t> frame.arg[2],
+                          mask, CPUSET_BYTES)
 
 
 # Sets are numbers only: 0 for all processors, 1 for the first set, and one that cpuset(2) makes, named after its process.

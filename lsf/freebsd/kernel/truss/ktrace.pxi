@@ -301,7 +301,7 @@ cdef public long sys_ktrace(frame_t *frame, area_t *area) noexcept nogil:
     cdef uint32_t op = <uint32_t> frame.arg[1] & KTR_OP
     cdef uint32_t facs = <uint32_t> frame.arg[2] & ~<uint32_t> FREEBSD_KTRFAC_ROOT
     cdef long fd = -1, result = 0
-    if op > FREEBSD_KTROP_CLEARFILE or (op != FREEBSD_KTROP_CLEARFILE and facs == 0):
+    if op != FREEBSD_KTROP_CLEARFILE and facs == 0:
         return -LINUX_EINVAL
     if op != FREEBSD_KTROP_CLEAR:
         fd = ktrace_file(area, frame.arg[0])
@@ -316,7 +316,7 @@ cdef public long sys_ktrace(frame_t *frame, area_t *area) noexcept nogil:
         if fd >= 0:
             linux_syscall1(LINUX_SYS_close, fd)
         if result == 0:
-            ktrace_clear(proc, facs if op == FREEBSD_KTROP_CLEAR else ~<uint32_t> 0)
+            ktrace_clear(proc, ~<uint32_t> 0 if op == FREEBSD_KTROP_CLEARFILE else facs)
         return result
     ktrace_close(proc)
     proc.record_fd = <int32_t> fd
