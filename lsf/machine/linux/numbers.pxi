@@ -161,6 +161,7 @@ cdef extern from "machine/linux/linux.h" nogil:
         LINUX_FUTEX_REQUEUE "FUTEX_REQUEUE"
         LINUX_FUTEX_WAIT_BITSET "FUTEX_WAIT_BITSET"
         LINUX_FUTEX_WAKE "FUTEX_WAKE"
+        LINUX_FUTEX_WAIT "FUTEX_WAIT"
         LINUX_FUTEX_WAKE_BITSET "FUTEX_WAKE_BITSET"
         # linux/icmpv6.h
         LINUX_ICMPV6_FILTER "ICMPV6_FILTER"
@@ -374,6 +375,7 @@ cdef extern from "machine/linux/linux.h" nogil:
         LINUX_SIGABRT "SIGABRT"
         LINUX_SIGBUS "SIGBUS"
         LINUX_SIGCHLD "SIGCHLD"
+        LINUX_SIGCONT "SIGCONT"
         LINUX_SIGEV_NONE "SIGEV_NONE"
         LINUX_SIGEV_SIGNAL "SIGEV_SIGNAL"
         LINUX_SIGFPE "SIGFPE"
@@ -382,6 +384,7 @@ cdef extern from "machine/linux/linux.h" nogil:
         LINUX_SIGKILL "SIGKILL"
         LINUX_SIGPIPE "SIGPIPE"
         LINUX_SIGSEGV "SIGSEGV"
+        LINUX_SIGSTOP "SIGSTOP"
         LINUX_SIGSYS "SIGSYS"
         LINUX_SIGTRAP "SIGTRAP"
         LINUX_SIGUSR1 "SIGUSR1"
@@ -474,6 +477,7 @@ cdef extern from "machine/linux/linux.h" nogil:
         LINUX_PR_SET_NAME "PR_SET_NAME"
         LINUX_PR_SET_NO_NEW_PRIVS "PR_SET_NO_NEW_PRIVS"
         LINUX_PR_SET_PDEATHSIG "PR_SET_PDEATHSIG"
+        LINUX_PR_SET_PTRACER "PR_SET_PTRACER"
         LINUX_PR_SET_SYSCALL_USER_DISPATCH "PR_SET_SYSCALL_USER_DISPATCH"
         LINUX_PR_SYS_DISPATCH_ON "PR_SYS_DISPATCH_ON"
         # sys/resource.h

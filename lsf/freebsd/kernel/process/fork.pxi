@@ -67,6 +67,7 @@ cdef long fork_with(frame_t *frame, area_t *area, uint64_t flags) noexcept nogil
         reap_inherit(proc)
         after_fork(proc, area)
         guest_mark_set()
+        debug_child(area, parent)
         notes_after_fork(proc, parent, told, True)
         arm(proc)
         frame.arg[2] = 1
@@ -77,6 +78,7 @@ cdef long fork_with(frame_t *frame, area_t *area, uint64_t flags) noexcept nogil
         else:
             frame.arg[2] = 0
             guest_known(area, <int> result)
+            debug_forked(area, <int> result)
     set_linux_mask(area)
     return result
 
@@ -132,6 +134,7 @@ cdef public long vfork_prepare(frame_t *frame, area_t *area) noexcept nogil:
     copy.own.aio = NULL
     copy.own.procdescs = NULL
     copy.own.procdesc_maker = 0
+    tracees_none(copy)
     copy.own.shared_ids = NULL
     copy.own.lock_ids.word = 0
     copy.own.lock_truss.word = 0
@@ -276,6 +279,7 @@ cdef long thread_create(area_t *area, const new_thread_t *new_) noexcept nogil:
             set_linux_mask(area)
             return -LINUX_EFAULT
         flags |= LINUX_CLONE_PARENT_SETTID
+    debug_new_thread(area, child)
     result = clone_thread(flags, stack, parent_tid, &child.slot.state, new_.tls)
     if is_error(result):
         child.scratch = 0
@@ -374,6 +378,7 @@ cdef public void thread_start(area_t *area) noexcept nogil:
         store_guest64(area.own.thread_child_tid, <uint32_t> area.tid)
     signal_stack(area)
     atomic_store32(&area.own.ready, 1)
+    debug_born(area)
     arm(area.proc)
     if area.own.thread_context != 0:
         context_go(area, <resume_t *> area.own.thread_context)
@@ -419,6 +424,8 @@ cdef public long sys_exit(frame_t *frame, area_t *area) noexcept nogil:
     umtx_thread_exit(area)
     stats_leave(area)
     notes_exits(area.proc, <int> frame.arg[0])
+    tracees_end(area.proc)
+    debug_ends(area, (<int> frame.arg[0] & 0xff) << 8)
     if area.proc.own.events != NULL:
         event_exits(area.proc)
     pipes_leave(area.proc, True)
