@@ -138,6 +138,7 @@ struct area_own {
     uint64_t guest_time;        /* and when, in the processor's cycles */
     uint32_t debug_flags;       /* debug_call.pxi's: PL_FLAG_ of the stop at the end of this call, */
     int32_t debug_child;        /* and the child that it tells of */
+    int32_t debug_later;        /* a signal that the tracer sent at its beginning */
     uint32_t debug_stop;        /* a SIGSTOP for this thread waits for the end of its call */
     uint32_t debug_step;        /* the tracer steps this thread */
     uint32_t debug_redo;        /* a call ended with EINTR: without a signal it is made again */

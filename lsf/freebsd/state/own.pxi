@@ -123,6 +123,7 @@ cdef extern from "own.h" nogil:
         uint64_t guest_time
         uint32_t debug_flags
         int32_t debug_child
+        int32_t debug_later
         uint32_t debug_stop
         uint32_t debug_step
         uint32_t debug_redo

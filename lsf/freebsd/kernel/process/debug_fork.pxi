@@ -13,7 +13,6 @@ cdef void debug_child(area_t *area, int parent) noexcept nogil:
     cdef uint32_t code, narg
     cdef int tracer
     tracees_none(proc)
-    proc.own.debug_join = 0
     area.own.debug_flags = 0
     area.own.debug_stop = 0
     area.own.debug_step = 0
@@ -57,6 +56,7 @@ cdef void debug_forked(area_t *area, int child) noexcept nogil:
         if process_is_over(child):
             break
         linux_syscall4(LINUX_SYS_clock_nanosleep, LINUX_CLOCK_MONOTONIC, 0, <uint64_t> &moment, 0)
+    area.proc.own.tracing = 1           # its end is the tracer's to see first
     area.own.debug_flags |= FREEBSD_PL_FLAG_FORKED
     area.own.debug_child = child
 
@@ -127,7 +127,6 @@ cdef void debug_started(area_t *area, uint64_t start, uint64_t stack) noexcept n
     lwp.code = FREEBSD_SYS_execve
     lwp.narg = 3
     lwp.error = 0
-    lwp.step = 0
     memset(area.frame, 0, sizeof(frame_t))
     block_all(NULL)
     state_at_exit(area.frame, area, &to.uc, to.fpstate)

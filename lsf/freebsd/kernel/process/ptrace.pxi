@@ -139,7 +139,8 @@ cdef long ptrace_attach(area_t *area, int pid) noexcept nogil:
         return -LINUX_ENOMEM
     if stat.ppid != proc.pid and is_guest(stat.ppid):
         debug_signal(stat.ppid, 0, DEBUG_NEWS, 0)       # its waits have to leave this child to us
-    linux_syscall2(LINUX_SYS_kill, <uint64_t> pid, LINUX_SIGCONT)      # a stop of job control is over
+    if stat.state == c'T':
+        linux_syscall2(LINUX_SYS_kill, <uint64_t> pid, LINUX_SIGCONT)   # a stop of job control is over
     debug_signal(pid, 0, DEBUG_ATTACH, proc.pid)
     return 0
 
@@ -151,7 +152,7 @@ cdef long ptrace_resume(area_t *area, tracee_t *tracee, debug_lwp_t *lwp, int re
     if sig < 0 or sig > SIGNAL_MAX:
         return -LINUX_EINVAL
     if request == FREEBSD_PT_STEP:
-        lwp.step = 1
+        lwp.step = STEP_SET
     elif request != FREEBSD_PT_DETACH and request != FREEBSD_PT_KILL:
         if at != 1:
             lwp.regs.r_rip = at
@@ -187,7 +188,7 @@ cdef void ptrace_let_go(area_t *area, tracee_t *tracee) noexcept nogil:
         lwp = debug_slot(page, i)
         if lwp != NULL:
             lwp.suspended = 0
-            lwp.step = 0
+            lwp.step = STEP_CLEARED
     atomic_store32(&page.state, DEBUG_LEFT)
     debug_wake(&page.resumed)
     tracee_remove(area.proc, tracee)
@@ -368,7 +369,8 @@ cdef long ptrace_request(frame_t *frame, area_t *area, tracee_t *tracee, debug_l
     if request == FREEBSD_PT_GETNUMLWPS or request == FREEBSD_PT_GETLWPLIST:
         return ptrace_lwps(frame, page, request == FREEBSD_PT_GETNUMLWPS)
     if request == FREEBSD_PT_SETSTEP or request == FREEBSD_PT_CLEARSTEP:
-        lwp.step = request == FREEBSD_PT_SETSTEP
+        lwp.step = STEP_SET if request == FREEBSD_PT_SETSTEP else STEP_CLEARED
+        lwp.regs.r_rflags = lwp.regs.r_rflags & ~<uint64_t> EFLAGS_TF | (EFLAGS_TF if request == FREEBSD_PT_SETSTEP else 0)
         return 0
     if request == FREEBSD_PT_SUSPEND or request == FREEBSD_PT_RESUME:
         atomic_store32(&lwp.suspended, request == FREEBSD_PT_SUSPEND)

@@ -234,7 +234,7 @@ cdef long wait_traced(process_t *proc, int idtype, int64_t id_, long options, ch
             if list_[i].pid == 0 or not tracee_matches(list_[i].pid, idtype, id_):
                 continue
             any_ = True
-            if not list_[i].child:
+            if not list_[i].child or list_[i].page.attaching:
                 strangers = True
             if tracee_look(proc, &list_[i], options, child):
                 return 0

@@ -11,12 +11,13 @@ cdef extern from "decode.h" nogil:
     const debug_decode_t debug_decode "lsf_decode"[1]
 
 cdef enum:
+    DEBUG_SENT = 0x4c534404             # si_errno of a signal that the tracer has sent
     NO_PATCH_TRACED = 2                 # process_t.no_patch: while another guest traces this one
 
 
 
 cdef void debug_dispositions(process_t *proc) noexcept nogil:
-    """Let Linux's dispositions follow: a traced process gets every signal, also those that it ignores."""
+    """Let Linux's dispositions follow: a traced process gets every signal that it does not ignore."""
     cdef int signo
     lock_acquire(&proc.own.lock_signal)
     for signo in range(1, SIGNAL_MAX + 1):
@@ -124,27 +125,53 @@ cdef bint debug_join(area_t *area, int tracer) noexcept nogil:
 
 # ------------------------------------------------------------------ signals
 
-cdef void debug_send(area_t *area, int sig) noexcept nogil:
-    """A signal that the tracer sends at a stop that was for none: it is delivered, and does not stop the process again."""
+cdef void debug_send(area_t *area, int sig, bint again) noexcept nogil:
+    """A signal that the tracer sends: it is delivered, and does not stop the process again, but where one that is blocked has taken
+    another's place."""
+    cdef process_t *proc = area.proc
     cdef linux_siginfo info
+    cdef int linux
     if sig <= 0 or sig > SIGNAL_MAX or sig == FREEBSD_SIGSTOP:
         return
-    atomic_or64(&area.proc.own.debug_sent[(sig - 1) >> 6], signal_bit(sig))
-    if lsf_signal_to_linux[sig]:
-        linux_syscall2(LINUX_SYS_kill, area.proc.pid, lsf_signal_to_linux[sig])
-        return
-    carrier_info(area, &info, sig, FREEBSD_SI_USER, 0)
-    linux_syscall3(LINUX_SYS_rt_sigqueueinfo, area.proc.pid, LINUX_CARRIER, <uint64_t> &info)
+    if is_carried(sig):
+        carrier_info(area, &info, sig, FREEBSD_SI_USER, 0)
+        linux = LINUX_CARRIER
+        if not again:
+            atomic_or64(&proc.own.debug_sent[(sig - 1) >> 6], signal_bit(sig))
+    else:
+        linux = queued_self(area, sig)
+        memset(&info, 0, 128)
+        info.si_signo = linux
+        info.si_errno = 0 if again else DEBUG_SENT
+        info.si_code = -1               # SI_QUEUE
+        info.fields.kill.pid = proc.pid
+    event_sends(proc)
+    if linux_syscall3(LINUX_SYS_rt_sigqueueinfo, proc.pid, linux, <uint64_t> &info) != 0 and linux != LINUX_CARRIER:
+        atomic_or64(&proc.own.debug_sent[(sig - 1) >> 6], signal_bit(sig))     # Linux's queue is full: one of each goes without
+        linux_syscall2(LINUX_SYS_kill, proc.pid, lsf_signal_to_linux[sig])
+    event_sent(proc, sig, True)
 
 
-cdef bint debug_was_sent(process_t *proc, int sig) noexcept nogil:
+cdef bint debug_was_sent(process_t *proc, int sig, linux_siginfo *info) noexcept nogil:
     """True, once, for a signal that the tracer has sent."""
     cdef uint64_t *word = &proc.own.debug_sent[(sig - 1) >> 6]
     cdef uint64_t bit = 1UL << ((sig - 1) & 63)
+    if info.si_code == -1 and info.si_errno == DEBUG_SENT:
+        memset(&info.si_errno, 0, 124)  # nothing is known of it
+        info.si_code = LINUX_SI_KERNEL
+        return True
     if not atomic_or64(word, 0) & bit:
         return False
     atomic_and64(word, ~bit)
     return True
+
+
+cdef void debug_replace(area_t *area, int sig) noexcept nogil:
+    """The tracer wants another signal in the place of the one that stopped the process. Where it is blocked FreeBSD has it twice, as
+    what the tracer sent and as what was there, which stops again (sigprocess)."""
+    if is_blocked(area, sig):
+        debug_send(area, sig, True)
+    debug_send(area, sig, False)
 
 
 cdef void debug_stop_really(area_t *area) noexcept nogil:
@@ -176,9 +203,25 @@ cdef bint debug_by_sigstop(area_t *area, linux_ucontext *uc, bint attached) noex
         debug_over(area)
     if area.proc.own.debugged == 0 and answer == FREEBSD_SIGSTOP:
         debug_stop_really(area)
-    elif answer:
-        debug_send(area, answer)
+    elif answer and answer != FREEBSD_SIGSTOP:
+        debug_replace(area, answer)
     return changed
+
+
+cdef bint debug_by_sigkill(area_t *area, linux_ucontext *uc) noexcept nogil:
+    """SIGKILL was sent while the process was stopped: the tracer gets it too, and may drop it."""
+    cdef debug_page_t *page = debug_page(area.proc)
+    cdef debug_lwp_t *lwp = debug_slot(page, area.index)
+    if lwp == NULL:
+        return False
+    debug_save(area, lwp, uc)
+    memset(&lwp.info, 0, sizeof(lwp.info))
+    lwp.info.si_signo = FREEBSD_SIGKILL
+    lwp.info.si_code = FREEBSD_SI_USER
+    lwp.flags = FREEBSD_PL_FLAG_SI
+    if debug_stop(area, page, lwp, FREEBSD_SIGKILL) == FREEBSD_SIGKILL:
+        linux_syscall2(LINUX_SYS_kill, area.proc.pid, LINUX_SIGKILL)
+    return debug_load(area, lwp, uc)
 
 
 cdef int debug_by_signal(area_t *area, linux_ucontext *uc, int signo, int linux, linux_siginfo *info, int code,
@@ -191,12 +234,11 @@ cdef int debug_by_signal(area_t *area, linux_ucontext *uc, int signo, int linux,
     if lwp == NULL or area.in_vfork or page.state == DEBUG_LEFT:
         return signo
     if info.si_code <= 0 or not is_fault_signal(linux):
-        if debug_was_sent(area.proc, signo):
+        if debug_was_sent(area.proc, signo, info):
             return signo
     elif signo == FREEBSD_SIGTRAP and area.own.debug_step and uc.uc_mcontext.eflags & EFLAGS_TF:
         uc.uc_mcontext.eflags &= ~<uint64_t> EFLAGS_TF
         area.own.debug_step = 0
-        lwp.step = 0
     fill_siginfo(&lwp.info, info, linux, signo, code, uc)
     debug_save(area, lwp, uc)
     lwp.flags = FREEBSD_PL_FLAG_SI
@@ -270,7 +312,8 @@ cdef void debug_at_call(area_t *area, frame_t *frame, debug_page_t *page, debug_
         xrstor(<void *> regs.fpstate, area.proc.xstate_features)
     if atomic_load32(&page.state) == DEBUG_LEFT:
         debug_over(area)
-    debug_send(area, answer)
+    if answer > 0 and answer != FREEBSD_SIGSTOP:
+        area.own.debug_later = answer   # a call that does not sleep is made; a sleep ends
 
 
 cdef long debug_call(frame_t *frame, area_t *area, uint64_t rest) noexcept nogil:
@@ -278,6 +321,7 @@ cdef long debug_call(frame_t *frame, area_t *area, uint64_t rest) noexcept nogil
     cdef debug_page_t *page = debug_page(area.proc)
     cdef debug_lwp_t *lwp
     cdef int pid = area.proc.pid
+    cdef bint woken = False
     cdef long result
     if page == NULL or page.state == DEBUG_LEFT:
         area.alignment |= EXIT_TOLD
@@ -292,10 +336,15 @@ cdef long debug_call(frame_t *frame, area_t *area, uint64_t rest) noexcept nogil
     if page.events & FREEBSD_PTRACE_SCE and not area.in_vfork:
         debug_at_call(area, frame, page, lwp, FREEBSD_PL_FLAG_SCE)
     if frame.nr == FREEBSD_SYS_thr_exit and page.events & FREEBSD_PTRACE_LWP and not debug_is_last(area):
-        debug_at_call(area, frame, page, lwp, FREEBSD_PL_FLAG_EXITED)
+        debug_at_call(area, frame, page, lwp, FREEBSD_PL_FLAG_EXITED | FREEBSD_PL_FLAG_SCE)
+    if area.own.debug_later and area.woken == 0:
+        wake_set(area)
+        woken = True
     result = run_hooks(frame, area, rest)
     if area.proc.pid != pid or current_area() != area:
         return result
+    if woken and area.woken == WOKEN_PENDING:
+        wake_over(area, 0)
     page.maps += 1
     lwp.error = call_error(area, result)
     lwp.retval[0] = area.retval if result == -RETURN_IN_AREA else <uint64_t> result
@@ -323,6 +372,8 @@ cdef bint debug_call_over(area_t *area, linux_ucontext *uc) noexcept nogil:
     cdef bint changed = False
     cdef int sig = FREEBSD_SIGSTOP if flags & FREEBSD_PL_FLAG_CHILD else FREEBSD_SIGTRAP, answer
     area.own.debug_flags = 0
+    debug_send(area, area.own.debug_later, False)
+    area.own.debug_later = 0
     if lwp == NULL:
         return False
     if lwp.kept_set:
@@ -341,11 +392,10 @@ cdef bint debug_call_over(area_t *area, linux_ucontext *uc) noexcept nogil:
         answer = debug_stop(area, page, lwp, sig)
         changed = debug_load(area, lwp, uc)
         if answer != sig or sig != FREEBSD_SIGSTOP:
-            debug_send(area, answer)
-    if area.own.debug_step and page.state != DEBUG_LEFT:
+            debug_send(area, answer, False)
+    if area.own.debug_step == STEP_NOW and page.state != DEBUG_LEFT:
         # The step was the call, which has cleared the flag.
         area.own.debug_step = 0
-        lwp.step = 0
         uc.uc_mcontext.eflags &= ~<uint64_t> EFLAGS_TF
         debug_save(area, lwp, uc)
         memset(&lwp.info, 0, sizeof(lwp.info))
@@ -355,7 +405,7 @@ cdef bint debug_call_over(area_t *area, linux_ucontext *uc) noexcept nogil:
         lwp.flags = FREEBSD_PL_FLAG_SI
         answer = debug_stop(area, page, lwp, FREEBSD_SIGTRAP)
         changed = debug_load(area, lwp, uc) or changed
-        debug_send(area, answer)
+        debug_send(area, answer, False)
     return changed
 
 
@@ -392,6 +442,8 @@ cdef bint debug_look(area_t *area, linux_ucontext *uc) noexcept nogil:
             changed = debug_call_over(area, uc) or changed
         elif page.attaching and atomic_cas32(&page.attaching, 1, 0) == 1:
             changed = debug_by_sigstop(area, uc, True) or changed
+        elif page.kills and atomic_cas32(&page.kills, 1, 0) == 1:
+            changed = debug_by_sigkill(area, uc) or changed
         elif area.own.debug_stop or (page.stops and atomic_cas32(&page.stops, 1, 0) == 1):
             area.own.debug_stop = 0
             changed = debug_by_sigstop(area, uc, False) or changed
@@ -404,12 +456,15 @@ cdef bint debug_look(area_t *area, linux_ucontext *uc) noexcept nogil:
 
 
 cdef bint debug_arrived(area_t *area, linux_siginfo *info) noexcept nogil:
-    """In the handler, a SIGBUS of another guest's (is_debug_signal): True where the thread is to come out of what it is in."""
+    """In the handler, a SIGBUS of another guest's (is_debug_signal): False where the thread is stopped already. Else it comes out of
+    what it is in, which Linux has ended, to begin it anew."""
     cdef process_t *proc = area.proc
     cdef debug_page_t *page = debug_page(proc)
     cdef debug_lwp_t *lwp = debug_slot(page, area.index) if page != NULL else NULL
     cdef area_t *other
     cdef int i
+    if lwp != NULL and atomic_load32(&lwp.parked):
+        return False
     if info.si_errno == DEBUG_NEWS:
         proc.own.tracing = 1
         for i in range(AREA_COUNT if info.fields.kill.value == 0 else 0):
@@ -418,12 +473,6 @@ cdef bint debug_arrived(area_t *area, linux_siginfo *info) noexcept nogil:
             other = area_at(i)
             if slot_at(i).state != 0 and other != area and other.proc == proc and atomic_load32(&other.own.waits):
                 debug_signal(proc.pid, other.tid, DEBUG_NEWS, 1)
-        return area.own.waits != 0
-    if lwp != NULL and atomic_load32(&lwp.parked):
-        return False
-    if info.si_errno == DEBUG_ATTACH:
-        if page != NULL or area.in_vfork:
-            return False
+    elif info.si_errno == DEBUG_ATTACH and page == NULL:
         proc.own.debug_join = <int> info.fields.kill.value
-        return True
-    return page != NULL
+    return True

@@ -35,7 +35,8 @@ cdef struct debug_page_t:
     int32_t xsig                        # by which signal
     uint32_t events                     # PTRACE_
     uint32_t attaching                  # asked to be traced, and not stopped yet
-    uint32_t stops                      # SIGSTOP was sent
+    uint32_t stops                      # SIGSTOP was sent,
+    uint32_t kills                      # SIGKILL, to a process that is stopped
     uint32_t slots                      # that the file has room for
     uint32_t ended                      # exit(2) was called
     int32_t status                      # with this status, as wait4(2) gives it
@@ -47,7 +48,8 @@ cdef struct debug_lwp_t:
     uint32_t reports                    # it has an event to report, or has reported it
     uint32_t flags                      # PL_FLAG_
     int32_t xsig                        # the signal that it goes on with: the tracer's answer
-    uint32_t suspended, step
+    uint32_t suspended
+    uint32_t step                       # STEP_ of the tracer's
     uint32_t boundary                   # at the beginning or the end of a call
     int32_t child
     uint32_t code, narg                 # of the call it is in, or was in last

@@ -7,6 +7,10 @@ cdef enum:
     DEBUG_LOOK = 200000000              # nanoseconds until a stopped thread looks whether its tracer lives
     DEBUG_ASK = 2000000                 # until the one that reports looks at the others again,
     DEBUG_ROUNDS = 10                   # and asks them once more
+    STEP_NOW = 1                        # area.own.debug_step: the next instruction
+    STEP_LATER = 2                      # when a handler returns, whose frame has the flag
+    STEP_SET = 1                        # debug_lwp_t.step: the tracer has set it,
+    STEP_CLEARED = 2                    # or has cleared it
 
 
 cdef void debug_sleep(uint32_t *word, uint32_t seen, int64_t nanoseconds) noexcept nogil:
@@ -57,8 +61,9 @@ cdef void debug_save(area_t *area, debug_lwp_t *lwp, linux_ucontext *uc) noexcep
     cdef uint64_t size
     lwp.tid = area.tid
     freebsd_reg_from_linux(&lwp.regs, &uc.uc_mcontext)
-    if area.own.debug_step:
-        lwp.regs.r_rflags &= ~<uint64_t> EFLAGS_TF
+    if area.own.debug_step == STEP_NOW:
+        lwp.regs.r_rflags |= EFLAGS_TF
+    lwp.step = 0
     lwp.fsbase = read_fsbase()
     lwp.gsbase = area.own.guest_gsbase
     memcpy(lwp.sigmask, area.sigmask, 16)
@@ -105,9 +110,12 @@ cdef bint debug_load(area_t *area, debug_lwp_t *lwp, linux_ucontext *uc) noexcep
     if lwp.bases_set:
         write_fsbase(lwp.fsbase)
         area.own.guest_gsbase = lwp.gsbase
-    area.own.debug_step = lwp.step
-    if lwp.step:
+    if lwp.step == STEP_SET:
+        area.own.debug_step = STEP_NOW
         uc.uc_mcontext.eflags |= EFLAGS_TF
+    elif lwp.step == STEP_CLEARED or (changed and not lwp.regs.r_rflags & EFLAGS_TF and area.own.debug_step == STEP_NOW):
+        area.own.debug_step = 0
+        uc.uc_mcontext.eflags &= ~<uint64_t> EFLAGS_TF
     return changed
 
 

@@ -182,7 +182,7 @@ cdef void deliver(area_t *area, linux_ucontext *uc, int linux, linux_siginfo *in
             return
         if answer != signo:
             if is_blocked(area, answer):
-                debug_send(area, answer)
+                debug_replace(area, answer)
                 call_again(area, uc)
                 return
             linux = signal_info(area, info, answer)
@@ -234,6 +234,8 @@ cdef void deliver(area_t *area, linux_ucontext *uc, int linux, linux_siginfo *in
         uc.uc_mcontext.rip = ret
         uc.uc_mcontext.rax = LINUX_EINTR
         uc.uc_mcontext.eflags |= EFLAGS_CF
+    if area.own.debug_step == STEP_NOW and uc.uc_mcontext.eflags & EFLAGS_TF:
+        area.own.debug_step = STEP_LATER
     if push_frame(area, uc, &handler, signo, code, info, linux) < 0:
         kill_self(area, LINUX_SIGILL)       # as FreeBSD does when the frame cannot be written
         return

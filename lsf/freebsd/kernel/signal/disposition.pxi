@@ -34,8 +34,8 @@ cdef bint is_watched(process_t *proc, int signo) noexcept nogil:
     it, a tracer gets it, and SIGPIPE may be one that FreeBSD does not send (errors.pxi)."""
     if signo == FREEBSD_SIGPIPE and proc.own.nosigpipe:
         return True
-    if proc.own.debugged and signo != FREEBSD_SIGKILL and signo != FREEBSD_SIGSTOP:
-        return True
+    if proc.own.debugged:
+        return signo != FREEBSD_SIGKILL and signo != FREEBSD_SIGSTOP and lsf_signal_default[signo] != LSF_SIGNAL_IGNORE
     return proc.own.traced and signo != FREEBSD_SIGKILL and (lsf_signal_default[signo] == LSF_SIGNAL_TERMINATE
                                                  or lsf_signal_default[signo] == LSF_SIGNAL_CORE)
 
@@ -109,10 +109,6 @@ cdef void apply_disposition(process_t *proc, int signo) noexcept nogil:
             and (linux >= 32 or linux == LINUX_SIGIO):
         function = FREEBSD_SIG_IGN          # Linux's default for the carrier would kill
     if event_wants_signal(proc, signo) and (function == FREEBSD_SIG_IGN or lsf_signal_default[signo] == LSF_SIGNAL_IGNORE):
-        function = <uint64_t> on_signal
-    elif proc.own.debugged and is_watched(proc, signo):
-        if signo == FREEBSD_SIGCHLD and function == FREEBSD_SIG_IGN:
-            flags |= 2
         function = <uint64_t> on_signal
     elif function > FREEBSD_SIG_IGN or (function == FREEBSD_SIG_DFL and is_watched(proc, signo)):
         function = <uint64_t> on_signal
