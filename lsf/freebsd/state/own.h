@@ -95,6 +95,7 @@ struct process_own {
     uint64_t debug_map;         /* where such pages are mapped; 0: none ever was */
     int32_t debugger;           /* and who traces; 0: nobody */
     int32_t debug_join;         /* who has asked to */
+    uint32_t debug_quiet;       /* it asked to be traced as the child of a vfork, and does not stop until it executes (P_PPTRACE) */
     uint64_t debug_sent[2];     /* signals that the tracer sent, which stop no more */
     void *tracees;              /* tracees.pxi's: the processes that this one traces; NULL: none */
     uint32_t tracing;           /* there may be some */
@@ -143,6 +144,8 @@ struct area_own {
     uint32_t debug_step;        /* the tracer steps this thread */
     uint32_t debug_redo;        /* a call ended with EINTR: without a signal it is made again */
     uint32_t debug_vfork;       /* this thread waits for its vfork child, and counts as one that is stopped */
+    uint32_t debug_vfork_tid;   /* of the child of a vfork whose parent is traced: Linux clears it when the child gives up the memory */
+    uint32_t debug_dies;        /* another thread executes: DIES_ */
     uint32_t waits;             /* tracees.pxi's: in a wait that a tracee's stop ends */
     uint64_t waiting[2];        /* sigwait.pxi's: the signals that this thread waits for, whatever its mask says */
 };

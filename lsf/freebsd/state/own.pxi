@@ -82,6 +82,7 @@ cdef extern from "own.h" nogil:
         uint64_t debug_map
         int32_t debugger
         int32_t debug_join
+        uint32_t debug_quiet
         uint64_t debug_sent[2]
         void *tracees
         uint32_t tracing
@@ -128,5 +129,7 @@ cdef extern from "own.h" nogil:
         uint32_t debug_step
         uint32_t debug_redo
         uint32_t debug_vfork
+        uint32_t debug_vfork_tid
+        uint32_t debug_dies
         uint32_t waits
         uint64_t waiting[2]

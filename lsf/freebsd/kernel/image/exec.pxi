@@ -209,6 +209,7 @@ cdef long hand_over(area_t *area, int target, const char *execpath, uint64_t *ar
         linux_syscall3(LINUX_SYS_fcntl, proc.image_fd, LINUX_F_SETFD, 0)
     keep_over_exec(proc, target, 0)
     truss_before_exec(area)
+    debug_before_exec(area)
     umtx_thread_exit(area)
     pipes_leave(proc, False)
     kept_before_exec(area)
@@ -235,6 +236,7 @@ cdef long hand_over(area_t *area, int target, const char *execpath, uint64_t *ar
     proc.own.executing = 0
     child_signal_again(proc)
     keep_over_exec(proc, target, 1)
+    debug_exec_failed(area)
     set_linux_mask(area)
     return result
 

@@ -41,11 +41,19 @@ cdef void debug_child(area_t *area, int parent) noexcept nogil:
 cdef void debug_forked(area_t *area, int child) noexcept nogil:
     """In the parent: tell of the child, when that is traced."""
     cdef debug_page_t *page = debug_page(area.proc)
-    cdef linux_timespec moment
-    cdef long fd = -LINUX_ENOENT
-    cdef int i
     if page == NULL or not page.events & FREEBSD_PTRACE_FORK:
         return
+    debug_child_there(page, child)
+    area.proc.own.tracing = 1           # its end is the tracer's to see first
+    area.own.debug_flags |= FREEBSD_PL_FLAG_FORKED
+    area.own.debug_child = child
+
+
+cdef void debug_child_there(debug_page_t *page, int child) noexcept nogil:
+    """Wait until a child has its page."""
+    cdef linux_timespec moment
+    cdef long fd
+    cdef int i
     moment.tv_sec = 0
     moment.tv_nsec = 1000000
     for i in range(DEBUG_CHILD_WAIT):
@@ -56,9 +64,106 @@ cdef void debug_forked(area_t *area, int child) noexcept nogil:
         if process_is_over(child):
             break
         linux_syscall4(LINUX_SYS_clock_nanosleep, LINUX_CLOCK_MONOTONIC, 0, <uint64_t> &moment, 0)
-    area.proc.own.tracing = 1           # its end is the tracer's to see first
-    area.own.debug_flags |= FREEBSD_PL_FLAG_FORKED
-    area.own.debug_child = child
+
+
+# vfork. The parent is told of before its child has executed a program or ended, and once more thereafter.
+
+cdef bint debug_follows(process_t *proc) noexcept nogil:
+    """True where a tracer wants to know of a vfork."""
+    cdef debug_page_t *page = debug_page(proc)
+    return page != NULL and page.events & (FREEBSD_PTRACE_FORK | FREEBSD_PTRACE_VFORK) != 0 and page.state != DEBUG_LEFT
+
+
+cdef void debug_at_vfork(frame_t *frame, area_t *area, debug_page_t *page, int child) noexcept nogil:
+    """Stop as at the end of the call, which is not over."""
+    cdef debug_lwp_t *lwp = debug_slot(page, area.index)
+    cdef linux_ucontext uc
+    cdef unsigned char fpstate[XSTATE_MAX + 64]
+    cdef int answer
+    if lwp == NULL:
+        return
+    state_at_exit(frame, area, &uc, fpstate)
+    uc.uc_mcontext.rax = <uint64_t> child
+    uc.uc_mcontext.rdi = frame.arg[0]
+    uc.uc_mcontext.rsi = frame.arg[1]
+    uc.uc_mcontext.r10 = frame.arg[3]
+    uc.uc_mcontext.r8 = frame.arg[4]
+    uc.uc_mcontext.r9 = frame.arg[5]
+    uc.uc_mcontext.rip = frame.ret
+    uc.uc_mcontext.rcx = frame.ret
+    uc.uc_mcontext.rsp = frame.rsp
+    debug_save(area, lwp, &uc)
+    lwp.error = 0
+    lwp.retval[0] = <uint64_t> child
+    lwp.retval[1] = 0
+    lwp.flags = FREEBSD_PL_FLAG_SCX | FREEBSD_PL_FLAG_FORKED | FREEBSD_PL_FLAG_VFORKED
+    lwp.child = child
+    lwp.boundary = 1
+    answer = debug_stop(area, page, lwp, FREEBSD_SIGTRAP)
+    debug_send(area, answer, False)
+
+
+cdef void debug_vforked(frame_t *frame, area_t *area, area_t *child, int pid) noexcept nogil:
+    """In the parent of a vfork that is followed: tell of the child, and wait until it gives up the memory."""
+    cdef debug_page_t *page = debug_page(area.proc)
+    cdef uint32_t seen
+    atomic_store32(&area.own.debug_vfork, 1)
+    if page != NULL and page.events & FREEBSD_PTRACE_FORK:
+        debug_child_there(page, pid)
+        area.proc.own.tracing = 1
+        debug_at_vfork(frame, area, page, pid)
+    while True:
+        seen = atomic_load32(&child.own.debug_vfork_tid)
+        if seen == 0:
+            break
+        linux_syscall4(LINUX_SYS_futex, <uint64_t> &child.own.debug_vfork_tid, LINUX_FUTEX_WAIT, seen, 0)
+    atomic_store32(&area.own.debug_vfork, 0)
+    page = debug_page(area.proc)
+    if page != NULL and page.events & FREEBSD_PTRACE_VFORK:
+        area.own.debug_flags |= FREEBSD_PL_FLAG_VFORK_DONE
+
+
+# exec. The other threads tell of their end, and wait for it.
+
+cdef bint debug_others_die(area_t *self, uint32_t what) noexcept nogil:
+    """Set what the other threads are to do (DIES_); True where one has been asked and has not told."""
+    cdef area_t *area
+    cdef bint left = False
+    cdef int i
+    for i in range(DEBUG_THREADS):
+        if slot_at(i).mapped == 0 and i > 0:
+            break
+        area = area_at(i)
+        if slot_at(i).state == 0 or area == self or area.proc != self.proc or area.service != NULL or area.tid <= 0 \
+                or not atomic_load32(&area.own.ready) or area.own.exiting:
+            continue
+        if what == DIES_NOT:
+            atomic_store32(&area.own.debug_dies, DIES_NOT)
+            linux_syscall3(LINUX_SYS_futex, <uint64_t> &area.own.debug_dies, LINUX_FUTEX_WAKE, INT_MAX)
+        elif area.own.debug_dies != DIES_TOLD:
+            area.own.debug_dies = DIES_ASKED
+            debug_signal(self.proc.pid, area.tid, DEBUG_HALT, 0)
+            left = True
+    return left
+
+
+cdef void debug_before_exec(area_t *area) noexcept nogil:
+    """Linux ends the other threads in execve: let a tracer that wants to know see each of them end. The program's first thread is,
+    for it, the one that executed it."""
+    cdef debug_page_t *page = debug_page(area.proc)
+    if page == NULL or area.in_vfork or page.state == DEBUG_LEFT:
+        return
+    if page.events & FREEBSD_PTRACE_LWP and not is_alone(area):
+        atomic_store32(&area.own.debug_vfork, 1)        # it stands still, for who gathers
+        while debug_others_die(area, DIES_ASKED):
+            debug_sleep(&page.parked, atomic_load32(&page.parked), DEBUG_ASK)
+        atomic_store32(&area.own.debug_vfork, 0)
+    page.first = lwp_shown(page, area.tid)
+
+
+cdef void debug_exec_failed(area_t *area) noexcept nogil:
+    if area.proc.own.debugged and not area.in_vfork:
+        debug_others_die(area, DIES_NOT)
 
 
 cdef void debug_new_thread(area_t *area, area_t *child) noexcept nogil:
@@ -124,6 +229,8 @@ cdef void debug_started(area_t *area, uint64_t start, uint64_t stack) noexcept n
             lwp.tid = 0
             lwp.parked = 0
     lwp = debug_slot(page, area.index)
+    lwp.reports = 0
+    lwp.suspended = 0
     lwp.code = FREEBSD_SYS_execve
     lwp.narg = 3
     lwp.error = 0

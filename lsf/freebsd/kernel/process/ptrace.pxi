@@ -1,15 +1,4 @@
 # ptrace(2). Model: FreeBSD sys/kern/sys_process.c (kern_ptrace), sys/amd64/amd64/ptrace_machdep.c.
-#
-# The first thread of a process has the process's number on Linux; FreeBSD's threads have numbers of their own. A tracer must be able to
-# name it apart from the process, so here it has its number and LWP_FIRST.
-
-cdef enum:
-    LWP_FIRST = 0x20000000
-    PTRACE_ATTEMPTS = 50                # milliseconds that a process which is to be attached to has to take notice
-
-
-cdef inline int lwp_shown(debug_page_t *page, int tid) noexcept nogil:
-    return tid + LWP_FIRST if tid == page.pid else tid
 
 
 cdef debug_lwp_t *lwp_of(debug_page_t *page, int lwpid) noexcept nogil:
@@ -77,6 +66,7 @@ cdef long ptrace_trace_me(area_t *area) noexcept nogil:
     parent = <int> linux_syscall0(LINUX_SYS_getppid)
     if not is_guest(parent):
         return -LINUX_EPERM             # as with init: there is nobody who could trace
+    proc.own.debug_quiet = area.in_vfork
     result = debug_start(area, parent, 0)
     if result == 0:
         debug_signal(parent, 0, DEBUG_NEWS, 0)

@@ -169,7 +169,14 @@ cdef bint debug_was_sent(process_t *proc, int sig, linux_siginfo *info) noexcept
 cdef void debug_replace(area_t *area, int sig) noexcept nogil:
     """The tracer wants another signal in the place of the one that stopped the process. Where it is blocked FreeBSD has it twice, as
     what the tracer sent and as what was there, which stops again (sigprocess)."""
-    if is_blocked(area, sig):
+    cdef int i
+    cdef bint elsewhere = False
+    for i in range(AREA_COUNT):
+        if slot_at(i).mapped == 0 and i > 0:
+            break
+        if slot_at(i).state != 0 and area_at(i).proc == area.proc and not is_blocked(area_at(i), sig):
+            elsewhere = True            # sigtd: another thread takes it
+    if not elsewhere:
         debug_send(area, sig, True)
     debug_send(area, sig, False)
 
@@ -231,7 +238,7 @@ cdef int debug_by_signal(area_t *area, linux_ucontext *uc, int signo, int linux,
     cdef debug_page_t *page = debug_page(area.proc)
     cdef debug_lwp_t *lwp = debug_slot(page, area.index) if page != NULL else NULL
     cdef int answer
-    if lwp == NULL or area.in_vfork or page.state == DEBUG_LEFT:
+    if lwp == NULL or area.proc.own.debug_quiet or page.state == DEBUG_LEFT:
         return signo
     if info.si_code <= 0 or not is_fault_signal(linux):
         if debug_was_sent(area.proc, signo, info):
@@ -333,7 +340,7 @@ cdef long debug_call(frame_t *frame, area_t *area, uint64_t rest) noexcept nogil
     lwp.tid = area.tid
     area.alignment |= EXIT_TOLD
     debug_know_call(lwp, frame)
-    if page.events & FREEBSD_PTRACE_SCE and not area.in_vfork:
+    if page.events & FREEBSD_PTRACE_SCE and not area.proc.own.debug_quiet:
         debug_at_call(area, frame, page, lwp, FREEBSD_PL_FLAG_SCE)
     if frame.nr == FREEBSD_SYS_thr_exit and page.events & FREEBSD_PTRACE_LWP and not debug_is_last(area):
         debug_at_call(area, frame, page, lwp, FREEBSD_PL_FLAG_EXITED | FREEBSD_PL_FLAG_SCE)
@@ -384,7 +391,7 @@ cdef bint debug_call_over(area_t *area, linux_ucontext *uc) noexcept nogil:
         uc.uc_mcontext.r13 = lwp.kept[3]
         uc.uc_mcontext.r14 = lwp.kept[4]
         uc.uc_mcontext.r15 = lwp.kept[5]
-    if (flags or page.events & FREEBSD_PTRACE_SCX) and not area.in_vfork:
+    if (flags or page.events & FREEBSD_PTRACE_SCX) and not area.proc.own.debug_quiet:
         debug_save(area, lwp, uc)
         lwp.flags = flags if flags & FREEBSD_PL_FLAG_VFORK_DONE else flags | FREEBSD_PL_FLAG_SCX
         lwp.child = area.own.debug_child
@@ -407,6 +414,20 @@ cdef bint debug_call_over(area_t *area, linux_ucontext *uc) noexcept nogil:
         changed = debug_load(area, lwp, uc) or changed
         debug_send(area, answer, False)
     return changed
+
+
+cdef void debug_dying(area_t *area, linux_ucontext *uc) noexcept nogil:
+    """This thread ends because another one executes a program; if that fails it goes on."""
+    cdef debug_page_t *page = debug_page(area.proc)
+    cdef debug_lwp_t *lwp = debug_slot(page, area.index)
+    if area.own.debug_dies == DIES_ASKED and lwp != NULL:
+        debug_save(area, lwp, uc)
+        lwp.flags = FREEBSD_PL_FLAG_EXITED
+        debug_stop(area, page, lwp, FREEBSD_SIGTRAP)
+        debug_load(area, lwp, uc)
+        atomic_cas32(&area.own.debug_dies, DIES_ASKED, DIES_TOLD)
+    while atomic_load32(&area.own.debug_dies) == DIES_TOLD:
+        debug_sleep(&area.own.debug_dies, DIES_TOLD, DEBUG_LOOK)
 
 
 cdef bint debug_look(area_t *area, linux_ucontext *uc) noexcept nogil:
@@ -434,7 +455,7 @@ cdef bint debug_look(area_t *area, linux_ucontext *uc) noexcept nogil:
             debug_over(area)
             continue
         lwp = debug_slot(page, area.index)
-        if lwp == NULL or area.in_vfork:
+        if lwp == NULL or area.proc.own.debug_quiet:
             area.alignment &= ~<uint16_t> EXIT_TOLD
             return changed
         if area.alignment & EXIT_TOLD:
@@ -442,6 +463,8 @@ cdef bint debug_look(area_t *area, linux_ucontext *uc) noexcept nogil:
             changed = debug_call_over(area, uc) or changed
         elif page.attaching and atomic_cas32(&page.attaching, 1, 0) == 1:
             changed = debug_by_sigstop(area, uc, True) or changed
+        elif area.own.debug_dies:
+            debug_dying(area, uc)
         elif page.kills and atomic_cas32(&page.kills, 1, 0) == 1:
             changed = debug_by_sigkill(area, uc) or changed
         elif area.own.debug_stop or (page.stops and atomic_cas32(&page.stops, 1, 0) == 1):

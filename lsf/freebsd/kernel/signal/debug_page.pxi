@@ -40,6 +40,7 @@ cdef struct debug_page_t:
     uint32_t slots                      # that the file has room for
     uint32_t ended                      # exit(2) was called
     int32_t status                      # with this status, as wait4(2) gives it
+    int32_t first                       # the number by which the tracer knows the first thread; 0: its own
     uint32_t maps                       # PT_VM_TIMESTAMP
 
 cdef struct debug_lwp_t:
@@ -78,6 +79,19 @@ cdef inline debug_lwp_t *debug_slot(debug_page_t *page, uint32_t index) noexcept
     if index >= page.slots or index >= DEBUG_THREADS:
         return NULL
     return <debug_lwp_t *> (<uint64_t> page + DEBUG_HEADER + <uint64_t> index * DEBUG_SLOT)
+
+
+cdef enum:
+    LWP_FIRST = 0x20000000
+
+
+cdef inline int lwp_shown(debug_page_t *page, int tid) noexcept nogil:
+    """The number by which a tracer knows a thread. A process's first thread has the process's number on Linux; FreeBSD's threads have
+    numbers of their own, and a tracer must be able to name it apart from the process: it has its number and LWP_FIRST. The thread
+    that executes a program becomes the first one on Linux, and keeps its number on FreeBSD."""
+    if tid == page.pid:
+        return page.first if page.first else tid + LWP_FIRST
+    return tid
 
 
 cdef void debug_path(char *path, bint elsewhere, int tracer, int pid) noexcept nogil:

@@ -7,6 +7,9 @@ cdef enum:
     DEBUG_LOOK = 200000000              # nanoseconds until a stopped thread looks whether its tracer lives
     DEBUG_ASK = 2000000                 # until the one that reports looks at the others again,
     DEBUG_ROUNDS = 10                   # and asks them once more
+    DIES_NOT = 0                        # area.own.debug_dies
+    DIES_ASKED = 1                      # another thread executes a program: tell of your end,
+    DIES_TOLD = 2                       # and wait for it
     STEP_NOW = 1                        # area.own.debug_step: the next instruction
     STEP_LATER = 2                      # when a handler returns, whose frame has the flag
     STEP_SET = 1                        # debug_lwp_t.step: the tracer has set it,
@@ -155,7 +158,8 @@ cdef bint debug_others_parked(area_t *self, debug_page_t *page, bint ask) noexce
             break
         area = area_at(i)
         if slot_at(i).state == 0 or area == self or area.proc != self.proc or area.service != NULL or area.tid <= 0 \
-                or not atomic_load32(&area.own.ready) or area.own.exiting or atomic_load32(&area.own.debug_vfork):
+                or not atomic_load32(&area.own.ready) or area.own.exiting or atomic_load32(&area.own.debug_vfork) \
+                or atomic_load32(&area.own.debug_dies) == DIES_TOLD:
             continue
         lwp = debug_slot(page, <uint32_t> i)
         if lwp == NULL or atomic_load32(&lwp.parked):
