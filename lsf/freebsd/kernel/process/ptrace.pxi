@@ -51,7 +51,7 @@ cdef long ptrace_why_not(area_t *area, int pid) noexcept nogil:
     if not process_is_there(pid):
         return -LINUX_ESRCH
     guest = guest_process(area, pid)
-    if guest != NULL and guest.own.debugged:
+    if guest != NULL and debugger_of(guest):
         result = -LINUX_EBUSY
     release_guest(area, guest)
     return result
@@ -94,7 +94,7 @@ cdef long ptrace_attach(area_t *area, int pid) noexcept nogil:
     guest = guest_process(area, pid)
     if guest == NULL:
         return -LINUX_EPERM
-    at = guest.own.debugged
+    at = <uint64_t> debugger_of(guest)
     release_guest(area, guest)
     if at:
         return -LINUX_EBUSY

@@ -193,6 +193,8 @@ cdef bint debug_look(area_t *area, linux_ucontext *uc) noexcept nogil:
     cdef int tracer = proc.own.debug_join
     if tracer:
         proc.own.debug_join = 0
+        if proc.own.debugged and debug_page(proc).state == DEBUG_LEFT:
+            debug_over(area)
         if proc.own.debugged == 0:
             debug_join(area, tracer)
     while True:
@@ -249,6 +251,6 @@ cdef bint debug_arrived(area_t *area, linux_siginfo *info) noexcept nogil:
             other = area_at(i)
             if slot_at(i).state != 0 and other != area and other.proc == proc and atomic_load32(&other.own.waits):
                 debug_signal(proc.pid, other.tid, DEBUG_NEWS, 1)
-    elif info.si_errno == DEBUG_ATTACH and page == NULL:
+    elif info.si_errno == DEBUG_ATTACH and (page == NULL or page.state == DEBUG_LEFT):
         proc.own.debug_join = <int> info.fields.kill.value
     return True

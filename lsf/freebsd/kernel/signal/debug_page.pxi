@@ -125,6 +125,18 @@ cdef long debug_open(int tracer, int pid, uint64_t flags) noexcept nogil:
     return fd
 
 
+cdef int debugger_of(const process_t *guest) noexcept nogil:
+    """Who traces a guest, 0 for nobody. One that was let go may not have noticed yet."""
+    cdef long fd
+    if guest.own.debugged == 0:
+        return 0
+    fd = debug_open(guest.own.debugger, guest.pid, 0)
+    if is_error(fd):
+        return 0
+    linux_syscall1(LINUX_SYS_close, fd)
+    return guest.own.debugger
+
+
 cdef void debug_unlink(int tracer, int pid) noexcept nogil:
     cdef char path[DEBUG_PATH]
     debug_path(path, False, tracer, pid)

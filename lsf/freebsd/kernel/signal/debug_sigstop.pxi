@@ -11,8 +11,7 @@ cdef bint debug_other_stops(area_t *area, int pid, int signo) noexcept nogil:
     cdef long fd
     if guest == NULL:
         return False
-    if guest.own.debugged:
-        tracer = guest.own.debugger
+    tracer = debugger_of(guest)
     release_guest(area, guest)
     if tracer == 0:
         return False
