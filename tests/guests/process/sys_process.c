@@ -670,13 +670,15 @@ TEST(the_tracer_s_end)
 	int pipes[2], pid = 0;
 	char c;
 
-	for (int i = 0; i < 2; i++) {
+	for (int i = 0; i < 4; i++) {
 		CHECK_EQ(sys(SYS_pipe2, pipes, 0), 0);
 		int tracer = guest_fork();
 		if (tracer == 0) {
 			TRACED(pid, for (;;) guest_sleep_ms(1000));
+			if (i >= 2)
+				go_on(pid, 0);
 			CHECK_EQ(sys(SYS_write, pipes[1], "x", 1), 1);
-			if (i == 1)
+			if (i & 1)
 				sys(SYS_kill, sys(SYS_getpid), SIGKILL);
 			guest_exit(0);
 		}

@@ -12,6 +12,7 @@ cdef enum:
 cdef struct tracee_t:
     int32_t pid                         # 0: free
     uint32_t child                      # of this process's, for Linux too
+    int32_t ends[4]                     # of two pipes, hidden: tracee_tie
     debug_page_t *page
 
 
@@ -41,10 +42,66 @@ cdef tracee_t *tracee_place(process_t *proc) noexcept nogil:
     return NULL
 
 
+cdef void tracee_tie(process_t *proc, tracee_t *tracee) noexcept nogil:
+    """Let the tracee end with this process, however that ends (exit1 in kern_exit.c). The reading end of a pipe has O_ASYNC, the tracee
+    as its owner and SIGKILL as its signal, and this process alone has both ends: when it is gone Linux closes them, and the signal is
+    sent if the writing end is first. Which is depends on their numbers and on the release of Linux, so there is one pipe of each order."""
+    cdef int32_t ends[2]
+    cdef int i, j, first
+    cdef long fd
+    for i in range(4):
+        tracee.ends[i] = -1
+    for i in range(2):
+        if is_error(linux_syscall2(LINUX_SYS_pipe2, <uint64_t> ends, LINUX_O_CLOEXEC)):
+            return
+        for j in range(2):
+            first = j if i == 0 else 1 - j
+            lock_acquire(&proc.own.lock_event)
+            fd = event_hide(proc, ends[first])
+            lock_release(&proc.own.lock_event)
+            tracee.ends[2 * i + first] = <int32_t> fd if fd >= 0 else -1
+    tracee_async(tracee, True)
+
+
+cdef void tracee_async(tracee_t *tracee, bint on) noexcept nogil:
+    """With False the ends may be closed."""
+    cdef int i
+    cdef uint64_t fd
+    for i in range(0, 4, 2):
+        if not descriptor_is_hidden(SHIM, tracee.ends[i]):
+            continue                    # it was given up for a number that the guest wanted
+        fd = <uint64_t> tracee.ends[i]
+        if on:
+            linux_syscall3(LINUX_SYS_fcntl, fd, LINUX_F_SETOWN, <uint64_t> tracee.pid)
+            linux_syscall3(LINUX_SYS_fcntl, fd, LINUX_F_SETSIG, LINUX_SIGKILL)
+        linux_syscall3(LINUX_SYS_fcntl, fd, LINUX_F_SETFL, LINUX_O_ASYNC if on else 0)
+
+
+cdef void tracee_untie(process_t *proc, tracee_t *tracee) noexcept nogil:
+    cdef int i
+    tracee_async(tracee, False)
+    lock_acquire(&proc.own.lock_event)
+    for i in range(4):
+        if descriptor_is_hidden(proc, tracee.ends[i]):
+            event_unhide(proc, tracee.ends[i])
+        tracee.ends[i] = -1
+    lock_release(&proc.own.lock_event)
+
+
+cdef void tracees_async(process_t *proc, bint on) noexcept nogil:
+    """Around an exec, which closes the ends and does not end what is traced."""
+    cdef tracee_t *list_ = <tracee_t *> proc.own.tracees
+    cdef int i
+    for i in range(TRACEES if list_ != NULL else 0):
+        if list_[i].pid:
+            tracee_async(&list_[i], on)
+
+
 cdef tracee_t *tracee_find(process_t *proc, int pid) noexcept nogil:
     """A process that this one traces, or NULL."""
     cdef tracee_t *tracee = tracee_known(proc, pid)
     cdef debug_page_t *page
+    cdef bint new_ = False
     cdef long fd
     if tracee != NULL or not proc.own.tracing or pid <= 0:
         return tracee
@@ -60,18 +117,22 @@ cdef tracee_t *tracee_find(process_t *proc, int pid) noexcept nogil:
             tracee.page = page
             tracee.child = page.real_parent == proc.pid
             tracee.pid = pid
+            new_ = True
         else:
             if page != NULL:
                 linux_syscall2(LINUX_SYS_munmap, <uint64_t> page, debug_size(DEBUG_THREADS))
             tracee = NULL
     lock_release(&proc.own.lock_thread)
     linux_syscall1(LINUX_SYS_close, fd)
+    if new_:
+        tracee_tie(proc, tracee)
     return tracee
 
 
 cdef void tracee_remove(process_t *proc, tracee_t *tracee) noexcept nogil:
     """It is gone, or let go."""
     cdef int pid
+    tracee_untie(proc, tracee)
     lock_acquire(&proc.own.lock_thread)
     pid = tracee.pid
     if pid:
