@@ -94,7 +94,7 @@ cdef long ptrace_vm_entry(frame_t *frame, area_t *area, debug_page_t *page) noex
         line = b""
     while line[0] != 0 and result != 0:
         line = mapping_parse(line, &mapping)
-        if range_is_ours(mapping.start, mapping.end - mapping.start) or mapping.start >= 1UL << GUEST_ADDRESS_MAX_LOG:
+        if mapping_is_linux_s(&mapping):
             continue
         if index < entry.pve_entry:
             index += 1

@@ -60,6 +60,8 @@ cdef struct debug_lwp_t:
     uint32_t regs_set, vector_set, bases_set        # by the tracer
     uint64_t sigmask[2]
     uint64_t fsbase, gsbase
+    uint64_t tlsbase                    # FreeBSD 15's, where
+    uint32_t has_tlsbase                # one was set
     freebsd_reg regs
     freebsd_siginfo info
     char name[20]

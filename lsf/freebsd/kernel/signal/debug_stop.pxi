@@ -69,6 +69,8 @@ cdef void debug_save(area_t *area, debug_lwp_t *lwp, linux_ucontext *uc) noexcep
     lwp.step = 0
     lwp.fsbase = read_fsbase()
     lwp.gsbase = area.own.guest_gsbase
+    lwp.tlsbase = area.own.guest_tlsbase
+    lwp.has_tlsbase = area.own.has_tlsbase
     memcpy(lwp.sigmask, area.sigmask, 16)
     lwp.regs_set = 0
     lwp.vector_set = 0
@@ -113,6 +115,8 @@ cdef bint debug_load(area_t *area, debug_lwp_t *lwp, linux_ucontext *uc) noexcep
     if lwp.bases_set:
         write_fsbase(lwp.fsbase)
         area.own.guest_gsbase = lwp.gsbase
+        if lwp.has_tlsbase:
+            tlsbase_set(area, lwp.tlsbase)
     if lwp.step == STEP_SET:
         area.own.debug_step = STEP_NOW
         uc.uc_mcontext.eflags |= EFLAGS_TF
