@@ -44,7 +44,12 @@ SUITES: tuple[Suite, ...] = (
         Case("reaper: reaper_status", 1, "passed when run again: PROC_REAP_STATUS of another process was mended after this run"),
         Case("reaper: reaper_getpids", 1, "not looked into yet"),
         Case("t_sleep: sleep, select, kevent", 3, "they measure time, on a busy machine: select and kevent passed with more of it"),
-        Case("what needs ptrace(2), kern.timecounter, or a helper that was not built", 4, "ptrace(2) is refused; the clock is Linux's"),
+        Case("what needs ptrace(2), kern.timecounter, or a helper that was not built", 4, "ptrace(2) was refused at that time; the clock is Linux's"),
+    )),
+    Suite("FreeBSD's ATF tests of ptrace(2)", "tests/sys/kern/ptrace_test of the tree of 2019", "2026-11-30", "13.5", "sud, trap, ptrace", 144, 143, (
+        Case("PT_KILL_competing_stop under the engine ptrace", 1,
+             "which of two threads with real-time priorities goes on first: under that engine the supervisor answers them in its own order; under the"
+             " others it fails at times on a machine that is busy"),
     )),
     Suite("pjdfstest", "github.com/pjd/pjdfstest, FreeBSD's expectations on UFS, run on ext4 as root", "2026-11-30", "13.5", "sud", 12_249, 11_432, (
         Case("flags of FIFOs, devices, sockets and links; jail(8); birth times; ETXTBSY; some of chown/00", 817,

@@ -48,6 +48,8 @@ WORDS = {
     "USERS": "4",           # shown instead of Linux's: the real user id, above it the effective one
     "GROUPS": "5",
     "NO_PATCH": "x",
+    "DEBUGGER": "w",        # the guest that traces this one by ptrace(2)
+    "TRACING": "j",         # this process may trace others
     "RECORD": "y",          # descriptor of ktrace(2)'s file
     "RECORD_FACS": "Y",     # what is recorded there
     "LINUX": "z",           # a Linux program is executed as it is

@@ -40,6 +40,8 @@ FREEBSD = """
 #include <sys/ucontext.h>
 #include <machine/sigframe.h>
 #include <sys/thr.h>
+#include <sys/ptrace.h>
+#include <machine/reg.h>
 #include <sys/umtx.h>
 #include <sys/rtprio.h>
 #include <sys/sched.h>

@@ -28,10 +28,12 @@ global fork_sharing_memory
     jae     3f
     mov     %rax, %r12
     mov     (%rsp), %r13
+    mov     8(%rsp), %r10
     mov     16(%rsp), %rdi
+    xor     AREA_TAIL(%r10), %rdi   /* vfork_prepare's: how the flags differ for a process that is traced, */
+    mov     AREA_TAIL + 8(%r10), %r10   /* and where CLONE_CHILD_SETTID puts the child's number */
     mov     AREA_FRAME(%r12), %rsi
     xor     %edx, %edx
-    mov     AREA_SLOT(%r12), %r10   /* CLONE_CHILD_SETTID: the child finds its number there */
     xor     %r8d, %r8d
     mov     $56, %eax               /* clone */
     syscall

@@ -124,7 +124,7 @@ cdef long push_frame(area_t *area, linux_ucontext *uc, handler_t *handler, int s
     regs.rsp = at
     regs.cs = LINUX_CS                  # whatever code was interrupted
     regs.ss = LINUX_SS
-    regs.rip = <uint64_t> sigcode_traced if area.proc.tracer else <uint64_t> sigcode
+    regs.rip = <uint64_t> sigcode_traced if area.proc.tracer or area.proc.own.debugged else <uint64_t> sigcode
     regs.eflags &= ~<uint64_t> (EFLAGS_TF | EFLAGS_DF)
     if area.own.has_tlsbase:
         write_fsbase(area.own.guest_tlsbase)        # sendsig: PCB_TLSBASE

@@ -91,6 +91,14 @@ struct process_own {
     uint32_t fd_marked;         /* fd_marks.pxi's: the marks that some descriptor has, or had */
     uint8_t *fd_marks_high;     /* those of descriptors from FD_MARKS on; NULL: none has any */
     uint8_t fd_marks[FD_MARKS];
+    uint64_t debugged;          /* debug_page.pxi's: the page by which another guest traces this one; 0: none does */
+    uint64_t debug_map;         /* where such pages are mapped; 0: none ever was */
+    int32_t debugger;           /* and who traces; 0: nobody */
+    int32_t debug_join;         /* who has asked to */
+    uint32_t debug_quiet;       /* it asked to be traced as the child of a vfork, and does not stop until it executes (P_PPTRACE) */
+    uint64_t debug_sent[2];     /* signals that the tracer sent, which stop no more */
+    void *tracees;              /* tracees.pxi's: the processes that this one traces; NULL: none */
+    uint32_t tracing;           /* there may be some */
     uint32_t sockets;           /* SOCKETS_ of kept.pxi: what kinds this process, or one that forked it, has made */
 };
 
@@ -129,6 +137,16 @@ struct area_own {
     uint32_t guest_answer;
     uint32_t guest_sent;        /* how many it was sent since it had none pending, */
     uint64_t guest_time;        /* and when, in the processor's cycles */
+    uint32_t debug_flags;       /* debug_call.pxi's: PL_FLAG_ of the stop at the end of this call, */
+    int32_t debug_child;        /* and the child that it tells of */
+    int32_t debug_later;        /* a signal that the tracer sent at its beginning */
+    uint32_t debug_stop;        /* a SIGSTOP for this thread waits for the end of its call */
+    uint32_t debug_step;        /* the tracer steps this thread */
+    uint32_t debug_redo;        /* a call ended with EINTR: without a signal it is made again */
+    uint32_t debug_vfork;       /* this thread waits for its vfork child, and counts as one that is stopped */
+    uint32_t debug_vfork_tid;   /* of the child of a vfork whose parent is traced: Linux clears it when the child gives up the memory */
+    uint32_t debug_dies;        /* another thread executes: DIES_ */
+    uint32_t waits;             /* tracees.pxi's: in a wait that a tracee's stop ends */
     uint64_t waiting[2];        /* sigwait.pxi's: the signals that this thread waits for, whatever its mask says */
 };
 

@@ -78,6 +78,14 @@ cdef extern from "own.h" nogil:
         uint32_t fd_marked
         uint8_t *fd_marks_high
         uint8_t fd_marks[512]
+        uint64_t debugged
+        uint64_t debug_map
+        int32_t debugger
+        int32_t debug_join
+        uint32_t debug_quiet
+        uint64_t debug_sent[2]
+        void *tracees
+        uint32_t tracing
         uint32_t sockets
 
     ctypedef struct process_last_t "struct process_last":
@@ -114,4 +122,14 @@ cdef extern from "own.h" nogil:
         uint32_t guest_answer
         uint32_t guest_sent
         uint64_t guest_time
+        uint32_t debug_flags
+        int32_t debug_child
+        int32_t debug_later
+        uint32_t debug_stop
+        uint32_t debug_step
+        uint32_t debug_redo
+        uint32_t debug_vfork
+        uint32_t debug_vfork_tid
+        uint32_t debug_dies
+        uint32_t waits
         uint64_t waiting[2]

@@ -165,6 +165,8 @@ kern.threads | auto | N | | thread allocation
 kern.threads.max_threads_per_proc | auto | I w | = 1500 | Limit on threads per proc
 kern.sched | auto | N | | Scheduler
 kern.sched.name | auto | A | = "ULE" | Scheduler name
+kern.sigqueue | auto | N | | POSIX real time signal
+kern.sigqueue.max_pending_per_proc | auto | I | = 128 | Max pending signals per proc
 kern.sched.cpusetsize | auto | I | = 128 | sizeof(cpuset_t)
 kern.sched.cpusetsizemin | auto | I | = 32 | minimal size of a cpuset
 kern.sched.quantum | auto | I w | = 94488 | Quantum for timeshare threads in microseconds

@@ -1,6 +1,11 @@
 # A signal came while a call was on its way in or out: the call is finished, or begun anew, on the guest's behalf, by the
 # region of entry.S in which it was.
 
+cdef enum:
+    EXIT_ALIGNMENT = 1      # area.alignment: the guest has set EFLAGS.AC, which the exit gives it back
+    EXIT_TOLD = 2           # the personality wants to see the guest's registers when this call is over
+
+
 cdef uint64_t region_of(uint64_t rip) noexcept nogil:
     """The region of entry.S that an address lies in (REGION_*)."""
     cdef const region_t *region = regions
@@ -43,8 +48,8 @@ cdef bint finish_translated(linux_ucontext *uc, area_t *area) noexcept nogil:
     uc.uc_mcontext.r8 = frame.arg[4]
     uc.uc_mcontext.r9 = frame.arg[5]
     uc.uc_mcontext.rsp = frame.rsp
-    if area.alignment:
-        area.alignment = 0
+    if area.alignment & EXIT_ALIGNMENT:
+        area.alignment &= ~<uint16_t> EXIT_ALIGNMENT
         uc.uc_mcontext.eflags |= EFLAGS_AC
     restart = finish_call(uc, <long> frame.result, frame.nr, frame.ret, area)
     if area.woken == WOKEN_ENDED:           # as at translate_apart

@@ -48,7 +48,8 @@ struct area {
     uint32_t index;
     uint32_t deferred;      /* Linux number of the signal that waits in `info` for the end of the call; 0: none */
     uint16_t woken;         /* thread.pxi's: thr_wake of the own thread */
-    uint16_t alignment;     /* EFLAGS.AC is the guest's, and was taken from it for the call: see on_signal */
+    uint16_t alignment;     /* EXIT_ of leave.pxi: EFLAGS.AC is the guest's, and was taken from it for the call, or the call is to be looked at
+                             * when it is over */
     uint64_t retval;
     uint64_t hooks;             /* bits of who stands before each call (engine/hooks.pxi); 0: nobody */
     uint32_t not_begun;         /* a deferred signal came before the wait: a restartable call restarts in any case */
@@ -85,7 +86,7 @@ struct hook {
     lsf_hook_t function;
     const uint32_t *lanes;
 };
-#define HOOKS 7
+#define HOOKS 8
 
 /* A process of the guest. The child of a vfork works on a copy. */
 struct process {
@@ -316,6 +317,7 @@ static inline uint32_t atomic_or32(uint32_t *at, uint32_t bits) { return __atomi
 static inline uint32_t atomic_and32(uint32_t *at, uint32_t bits) { return __atomic_fetch_and(at, bits, __ATOMIC_SEQ_CST); }
 static inline uint32_t atomic_add32(uint32_t *at, uint32_t value) { return __atomic_fetch_add(at, value, __ATOMIC_SEQ_CST); }
 static inline uint64_t atomic_add64(uint64_t *at, uint64_t value) { return __atomic_fetch_add(at, value, __ATOMIC_SEQ_CST); }
+static inline uint64_t atomic_and64(uint64_t *at, uint64_t bits) { return __atomic_fetch_and(at, bits, __ATOMIC_SEQ_CST); }
 static inline uint64_t atomic_or64(uint64_t *at, uint64_t bits) { return __atomic_fetch_or(at, bits, __ATOMIC_SEQ_CST); }
 
 /* A futex mutex (0 free, 1 taken, 2 taken and waited for). */
@@ -342,6 +344,10 @@ static inline int count_trailing_zeros(uint64_t bits) { return __builtin_ctzll(b
 static inline void xsave(void *to, uint64_t components)
 {
     __asm__ volatile("xsave64 (%0)" : : "r"(to), "a"((uint32_t) components), "d"((uint32_t) (components >> 32)) : "memory");
+}
+static inline void xrstor(const void *from, uint64_t components)
+{
+    __asm__ volatile("xrstor64 (%0)" : : "r"(from), "a"((uint32_t) components), "d"((uint32_t) (components >> 32)) : "memory");
 }
 static inline uint64_t read_xcr0(void)
 {

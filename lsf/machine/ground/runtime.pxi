@@ -38,7 +38,7 @@ cdef extern from "machine/ground/runtime.h" nogil:
         const uint32_t *lanes
 
     ctypedef struct process_t "struct process":
-        hook_t hooks[7]
+        hook_t hooks[8]
         int32_t pid
         uint32_t engine, debug, no_patch
         int32_t image_fd, truss_fd, record_fd
@@ -204,12 +204,14 @@ cdef extern from "machine/ground/runtime.h" nogil:
     uint32_t atomic_add32(uint32_t *at, uint32_t value)
     uint64_t atomic_add64(uint64_t *at, uint64_t value)
     uint64_t atomic_or64(uint64_t *at, uint64_t bits)
+    uint64_t atomic_and64(uint64_t *at, uint64_t bits)
     void lock_acquire(lock_t *lock)
     void lock_release(lock_t *lock)
     uint64_t atomic_cas64(uint64_t *at, uint64_t expected, uint64_t value)
     int count_trailing_zeros(uint64_t bits)
     uint64_t read_xcr0()
     void xsave(void *to, uint64_t components)
+    void xrstor(const void *source, uint64_t components)
     long seccomp_trap_outside_window()
     void cpuid(uint32_t leaf, uint32_t subleaf, uint32_t *a, uint32_t *b, uint32_t *c, uint32_t *d)
 

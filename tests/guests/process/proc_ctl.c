@@ -636,7 +636,6 @@ TEST(usage_of_limits)
 	CHECK_ERR(sys(589, RLIMIT_FSIZE, 0, &before), ENXIO);
 	CHECK_ERR(sys(589, 16, 0, &before), EINVAL);
 	CHECK_ERR(sys(589, RLIMIT_NOFILE, 9, &before), EINVAL);
-	CHECK_ERR(sys(SYS_ptrace, 0, 0, 0, 0), EPERM);
 }
 
 TEST(login_name_is_kept)

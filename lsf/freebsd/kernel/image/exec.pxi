@@ -209,6 +209,9 @@ cdef long hand_over(area_t *area, int target, const char *execpath, uint64_t *ar
         linux_syscall3(LINUX_SYS_fcntl, proc.image_fd, LINUX_F_SETFD, 0)
     keep_over_exec(proc, target, 0)
     truss_before_exec(area)
+    debug_before_exec(area)
+    if not area.in_vfork:
+        tracees_async(proc, False)
     umtx_thread_exit(area)
     pipes_leave(proc, False)
     kept_before_exec(area)
@@ -235,6 +238,9 @@ cdef long hand_over(area_t *area, int target, const char *execpath, uint64_t *ar
     proc.own.executing = 0
     child_signal_again(proc)
     keep_over_exec(proc, target, 1)
+    debug_exec_failed(area)
+    if not area.in_vfork:
+        tracees_async(proc, True)
     set_linux_mask(area)
     return result
 
@@ -337,6 +343,7 @@ cdef long execute_linux(area_t *area, const char *path, uint64_t *argv, uaddr en
     area.proc.own.executing = 1
     child_signal_reset(area.proc)
     notes_executes_linux(area.proc)
+    tracees_async(area.proc, False)
     if not area.in_vfork:
         guest_mark_clear()
     queued_give_up(area.proc)

@@ -148,6 +148,10 @@ cdef void parse_words(process_t *proc, start_t *start, const char *text) noexcep
             take_ids(LINUX_SYS_setresuid, proc, value)
         elif key == HANDOVER_GROUPS:
             take_ids(LINUX_SYS_setresgid, proc, value)
+        elif key == HANDOVER_DEBUGGER:
+            proc.own.debugger = <int> value
+        elif key == HANDOVER_TRACING:
+            proc.own.tracing = 1
         elif key == HANDOVER_NO_PATCH:
             proc.no_patch = <uint32_t> value
         if text[0] == c',':
@@ -305,8 +309,12 @@ cdef void handover_words(process_t *proc, area_t *area, int target, char *words)
     at = append_word(words, at, HANDOVER_STACK, proc.own.stack_linux)
     if proc.own.nosigpipe:
         at = append_word(words, at, HANDOVER_NOSIGPIPE, proc.own.nosigpipe)
-    if proc.no_patch:
-        at = append_word(words, at, HANDOVER_NO_PATCH, proc.no_patch)
+    if proc.no_patch & ~<uint32_t> NO_PATCH_TRACED:
+        at = append_word(words, at, HANDOVER_NO_PATCH, 1)
+    if proc.own.debugged and debug_page(proc).state != DEBUG_LEFT:
+        at = append_word(words, at, HANDOVER_DEBUGGER, proc.own.debugger)
+    if proc.own.tracing:
+        at = append_word(words, at, HANDOVER_TRACING, 1)
     if proc.own.fakeroot:
         at = append_word(words, at, HANDOVER_FAKEROOT, 1)
     if proc.own.users_shown:

@@ -200,6 +200,8 @@ cdef long load_program(process_t *proc, start_t *start, program_t *program) noex
         trace_start(current_area(), &image, &interp, has_interp, stack)
     if start.woken:
         wake_set(current_area())
+    if proc.own.debugger:
+        debug_started(current_area(), interp.entry if has_interp else image.entry, stack)
     enter_guest(interp.entry if has_interp else image.entry, stack)
     return 0
 

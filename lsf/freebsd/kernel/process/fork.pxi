@@ -67,6 +67,7 @@ cdef long fork_with(frame_t *frame, area_t *area, uint64_t flags) noexcept nogil
         reap_inherit(proc)
         after_fork(proc, area)
         guest_mark_set()
+        debug_child(area, parent)
         notes_after_fork(proc, parent, told, True)
         arm(proc)
         frame.arg[2] = 1
@@ -77,6 +78,7 @@ cdef long fork_with(frame_t *frame, area_t *area, uint64_t flags) noexcept nogil
         else:
             frame.arg[2] = 0
             guest_known(area, <int> result)
+            debug_forked(area, <int> result)
     set_linux_mask(area)
     return result
 
@@ -132,6 +134,7 @@ cdef public long vfork_prepare(frame_t *frame, area_t *area) noexcept nogil:
     copy.own.aio = NULL
     copy.own.procdescs = NULL
     copy.own.procdesc_maker = 0
+    tracees_none(copy)
     copy.own.shared_ids = NULL
     copy.own.lock_ids.word = 0
     copy.own.lock_truss.word = 0
@@ -147,6 +150,14 @@ cdef public long vfork_prepare(frame_t *frame, area_t *area) noexcept nogil:
     child.own.fast_block_set = area.own.fast_block_set
     stats_expect(proc, 1)
     child.own.exterr = area.own.exterr
+    area.tail[0] = 0
+    area.tail[1] = <uint64_t> &child.slot.state
+    debug_new_thread(area, child)
+    if debug_follows(proc):
+        # The parent does not sleep in clone: it has to tell of the child while that runs.
+        area.tail[0] = LINUX_CLONE_VFORK | LINUX_CLONE_CHILD_CLEARTID
+        area.tail[1] = <uint64_t> &child.own.debug_vfork_tid
+        child.own.debug_vfork_tid = 1
     return <long> child
 
 
@@ -167,7 +178,7 @@ cdef public void vfork_child(frame_t *parent_frame, area_t *area) noexcept nogil
     area.frame.arg[2] = 1
     area.guest_rsp = parent_frame.rsp
     area.ret = parent_frame.ret
-    area.proc.pid = <int> area.slot.state
+    area.proc.pid = <int> (area.own.debug_vfork_tid if area.own.debug_vfork_tid else area.slot.state)
     area.tid = area.proc.pid
     reap_inherit(area.proc)
     if area.proc.truss_fd >= 0:
@@ -181,7 +192,10 @@ cdef public void vfork_child(frame_t *parent_frame, area_t *area) noexcept nogil
         notes_tell(area.proc.own.notes, NOTE_RECORD_FORK, area.proc.pid, parent, 0)
     if parent_frame.nr == FREEBSD_SYS_rfork:
         handlers_drop(area.proc)
-    # The Linux signal stack stays the parent's, which waits and has nothing on it.
+    # The Linux signal stack stays the parent's, which waits and has nothing on it. One that is traced may be asked to stop.
+    if area.own.debug_vfork_tid:
+        signal_stack(area)
+    debug_child(area, parent)
     arm(area.proc)
     set_linux_mask(area)
 
@@ -200,8 +214,12 @@ cdef public long vfork_parent(frame_t *frame, area_t *area, area_t *child, long 
     Linux lets the parent go on when the child gives up its memory, which a dying process does before it can be waited
     for. On FreeBSD it is a zombie by then (kern_exit.c). One that Linux kills in execve itself is not told from one that
     has executed, as on FreeBSD nobody can say which came first."""
+    if not is_error(result) and child.own.debug_vfork_tid:
+        debug_vforked(frame, area, child, <int> result)
     if not is_error(result) and not child.proc.own.executing:
         wait_for_zombie(result)
+    if child.proc.own.debug_map and child.proc.own.debug_map != area.proc.own.debug_map:
+        linux_syscall2(LINUX_SYS_munmap, child.proc.own.debug_map, debug_size(DEBUG_THREADS))
     if child.scratch != 0:
         linux_syscall2(LINUX_SYS_munmap, child.scratch, child.scratch_size)
         child.scratch = 0
@@ -276,6 +294,7 @@ cdef long thread_create(area_t *area, const new_thread_t *new_) noexcept nogil:
             set_linux_mask(area)
             return -LINUX_EFAULT
         flags |= LINUX_CLONE_PARENT_SETTID
+    debug_new_thread(area, child)
     result = clone_thread(flags, stack, parent_tid, &child.slot.state, new_.tls)
     if is_error(result):
         child.scratch = 0
@@ -376,6 +395,7 @@ cdef public void thread_start(area_t *area) noexcept nogil:
         store_guest64(area.own.thread_child_tid, <uint32_t> area.tid)
     signal_stack(area)
     atomic_store32(&area.own.ready, 1)
+    debug_born(area)
     arm(area.proc)
     if area.own.thread_context != 0:
         context_go(area, <resume_t *> area.own.thread_context)
@@ -421,6 +441,8 @@ cdef public long sys_exit(frame_t *frame, area_t *area) noexcept nogil:
     umtx_thread_exit(area)
     stats_leave(area)
     notes_exits(area.proc, <int> frame.arg[0])
+    tracees_end(area.proc)
+    debug_ends(area, (<int> frame.arg[0] & 0xff) << 8)
     if area.proc.own.events != NULL:
         event_exits(area.proc)
     pipes_leave(area.proc, True)

@@ -257,6 +257,21 @@ cdef char state_of_traced(int pid, const char *name) noexcept nogil:
     return c'T'
 
 
+cdef void kinfo_of_tracee(freebsd_kinfo_proc *info, const process_t *guest) noexcept nogil:
+    """A guest that another one traces by ptrace(2)."""
+    cdef uint32_t state = DEBUG_RUNS
+    cdef long fd
+    info.ki_flag |= FREEBSD_P_TRACED
+    info.ki_tracer = guest.own.debugger
+    fd = debug_open(guest.own.debugger, guest.pid, 0)
+    if is_error(fd):
+        return
+    linux_syscall4(LINUX_SYS_pread64, <uint64_t> fd, <uint64_t> &state, 4, <uint64_t> &(<debug_page_t *> NULL).state)
+    linux_syscall1(LINUX_SYS_close, fd)
+    if state == DEBUG_STOPPED and info.ki_stat != FREEBSD_SZOMB:
+        info.ki_stat = FREEBSD_SSTOP
+
+
 cdef long fill_kinfo_proc(area_t *area, int pid, freebsd_kinfo_proc *info) noexcept nogil:
     """The record of a process: 0, or -ESRCH."""
     cdef char status[3072]
@@ -304,6 +319,8 @@ cdef long fill_kinfo_proc(area_t *area, int pid, freebsd_kinfo_proc *info) noexc
     guest = guest_process(area, pid)
     if guest != NULL:
         kinfo_of_guest(info, guest)
+        if debugger_of(guest):
+            kinfo_of_tracee(info, guest)
         release_guest(area, guest)
     else:
         memset(info.ki_emul, 0, sizeof(info.ki_emul))
@@ -321,7 +338,7 @@ cdef long kinfo_of_thread(int pid, int tid, freebsd_kinfo_proc *info) noexcept n
     append(name, at, sizeof(name), b"/stat")
     if proc_read(pid, name, text, sizeof(text)) < 0 or proc_stat_parse(text, &stat) < 0:
         return -LINUX_ESRCH
-    info.ki_tid = tid
+    info.ki_tid = tid + LWP_FIRST if tid == pid and info.ki_flag & FREEBSD_P_TRACED else tid   # as its tracer knows it
     if stat.state == c't':
         append(name, at, sizeof(name), b"/status")
         stat.state = state_of_traced(pid, name)

@@ -529,6 +529,12 @@ cdef int mapping_maximum(process_t *proc, int pid, const mapping_t *mapping) noe
     return most & limits_kept(proc, mapping.start, mapping.end) if pid == proc.pid else most
 
 
+cdef inline bint mapping_is_linux_s(const mapping_t *mapping) noexcept nogil:
+    """True for the shim's mappings, and the data of Linux's vDSO, which no debugger can read."""
+    return range_is_ours(mapping.start, mapping.end - mapping.start) or mapping.start >= GUEST_ADDRESS_END \
+        or string_starts(mapping.name, b"[vvar")
+
+
 cdef public long sysctl_vmmap(sysctl_request_t *request) noexcept nogil:
     """The mappings of a process, but for the shim's own."""
     cdef freebsd_kinfo_vmentry entry
@@ -556,7 +562,7 @@ cdef public long sysctl_vmmap(sysctl_request_t *request) noexcept nogil:
     line = <const char *> memory
     while result == 0 and got > 0 and line[0] != 0:
         line = mapping_parse(line, &mapping)
-        if range_is_ours(mapping.start, mapping.end - mapping.start) or mapping.start >= GUEST_ADDRESS_END:
+        if mapping_is_linux_s(&mapping):
             continue
         kinfo_of_mapping(&mapping, &entry)
         if request.area.proc.own.osreldate >= FREEBSD_SINCE_MAX_PROT:

@@ -16,6 +16,8 @@ cdef public long sys_kill(frame_t *frame, area_t *area) noexcept nogil:
         entry = procdesc_find(area.proc, <int> frame.arg[0])
         if entry != NULL:
             procdesc_let_go(entry)      # and so it is gone
+    if debug_stops(area, <int> frame.arg[0], 0, <int> frame.arg[1]):
+        return 0
     if linux and <int> frame.arg[0] > 0:
         linux = queued_number(area, <int> frame.arg[0], <int> frame.arg[1])
     if event_wants_signal(area.proc, <int> frame.arg[1]) and kill_reaches_self(area.proc, <int> frame.arg[0]):

@@ -22,8 +22,8 @@ cdef void child_from_info(child_t *child, const linux_siginfo *info) noexcept no
     child.status = info.fields.child.status
 
 
-cdef long wait_child(process_t *proc, int idtype, int64_t id_, long options, child_t *child) noexcept nogil:
-    """waitid(2) of Linux; child.pid is 0 where WNOHANG found none. 0 or a negative errno.
+cdef long wait_linux(process_t *proc, int idtype, int64_t id_, long options, child_t *child) noexcept nogil:
+    """waitid(2) of Linux, for wait_child (tracees.pxi); child.pid is 0 where WNOHANG found none. 0 or a negative errno.
 
     As on FreeBSD, a child with a descriptor (pdfork) is found only by its number, and one that ends with another signal than
     SIGCHLD (rfork) only with WLINUXCLONE."""
@@ -85,7 +85,7 @@ cdef public long sys_wait4(frame_t *frame, area_t *area) noexcept nogil:
     elif pid <= 0:
         idtype = LINUX_P_PGID
         id_ = -<int64_t> pid if pid < 0 else linux_syscall1(LINUX_SYS_getpgid, 0)
-    result = wait_child(area.proc, idtype, id_, options, &child)
+    result = wait_child(area.proc, idtype, id_, options | WAIT_TRAPPED, &child)
     if result < 0:
         return restartable(result)
     if child.pid == 0:

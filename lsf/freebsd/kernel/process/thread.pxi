@@ -41,6 +41,8 @@ cdef long thread_signal(area_t *area, int64_t id_, uint64_t signo) noexcept nogi
     if not is_signal_argument(signo):
         return -LINUX_ESRCH if linux_syscall3(LINUX_SYS_tgkill, proc.pid, id_, 0) == -LINUX_ESRCH else -LINUX_EINVAL
     number = <int> signo                # the upper half of the register is anything
+    if debug_stops(area, proc.pid, id_, number):
+        return 0
     if event_wants_signal(proc, number) and lsf_signal_to_linux[number]:
         return signal_counted(proc, number, LINUX_SYS_tgkill, proc.pid, <uint64_t> id_, queued_self(area, number), 0)
     if number == 0 or lsf_signal_to_linux[number]:
@@ -51,6 +53,8 @@ cdef long thread_signal(area_t *area, int64_t id_, uint64_t signo) noexcept nogi
 cdef long signal_own_thread(area_t *area, int tid, int signo) noexcept nogil:
     """signal_thread for a thread of this process."""
     cdef process_t *proc = area.proc
+    if debug_stops(area, proc.pid, tid, signo):
+        return 0
     if event_wants_signal(proc, signo) and lsf_signal_to_linux[signo]:
         return signal_counted(proc, signo, LINUX_SYS_tgkill, proc.pid, tid, queued_self(area, signo), 0)
     return signal_thread(area, proc.pid, tid, signo)
@@ -107,6 +111,8 @@ cdef public long sys_thr_kill2(frame_t *frame, area_t *area) noexcept nogil:
         return result if result < 0 else -LINUX_EINVAL
     if pid == area.proc.pid:
         return signal_own_thread(area, <int> id_, <int> frame.arg[2])
+    if debug_stops(area, pid, 0, <int> frame.arg[2]):
+        return 0
     return signal_thread(area, pid, <int> id_, <int> frame.arg[2])
 
 

@@ -128,6 +128,8 @@ cdef public long sys_wait6(frame_t *frame, area_t *area) noexcept nogil:
         return -LINUX_EINVAL
     if options & (FREEBSD_WUNTRACED | 4 | 8) == 0:
         options |= FREEBSD_WUNTRACED    # WTRAPPED alone
+    if word & FREEBSD_WTRAPPED:
+        options |= WAIT_TRAPPED
     memset(&child, 0, sizeof(child))
     if frame.arg[4] != 0:
         result = wait_with_usage(proc, idtype, id_, options, &child, &seen, &usage)

@@ -57,6 +57,8 @@ cdef void context_go(area_t *area, resume_t *to) noexcept nogil:
     cdef int linux
     children_unblocked(area, area.sigmask)
     resumable(area, &to.uc, to.uc.uc_mcontext.fpstate, to.extended)
+    if area.alignment & EXIT_TOLD:
+        debug_look(area, &to.uc)
     to.uc.uc_sigmask = linux_mask_from(area.sigmask)
     if area.deferred:
         # It came while this call was under way: deliver it on top of the context, or leave it to the kernel.

@@ -40,7 +40,9 @@ cdef public void deliver_at_exit(frame_t *frame, area_t *area) noexcept nogil:
     if area.deferred:
         deliver_deferred(area, &uc)
     else:
-        finish_translated(&uc, area)        # it is here for EFLAGS.AC alone
+        finish_translated(&uc, area)        # it is here for EFLAGS.AC alone, or for a tracer
+        if area.alignment & EXIT_TOLD:
+            debug_look(area, &uc)
         uc.uc_sigmask = linux_mask_from(area.sigmask)
         deliver_virtual(area, &uc)
     resume_from(&uc)
@@ -50,6 +52,7 @@ cdef void deliver_deferred(area_t *area, linux_ucontext *uc) noexcept nogil:
     cdef uint64_t info[16]
     cdef int linux = area.deferred
     cdef bint restart, quiet = linux == LINUX_CARRIER and not carrier_wanted(area, <linux_siginfo *> area.info)
+    area.own.debug_redo = not quiet and <long> area.frame.result == -LINUX_EINTR
     area.frame.result = <uint64_t> interrupted(area, <long> area.frame.result, False, quiet)
     restart = finish_translated(uc, area)
     memcpy(info, area.info, 128)
@@ -58,7 +61,16 @@ cdef void deliver_deferred(area_t *area, linux_ucontext *uc) noexcept nogil:
     area.not_begun = 0
     deliver(area, uc, linux, <linux_siginfo *> info, restart, area.frame.ret)
     area.suspended = 0
+    area.own.debug_redo = 0
     deliver_virtual(area, uc)
+
+
+cdef void call_again(area_t *area, linux_ucontext *uc) noexcept nogil:
+    """The signal that ended a call with EINTR does nothing after all, as the tracer wants it: the call is made again."""
+    if area.own.debug_redo:
+        uc.uc_mcontext.rip = area.frame.ret - 2
+        uc.uc_mcontext.rax = area.frame.nr
+        uc.uc_mcontext.eflags &= ~<uint64_t> EFLAGS_CF
 
 
 cdef void deliver_virtual(area_t *area, linux_ucontext *uc) noexcept nogil:
@@ -136,8 +148,12 @@ cdef void deliver(area_t *area, linux_ucontext *uc, int linux, linux_siginfo *in
     cdef handler_t handler
     cdef freebsd_siginfo traced
     cdef int code = 0
-    cdef int signo = trap_signal(info, linux, &code)
-    cdef bint fault = info.si_code > 0 and is_fault_signal(linux) and info.si_errno != TOLD_BY_CHILD
+    cdef int signo, answer
+    cdef bint fault, changed = False
+    if (proc.own.debugged or proc.own.debug_join) and debug_look(area, uc):
+        restart = False
+    signo = trap_signal(info, linux, &code)
+    fault = info.si_code > 0 and is_fault_signal(linux) and info.si_errno != TOLD_BY_CHILD
     if signo <= 0 or (not fault and fast_hold(area, uc, linux, info, signo)):
         return
     if is_virtual(signo) and not fault and mask_has(area.sigmask, signo):
@@ -156,6 +172,23 @@ cdef void deliver(area_t *area, linux_ucontext *uc, int linux, linux_siginfo *in
         kept_before(area, info)
     elif event_wants_signal(proc, signo):
         event_signal(proc, signo, is_own_signal(proc, info))
+    if proc.own.debugged:
+        answer = debug_by_signal(area, uc, signo, linux, info, code, &changed)
+        if changed:
+            restart = False
+            area.own.debug_redo = 0
+        if answer == 0:
+            call_again(area, uc)
+            return
+        if answer != signo:
+            if is_blocked(area, answer):
+                debug_replace(area, answer)
+                call_again(area, uc)
+                return
+            linux = signal_info(area, info, answer)
+            signo = answer
+            code = 0
+            fault = False
     lock_acquire(&proc.own.lock_signal)
     handler = proc.handlers[signo]
     if handler.function > FREEBSD_SIG_IGN and handler.flags & FREEBSD_SA_RESETHAND:
@@ -175,9 +208,17 @@ cdef void deliver(area_t *area, linux_ucontext *uc, int linux, linux_siginfo *in
         set_linux_handler(linux, FREEBSD_SIG_DFL, 0x04000000)
         return
     if handler.function == FREEBSD_SIG_IGN:
+        call_again(area, uc)
         return
     if handler.function == FREEBSD_SIG_DFL:
         if lsf_signal_default[signo] == LSF_SIGNAL_IGNORE or lsf_signal_default[signo] == LSF_SIGNAL_CONTINUE:
+            call_again(area, uc)
+            return
+        if lsf_signal_default[signo] == LSF_SIGNAL_STOP:
+            # It is a traced process's, which ignores it, or it was traced until now.
+            if not proc.own.debugged:
+                linux_syscall3(LINUX_SYS_tgkill, proc.pid, area.tid, lsf_signal_to_linux[signo])
+            call_again(area, uc)
             return
         if is_told_of_signals(proc):
             fill_siginfo(&traced, info, linux, signo, code, uc)
@@ -193,6 +234,8 @@ cdef void deliver(area_t *area, linux_ucontext *uc, int linux, linux_siginfo *in
         uc.uc_mcontext.rip = ret
         uc.uc_mcontext.rax = LINUX_EINTR
         uc.uc_mcontext.eflags |= EFLAGS_CF
+    if area.own.debug_step == STEP_NOW and uc.uc_mcontext.eflags & EFLAGS_TF:
+        area.own.debug_step = STEP_LATER
     if push_frame(area, uc, &handler, signo, code, info, linux) < 0:
         kill_self(area, LINUX_SIGILL)       # as FreeBSD does when the frame cannot be written
         return
@@ -207,6 +250,17 @@ cdef void deliver(area_t *area, linux_ucontext *uc, int linux, linux_siginfo *in
         area.sigmask[(signo - 1) >> 6] |= signal_bit(signo)
     area.sigmask[0] &= ~(signal_bit(FREEBSD_SIGKILL) | signal_bit(FREEBSD_SIGSTOP))
     uc.uc_sigmask = linux_mask_from(area.sigmask)
+
+
+cdef int signal_info(area_t *area, linux_siginfo *info, int signo) noexcept nogil:
+    """Make of a signal the one that the tracer wants in its place, of which nothing more is known; its Linux number."""
+    if is_carried(signo):
+        carrier_info(area, info, signo, FREEBSD_SI_USER, 0)
+        (<uint64_t *> info)[CARRIER_KEPT] = 1
+        return LINUX_CARRIER
+    memset(info, 0, 128)
+    info.si_signo = lsf_signal_to_linux[signo]
+    return lsf_signal_to_linux[signo]
 
 
 cdef bint signal_interrupts(area_t *area) noexcept nogil:

@@ -90,6 +90,12 @@ cdef public void on_signal(int linux, linux_siginfo *info, linux_ucontext *uc) n
         linux = LINUX_CARRIER           # from here on as one that nobody wants
         info.si_code = LINUX_SI_MESGQ
         quiet = True
+    elif linux == LINUX_SIGBUS and is_debug_signal(info):
+        if not debug_arrived(area, info) or area.deferred or is_signal_stack(area, uc.uc_mcontext.rsp):
+            return
+        linux = LINUX_CARRIER           # as above
+        info.si_code = LINUX_SI_MESGQ
+        quiet = True
     if linux == LINUX_SIGSYS and (info.si_code == LINUX_SYS_USER_DISPATCH or info.si_code == LINUX_SYS_SECCOMP):
         enter_call(area, uc, info)
         return
@@ -108,7 +114,7 @@ cdef public void on_signal(int linux, linux_siginfo *info, linux_ucontext *uc) n
         # The guest has set AC, and the shim's code is not made for it: without AC until the call ends.
         uc.uc_mcontext.eflags &= ~<uint64_t> EFLAGS_AC
         if not is_signal_stack(area, uc.uc_mcontext.rsp):
-            area.alignment = 1
+            area.alignment |= EXIT_ALIGNMENT
         return
     if from_kernel and (linux == LINUX_SIGSEGV or linux == LINUX_SIGBUS):
         if <uint64_t> accessors <= rip < <uint64_t> accessors_end:

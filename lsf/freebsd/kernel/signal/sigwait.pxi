@@ -256,6 +256,8 @@ cdef public long sys_sigqueue(frame_t *frame, area_t *area) noexcept nogil:
         if to_thread:
             return linux_syscall3(LINUX_SYS_tgkill, area.proc.pid, pid, 0)
         return linux_syscall2(LINUX_SYS_kill, pid, 0)
+    if debug_stops(area, area.proc.pid if to_thread else pid, pid if to_thread else 0, <int> signo):
+        return 0
     memset(info, 0, sizeof(info))
     linux = queued_self(area, <int> signo) if to_thread else queued_number(area, pid, <int> signo)
     if linux == 0:

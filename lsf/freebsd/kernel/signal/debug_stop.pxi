@@ -1,0 +1,213 @@
+# ptrace(2): a traced process stops. Model: FreeBSD sys/kern/kern_sig.c (ptracestop), amd64/amd64/exec_machdep.c (fill_regs, set_regs).
+#
+# A thread stops only where its whole state is FreeBSD's: at a signal, and at the beginning and the end of a call. One that sleeps in a
+# call is woken, and the call begins anew when it goes on.
+
+cdef enum:
+    DEBUG_LOOK = 200000000              # nanoseconds until a stopped thread looks whether its tracer lives
+    DEBUG_ASK = 2000000                 # until the one that reports looks at the others again,
+    DEBUG_ROUNDS = 10                   # and asks them once more
+    DIES_NOT = 0                        # area.own.debug_dies
+    DIES_ASKED = 1                      # another thread executes a program: tell of your end,
+    DIES_TOLD = 2                       # and wait for it
+    STEP_NOW = 1                        # area.own.debug_step: the next instruction
+    STEP_LATER = 2                      # when a handler returns, whose frame has the flag
+    STEP_SET = 1                        # debug_lwp_t.step: the tracer has set it,
+    STEP_CLEARED = 2                    # or has cleared it
+
+
+cdef void debug_sleep(uint32_t *word, uint32_t seen, int64_t nanoseconds) noexcept nogil:
+    """Wait on a futex of the page, for so long at most."""
+    cdef linux_timespec time
+    time.tv_sec = 0
+    time.tv_nsec = nanoseconds
+    linux_syscall4(LINUX_SYS_futex, <uint64_t> word, LINUX_FUTEX_WAIT, seen, <uint64_t> &time)
+
+
+cdef void debug_wake(uint32_t *word) noexcept nogil:
+    """Count on, and wake who waits."""
+    atomic_add32(word, 1)
+    linux_syscall3(LINUX_SYS_futex, <uint64_t> word, LINUX_FUTEX_WAKE, INT_MAX)
+
+
+cdef bint process_is_over(int pid) noexcept nogil:
+    """True for a process that is not there, or a zombie."""
+    cdef linux_pollfd poll
+    cdef long fd = linux_syscall2(LINUX_SYS_pidfd_open, <uint64_t> pid, 0), result
+    if is_error(fd):
+        return fd == -LINUX_ESRCH
+    poll.fd = <int> fd
+    poll.events = LINUX_POLLIN
+    poll.revents = 0
+    result = linux_syscall3(LINUX_SYS_poll, <uint64_t> &poll, 1, 0)
+    linux_syscall1(LINUX_SYS_close, fd)
+    return result == 1
+
+
+# ------------------------------------------------------------------ what the tracer sees and sets
+
+cdef void debug_name(area_t *area, debug_lwp_t *lwp) noexcept nogil:
+    """td_name: the thread's, or the command's."""
+    cdef const char *name = area.proc.execpath
+    cdef uint64_t i = string_length(name)
+    memset(lwp.name, 0, sizeof(lwp.name))
+    if area.own.name[0]:
+        memcpy(lwp.name, area.own.name, sizeof(lwp.name) - 1)
+        return
+    while i > 0 and name[i - 1] != c'/':
+        i -= 1
+    append(lwp.name, 0, sizeof(lwp.name), name + i)
+
+
+cdef void debug_save(area_t *area, debug_lwp_t *lwp, linux_ucontext *uc) noexcept nogil:
+    """Put down how this thread stands."""
+    cdef uint64_t size
+    lwp.tid = area.tid
+    freebsd_reg_from_linux(&lwp.regs, &uc.uc_mcontext)
+    if area.own.debug_step == STEP_NOW:
+        lwp.regs.r_rflags |= EFLAGS_TF
+    lwp.step = 0
+    lwp.fsbase = read_fsbase()
+    lwp.gsbase = area.own.guest_gsbase
+    lwp.tlsbase = area.own.guest_tlsbase
+    lwp.has_tlsbase = area.own.has_tlsbase
+    memcpy(lwp.sigmask, area.sigmask, 16)
+    lwp.regs_set = 0
+    lwp.vector_set = 0
+    lwp.bases_set = 0
+    lwp.vector_size = 0
+    if uc.uc_mcontext.fpstate:
+        size = linux_xstate_size(<void *> uc.uc_mcontext.fpstate)
+        if size <= XSTATE_MAX:
+            memcpy(lwp.vector, <void *> uc.uc_mcontext.fpstate, size)
+            memset(&lwp.vector[FXSAVE_SOFTWARE], 0, FXSAVE_SIZE - FXSAVE_SOFTWARE)
+            lwp.vector_size = <uint32_t> size
+    debug_name(area, lwp)
+
+
+cdef void debug_load_vector(area_t *area, debug_lwp_t *lwp, uint64_t fpstate) noexcept nogil:
+    """The vector state that the tracer has set, without what would fault: reserved bits and unknown components."""
+    cdef uint64_t *header = <uint64_t *> (fpstate + FXSAVE_SIZE)
+    cdef uint32_t mask = (<uint32_t *> (fpstate + 28))[0]       # MXCSR_MASK
+    cdef uint64_t features = area.proc.xstate_features
+    memcpy(<void *> fpstate, lwp.vector, FXSAVE_SOFTWARE)
+    (<uint32_t *> (fpstate + 24))[0] &= mask if mask else 0xffbf
+    (<uint32_t *> (fpstate + 28))[0] = mask
+    if lwp.vector_size <= FXSAVE_SIZE:
+        return
+    memcpy(<void *> (fpstate + FXSAVE_SIZE), &lwp.vector[FXSAVE_SIZE], lwp.vector_size - FXSAVE_SIZE)
+    memset(&header[1], 0, XSTATE_HEADER_SIZE - 8)
+    header[0] = (header[0] | 3) & features
+
+
+cdef bint debug_load(area_t *area, debug_lwp_t *lwp, linux_ucontext *uc) noexcept nogil:
+    """Take what the tracer has set: True where that is a register."""
+    cdef bint changed = lwp.regs_set != 0
+    if lwp.regs_set:
+        linux_sigcontext_from_reg(&uc.uc_mcontext, &lwp.regs)
+        uc.uc_mcontext.eflags = (lwp.regs.r_rflags & FLAGS_RESTORED) | 0x202
+        if is_no_place_to_run(uc.uc_mcontext.rip) or uc.uc_mcontext.rip >= 1UL << GUEST_ADDRESS_MAX_LOG:
+            uc.uc_mcontext.rip = <uint64_t> sigcode_end - 1     # it faults there
+        if WINDOW_BASE <= uc.uc_mcontext.rsp < SHIM_END:
+            uc.uc_mcontext.rsp = 0
+    if lwp.vector_set and uc.uc_mcontext.fpstate:
+        debug_load_vector(area, lwp, uc.uc_mcontext.fpstate)
+    if lwp.bases_set:
+        write_fsbase(lwp.fsbase)
+        area.own.guest_gsbase = lwp.gsbase
+        if lwp.has_tlsbase:
+            tlsbase_set(area, lwp.tlsbase)
+    if lwp.step == STEP_SET:
+        area.own.debug_step = STEP_NOW
+        uc.uc_mcontext.eflags |= EFLAGS_TF
+    elif lwp.step == STEP_CLEARED or (changed and not lwp.regs.r_rflags & EFLAGS_TF and area.own.debug_step == STEP_NOW):
+        area.own.debug_step = 0
+        uc.uc_mcontext.eflags &= ~<uint64_t> EFLAGS_TF
+    return changed
+
+
+# ------------------------------------------------------------------ stopping
+
+cdef void debug_wait(area_t *area, debug_page_t *page, debug_lwp_t *lwp) noexcept nogil:
+    """Be stopped until the process runs, and this thread is not suspended, or the tracer lets go. A tracer that dies takes the process
+    along (exit1 in kern_exit.c)."""
+    cdef uint32_t seen, state
+    cdef uint64_t since = 0
+    while True:
+        atomic_store32(&lwp.parked, 1)
+        debug_wake(&page.parked)
+        while True:
+            seen = atomic_load32(&page.resumed)
+            state = atomic_load32(&page.state)
+            if state == DEBUG_LEFT or (state == DEBUG_RUNS and not atomic_load32(&lwp.suspended)):
+                break
+            debug_sleep(&page.resumed, seen, DEBUG_LOOK)
+            if seen == atomic_load32(&page.resumed) and process_is_over(page.tracer):
+                debug_unlink(page.tracer, area.proc.pid)
+                linux_syscall2(LINUX_SYS_kill, area.proc.pid, LINUX_SIGKILL)
+        atomic_store32(&lwp.parked, 0)
+        state = atomic_load32(&page.state)          # once more: who gathers may have seen it parked
+        if state == DEBUG_LEFT or (state == DEBUG_RUNS and not atomic_load32(&lwp.suspended)):
+            return
+
+
+cdef bint debug_others_parked(area_t *self, debug_page_t *page, bint ask) noexcept nogil:
+    """True where all other threads are stopped, or run none of the guest's code. ask: tell them to stop. Areas are mapped in order."""
+    cdef debug_lwp_t *lwp
+    cdef area_t *area
+    cdef bint all_ = True
+    cdef int i
+    for i in range(DEBUG_THREADS):
+        if slot_at(i).mapped == 0 and i > 0:
+            break
+        area = area_at(i)
+        if slot_at(i).state == 0 or area == self or area.proc != self.proc or area.service != NULL or area.tid <= 0 \
+                or not atomic_load32(&area.own.ready) or area.own.exiting or atomic_load32(&area.own.debug_vfork) \
+                or atomic_load32(&area.own.debug_dies) == DIES_TOLD:
+            continue
+        lwp = debug_slot(page, <uint32_t> i)
+        if lwp == NULL or atomic_load32(&lwp.parked):
+            continue
+        all_ = False
+        if ask:
+            debug_signal(self.proc.pid, area.tid, DEBUG_HALT, 0)
+    return all_
+
+
+cdef void debug_gather(area_t *area, debug_page_t *page) noexcept nogil:
+    """Make the other threads stop, and wait until they have. SIGBUS does not queue, so they are asked again."""
+    cdef uint32_t seen, rounds = 0
+    if is_alone(area):
+        return
+    while True:
+        seen = atomic_load32(&page.parked)
+        if debug_others_parked(area, page, rounds % DEBUG_ROUNDS == 0):
+            return
+        debug_sleep(&page.parked, seen, DEBUG_ASK)
+        rounds += 1
+
+
+cdef int debug_stop(area_t *area, debug_page_t *page, debug_lwp_t *lwp, int sig) noexcept nogil:
+    """Report an event of this thread, whose state is in its slot, and be stopped until the tracer has seen it: the signal that the
+    tracer answers with, 0 for none. One thread reports at a time; the others that have something to report do so when it goes on."""
+    cdef int answer
+    lwp.xsig = sig
+    atomic_store32(&lwp.reports, 1)
+    while atomic_load32(&page.state) != DEBUG_LEFT:
+        if atomic_cas32(&page.state, DEBUG_RUNS, DEBUG_STOPPING) == DEBUG_RUNS:
+            page.reporter = area.index + 1
+            page.xsig = sig
+            page.waited = 0
+            atomic_store32(&lwp.parked, 1)
+            debug_gather(area, page)
+            atomic_store32(&page.state, DEBUG_STOPPED)
+            debug_tell(area, page, LINUX_CLD_STOPPED if sig == FREEBSD_SIGSTOP else LINUX_CLD_TRAPPED)
+        debug_wait(area, page, lwp)
+        if not atomic_load32(&lwp.reports):
+            break
+    answer = lwp.xsig
+    atomic_store32(&lwp.reports, 0)
+    lwp.flags = 0
+    lwp.boundary = 0
+    lwp.info.si_signo = 0
+    return answer
