@@ -21,6 +21,9 @@ struct kept {
 /* Zombies that the program was told of (sigchld.pxi). */
 #define CHILDREN_TOLD 256
 
+/* Where `ctl` keeps what procctl(2) has set. */
+enum { CTL_TRACE = 1, CTL_TRAPCAP, CTL_ASLR, CTL_PROTMAX, CTL_STACKGAP, CTL_WXMAP, CTL_LOGSIGEXIT, CTL_KINDS };
+
 /* Of a process. The child of a vfork begins with a copy. */
 struct process_own {
     uint32_t osreldate;
@@ -92,6 +95,11 @@ struct process_own {
     uint8_t *fd_marks_high;     /* those of descriptors from FD_MARKS on; NULL: none has any */
     uint8_t fd_marks[FD_MARKS];
     uint32_t sockets;           /* SOCKETS_ of kept.pxi: what kinds this process, or one that forked it, has made */
+    uint32_t capmode;           /* capability.pxi's: the process is in capability mode */
+    uint32_t fd_caps_shared;    /* in a child of vfork: the table is its parent's */
+    void *fd_caps;              /* what limited descriptors have, by number (struct caps_t); NULL: none is limited */
+    uint64_t *cap_ioctls;       /* the lists that they allow ioctl(2), */
+    uint32_t cap_ioctls_used;   /* of so many words */
 };
 
 /* Of a process, too, but a vfork child has none of it, so it is not copied. */

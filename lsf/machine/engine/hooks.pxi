@@ -6,9 +6,10 @@ cdef enum:
     HOOK_PRINT = 1          # prints
     HOOK_RECORD = 2         # keeps records: the personality's
     HOOK_WAKE = 3           # the next sleep is to end: the personality's
-    HOOK_CONFINE = 4        # a folder keeps the paths that begin in it inside: the personality's
-    HOOK_VIEW = 5           # gives Linux's paths for the guest's (machine/view/lookup.pxi)
-    HOOK_TRACE = 6          # a tracer sees results (machine/watch/trace.pxi)
+    HOOK_RIGHTS = 4         # refuses what the process, or its descriptor, has no right to: the personality's
+    HOOK_CONFINE = 5        # a folder keeps the paths that begin in it inside: the personality's
+    HOOK_VIEW = 6           # gives Linux's paths for the guest's (machine/view/lookup.pxi)
+    HOOK_TRACE = 7          # a tracer sees results (machine/watch/trace.pxi)
 
 
 cdef void hook_add(area_t *area, int which, lsf_hook_t function, const uint32_t *lanes) noexcept nogil:
@@ -75,5 +76,5 @@ cdef public long call_hooked(frame_t *frame, area_t *area) noexcept nogil:
 
 
 cdef long run_call(frame_t *frame, area_t *area) noexcept nogil:
-    """Run a call that another one stands for: it is counted and printed as that one, but its paths are its own."""
-    return run_hooks(frame, area, area.hooks & (1UL << HOOK_VIEW | 1UL << HOOK_CONFINE))
+    """Run a call that another one stands for: it is counted and printed as that one, but its rights and its paths are its own."""
+    return run_hooks(frame, area, area.hooks & (1UL << HOOK_VIEW | 1UL << HOOK_CONFINE | 1UL << HOOK_RIGHTS))

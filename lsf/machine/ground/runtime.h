@@ -85,7 +85,7 @@ struct hook {
     lsf_hook_t function;
     const uint32_t *lanes;
 };
-#define HOOKS 7
+#define HOOKS 8
 
 /* A process of the guest. The child of a vfork works on a copy. */
 struct process {

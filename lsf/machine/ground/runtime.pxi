@@ -38,7 +38,7 @@ cdef extern from "machine/ground/runtime.h" nogil:
         const uint32_t *lanes
 
     ctypedef struct process_t "struct process":
-        hook_t hooks[7]
+        hook_t hooks[8]
         int32_t pid
         uint32_t engine, debug, no_patch
         int32_t image_fd, truss_fd, record_fd
