@@ -177,7 +177,7 @@ on_sys(int signo, siginfo_t *info, void *context)
  * kernel has and was built without gives ENOSYS alone. */
 TEST(no_such_call)
 {
-	static const int none[] = { 91, 67, 146, 20000, 0x7fffffff, 379 }, stubs[] = { 516 };
+	static const int none[] = { 91, 67, 146, 20000, 0x7fffffff, 379 }, stubs[] = { 241 };
 	sigset_t set = { { 1u << (SIGSYS - 1) } }, pending;
 
 	for (size_t i = 0; i < nitems(none); i++) {

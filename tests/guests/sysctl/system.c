@@ -38,7 +38,7 @@ number(const char *name)
 	if (ret != 0)
 		warn_("%s: %l\n", name, ret);
 	CHECK_EQ(ret, 0);
-	CHECK(size == 4 || size == 8);
+	CHECK(size == 1 || size == 4 || size == 8);
 	return (size == 4 ? (int)value : value);
 }
 
