@@ -485,6 +485,18 @@ TEST(passed_on)
 	CHECK_EQ(rights_of(out[2] + 1).cr_rights[0], CAP_ALL0);
 }
 
+/* /dev/fd/N is a duplicate. */
+TEST(opened_by_name)
+{
+	int fd = file_of("f"), copy;
+	char name[32];
+
+	CHECK_EQ(limit(fd, CAP_READ | CAP_FCNTL, 0), 0);
+	format(name, sizeof(name), "/dev/fd/%d", fd);
+	copy = (int)CHECK_OK(sys(SYS_open, name, O_RDONLY));
+	CHECK_EQ(rights_of(copy).cr_rights[0], CAP_READ | CAP_FCNTL);
+}
+
 TEST(accepted)
 {
 	struct sockaddr_un name = { .sun_len = sizeof(name), .sun_family = AF_UNIX, .sun_path = "s" };
@@ -639,4 +651,104 @@ TEST(process_descriptors)
 	CHECK_ERR(sys(SYS_pdkill, quiet, SIGKILL), ENOTCAPABLE);
 	CHECK_ERR(sys(SYS_pdgetpid, limited(fd, 0, CAP_PDKILL), &value), ENOTCAPABLE);
 	CHECK_EQ(sys(SYS_pdkill, limited(fd, 0, CAP_PDKILL), SIGKILL), 0);
+}
+
+static u64 seed;
+
+static u64
+random_(void)
+{
+	seed ^= seed << 13;
+	seed ^= seed >> 7;
+	seed ^= seed << 17;
+	return (seed);
+}
+
+/* Words of rights: nearly right ones, and any. */
+static u64
+words(int i)
+{
+	u64 mark = i ? WORD1 : WORD0, all = i ? CAP_ALL1 : CAP_ALL0;
+
+	switch (random_() % 8) {
+	case 0:
+		return (random_());
+	case 1:
+		return (mark | 1UL << (random_() % 64));
+	case 2:
+		return (random_() & all);
+	case 3:
+		return (all);
+	default:
+		return (mark | (random_() & random_() & all));
+	}
+}
+
+/* Whatever is asked with whatever pointers: no descriptor gains a right, and the answers are those that there can be. */
+TEST(random_calls)
+{
+	int base = file_of("f"), fd, other;
+	cap_rights_t have[8], now;
+	u64 page = (u64)CHECK_OK(sys(SYS_mmap, NULL, 8192, PROT_READ | PROT_WRITE, MAP_ANON | MAP_PRIVATE, -1, 0)), list[300];
+	long result;
+
+	CHECK_EQ(sys(SYS_mprotect, page + 4096, 4096, PROT_NONE), 0);
+	seed = (u64)sys(SYS_getpid) * 0x9e3779b97f4a7c15UL | 1;
+	for (int i = 0; i < 8; i++) {
+		CHECK_EQ(sys(SYS_dup2, base, 40 + i), 40 + i);
+		have[i] = rights_of(40 + i);
+	}
+	for (int i = 0; i < 20000; i++) {
+		int which = (int)(random_() % 8), to = (int)(random_() % 8);
+		u64 at = random_() % 4 == 0 ? page + 4096 - random_() % 24 : random_() % 16 == 0 ? random_() : page;
+
+		fd = 40 + which;
+		other = 40 + to;
+		if (at == page || at > page + 4072)
+			for (u64 k = 0; k < 2 && at + 8 * k + 8 <= page + 4096; k++)
+				*(u64 *)(at + 8 * k) = words((int)k);
+		switch (random_() % 8) {
+		case 0:
+			result = sys(SYS_cap_rights_limit, random_() % 32 == 0 ? (long)random_() : fd, at);
+			CHECK(result == 0 || result == -EINVAL || result == -EFAULT || result == -EBADF || result == -ENOTCAPABLE);
+			break;
+		case 1:
+			result = sys(SYS___cap_rights_get, random_() % 4 == 0 ? (long)random_() : 0, fd, at);
+			CHECK(result == 0 || result == -EINVAL || result == -EFAULT);
+			break;
+		case 2:
+			for (size_t k = 0; k < nitems(list); k++)
+				list[k] = random_() % 64;
+			result = sys(SYS_cap_ioctls_limit, fd, random_() % 4 ? (u64)list : at, random_() % 300);
+			CHECK(result == 0 || result == -EINVAL || result == -EFAULT || result == -ENOTCAPABLE);
+			break;
+		case 3:
+			result = sys(SYS_cap_ioctls_get, fd, random_() % 2 ? (u64)list : at, random_() % 300);
+			CHECK(result >= 0 || result == -EFAULT);
+			break;
+		case 4:
+			result = sys(SYS_cap_fcntls_limit, fd, random_() % 4 ? random_() & CAP_FCNTL_ALL : random_());
+			CHECK(result == 0 || result == -EINVAL || result == -ENOTCAPABLE);
+			break;
+		case 5:
+			CHECK_EQ(sys(SYS_dup2, fd, other), other);
+			have[to] = have[which];
+			break;
+		case 6:
+			if (random_() % 16 == 0) {
+				CHECK_EQ(sys(SYS_dup2, base, fd), fd);
+				have[which] = rights_of(base);
+			}
+			break;
+		default:
+			result = sys(SYS_read, fd, at, 1);
+			CHECK(result == 0 || result == 1 || result == -EFAULT || result == -ENOTCAPABLE);
+			if (result == -ENOTCAPABLE)
+				CHECK((have[which].cr_rights[0] & CAP_READ) != CAP_READ);
+		}
+		now = rights_of(fd);
+		CHECK_EQ(now.cr_rights[0] & ~have[which].cr_rights[0], 0);
+		CHECK_EQ(now.cr_rights[1] & ~have[which].cr_rights[1], 0);
+		have[which] = now;
+	}
 }
