@@ -25,6 +25,7 @@ cdef void hook_add_everywhere(area_t *area, int which, lsf_hook_t function, cons
     """Hook a function into the calls of every thread of this process, and of those that come."""
     cdef int i
     cdef area_t *other
+    atomic_or64(&area.proc.hooks_everywhere, 1UL << which)
     hook_add(area, which, function, lanes)
     for i in range(AREA_COUNT):
         if slot_at(i).state != 0 and i != <int> area.index:
@@ -34,6 +35,13 @@ cdef void hook_add_everywhere(area_t *area, int which, lsf_hook_t function, cons
                 hooks_apply(other)
         elif i > 0 and slot_at(i).mapped == 0:
             return
+
+
+cdef void hooks_begin(area_t *area) noexcept nogil:
+    """A thread begins: what was hooked in everywhere while it was made, and its maker's hooks were copied, is its, too."""
+    if area.proc.hooks_everywhere & ~area.hooks:
+        atomic_or64(&area.hooks, area.proc.hooks_everywhere)
+        hooks_apply(area)
 
 
 cdef void hook_remove(area_t *area, int which) noexcept nogil:

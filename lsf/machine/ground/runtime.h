@@ -109,6 +109,7 @@ struct process {
     uint32_t stats_counted;     /* this process is among stats->alive */
     uint32_t stats_image;       /* the number of this image among all that were executed */
     struct hook hooks[HOOKS];
+    uint64_t hooks_everywhere;  /* bits of those that every thread has */
     uint64_t xstate_size, xstate_features;  /* of the vector state in a signal frame; 0: not known yet */
     struct process_own own;     /* the personality's */
     char execpath[4096];

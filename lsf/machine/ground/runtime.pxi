@@ -39,6 +39,7 @@ cdef extern from "machine/ground/runtime.h" nogil:
 
     ctypedef struct process_t "struct process":
         hook_t hooks[8]
+        uint64_t hooks_everywhere
         int32_t pid
         uint32_t engine, debug, no_patch
         int32_t image_fd, truss_fd, record_fd

@@ -27,7 +27,8 @@ cdef extern from "capsicum.h" nogil:
 cdef enum:
     FCNTLS_ALL = 0x78                   # CAP_FCNTL_ALL: bits of F_GETFL, F_SETFL, F_GETOWN, F_SETOWN
     IOCTLS_MOST = 256                   # IOCTLS_MAX_COUNT
-    IOCTLS_ROOM = 1 << 20               # words for all lists of a process
+    IOCTLS_ROOM = 1 << 16               # words for all lists of a process
+    CAPS_FIRST = 1024                   # descriptors that the table has room for at first
 
 # struct filecaps
 cdef struct caps_t:
@@ -92,26 +93,29 @@ cdef bint caps_are_full(process_t *proc, const caps_t *caps) noexcept nogil:
     return rights_contain(&caps.rights, rights_all(proc)) and caps.fcntls == FCNTLS_ALL and caps.nioctls == -1
 
 
-cdef caps_t *caps_table(process_t *proc) noexcept nogil:
-    """The table to write to: made where there is none, and copied where it is the parent's of a vfork child; NULL: no memory."""
-    cdef caps_t *table = <caps_t *> proc.own.fd_caps
+cdef caps_t *caps_table(process_t *proc, int fd) noexcept nogil:
+    """The table to write to, with room for a descriptor: made where there is none or it is too small (nobody knows who reads the old
+    one, which stays), and copied where it is the parent's of a vfork child; NULL: no memory. Called with the lock held."""
+    cdef const caps_t *table = <const caps_t *> proc.own.fd_caps
     cdef caps_t *made
-    cdef int fd
-    if table != NULL and not proc.own.fd_caps_shared:
-        return table
-    made = <caps_t *> map_memory(<uint64_t> MARKS_HIGH * sizeof(caps_t))
+    cdef uint32_t room = proc.own.fd_caps_room
+    cdef int limited
+    if room > <uint32_t> fd and not proc.own.fd_caps_shared:
+        return <caps_t *> proc.own.fd_caps
+    if room == 0:
+        room = CAPS_FIRST
+    while room <= <uint32_t> fd:
+        room *= 2
+    made = <caps_t *> map_memory(<uint64_t> room * sizeof(caps_t))
     if made == NULL:
         return NULL
-    if table != NULL:
-        fd = fd_marked_from(proc, 0)
-        while fd >= 0:
-            if fd_marks(proc, fd) & MARK_LIMITED:
-                made[fd] = table[fd]
-            fd = fd_marked_from(proc, <uint32_t> fd + 1)
-    elif not atomic_cas64(<uint64_t *> &proc.own.fd_caps, 0, <uint64_t> made) == 0:     # another thread was first
-        linux_syscall2(LINUX_SYS_munmap, <uint64_t> made, <uint64_t> MARKS_HIGH * sizeof(caps_t))
-        return <caps_t *> proc.own.fd_caps
+    limited = fd_marked_from(proc, 0)
+    while table != NULL and limited >= 0:
+        if fd_marks(proc, limited) & MARK_LIMITED:
+            made[limited] = table[limited]
+        limited = fd_marked_from(proc, <uint32_t> limited + 1)
     proc.own.fd_caps = made
+    proc.own.fd_caps_room = room
     proc.own.fd_caps_shared = 0
     return made
 
@@ -123,10 +127,15 @@ cdef long caps_set(process_t *proc, int fd, const caps_t *caps) noexcept nogil:
         if fd_marks(proc, fd) & MARK_LIMITED:
             fd_mark(proc, fd, fd_marks(proc, fd) & ~MARK_LIMITED)
         return 0
-    table = caps_table(proc)
-    if table == NULL or <uint32_t> fd >= MARKS_HIGH:
+    if <uint32_t> fd >= MARKS_HIGH:
         return -LINUX_ENOMEM
-    table[fd] = caps[0]
+    lock_acquire(&proc.own.lock_event)
+    table = caps_table(proc, fd)
+    if table != NULL:
+        table[fd] = caps[0]
+    lock_release(&proc.own.lock_event)
+    if table == NULL:
+        return -LINUX_ENOMEM
     fd_mark(proc, fd, fd_marks(proc, fd) | MARK_LIMITED)
     return 0
 
