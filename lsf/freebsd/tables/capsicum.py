@@ -44,7 +44,7 @@ ENABLED = frozenset(
 )
 
 #: Of these, those that came later, and the first release that has them.
-ENABLED_SINCE = {"wait4": 14}
+ENABLED_SINCE = {"wait4": 15, "vfork": 15, "rfork": 15}
 
 #: The two words of cap_rights_t: a right is a bit of one of them, and bit 57 + n says which (CAPRIGHT).
 Rights = tuple[int, int]

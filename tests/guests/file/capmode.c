@@ -152,9 +152,8 @@ trap_handler(void)
 
 TEST(trap)
 {
-	int enable = PROC_TRAPCAP_CTL_ENABLE, fd, pid, status;
+	int enable = PROC_TRAPCAP_CTL_ENABLE, fd;
 	cap_rights_t rights = { { 1UL << 57, 1UL << 58 } };
-	sigset_t block = { { 1U << (SIGTRAP - 1) } };
 
 	trap_handler();
 	fd = OPEN("f", O_CREAT | O_RDWR);
@@ -173,14 +172,24 @@ TEST(trap)
 	CHECK_ERR(sys(SYS_read, fd, &rights, 1), ENOTCAPABLE);
 	CHECK_EQ(had, SIGTRAP);
 	CHECK_EQ(had_errno, ENOTCAPABLE);
-	/* Inherited by a child, and blocked it kills. */
+}
+
+/* Inherited by a child; blocked it kills. */
+TEST(trap_blocked)
+{
+	int enable = PROC_TRAPCAP_CTL_ENABLE, pid, status;
+	sigset_t block = { { 1U << (SIGTRAP - 1) } };
+
+	trap_handler();
+	CHECK_EQ(sys(SYS_procctl, P_PID, sys(SYS_getpid), PROC_TRAPCAP_CTL, &enable), 0);
 	pid = guest_fork();
 	if (pid == 0) {
 		sys(SYS_sigprocmask, SIG_BLOCK, &block, NULL);
+		sys(SYS_cap_enter);
 		sys(SYS_open, "f", O_RDONLY);
 		guest_exit(0);
 	}
-	CHECK_EQ(sys(SYS_wait4, pid, &status, 0, NULL), pid);
+	status = guest_wait(pid);
 	CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGTRAP);
 }
 
@@ -191,9 +200,42 @@ HELPER(still)
 	guest_exit(0);
 }
 
+/* In a process that has entered it: what comes of it is, too. */
+static void
+inside(int script, int self)
+{
+	char *args[] = { guest_argv[0], "@still", NULL }, told = 0;
+	int ends[2], pid;
+
+	enter();
+	CHECK_EQ(sys(SYS_pipe2, ends, 0), 0);
+	pid = guest_fork();
+	if (pid == 0) {
+		told = mode() == 1 && sys(SYS_open, "f", O_RDONLY) == -ECAPMODE ? 'y' : 'n';
+		sys(SYS_write, ends[1], &told, 1);
+		guest_exit(0);
+	}
+	CHECK_EQ(sys(SYS_read, ends[0], &told, 1), 1);
+	CHECK_EQ(told, 'y');
+	pid = (int)sys(SYS_vfork);
+	if (pid == 0) {
+		told = sys(SYS_open, "f", O_RDONLY) == -ECAPMODE ? 'v' : 'n';
+		sys(SYS_write, ends[1], &told, 1);
+		guest_exit(0);
+	}
+	if (GUEST_RELEASE >= 15) {
+		CHECK_OK(pid);
+		CHECK_EQ(sys(SYS_read, ends[0], &told, 1), 1);
+		CHECK_EQ(told, 'v');
+	} else
+		CHECK_EQ(pid, -ECAPMODE);
+	CHECK_ERR(sys(SYS_fexecve, script, args, guest_envp), ECAPMODE);
+	sys(SYS_fexecve, self, args, guest_envp);
+	guest_exit(9);
+}
+
 TEST(children_and_exec)
 {
-	char *args[] = { guest_argv[0], "@still", NULL };
 	int self, pid, status, script;
 
 	self = OPEN(guest_argv[0], O_RDONLY);
@@ -202,24 +244,10 @@ TEST(children_and_exec)
 	CHECK_EQ(sys(SYS_fchmod, script, 0755), 0);
 	CHECK_EQ(sys(SYS_close, script), 0);
 	script = OPEN("script", O_RDONLY);
-	enter();
 	pid = guest_fork();
 	if (pid == 0)
-		guest_exit(mode() == 1 && sys(SYS_open, "f", O_RDONLY) == -ECAPMODE ? 0 : 1);
-	CHECK_EQ(sys(SYS_wait4, pid, &status, 0, NULL), pid);
-	CHECK_EQ(status, 0);
-	pid = (int)sys(SYS_vfork);
-	if (pid == 0)
-		guest_exit(sys(SYS_open, "f", O_RDONLY) == -ECAPMODE ? 0 : 1);
-	CHECK_EQ(sys(SYS_wait4, pid, &status, 0, NULL), pid);
-	CHECK_EQ(status, 0);
-	CHECK_ERR(sys(SYS_fexecve, script, args, guest_envp), ECAPMODE);
-	pid = guest_fork();
-	if (pid == 0) {
-		sys(SYS_fexecve, self, args, guest_envp);
-		guest_exit(9);
-	}
-	CHECK_EQ(sys(SYS_wait4, pid, &status, 0, NULL), pid);
+		inside(script, self);
+	status = guest_wait(pid);
 	CHECK_EQ(status, 0);
 }
 
@@ -308,13 +336,22 @@ TEST(shown)
 	guest_wait(pid);
 }
 
-/* wait4 finds no child that has a descriptor. */
+/* wait4 is there since 15, and finds no child that has a descriptor. */
 TEST(waits)
 {
-	int fd, pid = (int)CHECK_OK(sys(SYS_pdfork, &fd, 0));
+	int fd, pid = (int)CHECK_OK(sys(SYS_pdfork, &fd, 0)), other, status;
 
 	if (pid == 0)
 		guest_exit(0);
+	other = guest_fork();
+	if (other == 0)
+		guest_exit(3);
 	enter();
+	if (GUEST_RELEASE < 15) {
+		CHECK_ERR(sys(SYS_wait4, other, &status, 0, NULL), ECAPMODE);
+		return;
+	}
 	CHECK_ERR(sys(SYS_wait4, pid, NULL, 0, NULL), ECHILD);
+	CHECK_EQ(sys(SYS_wait4, other, &status, 0, NULL), other);
+	CHECK_EQ(status, 3 << 8);
 }
