@@ -56,6 +56,15 @@ SUITES: tuple[Suite, ...] = (
              "Linux's file systems keep extended attributes on files and directories alone, and set no birth time; jails are refused; some twenty"
              " cases of chown/00 were not looked into yet"),
     )),
+    Suite("capsicum-test", "github.com/google/capsicum-test d1d13e4 (2023-10-30)", "2026-11-30", "13.5", "sud, trap, ptrace", 103, 100, (
+        Case("ForkedWithFiles_AllowedSocketSyscallsIfRoot", 1,
+             "it wants ECAPMODE for SIOCIFGCLONERS, which FreeBSD's kernel does not give: FreeBSD's own copy of the test leaves that out"),
+        Case("Capmode.AllowedProfilSyscall", 1, "profil(2) is refused"),
+        Case("Pdfork.OtherUserIfRoot", 1,
+             "the child whose descriptor is closed is dead, but a zombie until its parent waits: FreeBSD gives it to init"),
+    )),
+    Suite("FreeBSD's tests of Capsicum", "tests/sys/capsicum and tools/regression/capsicum of the tree of 2019", "2026-11-30", "13.5", "sud",
+          1508, 1508),
     Suite("libuv", "libuv 048acb509 (2026-03-17)", "2026-11-30", "13.5", "sud", 453, 451, (
         Case("tcp_close_while_connecting, tcp_connect_timeout", 2,
              "they want an address that does not answer, and the machine's network answers: they fail on its Linux, too"),

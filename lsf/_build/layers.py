@@ -99,6 +99,7 @@ UP_CALLS: dict[str, Reason] = {
     "event_hide": Reason("freebsd/kernel/file freebsd/kernel/process", "what has hidden descriptors keeps them all in one table"),
     "event_unhide": Reason("freebsd/kernel/file freebsd/kernel/process", "as event_hide"),
     "event_way_back": Reason("freebsd/kernel/file", "a pipe is found to go the other way, too: who watches it must be told"),
+    "capsicum_arm": Reason("freebsd/kernel/net", "who is passed a limited descriptor has its calls checked from then on"),
     "pipe_failed": Reason("freebsd/kernel/net", "the errors of a transfer are judged in one place, and a pipe's is a file's matter"),
     "event_after_fork": Reason("freebsd/kernel/process", "a child has no kqueues"),
     "aio_after_fork": Reason("freebsd/kernel/process", "and no requests"),

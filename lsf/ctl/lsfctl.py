@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import TextIO
 
 from lsf.ctl import binfmt, containers, toolchain
-from lsf.freebsd.tables import options, table
+from lsf.freebsd.tables import capsicum, options, table
 from lsf.roots import command as root_command
 from lsf.start import usage
 
@@ -35,7 +35,7 @@ def _syscall_object(row: table.Syscall) -> dict[str, object]:
     return {"number": row.number, "name": row.name, "release": row.release, "introduced": row.introduced,
             "compat": row.compat, "lane": row.lane, "target": row.target, "restart": row.restart, "state": row.state,
             "result": row.result, "arguments": arguments, "variadic": row.variadic, "prototype": row.prototype,
-            "note": row.note, "options": _options_object(row.name)}  # fmt: skip
+            "capability_mode": capsicum.is_enabled(row.name), "note": row.note, "options": _options_object(row.name)}  # fmt: skip
 
 
 def _options_object(call: str) -> dict[str, list[dict[str, str]]]:

@@ -43,6 +43,8 @@ WORDS = {
     "KEPT": "K",            # what FreeBSD keeps over exec
     "WOKEN": "W",           # thr_wake came before
     "CPUSET": "u",
+    "CAPMODE": "C",         # capability mode
+    "RIGHTS": "R",          # descriptor of a file that says what limited descriptors have
     "BENEATH": "b",         # a descriptor with FD_RESOLVE_BENEATH
     "LOGIN": "0",           # 0 to 3: setlogin(2)'s name, eight bytes each
     "USERS": "4",           # shown instead of Linux's: the real user id, above it the effective one

@@ -62,6 +62,14 @@ def test_realtime(lsf, root, sysroot):
     run(lsf, root, sysroot, "realtime", ("-lrt", "-lpthread")).check("realtime ok\n")
 
 
+def test_casper(lsf, root, sysroot):
+    """libcasper's services, and a program in capability mode that lives on them."""
+    if not (root / "lib/casper").exists() or not (sysroot / "usr/include/casper/cap_fileargs.h").exists():
+        harness.not_covered("libcasper", "no sysroot in LSF_TEST_ROOTS has it")
+    flags = ("-lcasper", "-lcap_pwd", "-lcap_sysctl", "-lcap_fileargs", "-lnv", "-Wl,--allow-shlib-undefined")
+    run(lsf, root, sysroot, "casper", flags).check("casper ok\n")
+
+
 @pytest.mark.skipif(resource.getrlimit(resource.RLIMIT_STACK)[1] != resource.RLIM_INFINITY,
                     reason="the hard limit of the stack is not unlimited here")  # fmt: skip
 @pytest.mark.parametrize("flags", [("-lpthread",), ("-lpthread", "-fPIE", "-pie")], ids=["fixed", "pie"])

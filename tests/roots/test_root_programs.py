@@ -233,3 +233,14 @@ def test_script_and_others_with_terminals(run):
     lines = out.splitlines()
     assert re.fullmatch(r"/dev/pts/\d+", lines[0])
     assert lines[2] == "inside"
+
+
+def test_programs_that_sandbox_themselves(lsf, run, root):
+    """uniq and kdump enter capability mode, and live there."""
+    out = run("cd /tmp; printf 'a\\na\\nb\\n' > sorted; uniq -c sorted; uniq sorted | cat; ktrace -f trace echo hi;"
+              "kdump -f trace | grep -c 'CALL  write'; rm sorted trace")  # fmt: skip
+    assert out == "   2 a\n   1 b\na\nb\nhi\n1\n"
+    shown = lsf("/usr/bin/uniq", "/etc/shells", root=root, env={"LSF_TRUSS": "1", "LANG": "C", "LC_ALL": "C"}).check(
+        stderr=None
+    )
+    assert re.search(r"cap_enter\(\)\s+= 0 ", shown.stderr)

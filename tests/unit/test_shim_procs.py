@@ -67,7 +67,7 @@ def test_a_short_buffer(row, size):
     if row.function == "string":
         whole = row.text.encode().decode("unicode_escape").encode() + b"\0"
     else:
-        whole = struct.pack("<i" if sysctls.SIZES[row.format.partition(",")[0]] == 4 else "<q", row.value)
+        whole = struct.pack({1: "<B", 4: "<i", 8: "<q"}[sysctls.SIZES[row.format.partition(",")[0]]], row.value)
     numbers = sysctls.numbers(row.name)
     error, answer = sysctl(numbers, size)
     if size == 0:

@@ -71,9 +71,9 @@ def test_types_are_freebsds():
     assert {
         "N": known["CTLTYPE_NODE"], "I": known["CTLTYPE_INT"], "A": known["CTLTYPE_STRING"], "Q": known["CTLTYPE_S64"],
         "S": known["CTLTYPE_OPAQUE"], "B": known["CTLTYPE_INT"], "E": known["CTLTYPE_INT"], "IU": known["CTLTYPE_UINT"], "L": known["CTLTYPE_LONG"],
-        "LU": known["CTLTYPE_ULONG"], "QU": known["CTLTYPE_U64"],
+        "LU": known["CTLTYPE_ULONG"], "QU": known["CTLTYPE_U64"], "CU": known["CTLTYPE_U8"],
     } == sysctls.KIND  # fmt: skip
-    for name in ("RD", "WR", "ANYBODY", "SKIP", "TUN", "MPSAFE"):
+    for name in ("RD", "WR", "ANYBODY", "SKIP", "TUN", "MPSAFE", "CAPRD", "CAPWR"):
         assert getattr(sysctls, f"CTLFLAG_{name}") == known[f"CTLFLAG_{name}"]
 
 

@@ -11,6 +11,10 @@ cdef inline bint on_altstack(area_t *area, uint64_t rsp) noexcept nogil:
             and area.altstack_sp <= rsp < area.altstack_sp + area.altstack_size)
 
 
+cdef enum:
+    TRAP_CAP_PRIVATE = 0x4c             # Linux has no si_code for TRAP_CAP: the shim's own (trap_signal)
+
+
 cdef void fill_siginfo(freebsd_siginfo *to, linux_siginfo *source, int linux, int signo, int code,
                        linux_ucontext *uc) noexcept nogil:
     memset(to, 0, sizeof(freebsd_siginfo))
@@ -18,6 +22,10 @@ cdef void fill_siginfo(freebsd_siginfo *to, linux_siginfo *source, int linux, in
     to.si_code = code
     if source.si_code > 0 and source.si_code != LINUX_SI_KERNEL and linux != LINUX_SIGCHLD \
             and source.si_errno != TOLD_BY_CHILD:
+        if linux == LINUX_SIGTRAP and source.si_code == TRAP_CAP_PRIVATE:
+            to.si_errno = source.si_errno
+            to.reason.trapno = <int32_t> source.fields.fault.addr         # _capsicum._syscall
+            return
         to.si_addr = source.fields.fault.addr
         if linux == LINUX_SIGSEGV and code == FREEBSD_SEGV_MAPERR and stack_holds(current_area().proc, to.si_addr, 1):
             # the guard of the main stack, of which all that is not in use is a part
@@ -91,7 +99,8 @@ cdef long push_frame(area_t *area, linux_ucontext *uc, handler_t *handler, int s
     mc.mc_err = 0
     mc.mc_addr = 0
     fill_siginfo(&frame.sf_si, info, linux, signo, code, uc)
-    if info.si_code > 0 and is_fault_signal(linux) and info.si_errno != TOLD_BY_CHILD:
+    if info.si_code > 0 and is_fault_signal(linux) and info.si_errno != TOLD_BY_CHILD \
+            and not (linux == LINUX_SIGTRAP and info.si_code == TRAP_CAP_PRIVATE):
         mc.mc_trapno = freebsd_trapno(linux, regs.trapno)
         mc.mc_err = regs.err
         mc.mc_addr = frame.sf_si.si_addr

@@ -21,6 +21,9 @@ struct kept {
 /* Zombies that the program was told of (sigchld.pxi). */
 #define CHILDREN_TOLD 256
 
+/* Where `ctl` keeps what procctl(2) has set. */
+enum { CTL_TRACE = 1, CTL_TRAPCAP, CTL_ASLR, CTL_PROTMAX, CTL_STACKGAP, CTL_WXMAP, CTL_LOGSIGEXIT, CTL_KINDS };
+
 /* Of a process. The child of a vfork begins with a copy. */
 struct process_own {
     uint32_t osreldate;
@@ -100,6 +103,12 @@ struct process_own {
     void *tracees;              /* tracees.pxi's: the processes that this one traces; NULL: none */
     uint32_t tracing;           /* there may be some */
     uint32_t sockets;           /* SOCKETS_ of kept.pxi: what kinds this process, or one that forked it, has made */
+    uint32_t capmode;           /* capability.pxi's: the process is in capability mode */
+    uint32_t fd_caps_shared;    /* in a child of vfork: the table is its parent's */
+    void *fd_caps;              /* what limited descriptors have, by number (struct caps_t); NULL: none is limited */
+    uint32_t fd_caps_room;      /* how many it has room for */
+    uint64_t *cap_ioctls;       /* the lists that they allow ioctl(2), */
+    uint32_t cap_ioctls_used;   /* of so many words */
 };
 
 /* Of a process, too, but a vfork child has none of it, so it is not copied. */

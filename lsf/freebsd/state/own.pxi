@@ -4,6 +4,8 @@ cdef extern from "own.h" nogil:
     const uint32_t KEPT_SIGNALS
     const int FD_MARKS
     const uint32_t CHILDREN_TOLD
+    enum:
+        CTL_TRACE, CTL_TRAPCAP, CTL_ASLR, CTL_PROTMAX, CTL_STACKGAP, CTL_WXMAP, CTL_LOGSIGEXIT, CTL_KINDS
 
     ctypedef struct kept_t "struct kept":
         uint32_t word
@@ -87,6 +89,12 @@ cdef extern from "own.h" nogil:
         void *tracees
         uint32_t tracing
         uint32_t sockets
+        uint32_t capmode
+        uint32_t fd_caps_shared
+        void *fd_caps
+        uint32_t fd_caps_room
+        uint64_t *cap_ioctls
+        uint32_t cap_ioctls_used
 
     ctypedef struct process_last_t "struct process_last":
         uint32_t told[CHILDREN_TOLD]

@@ -518,9 +518,12 @@ NUMBERS: dict[str, tuple[Number, ...]] = {
         ("CTLTYPE_NODE", 1),
         ("CTLTYPE_INT", 2),
         ("CTLTYPE_UINT", 6),
+        ("CTLTYPE_U8", 10),
         ("CTLFLAG_WR", 0x40000000),
         ("CTLFLAG_ANYBODY", 0x10000000),
         ("CTLFLAG_SKIP", 0x01000000),
+        ("CTLFLAG_CAPRD", 0x8000),
+        ("CTLFLAG_CAPWR", 0x4000),
         ("KERN_PROC_ALL", 0),
         ("KERN_PROC_PID", 1),
         ("KERN_PROC_PGRP", 2),
@@ -704,6 +707,7 @@ NUMBERS: dict[str, tuple[Number, ...]] = {
         ("PS_INMEM", 1),  # ki_sflag
         ("KI_CTTY", 1),  # ki_kiflag
         ("KI_SLEADER", 2),
+        ("KI_CRF_CAPABILITY_MODE", 1),
         ("KI_CRF_GRP_OVERFLOW", 0x80000000),
         ("KF_TYPE_TIMERFD", 14),
         ("KF_TYPE_INOTIFY", 15),

@@ -10,7 +10,7 @@ import sys
 from collections import defaultdict
 from pathlib import Path
 
-from . import options, releases, table
+from . import capsicum, options, releases, table
 
 #: The guest programs of the tests, in a checkout.
 GUESTS = Path(__file__).resolve().parents[3] / "tests" / "guests"
@@ -28,16 +28,24 @@ table with its arguments, also as JSON and CSV, and counts it.
 - **state**: `full`; `partial`, and what is missing; `refused`, and why; `todo`: not written yet, answers ENOSYS.
 - **how**: the call of Linux that does the same with the same arguments, or the function of the shim that does the work,
   or the error that is always returned.
+- **capability mode**: calls that a process in it may make (cap_enter(2)); by their arguments some of them less.
 - **tested by**: the programs of `tests/guests` that make the call themselves; a number stands for more of them. What has none is used by the
   roots' libraries and programs, by Go's and Rust's, or not at all.
 
-| number | name | since | state | how | | tested by |
-|-------:|------|-------|-------|-----|-|-----------|
+| number | name | since | state | how | | capability mode | tested by |
+|-------:|------|-------|-------|-----|-|-----------------|-----------|
 """
 
 
 def _how(row: table.Syscall) -> str:
     return row.target if row.lane == "refuse" else f"`{row.target}{'()' if row.lane == 'translate' else ''}`"
+
+
+def _capability_mode(row: table.Syscall) -> str:
+    if not capsicum.is_enabled(row.name):
+        return ""
+    since = capsicum.ENABLED_SINCE.get(row.name)
+    return f"since {since}" if since else "yes"
 
 
 def tested_by(folder: Path = GUESTS) -> dict[str, list[str]]:
@@ -60,7 +68,7 @@ def markdown(folder: Path = GUESTS) -> str:
     for row in table.load():
         note = row.note.replace("|", "\\|")
         lines.append(
-            f"| {row.number} | {row.name} | {row.release} | {row.state} | {_how(row)} | {note} | {_some(guests.get(row.name, []))} |\n"
+            f"| {row.number} | {row.name} | {row.release} | {row.state} | {_how(row)} | {note} | {_capability_mode(row)} | {_some(guests.get(row.name, []))} |\n"
         )
     return _HEAD + "".join(lines)
 

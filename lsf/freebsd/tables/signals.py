@@ -213,6 +213,7 @@ CODES: dict[int, tuple[Code, ...]] = {
         Code("TRAP_BRANCH", 2, 3, "a kind of single step"),
         Code("TRAP_HWBKPT", 2, 4, "a debug register: FreeBSD calls every #DB a trace trap"),
         Code("SI_KERNEL", 1, 0x80, "int3: Linux gives no code of its own, FreeBSD says TRAP_BRKPT"),
+        Code("TRAP_CAP", 4, 0),
     ),
     8: (  # SIGFPE
         Code("FPE_INTOVF", 1, 2),

@@ -5,9 +5,10 @@ One row per name in ROWS, in FreeBSD's order of numbers within a node:
     name | number | type | source | description
 
 number  FreeBSD's own (`<sys/sysctl.h>`), or `auto`: one that FreeBSD gives out at boot; programs ask for it by name.
-type    `N` node, `A` string, `I` int, `IU` unsigned, `L` long, `LU` unsigned long, `Q` int64, `QU` uint64, `S,name` a
+type    `N` node, `A` string, `CU` a byte, `I` int, `IU` unsigned, `L` long, `LU` unsigned long, `Q` int64, `QU` uint64, `S,name` a
         structure, `B` and `E,name` int as a boolean or one of some names; and behind a blank the flags `w` (a privileged
-        user may write it), `W` (anybody may), `s` (not listed), `t` (set at the start alone).
+        user may write it), `W` (anybody may), `s` (not listed), `t` (set at the start alone), `c` and `C` (read, and written, in
+        capability mode).
 source  `= 5`, `= "text"`  a constant
         `file PATH FIELD DEFAULT`  the FIELDth word (from 0) of the first line of a file of Linux's /proc, a number
         `call FUNCTION [ARGUMENT]`  the shim's sysctl_FUNCTION, with a number of its own; on a node it takes the rest of
@@ -23,36 +24,38 @@ import dataclasses
 #: Numbers that FreeBSD gives out itself start here (CTL_AUTO_START).
 AUTO = 0x100
 
-KIND = {"N": 1, "I": 2, "B": 2, "E": 2, "A": 3, "Q": 4, "S": 5, "IU": 6, "L": 7, "LU": 8, "QU": 9}
-SIZES = {"I": 4, "B": 4, "E": 4, "IU": 4, "L": 8, "LU": 8, "Q": 8, "QU": 8}
+KIND = {"N": 1, "I": 2, "B": 2, "E": 2, "A": 3, "Q": 4, "S": 5, "IU": 6, "L": 7, "LU": 8, "QU": 9, "CU": 10}
+SIZES = {"CU": 1, "I": 4, "B": 4, "E": 4, "IU": 4, "L": 8, "LU": 8, "Q": 8, "QU": 8}
 CTLFLAG_RD = 0x80000000
 CTLFLAG_WR = 0x40000000
 CTLFLAG_ANYBODY = 0x10000000
 CTLFLAG_SKIP = 0x01000000
 CTLFLAG_TUN = 0x00080000
 CTLFLAG_MPSAFE = 0x00040000
+CTLFLAG_CAPRD = 0x00008000
+CTLFLAG_CAPWR = 0x00004000
 
 ROWS = """
 sysctl | 0 | N | | Sysctl internal magic
-sysctl.name | 1 | N W | call name |
-sysctl.next | 2 | N W | call next |
-sysctl.name2oid | 3 | I W | call name2oid |
-sysctl.oidfmt | 4 | N W | call oidfmt |
-sysctl.oiddescr | 5 | N W | call oiddescr |
-sysctl.oidlabel | 6 | N W | call oidlabel |
-sysctl.nextnoskip | 7 | N W | call next 1 |
+sysctl.name | 1 | N Wc | call name |
+sysctl.next | 2 | N Wc | call next |
+sysctl.name2oid | 3 | I WcC | call name2oid |
+sysctl.oidfmt | 4 | N Wc | call oidfmt |
+sysctl.oiddescr | 5 | N Wc | call oiddescr |
+sysctl.oidlabel | 6 | N Wc | call oidlabel |
+sysctl.nextnoskip | 7 | N Wc | call next 1 |
 kern | 1 | N | | High kernel, proc, limits &c
-kern.ostype | 1 | A | = "FreeBSD" | Operating system type
-kern.osrelease | 2 | A | call osrelease | Operating system release
-kern.osrevision | 3 | I | = 199506 | Operating system revision
+kern.ostype | 1 | A c | = "FreeBSD" | Operating system type
+kern.osrelease | 2 | A c | call osrelease | Operating system release
+kern.osrevision | 3 | I c | = 199506 | Operating system revision
 kern.version | 4 | A | call version | Kernel version
 kern.maxvnodes | 5 | I w | = 100000 | Target for maximum number of vnodes
 kern.maxproc | 6 | I | file /proc/sys/kernel/pid_max 0 99999 | Maximum number of processes
 kern.maxfiles | 7 | I w | file /proc/sys/fs/file-max 0 100000 | Maximum number of files
-kern.argmax | 8 | I | = 524288 | Maximum bytes of argument to execve(2)
+kern.argmax | 8 | I c | = 524288 | Maximum bytes of argument to execve(2)
 kern.securelevel | 9 | I w | = -1 | Current secure level
-kern.hostname | 10 | A w | call hostname | Hostname
-kern.hostid | 11 | LU w | call hostid | Host ID
+kern.hostname | 10 | A wc | call hostname | Hostname
+kern.hostid | 11 | LU wc | call hostid | Host ID
 kern.clockrate | 12 | S,clockinfo | call clockrate | Rate and period of various kernel clocks
 kern.proc | 14 | N | | Process table
 kern.proc.all | 0 | S,proc | call proc 0 | Return entire process table
@@ -62,7 +65,7 @@ kern.proc.sid | 3 | N | call proc 3 | Process table
 kern.proc.tty | 4 | N | call proc 4 | Process table
 kern.proc.uid | 5 | N | call proc 5 | Process table
 kern.proc.ruid | 6 | N | call proc 6 | Process table
-kern.proc.args | 7 | N W | call args | Process argument list
+kern.proc.args | 7 | N WC | call args | Process argument list
 kern.proc.proc | 8 | N | call proc 8 | Return process table, no threads
 kern.proc.sv_name | 9 | N | call sv_name | Process syscall vector name (ABI type)
 kern.proc.rgid | 10 | N | call proc 10 | Process table
@@ -88,27 +91,27 @@ kern.proc.umask | 39 | N | call proc_umask | Process umask
 kern.proc.osrel | 40 | N | call of_guest 1 | Process binary osreldate
 kern.proc.sigtramp | 41 | N | call of_guest 2 | Process signal trampoline location
 kern.proc.cwd | 42 | N | call cwd | Process current working directory
-kern.proc.nfds | 43 | N | call filedesc 1 | Number of open file descriptors
+kern.proc.nfds | 43 | N c | call filedesc 1 | Number of open file descriptors
 kern.proc.vm_layout | 45 | N | call vm_layout | Process virtual address space layout info
 kern.file | 15 | S,xfile | call file_table | Entire file table
-kern.posix1version | 17 | I | call posix1version | Version of POSIX attempting to comply to
-kern.ngroups | 18 | I | = 1023 | Maximum number of supplemental groups a user can belong to
-kern.job_control | 19 | I | = 1 | Whether job control is available
-kern.saved_ids | 20 | I | = 0 | Whether saved set-group/user ID is available
+kern.posix1version | 17 | I c | call posix1version | Version of POSIX attempting to comply to
+kern.ngroups | 18 | I c | = 1023 | Maximum number of supplemental groups a user can belong to
+kern.job_control | 19 | I c | = 1 | Whether job control is available
+kern.saved_ids | 20 | I c | = 0 | Whether saved set-group/user ID is available
 kern.boottime | 21 | S,timeval | call boottime | Estimated system boottime
-kern.domainname | 22 | A w | call domainname | Name of the current YP/NIS domain
-kern.osreldate | 24 | I | call osreldate | Kernel release date
+kern.domainname | 22 | A wc | call domainname | Name of the current YP/NIS domain
+kern.osreldate | 24 | I c | call osreldate | Kernel release date
 kern.bootfile | 26 | A w | = "/boot/kernel/kernel" | Name of kernel file booted
 kern.maxfilesperproc | 27 | I w | file /proc/sys/fs/nr_open 0 1048576 | Maximum files allowed open per process
 kern.maxprocperuid | 28 | I w | call limit 7 | Maximum processes allowed per userid
 kern.ipc | 30 | N | | IPC
-kern.ps_strings | 32 | LU | call process 0 | Location of process' ps_strings structure
-kern.usrstack | 33 | LU | call process 1 | Top of process stack
+kern.ps_strings | 32 | LU c | call process 0 | Location of process' ps_strings structure
+kern.usrstack | 33 | LU c | call process 1 | Top of process stack
 kern.logsigexit | 34 | I w | = 0 | Log processes quitting on abnormal signals to syslog(3)
 kern.iov_max | 35 | I | = 1024 | Maximum number of elements in an I/O vector; sysconf(_SC_IOV_MAX)
-kern.hostuuid | 36 | A w | call hostuuid | Host UUID
-kern.arandom | 37 | S,random | call arandom | arc4rand
-kern.maxphys | 38 | I | = 1048576 | Maximum block I/O access size
+kern.hostuuid | 36 | A wc | call hostuuid | Host UUID
+kern.arandom | 37 | S,random c | call arandom | arc4rand
+kern.maxphys | 38 | I c | = 1048576 | Maximum block I/O access size
 kern.tty_nin | auto | LU | = 0 | Total amount of bytes received
 kern.tty_nout | auto | LU | = 0 | Total amount of bytes transmitted
 kern.msgbuf | auto | A | call msgbuf | Contents of kernel message buffer
@@ -149,7 +152,7 @@ kern.nselcoll | auto | I | = 0 |
 kern.pid_max | auto | I | file /proc/sys/kernel/pid_max 0 99999 | Maximum allowed pid
 kern.lastpid | auto | I | file /proc/loadavg 4 0 | Last used PID
 kern.randompid | auto | I w | = 0 | Random PID modulus
-kern.trap_enotcap | auto | I w | = 0 | Deliver SIGTRAP on ECAPMODE and ENOTCAPABLE
+kern.trap_enotcap | auto | CU wt | = 0 | Deliver SIGTRAP on ECAPMODE and ENOTCAPABLE
 kern.module_path | auto | A w | = "/boot/kernel;/boot/modules" | module load search path
 kern.corefile | auto | A w | = "%N.core" | Process corefile name format string
 kern.coredump | auto | I w | = 1 | Enable/Disable coredumps
@@ -159,7 +162,7 @@ kern.console | auto | A | = "" | Console device control
 kern.vty | auto | A | = "" | Console vty driver
 kern.vm_guest | auto | A | = "none" | Virtual machine guest detected?
 kern.conftxt | auto | A | = "ident\\tLSF\\nmachine\\tamd64\\n" | Kernel configuration file
-kern.supported_archs | auto | A | = "amd64" | Supported architectures for binaries
+kern.supported_archs | auto | A c | = "amd64" | Supported architectures for binaries
 kern.kq_calloutmax | auto | I w | = 4096 | Maximum number of callouts allocated for kqueue
 kern.threads | auto | N | | thread allocation
 kern.threads.max_threads_per_proc | auto | I w | = 1500 | Limit on threads per proc
@@ -167,26 +170,28 @@ kern.sched | auto | N | | Scheduler
 kern.sched.name | auto | A | = "ULE" | Scheduler name
 kern.sigqueue | auto | N | | POSIX real time signal
 kern.sigqueue.max_pending_per_proc | auto | I | = 128 | Max pending signals per proc
-kern.sched.cpusetsize | auto | I | = 128 | sizeof(cpuset_t)
-kern.sched.cpusetsizemin | auto | I | = 32 | minimal size of a cpuset
+kern.sched.cpusetsize | auto | I c | = 128 | sizeof(cpuset_t)
+kern.sched.cpusetsizemin | auto | I c | = 32 | minimal size of a cpuset
 kern.sched.quantum | auto | I w | = 94488 | Quantum for timeshare threads in microseconds
 kern.smp | auto | N | | Kernel SMP
-kern.smp.maxid | auto | I | call ncpu -1 | Max CPU ID.
-kern.smp.maxcpus | auto | I | = 1024 | Max number of CPUs that the system was compiled for.
+kern.smp.maxid | auto | I c | call ncpu -1 | Max CPU ID.
+kern.smp.maxcpus | auto | I c | = 1024 | Max number of CPUs that the system was compiled for.
 kern.smp.active | auto | I | call process 3 | Indicates system is running in SMP mode
-kern.smp.disabled | auto | I | = 0 | SMP has been disabled from the loader
-kern.smp.cpus | auto | I | call ncpu | Number of CPUs online
-kern.smp.cores | auto | I | call ncpu | Number of physical cores online
-kern.smp.threads_per_core | auto | I | = 1 | Number of SMT threads online per core
+kern.smp.disabled | auto | I c | = 0 | SMP has been disabled from the loader
+kern.smp.cpus | auto | I c | call ncpu | Number of CPUs online
+kern.smp.cores | auto | I c | call ncpu | Number of physical cores online
+kern.smp.threads_per_core | auto | I c | = 1 | Number of SMT threads online per core
 kern.features | auto | N | | Kernel Features
-kern.features.compat_freebsd4 | auto | I | = 0 |
-kern.features.compat_freebsd10 | auto | I | = 1 |
-kern.features.compat_freebsd11 | auto | I | = 1 |
-kern.features.compat_freebsd12 | auto | I | = 1 |
-kern.features.inet | auto | I | = 1 | Internet Protocol version 4
-kern.features.inet6 | auto | I | = 1 | Internet Protocol version 6
-kern.features.posix_shm | auto | I | = 1 | POSIX shared memory
-kern.features.evdev_support | auto | I | = 0 | Evdev support in hybrid drivers
+kern.features.compat_freebsd4 | auto | I c | = 0 |
+kern.features.compat_freebsd10 | auto | I c | = 1 |
+kern.features.compat_freebsd11 | auto | I c | = 1 |
+kern.features.compat_freebsd12 | auto | I c | = 1 |
+kern.features.inet | auto | I c | = 1 | Internet Protocol version 4
+kern.features.inet6 | auto | I c | = 1 | Internet Protocol version 6
+kern.features.security_capabilities | auto | I c | = 1 | Capsicum Capabilities
+kern.features.security_capability_mode | auto | I c | = 1 | Capsicum Capability Mode
+kern.features.posix_shm | auto | I c | = 1 | POSIX shared memory
+kern.features.evdev_support | auto | I c | = 0 | Evdev support in hybrid drivers
 kern.elf64 | auto | N | | ELF sysctls
 kern.elf64.fallback_brand | auto | I w | = -1 | ELF64 brand of last resort
 kern.elf64.nxstack | auto | I w | = 1 | ELF64: support PT_GNU_STACK for non-executable stack control
@@ -336,6 +341,8 @@ vfs.freevnodes | auto | LU | = 0 | Number of "free" vnodes
 vfs.numdirtybuffers | auto | I | = 0 | Number of buffers that are dirty (has unwritten changes) at the moment
 vfs.cache | auto | N | | Name cache
 vfs.cache.nchstats | auto | S,nchstats | call zeros 64 | VFS cache effectiveness statistics
+vfs.lookup_cap_dotdot | auto | I wt | = 1 | enables ".." components in path lookup in capability mode
+vfs.lookup_cap_dotdot_nonlocal | auto | I wt | = 1 | enables ".." components in path lookup in capability mode on non-local mount
 vfs.usermount | auto | I w | = 0 | Unprivileged users may mount and unmount file systems
 vfs.timestamp_precision | auto | I w | = 3 | File timestamp precision
 vfs.nfs | auto | N | | NFS filesystem
@@ -425,15 +432,15 @@ debug.minidump | auto | I w | = 1 | Enable mini crash dumps
 debug.iosize_max_clamp | auto | I w | = 0 | Clamp max i/o size to INT_MAX
 debug.devfs_iosize_max_clamp | auto | I w | = 1 | Clamp max i/o size to INT_MAX for devices
 hw | 6 | N | | hardware
-hw.machine | 1 | A | = "amd64" | Machine class
-hw.model | 2 | A | call model | Machine model
-hw.ncpu | 3 | I | call ncpu | Number of active CPUs
-hw.byteorder | 4 | I | = 1234 | System byte order
+hw.machine | 1 | A c | = "amd64" | Machine class
+hw.model | 2 | A c | call model | Machine model
+hw.ncpu | 3 | I c | call ncpu | Number of active CPUs
+hw.byteorder | 4 | I c | = 1234 | System byte order
 hw.physmem | 5 | LU | call memory 0 | Amount of physical memory (in bytes)
 hw.usermem | 6 | LU | call memory 6 | Amount of memory (in bytes) which is not wired
-hw.pagesize | 7 | I | = 4096 | System memory page size
+hw.pagesize | 7 | I c | = 4096 | System memory page size
 hw.floatingpoint | 10 | I | = 1 | Floating point instructions executed in hardware
-hw.machine_arch | 11 | A | = "amd64" | System architecture
+hw.machine_arch | 11 | A c | = "amd64" | System architecture
 hw.realmem | 12 | LU | call memory 0 | Amount of memory (in bytes) reported by the firmware
 hw.availpages | auto | LU | call memory 8 | Amount of physical memory (in pages)
 hw.pagesizes | auto | LU | call pagesizes | Supported page sizes
@@ -477,31 +484,31 @@ user.stream_max | 19 | I | = 0 | Min Maximum number of streams a process may hav
 user.tzname_max | 20 | I | = 0 | Min Maximum number of types supported for timezone names
 user.localbase | 21 | A w | = "/usr/local" | Prefix used to install and locate add-on packages
 p1003_1b | 9 | N | | p1003_1b, (see p1003_1b.h)
-p1003_1b.asynchronous_io | 1 | I | = 200112 |
-p1003_1b.mapped_files | 2 | I | = 200112 |
-p1003_1b.memlock | 3 | I | = 0 |
-p1003_1b.memlock_range | 4 | I | = 0 |
-p1003_1b.memory_protection | 5 | I | = 0 |
-p1003_1b.message_passing | 6 | I | = 200112 |
-p1003_1b.prioritized_io | 7 | I | = 0 |
-p1003_1b.priority_scheduling | 8 | I | = 200112 |
-p1003_1b.realtime_signals | 9 | I | = 200112 |
-p1003_1b.semaphores | 10 | I | = 200112 |
-p1003_1b.fsync | 11 | I | = 0 |
-p1003_1b.shared_memory_objects | 12 | I | = 200112 |
-p1003_1b.synchronized_io | 13 | I | = 0 |
-p1003_1b.timers | 14 | I | = 200112 |
-p1003_1b.aio_listio_max | 15 | I | = 256 |
-p1003_1b.aio_max | 16 | I | = 1024 |
-p1003_1b.aio_prio_delta_max | 17 | I | = 0 |
-p1003_1b.delaytimer_max | 18 | I | = 2147483647 |
-p1003_1b.mq_open_max | 19 | I | = 0 |
-p1003_1b.pagesize | 20 | I | = 4096 |
-p1003_1b.rtsig_max | 21 | I | = 62 |
-p1003_1b.sem_nsems_max | 22 | I | = 30 |
-p1003_1b.sem_value_max | 23 | I | = 2147483647 |
-p1003_1b.sigqueue_max | 24 | I | = 128 |
-p1003_1b.timer_max | 25 | I | = 32 |
+p1003_1b.asynchronous_io | 1 | I c | = 200112 |
+p1003_1b.mapped_files | 2 | I c | = 200112 |
+p1003_1b.memlock | 3 | I c | = 0 |
+p1003_1b.memlock_range | 4 | I c | = 0 |
+p1003_1b.memory_protection | 5 | I c | = 0 |
+p1003_1b.message_passing | 6 | I c | = 200112 |
+p1003_1b.prioritized_io | 7 | I c | = 0 |
+p1003_1b.priority_scheduling | 8 | I c | = 200112 |
+p1003_1b.realtime_signals | 9 | I c | = 200112 |
+p1003_1b.semaphores | 10 | I c | = 200112 |
+p1003_1b.fsync | 11 | I c | = 0 |
+p1003_1b.shared_memory_objects | 12 | I c | = 200112 |
+p1003_1b.synchronized_io | 13 | I c | = 0 |
+p1003_1b.timers | 14 | I c | = 200112 |
+p1003_1b.aio_listio_max | 15 | I c | = 256 |
+p1003_1b.aio_max | 16 | I c | = 1024 |
+p1003_1b.aio_prio_delta_max | 17 | I c | = 0 |
+p1003_1b.delaytimer_max | 18 | I c | = 2147483647 |
+p1003_1b.mq_open_max | 19 | I c | = 0 |
+p1003_1b.pagesize | 20 | I c | = 4096 |
+p1003_1b.rtsig_max | 21 | I c | = 62 |
+p1003_1b.sem_nsems_max | 22 | I c | = 30 |
+p1003_1b.sem_value_max | 23 | I c | = 2147483647 |
+p1003_1b.sigqueue_max | 24 | I c | = 128 |
+p1003_1b.timer_max | 25 | I c | = 32 |
 security | 14 | N | | Security
 security.jail | auto | N | | Jails
 security.jail.jailed | auto | I | = 0 | Process in jail?
@@ -668,6 +675,10 @@ def _parse(text: str) -> tuple[Row, ...]:
             kind |= CTLFLAG_SKIP
         if "t" in flags:
             kind |= CTLFLAG_TUN
+        if "c" in flags:
+            kind |= CTLFLAG_CAPRD
+        if "C" in flags:
+            kind |= CTLFLAG_CAPWR
         rows[name] = Row(name, number, kind, letter, how, function, constant, value, description)
     return tuple(rows.values())
 

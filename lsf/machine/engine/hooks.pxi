@@ -7,9 +7,10 @@ cdef enum:
     HOOK_RECORD = 2         # keeps records: the personality's
     HOOK_WAKE = 3           # the next sleep is to end: the personality's
     HOOK_DEBUG = 4          # another guest traces this one: the personality's
-    HOOK_CONFINE = 5        # a folder keeps the paths that begin in it inside: the personality's
-    HOOK_VIEW = 6           # gives Linux's paths for the guest's (machine/view/lookup.pxi)
-    HOOK_TRACE = 7          # a tracer sees results (machine/watch/trace.pxi)
+    HOOK_RIGHTS = 5         # refuses what the process, or its descriptor, has no right to: the personality's
+    HOOK_CONFINE = 6        # a folder keeps the paths that begin in it inside: the personality's
+    HOOK_VIEW = 7           # gives Linux's paths for the guest's (machine/view/lookup.pxi)
+    HOOK_TRACE = 8          # a tracer sees results (machine/watch/trace.pxi)
 
 
 cdef void hook_add(area_t *area, int which, lsf_hook_t function, const uint32_t *lanes) noexcept nogil:
@@ -25,6 +26,7 @@ cdef void hook_add_everywhere(area_t *area, int which, lsf_hook_t function, cons
     """Hook a function into the calls of every thread of this process, and of those that come."""
     cdef int i
     cdef area_t *other
+    atomic_or64(&area.proc.hooks_everywhere, 1UL << which)
     hook_add(area, which, function, lanes)
     for i in range(AREA_COUNT):
         if slot_at(i).state != 0 and i != <int> area.index:
@@ -34,6 +36,13 @@ cdef void hook_add_everywhere(area_t *area, int which, lsf_hook_t function, cons
                 hooks_apply(other)
         elif i > 0 and slot_at(i).mapped == 0:
             return
+
+
+cdef void hooks_begin(area_t *area) noexcept nogil:
+    """A thread begins: what was hooked in everywhere while it was made, and its maker's hooks were copied, is its, too."""
+    if area.proc.hooks_everywhere & ~area.hooks:
+        atomic_or64(&area.hooks, area.proc.hooks_everywhere)
+        hooks_apply(area)
 
 
 cdef void hook_remove(area_t *area, int which) noexcept nogil:
@@ -76,5 +85,5 @@ cdef public long call_hooked(frame_t *frame, area_t *area) noexcept nogil:
 
 
 cdef long run_call(frame_t *frame, area_t *area) noexcept nogil:
-    """Run a call that another one stands for: it is counted and printed as that one, but its paths are its own."""
-    return run_hooks(frame, area, area.hooks & (1UL << HOOK_VIEW | 1UL << HOOK_CONFINE))
+    """Run a call that another one stands for: it is counted and printed as that one, but its rights and its paths are its own."""
+    return run_hooks(frame, area, area.hooks & (1UL << HOOK_VIEW | 1UL << HOOK_CONFINE | 1UL << HOOK_RIGHTS))

@@ -86,7 +86,7 @@ struct hook {
     lsf_hook_t function;
     const uint32_t *lanes;
 };
-#define HOOKS 8
+#define HOOKS 9
 
 /* A process of the guest. The child of a vfork works on a copy. */
 struct process {
@@ -110,6 +110,7 @@ struct process {
     uint32_t stats_counted;     /* this process is among stats->alive */
     uint32_t stats_image;       /* the number of this image among all that were executed */
     struct hook hooks[HOOKS];
+    uint64_t hooks_everywhere;  /* bits of those that every thread has */
     uint64_t xstate_size, xstate_features;  /* of the vector state in a signal frame; 0: not known yet */
     struct process_own own;     /* the personality's */
     char execpath[4096];

@@ -38,7 +38,8 @@ cdef extern from "machine/ground/runtime.h" nogil:
         const uint32_t *lanes
 
     ctypedef struct process_t "struct process":
-        hook_t hooks[8]
+        hook_t hooks[9]
+        uint64_t hooks_everywhere
         int32_t pid
         uint32_t engine, debug, no_patch
         int32_t image_fd, truss_fd, record_fd

@@ -32,6 +32,7 @@ excluded(int number)
 	case SYS_thr_exit:
 	case SYS_sigqueue:
 	case SYS_reboot:
+	case SYS_cap_enter:		/* most others would be refused from then on: file/capmode.c does it */
 	case SYS_sigsuspend:
 	case SYS_abort2:
 	case 146:		/* killpg of 4.3BSD */

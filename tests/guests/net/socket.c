@@ -700,3 +700,19 @@ TEST(requests)
 	CHECK_EQ(sys(SYS_ioctl, ends[0], FIONBIO, &n), 0);
 	CHECK_ERR(sys(SYS_read, ends[0], &n, 1), EAGAIN);
 }
+
+/* TCP has no multicast (tcp_usr_bind, tcp_usr_connect). */
+TEST(multicast_is_no_stream)
+{
+	struct sockaddr_in to = { .sin_len = sizeof(to), .sin_family = AF_INET, .sin_addr = { 0xe0 } };
+	struct sockaddr_in6 to6 = { .sin6_len = sizeof(to6), .sin6_family = AF_INET6, .sin6_port = 9 };
+	int s = (int)CHECK_OK(sys(SYS_socket, AF_INET, SOCK_STREAM, 0)), u = (int)CHECK_OK(sys(SYS_socket, AF_INET, SOCK_DGRAM, 0)), s6;
+
+	CHECK_ERR(sys(SYS_bind, s, &to, sizeof(to)), EAFNOSUPPORT);
+	CHECK_ERR(sys(SYS_connect, s, &to, sizeof(to)), EAFNOSUPPORT);
+	CHECK_EQ(sys(SYS_bind, u, &to, sizeof(to)), 0);
+	s6 = (int)sys(SYS_socket, AF_INET6, SOCK_STREAM, 0);
+	to6.sin6_addr.s6_addr[0] = 0xff;
+	if (s6 >= 0)
+		CHECK_ERR(sys(SYS_connect, s6, &to6, sizeof(to6)), EAFNOSUPPORT);
+}

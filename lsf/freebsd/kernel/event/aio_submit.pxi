@@ -39,6 +39,9 @@ cdef long aio_check_descriptor(process_t *proc, aio_job_t *job, uint32_t *mode) 
     flags = linux_syscall2(LINUX_SYS_fcntl, <uint32_t> job.fd, LINUX_F_GETFL)
     if is_error(flags):
         return -LINUX_EBADF
+    if not caps_allow(proc, job.fd, LSF_RIGHT_PREAD if job.opcode & FREEBSD_LIO_READ else LSF_RIGHT_PWRITE
+                      if job.opcode & FREEBSD_LIO_WRITE else LSF_RIGHT_FSYNC):
+        return guest_error(FREEBSD_ENOTCAPABLE)
     if flags & LINUX_O_PATH or (job.opcode & FREEBSD_LIO_READ and flags & 3 == 1) \
             or (job.opcode & FREEBSD_LIO_WRITE and flags & 3 == 0):
         return -LINUX_EBADF

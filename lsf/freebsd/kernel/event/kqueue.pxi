@@ -220,6 +220,8 @@ cdef long kqueue_register(process_t *proc, events_t *ev, kqueue_t *kq, freebsd_k
     if is_fd and kn == NULL:            # a descriptor that has a knote is open
         if kev.ident > 0x7fffffff or descriptor_is_hidden(proc, <int> kev.ident):
             return -LINUX_EBADF
+        if not caps_allow(proc, <int> kev.ident, LSF_RIGHT_EVENT):
+            return guest_error(FREEBSD_ENOTCAPABLE)
         # What is added to READ or WRITE is looked at there (descriptor_attach).
         if not (kev.flags & FREEBSD_EV_ADD and (filt == FREEBSD_EVFILT_READ or filt == FREEBSD_EVFILT_WRITE)) \
                 and is_error(linux_syscall2(LINUX_SYS_fcntl, kev.ident, LINUX_F_GETFD)):                  # F_GETFD

@@ -1,4 +1,5 @@
 # FD_RESOLVE_BENEATH of FreeBSD 15: a folder's descriptor confines the paths that begin in it, as O_RESOLVE_BENEATH does in one call.
+# So does one that is limited, and in capability mode every one (NI_LCF_STRICTREL; capsicum.pxi).
 # Models: FreeBSD sys/kern/kern_descrip.c (fgetvp_lookup), vfs_lookup.c (namei_setup), vfs_syscalls.c (sys_fchdir, openatfp).
 #
 # Who has such a descriptor pays for it: from then on every call of the process that takes a path comes here first, as it does for a
@@ -17,10 +18,14 @@ cdef void confine_arm(area_t *area) noexcept nogil:
     hook_add_everywhere(area, HOOK_CONFINE, confine_call, lsf_lane_lookup)
 
 
+cdef inline bint dirfd_confines(process_t *proc, int dirfd) noexcept nogil:
+    return dirfd >= 0 and (proc.own.capmode != 0 or fd_marks(proc, dirfd) & (MARK_BENEATH | MARK_LIMITED) != 0)
+
+
 cdef bint confines(process_t *proc, int dirfd, uaddr path) noexcept nogil:
     """Whether a path begins in such a folder. An absolute one begins nowhere."""
     cdef char first = 0
-    return dirfd >= 0 and fd_marks(proc, dirfd) & MARK_BENEATH != 0 and copyin(path, &first, 1) == 0 and first != 0 and first != c'/'
+    return dirfd_confines(proc, dirfd) and copyin(path, &first, 1) == 0 and first != 0 and first != c'/'
 
 
 cdef uint64_t confine_flag(uint64_t nr) noexcept nogil:
@@ -103,7 +108,7 @@ cdef long confine_call(frame_t *frame, area_t *area, uint64_t rest) noexcept nog
     """The hook."""
     cdef const lsf_path_t *row
     if frame.nr == FREEBSD_SYS_bindat or frame.nr == FREEBSD_SYS_connectat:
-        if fd_marks(area.proc, <int> frame.arg[0]) & MARK_BENEATH:
+        if dirfd_confines(area.proc, <int> frame.arg[0]):
             return confine_bound(frame, area, rest)
     elif frame.nr < GUEST_NSYSCALLS and lsf_path_first[frame.nr] != 0:
         row = &lsf_paths[lsf_path_first[frame.nr] - 1]
@@ -138,7 +143,8 @@ cdef long confine_run(frame_t *frame, area_t *area, uint64_t rest) noexcept nogi
     for i in range(call.count):
         linux_syscall1(LINUX_SYS_close, call.opened[i])
     memcpy(frame.arg, call.saved, sizeof(call.saved))
-    if opens and not is_error(result):          # what is opened in there confines, too (NIRES_BENEATH)
+    if opens and not is_error(result) and fd_marks(area.proc, <int> frame.arg[0]) & MARK_BENEATH:
+        # what is opened in there confines, too (NIRES_BENEATH)
         fd_mark(area.proc, <int> result, fd_marks(area.proc, <int> result) | MARK_BENEATH)
     return result
 

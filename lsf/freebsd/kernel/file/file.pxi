@@ -42,9 +42,11 @@ cdef long open_descriptor(process_t *proc, int fd, uint32_t flags) noexcept nogi
         return have
     if have & LINUX_O_PATH or (have & 3 != FREEBSD_O_RDWR and have & 3 != want):
         return -LINUX_EACCES
-    # All is copied, close-on-exec too: O_CLOEXEC has no say (dupfdopen).
-    return linux_syscall3(LINUX_SYS_fcntl, fd, LINUX_F_DUPFD_CLOEXEC if linux_syscall2(LINUX_SYS_fcntl, fd, LINUX_F_GETFD) > 0
+    # All is copied, close-on-exec and rights too: O_CLOEXEC has no say (dupfdopen).
+    have = linux_syscall3(LINUX_SYS_fcntl, fd, LINUX_F_DUPFD_CLOEXEC if linux_syscall2(LINUX_SYS_fcntl, fd, LINUX_F_GETFD) > 0
                           else LINUX_F_DUPFD, 0)
+    fd_duplicated(proc, fd, have)
+    return have
 
 
 cdef long open_beneath(int dirfd, uaddr path, uint64_t linux_flags, uint64_t mode) noexcept nogil:

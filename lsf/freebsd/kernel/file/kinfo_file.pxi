@@ -71,6 +71,7 @@ cdef long fill_kinfo_file(int fd, freebsd_kinfo_file *info) noexcept nogil:
     """struct kinfo_file of one of the process's own descriptors."""
     cdef char link[32]
     cdef freebsd_stat st
+    cdef caps_t caps
     cdef long got, result = stat_descriptor(fd, &st)
     memset(info, 0, sizeof(freebsd_kinfo_file))
     if result < 0:
@@ -89,6 +90,8 @@ cdef long fill_kinfo_file(int fd, freebsd_kinfo_file *info) noexcept nogil:
     if st.st_mode == PROCDESC_MODE and procdesc_process(fd) > 0:
         info.kf_type = FREEBSD_KF_TYPE_PROCDESC
         info.kf_un.kf_proc.kf_pid = <int> procdesc_process(fd)
+    caps_get(SHIM, fd, &caps)
+    memcpy(&info.kf_cap_rights, &caps.rights, sizeof(rights_t))
     info.kf_fd = fd
     info.kf_ref_count = 1
     got = get_status_flags(SHIM, fd)
@@ -122,4 +125,5 @@ cdef long describe_descriptor(int fd, uaddr target) noexcept nogil:
     if size != sizeof(freebsd_kinfo_file):
         return -LINUX_EINVAL
     result = fill_kinfo_file(fd, &info)
+    memcpy(&info.kf_cap_rights, &lsf_rights[0], sizeof(rights_t))      # as FreeBSD: it tells none here
     return result if result < 0 else copyout(&info, target, sizeof(info))

@@ -72,7 +72,7 @@ cdef long poll_all(area_t *area, linux_pollfd *fds, uaddr guest, uint32_t count,
     if copyin(guest, fds, <uint64_t> count * sizeof(linux_pollfd)) < 0:
         return suspend_over(area, -LINUX_EFAULT)
     for i in range(count):
-        if descriptor_is_hidden(area.proc, fds[i].fd):
+        if descriptor_is_hidden(area.proc, fds[i].fd) or not caps_allow(area.proc, fds[i].fd, LSF_RIGHT_EVENT):
             fds[i].fd = 0x7fffffff      # POLLNVAL
         asked = fds[i].events
         if asked & ~<int16_t> POLL_SAME:

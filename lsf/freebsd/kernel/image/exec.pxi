@@ -64,6 +64,19 @@ cdef long check_loadable(program_t *program) noexcept nogil:
     return 0
 
 
+cdef long capmode_executable(area_t *area, program_t *program) noexcept nogil:
+    """In capability mode no interpreter is found: a script's is ECAPMODE (do_execve), one of a program's is looked for when the old
+    image is gone, and the process ends (exec_fail). A Linux program would leave the mode."""
+    cdef char path[FREEBSD_PATH_MAX]
+    if program.kind == PROGRAM_SCRIPT:
+        return guest_error(FREEBSD_ECAPMODE)
+    if program.kind == PROGRAM_LINUX:
+        return -LINUX_ENOEXEC
+    if program_interpreter(program, path) > 0:
+        kill_self(area, LINUX_SIGABRT)
+    return 0
+
+
 cdef long count_pointers(uaddr list_) noexcept nogil:
     """How many entries a NULL-terminated guest array has, or -EFAULT, -E2BIG."""
     cdef uint64_t n = 0, value = 0
@@ -196,10 +209,15 @@ cdef long hand_over(area_t *area, int target, const char *execpath, uint64_t *ar
     cdef process_t *proc = area.proc
     cdef char words[HANDOVER_ROOM]
     cdef uint64_t none = 0, end
-    cdef long result = -LINUX_E2BIG, file
+    cdef long result = -LINUX_E2BIG, file, rights
     if not image_needed(proc):
         return -LINUX_ENOEXEC
+    rights = caps_file(proc)
+    if rights < -1:
+        return rights
     handover_words(proc, area, target, words)
+    if rights >= 0:
+        append_word(words, string_length(words), HANDOVER_RIGHTS, rights)
     argv[0] = <uint64_t> <const char *> b"lsf-handover"
     argv[1] = <uint64_t> words
     argv[2] = <uint64_t> execpath
@@ -235,6 +253,8 @@ cdef long hand_over(area_t *area, int target, const char *execpath, uint64_t *ar
             result = restartable(undeferred_syscall(LINUX_SYS_execveat, proc.image_fd, <uint64_t> <const char *> b"",
                                                   <uint64_t> argv, <uint64_t> &none, 0x1000, 0))
             linux_syscall1(LINUX_SYS_close, file)
+    if rights >= 0:
+        linux_syscall1(LINUX_SYS_close, rights)
     proc.own.executing = 0
     child_signal_again(proc)
     keep_over_exec(proc, target, 1)
@@ -278,6 +298,8 @@ cdef long execute(area_t *area, int fd, const char *path, const char *name, uadd
     cdef long result
     cdef uint64_t extra = 0, argc = strings.argc, front = handover_places(proc)
     result = program_examine(&program, fd)
+    if result == 0 and proc.own.capmode:
+        result = capmode_executable(area, &program)
     if result == 0 and program.kind == PROGRAM_SCRIPT:
         result = script_interpreter(&program, &script)
         extra = 2 if script.option[0] else 1

@@ -34,6 +34,7 @@ cdef struct start_t:
     uint64_t *linux_stack
     linux_rlimit stack_limit    # as it is now
     bint executed               # by another guest, which has chosen the limits
+    int rights_fd               # what limited descriptors have (caps_file); 0: none is limited
     int strings_fd              # the guest's arguments and environment, where Linux did not take them; 0: it did
     uint64_t strings_argc, strings_envc
 
@@ -140,6 +141,10 @@ cdef void parse_words(process_t *proc, start_t *start, const char *text) noexcep
             proc.own.ktrace_facs = <uint32_t> value
         elif key == HANDOVER_BENEATH:
             fd_mark(proc, <int> value, fd_marks(proc, <int> value) | MARK_BENEATH)
+        elif key == HANDOVER_CAPMODE:
+            proc.own.capmode = value != 0
+        elif key == HANDOVER_RIGHTS:
+            start.rights_fd = <int> value
         elif key == HANDOVER_CPUSET:
             proc.own.cpuset = <uint32_t> value
         elif HANDOVER_LOGIN <= key < HANDOVER_LOGIN + 4:
@@ -156,6 +161,8 @@ cdef void parse_words(process_t *proc, start_t *start, const char *text) noexcep
             proc.no_patch = <uint32_t> value
         if text[0] == c',':
             text += 1
+    if start.rights_fd and not caps_from_file(proc, start.rights_fd):
+        die(EXIT_LSF, b"a handover without the rights of its descriptors", NULL)
     if not same:
         die(EXIT_LSF, b"the shim", b"another version of LSF started it; install LSF anew")
 
@@ -334,6 +341,8 @@ cdef void handover_words(process_t *proc, area_t *area, int target, char *words)
         at = append_word(words, at, HANDOVER_CPUSET, proc.own.cpuset)
     if proc.own.fd_marked & MARK_BENEATH:
         at = append_confined(words, at, proc)
+    if proc.own.capmode:
+        at = append_word(words, at, HANDOVER_CAPMODE, 1)
     memcpy(login, proc.own.login, sizeof(login))
     if login[0]:
         at = append_word(words, at, HANDOVER_LOGIN, login[0])

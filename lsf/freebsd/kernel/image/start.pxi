@@ -189,6 +189,8 @@ cdef long load_program(process_t *proc, start_t *start, program_t *program) noex
     lookup_arm(proc, current_area())
     if proc.own.fd_marked & MARK_BENEATH:
         confine_arm(current_area())
+    if proc.own.capmode or proc.own.fd_marked & MARK_LIMITED:
+        capsicum_arm(current_area())
     if proc.truss_fd >= 0:
         truss_start(proc, current_area())
     ktrace_start(proc, current_area())

@@ -8,7 +8,8 @@
 # finds one descriptor more than it expects, or has no room for any.
 
 cdef enum:
-    MANIFEST_MAGIC = 0x314c5254434c534c
+    MANIFEST_MAGIC = 0x324c5254434c534c
+    MANIFEST_HEAD = 24              # bytes before the entries
     MANIFEST_MOST = SOCKET_CONTROL_MAX // 16 + 1
     MANIFEST_EOR = -1               # type_ of an entry that is no message of the sender's: a record of time[0] bytes ends here
     MANIFEST_SEALS = 0xf            # SEAL, SHRINK, GROW, WRITE
@@ -22,9 +23,11 @@ cdef struct manifest_entry_t:
     int32_t count                   # SCM_RIGHTS: how many of the descriptors are its
     uint64_t time[2]
 
+# What descriptors are limited to follows behind the entries (caps_write), each by its place among the descriptors.
 cdef struct manifest_t:
     uint64_t magic
     uint64_t count
+    uint64_t words
     manifest_entry_t entries[MANIFEST_MOST]
 
 # Who sent a message.
@@ -42,6 +45,7 @@ cdef struct control_t:
     uint64_t eor                    # the length of a record that has ended; 0: none
     int32_t *rights                 # the descriptors that came; -1 where it has been closed
     int rights_count
+    process_t *limited              # of whose descriptors some are; NULL: none is
 
 
 # ------------------------------------------------------------------ sending
@@ -56,16 +60,48 @@ cdef void control_time(int32_t type_, uint64_t *time) noexcept nogil:
         time[1] = bintime_fraction(time[1])
 
 
-cdef long manifest_make(const manifest_t *list_) noexcept nogil:
+cdef long manifest_rights(process_t *proc, int fd, const int32_t *rights, int count) noexcept nogil:
+    """Write what some of the descriptors of a message are limited to behind its entries: 0 or an error."""
+    cdef uint64_t words[4 + IOCTLS_MOST]
+    cdef const caps_t *caps
+    cdef long result
+    cdef int i
+    for i in range(count):
+        caps = caps_of(proc, rights[i])
+        if caps != NULL:
+            caps_write(words, <uint32_t> i, caps)
+            result = linux_syscall3(LINUX_SYS_write, fd, <uint64_t> words, 8 * caps_size(caps))
+            if result != <long> (8 * caps_size(caps)):
+                return result if is_error(result) else -LINUX_ENOBUFS
+    return 0
+
+
+cdef uint64_t rights_words(process_t *proc, const int32_t *rights, int count) noexcept nogil:
+    """How many words that is."""
+    cdef const caps_t *caps
+    cdef uint64_t words = 0
+    cdef int i
+    if proc.own.fd_caps == NULL:
+        return 0
+    for i in range(count):
+        caps = caps_of(proc, rights[i])
+        if caps != NULL:
+            words += caps_size(caps)
+    return words
+
+
+cdef long manifest_make(process_t *proc, const manifest_t *list_, const int32_t *rights, int count) noexcept nogil:
     """The descriptor of a manifest, or an error."""
-    cdef uint64_t size = 16 + list_.count * sizeof(manifest_entry_t)
+    cdef uint64_t size = MANIFEST_HEAD + list_.count * sizeof(manifest_entry_t)
     cdef long result, fd = linux_syscall2(LINUX_SYS_memfd_create, <uint64_t> <const char *> b"lsf-control",
                                           LINUX_MFD_CLOEXEC | LINUX_MFD_ALLOW_SEALING)
     if is_error(fd):
         return fd
     result = linux_syscall3(LINUX_SYS_write, fd, <uint64_t> list_, size)
     if result == <long> size:
-        result = linux_syscall3(LINUX_SYS_fcntl, fd, LINUX_F_ADD_SEALS, MANIFEST_SEALS)
+        result = manifest_rights(proc, <int> fd, rights, count) if list_.words else 0
+        if result == 0:
+            result = linux_syscall3(LINUX_SYS_fcntl, fd, LINUX_F_ADD_SEALS, MANIFEST_SEALS)
     elif not is_error(result):
         result = -LINUX_ENOBUFS
     if is_error(result):
@@ -137,10 +173,11 @@ cdef long local_control_in(process_t *proc, const uint8_t *raw, uint64_t length,
         list_.entries[list_.count].type_ = MANIFEST_EOR
         list_.entries[list_.count].time[0] = eor
         list_.count += 1
-    if list_.count > 1 or (list_.count == 1 and list_.entries[0].type_ != FREEBSD_SCM_RIGHTS):
+    list_.words = rights_words(proc, rights, count)
+    if list_.words or list_.count > 1 or (list_.count == 1 and list_.entries[0].type_ != FREEBSD_SCM_RIGHTS):
         if count == RIGHTS_MOST:
             return -LINUX_EMSGSIZE
-        result = manifest_make(&list_)
+        result = manifest_make(proc, &list_, rights, count)
         if is_error(result):
             return result
         manifest[0] = <int> result
@@ -227,6 +264,7 @@ cdef void control_begin(control_t *out, uint64_t room) noexcept nogil:
     out.full = False
     out.eor = 0
     out.rights_count = 0
+    out.limited = NULL
 
 
 cdef bint control_put(control_t *out, int32_t type_, const void *data, uint64_t size) noexcept nogil:
@@ -287,13 +325,14 @@ cdef bint manifest_read(int fd, manifest_t *list_) noexcept nogil:
     cdef long got
     if (is_error(linux_syscall2(LINUX_SYS_fstat, <uint32_t> fd, <uint64_t> &st))
         or st.st_mode & LINUX_S_IFMT != LINUX_S_IFREG
-            or st.st_nlink != 0 or st.st_size < 16 or st.st_size > <int64_t> sizeof(manifest_t)):
+            or st.st_nlink != 0 or st.st_size < MANIFEST_HEAD):
         return False
     if linux_syscall3(LINUX_SYS_fcntl, <uint32_t> fd, LINUX_F_GET_SEALS, 0) != MANIFEST_SEALS:
         return False
     got = linux_syscall4(LINUX_SYS_pread64, <uint32_t> fd, <uint64_t> list_, sizeof(manifest_t), 0)
-    return (got == <long> st.st_size and list_.magic == MANIFEST_MAGIC and list_.count <= MANIFEST_MOST
-            and 16 + list_.count * sizeof(manifest_entry_t) == <uint64_t> got)
+    return (got >= MANIFEST_HEAD and list_.magic == MANIFEST_MAGIC and list_.count <= MANIFEST_MOST
+            and list_.words <= RIGHTS_MOST * (4 + IOCTLS_MOST)
+            and MANIFEST_HEAD + list_.count * sizeof(manifest_entry_t) + 8 * list_.words == <uint64_t> st.st_size)
 
 
 cdef void control_put_listed(control_t *out, const manifest_t *list_, const sender_t *who, bint cmsgcred) noexcept nogil:
@@ -319,6 +358,25 @@ cdef void control_put_listed(control_t *out, const manifest_t *list_, const send
     control_put_rights(out, first, left)
 
 
+cdef void control_limit(process_t *proc, control_t *out, int manifest, const manifest_t *list_) noexcept nogil:
+    """The descriptors that came are limited as the manifest says. One that cannot be is closed."""
+    cdef uint64_t words[4 + IOCTLS_MOST]
+    cdef uint64_t at = MANIFEST_HEAD + list_.count * sizeof(manifest_entry_t), left = list_.words, used
+    cdef uint32_t number = 0
+    cdef caps_t caps
+    cdef long got
+    while left:
+        got = linux_syscall4(LINUX_SYS_pread64, manifest, <uint64_t> words, sizeof(words), at)
+        used = caps_read(proc, words, <uint64_t> got // 8 if got > 0 else 0, &number, &caps)
+        if used == 0 or used > left:
+            return
+        if number < <uint32_t> out.rights_count and out.rights[number] >= 0 and caps_set(proc, out.rights[number], &caps) < 0:
+            linux_syscall1(LINUX_SYS_close, <uint32_t> out.rights[number])
+        at += 8 * used
+        left -= used
+    capsicum_arm(current_area())
+
+
 cdef void local_control_out(process_t *proc, int fd, uint8_t *control, uint64_t length, control_t *out,
                             bint peek) noexcept nogil:
     """unp_externalize: the guest's control part for Linux's, of which `out` keeps the descriptors."""
@@ -326,6 +384,7 @@ cdef void local_control_out(process_t *proc, int fd, uint8_t *control, uint64_t 
     cdef linux_cmsghdr *header
     cdef sender_t who
     cdef uint64_t at = 0
+    cdef int manifest = -1
     cdef bint persistent, once = False
     memset(&who, 0, sizeof(who))
     while length - at >= sizeof(linux_cmsghdr):
@@ -349,12 +408,19 @@ cdef void local_control_out(process_t *proc, int fd, uint8_t *control, uint64_t 
         if once and not peek and socket_option(fd, LINUX_SO_TYPE) != FREEBSD_SOCK_DGRAM:
             set_socket_option(fd, KEPT_CREDS, 0)        # a connection tells its sender once
     list_.count = 0
+    list_.words = 0
     if out.rights_count and manifest_read(out.rights[out.rights_count - 1], &list_):
         out.rights_count -= 1
-        linux_syscall1(LINUX_SYS_close, <uint32_t> out.rights[out.rights_count])
+        manifest = out.rights[out.rights_count]
     else:
         list_.count = 0
+        list_.words = 0
     control_put_listed(out, &list_, &who, not once)
+    if list_.words:
+        control_limit(proc, out, manifest, &list_)
+        out.limited = proc
+    if manifest >= 0:
+        linux_syscall1(LINUX_SYS_close, <uint32_t> manifest)
 
 
 cdef void control_dispose(control_t *out) noexcept nogil:
@@ -362,4 +428,6 @@ cdef void control_dispose(control_t *out) noexcept nogil:
     cdef int i
     for i in range(out.rights_count):
         if out.rights[i] >= 0:
+            if out.limited != NULL:
+                fd_mark(out.limited, out.rights[i], 0)
             linux_syscall1(LINUX_SYS_close, <uint32_t> out.rights[i])

@@ -223,6 +223,11 @@ cdef bint has_a_name(int fd) noexcept nogil:
             and length > 2 and address[0] == LINUX_AF_UNIX)
 
 
+cdef inline bint is_multicast(const uint8_t *address) noexcept nogil:
+    """IN_MULTICAST, IN6_IS_ADDR_MULTICAST"""
+    return address[0] == LINUX_AF_INET and address[4] & 0xf0 == 0xe0 or address[0] == LINUX_AF_INET6 and address[8] == 0xff
+
+
 cdef long bind_or_connect(area_t *area, long number, int dirfd, int fd, uaddr name, uint64_t length) noexcept nogil:
     """bind(2), connect(2) and their *at forms, whose descriptor is where a local path starts."""
     cdef uint8_t address[SOCKET_ADDRESS]
@@ -236,6 +241,8 @@ cdef long bind_or_connect(area_t *area, long number, int dirfd, int fd, uaddr na
         return -LINUX_EAFNOSUPPORT
     if result < 0:
         return result
+    if is_multicast(address) and socket_option(fd, LINUX_SO_TYPE) == FREEBSD_SOCK_STREAM:
+        return -LINUX_EAFNOSUPPORT        # tcp_usr_bind, tcp_usr_connect
     if dirfd != LINUX_AT_FDCWD and address[0] == LINUX_AF_UNIX and address[2] != c'/':
         if descriptor_is_hidden(area.proc, dirfd):
             return -LINUX_EBADF

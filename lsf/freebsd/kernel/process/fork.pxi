@@ -395,6 +395,7 @@ cdef public void thread_start(area_t *area) noexcept nogil:
         store_guest64(area.own.thread_child_tid, <uint32_t> area.tid)
     signal_stack(area)
     atomic_store32(&area.own.ready, 1)
+    hooks_begin(area)
     debug_born(area)
     arm(area.proc)
     if area.own.thread_context != 0:

@@ -191,6 +191,8 @@ cdef void kinfo_of_guest(freebsd_kinfo_proc *info, process_t *guest) noexcept no
     cdef uint32_t bit
     if guest.own.sugid:
         info.ki_flag |= FREEBSD_P_SUGID
+    if guest.own.capmode:
+        info.ki_cr_flags |= FREEBSD_KI_CRF_CAPABILITY_MODE
     memset(&info.ki_sigcatch, 0, sizeof(freebsd_sigset))
     memset(&info.ki_sigignore, 0, sizeof(freebsd_sigset))
     for signo in range(1, SIGNAL_MAX + 1):

@@ -357,6 +357,8 @@ cdef public long sysctl_proc_umask(sysctl_request_t *request) noexcept nogil:
 
 cdef long out_kinfo_file(sysctl_request_t *request, freebsd_kinfo_file *info) noexcept nogil:
     """Append a record without the unused end of its path."""
+    if info.kf_cap_rights.cr_rights[0] == 0:
+        memcpy(&info.kf_cap_rights, &lsf_rights[0], sizeof(rights_t))      # what is no descriptor has no rights
     info.kf_structsize = <int32_t> packed_kinfo_size(<uint64_t> info.kf_path - <uint64_t> info,
                                                      string_length(info.kf_path))
     return sysctl_out(request, info, info.kf_structsize)
@@ -404,8 +406,24 @@ cdef public long sysctl_cwd(sysctl_request_t *request) noexcept nogil:
     return out_kinfo_file(request, &info)
 
 
-cdef long kinfo_of_descriptor(area_t *area, int pid, int fd, freebsd_kinfo_file *info) noexcept nogil:
-    """A descriptor of this process, or what /proc tells of another's: 0, or a negative errno where it is hidden or gone."""
+cdef void kinfo_rights(area_t *area, int pid, int fd, process_t *guest, freebsd_kinfo_file *info) noexcept nogil:
+    """What another guest's descriptor is limited to."""
+    cdef caps_t caps
+    cdef uint8_t marks = 0
+    memcpy(&info.kf_cap_rights, rights_all(guest if guest != NULL else area.proc), sizeof(rights_t))
+    if guest == NULL or guest.own.fd_caps == NULL:
+        return
+    if fd < FD_MARKS:
+        marks = guest.own.fd_marks[fd]
+    elif guest.own.fd_marks_high != NULL:
+        read_memory(area, pid, <uaddr> &guest.own.fd_marks_high[fd], &marks, 1)
+    if marks & MARK_LIMITED and read_memory(area, pid, <uaddr> &(<caps_t *> guest.own.fd_caps)[fd], &caps, sizeof(caps)) == 0:
+        memcpy(&info.kf_cap_rights, &caps.rights, sizeof(rights_t))
+
+
+cdef long kinfo_of_descriptor(area_t *area, int pid, int fd, process_t *guest, freebsd_kinfo_file *info) noexcept nogil:
+    """A descriptor of this process, or what /proc tells of another's (guest: its struct process, or NULL): 0, or a negative errno where
+    it is hidden or gone."""
     cdef char path[64]
     cdef char text[256]
     cdef const char *at
@@ -417,6 +435,7 @@ cdef long kinfo_of_descriptor(area_t *area, int pid, int fd, freebsd_kinfo_file 
     append_number(text, end, sizeof(text), <uint32_t> fd, 10)
     proc_path(path, sizeof(path), pid, text)
     kinfo_of_path(path, fd, info)
+    kinfo_rights(area, pid, fd, guest, info)
     info.kf_ref_count = 1
     info.kf_type = kinfo_type(info.kf_path, info.kf_un.kf_file.kf_file_mode)
     if info.kf_path[0] != c'/' or info.kf_type == FREEBSD_KF_TYPE_SHM:
@@ -468,7 +487,6 @@ cdef public long sysctl_filedesc(sysctl_request_t *request) noexcept nogil:
             kinfo_of_path(path, FREEBSD_KF_FD_TYPE_TEXT, &info)
             append(info.kf_path, 0, sizeof(info.kf_path), guest.execpath)
             result = out_kinfo_file(request, &info)
-        release_guest(request.area, guest)
     if request.row.value == 0 and result == 0:
         proc_path(path, sizeof(path), pid, b"cwd")
         kinfo_of_path(path, FREEBSD_KF_FD_TYPE_CWD, &info)
@@ -477,12 +495,14 @@ cdef public long sysctl_filedesc(sysctl_request_t *request) noexcept nogil:
         proc_path(path, sizeof(path), pid, b"root")
         kinfo_of_path(path, FREEBSD_KF_FD_TYPE_ROOT, &info)
         result = out_kinfo_file(request, &info)
+    if result == 0:
+        proc_path(path, sizeof(path), pid, b"fd")
+        result = walk_begin(&walk, path)
+        if result < 0:
+            result = -LINUX_EPERM if result == -LINUX_EACCES else -LINUX_ESRCH
     if result < 0:
+        release_guest(request.area, guest)
         return result
-    proc_path(path, sizeof(path), pid, b"fd")
-    result = walk_begin(&walk, path)
-    if result < 0:
-        return -LINUX_EPERM if result == -LINUX_EACCES else -LINUX_ESRCH
     result = 0
     while True:
         fd = walk_next(&walk)
@@ -491,8 +511,9 @@ cdef public long sysctl_filedesc(sysctl_request_t *request) noexcept nogil:
         if fd == hidden1 or fd == hidden2 or fd == hidden3 or fd == hidden4 or (pid == request.area.proc.pid and fd == walk.fd):
             continue
         count += 1
-        if request.row.value == 0 and result == 0 and kinfo_of_descriptor(request.area, pid, fd, &info) == 0:
+        if request.row.value == 0 and result == 0 and kinfo_of_descriptor(request.area, pid, fd, guest, &info) == 0:
             result = out_kinfo_file(request, &info)
+    release_guest(request.area, guest)
     return result if request.row.value == 0 else sysctl_out(request, &count, 4)
 
 

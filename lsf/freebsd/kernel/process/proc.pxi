@@ -80,6 +80,8 @@ cdef public long sys_wait4(frame_t *frame, area_t *area) noexcept nogil:
     cdef long result
     if options < 0:
         return -LINUX_EINVAL
+    if area.proc.own.capmode and procdesc_find(area.proc, pid) != NULL:
+        return -LINUX_ECHILD            # whose descriptor may be another process's by now (proc_to_reap)
     if pid == -1:
         idtype = LINUX_P_ALL
     elif pid <= 0:

@@ -1,17 +1,6 @@
 # procctl(2): reaping, and properties of a process.
 # Model: FreeBSD sys/kern/kern_procctl.c.
 
-# Where process_t.ctl keeps what was set.
-cdef enum:
-    CTL_TRACE = 1
-    CTL_TRAPCAP = 2
-    CTL_ASLR = 3
-    CTL_PROTMAX = 4
-    CTL_STACKGAP = 5
-    CTL_WXMAP = 6
-    CTL_LOGSIGEXIT = 7
-    CTL_KINDS = 8
-
 cdef enum:
     FAMILY_MAX = 16384
 

@@ -122,6 +122,9 @@ cdef int trap_signal(linux_siginfo *info, int linux, int *code) noexcept nogil:
     if info.si_errno == TOLD_BY_CHILD:
         code[0] = FREEBSD_SI_KERNEL     # exit1 in kern_exit.c sends it by kern_psignal
         return signo
+    if linux == LINUX_SIGTRAP and info.si_code == TRAP_CAP_PRIVATE:
+        code[0] = FREEBSD_TRAP_CAP
+        return signo
     code[0] = linux_to_freebsd_si_code(linux, info.si_code, &signo)
     return signo
 

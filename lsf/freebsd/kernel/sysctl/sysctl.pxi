@@ -53,7 +53,7 @@ cdef long sysctl_out_number(sysctl_request_t *request, int64_t value) noexcept n
     cdef int32_t small = <int32_t> value
     if kind == FREEBSD_CTLTYPE_INT or kind == FREEBSD_CTLTYPE_UINT:
         return sysctl_out(request, &small, 4)
-    return sysctl_out(request, &value, 8)
+    return sysctl_out(request, &value, 1 if kind == FREEBSD_CTLTYPE_U8 else 8)
 
 
 cdef public long sysctl_number(sysctl_request_t *request) noexcept nogil:
@@ -150,6 +150,9 @@ cdef long sysctl_perform(area_t *area, const int32_t *name, uint32_t length, uad
     if request.row.kind & FREEBSD_CTLTYPE == FREEBSD_CTLTYPE_NODE and request.row.function == NULL:
         return -LINUX_EISDIR
     if new_ != 0 and (not request.row.kind & FREEBSD_CTLFLAG_WR or not request.row.kind & FREEBSD_CTLFLAG_ANYBODY):
+        return -LINUX_EPERM
+    if area.proc.own.capmode and (old != 0 and not request.row.kind & FREEBSD_CTLFLAG_CAPRD
+                                  or new_ != 0 and not request.row.kind & FREEBSD_CTLFLAG_CAPWR):
         return -LINUX_EPERM
     request.rest = name + used
     request.nrest = length - used
