@@ -677,6 +677,24 @@ def test_registers_are_not_mixed_up():
         assert number(result, "freebsd_mcontext", f"mc_{name}") == index + 1
 
 
+#: What a tracer sets: all but the flags, the selectors and what a fault left behind.
+TRACED = [name for name in REGISTERS if name != "err"]
+
+
+@given(raw("linux_sigcontext"))
+def test_registers_for_a_tracer(data):
+    """<machine/reg.h>, and the way back: the flags are the caller's to check."""
+    registers = {f"r_{name}": number(data, "linux_sigcontext", name) for name in TRACED}
+    result = convert.freebsd_reg_from_linux(data)
+    flags = number(data, "linux_sigcontext", "eflags")
+    assert result == pack("freebsd_reg", **registers, r_rflags=flags, r_cs=0x43, r_ss=0x3B)
+    back = convert.linux_sigcontext_from_reg(result)
+    for name in TRACED:
+        assert number(back, "linux_sigcontext", name) == number(data, "linux_sigcontext", name)
+    for name in ("eflags", "cs", "ss", "cr2", "trapno"):
+        assert set(take(back, "linux_sigcontext", name)) == {GARBAGE}
+
+
 def signal_frame_fpstate(features: int, extended: bytes, image: bytes = bytes(464)) -> bytes:
     """What Linux puts into a signal frame: FXSAVE image with notes, XSAVE header and components, closing magic."""
     header = struct.pack("<QQ48x", features, 0)
