@@ -21,8 +21,6 @@ def capsicum_h() -> str:
 
 #include "guest.h"
 
-#define LSF_ALL_15_SINCE {capsicum.ALL_15_SINCE}
-
 enum lsf_right {{
 {rights}}};
 
@@ -46,7 +44,7 @@ extern const struct lsf_rights lsf_rights[];
 extern const struct lsf_cap_need lsf_cap_needs[];
 /* 1 + the index of a call's first row; 0: it has none. */
 extern const uint8_t lsf_cap_first[GUEST_NSYSCALLS];
-/* The first release whose capability mode has the call; 1: all, 0: none. */
+/* 1: a call of capability mode, 2: since FREEBSD_SINCE_CAPMODE_FORKS, 0: none. */
 extern const uint8_t lsf_cap_enabled[GUEST_NSYSCALLS];
 /* As lsf_lane, but only calls of capability mode with neither descriptor nor path are passed. */
 extern const uint32_t lsf_lane_capsicum[GUEST_NSYSCALLS];
@@ -66,7 +64,7 @@ def _path(name: str, argument: int) -> int:
 def _enabled(row: table.Syscall | None) -> int:
     if row is None or not capsicum.is_enabled(row.name):
         return 0
-    return capsicum.ENABLED_SINCE.get(row.name, 1)
+    return 2 if row.name in capsicum.ENABLED_LATER else 1
 
 
 def capsicum_c(lane: Callable[[table.Syscall | None], str]) -> str:

@@ -43,8 +43,8 @@ ENABLED = frozenset(
     """.split()
 )
 
-#: Of these, those that came later, and the first release that has them.
-ENABLED_SINCE = {"wait4": 15, "vfork": 15, "rfork": 15}
+#: Of these, those that came later (CAPMODE_FORKS in releases.py).
+ENABLED_LATER = frozenset({"wait4", "vfork", "rfork"})
 
 #: The two words of cap_rights_t: a right is a bit of one of them, and bit 57 + n says which (CAPRIGHT).
 Rights = tuple[int, int]
@@ -135,9 +135,6 @@ RIGHTS: dict[str, Rights] = {
 
 #: RIGHTS that the headers of 13 and 14 lack, or have with another value.
 OF_15 = frozenset({"FCHROOT", "INOTIFY_ADD", "INOTIFY_RM", "ALL_15"})
-
-#: The first kern.osreldate with ALL_15.
-ALL_15_SINCE = 1500000
 
 #: What CAPRIGHT adds to a right of the first word, and of the second.
 WORDS = (1 << 57, 1 << 58)

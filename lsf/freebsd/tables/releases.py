@@ -53,6 +53,8 @@ DIFFERENCES = (
     Difference("TCPSTAT_15", 1500000, "struct tcpstat has 125 counters", "netinet/tcp_var.h"),
     Difference("INOTIFY", 1500000, "inotify(2)", "kern/vfs_inotify.c"),
     Difference("JAIL_EVENTS", 1500000, "EVFILT_JAIL", "kern/kern_event.c"),
+    Difference("CAPMODE_FORKS", 1500000, "wait4, vfork and rfork are calls of capability mode", "kern/syscalls.master"),
+    Difference("CAP_INOTIFY", 1500000, "the rights CAP_FCHROOT, CAP_INOTIFY_ADD and CAP_INOTIFY_RM", "sys/capsicum.h"),
     Difference("FD_FLAGS", 1500000, "FD_CLOFORK and FD_RESOLVE_BENEATH, with O_, SOCK_, MSG_CMSG_ and CLOSE_RANGE_CLOFORK, F_DUPFD_CLOFORK, F_DUP3FD",
                "kern/kern_descrip.c"),
 )  # fmt: skip

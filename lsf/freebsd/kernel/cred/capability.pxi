@@ -11,7 +11,7 @@ cdef extern from "capsicum.h" nogil:
         LSF_RIGHT_MMAP_W, LSF_RIGHT_MMAP_X, LSF_RIGHT_CREATE, LSF_RIGHT_FEXECVE, LSF_RIGHT_FSYNC, LSF_RIGHT_FTRUNCATE
         LSF_RIGHT_LOOKUP, LSF_RIGHT_FCNTL, LSF_RIGHT_FLOCK, LSF_RIGHT_UNLINKAT, LSF_RIGHT_CONNECT, LSF_RIGHT_BINDAT
         LSF_RIGHT_CONNECTAT, LSF_RIGHT_EVENT, LSF_RIGHT_KQUEUE_EVENT, LSF_RIGHT_KQUEUE_CHANGE, LSF_RIGHT_IOCTL, LSF_RIGHT_ALL
-        LSF_RIGHT_ALL_15, LSF_ALL_15_SINCE
+        LSF_RIGHT_ALL_15
     ctypedef struct rights_t "struct lsf_rights":
         uint64_t word[2]
     ctypedef struct cap_need_t "struct lsf_cap_need":
@@ -40,7 +40,7 @@ cdef struct caps_t:
 
 cdef inline const rights_t *rights_all(process_t *proc) noexcept nogil:
     """CAP_ALL."""
-    return &lsf_rights[LSF_RIGHT_ALL_15 if proc.own.osreldate >= <uint32_t> LSF_ALL_15_SINCE else LSF_RIGHT_ALL]
+    return &lsf_rights[LSF_RIGHT_ALL_15 if proc.own.osreldate >= FREEBSD_SINCE_CAP_INOTIFY else LSF_RIGHT_ALL]
 
 
 cdef inline bint rights_contain(const rights_t *have, const rights_t *need) noexcept nogil:

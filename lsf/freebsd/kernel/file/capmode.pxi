@@ -48,8 +48,8 @@ cdef bint capmode_allows(area_t *area, frame_t *frame) noexcept nogil:
 
 cdef long capmode_check(area_t *area, frame_t *frame) noexcept nogil:
     """Whether a process in capability mode may make a call: 0 or an error."""
-    cdef uint32_t since = lsf_cap_enabled[frame.nr]
-    if since == 0 or area.proc.own.osreldate // 100000 < since or not capmode_allows(area, frame):
+    cdef int enabled = lsf_cap_enabled[frame.nr]
+    if enabled == 0 or (enabled == 2 and area.proc.own.osreldate < FREEBSD_SINCE_CAPMODE_FORKS) or not capmode_allows(area, frame):
         return guest_error(FREEBSD_ECAPMODE)
     return 0
 
