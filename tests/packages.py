@@ -129,3 +129,36 @@ def base(repository: Repository, version: str = "15.0", patch: str = "") -> None
     repository.add("FreeBSD-runtime-dbg", version, [Item("usr/lib/debug/x", b"x")], needs=["FreeBSD-runtime"])
     repository.add("FreeBSD-set-minimal", version, needs=["FreeBSD-runtime", "FreeBSD-clibs"])
     repository.add("FreeBSD-set-base", number, needs=["FreeBSD-set-minimal"])
+
+
+# ---------------------------------------------------------------- for pkg(8) itself
+
+#: name, version, files with owner and mode, and the rest of the manifest
+STAGED = {
+    "library": ("1.0", {"/usr/local/lib/library/file": ("root,wheel,0644", "library\n")}, ""),
+    "tool": (
+        "1.0",
+        {
+            "/usr/local/bin/tool": ("root,operator,4555", "#!/bin/sh\ncat /usr/local/lib/library/file\n"),
+            "/var/db/tool/state": ("games,games,0640", "state\n"),
+            "/usr/local/lib/tool/flagged": ("root,wheel,0644,schg", "flagged\n"),
+        },
+        'deps: { library: { origin: "test/library", version: "1.0" } }\n'
+        'scripts: { post-install: "echo post-install; pw useradd tooluser -u 777 -d /nonexistent" }\n',
+    ),
+    "many": ("1.0", {f"/usr/local/share/many/{n}": ("root,wheel,0644", f"{n}\n") for n in range(500)}, ""),
+}
+
+
+def stage(folder: Path, packages: dict) -> None:
+    """The trees and manifests of which `pkg create` makes packages."""
+    for name, (version, files, more) in packages.items():
+        for path, (_, text) in files.items():
+            place = folder / name / path.lstrip("/")
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_text(text)
+        (folder / f"{name}.plist").write_text("".join(f"@({how}) {path}\n" for path, (how, _) in files.items()))
+        (folder / f"{name}.ucl").write_text(
+            f'name: {name}\nversion: "{version}"\norigin: test/{name}\ncomment: "c"\ndesc: "d"\nmaintainer: "m@example.org"\n'
+            f'www: "http://127.0.0.1/"\nprefix: /usr/local\n{more}'
+        )

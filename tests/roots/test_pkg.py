@@ -9,24 +9,10 @@ from pathlib import Path
 
 import harness
 import pytest
+from packages import STAGED, stage
 
 pytestmark = pytest.mark.engines("sud-cli", "ptrace")
 
-#: name, version, files with owner and mode, and the rest of the manifest
-PACKAGES = {
-    "library": ("1.0", {"/usr/local/lib/library/file": ("root,wheel,0644", "library\n")}, ""),
-    "tool": (
-        "1.0",
-        {
-            "/usr/local/bin/tool": ("root,operator,4555", "#!/bin/sh\ncat /usr/local/lib/library/file\n"),
-            "/var/db/tool/state": ("games,games,0640", "state\n"),
-            "/usr/local/lib/tool/flagged": ("root,wheel,0644,schg", "flagged\n"),
-        },
-        'deps: { library: { origin: "test/library", version: "1.0" } }\n'
-        'scripts: { post-install: "echo post-install; pw useradd tooluser -u 777 -d /nonexistent" }\n',
-    ),
-    "many": ("1.0", {f"/usr/local/share/many/{n}": ("root,wheel,0644", f"{n}\n") for n in range(500)}, ""),
-}
 VULN = """<?xml version="1.0"?><vuxml xmlns="http://www.vuxml.org/apps/vuxml-1"><vuln vid="11111111-1111-1111-1111-111111111111">
 <topic>tool is rude</topic><affects><package><name>tool</name><range><lt>2</lt></range></package></affects>
 <description><body xmlns="http://www.w3.org/1999/xhtml"><p>x</p></body></description><references/>
@@ -57,20 +43,6 @@ TRIGGERS = {
 }
 
 
-def stage(folder: Path, packages: dict = PACKAGES) -> None:
-    """The trees and manifests of which `pkg create` makes packages."""
-    for name, (version, files, more) in packages.items():
-        for path, (_, text) in files.items():
-            place = folder / name / path.lstrip("/")
-            place.parent.mkdir(parents=True, exist_ok=True)
-            place.write_text(text)
-        (folder / f"{name}.plist").write_text("".join(f"@({how}) {path}\n" for path, (how, _) in files.items()))
-        (folder / f"{name}.ucl").write_text(
-            f'name: {name}\nversion: "{version}"\norigin: test/{name}\ncomment: "c"\ndesc: "d"\nmaintainer: "m@example.org"\n'
-            f'www: "http://127.0.0.1/"\nprefix: /usr/local\n{more}'
-        )
-
-
 @pytest.fixture
 def run(lsf, root_store, run_root):
     """`run(script)` runs FreeBSD's sh as an ordinary user who is shown as root, in a copy of the root; /work is the test's folder."""
@@ -93,13 +65,13 @@ def run(lsf, root_store, run_root):
 
 def test_packages(run, lsf, root_store, web_server):
     before = sorted(Path(os.environ["LSF_TEST_PKG"], "usr/local").rglob("*"))
-    stage(lsf.cwd)
+    stage(lsf.cwd, STAGED)
     openssl = shutil.which("openssl")
     if not openssl:
         harness.missing_tool("a signed repository of packages", "openssl is not installed")
     for command in ("genrsa -out key 2048", "rsa -in key -pubout -out pub"):
         subprocess.run([openssl, *command.split()], cwd=lsf.cwd, capture_output=True, check=True)
-    names = " ".join(PACKAGES)
+    names = " ".join(STAGED)
     done = run(
         f"cd /work; mkdir repo; for p in {names}; do pkg create -M $p.ucl -p $p.plist -r $p -o repo; done; pkg repo repo key"
     )

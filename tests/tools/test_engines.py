@@ -21,6 +21,7 @@ from pathlib import Path
 import cri
 import engines
 import harness
+import packages
 import pytest
 
 pytestmark = pytest.mark.together
@@ -333,6 +334,48 @@ def test_an_image_from_a_freebsd_image(engine, tmp_path, name):
         assert engine("healthcheck", "run", name, check=False).returncode == 0
     engine("stop", "-t", "20", name)
     assert engine("inspect", "--format", "{{.State.ExitCode}}", name).stdout == "8\n"  # STOPSIGNAL by its name
+
+
+def test_packages_in_a_run_step(engine, tmp_path):
+    """FreeBSD's pkg makes a repository and installs from it while an image is built: owners, a script, a dependency."""
+    given = os.environ.get("LSF_TEST_PKG")
+    if not given or not Path(given, "usr/local/sbin/pkg").exists():
+        harness.not_covered(
+            f"`RUN pkg install` by {engine.name}", "LSF_TEST_PKG names no FreeBSD root with usr/local/sbin/pkg"
+        )
+    context = tmp_path / "context"
+    # But for the file with schg, which who has no CAP_LINUX_IMMUTABLE cannot set, as in a jail without allow.chflags.
+    staged = {
+        name: (version, {path: file for path, file in files.items() if "schg" not in file[0]}, more)
+        for name, (version, files, more) in packages.STAGED.items()
+    }
+    packages.stage(context / "work", staged)
+    names = " ".join(packages.STAGED)
+    (context / "Dockerfile").write_text(
+        "FROM lsf-test-pkg\n"
+        "ENV ASSUME_ALWAYS_YES=yes IGNORE_OSVERSION=yes\n"
+        "COPY work /work\n"
+        f"RUN cd /work && mkdir repo && for p in {names}; do pkg create -M $p.ucl -p $p.plist -r $p -o repo; done && pkg repo -q repo\n"
+        "RUN mkdir -p /usr/local/etc/pkg/repos && echo 'FreeBSD: { enabled: no }' > /usr/local/etc/pkg/repos/FreeBSD.conf && "
+        "echo 'mine: { url: \"file:///work/repo\" }' > /usr/local/etc/pkg/repos/mine.conf\n"
+        "RUN pkg install -q tool many\n"
+    )
+    # Without headers and archives: some engines copy an image for each step.
+    libraries = [str(path.relative_to(given)) for path in Path(given, "usr/lib").glob("*.so.*")]
+    parts = ("bin", "etc", "lib", "libexec", "sbin", "usr/bin", "usr/local", "usr/sbin", "var", *libraries)
+    imported(engine, harness.copy_root(Path(given), tmp_path / "tree", parts), "lsf-test-pkg")
+    done = build(engine, context, "lsf-test-built")
+    assert done.returncode == 0, done.stdout + done.stderr
+    done = engine.run(
+        "--rm",
+        "lsf-test-built",
+        "/bin/sh",
+        "-c",
+        "tool; pkg info -q; pkg check -qs -a && echo right; stat -f '%Su %Sg' /var/db/tool/state",
+    )
+    assert done.stdout.splitlines() == ["library", "library-1.0", "many-1.0", "tool-1.0", "right", "games games"], (
+        done.stderr
+    )
 
 
 def free_port() -> int:
