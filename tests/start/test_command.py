@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
 
 import harness
@@ -69,6 +70,22 @@ def test_death_by_signal(lsf, start, freebsd, linux):
     result = lsf(start, "@kill_self", str(freebsd))
     assert result.returncode == -linux, result.explain()
     assert result.stderr == ""
+
+
+@pytest.mark.parametrize("sent", ["SIGPWR", "SIGSTKFLT"])
+def test_a_signal_that_freebsd_does_not_have(lsf, sent):
+    """It is SIGTERM to the program: its handler's, and blocked with it. So a container's init is told to end."""
+    program = harness.compile_guest("signal_default")
+    process = subprocess.Popen(lsf.command(program, "@told_to_end"), cwd=lsf.cwd, env=lsf.environment(None), text=True, bufsize=1,
+                               stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True)  # fmt: skip
+    try:
+        assert process.stdout.readline() == "ready\n"
+        os.kill(process.pid, getattr(signal, sent, 16))
+        print("x", file=process.stdin, flush=True)
+        assert process.communicate(timeout=30)[0] == "signal 15\n"
+        assert process.returncode == 0
+    finally:
+        harness.kill_session(process.pid)
 
 
 def test_standard_input(lsf, start):

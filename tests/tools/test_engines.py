@@ -210,7 +210,8 @@ def test_exec_logs_stop_and_restart(engine, name):
 
 
 @pytest.mark.parametrize(
-    ("sent", "said"), [("USR1", "got usr1"), ("SIGUSR1", "got usr1"), ("10", "got usr1"), ("15", "got term")]
+    ("sent", "said"),
+    [("USR1", "got usr1"), ("SIGUSR1", "got usr1"), ("10", "got usr1"), ("15", "got term"), ("PWR", "got term")],
 )
 def test_signals_have_linuxs_numbers(engine, name, sent, said):
     """Engines translate names to Linux's numbers themselves, so that a number is Linux's: 10 is SIGUSR1, which has 30 on FreeBSD."""

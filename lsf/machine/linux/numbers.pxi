@@ -382,6 +382,8 @@ cdef extern from "machine/linux/linux.h" nogil:
         LINUX_SIGFPE "SIGFPE"
         LINUX_SIGILL "SIGILL"
         LINUX_SIGIO "SIGIO"
+        LINUX_SIGPWR "SIGPWR"
+        LINUX_SIGSTKFLT "SIGSTKFLT"
         LINUX_SIGKILL "SIGKILL"
         LINUX_SIGPIPE "SIGPIPE"
         LINUX_SIGSEGV "SIGSEGV"

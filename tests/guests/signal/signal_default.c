@@ -209,3 +209,28 @@ TEST(no_such_call)
 	CHECK_EQ(sys(SYS_sigprocmask, SIG_UNBLOCK, &set, NULL), 0);
 	CHECK_EQ(sys_count, 2);
 }
+
+static volatile int told;
+
+static void
+note_end(int signo, siginfo_t *info, void *context)
+{
+	(void)info, (void)context;
+	told = signo;
+}
+
+/* Signals of Linux's that FreeBSD does not have come as SIGTERM: tests/start/test_command.py sends them, once SIGTERM is blocked, and lets it go on. */
+HELPER(told_to_end)
+{
+	sigset_t term = { { 1u << (SIGTERM - 1) } }, none = { { 0 } };
+	char byte;
+
+	guest_handle(SIGTERM, note_end, 0);
+	CHECK_EQ(sys(SYS_sigprocmask, SIG_BLOCK, &term, NULL), 0);
+	say("ready\n");
+	CHECK_EQ(sys(SYS_read, 0, &byte, 1), 1);
+	CHECK_EQ(told, 0);
+	while (told == 0)
+		CHECK_ERR(sys(SYS_sigsuspend, &none), EINTR);
+	say("signal %d\n", told);
+}

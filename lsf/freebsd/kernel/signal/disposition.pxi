@@ -119,6 +119,9 @@ cdef void apply_disposition(process_t *proc, int signo) noexcept nogil:
     set_linux_handler(linux, function, flags)
     if lsf_signal_queued[signo]:
         set_linux_handler(lsf_signal_queued[signo], queued_disposition(signo, function), flags)
+    if signo == FREEBSD_SIGTERM:
+        set_linux_handler(LINUX_SIGPWR, function, flags)        # LINUX_ONLY of tables/signals.py
+        set_linux_handler(LINUX_SIGSTKFLT, function, flags)
 
 
 cdef inline bint is_ignored(process_t *proc, int signo) noexcept nogil:

@@ -29,6 +29,8 @@ cdef inline uint64_t linux_bits(int signo) noexcept nogil:
         bits = 1UL << (lsf_signal_to_linux[signo] - 1)
     if lsf_signal_queued[signo]:
         bits |= 1UL << (lsf_signal_queued[signo] - 1)
+    if signo == FREEBSD_SIGTERM:
+        bits |= 1UL << (LINUX_SIGPWR - 1) | 1UL << (LINUX_SIGSTKFLT - 1)    # LINUX_ONLY of tables/signals.py
     return bits
 
 
