@@ -70,14 +70,9 @@ def unshare_user(uid=None, gid=None):
             os.close(fd)
 
 
-def bind(source, target, bindable=True):
-    """Make a tree visible at a second place, with all that is mounted in it. Raises OSError.
-
-    bindable: whether a later `bind` of a tree around it takes it along.
-    """
+def bind(source, target):
+    """Make a tree visible at a second place, with all that is mounted in it. Raises OSError."""
     if c_mount(os.fsencode(source), os.fsencode(target), NULL, MS_BIND | MS_REC, NULL) < 0:
-        raise failed(target)
-    if not bindable and c_mount(NULL, os.fsencode(target), NULL, MS_UNBINDABLE, NULL) < 0:
         raise failed(target)
 
 

@@ -141,11 +141,16 @@ def _show_etc(tree: _Tree, source: str, target: str) -> None:
         os.close(lower)
 
 
-def _is_whole(root: str, binds: list[Bind]) -> bool:
-    """Whether a root has every name at its top that the isolated view mounts something on, so that its top can be shown as it is."""
-    folders = all(os.path.isdir(f"{root}/{name}") for name in (*SYSTEM, "tmp"))
+def _is_whole(root: str, place: str, binds: list[Bind]) -> bool:
+    """Whether the root's own top can be shown: every name at it that something is mounted on is there, and no bind has the root in
+    itself, and so the view. root: its folder by descriptor, and by name."""
     names = [*SYSTEM, *(bind.target.split("/")[1] for bind in binds)]
-    return folders and all(os.path.exists(f"{root}/{name}") and not os.path.islink(f"{root}/{name}") for name in names)
+    inside = os.path.realpath(place) + "/"
+    return (
+        all(os.path.isdir(f"{root}/{name}") for name in (*SYSTEM, "tmp"))
+        and all(os.path.exists(f"{root}/{name}") and not os.path.islink(f"{root}/{name}") for name in names)
+        and not any(inside.startswith(os.path.realpath(bind.source).rstrip("/") + "/") for bind in binds)
+    )
 
 
 def _show_whole(tree: _Tree, top: str) -> None:
@@ -338,9 +343,9 @@ def show_root(root: str, isolated: bool, binds: list[Bind], cwd: str) -> str | N
         sources = _open_sources(binds)
         original = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
         source = f"/proc/self/fd/{original}"
-        whole = isolated and _is_whole(source, binds)
+        whole = isolated and _is_whole(source, root, binds)
         if whole:
-            _namespace.bind(source, root, bindable=False)
+            _namespace.bind(source, root)
         else:
             _namespace.mount_tmpfs(root)
     except OSError as error:

@@ -334,6 +334,29 @@ def test_the_isolated_view_is_not_seen_in_what_is_bound_into_it(root, user):
     assert in_child(entered, user) == (True, [])
 
 
+def test_a_new_place_for_a_bind_below_a_folder_that_has_files(root, place, user):
+    """The folder is made anew in memory, with all that it has; the top stays the root's own."""
+    source = place / "source"
+    source.mkdir()
+    (root / "tmp/there").mkdir()
+    (root / "tmp/file").write_text("text")
+    before = tree_of(root)
+
+    def entered():
+        view.enter(str(root), True, (f"{source}:/tmp/new/place", f"{source}:/tmp/there"))
+        return (
+            os.listdir("/tmp"),
+            os.listdir("/tmp/new"),
+            Path("/tmp/file").read_text(),
+            os.statvfs("/").f_flag & os.ST_RDONLY,
+        )
+
+    ok, (names, new, text, read_only) = in_child(entered, user)
+    assert ok
+    assert (set(names), new, text, read_only) == ({"there", "file", "new"}, ["place"], "text", 0)
+    assert tree_of(root) == before
+
+
 # ---------------------------------------------------------------- binds
 
 
