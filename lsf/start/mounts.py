@@ -142,12 +142,13 @@ def _show_etc(tree: _Tree, source: str, target: str) -> None:
 
 
 def _is_whole(root: str, place: str, binds: list[Bind]) -> bool:
-    """Whether the root's own top can be shown: every name at it that something is mounted on is there, and no bind has the root in
-    itself, and so the view. root: its folder by descriptor, and by name."""
+    """Whether the root's own top can be shown: every name at it that something is mounted on is there, all users may enter it as they
+    may FreeBSD's, and no bind has the root in itself, and so the view. root, place: its folder by descriptor, and by name."""
     names = [*SYSTEM, *(bind.target.split("/")[1] for bind in binds)]
     inside = os.path.realpath(place) + "/"
     return (
-        all(os.path.isdir(f"{root}/{name}") for name in (*SYSTEM, "tmp"))
+        os.stat(root).st_mode & 0o555 == 0o555
+        and all(os.path.isdir(f"{root}/{name}") for name in (*SYSTEM, "tmp"))
         and all(os.path.exists(f"{root}/{name}") and not os.path.islink(f"{root}/{name}") for name in names)
         and not any(inside.startswith(os.path.realpath(bind.source).rstrip("/") + "/") for bind in binds)
     )

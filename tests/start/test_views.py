@@ -286,10 +286,14 @@ def test_var_tmp_is_the_hosts(root, user, lacking):
 # ---------------------------------------------------------------- isolated
 
 
-@pytest.mark.parametrize("lacking", [(), ("dev", "proc", "tmp")], ids=["whole", "lacking folders"])
+@pytest.mark.parametrize("lacking", [(), ("dev", "proc", "tmp"), None], ids=["whole", "lacking folders", "closed"])
 def test_isolated(root, user, lacking):
-    for part in lacking:
+    for part in lacking or ():
         (root / part).rmdir()
+    if lacking is None:
+        if user:
+            pytest.skip("who is not its owner cannot read a closed folder")
+        root.chmod(0o700)
     before = tree_of(root)
 
     def entered():
@@ -300,8 +304,8 @@ def test_isolated(root, user, lacking):
 
     ok, seen = in_child(entered, user)
     assert ok, seen
-    # A top that lacks what is mounted there is one in memory, to be read only; else it is the root's own.
-    new = errno.EROFS if lacking else errno.EACCES if user or os.getuid() != 0 else 0
+    # A top that lacks what is mounted there, or is closed to others, is one in memory, to be read only; else it is the root's own.
+    new = errno.EROFS if lacking != () else errno.EACCES if user or os.getuid() != 0 else 0
     if new == 0:
         (root / "new").unlink()
     assert seen == {"top": {*os.listdir(root), "dev", "proc", "tmp"}, "cwd": "/", "hosts": "the root's\n", "tmp": [],
