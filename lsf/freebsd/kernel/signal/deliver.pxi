@@ -157,7 +157,7 @@ cdef void deliver(area_t *area, linux_ucontext *uc, int linux, linux_siginfo *in
     cdef freebsd_siginfo traced
     cdef int code = 0
     cdef int signo, answer
-    cdef bint fault, changed = False
+    cdef bint fault, changed = False, stepped = is_step(linux, info, uc)
     if (proc.own.debugged or proc.own.debug_join) and debug_look(area, uc):
         restart = False
     signo = trap_signal(info, linux, &code)
@@ -180,9 +180,8 @@ cdef void deliver(area_t *area, linux_ucontext *uc, int linux, linux_siginfo *in
         kept_before(area, info)
     elif event_wants_signal(proc, signo):
         event_signal(proc, signo, is_own_signal(proc, info))
-    if fault and not proc.own.debugged and proc.own.debug_map and is_step(linux, info, uc) \
-            and proc.handlers[signo].function == FREEBSD_SIG_DFL:
-        debug_step_over(area, uc)       # a step that a tracer has left behind, in the frame of a handler
+    if stepped and not proc.own.debugged and proc.own.debug_map and proc.handlers[signo].function == FREEBSD_SIG_DFL:
+        debug_step_over(area, uc)       # a step that a tracer has left behind: it let go meanwhile, or a handler's frame has the flag
         return
     if proc.own.debugged:
         answer = debug_by_signal(area, uc, signo, linux, info, code, &changed)
