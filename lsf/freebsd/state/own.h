@@ -96,6 +96,8 @@ struct process_own {
     uint8_t fd_marks[FD_MARKS];
     uint64_t debugged;          /* debug_page.pxi's: the page by which another guest traces this one; 0: none does */
     uint64_t debug_map;         /* where such pages are mapped; 0: none ever was */
+    uint32_t debug_inside;      /* threads that wait by that page */
+    uint32_t debug_joining;     /* a thread takes up the page */
     int32_t debugger;           /* and who traces; 0: nobody */
     int32_t debug_join;         /* who has asked to */
     uint32_t debug_quiet;       /* it asked to be traced as the child of a vfork, and does not stop until it executes (P_PPTRACE) */
@@ -152,6 +154,8 @@ struct area_own {
     uint32_t debug_stop;        /* a SIGSTOP for this thread waits for the end of its call */
     uint32_t debug_step;        /* the tracer steps this thread */
     uint32_t debug_redo;        /* a call ended with EINTR: without a signal it is made again */
+    uint32_t debug_again;       /* a call ends because the process stops, and will be made again, */
+    uint64_t debug_site;        /* from here: the tracer does not see it begin twice */
     uint32_t debug_vfork;       /* this thread waits for its vfork child, and counts as one that is stopped */
     uint32_t debug_vfork_tid;   /* of the child of a vfork whose parent is traced: Linux clears it when the child gives up the memory */
     uint32_t debug_dies;        /* another thread executes: DIES_ */

@@ -82,6 +82,8 @@ cdef extern from "own.h" nogil:
         uint8_t fd_marks[512]
         uint64_t debugged
         uint64_t debug_map
+        uint32_t debug_inside
+        uint32_t debug_joining
         int32_t debugger
         int32_t debug_join
         uint32_t debug_quiet
@@ -136,6 +138,8 @@ cdef extern from "own.h" nogil:
         uint32_t debug_stop
         uint32_t debug_step
         uint32_t debug_redo
+        uint32_t debug_again
+        uint64_t debug_site
         uint32_t debug_vfork
         uint32_t debug_vfork_tid
         uint32_t debug_dies

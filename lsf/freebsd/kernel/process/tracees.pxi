@@ -143,8 +143,8 @@ cdef void tracee_remove(process_t *proc, tracee_t *tracee) noexcept nogil:
     lock_release(&proc.own.lock_thread)
 
 
-cdef int debug_file_pid(const char *name, int tracer, int *owner) noexcept nogil:
-    """The tracee that a name in the folder of pages is of, if it is of this tracer, or (0) of any; 0 where not. owner: the tracer."""
+cdef int debug_file_pid(const char *name, int *owner) noexcept nogil:
+    """The tracee that a name in the folder of pages is of, 0 for another name. owner: the tracer."""
     cdef const char *at
     cdef int64_t first = 0, second = 0
     if not string_starts(name, b".lsf.ptrace."):
@@ -154,7 +154,7 @@ cdef int debug_file_pid(const char *name, int tracer, int *owner) noexcept nogil
         return 0
     parse_number(at + 1, &second)
     owner[0] = <int> first
-    return <int> second if tracer == 0 or first == tracer else 0
+    return <int> second
 
 
 cdef int debug_files(process_t *proc, int tracer, int tracee) noexcept nogil:
@@ -176,7 +176,12 @@ cdef int debug_files(process_t *proc, int tracer, int tracee) noexcept nogil:
             while at < got:
                 name = &buffer[at + 19]
                 at += (<uint16_t *> &buffer[at + 16])[0]
-                pid = debug_file_pid(name, tracer, &owner)
+                pid = debug_file_pid(name, &owner)
+                if pid and process_is_over(pid) and process_is_over(owner):
+                    debug_unlink(owner, pid)        # nobody was left to do it
+                    continue
+                if tracer and owner != tracer:
+                    continue
                 if pid and tracee == 0:
                     tracee_find(proc, pid)
                 elif pid and pid == tracee:
@@ -259,7 +264,7 @@ cdef bint tracee_look(process_t *proc, tracee_t *tracee, long options, child_t *
         if not options & LINUX_WNOWAIT:
             tracee_remove(proc, tracee)
         return True
-    if atomic_load32(&page.attaching):
+    if atomic_load32(&page.attaching) == 1:
         debug_signal(tracee.pid, 0, DEBUG_ATTACH, proc.pid)     # the first one may have met another
     if not options & (WAIT_TRAPPED | LINUX_WSTOPPED) or atomic_load32(&page.state) != DEBUG_STOPPED or page.waited:
         return False

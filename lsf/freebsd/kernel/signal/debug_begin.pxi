@@ -56,6 +56,15 @@ cdef void debug_over(area_t *area) noexcept nogil:
         debug_forget(area)
 
 
+cdef void debug_leave(process_t *proc) noexcept nogil:
+    """A new page is about to take the place of one that the tracer has left: wait until no thread is stopped by that any more."""
+    cdef linux_timespec moment
+    moment.tv_sec = 0
+    moment.tv_nsec = 100000
+    while proc.own.debug_map and atomic_load32(&proc.own.debug_inside):
+        linux_syscall4(LINUX_SYS_clock_nanosleep, LINUX_CLOCK_MONOTONIC, 0, <uint64_t> &moment, 0)
+
+
 cdef void debug_init(debug_page_t *page, int pid, int tracer, int parent, uint32_t slots) noexcept nogil:
     page.pid = pid
     page.tracer = tracer
@@ -76,6 +85,7 @@ cdef long debug_start(area_t *area, int tracer, uint32_t events) noexcept nogil:
     fd = debug_make(tracer, proc.pid, slots)
     if is_error(fd):
         return fd
+    debug_leave(proc)
     at = debug_map_file(fd, proc.own.debug_map)
     linux_syscall1(LINUX_SYS_close, fd)
     if at == 0:
@@ -95,6 +105,7 @@ cdef bint debug_join(area_t *area, int tracer) noexcept nogil:
     cdef long fd = debug_open(tracer, proc.pid, 0)
     if is_error(fd):
         return False
+    debug_leave(proc)
     at = debug_map_file(fd, proc.own.debug_map)
     linux_syscall1(LINUX_SYS_close, fd)
     if at == 0:

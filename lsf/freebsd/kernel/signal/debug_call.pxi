@@ -81,7 +81,7 @@ cdef long debug_call(frame_t *frame, area_t *area, uint64_t rest) noexcept nogil
     cdef debug_page_t *page = debug_page(area.proc)
     cdef debug_lwp_t *lwp
     cdef int pid = area.proc.pid
-    cdef bint woken = False
+    cdef bint woken = False, again
     cdef long result
     if page == NULL or page.state == DEBUG_LEFT:
         area.alignment |= EXIT_TOLD
@@ -93,7 +93,9 @@ cdef long debug_call(frame_t *frame, area_t *area, uint64_t rest) noexcept nogil
     lwp.tid = area.tid
     area.alignment |= EXIT_TOLD
     debug_know_call(lwp, frame)
-    if page.events & FREEBSD_PTRACE_SCE and not area.proc.own.debug_quiet:
+    again = area.own.debug_site == frame.ret
+    area.own.debug_site = 0
+    if page.events & FREEBSD_PTRACE_SCE and not again and not area.proc.own.debug_quiet:
         debug_at_call(area, frame, page, lwp, FREEBSD_PL_FLAG_SCE)
     if frame.nr == FREEBSD_SYS_thr_exit and page.events & FREEBSD_PTRACE_LWP and not debug_is_last(area):
         debug_at_call(area, frame, page, lwp, FREEBSD_PL_FLAG_EXITED | FREEBSD_PL_FLAG_SCE)
@@ -153,10 +155,9 @@ cdef bint debug_call_over(area_t *area, linux_ucontext *uc) noexcept nogil:
         changed = debug_load(area, lwp, uc)
         if answer != sig or sig != FREEBSD_SIGSTOP:
             debug_send(area, answer, False)
-    if area.own.debug_step == STEP_NOW and page.state != DEBUG_LEFT:
+    if area.own.debug_step & STEP_NOW and page.state != DEBUG_LEFT:
         # The step was the call, which has cleared the flag.
-        area.own.debug_step = 0
-        uc.uc_mcontext.eflags &= ~<uint64_t> EFLAGS_TF
+        debug_step_over(area, uc)
         debug_save(area, lwp, uc)
         memset(&lwp.info, 0, sizeof(lwp.info))
         lwp.info.si_signo = FREEBSD_SIGTRAP
@@ -191,20 +192,20 @@ cdef bint debug_look(area_t *area, linux_ucontext *uc) noexcept nogil:
     cdef debug_lwp_t *lwp
     cdef bint changed = False
     cdef int tracer = proc.own.debug_join
-    if tracer:
+    if tracer and atomic_cas32(&proc.own.debug_joining, 0, 1) == 0:
         proc.own.debug_join = 0
         if proc.own.debugged and debug_page(proc).state == DEBUG_LEFT:
             debug_over(area)
         if proc.own.debugged == 0:
             debug_join(area, tracer)
+        atomic_store32(&proc.own.debug_joining, 0)
     while True:
         page = debug_page(proc)
         if page == NULL:
             area.alignment &= ~<uint16_t> EXIT_TOLD
             area.own.debug_flags = 0
-            if area.own.debug_step:
-                area.own.debug_step = 0
-                uc.uc_mcontext.eflags &= ~<uint64_t> EFLAGS_TF
+            if area.own.debug_step & STEP_NOW:
+                debug_step_over(area, uc)
             return changed
         if atomic_load32(&page.state) == DEBUG_LEFT:
             debug_over(area)
@@ -213,10 +214,15 @@ cdef bint debug_look(area_t *area, linux_ucontext *uc) noexcept nogil:
         if lwp == NULL or area.proc.own.debug_quiet:
             area.alignment &= ~<uint16_t> EXIT_TOLD
             return changed
-        if area.alignment & EXIT_TOLD:
+        if area.alignment & EXIT_TOLD and area.own.debug_again:
+            area.alignment &= ~<uint16_t> EXIT_TOLD
+            area.own.debug_again = 0
+            if area.own.debug_step & STEP_NOW:
+                uc.uc_mcontext.eflags |= EFLAGS_TF          # the step is still to be made
+        elif area.alignment & EXIT_TOLD:
             area.alignment &= ~<uint16_t> EXIT_TOLD
             changed = debug_call_over(area, uc) or changed
-        elif page.attaching and atomic_cas32(&page.attaching, 1, 0) == 1:
+        elif page.attaching and atomic_cas32(&page.attaching, 1, 2) == 1:
             changed = debug_by_sigstop(area, uc, True) or changed
         elif area.own.debug_dies:
             debug_dying(area, uc)

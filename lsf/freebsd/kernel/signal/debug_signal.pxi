@@ -111,6 +111,12 @@ cdef bint debug_by_sigkill(area_t *area, linux_ucontext *uc) noexcept nogil:
     return debug_load(area, lwp, uc)
 
 
+cdef void debug_step_over(area_t *area, linux_ucontext *uc) noexcept nogil:
+    """The step that a tracer asked for has been made."""
+    uc.uc_mcontext.eflags &= ~<uint64_t> EFLAGS_TF
+    area.own.debug_step &= ~<uint32_t> (STEP_NOW if area.own.debug_step & STEP_NOW else STEP_LATER)
+
+
 cdef int debug_by_signal(area_t *area, linux_ucontext *uc, int signo, int linux, linux_siginfo *info, int code,
                          bint *changed) noexcept nogil:
     """A signal is about to be delivered to a traced process, which stops: the signal that the tracer wants it to be, 0 for none.
@@ -123,9 +129,8 @@ cdef int debug_by_signal(area_t *area, linux_ucontext *uc, int signo, int linux,
     if info.si_code <= 0 or not is_fault_signal(linux):
         if debug_was_sent(area.proc, signo, info):
             return signo
-    elif signo == FREEBSD_SIGTRAP and area.own.debug_step and uc.uc_mcontext.eflags & EFLAGS_TF:
-        uc.uc_mcontext.eflags &= ~<uint64_t> EFLAGS_TF
-        area.own.debug_step = 0
+    elif is_step(linux, info, uc):
+        debug_step_over(area, uc)
     fill_siginfo(&lwp.info, info, linux, signo, code, uc)
     debug_save(area, lwp, uc)
     lwp.flags = FREEBSD_PL_FLAG_SI

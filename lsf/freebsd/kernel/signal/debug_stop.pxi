@@ -10,7 +10,7 @@ cdef enum:
     DIES_NOT = 0                        # area.own.debug_dies
     DIES_ASKED = 1                      # another thread executes a program: tell of your end,
     DIES_TOLD = 2                       # and wait for it
-    STEP_NOW = 1                        # area.own.debug_step: the next instruction
+    STEP_NOW = 1                        # bits of area.own.debug_step: the next instruction;
     STEP_LATER = 2                      # when a handler returns, whose frame has the flag
     STEP_SET = 1                        # debug_lwp_t.step: the tracer has set it,
     STEP_CLEARED = 2                    # or has cleared it
@@ -64,7 +64,7 @@ cdef void debug_save(area_t *area, debug_lwp_t *lwp, linux_ucontext *uc) noexcep
     cdef uint64_t size
     lwp.tid = area.tid
     freebsd_reg_from_linux(&lwp.regs, &uc.uc_mcontext)
-    if area.own.debug_step == STEP_NOW:
+    if area.own.debug_step & STEP_NOW:
         lwp.regs.r_rflags |= EFLAGS_TF
     lwp.step = 0
     lwp.fsbase = read_fsbase()
@@ -103,6 +103,7 @@ cdef void debug_load_vector(area_t *area, debug_lwp_t *lwp, uint64_t fpstate) no
 cdef bint debug_load(area_t *area, debug_lwp_t *lwp, linux_ucontext *uc) noexcept nogil:
     """Take what the tracer has set: True where that is a register."""
     cdef bint changed = lwp.regs_set != 0
+    uc.uc_sigmask &= ~signal_bit(LINUX_SIGTRAP)     # as linux_mask_from
     if lwp.regs_set:
         linux_sigcontext_from_reg(&uc.uc_mcontext, &lwp.regs)
         uc.uc_mcontext.eflags = (lwp.regs.r_rflags & FLAGS_RESTORED) | 0x202
@@ -118,10 +119,10 @@ cdef bint debug_load(area_t *area, debug_lwp_t *lwp, linux_ucontext *uc) noexcep
         if lwp.has_tlsbase:
             tlsbase_set(area, lwp.tlsbase)
     if lwp.step == STEP_SET:
-        area.own.debug_step = STEP_NOW
+        area.own.debug_step |= STEP_NOW
         uc.uc_mcontext.eflags |= EFLAGS_TF
-    elif lwp.step == STEP_CLEARED or (changed and not lwp.regs.r_rflags & EFLAGS_TF and area.own.debug_step == STEP_NOW):
-        area.own.debug_step = 0
+    elif lwp.step == STEP_CLEARED or (changed and not lwp.regs.r_rflags & EFLAGS_TF and area.own.debug_step & STEP_NOW):
+        area.own.debug_step &= ~<uint32_t> STEP_NOW
         uc.uc_mcontext.eflags &= ~<uint64_t> EFLAGS_TF
     return changed
 
@@ -132,7 +133,7 @@ cdef void debug_wait(area_t *area, debug_page_t *page, debug_lwp_t *lwp) noexcep
     """Be stopped until the process runs, and this thread is not suspended, or the tracer lets go. A tracer that dies takes the process
     along (exit1 in kern_exit.c)."""
     cdef uint32_t seen, state
-    cdef uint64_t since = 0
+    atomic_add32(&area.proc.own.debug_inside, 1)
     while True:
         atomic_store32(&lwp.parked, 1)
         debug_wake(&page.parked)
@@ -148,7 +149,8 @@ cdef void debug_wait(area_t *area, debug_page_t *page, debug_lwp_t *lwp) noexcep
         atomic_store32(&lwp.parked, 0)
         state = atomic_load32(&page.state)          # once more: who gathers may have seen it parked
         if state == DEBUG_LEFT or (state == DEBUG_RUNS and not atomic_load32(&lwp.suspended)):
-            return
+            break
+    atomic_add32(&area.proc.own.debug_inside, 0xffffffffUL)
 
 
 cdef bint debug_others_parked(area_t *self, debug_page_t *page, bint ask) noexcept nogil:
@@ -187,14 +189,43 @@ cdef void debug_gather(area_t *area, debug_page_t *page) noexcept nogil:
         rounds += 1
 
 
+cdef void debug_stop_first(area_t *area, debug_page_t *page, debug_lwp_t *lwp) noexcept nogil:
+    """A thread that has something else to report makes the stop of PT_ATTACH."""
+    cdef freebsd_siginfo info = lwp.info
+    cdef uint32_t flags = lwp.flags, boundary = lwp.boundary
+    cdef int sig = lwp.xsig
+    memset(&lwp.info, 0, sizeof(lwp.info))
+    lwp.info.si_signo = FREEBSD_SIGSTOP
+    lwp.info.si_code = FREEBSD_SI_KERNEL
+    lwp.flags = FREEBSD_PL_FLAG_SI
+    debug_stop(area, page, lwp, FREEBSD_SIGSTOP)
+    lwp.info = info
+    lwp.flags = flags
+    lwp.boundary = boundary
+    lwp.xsig = sig
+    atomic_store32(&lwp.reports, 1)
+
+
 cdef int debug_stop(area_t *area, debug_page_t *page, debug_lwp_t *lwp, int sig) noexcept nogil:
     """Report an event of this thread, whose state is in its slot, and be stopped until the tracer has seen it: the signal that the
     tracer answers with, 0 for none. One thread reports at a time; the others that have something to report do so when it goes on."""
+    cdef linux_timespec moment
     cdef int answer
+    moment.tv_sec = 0
+    moment.tv_nsec = 100000
     lwp.xsig = sig
     atomic_store32(&lwp.reports, 1)
     while atomic_load32(&page.state) != DEBUG_LEFT:
+        if sig != FREEBSD_SIGSTOP and atomic_load32(&page.attaching):
+            # The first stop is that of PT_ATTACH (P2_PTRACE_FSTP). Where no other thread is about to make it, this one does.
+            if atomic_cas32(&page.attaching, 1, 2) == 1:
+                debug_stop_first(area, page, lwp)
+            else:
+                linux_syscall4(LINUX_SYS_clock_nanosleep, LINUX_CLOCK_MONOTONIC, 0, <uint64_t> &moment, 0)
+            continue
         if atomic_cas32(&page.state, DEBUG_RUNS, DEBUG_STOPPING) == DEBUG_RUNS:
+            if sig == FREEBSD_SIGSTOP:
+                atomic_cas32(&page.attaching, 2, 0)
             page.reporter = area.index + 1
             page.xsig = sig
             page.waited = 0
@@ -206,7 +237,9 @@ cdef int debug_stop(area_t *area, debug_page_t *page, debug_lwp_t *lwp, int sig)
         if not atomic_load32(&lwp.reports):
             break
     answer = lwp.xsig
-    atomic_store32(&lwp.reports, 0)
+    if atomic_swap32(&lwp.reports, 0) and sig == FREEBSD_SIGTRAP \
+            and (not lwp.flags & FREEBSD_PL_FLAG_SI or lwp.info.si_code == FREEBSD_TRAP_TRACE):
+        answer = 0                      # the tracer let go before it saw what it had asked for
     lwp.flags = 0
     lwp.boundary = 0
     lwp.info.si_signo = 0

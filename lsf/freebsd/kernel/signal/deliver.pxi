@@ -52,6 +52,11 @@ cdef void deliver_deferred(area_t *area, linux_ucontext *uc) noexcept nogil:
     cdef uint64_t info[16]
     cdef int linux = area.deferred
     cdef bint restart, quiet = linux == LINUX_CARRIER and not carrier_wanted(area, <linux_siginfo *> area.info)
+    if quiet and area.proc.own.debugged and (
+            <long> area.frame.result == -LINUX_EINTR or <long> area.frame.result == -LINUX_ERESTARTSYS
+            or <long> area.frame.result == -LINUX_ERESTARTNOINTR):
+        area.own.debug_again = 1
+        area.own.debug_site = area.frame.ret
     area.own.debug_redo = not quiet and <long> area.frame.result == -LINUX_EINTR
     area.frame.result = <uint64_t> interrupted(area, <long> area.frame.result, False, quiet)
     restart = finish_translated(uc, area)
@@ -152,14 +157,14 @@ cdef void deliver(area_t *area, linux_ucontext *uc, int linux, linux_siginfo *in
     cdef freebsd_siginfo traced
     cdef int code = 0
     cdef int signo, answer
-    cdef bint fault, changed = False
+    cdef bint fault, changed = False, stepped = is_step(linux, info, uc)
     if (proc.own.debugged or proc.own.debug_join) and debug_look(area, uc):
         restart = False
     signo = trap_signal(info, linux, &code)
     fault = info.si_code > 0 and is_fault_signal(linux) and info.si_errno != TOLD_BY_CHILD
     if signo <= 0 or (not fault and fast_hold(area, uc, linux, info, signo)):
         return
-    if is_virtual(signo) and not fault and mask_has(area.sigmask, signo):
+    if (is_virtual(signo) or (signo == FREEBSD_SIGTRAP and proc.own.debugged)) and not fault and mask_has(area.sigmask, signo):
         if proc.handlers[signo].function == FREEBSD_SIG_IGN:
             return
         atomic_or32(&area.own.virtual_pending, <uint32_t> signal_bit(signo))
@@ -175,6 +180,9 @@ cdef void deliver(area_t *area, linux_ucontext *uc, int linux, linux_siginfo *in
         kept_before(area, info)
     elif event_wants_signal(proc, signo):
         event_signal(proc, signo, is_own_signal(proc, info))
+    if stepped and not proc.own.debugged and proc.own.debug_map and proc.handlers[signo].function == FREEBSD_SIG_DFL:
+        debug_step_over(area, uc)       # a step that a tracer has left behind: it let go meanwhile, or a handler's frame has the flag
+        return
     if proc.own.debugged:
         answer = debug_by_signal(area, uc, signo, linux, info, code, &changed)
         if changed:
@@ -237,7 +245,7 @@ cdef void deliver(area_t *area, linux_ucontext *uc, int linux, linux_siginfo *in
         uc.uc_mcontext.rip = ret
         uc.uc_mcontext.rax = LINUX_EINTR
         uc.uc_mcontext.eflags |= EFLAGS_CF
-    if area.own.debug_step == STEP_NOW and uc.uc_mcontext.eflags & EFLAGS_TF:
+    if area.own.debug_step & STEP_NOW and uc.uc_mcontext.eflags & EFLAGS_TF:
         area.own.debug_step = STEP_LATER
     if push_frame(area, uc, &handler, signo, code, info, linux) < 0:
         kill_self(area, LINUX_SIGILL)       # as FreeBSD does when the frame cannot be written

@@ -112,7 +112,7 @@ cdef void apply_disposition(process_t *proc, int signo) noexcept nogil:
         function = <uint64_t> on_signal
     elif function > FREEBSD_SIG_IGN or (function == FREEBSD_SIG_DFL and is_watched(proc, signo)):
         function = <uint64_t> on_signal
-    elif signo == FREEBSD_SIGTRAP and proc.tracer:
+    elif signo == FREEBSD_SIGTRAP and (proc.tracer or proc.own.debug_map):
         function = <uint64_t> on_signal     # a single step of a tracer would make Linux forget that it is ignored
     elif signo == FREEBSD_SIGILL and proc.engine != ENGINE_SUD:
         function = <uint64_t> on_signal     # it may be a call (call_was_taken)

@@ -16,7 +16,8 @@ cdef inline bint is_blocked(area_t *area, int signo) noexcept nogil:
 
 
 cdef uint64_t linux_mask_from(const uint64_t *mask) noexcept nogil:
-    """Linux's mask for a FreeBSD one, without the three virtual signals."""
+    """Linux's mask for a FreeBSD one, without the three virtual signals. A tracer's breakpoints and steps come while SIGTRAP is
+    blocked, too, for which Linux would end the process."""
     cdef uint64_t result = carrier_mask(mask), bits
     cdef int word, bit
     for word in range(2):
@@ -25,6 +26,8 @@ cdef uint64_t linux_mask_from(const uint64_t *mask) noexcept nogil:
             bit = count_trailing_zeros(bits)
             bits = bits & (bits - 1)
             result |= linux_bits(word * 64 + bit + 1)
+    if SHIM.own.debugged:
+        result &= ~signal_bit(LINUX_SIGTRAP)
     return result & linux_all_mask()
 
 
