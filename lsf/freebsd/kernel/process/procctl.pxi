@@ -226,6 +226,8 @@ cdef long procctl_set(area_t *area, int command, int value) noexcept nogil:
     if command == FREEBSD_PROC_NO_NEW_PRIVS_CTL:
         return linux_syscall5(LINUX_SYS_prctl, LINUX_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) if value == 1 else -LINUX_EINVAL
     if command == FREEBSD_PROC_TRACE_CTL:
+        if proc.own.debugged or proc.own.ktrace_facs:
+            return -LINUX_EBUSY
         if value < 1 or value > 3:
             return -LINUX_EINVAL
         proc.own.ctl[CTL_TRACE] = 0 if value == 1 else value

@@ -84,6 +84,7 @@ cdef long ptrace_attach(area_t *area, int pid) noexcept nogil:
     cdef uint32_t slots = DEBUG_GROWS
     cdef uint64_t at
     cdef int ancestor
+    cdef bint denied
     cdef long fd
     if pid == proc.pid:
         return -LINUX_EINVAL
@@ -95,7 +96,10 @@ cdef long ptrace_attach(area_t *area, int pid) noexcept nogil:
     if guest == NULL:
         return -LINUX_EPERM
     at = <uint64_t> debugger_of(guest)
+    denied = guest.own.ctl[CTL_TRACE] != 0 and linux_syscall0(LINUX_SYS_geteuid) != 0
     release_guest(area, guest)
+    if denied:
+        return -LINUX_EPERM             # PROC_TRACE_CTL (p_candebug); root may nevertheless
     if at:
         return -LINUX_EBUSY
     if proc.own.debugged:
