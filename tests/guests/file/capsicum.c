@@ -146,6 +146,8 @@ TEST(files)
 	struct stat st;
 	struct iovec iov = { &st, 1 };
 	struct timespec ts[2] = { { 1, 0 }, { 1, 0 } };
+	struct sockaddr name = { .sa_len = 16, .sa_family = AF_INET };	/* what is passed is looked at before the rights */
+	socklen_t length = sizeof(name);
 	u64 all = CAP_ALL0 & ~WORD0;
 #define NEEDS(right, ...) do { \
 	with = limited(fd, right, 0); \
@@ -177,14 +179,14 @@ TEST(files)
 	NEEDS(CAP_FPATHCONF, sys(SYS_fpathconf, fd_, _PC_NAME_MAX));
 	NEEDS(CAP_FSTATFS, sys(SYS_fstatfs, fd_, 8));
 	NEEDS(CAP_FCHDIR, sys(SYS_fchdir, fd_));
-	NEEDS(CAP_FEXECVE, sys(SYS_fexecve, fd_, guest_argv, 8));
+	NEEDS(CAP_FEXECVE, sys(SYS_fexecve, fd_, guest_argv, guest_envp));
 	NEEDS(CAP_ACCEPT, sys(SYS_accept, fd_, NULL, NULL));
-	NEEDS(CAP_BIND, sys(SYS_bind, fd_, NULL, 0));
-	NEEDS(CAP_CONNECT, sys(SYS_connect, fd_, NULL, 0));
+	NEEDS(CAP_BIND, sys(SYS_bind, fd_, &name, 16));
+	NEEDS(CAP_CONNECT, sys(SYS_connect, fd_, &name, 16));
 	NEEDS(CAP_LISTEN, sys(SYS_listen, fd_, 1));
 	NEEDS(CAP_SHUTDOWN, sys(SYS_shutdown, fd_, 0));
-	NEEDS(CAP_GETSOCKNAME, sys(SYS_getsockname, fd_, NULL, NULL));
-	NEEDS(CAP_GETPEERNAME, sys(SYS_getpeername, fd_, NULL, NULL));
+	NEEDS(CAP_GETSOCKNAME, sys(SYS_getsockname, fd_, &name, &length));
+	NEEDS(CAP_GETPEERNAME, sys(SYS_getpeername, fd_, &name, &length));
 	NEEDS(CAP_GETSOCKOPT, sys(SYS_getsockopt, fd_, SOL_SOCKET, SO_TYPE, NULL, NULL));
 	NEEDS(CAP_SETSOCKOPT, sys(SYS_setsockopt, fd_, SOL_SOCKET, SO_DEBUG, NULL, 0));
 	NEEDS(CAP_READ, sys(SYS_recvfrom, fd_, NULL, 0, 0, NULL, NULL));
