@@ -153,7 +153,7 @@ struct area_own {
     int32_t debug_later;        /* a signal that the tracer sent at its beginning */
     uint32_t debug_stop;        /* a SIGSTOP for this thread waits for the end of its call */
     uint32_t debug_step;        /* the tracer steps this thread */
-    uint32_t debug_redo;        /* a call ended with EINTR: without a signal it is made again */
+    uint32_t debug_redo;        /* a sigsuspend ended: without a signal it goes on */
     uint32_t debug_again;       /* a call ends because the process stops, and will be made again, */
     uint64_t debug_site;        /* from here: the tracer does not see it begin twice */
     uint32_t debug_vfork;       /* this thread waits for its vfork child, and counts as one that is stopped */

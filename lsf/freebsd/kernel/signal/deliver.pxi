@@ -57,7 +57,7 @@ cdef void deliver_deferred(area_t *area, linux_ucontext *uc) noexcept nogil:
             or <long> area.frame.result == -LINUX_ERESTARTNOINTR):
         area.own.debug_again = 1
         area.own.debug_site = area.frame.ret
-    area.own.debug_redo = not quiet and <long> area.frame.result == -LINUX_EINTR
+    area.own.debug_redo = not quiet and <long> area.frame.result == -LINUX_EINTR and area.frame.nr == FREEBSD_SYS_sigsuspend
     area.frame.result = <uint64_t> interrupted(area, <long> area.frame.result, False, quiet)
     restart = finish_translated(uc, area)
     memcpy(info, area.info, 128)
@@ -71,11 +71,19 @@ cdef void deliver_deferred(area_t *area, linux_ucontext *uc) noexcept nogil:
 
 
 cdef void call_again(area_t *area, linux_ucontext *uc) noexcept nogil:
-    """The signal that ended a call with EINTR does nothing after all, as the tracer wants it: the call is made again."""
+    """The signal that ended a sigsuspend does nothing after all, as the tracer wants it: it goes on (kern_sigsuspend). What else it
+    has ended stays ended: it was woken when the signal was sent (tdsigwakeup)."""
     if area.own.debug_redo:
         uc.uc_mcontext.rip = area.frame.ret - 2
         uc.uc_mcontext.rax = area.frame.nr
         uc.uc_mcontext.eflags &= ~<uint64_t> EFLAGS_CF
+
+
+cdef inline void end_call(linux_ucontext *uc, uint64_t ret) noexcept nogil:
+    """A call that would have been made again gives EINTR."""
+    uc.uc_mcontext.rip = ret
+    uc.uc_mcontext.rax = LINUX_EINTR
+    uc.uc_mcontext.eflags |= EFLAGS_CF
 
 
 cdef void deliver_virtual(area_t *area, linux_ucontext *uc) noexcept nogil:
@@ -189,6 +197,8 @@ cdef void deliver(area_t *area, linux_ucontext *uc, int linux, linux_siginfo *in
             restart = False
             area.own.debug_redo = 0
         if answer == 0:
+            if restart and proc.handlers[signo].function > FREEBSD_SIG_IGN and not proc.handlers[signo].flags & FREEBSD_SA_RESTART:
+                end_call(uc, ret)
             call_again(area, uc)
             return
         if answer != signo:
@@ -242,9 +252,7 @@ cdef void deliver(area_t *area, linux_ucontext *uc, int linux, linux_siginfo *in
         fill_siginfo(&traced, info, linux, signo, code, uc)
         tell_of_signal(area, &traced, handler.function, False)
     if restart and not handler.flags & FREEBSD_SA_RESTART:
-        uc.uc_mcontext.rip = ret
-        uc.uc_mcontext.rax = LINUX_EINTR
-        uc.uc_mcontext.eflags |= EFLAGS_CF
+        end_call(uc, ret)
     if area.own.debug_step & STEP_NOW and uc.uc_mcontext.eflags & EFLAGS_TF:
         area.own.debug_step = STEP_LATER
     if push_frame(area, uc, &handler, signo, code, info, linux) < 0:
