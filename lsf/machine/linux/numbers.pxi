@@ -258,6 +258,7 @@ cdef extern from "machine/linux/linux.h" nogil:
         LINUX_NLM_F_REQUEST "NLM_F_REQUEST"
         # linux/openat2.h
         LINUX_RESOLVE_BENEATH "RESOLVE_BENEATH"
+        LINUX_RESOLVE_NO_MAGICLINKS "RESOLVE_NO_MAGICLINKS"
         # linux/personality.h
         LINUX_ADDR_NO_RANDOMIZE "ADDR_NO_RANDOMIZE"
         # linux/pidfd.h

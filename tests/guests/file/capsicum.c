@@ -499,6 +499,42 @@ TEST(opened_by_name)
 	CHECK_EQ(rights_of(copy).cr_rights[0], CAP_READ | CAP_FCNTL);
 }
 
+/* By whatever path: what is opened has the rights of the descriptor, and truncate(2) asks for CAP_EXTATTR_SET (fdesc_setattr). */
+TEST(opened_by_other_names)
+{
+	int fd = file_of("f"), folder, copy;
+	char name[32], byte;
+
+	CHECK_EQ(limit(fd, CAP_READ | CAP_SEEK | CAP_FSTAT, 0), 0);
+	format(name, sizeof(name), "/dev/fd/%d", fd);
+	CHECK_EQ(sys(SYS_symlink, name, "link"), 0);
+	CHECK_EQ(sys(SYS_symlink, "link", "link2"), 0);
+	copy = OPEN("link2", O_RDWR);
+	CHECK_ERR(sys(SYS_pwrite, copy, "x", 1, 0L), ENOTCAPABLE);
+	CHECK_EQ(rights_of(copy).cr_rights[0], CAP_READ | CAP_SEEK | CAP_FSTAT);
+	CHECK_EQ(sys(SYS_read, copy, &byte, 1), 1);
+	copy = OPEN("link", O_RDWR | O_TRUNC);
+	CHECK_ERR(sys(SYS_write, copy, "x", 1), ENOTCAPABLE);
+	CHECK_ERR(sys(SYS_truncate, "link", 0L), ENOTCAPABLE);
+	CHECK_ERR(sys(SYS_truncate, name, 0L), ENOTCAPABLE);
+	CHECK_EQ(sys(SYS_lseek, fd, 0L, SEEK_END), 10);
+	format(name, sizeof(name), "/dev/./fd/../fd/%d", fd);
+	CHECK_ERR(sys(SYS_write, OPEN(name, O_RDWR), "x", 1), ENOTCAPABLE);
+	folder = OPEN("/dev", O_RDONLY | O_DIRECTORY);
+	format(name, sizeof(name), "fd/%d", fd);
+	CHECK_ERR(sys(SYS_write, CHECK_OK(sys(SYS_openat, folder, name, O_RDWR)), "x", 1), ENOTCAPABLE);
+	/* Another file, and another descriptor of the same one, are as ever. */
+	CHECK_EQ(rights_of(OPEN("f", O_RDWR)).cr_rights[0], CAP_ALL0);
+	copy = OPEN("f", O_RDWR);
+	format(name, sizeof(name), "fd/%d", copy);
+	CHECK_EQ(rights_of((int)CHECK_OK(sys(SYS_openat, folder, name, O_RDWR))).cr_rights[0], CAP_ALL0);
+	/* A folder's name leads no further. */
+	fd = OPEN(".", O_RDONLY | O_DIRECTORY);
+	CHECK_EQ(limit(fd, CAP_READ | CAP_LOOKUP, 0), 0);
+	format(name, sizeof(name), "/dev/fd/%d/f", fd);
+	CHECK_ERR(sys(SYS_open, name, O_RDWR), ENOTDIR);
+}
+
 TEST(accepted)
 {
 	struct sockaddr_un name = { .sun_len = sizeof(name), .sun_family = AF_UNIX, .sun_path = "s" };

@@ -161,6 +161,21 @@ cdef long open_error(int dirfd, uaddr path, uint32_t flags, long error) noexcept
     return empty_path_error(dirfd, path, error)
 
 
+cdef long open_limited(area_t *area, int dirfd, uaddr path, uint32_t flags, uint64_t mode) noexcept nogil:
+    """open(2) in a process that has limited descriptors: one that the path names is duplicated, or what is opened is limited as it."""
+    cdef long limited = limited_descriptor(area.proc, dirfd, path), result
+    if limited < NAMES_NONE:
+        return limited
+    if limited >= 0 and not flags & (FREEBSD_O_PATH | FREEBSD_O_EXEC | FREEBSD_O_DIRECTORY | FREEBSD_O_NOFOLLOW):
+        if flags & FREEBSD_O_CREAT and flags & FREEBSD_O_EXCL:
+            return -LINUX_EEXIST
+        return open_descriptor(area.proc, <int> limited, flags)
+    result = open_file(area, dirfd, path, flags, mode)
+    if limited >= 0 and result >= 0:
+        caps_copied(area.proc, <int> limited, <int> result)
+    return result
+
+
 cdef long open_file(area_t *area, int dirfd, uaddr path, uint32_t flags, uint64_t mode) noexcept nogil:
     """open(2) and openat(2)."""
     cdef uint64_t head = 0, linux_flags
@@ -207,10 +222,14 @@ cdef long open_file(area_t *area, int dirfd, uaddr path, uint32_t flags, uint64_
 
 
 cdef public long sys_open(frame_t *frame, area_t *area) noexcept nogil:
+    if area.proc.own.fd_caps != NULL:
+        return open_limited(area, LINUX_AT_FDCWD, frame.arg[0], <uint32_t> frame.arg[1], frame.arg[2])
     return open_file(area, LINUX_AT_FDCWD, frame.arg[0], <uint32_t> frame.arg[1], frame.arg[2])
 
 
 cdef public long sys_openat(frame_t *frame, area_t *area) noexcept nogil:
+    if area.proc.own.fd_caps != NULL:
+        return open_limited(area, <int> frame.arg[0], frame.arg[1], <uint32_t> frame.arg[2], frame.arg[3])
     return open_file(area, <int> frame.arg[0], frame.arg[1], <uint32_t> frame.arg[2], frame.arg[3])
 
 

@@ -9,8 +9,20 @@ cdef long set_size(area_t *area, uint64_t nr, uint64_t file, uint64_t size) noex
     return result
 
 
+cdef long truncate_path(area_t *area, uaddr path, uint64_t size) noexcept nogil:
+    """By the name of a limited descriptor it takes CAP_EXTATTR_SET (fdesc_setattr)."""
+    cdef long limited
+    if area.proc.own.fd_caps != NULL:
+        limited = limited_descriptor(area.proc, LINUX_AT_FDCWD, path)
+        if limited < NAMES_NONE:
+            return limited
+        if limited >= 0 and not caps_allow(area.proc, <int> limited, LSF_RIGHT_EXTATTR_SET):
+            return guest_error(FREEBSD_ENOTCAPABLE)
+    return set_size(area, LINUX_SYS_truncate, path, size)
+
+
 cdef public long sys_truncate(frame_t *frame, area_t *area) noexcept nogil:
-    return set_size(area, LINUX_SYS_truncate, frame.arg[0], frame.arg[1])
+    return truncate_path(area, frame.arg[0], frame.arg[1])
 
 
 cdef public long sys_ftruncate(frame_t *frame, area_t *area) noexcept nogil:
@@ -22,7 +34,7 @@ cdef public long sys_ftruncate(frame_t *frame, area_t *area) noexcept nogil:
 
 cdef public long sys_freebsd6_truncate(frame_t *frame, area_t *area) noexcept nogil:
     """FreeBSD 6 has a padding argument before the size."""
-    return set_size(area, LINUX_SYS_truncate, frame.arg[0], frame.arg[2])
+    return truncate_path(area, frame.arg[0], frame.arg[2])
 
 
 cdef public long sys_freebsd6_ftruncate(frame_t *frame, area_t *area) noexcept nogil:
