@@ -29,13 +29,13 @@ cdef void hook_add_everywhere(area_t *area, int which, lsf_hook_t function, cons
     atomic_or64(&area.proc.hooks_everywhere, 1UL << which)
     hook_add(area, which, function, lanes)
     for i in range(AREA_COUNT):
+        if i > 0 and slot_at(i).mapped == 0:
+            return                          # taken, perhaps, but no thread's yet: it sees to itself (hooks_begin)
         if slot_at(i).state != 0 and i != <int> area.index:
             other = area_at(i)
             if other.proc == area.proc and not other.service:
                 atomic_or64(&other.hooks, 1UL << which)
                 hooks_apply(other)
-        elif i > 0 and slot_at(i).mapped == 0:
-            return
 
 
 cdef void hooks_begin(area_t *area) noexcept nogil:

@@ -32,6 +32,16 @@ cdef void area_reset(area_t *area, int index) noexcept nogil:
     area.lanes = lsf_lane
 
 
+cdef void area_await(slot_t *slot) noexcept nogil:
+    """Wait while another thread maps the area that it has taken: areas are mapped in order, so who walks them stops at the first
+    that is not mapped."""
+    cdef int64_t moment[2]
+    moment[0] = 0
+    moment[1] = 50000
+    while atomic_load32(&slot.state) != 0 and atomic_load32(&slot.mapped) == 0:
+        linux_syscall4(LINUX_SYS_clock_nanosleep, LINUX_CLOCK_MONOTONIC, 0, <uint64_t> moment, 0)
+
+
 cdef area_t *area_take(process_t *proc) noexcept nogil:
     """A free area for a new thread, its state word held at 1 (the kernel clears it when the thread ends); NULL when none."""
     cdef int i
@@ -39,6 +49,8 @@ cdef area_t *area_take(process_t *proc) noexcept nogil:
     cdef area_t *area
     for i in range(AREA_COUNT):
         slot = slot_at(i)
+        if i > 0 and not slot.mapped:
+            area_await(slot)
         if slot.state == 0 and atomic_cas32(&slot.state, 0, 1) == 0:
             if not slot.mapped and not area_map(i):
                 atomic_store32(&slot.state, 0)

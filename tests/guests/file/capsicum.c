@@ -535,6 +535,67 @@ TEST(opened_by_other_names)
 	CHECK_ERR(sys(SYS_open, name, O_RDWR), ENOTDIR);
 }
 
+#define MANY 64
+
+static volatile u32 over;
+static char many_stacks[MANY][4096] __attribute__((aligned(16)));
+static long many_ids[MANY];
+
+static void
+waits(void *arg)
+{
+	(void)arg;
+	while (!__atomic_load_n(&over, __ATOMIC_SEQ_CST))
+		sys(SYS__umtx_op, &over, UMTX_OP_WAIT_UINT, 0, NULL, NULL);
+	sys(SYS_thr_exit, NULL);
+}
+
+static void
+limits(void *arg)
+{
+	int fd;
+
+	(void)arg;
+	while (!__atomic_load_n(&over, __ATOMIC_SEQ_CST)) {
+		fd = (int)sys(SYS_dup, 2);
+		limit(fd, CAP_READ, 0);
+		sys(SYS_close, fd);
+	}
+	sys(SYS_thr_exit, NULL);
+}
+
+static void
+many(int fd)
+{
+	int i;
+
+	for (i = 0; i < MANY; i++) {
+		struct thr_param param = { .start_func = i == 0 ? limits : waits, .stack_base = many_stacks[i],
+		    .stack_size = sizeof(many_stacks[i]), .child_tid = &many_ids[i] };
+
+		CHECK_EQ(sys(SYS_thr_new, &param, sizeof(param)), 0);
+	}
+	CHECK_EQ(limit(fd, CAP_READ, 0), 0);
+	CHECK_ERR(sys(SYS_write, fd, "x", 1), ENOTCAPABLE);
+	__atomic_store_n(&over, 1, __ATOMIC_SEQ_CST);
+}
+
+/* A thread that limits descriptors while others come to be, in several processes: it is a race. */
+TEST(beside_new_threads)
+{
+	int fd = file_of("f"), i;
+	int pid;
+
+	for (i = 0; i < 8; i++) {
+		pid = guest_fork();
+		if (pid == 0) {
+			many(fd);
+			guest_exit(0);
+		}
+		CHECK_EQ(guest_wait(pid), 0);
+	}
+}
+
 TEST(accepted)
 {
 	struct sockaddr_un name = { .sun_len = sizeof(name), .sun_family = AF_UNIX, .sun_path = "s" };
