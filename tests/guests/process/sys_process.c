@@ -406,6 +406,126 @@ TEST(attach_and_detach)
 	ends(pid, 6);
 }
 
+/* Of many who want to trace it one may, and the others are told so. */
+TEST(one_tracer_alone)
+{
+	int start[2], tried[2], over[2], others[4], traced, status;
+	char c;
+
+	for (int round = 0; round < 8; round++) {
+		int pid = guest_fork();
+		if (pid == 0)
+			for (;;)
+				guest_sleep_ms(1000);
+		CHECK_EQ(sys(SYS_pipe2, start, 0), 0);
+		CHECK_EQ(sys(SYS_pipe2, tried, 0), 0);
+		CHECK_EQ(sys(SYS_pipe2, over, 0), 0);
+		for (size_t i = 0; i < nitems(others); i++) {
+			others[i] = guest_fork();
+			if (others[i] != 0)
+				continue;
+			CHECK_EQ(sys(SYS_close, start[1]), 0);
+			CHECK_EQ(sys(SYS_close, over[1]), 0);
+			CHECK_EQ(sys(SYS_read, start[0], &c, 1), 0);
+			long result = PT(PT_ATTACH, pid, 0, 0);
+			CHECK_EQ(sys(SYS_write, tried[1], "x", 1), 1);
+			if (result != 0) {
+				CHECK_EQ(result, -EBUSY);
+				guest_exit(1);
+			}
+			next_stop(pid, SIGSTOP);
+			CHECK_EQ(sys(SYS_read, over[0], &c, 1), 0);
+			CHECK_EQ(PT(PT_DETACH, pid, 1, 0), 0);
+			guest_exit(0);
+		}
+		CHECK_EQ(sys(SYS_close, start[1]), 0);
+		for (size_t i = 0; i < nitems(others); i++)
+			CHECK_EQ(sys(SYS_read, tried[0], &c, 1), 1);
+		CHECK_EQ(sys(SYS_close, over[1]), 0);
+		traced = 0;
+		for (size_t i = 0; i < nitems(others); i++) {
+			status = guest_wait(others[i]);
+			CHECK(WIFEXITED(status));
+			traced += WEXITSTATUS(status) == 0;
+		}
+		CHECK_EQ(traced, 1);
+		CHECK_EQ(sys(SYS_kill, pid, SIGKILL), 0);
+		CHECK_EQ(sys(SYS_wait4, pid, &status, 0, NULL), pid);
+		CHECK_EQ(sys(SYS_close, start[0]), 0);
+		CHECK_EQ(sys(SYS_close, tried[0]), 0);
+		CHECK_EQ(sys(SYS_close, tried[1]), 0);
+		CHECK_EQ(sys(SYS_close, over[0]), 0);
+	}
+}
+
+/* A fault's signal that is blocked is so no more, and stops it; one that is sent waits. */
+TEST(a_step_while_sigtrap_is_blocked)
+{
+	sigset_t set = { { 1 << (SIGTRAP - 1) } }, was;
+	int pid;
+
+	TRACED(pid, {
+		CHECK_EQ(sys(SYS_sigprocmask, SIG_BLOCK, &set, NULL), 0);
+		CHECK_EQ(sys(SYS_kill, sys(SYS_getpid), SIGTRAP), 0);
+		CHECK_EQ(sys(SYS_kill, sys(SYS_getpid), SIGUSR1), 0);
+		CHECK_EQ(sys(SYS_sigprocmask, SIG_BLOCK, NULL, &was), 0);
+		guest_exit(was.__bits[0] & 1 << (SIGTRAP - 1) ? 1 : 8);
+	});
+	go_on(pid, 0);
+	next_stop(pid, SIGUSR1);
+	CHECK_EQ(PT(PT_STEP, pid, 1, 0), 0);
+	next_stop(pid, SIGTRAP);
+	go_on(pid, 0);
+	next_stop(pid, SIGTRAP);		/* the one that was sent, which nothing blocks now */
+	go_on(pid, 0);
+	ends(pid, 8);
+}
+
+static volatile int running;
+
+static void
+sleep_on(void *unused)
+{
+	(void)unused;
+	__atomic_add_fetch(&running, 1, __ATOMIC_SEQ_CST);
+	for (;;)
+		guest_sleep_ms(5);
+}
+
+/* A process that was let go and is traced again at once, while its threads are still waking. */
+TEST(attached_again_and_again)
+{
+	static struct guest_thread many[12];
+	struct reg regs;
+	lwpid_t lwps[16];
+	int ready[2];
+	char c;
+
+	CHECK_EQ(sys(SYS_pipe2, ready, 0), 0);
+	int pid = guest_fork();
+	if (pid == 0) {
+		for (size_t i = 0; i < nitems(many); i++)
+			guest_thread_start(&many[i], sleep_on, NULL);
+		while (running < (int)nitems(many))
+			sys(SYS_sched_yield);
+		CHECK_EQ(sys(SYS_write, ready[1], "x", 1), 1);
+		sleep_on(NULL);
+	}
+	CHECK_EQ(sys(SYS_read, ready[0], &c, 1), 1);
+	for (int i = 0; i < 60; i++) {
+		CHECK_EQ(PT(PT_ATTACH, pid, 0, 0), 0);
+		next_stop(pid, SIGSTOP);
+		CHECK_EQ(PT(PT_GETLWPLIST, pid, lwps, nitems(lwps)), nitems(many) + 1);
+		for (size_t j = 0; j <= nitems(many); j++) {
+			CHECK_EQ(PT(PT_GETREGS, lwps[j], &regs, 0), 0);
+			CHECK_NE(regs.r_rip, 0);
+		}
+		CHECK_EQ(PT(PT_DETACH, pid, 1, 0), 0);
+	}
+	CHECK_EQ(sys(SYS_kill, pid, SIGKILL), 0);
+	CHECK_EQ(WTERMSIG(guest_wait(pid)), SIGKILL);
+}
+
 /* A grandchild, which is nobody's zombie for us: its end comes by the tracer's wait, and its parent's only then. */
 /* judge: gap, since 15 PT_ATTACH lets who sleeps sleep on (debug.ptrace_attach_transparent), and what it stops at is PL_EVENT_NONE */
 TEST(a_stranger_s_end)
@@ -501,8 +621,6 @@ TEST(exec_stops_before_the_first_instruction)
 		ends(pid, 31);
 	}
 }
-
-static volatile int running;
 
 static void
 compute(void *argument)

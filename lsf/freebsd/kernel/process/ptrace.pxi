@@ -73,6 +73,22 @@ cdef long ptrace_trace_me(area_t *area) noexcept nogil:
     return result
 
 
+cdef enum:
+    ATTACH_ROUNDS = 50                  # milliseconds that one who attaches leaves to another to give way
+
+
+cdef bint attach_is_alone(process_t *proc, int pid) noexcept nogil:
+    """This process has made its page for another one: True where it may trace it, since nobody else has made one at the same time.
+    Of two, that with the higher number gives way."""
+    cdef int rounds, other = 0
+    for rounds in range(ATTACH_ROUNDS):
+        other = debug_files(proc, 0, pid)
+        if other == 0 or other < proc.pid:
+            break
+        linux_syscall3(LINUX_SYS_poll, 0, 0, 1)
+    return other == 0
+
+
 cdef long ptrace_attach(area_t *area, int pid) noexcept nogil:
     """Ask a process to be traced; it stops when it can, and a wait tells."""
     cdef process_t *proc = area.proc
@@ -100,8 +116,8 @@ cdef long ptrace_attach(area_t *area, int pid) noexcept nogil:
     release_guest(area, guest)
     if denied:
         return -LINUX_EPERM             # PROC_TRACE_CTL (p_candebug); root may nevertheless
-    if at:
-        return -LINUX_EBUSY
+    if at or debug_files(proc, 0, pid):
+        return -LINUX_EBUSY             # the other one's page may be there before the process has noticed
     if proc.own.debugged:
         ancestor = proc.pid
         while ancestor > 1 and proc_stat(ancestor, &stat) == 0:
@@ -127,6 +143,9 @@ cdef long ptrace_attach(area_t *area, int pid) noexcept nogil:
     page.attaching = 1
     debug_init(page, pid, proc.pid, stat.ppid, slots)
     linux_syscall2(LINUX_SYS_munmap, at, debug_size(DEBUG_THREADS))
+    if not attach_is_alone(proc, pid):
+        debug_unlink(proc.pid, pid)
+        return -LINUX_EBUSY
     proc.own.tracing = 1
     if tracee_find(proc, pid) == NULL:
         debug_unlink(proc.pid, pid)

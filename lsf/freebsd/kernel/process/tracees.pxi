@@ -158,7 +158,8 @@ cdef int debug_file_pid(const char *name, int *owner) noexcept nogil:
 
 
 cdef int debug_files(process_t *proc, int tracer, int tracee) noexcept nogil:
-    """Take up the pages of this tracer that are not known; or, with a tracee, who traces that: 0 for nobody."""
+    """Take up the pages of this tracer that are not known; or, with a tracee, what other process traces that and lives: 0 for
+    none."""
     cdef char buffer[2048]
     cdef const char *name
     cdef long fd, got, at
@@ -184,7 +185,7 @@ cdef int debug_files(process_t *proc, int tracer, int tracee) noexcept nogil:
                     continue
                 if pid and tracee == 0:
                     tracee_find(proc, pid)
-                elif pid and pid == tracee:
+                elif pid and pid == tracee and owner != proc.pid and not process_is_over(owner):
                     linux_syscall1(LINUX_SYS_close, fd)
                     return owner
         linux_syscall1(LINUX_SYS_close, fd)
@@ -280,7 +281,7 @@ cdef bint tracee_look(process_t *proc, tracee_t *tracee, long options, child_t *
 cdef bint child_is_held(process_t *proc, child_t *child) noexcept nogil:
     """A child has ended that another process traces, which has not waited for it yet: until then it has not ended for us."""
     cdef int tracer = debug_files(proc, 0, child.pid)
-    return tracer != 0 and tracer != proc.pid and not process_is_over(tracer)
+    return tracer != 0
 
 
 cdef long wait_traced(process_t *proc, int idtype, int64_t id_, long options, child_t *child) noexcept nogil:

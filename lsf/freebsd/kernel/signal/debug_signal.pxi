@@ -117,6 +117,19 @@ cdef void debug_step_over(area_t *area, linux_ucontext *uc) noexcept nogil:
     area.own.debug_step &= ~<uint32_t> (STEP_NOW if area.own.debug_step & STEP_NOW else STEP_LATER)
 
 
+cdef void debug_force(area_t *area, int signo) noexcept nogil:
+    """A fault of a traced thread that blocks or ignores its signal: it does so no more (trapsignal, with kern_forcesigexit)."""
+    cdef process_t *proc = area.proc
+    know_handler(proc, signo)
+    if not mask_has(area.sigmask, signo) and proc.handlers[signo].function != FREEBSD_SIG_IGN:
+        return
+    area.sigmask[(signo - 1) >> 6] &= ~signal_bit(signo)
+    lock_acquire(&proc.own.lock_signal)
+    proc.handlers[signo].function = FREEBSD_SIG_DFL
+    apply_disposition(proc, signo)
+    lock_release(&proc.own.lock_signal)
+
+
 cdef int debug_by_signal(area_t *area, linux_ucontext *uc, int signo, int linux, linux_siginfo *info, int code,
                          bint *changed) noexcept nogil:
     """A signal is about to be delivered to a traced process, which stops: the signal that the tracer wants it to be, 0 for none.
@@ -129,8 +142,10 @@ cdef int debug_by_signal(area_t *area, linux_ucontext *uc, int signo, int linux,
     if info.si_code <= 0 or not is_fault_signal(linux):
         if debug_was_sent(area.proc, signo, info):
             return signo
-    elif is_step(linux, info, uc):
-        debug_step_over(area, uc)
+    else:
+        debug_force(area, signo)
+        if is_step(linux, info, uc):
+            debug_step_over(area, uc)
     fill_siginfo(&lwp.info, info, linux, signo, code, uc)
     debug_save(area, lwp, uc)
     lwp.flags = FREEBSD_PL_FLAG_SI
