@@ -11,6 +11,7 @@ cdef extern from "dispatch.h" nogil:
     const uint8_t lsf_signal_from_linux[1]
     const uint8_t lsf_signal_queued[1]
     const uint8_t lsf_signal_default[1]
+    uint64_t lsf_signal_linux_only(int signo)
     const uint64_t LSF_SIGNALS_QUEUED
     const int LSF_SIGNAL_TERMINATE, LSF_SIGNAL_CORE, LSF_SIGNAL_STOP, LSF_SIGNAL_CONTINUE, LSF_SIGNAL_IGNORE
     int linux_to_freebsd_si_code(int linux_signal, int code, int *signal)

@@ -156,8 +156,12 @@ class Headers:
         return dict(zip(good, numbers, strict=True))
 
 
-def values(found: dict[int, list[Path]]) -> dict[int, dict[str, int]]:
-    """Release -> name -> value, of the headers that all of these releases have."""
+@functools.cache
+def values() -> dict[int, dict[str, int]]:
+    """Release -> name -> value, of the headers that all of the releases at hand have."""
+    found, _ = folders()
+    if not found:
+        return {}
     files = {
         release: {
             str(path.relative_to(folder)) for folder in include for pattern in PATTERNS for path in folder.glob(pattern)
@@ -179,10 +183,10 @@ def changed(known: dict[int, dict[str, int]]) -> dict[str, dict[int, int]]:
 
 
 def main() -> None:
-    found, missing = folders()
+    _, missing = folders()
     for line in missing:
         print("without", line, file=sys.stderr)
-    for name, numbers in changed(values(found)).items():
+    for name, numbers in changed(values()).items():
         print(f"{name:32}", *(f"{release}: {number:#x}" for release, number in numbers.items()))
 
 

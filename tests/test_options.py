@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import re
 from pathlib import Path
 
@@ -46,14 +45,9 @@ def _folders() -> dict[int, list[Path]]:
     return found
 
 
-@functools.cache
-def _values() -> dict[int, dict[str, int]]:
-    return releases.values(_folders())
-
-
 def _named(header: str, pattern: str) -> set[str]:
     """The constants of a header, of any release, whose names match."""
-    known = set().union(*_values().values())
+    known = set().union(*releases.values().values())
     names: set[str] = set()
     there = False
     for folders in _folders().values():
@@ -92,7 +86,7 @@ def _header(release: int, errnos: dict[str, int]) -> str:
             f"X({kind}, {option.name}, {option.state.upper()}, {errnos.get(option.errno, 0)})"
             for option in family.options
             if option.state != "none"
-            and option.name in _values()[release]
+            and option.name in releases.values()[release]
             and not re.fullmatch(but or "-", option.name)
         ]
         assert chosen
@@ -107,7 +101,7 @@ def test_what_the_table_says(lsf, case, release, tmp_path):
     if release not in found:
         harness.missing_tool(f"options of FreeBSD {release}", "its headers are not at hand")
     text = _header(
-        release, {name: value for name, value in _values()[release].items() if re.fullmatch("E[A-Z0-9]+", name)}
+        release, {name: value for name, value in releases.values()[release].items() if re.fullmatch("E[A-Z0-9]+", name)}
     )
     kept = harness.cached_build("options.h", [text], lambda out: out.write_text(text))
     flags = (f'-DOPTIONS_HEADER="{kept}"', f"-DGUEST_RELEASE={release}")

@@ -82,7 +82,7 @@ extern const uint8_t lsf_signal_from_linux[{signals.LINUX_NSIG + 1}];
 /* A second Linux signal, by which guests send a FreeBSD one so that it is queued; 0: none. */
 extern const uint8_t lsf_signal_queued[{signals.NSIG + 1}];
 #define LSF_SIGNALS_QUEUED {sum(1 << number - 1 for number in signals.QUEUED.values()):#x}UL   /* as Linux's bits */
-/* What FreeBSD does with a signal that is not caught. */
+{_linux_only()}/* What FreeBSD does with a signal that is not caught. */
 #define LSF_SIGNAL_TERMINATE {signals.TERMINATE}
 #define LSF_SIGNAL_CORE {signals.CORE}
 #define LSF_SIGNAL_STOP {signals.STOP}
@@ -302,6 +302,19 @@ def errno_c() -> str:
             "\n",
             _array("uint8_t lsf_errno_to_linux[128]", [0] + [errno.to_linux(n) for n in range(1, 128)]),
         ]
+    )
+
+
+def _linux_only() -> str:
+    """A function, of which the compiler leaves a comparison or two, where a table would be all but empty."""
+    bits: dict[int, int] = {}
+    for linux, _, number, _ in signals.LINUX_ONLY:
+        bits[number] = bits.get(number, 0) | 1 << linux - 1
+    return (
+        "/* The Linux signals without a twin that arrive as a FreeBSD one, as Linux's bits. */\n"
+        "static inline uint64_t\nlsf_signal_linux_only(int signo)\n{\n\tswitch (signo) {\n"
+        + "".join(f"\tcase {number}:\n\t\treturn ({mask:#x}UL);\n" for number, mask in sorted(bits.items()))
+        + "\t}\n\treturn (0);\n}\n"
     )
 
 

@@ -52,8 +52,8 @@ WORDS = {
     "NO_PATCH": "x",
     "DEBUGGER": "w",        # the guest that traces this one by ptrace(2)
     "TRACING": "j",         # this process may trace others
-    "RECORD": "y",          # descriptor of ktrace(2)'s file
-    "RECORD_FACS": "Y",     # what is recorded there
+    "RECORD": "y",          # descriptor of ktrace(2)'s file: all is recorded, of children too
+    "RECORD_FACS": "Y",     # after it: what is recorded instead
     "LINUX": "z",           # a Linux program is executed as it is
 }  # fmt: skip
 

@@ -80,10 +80,6 @@ def enter_view(options: Options) -> list[tuple[str, str]] | None:
     return None
 
 
-#: What --ktrace records: all that there is (the bits of KTRFAC_MASK), of children too (KTRFAC_INHERIT). sys/ktrace.h.
-_KTRACE_ALL = 0x40FFFFFF
-
-
 def _open_output(option: str, name: str) -> int:
     """The file that --truss or --ktrace writes to, to be inherited; "" is standard error."""
     try:
@@ -141,7 +137,6 @@ def launch(options: Options, program: str, arguments: list[str], env: dict[str, 
         words.append(word("TRUSS", _open_output("--truss", options.truss)))
     if options.ktrace is not None:
         words.append(word("RECORD", _open_output("--ktrace", options.ktrace)))
-        words.append(word("RECORD_FACS", _KTRACE_ALL))
     if options.stats is not None:
         from lsf.start import stats
 

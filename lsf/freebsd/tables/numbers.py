@@ -380,6 +380,8 @@ NUMBERS: dict[str, tuple[Number, ...]] = {
         ("PT_SETFSBASE", 72),
         ("PT_GETGSBASE", 73),
         ("PT_SETGSBASE", 74),
+        ("PT_GETTLSBASE", 75),  # this and the next since FreeBSD 15
+        ("PT_SETTLSBASE", 76),
         ("PIOD_READ_D", 1),
         ("PIOD_WRITE_D", 2),
         ("PIOD_READ_I", 3),
@@ -729,6 +731,7 @@ NUMBERS: dict[str, tuple[Number, ...]] = {
         ("I386_SET_FSBASE", 8),
         ("I386_GET_GSBASE", 9),
         ("I386_SET_GSBASE", 10),
+        ("I386_CLEAR_PKRU", 13),
         ("AMD64_GET_FSBASE", 128),
         ("AMD64_SET_FSBASE", 129),
         ("AMD64_GET_GSBASE", 130),

@@ -24,18 +24,13 @@ cdef void hook_add(area_t *area, int which, lsf_hook_t function, const uint32_t 
 
 cdef void hook_add_everywhere(area_t *area, int which, lsf_hook_t function, const uint32_t *lanes) noexcept nogil:
     """Hook a function into the calls of every thread of this process, and of those that come."""
-    cdef int i
-    cdef area_t *other
+    cdef area_t *other = NULL
     atomic_or64(&area.proc.hooks_everywhere, 1UL << which)
     hook_add(area, which, function, lanes)
-    for i in range(AREA_COUNT):
-        if i > 0 and slot_at(i).mapped == 0:
-            return                          # taken, perhaps, but no thread's yet: it sees to itself (hooks_begin)
-        if slot_at(i).state != 0 and i != <int> area.index:
-            other = area_at(i)
-            if other.proc == area.proc and not other.service:
-                atomic_or64(&other.hooks, 1UL << which)
-                hooks_apply(other)
+    while (other := area_next(area.proc, other)) != NULL:       # one that is being made sees to itself (hooks_begin)
+        if other != area and not other.service:
+            atomic_or64(&other.hooks, 1UL << which)
+            hooks_apply(other)
 
 
 cdef void hooks_begin(area_t *area) noexcept nogil:
@@ -48,6 +43,16 @@ cdef void hooks_begin(area_t *area) noexcept nogil:
 cdef void hook_remove(area_t *area, int which) noexcept nogil:
     area.hooks &= ~(1UL << which)
     hooks_apply(area)
+
+
+cdef void hook_remove_everywhere(area_t *area, int which) noexcept nogil:
+    """Take a function out of the calls of every thread of this process, and of those that come."""
+    cdef area_t *other = NULL
+    atomic_and64(&area.proc.hooks_everywhere, ~(1UL << which))
+    while (other := area_next(area.proc, other)) != NULL:
+        if other.hooks & 1UL << which:
+            atomic_and64(&other.hooks, ~(1UL << which))
+            hooks_apply(other)
 
 
 cdef void hooks_inherit(area_t *child, area_t *area, int but) noexcept nogil:

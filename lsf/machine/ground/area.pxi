@@ -4,6 +4,29 @@ cdef area_t *area_at(int index) noexcept nogil:
     return <area_t *> (AREAS_BASE + <uint64_t> index * AREA_STRIDE + AREA_STRUCT)
 
 
+cdef area_t *area_next(process_t *proc, area_t *last) noexcept nogil:
+    """The area of a process's first thread, or of the next after that one; NULL when there is none. Areas are mapped in order, so
+    the first that is not mapped is the end; one that is being mapped is no thread's yet."""
+    cdef area_t *area
+    cdef int i, first = 0 if last == NULL else <int> ((<uint64_t> last - AREAS_BASE) // AREA_STRIDE) + 1
+    for i in range(first, AREA_COUNT):
+        if i > 0 and slot_at(i).mapped == 0:
+            break
+        area = area_at(i)
+        if slot_at(i).state != 0 and area.proc == proc:
+            return area
+    return NULL
+
+
+cdef area_t *thread_find(process_t *proc, int64_t id_) noexcept nogil:
+    """The area of this process's thread with that number, or NULL."""
+    cdef area_t *area = NULL
+    while (area := area_next(proc, area)) != NULL:
+        if area.tid == id_:
+            break
+    return area
+
+
 cdef bint map_area(uint64_t start, uint64_t size) noexcept nogil:
     """Map memory of an area at its address; False when there is none, or something else is there."""
     return not is_error(linux_syscall6(LINUX_SYS_mmap, start, size, LINUX_PROT_READ | LINUX_PROT_WRITE, LINUX_MAP_PRIVATE
@@ -32,14 +55,19 @@ cdef void area_reset(area_t *area, int index) noexcept nogil:
     area.lanes = lsf_lane
 
 
+cdef void pause(int64_t nanoseconds) noexcept nogil:
+    """Sleep for less than a second, before another look at something that nobody wakes a waiter for. A signal ends it early."""
+    cdef int64_t moment[2]
+    moment[0] = 0
+    moment[1] = nanoseconds
+    linux_syscall4(LINUX_SYS_clock_nanosleep, LINUX_CLOCK_MONOTONIC, 0, <uint64_t> moment, 0)
+
+
 cdef void area_await(slot_t *slot) noexcept nogil:
     """Wait while another thread maps the area that it has taken: areas are mapped in order, so who walks them stops at the first
     that is not mapped."""
-    cdef int64_t moment[2]
-    moment[0] = 0
-    moment[1] = 50000
     while atomic_load32(&slot.state) != 0 and atomic_load32(&slot.mapped) == 0:
-        linux_syscall4(LINUX_SYS_clock_nanosleep, LINUX_CLOCK_MONOTONIC, 0, <uint64_t> moment, 0)
+        pause(50000)
 
 
 cdef area_t *area_take(process_t *proc) noexcept nogil:

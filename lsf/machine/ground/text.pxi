@@ -37,6 +37,14 @@ cdef bint string_starts(const char *text, const char *prefix) noexcept nogil:
     return True
 
 
+cdef const char *base_name(const char *path) noexcept nogil:
+    """What stands behind the last slash of a path."""
+    cdef uint64_t at = string_length(path)
+    while at > 0 and path[at - 1] != c'/':
+        at -= 1
+    return path + at
+
+
 cdef uint64_t append(char *buffer, uint64_t at, uint64_t size, const char *text) noexcept nogil:
     """Append text at offset `at` of a buffer of `size` bytes, NUL-terminated and cut where it does not fit; the new end."""
     cdef uint64_t i = 0

@@ -220,7 +220,7 @@ cdef uint64_t caps_read(process_t *proc, const uint64_t *words, uint64_t count, 
         caps.ioctls = ioctls_keep(proc, &words[4], <uint64_t> ioctls)
         if caps.ioctls == NULL:
             caps.nioctls = 0                # no room for the list: then none
-    return caps_size(caps) if ioctls <= 0 or caps.ioctls != NULL else 4 + <uint64_t> ioctls
+    return 4 + (<uint64_t> ioctls if ioctls > 0 else 0)
 
 
 cdef long caps_file(process_t *proc) noexcept nogil:

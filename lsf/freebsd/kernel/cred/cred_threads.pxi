@@ -47,17 +47,12 @@ cdef void ids_adopt(area_t *area) noexcept nogil:
 
 
 cdef bint ids_ask(area_t *self, shared_ids_t *shared, bint again) noexcept nogil:
-    """Ask every thread that was not asked, or (`again`) has not answered: True when all have. Areas are mapped in order."""
+    """Ask every thread that was not asked, or (`again`) has not answered: True when all have."""
     cdef linux_siginfo info
-    cdef area_t *area
+    cdef area_t *area = NULL
     cdef bint all_ = True
-    cdef int i
-    for i in range(AREA_COUNT):
-        if slot_at(i).mapped == 0 and i > 0:
-            break
-        area = area_at(i)
-        if slot_at(i).state == 0 or area == self or area.proc != self.proc or area.service != NULL \
-                or atomic_load32(&area.own.ids_generation) == shared.generation:
+    while (area := area_next(self.proc, area)) != NULL:
+        if area == self or area.service != NULL or atomic_load32(&area.own.ids_generation) == shared.generation:
             continue
         all_ = False
         if area.tid <= 0 or not atomic_load32(&area.own.ready):

@@ -20,8 +20,9 @@ cdef bint cpuset_is_own(area_t *area, frame_t *frame) noexcept nogil:
 
 cdef bint sysarch_is_of_capmode(uint32_t op) noexcept nogil:
     """sysarch in sys/amd64/amd64/sys_machdep.c"""
-    # I386_GET_LDT to GET_IOPERM, I386_GET_FSBASE to CLEAR_PKRU, AMD64_GET_FSBASE to DISABLE_TLSBASE; not I386_SET_IOPERM
-    return op <= 3 or 7 <= op <= 13 or 128 <= op <= 137
+    # With those of other machines between them; not I386_SET_IOPERM.
+    return op <= FREEBSD_I386_GET_IOPERM or FREEBSD_I386_GET_FSBASE <= op <= FREEBSD_I386_CLEAR_PKRU \
+        or FREEBSD_AMD64_GET_FSBASE <= op <= FREEBSD_AMD64_DISABLE_TLSBASE
 
 
 cdef bint capmode_allows(area_t *area, frame_t *frame) noexcept nogil:

@@ -84,5 +84,4 @@ cdef void launcher_environment(process_t *proc, start_t *start) noexcept nogil:
         result = open_output(text)
         if is_error(result):
             die(EXIT_LSF, b"LSF_KTRACE: cannot be written to", text)
-        proc.record_fd = <int> result
-        proc.own.ktrace_facs = FREEBSD_KTRFAC_MASK | FREEBSD_KTRFAC_INHERIT
+        ktrace_all(proc, <int> result)

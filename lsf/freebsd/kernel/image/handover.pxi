@@ -136,7 +136,7 @@ cdef void parse_words(process_t *proc, start_t *start, const char *text) noexcep
         elif key == HANDOVER_WOKEN:
             start.woken = value != 0
         elif key == HANDOVER_RECORD:
-            proc.record_fd = <int32_t> value
+            ktrace_all(proc, <int32_t> value)
         elif key == HANDOVER_RECORD_FACS:
             proc.own.ktrace_facs = <uint32_t> value
         elif key == HANDOVER_BENEATH:

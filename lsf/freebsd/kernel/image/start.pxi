@@ -71,14 +71,8 @@ cdef long open_in_path(start_t *start, char *found) noexcept nogil:
 cdef void show_command(start_t *start, process_t *proc) noexcept nogil:
     """Let ps on the host show the program's own name and arguments, not the shim's."""
     cdef uint64_t map_[13]
-    cdef const char *name = proc.execpath
-    cdef const char *at = name
     cdef uint64_t end
-    while at[0] != 0:
-        if at[0] == c'/' and at[1] != 0:
-            name = at + 1
-        at += 1
-    linux_syscall2(LINUX_SYS_prctl, 15, <uint64_t> name)             # PR_SET_NAME
+    linux_syscall2(LINUX_SYS_prctl, 15, <uint64_t> base_name(proc.execpath))             # PR_SET_NAME
     if start.argc == 0:
         return
     end = <uint64_t> start.argv[start.argc - 1]

@@ -53,11 +53,8 @@ cdef void debug_forked(area_t *area, int child) noexcept nogil:
 
 cdef void debug_child_there(debug_page_t *page, int child) noexcept nogil:
     """Wait until a child has its page."""
-    cdef linux_timespec moment
     cdef long fd
     cdef int i
-    moment.tv_sec = 0
-    moment.tv_nsec = 1000000
     for i in range(DEBUG_CHILD_WAIT):
         fd = debug_open(page.tracer, child, 0)
         if not is_error(fd):
@@ -65,7 +62,7 @@ cdef void debug_child_there(debug_page_t *page, int child) noexcept nogil:
             break
         if process_is_over(child):
             break
-        linux_syscall4(LINUX_SYS_clock_nanosleep, LINUX_CLOCK_MONOTONIC, 0, <uint64_t> &moment, 0)
+        pause(1000000)
 
 
 # vfork. The parent is told of before its child has executed a program or ended, and once more thereafter.
@@ -84,16 +81,8 @@ cdef void debug_at_vfork(frame_t *frame, area_t *area, debug_page_t *page, int c
     cdef int answer
     if lwp == NULL:
         return
-    state_at_exit(frame, area, &uc, fpstate)
+    debug_state_in_call(frame, area, &uc, fpstate)
     uc.uc_mcontext.rax = <uint64_t> child
-    uc.uc_mcontext.rdi = frame.arg[0]
-    uc.uc_mcontext.rsi = frame.arg[1]
-    uc.uc_mcontext.r10 = frame.arg[3]
-    uc.uc_mcontext.r8 = frame.arg[4]
-    uc.uc_mcontext.r9 = frame.arg[5]
-    uc.uc_mcontext.rip = frame.ret
-    uc.uc_mcontext.rcx = frame.ret
-    uc.uc_mcontext.rsp = frame.rsp
     debug_save(area, lwp, &uc)
     lwp.error = 0
     lwp.retval[0] = <uint64_t> child
@@ -129,15 +118,10 @@ cdef void debug_vforked(frame_t *frame, area_t *area, area_t *child, int pid) no
 
 cdef bint debug_others_die(area_t *self, uint32_t what) noexcept nogil:
     """Set what the other threads are to do (DIES_); True where one has been asked and has not told."""
-    cdef area_t *area
+    cdef area_t *area = NULL
     cdef bint left = False
-    cdef int i
-    for i in range(DEBUG_THREADS):
-        if slot_at(i).mapped == 0 and i > 0:
-            break
-        area = area_at(i)
-        if slot_at(i).state == 0 or area == self or area.proc != self.proc or area.service != NULL or area.tid <= 0 \
-                or not atomic_load32(&area.own.ready) or area.own.exiting:
+    while (area := area_next(self.proc, area)) != NULL and area.index < DEBUG_THREADS:
+        if area == self or area.service != NULL or area.tid <= 0 or not atomic_load32(&area.own.ready) or area.own.exiting:
             continue
         if what == DIES_NOT:
             atomic_store32(&area.own.debug_dies, DIES_NOT)

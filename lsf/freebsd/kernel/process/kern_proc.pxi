@@ -185,8 +185,7 @@ cdef void facts_of_self(lsf_process_facts *facts, proc_stat_t *stat, area_t *are
 
 cdef void kinfo_of_guest(freebsd_kinfo_proc *info, process_t *guest) noexcept nogil:
     """What only the guest itself knows: its handlers, and its name in full."""
-    cdef const char *name = guest.execpath
-    cdef const char *at = name
+    cdef const char *name = base_name(guest.execpath)
     cdef int signo
     cdef uint32_t bit
     if guest.own.sugid:
@@ -201,10 +200,6 @@ cdef void kinfo_of_guest(freebsd_kinfo_proc *info, process_t *guest) noexcept no
             info.ki_sigignore.bits[(signo - 1) >> 5] |= bit
         elif guest.handlers[signo].function != FREEBSD_SIG_DFL:
             info.ki_sigcatch.bits[(signo - 1) >> 5] |= bit
-    while at[0] != 0:
-        if at[0] == c'/' and at[1] != 0:
-            name = at + 1
-        at += 1
     if name[0] != 0 and string_starts(name, info.ki_comm):
         append(info.ki_comm, 0, sizeof(info.ki_comm), name)     # Linux cuts at 15
 
@@ -236,13 +231,10 @@ cdef char state_of_traced(int pid, const char *name) noexcept nogil:
     """The letter of a process or thread that /proc has as t, stopped for its tracer. The engine's supervisor stops who makes a call for a
     moment, which is no stop of FreeBSD's: it runs. Who was stopped by a signal is t, too, but then the supervisor, as soon as it has
     seen that, has nothing to do and sleeps, and it stays in this one stop."""
-    cdef linux_timespec moment
     cdef int tracer = 0, look, quiet = 0
     cdef uint64_t switches = 0, before = 0
     cdef bint sleeps = False
     cdef char letter
-    moment.tv_sec = 0
-    moment.tv_nsec = 200000
     for look in range(500):
         letter = look_at_stop(pid, name, &tracer, &switches)
         if letter != c't':
@@ -255,19 +247,18 @@ cdef char state_of_traced(int pid, const char *name) noexcept nogil:
         quiet = quiet + 1 if sleeps else 0
         if quiet == 3:
             break
-        linux_syscall4(LINUX_SYS_clock_nanosleep, LINUX_CLOCK_MONOTONIC, 0, <uint64_t> &moment, 0)
+        pause(200000)
     return c'T'
 
 
 cdef void kinfo_of_tracee(freebsd_kinfo_proc *info, const process_t *guest) noexcept nogil:
-    """A guest that another one traces by ptrace(2)."""
+    """Where another guest traces this one by ptrace(2)."""
     cdef uint32_t state = DEBUG_RUNS
-    cdef long fd
-    info.ki_flag |= FREEBSD_P_TRACED
-    info.ki_tracer = guest.own.debugger
-    fd = debug_open(guest.own.debugger, guest.pid, 0)
+    cdef long fd = debug_open_of(guest)
     if is_error(fd):
         return
+    info.ki_flag |= FREEBSD_P_TRACED
+    info.ki_tracer = guest.own.debugger
     linux_syscall4(LINUX_SYS_pread64, <uint64_t> fd, <uint64_t> &state, 4, <uint64_t> &(<debug_page_t *> NULL).state)
     linux_syscall1(LINUX_SYS_close, fd)
     if state == DEBUG_STOPPED and info.ki_stat != FREEBSD_SZOMB:
@@ -321,8 +312,7 @@ cdef long fill_kinfo_proc(area_t *area, int pid, freebsd_kinfo_proc *info) noexc
     guest = guest_process(area, pid)
     if guest != NULL:
         kinfo_of_guest(info, guest)
-        if debugger_of(guest):
-            kinfo_of_tracee(info, guest)
+        kinfo_of_tracee(info, guest)
         release_guest(area, guest)
     else:
         memset(info.ki_emul, 0, sizeof(info.ki_emul))

@@ -51,7 +51,7 @@ cdef long ptrace_why_not(area_t *area, int pid) noexcept nogil:
     if not process_is_there(pid):
         return -LINUX_ESRCH
     guest = guest_process(area, pid)
-    if guest != NULL and debugger_of(guest):
+    if guest != NULL and is_debugged(guest):
         result = -LINUX_EBUSY
     release_guest(area, guest)
     return result
@@ -100,7 +100,7 @@ cdef long ptrace_attach(area_t *area, int pid) noexcept nogil:
     cdef uint32_t slots = DEBUG_GROWS
     cdef uint64_t at
     cdef int ancestor
-    cdef bint denied
+    cdef bint denied, debugged
     cdef long fd
     if pid == proc.pid:
         return -LINUX_EINVAL
@@ -111,12 +111,12 @@ cdef long ptrace_attach(area_t *area, int pid) noexcept nogil:
     guest = guest_process(area, pid)
     if guest == NULL:
         return -LINUX_EPERM
-    at = <uint64_t> debugger_of(guest)
+    debugged = is_debugged(guest)
     denied = guest.own.ctl[CTL_TRACE] != 0 and linux_syscall0(LINUX_SYS_geteuid) != 0
     release_guest(area, guest)
     if denied:
         return -LINUX_EPERM             # PROC_TRACE_CTL (p_candebug); root may nevertheless
-    if at or debug_files(proc, 0, pid):
+    if debugged or debug_files(proc, 0, pid):
         return -LINUX_EBUSY             # the other one's page may be there before the process has noticed
     if proc.own.debugged:
         ancestor = proc.pid

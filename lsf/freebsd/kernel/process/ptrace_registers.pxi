@@ -1,13 +1,8 @@
 # ptrace(2): the registers of a tracee. Model: FreeBSD sys/amd64/amd64/exec_machdep.c (set_regs), ptrace_machdep.c.
 
-cdef enum:
-    PT_GETTLSBASE = 75                  # since FreeBSD 15
-    PT_SETTLSBASE = 76
-
-
 cdef long ptrace_tls(frame_t *frame, debug_lwp_t *lwp, int request) noexcept nogil:
     cdef uint64_t base = 0
-    if request == PT_GETTLSBASE:
+    if request == FREEBSD_PT_GETTLSBASE:
         return copyout(&lwp.tlsbase, frame.arg[2], 8) if lwp.has_tlsbase else -LINUX_ESRCH
     if copyin(frame.arg[2], &base, 8) < 0:
         return -LINUX_EFAULT
@@ -88,6 +83,6 @@ cdef long ptrace_registers(frame_t *frame, area_t *area, debug_lwp_t *lwp, int r
             lwp.gsbase = base
         lwp.bases_set = 1
         return 0
-    if (request == PT_GETTLSBASE or request == PT_SETTLSBASE) and area.proc.own.osreldate >= FREEBSD_SINCE_HASTLSBASE:
+    if (request == FREEBSD_PT_GETTLSBASE or request == FREEBSD_PT_SETTLSBASE) and area.proc.own.osreldate >= FREEBSD_SINCE_HASTLSBASE:
         return ptrace_tls(frame, lwp, request)
     return -LINUX_ENOSYS

@@ -1,27 +1,11 @@
 # The calls of libthr on threads. What makes and ends one is in fork.pxi. Model: FreeBSD sys/kern/kern_thr.c.
 
 
-cdef area_t *thread_find(process_t *proc, int64_t id_) noexcept nogil:
-    """The area of this process's thread with that number, or NULL. Areas are mapped in order."""
-    cdef int i
-    cdef area_t *area
-    for i in range(AREA_COUNT):
-        if slot_at(i).mapped == 0 and i > 0:
-            return NULL
-        if slot_at(i).state != 0:
-            area = area_at(i)
-            if area.tid == id_ and area.proc == proc:
-                return area
-    return NULL
-
-
 cdef bint thread_is_last(area_t *self) noexcept nogil:
     """True where every other thread of this process is gone or on its way out. Under lock_thread."""
-    cdef int i
-    for i in range(AREA_COUNT):
-        if slot_at(i).mapped == 0 and i > 0:
-            return True
-        if slot_at(i).state != 0 and i != <int> self.index and area_at(i).proc == self.proc and not area_at(i).own.exiting:
+    cdef area_t *other = NULL
+    while (other := area_next(self.proc, other)) != NULL:
+        if other != self and not other.own.exiting:
             return False
     return True
 
@@ -63,17 +47,11 @@ cdef long signal_own_thread(area_t *area, int tid, int signo) noexcept nogil:
 cdef long thread_signal_others(process_t *proc, area_t *self, uint64_t signo) noexcept nogil:
     """Send a signal to every thread but the caller: -ESRCH where there is no other."""
     cdef long result = -LINUX_ESRCH
-    cdef int i
-    cdef area_t *area
+    cdef area_t *area = NULL
     if not is_signal_argument(signo):
         return -LINUX_EINVAL
-    for i in range(AREA_COUNT):
-        if slot_at(i).mapped == 0 and i > 0:
-            break
-        if slot_at(i).state == 0:
-            continue
-        area = area_at(i)
-        if area == self or area.proc != proc or area.tid == 0:
+    while (area := area_next(proc, area)) != NULL:
+        if area == self or area.tid == 0:
             continue
         if signal_own_thread(self, area.tid, <int> signo) == 0:
             result = 0

@@ -34,18 +34,12 @@ cdef void debug_take(area_t *area, uint64_t at, int tracer) noexcept nogil:
 cdef void debug_forget(area_t *area) noexcept nogil:
     """Nobody traces this process any more. The page stays mapped: another thread may be looking at it."""
     cdef process_t *proc = area.proc
-    cdef int i
     proc.own.debugged = 0
     proc.own.debugger = 0
     proc.own.debug_sent[0] = 0
     proc.own.debug_sent[1] = 0
     proc.no_patch &= ~<uint32_t> NO_PATCH_TRACED
-    for i in range(AREA_COUNT):
-        if slot_at(i).mapped == 0 and i > 0:
-            break
-        if slot_at(i).state != 0 and area_at(i).proc == proc and area_at(i).hooks & 1UL << HOOK_DEBUG:
-            atomic_and64(&area_at(i).hooks, ~(1UL << HOOK_DEBUG))
-            hooks_apply(area_at(i))
+    hook_remove_everywhere(area, HOOK_DEBUG)
     debug_dispositions(proc)
 
 
@@ -58,11 +52,8 @@ cdef void debug_over(area_t *area) noexcept nogil:
 
 cdef void debug_leave(process_t *proc) noexcept nogil:
     """A new page is about to take the place of one that the tracer has left: wait until no thread is stopped by that any more."""
-    cdef linux_timespec moment
-    moment.tv_sec = 0
-    moment.tv_nsec = 100000
     while proc.own.debug_map and atomic_load32(&proc.own.debug_inside):
-        linux_syscall4(LINUX_SYS_clock_nanosleep, LINUX_CLOCK_MONOTONIC, 0, <uint64_t> &moment, 0)
+        pause(100000)
 
 
 cdef void debug_init(debug_page_t *page, int pid, int tracer, int parent, uint32_t slots) noexcept nogil:

@@ -28,6 +28,19 @@ cdef void debug_know_call(debug_lwp_t *lwp, frame_t *frame) noexcept nogil:
             fetch_guest64(frame.rsp + 8 * (i + shift - 5), &lwp.args[i])
 
 
+cdef void debug_state_in_call(frame_t *frame, area_t *area, linux_ucontext *uc, unsigned char *fpstate) noexcept nogil:
+    """The state of a call that is not over, with the arguments in place, but for those whose registers get its results."""
+    state_at_exit(frame, area, uc, fpstate)
+    uc.uc_mcontext.rdi = frame.arg[0]
+    uc.uc_mcontext.rsi = frame.arg[1]
+    uc.uc_mcontext.r10 = frame.arg[3]
+    uc.uc_mcontext.r8 = frame.arg[4]
+    uc.uc_mcontext.r9 = frame.arg[5]
+    uc.uc_mcontext.rip = frame.ret
+    uc.uc_mcontext.rcx = frame.ret
+    uc.uc_mcontext.rsp = frame.rsp
+
+
 cdef void debug_at_call(area_t *area, frame_t *frame, debug_page_t *page, debug_lwp_t *lwp, uint32_t flags) noexcept nogil:
     """Stop at the beginning of a call; the tracer may make another one of it. What it does to registers that the call does not
     take is done now, too, but for those that the exit finds in place: they wait for debug_call_over."""
@@ -35,17 +48,10 @@ cdef void debug_at_call(area_t *area, frame_t *frame, debug_page_t *page, debug_
     cdef unsigned char fpstate[XSTATE_MAX + 64]
     cdef linux_sigcontext *regs = &uc.uc_mcontext
     cdef int answer
-    state_at_exit(frame, area, &uc, fpstate)
+    debug_state_in_call(frame, area, &uc, fpstate)
     regs.rax = frame.nr
-    regs.rdi = frame.arg[0]
-    regs.rsi = frame.arg[1]
     regs.rdx = frame.arg[2]
-    regs.r10 = frame.arg[3]
     regs.rcx = frame.arg[3]             # FreeBSD keeps the fourth argument there
-    regs.r8 = frame.arg[4]
-    regs.r9 = frame.arg[5]
-    regs.rip = frame.ret
-    regs.rsp = frame.rsp
     debug_save(area, lwp, &uc)
     lwp.flags = flags
     lwp.boundary = 1
@@ -116,12 +122,9 @@ cdef long debug_call(frame_t *frame, area_t *area, uint64_t rest) noexcept nogil
 
 cdef bint debug_is_last(area_t *self) noexcept nogil:
     """The process has no other thread: thr_exit does not end this one."""
-    cdef int i
-    for i in range(AREA_COUNT):
-        if slot_at(i).mapped == 0 and i > 0:
-            return True
-        if slot_at(i).state != 0 and i != <int> self.index and area_at(i).proc == self.proc and not area_at(i).own.exiting \
-                and area_at(i).service == NULL:
+    cdef area_t *other = NULL
+    while (other := area_next(self.proc, other)) != NULL:
+        if other != self and not other.own.exiting and other.service == NULL:
             return False
     return True
 
@@ -159,11 +162,8 @@ cdef bint debug_call_over(area_t *area, linux_ucontext *uc) noexcept nogil:
         # The step was the call, which has cleared the flag.
         debug_step_over(area, uc)
         debug_save(area, lwp, uc)
-        memset(&lwp.info, 0, sizeof(lwp.info))
-        lwp.info.si_signo = FREEBSD_SIGTRAP
-        lwp.info.si_code = FREEBSD_TRAP_TRACE
+        debug_info(lwp, FREEBSD_SIGTRAP, FREEBSD_TRAP_TRACE)
         lwp.info.si_addr = uc.uc_mcontext.rip
-        lwp.flags = FREEBSD_PL_FLAG_SI
         answer = debug_stop(area, page, lwp, FREEBSD_SIGTRAP)
         changed = debug_load(area, lwp, uc) or changed
         debug_send(area, answer, False)
@@ -245,17 +245,13 @@ cdef bint debug_arrived(area_t *area, linux_siginfo *info) noexcept nogil:
     cdef process_t *proc = area.proc
     cdef debug_page_t *page = debug_page(proc)
     cdef debug_lwp_t *lwp = debug_slot(page, area.index) if page != NULL else NULL
-    cdef area_t *other
-    cdef int i
+    cdef area_t *other = NULL
     if lwp != NULL and atomic_load32(&lwp.parked):
         return False
     if info.si_errno == DEBUG_NEWS:
         proc.own.tracing = 1
-        for i in range(AREA_COUNT if info.fields.kill.value == 0 else 0):
-            if slot_at(i).mapped == 0 and i > 0:
-                break
-            other = area_at(i)
-            if slot_at(i).state != 0 and other != area and other.proc == proc and atomic_load32(&other.own.waits):
+        while info.fields.kill.value == 0 and (other := area_next(proc, other)) != NULL:
+            if other != area and atomic_load32(&other.own.waits):
                 debug_signal(proc.pid, other.tid, DEBUG_NEWS, 1)
     elif info.si_errno == DEBUG_ATTACH and (page == NULL or page.state == DEBUG_LEFT):
         proc.own.debug_join = <int> info.fields.kill.value

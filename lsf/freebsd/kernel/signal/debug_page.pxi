@@ -127,16 +127,18 @@ cdef long debug_open(int tracer, int pid, uint64_t flags) noexcept nogil:
     return fd
 
 
-cdef int debugger_of(const process_t *guest) noexcept nogil:
-    """Who traces a guest, 0 for nobody. One that was let go may not have noticed yet."""
-    cdef long fd
-    if guest.own.debugged == 0:
-        return 0
-    fd = debug_open(guest.own.debugger, guest.pid, 0)
+cdef long debug_open_of(const process_t *guest) noexcept nogil:
+    """The file of a guest's page; an error where nobody traces it. One that was let go may not have noticed yet."""
+    return debug_open(guest.own.debugger, guest.pid, 0) if guest.own.debugged else -LINUX_ENOENT
+
+
+cdef bint is_debugged(const process_t *guest) noexcept nogil:
+    """True for a guest that another one traces."""
+    cdef long fd = debug_open_of(guest)
     if is_error(fd):
-        return 0
+        return False
     linux_syscall1(LINUX_SYS_close, fd)
-    return guest.own.debugger
+    return True
 
 
 cdef void debug_unlink(int tracer, int pid) noexcept nogil:

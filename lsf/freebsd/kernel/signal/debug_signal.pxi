@@ -49,12 +49,10 @@ cdef bint debug_was_sent(process_t *proc, int sig, linux_siginfo *info) noexcept
 cdef void debug_replace(area_t *area, int sig) noexcept nogil:
     """The tracer wants another signal in the place of the one that stopped the process. Where it is blocked FreeBSD has it twice, as
     what the tracer sent and as what was there, which stops again (sigprocess)."""
-    cdef int i
+    cdef area_t *other = NULL
     cdef bint elsewhere = False
-    for i in range(AREA_COUNT):
-        if slot_at(i).mapped == 0 and i > 0:
-            break
-        if slot_at(i).state != 0 and area_at(i).proc == area.proc and not is_blocked(area_at(i), sig):
+    while (other := area_next(area.proc, other)) != NULL:
+        if not is_blocked(other, sig):
             elsewhere = True            # sigtd: another thread takes it
     if not elsewhere:
         debug_send(area, sig, True)
@@ -75,15 +73,10 @@ cdef bint debug_by_sigstop(area_t *area, linux_ucontext *uc, bint attached) noex
     if lwp == NULL:
         return False
     debug_save(area, lwp, uc)
-    memset(&lwp.info, 0, sizeof(lwp.info))
-    lwp.info.si_signo = FREEBSD_SIGSTOP
-    if attached:
-        lwp.info.si_code = FREEBSD_SI_KERNEL
-    else:
-        lwp.info.si_code = FREEBSD_SI_LWP
+    debug_info(lwp, FREEBSD_SIGSTOP, FREEBSD_SI_KERNEL if attached else FREEBSD_SI_LWP)
+    if not attached:
         lwp.info.si_pid = area.proc.pid
         lwp.info.si_uid = <uint32_t> linux_syscall0(LINUX_SYS_getuid)
-    lwp.flags = FREEBSD_PL_FLAG_SI
     answer = debug_stop(area, page, lwp, FREEBSD_SIGSTOP)
     changed = debug_load(area, lwp, uc)
     if atomic_load32(&page.state) == DEBUG_LEFT:
@@ -102,10 +95,7 @@ cdef bint debug_by_sigkill(area_t *area, linux_ucontext *uc) noexcept nogil:
     if lwp == NULL:
         return False
     debug_save(area, lwp, uc)
-    memset(&lwp.info, 0, sizeof(lwp.info))
-    lwp.info.si_signo = FREEBSD_SIGKILL
-    lwp.info.si_code = FREEBSD_SI_USER
-    lwp.flags = FREEBSD_PL_FLAG_SI
+    debug_info(lwp, FREEBSD_SIGKILL, FREEBSD_SI_USER)
     if debug_stop(area, page, lwp, FREEBSD_SIGKILL) == FREEBSD_SIGKILL:
         linux_syscall2(LINUX_SYS_kill, area.proc.pid, LINUX_SIGKILL)
     return debug_load(area, lwp, uc)

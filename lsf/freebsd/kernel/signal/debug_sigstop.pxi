@@ -5,17 +5,13 @@
 cdef bint debug_other_stops(area_t *area, int pid, int signo) noexcept nogil:
     """Another guest is sent SIGSTOP or SIGKILL: True where it is traced, and was told."""
     cdef process_t *guest = other_guest(area, pid)
-    cdef int tracer = 0
     cdef uint32_t one = 1, state = DEBUG_RUNS
     cdef uint64_t at = <uint64_t> &(<debug_page_t *> NULL).stops
     cdef long fd
     if guest == NULL:
         return False
-    tracer = debugger_of(guest)
+    fd = debug_open_of(guest)
     release_guest(area, guest)
-    if tracer == 0:
-        return False
-    fd = debug_open(tracer, pid, 0)
     if is_error(fd):
         return False
     if signo == FREEBSD_SIGKILL:
@@ -33,7 +29,6 @@ cdef bint debug_other_stops(area_t *area, int pid, int signo) noexcept nogil:
 cdef bint debug_stops(area_t *area, int pid, int64_t tid, int signo) noexcept nogil:
     """A signal is about to be sent to a process, or (tid) one of its threads: True where it is one of these for a process that is traced,
     which has got it."""
-    cdef int i
     cdef area_t *thread
     if signo != FREEBSD_SIGSTOP and signo != FREEBSD_SIGKILL:
         return False
@@ -45,12 +40,9 @@ cdef bint debug_stops(area_t *area, int pid, int64_t tid, int signo) noexcept no
         area.own.debug_stop = 1
         area.alignment |= EXIT_TOLD
         return True
-    for i in range(AREA_COUNT):
-        if slot_at(i).mapped == 0 and i > 0:
-            break
-        thread = area_at(i)
-        if slot_at(i).state != 0 and thread.tid == tid and thread.proc == area.proc:
-            atomic_store32(&thread.own.debug_stop, 1)
-            debug_signal(pid, thread.tid, DEBUG_HALT, 0)
-            return True
-    return False
+    thread = thread_find(area.proc, tid)
+    if thread == NULL:
+        return False
+    atomic_store32(&thread.own.debug_stop, 1)
+    debug_signal(pid, thread.tid, DEBUG_HALT, 0)
+    return True

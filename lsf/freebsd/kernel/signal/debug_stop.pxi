@@ -48,15 +48,11 @@ cdef bint process_is_over(int pid) noexcept nogil:
 
 cdef void debug_name(area_t *area, debug_lwp_t *lwp) noexcept nogil:
     """td_name: the thread's, or the command's."""
-    cdef const char *name = area.proc.execpath
-    cdef uint64_t i = string_length(name)
     memset(lwp.name, 0, sizeof(lwp.name))
     if area.own.name[0]:
         memcpy(lwp.name, area.own.name, sizeof(lwp.name) - 1)
-        return
-    while i > 0 and name[i - 1] != c'/':
-        i -= 1
-    append(lwp.name, 0, sizeof(lwp.name), name + i)
+    else:
+        append(lwp.name, 0, sizeof(lwp.name), base_name(area.proc.execpath))
 
 
 cdef void debug_save(area_t *area, debug_lwp_t *lwp, linux_ucontext *uc) noexcept nogil:
@@ -154,20 +150,15 @@ cdef void debug_wait(area_t *area, debug_page_t *page, debug_lwp_t *lwp) noexcep
 
 
 cdef bint debug_others_parked(area_t *self, debug_page_t *page, bint ask) noexcept nogil:
-    """True where all other threads are stopped, or run none of the guest's code. ask: tell them to stop. Areas are mapped in order."""
+    """True where all other threads are stopped, or run none of the guest's code. ask: tell them to stop."""
     cdef debug_lwp_t *lwp
-    cdef area_t *area
+    cdef area_t *area = NULL
     cdef bint all_ = True
-    cdef int i
-    for i in range(DEBUG_THREADS):
-        if slot_at(i).mapped == 0 and i > 0:
-            break
-        area = area_at(i)
-        if slot_at(i).state == 0 or area == self or area.proc != self.proc or area.service != NULL or area.tid <= 0 \
-                or not atomic_load32(&area.own.ready) or area.own.exiting or atomic_load32(&area.own.debug_vfork) \
-                or atomic_load32(&area.own.debug_dies) == DIES_TOLD:
+    while (area := area_next(self.proc, area)) != NULL:
+        if area == self or area.service != NULL or area.tid <= 0 or not atomic_load32(&area.own.ready) or area.own.exiting \
+                or atomic_load32(&area.own.debug_vfork) or atomic_load32(&area.own.debug_dies) == DIES_TOLD:
             continue
-        lwp = debug_slot(page, <uint32_t> i)
+        lwp = debug_slot(page, area.index)
         if lwp == NULL or atomic_load32(&lwp.parked):
             continue
         all_ = False
@@ -189,15 +180,20 @@ cdef void debug_gather(area_t *area, debug_page_t *page) noexcept nogil:
         rounds += 1
 
 
+cdef void debug_info(debug_lwp_t *lwp, int signo, int code) noexcept nogil:
+    """The thread stops by a signal of which no more is known."""
+    memset(&lwp.info, 0, sizeof(lwp.info))
+    lwp.info.si_signo = signo
+    lwp.info.si_code = code
+    lwp.flags = FREEBSD_PL_FLAG_SI
+
+
 cdef void debug_stop_first(area_t *area, debug_page_t *page, debug_lwp_t *lwp) noexcept nogil:
     """A thread that has something else to report makes the stop of PT_ATTACH."""
     cdef freebsd_siginfo info = lwp.info
     cdef uint32_t flags = lwp.flags, boundary = lwp.boundary
     cdef int sig = lwp.xsig
-    memset(&lwp.info, 0, sizeof(lwp.info))
-    lwp.info.si_signo = FREEBSD_SIGSTOP
-    lwp.info.si_code = FREEBSD_SI_KERNEL
-    lwp.flags = FREEBSD_PL_FLAG_SI
+    debug_info(lwp, FREEBSD_SIGSTOP, FREEBSD_SI_KERNEL)
     debug_stop(area, page, lwp, FREEBSD_SIGSTOP)
     lwp.info = info
     lwp.flags = flags
@@ -209,10 +205,7 @@ cdef void debug_stop_first(area_t *area, debug_page_t *page, debug_lwp_t *lwp) n
 cdef int debug_stop(area_t *area, debug_page_t *page, debug_lwp_t *lwp, int sig) noexcept nogil:
     """Report an event of this thread, whose state is in its slot, and be stopped until the tracer has seen it: the signal that the
     tracer answers with, 0 for none. One thread reports at a time; the others that have something to report do so when it goes on."""
-    cdef linux_timespec moment
     cdef int answer
-    moment.tv_sec = 0
-    moment.tv_nsec = 100000
     lwp.xsig = sig
     atomic_store32(&lwp.reports, 1)
     while atomic_load32(&page.state) != DEBUG_LEFT:
@@ -221,7 +214,7 @@ cdef int debug_stop(area_t *area, debug_page_t *page, debug_lwp_t *lwp, int sig)
             if atomic_cas32(&page.attaching, 1, 2) == 1:
                 debug_stop_first(area, page, lwp)
             else:
-                linux_syscall4(LINUX_SYS_clock_nanosleep, LINUX_CLOCK_MONOTONIC, 0, <uint64_t> &moment, 0)
+                pause(100000)
             continue
         if atomic_cas32(&page.state, DEBUG_RUNS, DEBUG_STOPPING) == DEBUG_RUNS:
             if sig == FREEBSD_SIGSTOP:

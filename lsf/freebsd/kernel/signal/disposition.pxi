@@ -98,7 +98,7 @@ cdef void apply_disposition(process_t *proc, int signo) noexcept nogil:
     """Make Linux's disposition follow the guest's."""
     cdef int linux = lsf_signal_to_linux[signo]
     cdef uint64_t flags = 0x04000000 | 0x08000000 | 4       # RESTORER | ONSTACK | SIGINFO
-    cdef uint64_t function = proc.handlers[signo].function
+    cdef uint64_t function = proc.handlers[signo].function, others
     if linux == 0 or is_virtual(signo):
         return
     if proc.handlers[signo].flags & FREEBSD_SA_NOCLDSTOP:
@@ -119,9 +119,10 @@ cdef void apply_disposition(process_t *proc, int signo) noexcept nogil:
     set_linux_handler(linux, function, flags)
     if lsf_signal_queued[signo]:
         set_linux_handler(lsf_signal_queued[signo], queued_disposition(signo, function), flags)
-    if signo == FREEBSD_SIGTERM:
-        set_linux_handler(LINUX_SIGPWR, function, flags)        # LINUX_ONLY of tables/signals.py
-        set_linux_handler(LINUX_SIGSTKFLT, function, flags)
+    others = lsf_signal_linux_only(signo)
+    while others:
+        set_linux_handler(count_trailing_zeros(others) + 1, function, flags)
+        others &= others - 1
 
 
 cdef inline bint is_ignored(process_t *proc, int signo) noexcept nogil:

@@ -24,13 +24,11 @@ cdef inline int queued_first(int linux) noexcept nogil:
 
 cdef inline uint64_t linux_bits(int signo) noexcept nogil:
     """The bits of a FreeBSD signal in Linux's masks, 0 for one without a number of its own."""
-    cdef uint64_t bits = 0
+    cdef uint64_t bits = lsf_signal_linux_only(signo)
     if lsf_signal_to_linux[signo]:
-        bits = 1UL << (lsf_signal_to_linux[signo] - 1)
+        bits |= 1UL << (lsf_signal_to_linux[signo] - 1)
     if lsf_signal_queued[signo]:
         bits |= 1UL << (lsf_signal_queued[signo] - 1)
-    if signo == FREEBSD_SIGTERM:
-        bits |= 1UL << (LINUX_SIGPWR - 1) | 1UL << (LINUX_SIGSTKFLT - 1)    # LINUX_ONLY of tables/signals.py
     return bits
 
 
@@ -80,17 +78,15 @@ cdef bint queued_pending(int pid) noexcept nogil:
 cdef bint queued_anywhere(area_t *area) noexcept nogil:
     """The same for this process and all its threads."""
     cdef char path[64]
+    cdef area_t *other = NULL
     cdef uint64_t at
-    cdef int i
     if signals_pending() & LSF_SIGNALS_QUEUED:
         return True
-    for i in range(AREA_COUNT):
-        if slot_at(i).mapped == 0 and i > 0:
-            break
-        if slot_at(i).state == 0 or area_at(i) == area or area_at(i).proc != area.proc or area_at(i).tid <= 0:
+    while (other := area_next(area.proc, other)) != NULL:
+        if other == area or other.tid <= 0:
             continue
         at = append(path, 0, sizeof(path), b"/proc/self/task/")
-        at = append_number(path, at, sizeof(path), <uint64_t> area_at(i).tid, 10)
+        at = append_number(path, at, sizeof(path), <uint64_t> other.tid, 10)
         append(path, at, sizeof(path), b"/status")
         if pending_of(path) & LSF_SIGNALS_QUEUED:
             return True
@@ -165,12 +161,9 @@ cdef void guest_mark_set() noexcept nogil:
 cdef void guest_mark_clear() noexcept nogil:
     """From here on nobody takes this process for a guest."""
     cdef uint64_t since = read_tsc()
-    cdef linux_timespec moment
-    moment.tv_sec = 0
-    moment.tv_nsec = 50000
     linux_syscall2(LINUX_SYS_set_robust_list, 0, 24)
     while read_tsc() - since < 2 * GUEST_LEASE:
-        linux_syscall4(LINUX_SYS_clock_nanosleep, LINUX_CLOCK_MONOTONIC, 0, <uint64_t> &moment, 0)
+        pause(50000)
 
 
 cdef void queued_block() noexcept nogil:

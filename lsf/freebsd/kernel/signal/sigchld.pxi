@@ -129,12 +129,11 @@ cdef int children_of_thread(int tid, int32_t *list_, int most) noexcept nogil:
 
 cdef int children_of(process_t *proc, int32_t *list_, int most) noexcept nogil:
     """The children of this process."""
-    cdef int i, count = 0
-    for i in range(AREA_COUNT):
-        if slot_at(i).mapped == 0 and i > 0:
-            break
-        if slot_at(i).state != 0 and area_at(i).proc == proc and area_at(i).tid > 0:
-            count += children_of_thread(area_at(i).tid, &list_[count], most - count)
+    cdef area_t *area = NULL
+    cdef int count = 0
+    while (area := area_next(proc, area)) != NULL:
+        if area.tid > 0:
+            count += children_of_thread(area.tid, &list_[count], most - count)
     return count
 
 

@@ -194,10 +194,10 @@ cdef void kept_before(area_t *area, linux_siginfo *info) noexcept nogil:
 cdef void keep_carried(area_t *area, linux_siginfo *info) noexcept nogil:
     """A blocked one arrived: another thread takes it, or it is kept, unless it is ignored."""
     cdef process_t *proc = area.proc
-    cdef int code = 0, i
+    cdef int code = 0
     cdef int signo = carried_signal(info, &code)
     cdef uint32_t word = CARRIER_MAGIC | <uint32_t> (code & 0x3f) << 8 | <uint32_t> signo, at
-    cdef area_t *other
+    cdef area_t *other = NULL
     if signo == 0:
         mqueue_send_on(area, info)
         return
@@ -210,14 +210,8 @@ cdef void keep_carried(area_t *area, linux_siginfo *info) noexcept nogil:
     if proc.own.kept_count > at:
         if not word & CARRIER_THREAD:
             # Another thread may have it unblocked, or wait for it. One that begins to now looks at kept_bits thereafter.
-            for i in range(AREA_COUNT):
-                if slot_at(i).mapped == 0 and i > 0:
-                    break
-                if slot_at(i).state == 0:
-                    continue
-                other = area_at(i)
-                if other != area and other.proc == proc and other.tid > 0 \
-                        and (not mask_has(other.sigmask, signo) or mask_has(other.own.waiting, signo)):
+            while (other := area_next(proc, other)) != NULL:
+                if other != area and other.tid > 0 and (not mask_has(other.sigmask, signo) or mask_has(other.own.waiting, signo)):
                     info.si_errno = <int32_t> word
                     info.si_code = -1
                     (<uint64_t *> info)[CARRIER_KEPT] = 0

@@ -214,27 +214,26 @@ cdef public long sysctl_name2oid(sysctl_request_t *request) noexcept nogil:
     return sysctl_out(request, name, length * 4)
 
 
-cdef public long sysctl_name(sysctl_request_t *request) noexcept nogil:
-    """The dotted name; a number that the tree does not have stands for itself."""
+cdef uint64_t sysctl_dotted(const int32_t *numbers, uint64_t count, char *name, uint64_t size) noexcept nogil:
+    """The dotted name of a number, into `size` bytes: its length. One that the tree does not have stands for itself."""
     cdef const sysctl_row_t *row = &sysctl_rows[0]
-    cdef char digits[16]
-    cdef uint32_t i
-    cdef long result
-    for i in range(request.nrest):
+    cdef uint64_t i, at = 0
+    name[0] = 0
+    for i in range(count):
         if i > 0:
-            result = sysctl_out(request, b".", 1)
-            if result < 0:
-                return result
+            at = append(name, at, size, b".")
+        row = sysctl_child(row, numbers[i]) if row != NULL else NULL
         if row != NULL:
-            row = sysctl_child(row, request.rest[i])
-        if row != NULL:
-            result = sysctl_out(request, row.name, string_length(row.name))
+            at = append(name, at, size, row.name)
         else:
-            append_number(digits, 0, 16, <uint32_t> request.rest[i], 10)
-            result = sysctl_out(request, digits, string_length(digits))
-        if result < 0:
-            return result
-    return sysctl_out(request, b"", 1)
+            at = append_number(name, at, size, <uint32_t> numbers[i], 10)
+    return at
+
+
+cdef public long sysctl_name(sysctl_request_t *request) noexcept nogil:
+    cdef char name[SYSCTL_NAME_MAX]
+    sysctl_dotted(request.rest, request.nrest, name, sizeof(name))
+    return sysctl_out_string(request, name)
 
 
 cdef bint sysctl_first_leaf(const sysctl_row_t *row, bint all_, int32_t *out, uint32_t *length) noexcept nogil:

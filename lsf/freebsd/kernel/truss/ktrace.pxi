@@ -42,18 +42,14 @@ cdef void ktr_write(area_t *area, int type_, ktr_record_t *record) noexcept nogi
     cdef process_t *proc = area.proc
     cdef uint8_t text[KTR_HEADER_1 + KTR_ROOM]
     cdef freebsd_timespec now
-    cdef const char *name = proc.execpath
-    cdef uint64_t i, size = KTR_HEADER_1 if proc.own.osreldate >= FREEBSD_SINCE_KTR_VERSION else KTR_HEADER_0
+    cdef uint64_t size = KTR_HEADER_1 if proc.own.osreldate >= FREEBSD_SINCE_KTR_VERSION else KTR_HEADER_0
     cdef long result
     memset(text, 0, KTR_HEADER_1)
     read_clock(proc, FREEBSD_CLOCK_REALTIME, &now)
     (<int32_t *> &text[0])[0] = <int32_t> record.at
     (<int16_t *> &text[4])[0] = <int16_t> type_
     (<int32_t *> &text[8])[0] = proc.pid
-    i = string_length(name)
-    while i > 0 and name[i - 1] != c'/':
-        i -= 1
-    append(<char *> &text[12], 0, KTR_COMM, name + i)
+    append(<char *> &text[12], 0, KTR_COMM, base_name(proc.execpath))
     (<int64_t *> &text[32])[0] = now.tv_sec
     (<int64_t *> &text[40])[0] = now.tv_nsec if size == KTR_HEADER_1 else now.tv_nsec // 1000
     (<int64_t *> &text[48])[0] = area.tid
@@ -64,6 +60,12 @@ cdef void ktr_write(area_t *area, int type_, ktr_record_t *record) noexcept nogi
     result = write_unnoticed(area, proc.record_fd, <const char *> text, size + record.at, False)
     if is_error(result):
         proc.own.ktrace_facs = 0
+
+
+cdef void ktrace_all(process_t *proc, int fd) noexcept nogil:
+    """From its start on this program, and what it starts, is recorded there: --ktrace, LSF_KTRACE."""
+    proc.record_fd = fd
+    proc.own.ktrace_facs = FREEBSD_KTRFAC_MASK | FREEBSD_KTRFAC_INHERIT
 
 
 cdef inline bint ktr_wants(area_t *area, int type_) noexcept nogil:

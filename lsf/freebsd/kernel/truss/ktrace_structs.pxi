@@ -40,22 +40,11 @@ cdef void ktr_sysctl(area_t *area, uaddr name, uint64_t length) noexcept nogil:
     """KTR_SYSCTL: the dotted name of a number, which is not written where it has none."""
     cdef ktr_record_t record
     cdef int32_t numbers[FREEBSD_CTL_MAXNAME]
-    cdef const sysctl_row_t *row = &sysctl_rows[0]
-    cdef char digits[16]
-    cdef uint64_t i
+    cdef char text[SYSCTL_NAME_MAX]
     if not ktr_wants(area, FREEBSD_KTR_SYSCTL) or length < 2 or length > FREEBSD_CTL_MAXNAME or copyin(name, numbers, 4 * length) < 0:
         return
     record.at = 0
-    for i in range(length):
-        if i > 0:
-            ktr_add(&record, b".", 1)
-        row = sysctl_child(row, numbers[i]) if row != NULL else NULL
-        if row != NULL:
-            ktr_add(&record, row.name, string_length(row.name))
-        else:
-            append_number(digits, 0, sizeof(digits), <uint32_t> numbers[i], 10)
-            ktr_add(&record, digits, string_length(digits))
-    ktr_add(&record, b"", 1)
+    ktr_add(&record, text, sysctl_dotted(numbers, length, text, sizeof(text)) + 1)
     ktr_write(area, FREEBSD_KTR_SYSCTL, &record)
 
 
