@@ -36,7 +36,7 @@ CFLAGS = (
 HEADERS = ("machine/ground", "machine/amd64")
 #: And where own.h is, FreeBSD's share of the machine's structs; another personality has its own beside its tables.
 OWN = "freebsd/state"
-MACHINE = ("machine/ground/runtime.c", "machine/amd64/entry.S")
+MACHINE = ("machine/ground/runtime.c", "machine/ground/string.c", "machine/amd64/entry.S")
 FREEBSD = (Path("freebsd/amd64/calls.S"),)
 SCRIPT = "machine/ground/shim.ld"
 

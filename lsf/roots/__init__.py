@@ -88,7 +88,7 @@ def is_release(name: str) -> bool:
     )
 
 
-#: What CURRENT had counted up to when a first release of a series was made of it: 14.0 is 1400097. (environment.pxi has them, too.)
+#: What CURRENT had counted up to when a first release of a series was made of it: 14.0 is 1400097. (release.pxi has them, too.)
 BUMPS = {14: 97, 15: 68}
 
 

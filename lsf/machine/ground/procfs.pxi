@@ -35,22 +35,6 @@ cdef long read_file(const char *path, char *buffer, uint64_t size) noexcept nogi
     return at
 
 
-cdef const char *parse_number(const char *text, int64_t *value) noexcept nogil:
-    """Read a decimal number after blanks, which may be one of 64 bits without a sign; where the text goes on."""
-    cdef bint negative = False
-    cdef uint64_t read = 0
-    while text[0] == c' ' or text[0] == c'\t' or text[0] == c'\n':
-        text += 1
-    if text[0] == c'-':
-        negative = True
-        text += 1
-    while c'0' <= text[0] <= c'9':
-        read = read * 10 + <uint64_t> (text[0] - 48)
-        text += 1
-    value[0] = <int64_t> (0 - read if negative else read)
-    return text
-
-
 cdef const char *find_text(const char *text, const char *wanted) noexcept nogil:
     """What follows the first line that starts with `wanted`; NULL when none does."""
     while text[0] != 0:

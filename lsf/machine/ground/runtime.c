@@ -1,4 +1,4 @@
-/* The freestanding bits of the image: mem*, and the assertions that keep layout.h and the structs in step. */
+/* The freestanding bits of the image, and the assertions that keep layout.h and the structs in step. */
 #define _GNU_SOURCE
 #include "runtime.h"
 #include "tables.h"
@@ -58,40 +58,6 @@ _Static_assert(STATS_BASE + STATS_SIZE <= HEAP_BASE, "the counters");
 LSF_HIDDEN const uint32_t lsf_lane_none[GUEST_NSYSCALLS] = {[0 ... GUEST_NSYSCALLS - 1] = LSF_NOT_PASSED};
 
 #ifndef LSF_HOSTED
-LSF_HIDDEN void *memcpy(void *to, const void *from, size_t n)
-{
-    void *start = to;
-    __asm__ volatile("rep movsb" : "+D"(to), "+S"(from), "+c"(n) : : "memory");
-    return start;
-}
-
-LSF_HIDDEN void *memset(void *to, int byte, size_t n)
-{
-    void *start = to;
-    __asm__ volatile("rep stosb" : "+D"(to), "+c"(n) : "a"(byte) : "memory");
-    return start;
-}
-
-LSF_HIDDEN void *memmove(void *to, const void *from, size_t n)
-{
-    char *d = to;
-    const char *s = from;
-    if (d <= s || d >= s + n)
-        return memcpy(to, from, n);
-    while (n--)
-        d[n] = s[n];
-    return to;
-}
-
-LSF_HIDDEN int memcmp(const void *a, const void *b, size_t n)
-{
-    const unsigned char *x = a, *y = b;
-    for (; n; n--, x++, y++)
-        if (*x != *y)
-            return *x - *y;
-    return 0;
-}
-
 #ifdef LSF_COVERAGE
 /* An image for whoever wants to know what the tests reach: compiled with -fsanitize-coverage=trace-pc, it calls this at each branch. The
  * file LSF_COVERAGE, which all processes share, has a byte for each of the window's; one is set where a call returns to. */

@@ -72,6 +72,32 @@ cdef uint64_t append_number(char *buffer, uint64_t at, uint64_t size, uint64_t v
     return append(buffer, at, size, &digits[n])
 
 
+cdef const char *parse_number(const char *text, int64_t *value) noexcept nogil:
+    """Read a decimal number after blanks, which may be one of 64 bits without a sign; where the text goes on."""
+    cdef bint negative = False
+    cdef uint64_t read = 0
+    while text[0] == c' ' or text[0] == c'\t' or text[0] == c'\n':
+        text += 1
+    if text[0] == c'-':
+        negative = True
+        text += 1
+    while c'0' <= text[0] <= c'9':
+        read = read * 10 + <uint64_t> (text[0] - 48)
+        text += 1
+    value[0] = <int64_t> (0 - read if negative else read)
+    return text
+
+
+cdef char *environment(char **envp, const char *name) noexcept nogil:
+    """The value of a variable, or NULL."""
+    cdef uint64_t length = string_length(name)
+    while envp[0] != NULL:
+        if string_starts(envp[0], name) and envp[0][length] == c'=':
+            return &envp[0][length + 1]
+        envp += 1
+    return NULL
+
+
 cdef void complain(const char *a, const char *b, const char *c, const char *d) noexcept nogil:
     """One line on stderr, in one write: `lsf: ` and up to four strings (NULL ends them early)."""
     cdef char line[1400]
