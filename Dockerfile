@@ -23,7 +23,8 @@ RUN set -eu; set -- dist/freebsd_lsf-*.whl; compiler=''; \
         apt-get install -y -q --no-install-recommends python3-venv ca-certificates $compiler; \
     fi; \
     python3 -m venv /opt/venv; \
-    /opt/venv/bin/pip install -q "$@"
+    /opt/venv/bin/pip install -q "$@"; \
+    cp "$(/opt/venv/bin/python -I -c 'from lsf.start.files import shim_path; print(shim_path())')" /opt/venv/shim.elf
 
 FROM build AS root
 ARG RELEASE=14.3-RELEASE
@@ -33,16 +34,14 @@ ARG SHA256=""
 RUN set -eu; export LSF_ROOTS=/roots LSF_MIRROR="$MIRROR"; \
     /opt/venv/bin/lsfctl root install "$RELEASE" ${SHA256:+--sha256 "$SHA256"}; \
     mv "$(/opt/venv/bin/lsfctl root path)" /freebsd; \
-    cp "$(/opt/venv/bin/python -I -c 'from lsf.start.files import shim_path; print(shim_path())')" /freebsd/lsf
+    cp /opt/venv/shim.elf /freebsd/lsf
 
 # What a Kubernetes node needs, and what puts it there: --target installer (docs/user/cluster.md).
 FROM ${BASE} AS installer
 RUN command -v python3 >/dev/null || { apt-get update -q && apt-get install -y -q --no-install-recommends python3; }
-COPY --from=build /opt/venv/bin/lsf-oci /opt/venv/bin/lsf-oci-config /payload/bin/
-COPY --from=build /opt/venv/lib/ /payload/venv/
+COPY --from=build /opt/venv/bin/lsf-oci /payload/bin/
+COPY --from=build /opt/venv/shim.elf /payload/lib/lsf/
 COPY deploy/ /deploy/
-RUN set -eu; mkdir /payload/lib; mv /payload/venv/python3*/site-packages/lsf /payload/lib/lsf; rm -r /payload/venv; \
-    find /payload/lib -name '*.so' -delete
 ENTRYPOINT ["python3", "/deploy/node.py"]
 
 FROM scratch

@@ -89,9 +89,15 @@ class build_ext(base_build_ext):
         self.build_more(target)
 
     def build_more(self, target: Path) -> None:
-        """The demo's programs."""
-        from lsf._build import shim
+        """lsf-oci, which data_files installs as a command, and the demo's programs."""
+        from lsf import __version__
+        from lsf._build import oci, shim
 
+        try:
+            unit = shim.translate(PACKAGE / "_oci.pyx", PACKAGE / "_oci.c", ROOT)
+            oci.build(unit, PACKAGE / "oci" / "lsf-oci", Path(self.build_temp) / "oci", __version__)
+        except shim.BuildError as error:
+            raise SystemExit(f"LSF cannot be built: {error}") from None
         (target / "demo").mkdir(parents=True, exist_ok=True)
         shim.build_demo(PACKAGE / "demo" / "demo.c", target / "demo")
 
@@ -134,6 +140,7 @@ def extensions() -> list[Extension]:
 setup(
     ext_modules=extensions(),
     cmdclass={"build_ext": build_ext},
-    scripts=["scripts/lsf", "scripts/go_freebsd_amd64_exec", "scripts/lsf-oci", "scripts/lsf-oci-config"],
-    data_files=[("share/man/man1", ["docs/lsf.1"])],
+    scripts=["scripts/lsf", "scripts/go_freebsd_amd64_exec", "scripts/lsf-oci-config"],
+    # lsf-oci is no script, but a program that the build makes.
+    data_files=[("share/man/man1", ["docs/lsf.1"]), ("bin", ["lsf/oci/lsf-oci"])],
 )

@@ -3,8 +3,8 @@
     node.py [--host DIR] install [--wait]     files, the engine's configuration, its restart, the node's label
     node.py [--host DIR] remove
 
-What it brings is in /payload (Dockerfile, target installer). The node needs Python 3.10 of its own: lsf-oci is written in it. Runs
-on the image's Python, and needs nothing but that.
+What it brings is in /payload (Dockerfile, target installer): two static programs, so that a node needs nothing of its own but crun or
+runc. Runs on the image's Python, and needs nothing but that.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ PLACE = "opt/lsf"
 LABEL = "freebsd-lsf/ready"
 BEGIN, END = "# --- freebsd-lsf begins", "# --- freebsd-lsf ends"
 ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
-PYTHONS = ("/usr/bin/python3", "/usr/local/bin/python3")
+FILES = ("bin/lsf-oci", "lib/lsf/shim.elf")
 
 
 class Unfit(Exception):
@@ -39,25 +39,13 @@ def on_host(host: Path, *words: str) -> subprocess.CompletedProcess:
     return subprocess.run(["chroot", str(host), *words], capture_output=True, text=True, timeout=120, check=False)
 
 
-def python_of(host: Path) -> str:
-    """The node's Python. Raises Unfit."""
-    for path in PYTHONS:
-        if os.access(host / path.lstrip("/"), os.X_OK):
-            told = on_host(host, path, "-c", "import sys; print(sys.version_info >= (3, 10))")
-            if told.stdout.strip() == "True":
-                return path
-    raise Unfit(f"there is no Python 3.10 on this node ({' or '.join(PYTHONS)}), which lsf-oci is written in")
-
-
-def put_files(host: Path, payload: Path, python: str) -> None:
+def put_files(host: Path, payload: Path) -> None:
     """LSF at its place, whole or as it was. Containers that run keep the image that they were started with."""
     place = host / PLACE
     new = place.with_name("lsf.new")
     shutil.rmtree(new, ignore_errors=True)
     shutil.copytree(payload, new, symlinks=True)
-    script = new / "bin/lsf-oci-config"
-    script.write_text(f"#!{python}\n" + script.read_text().partition("\n")[2])
-    for name in ("bin/lsf-oci", "bin/lsf-oci-config", "lib/lsf/shim.elf"):
+    for name in FILES:
         (new / name).chmod(0o755)
     old = place.with_name("lsf.old")
     shutil.rmtree(old, ignore_errors=True)
@@ -141,7 +129,7 @@ def restart(host: Path, services: list[str]) -> None:
 
 def install(host: Path, payload: Path) -> None:
     """Raises Unfit, and leaves the node without the label."""
-    put_files(host, payload, python_of(host))
+    put_files(host, payload)
     told = on_host(host, f"/{PLACE}/bin/lsf-oci", "--version")
     if told.returncode:
         raise Unfit(f"lsf-oci does not run on this node: {(told.stderr or told.stdout).strip()}")

@@ -5,6 +5,9 @@ include "machine/ground/lock.pxi"
 include "freebsd/state/own.pxi"
 include "machine/ground/runtime.pxi"
 
+cdef extern from "decode.h" nogil:
+    const char *lsf_strerror(unsigned number)
+
 cdef extern from "dispatch.h" nogil:
     const uint8_t lsf_errno_to_linux[1]
     const uint8_t lsf_signal_to_linux[1]

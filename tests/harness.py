@@ -286,6 +286,14 @@ def npm_program(package: str, member: str) -> Path:
     return target
 
 
+def oci_program() -> Path:
+    """lsf-oci of the package under test: in its sources, or where it was installed."""
+    for place in (PACKAGE_PARENT / "lsf/oci/lsf-oci", Path(sys.prefix) / "bin/lsf-oci"):
+        if os.access(place, os.X_OK):
+            return place
+    pytest.fail("lsf-oci is not built: python -m lsf._build oci")
+
+
 def commands(folder: Path) -> Path:
     """`folder`, made here, with `lsf`, `lsfctl`, `go_freebsd_amd64_exec` and `lsf-oci` of the package under test."""
     folder.mkdir()
@@ -301,7 +309,7 @@ def commands(folder: Path) -> Path:
             f"from lsf.{module} import {function}\nsys.exit({function}())\n"
         )
         script.chmod(0o755)
-    shutil.copy(TESTS.parent / "scripts/lsf-oci", folder / "lsf-oci")
+    (folder / "lsf-oci").symlink_to(oci_program())
     return folder
 
 

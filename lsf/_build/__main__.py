@@ -1,6 +1,7 @@
 """Build one part of LSF in place, for whoever works on it.
 
     python -m lsf._build image      # tables, floors, Cython, the image: what an edit of the shim needs, in seconds
+    python -m lsf._build oci        # lsf-oci
     python -m lsf._build tables     # what is generated from lsf/freebsd/tables
 
 The extensions (`lsf._shim` and its kin, in which tests call converters and handlers) are setup.py's: `build_ext --inplace`.
@@ -28,8 +29,18 @@ def image() -> None:
     shim.build(unit, PACKAGE / "generated", PACKAGE / "shim.elf", work)
 
 
+def oci() -> None:
+    """lsf-oci from the sources as they are. Raises BuildError."""
+    from lsf import __version__
+    from lsf._build.oci import build
+
+    tables()
+    unit = shim.translate(PACKAGE / "_oci.pyx", PACKAGE / "_oci.c", PACKAGE.parent)
+    build(unit, PACKAGE / "oci" / "lsf-oci", PACKAGE.parent / "build" / "oci", __version__)
+
+
 def main(arguments: list[str]) -> int:
-    parts = {"image": image, "tables": tables}
+    parts = {"image": image, "oci": oci, "tables": tables}
     if len(arguments) != 1 or arguments[0] not in parts:
         print(f"usage: python -m lsf._build {'|'.join(parts)}", file=sys.stderr)
         return 2

@@ -49,6 +49,7 @@ FLOORS = (
     "freebsd/kernel/image",
     "freebsd/kernel/event",
     "freebsd/kernel",  # python.pxi, which the extension alone has
+    "oci",  # lsf-oci: a program of its own, of the machine's files and two of kernel/image's
 )
 
 

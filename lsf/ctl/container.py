@@ -15,10 +15,10 @@ import sys
 import tempfile
 
 from lsf import roots
-from lsf.oci.tree import Tree
 from lsf.roots import Root, RootError, images
 from lsf.roots.manage import Options as RootOptions
 from lsf.roots.manage import held, open_store, remove_path, sweep
+from lsf.roots.tree import resolve_inside
 from lsf.start import launch
 from lsf.start.errors import STATUS_FAILED, LaunchError, say
 from lsf.start.files import DEFAULT_PATH
@@ -177,12 +177,12 @@ def _is_alone() -> bool:
 
 def place(tree: str, path: str, is_folder: bool) -> str:
     """A place in a tree, made where it is missing; no link leads out of the tree. Raises OSError."""
-    at = Tree(tree, [], "").resolve(path)
-    if not os.path.lexists(tree + at):
-        os.makedirs(tree + (at if is_folder else os.path.dirname(at)), exist_ok=True)
+    at = resolve_inside(tree, path, missing=True)
+    if not os.path.lexists(at):
+        os.makedirs(at if is_folder else os.path.dirname(at), exist_ok=True)
         if not is_folder:
-            os.close(os.open(tree + at, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644))
-    return tree + at
+            os.close(os.open(at, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644))
+    return at
 
 
 def _own_mounts() -> str:

@@ -8,11 +8,14 @@ taken and then ignored but `enforceStatfs`, which has no meaning where /proc sho
 import os
 import stat
 
-from lsf.oci.errors import OciError
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
+
+
+class OciError(Exception):
+    """The container cannot be made; the text is one sentence for a person."""
+
 
 #: What Linux's root keeps in a container, as the engines have it; what `allow` and `suser` say comes on top.
 CAPABILITIES = ("CHOWN", "DAC_OVERRIDE", "FSETID", "FOWNER", "SETGID", "SETUID", "SETPCAP", "SYS_CHROOT", "KILL", "SETFCAP",

@@ -155,10 +155,10 @@ def _unlock(parent: int, name: str) -> bool:
         os.close(fd)
 
 
-def resolve_inside(root: str, path: str) -> str:
+def resolve_inside(root: str, path: str, missing: bool = False) -> str:
     """Where a path of the root lies on the host: symbolic links mean what they mean inside the root.
 
-    The last component need not be there. Raises OSError (ELOOP, ENOTDIR, ENOENT, EACCES).
+    The last component need not be there; missing: nor any other. Raises OSError (ELOOP, ENOTDIR, ENOENT, EACCES).
     """
     root = os.path.abspath(root).rstrip("/")
     waiting = [part for part in reversed(path.split("/")) if part not in ("", ".")]
@@ -174,7 +174,9 @@ def resolve_inside(root: str, path: str) -> str:
         try:
             target = os.readlink(here)
         except OSError as error:
-            if error.errno not in (errno.EINVAL, errno.ENOENT) or (error.errno == errno.ENOENT and waiting):
+            if error.errno not in (errno.EINVAL, errno.ENOENT) or (
+                error.errno == errno.ENOENT and waiting and not missing
+            ):
                 raise
             done.append(part)
             continue

@@ -111,31 +111,23 @@ def node(monkeypatch, tmp_path):
     module.host = tmp_path / "host"
     module.payload = tmp_path / "payload"
     (module.payload / "bin").mkdir(parents=True)
-    for name in ("lsf-oci", "lsf-oci-config"):
-        shutil.copy(TOP / "scripts" / name, module.payload / "bin" / name)
-    shutil.copytree(
-        harness.PACKAGE_PARENT / "lsf",
-        module.payload / "lib/lsf",
-        ignore=shutil.ignore_patterns("*.so", "generated", "__pycache__"),
-    )
+    shutil.copy(harness.oci_program(), module.payload / "bin/lsf-oci")
+    (module.payload / "lib/lsf").mkdir(parents=True)
+    shutil.copy(harness.shim_image(), module.payload / "lib/lsf/shim.elf")
     (module.host / "opt").mkdir(parents=True)
     fake = tmp_path / "runtime"
     fake.write_text("#!/bin/sh\necho fake version 1\n")
     fake.chmod(0o755)
     module.asked = []
-    module.python = "True"
 
     def on_host(host, *words):
         module.asked.append(" ".join(words))
         if words[0].endswith("/lsf-oci"):
             return subprocess.run([f"{host}{words[0]}", *words[1:]], capture_output=True, text=True, timeout=60, check=False,
                                   env={"PATH": "/usr/bin:/bin", "LSF_OCI_RUNTIME": str(fake)})  # fmt: skip
-        return subprocess.CompletedProcess(words, 0, module.python if "python" in words[0] else "", "")
+        return subprocess.CompletedProcess(words, 0, "", "")
 
     monkeypatch.setattr(module, "on_host", on_host)
-    monkeypatch.setattr(module, "PYTHONS", (sys.executable,))
-    (module.host / sys.executable.lstrip("/")).parent.mkdir(parents=True, exist_ok=True)
-    (module.host / sys.executable.lstrip("/")).symlink_to(sys.executable)
     return module
 
 
@@ -184,9 +176,11 @@ def test_a_node_that_is_not_fit(node, tmp_path):
     with pytest.raises(node.Unfit, match="version 1"):
         node.install(node.host, node.payload)
     assert (node.host / "etc/containerd/config.toml").read_text() == "[plugins]\n"
-    node.python = "False"
-    with pytest.raises(node.Unfit, match=r"no Python 3\.10 on this node"):
+    (node.payload / "bin/lsf-oci").write_bytes(b"not a program")
+    (node.host / "etc/containerd/config.toml").write_text("version = 2\n")
+    with pytest.raises(OSError):
         node.install(node.host, node.payload)
+    assert (node.host / "etc/containerd/config.toml").read_text() == "version = 2\n"
 
 
 def test_the_label(node, monkeypatch, tmp_path):

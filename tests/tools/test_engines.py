@@ -677,17 +677,10 @@ def test_rootless(images, tmp_path):
     try:
         place = stack.folder
         # Not where the package lies, which may be a folder that the user cannot enter.
-        shutil.copytree(
-            harness.PACKAGE_PARENT / "lsf",
-            place / "package/lsf",
-            ignore=shutil.ignore_patterns("*.so", "generated", "__pycache__"),
-        )
         (place / "bin").mkdir()
-        shutil.copy(harness.TESTS.parent / "scripts/lsf-oci", place / "bin/lsf-oci")
-        script = place / "bin/lsf-oci-config"
-        script.write_text(f"#!/usr/bin/python3\nimport sys\nsys.path.insert(0, '{place}/package')\n"
-                          "from lsf.oci.command import main\nsys.exit(main())\n")  # fmt: skip
-        script.chmod(0o755)
+        shutil.copy(harness.oci_program(), place / "bin/lsf-oci")
+        (place / "lib/lsf").mkdir(parents=True)
+        shutil.copy(harness.shim_image(), place / "lib/lsf/shim.elf")
         for archive in (images.linux_tar, images.freebsd):
             shutil.copy(archive, place)
             (place / archive.name).chmod(0o644)

@@ -8,7 +8,6 @@ import resource
 import shutil
 import signal
 import subprocess
-import sys
 from pathlib import Path
 
 import engines
@@ -126,30 +125,6 @@ def test_which_runtime(run, fake, tmp_path, command):
         assert said in done.stderr
 
 
-def test_the_callers_python_is_not_ours(run, fake):
-    """What an engine's environment says of Python does not matter."""
-    done = run("--runtime", fake, "--version", env={"PYTHONHOME": "/nonexistent", "PYTHONPATH": "/nonexistent"})
-    assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.endswith("fake version 1\n")
-
-
-def test_shellcheck():
-    tool = next(
-        (
-            path
-            for path in (Path(sys.executable).with_name("shellcheck"), shutil.which("shellcheck"))
-            if path and os.access(path, os.X_OK)
-        ),
-        None,
-    )
-    if tool is None:
-        harness.missing_tool("scripts/lsf-oci read by shellcheck", "shellcheck is not installed")
-    done = subprocess.run(
-        [tool, harness.TESTS.parent / "scripts/lsf-oci"], capture_output=True, text=True, timeout=60, check=False
-    )
-    assert (done.returncode, done.stdout) == (0, "")
-
-
 def test_itself_and_features(run, fake):
     from lsf import __version__
 
@@ -243,30 +218,8 @@ def test_exec(run, fake, bundle, tmp_path):
 
 
 @pytest.mark.alone
-def test_what_a_start_imports():
-    """Every container waits for it."""
-    wanted = "import sys; from lsf.oci import command, rewrite, document; print(*sorted(sys.modules))"
-    done = subprocess.run(["python3", "-S", "-c", f"import sys; sys.path.insert(0, {str(harness.PACKAGE_PARENT)!r}); {wanted}"],
-                          capture_output=True, text=True, timeout=60, check=True)  # fmt: skip
-    slow = {
-        "re",
-        "json",
-        "subprocess",
-        "argparse",
-        "pathlib",
-        "shutil",
-        "tempfile",
-        "typing",
-        "enum",
-        "collections",
-        "functools",
-    }
-    assert not slow & set(done.stdout.split())
-
-
-@pytest.mark.alone
 def test_what_a_start_costs(command, fake, bundle):
-    """In time of the processor, which a busy machine stretches less: what is handed on costs a shell's start, and a container Python's and
+    """In time of the processor, which a busy machine stretches less: what is handed on costs less than a shell's start, and a container
     little more. benchmarks/containers.py measures whole starts beside an engine's Linux containers."""
 
     def cost(*words):
@@ -278,10 +231,9 @@ def test_what_a_start_costs(command, fake, bundle):
             best = min(best, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
         return best
 
-    bare = cost(sys.executable, "-S", "-c", "pass")
     runtime = cost(fake, "x")
-    assert cost(command, "--runtime", fake, "start", "x") - runtime < 0.004
-    assert cost(command, "--runtime", fake, "create", "--bundle", bundle, "x") - runtime - bare < 0.010
+    assert cost(command, "--runtime", fake, "start", "x") - runtime < 0.002
+    assert cost(command, "--runtime", fake, "create", "--bundle", bundle, "x") - runtime < 0.003
 
 
 # ---------------------------------------------------------------- with crun and runc
@@ -305,6 +257,7 @@ def real(request, tmp_path, tree):
     plain["process"] |= {"terminal": False, "rlimits": []}
     plain["root"]["readonly"] = False
     state = tmp_path / "state"
+    name = f"lsf-test-{os.getpid()}"  # a container's cgroup has its name, and crun kills what is in it
 
     def complete(change, program="lsf-oci", verb=("run",)):
         wanted = json.loads(json.dumps(plain))
@@ -315,10 +268,10 @@ def real(request, tmp_path, tree):
             if program == "lsf-oci"
             else [request.param]
         )
-        words = [*prefix, *words, "--root", str(state), *verb, "--bundle", str(tmp_path / "real"), "lsf-test"]
+        words = [*prefix, *words, "--root", str(state), *verb, "--bundle", str(tmp_path / "real"), name]
         done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False, stdin=subprocess.DEVNULL)
         left = os.listdir(state) if state.is_dir() else []
-        assert [name for name in left if name == "lsf-test"] == []
+        assert name not in left
         return done.returncode, done.stdout, done.stderr
 
     complete.rootfs = tmp_path / "real/rootfs"
@@ -467,8 +420,10 @@ def test_what_cannot_run_leaves_nothing(real, broken, said, tmp_path):
             copied / "lsf",
             ignore=shutil.ignore_patterns("shim.elf", "*.so", "__pycache__"),
         )
-        script = tmp_path / "commands/lsf-oci-config"
-        script.write_text(script.read_text().replace(repr(str(harness.PACKAGE_PARENT)), repr(str(copied))))
+        (tmp_path / "commands/lsf-oci").unlink()
+        (copied / "bin").mkdir()
+        shutil.copy(harness.oci_program(), copied / "bin/lsf-oci")
+        (tmp_path / "commands/lsf-oci").symlink_to(copied / "bin/lsf-oci")
     status, out, err = real(args("/bin/sh", "-c", "true"))
     assert (status, out, err.count("\n")) == (1, "", 1)
     assert said in err

@@ -68,8 +68,10 @@ def test_what_is_in_it(wheel):
         names = archive.namelist()
         scripts = {name.rpartition("/")[2]: archive.read(name).decode() for name in names if ".data/scripts/" in name}
         about = archive.read(next(name for name in names if name.endswith("/METADATA"))).decode()
-    assert {"lsf", "go_freebsd_amd64_exec", "lsf-oci", "lsf-oci-config"} == set(scripts)
-    assert scripts.pop("lsf-oci").startswith("#!/bin/sh\n")
+        program = next(name for name in names if name.endswith(".data/data/bin/lsf-oci"))
+        assert archive.getinfo(program).external_attr >> 16 & 0o777 == 0o755
+        assert archive.read(program)[:4] == b"\x7fELF"
+    assert {"lsf", "go_freebsd_amd64_exec", "lsf-oci-config"} == set(scripts)
     assert [text.split("\n")[0] for text in scripts.values()] == ["#!python"] * 3
     assert "\nName: freebsd-lsf\n" in about
     required = re.findall(r"^Requires-Dist: ([\w-]+)[^;\n]*$", about, re.MULTILINE)

@@ -31,7 +31,6 @@ cdef extern from "decode.h" nogil:
     const lsf_flag_name_t lsf_flag_name[1]
     const lsf_flag_names_t lsf_flag_names[1]
     const char *lsf_syscall_name(uint64_t nr)
-    const char *lsf_strerror(unsigned number)
     const char *lsf_signal_name(unsigned number)
     const char *lsf_si_code_name(unsigned signal, unsigned code)
 

@@ -5,13 +5,39 @@ from __future__ import annotations
 import copy
 import json
 import os
+import subprocess
 
+import harness
+import hypothesis
 import pytest
+from hypothesis import strategies
 
-from lsf.oci import document, freebsd, program, rewrite
-from lsf.oci.errors import OciError
-from lsf.oci.tree import Tree
+from lsf.oci import freebsd
 from lsf.start import handover
+
+
+class Refused(Exception):
+    """What lsf-oci says."""
+
+
+@pytest.fixture(scope="module")
+def command(tmp_path_factory):
+    return harness.commands(tmp_path_factory.mktemp("commands") / "bin") / "lsf-oci"
+
+
+def create(command, folder, text: str) -> str:
+    """What becomes of a bundle's config.json. Raises Refused; nothing has changed then, and nothing lies beside it."""
+    path = folder / "config.json"
+    path.write_text(text)
+    done = subprocess.run([command, "--runtime", "/bin/true", "create", "--bundle", folder, "x"], capture_output=True, text=True,
+                          timeout=60, check=False)  # fmt: skip
+    assert [name for name in os.listdir(folder) if "lsf" in name] == []
+    if done.returncode:
+        assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1), done
+        assert path.read_text() == text
+        raise Refused(done.stderr.removeprefix("lsf-oci: ").rstrip("\n"))
+    assert (done.stdout, done.stderr) == ("", "")
+    return path.read_text()
 
 
 def elf(osabi: int = 9, machine: int = 62, order: str = "little", note: int = 0, interpreter: bytes = b"") -> bytes:
@@ -74,17 +100,23 @@ def config(*args: str, **more):
     }
 
 
-def rewritten(bundle, wanted):
-    """The configuration after the change, and whether there was one."""
-    changed = copy.deepcopy(wanted)
-    return rewrite.rewrite(changed, str(bundle)), changed
+@pytest.fixture
+def rewritten(command):
+    """Whether there was a change of a configuration, and the configuration after it."""
+
+    def complete(bundle, wanted):
+        text = json.dumps(wanted)
+        after = create(command, bundle, text)
+        return after != text, json.loads(after)
+
+    return complete
 
 
 def words(args):
     return dict(word.split("=") for word in args[1].split(","))
 
 
-def test_a_freebsd_image(bundle):
+def test_a_freebsd_image(bundle, rewritten):
     was, done = rewritten(bundle, config("sh", "-c", "true"))
     assert was
     assert done["process"]["args"][0] == "/dev/lsf"
@@ -104,7 +136,7 @@ def test_a_freebsd_image(bundle):
     }
 
 
-def test_a_second_time_it_is_the_same(bundle):
+def test_a_second_time_it_is_the_same(bundle, rewritten):
     _, once = rewritten(bundle, config("sh", "-c", "true"))
     assert rewritten(bundle, once) == (True, once)
     initialised = config("/init", "--", "sh")
@@ -113,7 +145,7 @@ def test_a_second_time_it_is_the_same(bundle):
     assert rewritten(bundle, once) == (True, once)
 
 
-def test_a_linux_image_is_left_alone(bundle):
+def test_a_linux_image_is_left_alone(bundle, rewritten):
     for name in ("bin/sh", "bin/freebsd-version", "libexec/ld-elf.so.1"):
         (bundle / "rootfs" / name).unlink()
     for args in (["linux"], ["/bin/linux", "-x"], ["nosuch"]):
@@ -124,7 +156,7 @@ def test_a_linux_image_is_left_alone(bundle):
         assert rewritten(bundle, {**wanted, "process": broken}) == (False, {**wanted, "process": broken})
 
 
-def test_a_linux_program_in_a_freebsd_image(bundle):
+def test_a_linux_program_in_a_freebsd_image(bundle, rewritten):
     """Goes through the shim too: it executes what is Linux's, and what is started by exec later may be FreeBSD's."""
     was, done = rewritten(bundle, config("linux"))
     assert was
@@ -132,7 +164,7 @@ def test_a_linux_program_in_a_freebsd_image(bundle):
 
 
 @pytest.mark.parametrize("way", ["program", "script", "volume", "link", "note", "interpreter"])
-def test_a_freebsd_program_in_another_image(bundle, way):
+def test_a_freebsd_program_in_another_image(bundle, way, rewritten):
     root = bundle / "rootfs"
     for name in ("bin/freebsd-version", "libexec/ld-elf.so.1"):
         (root / name).unlink()
@@ -160,7 +192,7 @@ def test_a_freebsd_program_in_another_image(bundle, way):
     assert words(done["process"]["args"]).get("r") == (f"{number:x}" if number else None)
 
 
-def test_no_link_leads_out_of_the_root(bundle, tmp_path_factory):
+def test_no_link_leads_out_of_the_root(bundle, tmp_path_factory, rewritten):
     """A FreeBSD program of the host's is none of the image's."""
     outside = tmp_path_factory.mktemp("outside")
     (outside / "sh").write_bytes(elf())
@@ -176,7 +208,7 @@ def test_no_link_leads_out_of_the_root(bundle, tmp_path_factory):
         assert rewritten(bundle, config(name))[0] is False
 
 
-def test_an_init_stays_in_front(bundle):
+def test_an_init_stays_in_front(bundle, rewritten):
     wanted = config("/sbin/init", "--", "sh", "-c", "true")
     wanted["mounts"].append(
         {
@@ -194,7 +226,7 @@ def test_an_init_stays_in_front(bundle):
     assert args[2:] == ["--", "sh", "--", "x"]
 
 
-def test_where_the_shim_lies(bundle):
+def test_where_the_shim_lies(bundle, rewritten):
     wanted = config()
     wanted["mounts"] = [{"destination": "/dev", "type": "bind", "source": "/dev", "options": ["rbind"]}]
     assert rewritten(bundle, wanted)[1]["mounts"][-1]["destination"] == "/.lsf"
@@ -202,16 +234,16 @@ def test_where_the_shim_lies(bundle):
     assert rewritten(bundle, wanted)[1]["mounts"][-1]["destination"] == "/run/lsf"
 
 
-def test_the_environment_says_which_release(bundle):
+def test_the_environment_says_which_release(bundle, rewritten):
     wanted = config()
     wanted["process"]["env"].append("LSF_OSRELEASE=14.1")
     assert "r" not in words(rewritten(bundle, wanted)[1]["process"]["args"])
 
 
-def test_annotations(bundle):
+def test_annotations(bundle, rewritten):
     wanted = config(annotations={"lsf.freebsd": "false"})
     assert rewritten(bundle, wanted) == (False, wanted)
-    with pytest.raises(OciError, match="neither true nor false"):
+    with pytest.raises(Refused, match="neither true nor false"):
         rewritten(bundle, config(annotations={"lsf.freebsd": "maybe"}))
     for name in ("bin/sh", "bin/freebsd-version", "libexec/ld-elf.so.1"):
         (bundle / "rootfs" / name).unlink()
@@ -220,7 +252,7 @@ def test_annotations(bundle):
     assert rewritten(bundle, config("linux", annotations={"org.opencontainers.image.os": "FreeBSD"}))[0]
 
 
-def test_what_is_refused(bundle, monkeypatch):
+def test_what_is_refused(bundle, rewritten):
     for process, said in (
         (None, "has no process to run"),
         ({"args": []}, "process.args is not a list of strings"),
@@ -228,27 +260,24 @@ def test_what_is_refused(bundle, monkeypatch):
         ({"args": ["sh", 1]}, "process.args is not a list of strings"),
         ({"args": [""]}, "process.args is not a list of strings"),
     ):
-        with pytest.raises(OciError, match=said):
+        with pytest.raises(Refused, match=said):
             rewritten(bundle, {**config(), "process": process})
     for data, said in ((elf(machine=183), "for aarch64; LSF"), (elf(machine=21, order="big"), "for powerpc64; LSF")):
         (bundle / "rootfs/bin/sh").write_bytes(data)
-        with pytest.raises(OciError, match=said):
+        with pytest.raises(Refused, match=said):
             rewritten(bundle, config())
-    monkeypatch.setattr(rewrite, "shim_path", lambda: "/nonexistent/shim.elf")
-    with pytest.raises(OciError, match=r"^/nonexistent/shim.elf: not there or not executable"):
-        rewritten(bundle, config("linux"))
 
 
 @pytest.mark.parametrize(
     "broken",
     [{}, {"root": None}, {"root": {"path": 3}}, {"root": {"path": "nosuch"}}, {"root": {"path": "rootfs/bin/sh"}}],
 )
-def test_a_root_that_is_none_is_the_runtimes_to_tell(bundle, broken):
+def test_a_root_that_is_none_is_the_runtimes_to_tell(bundle, broken, rewritten):
     wanted = {key: value for key, value in config().items() if key != "root"} | broken
     assert rewritten(bundle, wanted) == (False, wanted)
 
 
-def test_mounts_that_are_none(bundle):
+def test_mounts_that_are_none(bundle, rewritten):
     for mounts in (
         None,
         3,
@@ -257,35 +286,50 @@ def test_mounts_that_are_none(bundle):
         assert rewritten(bundle, config(mounts=mounts))[0]
 
 
-def test_whose_program():
-    for data, kind in ((elf(), program.FREEBSD), (elf(osabi=0), program.LINUX), (b"text", program.NONE), (b"", program.NONE),
-                       (b"#!/bin/sh\n", program.SCRIPT), (b"#! \n", program.NONE), (b"\x7fELF", program.NONE)):  # fmt: skip
-        fd = os.memfd_create("program")
-        os.write(fd, data)
-        assert program.examine(f"/proc/self/fd/{fd}").kind == kind, data
-        os.close(fd)
-    assert program.examine("/nonexistent").kind == program.NONE
-    assert program.examine("/").kind == program.NONE
+@pytest.mark.parametrize(
+    ("data", "freebsd"),
+    [(elf(), True), (elf(osabi=0), False), (b"text", False), (b"", False), (b"#! \n", False), (b"#!", False), (b"\x7fELF", False),
+     (b"#!/bin/sh\n", False)],
+)  # fmt: skip
+def test_whose_program(bundle, rewritten, data, freebsd):
+    root = bundle / "rootfs"
+    for name in ("bin/freebsd-version", "libexec/ld-elf.so.1", "bin/linux"):
+        (root / name).unlink()
+    (root / "bin/sh").write_bytes(data)
+    assert rewritten(bundle, config("sh"))[0] == freebsd
+    (root / "bin/sh").unlink()
+    os.mkfifo(root / "bin/sh")
+    assert rewritten(bundle, config("sh"))[0] is False
 
 
-def test_names_in_a_tree(bundle):
+def test_names_in_a_tree(bundle, rewritten):
+    """A program is found through links and mounts as the container will find it."""
     root = bundle / "rootfs"
     (bundle / "data").mkdir()
     (root / "usr/home").mkdir()
     (root / "home").rmdir()
     (root / "home").symlink_to("usr/home")
-    tree = Tree(
-        str(root),
-        [{"destination": "/home/me", "type": "bind", "source": "data"}, {"destination": "/tmp", "type": "tmpfs"}],
-        str(bundle),
-    )
-    assert tree.resolve("/home/me/../me/./x") == "/usr/home/me/x"
-    assert tree.host("/usr/home/me/x") == f"{bundle}/data/x"
-    assert tree.host("/tmp/x") is None
-    assert tree.resolve("/../../bin//sh/") == "/bin/sh"
-    assert tree.find("/bin") is None
-    assert tree.is_mounted("/usr/home/me")
-    assert not tree.is_mounted("/tmp")
+    for name in ("bin/freebsd-version", "libexec/ld-elf.so.1"):
+        (root / name).unlink()
+    (root / "bin/sh").rename(bundle / "data/x")
+    (root / "tmp").mkdir()
+    (root / "tmp/x").symlink_to("/home/me/x")
+    mounts = [{"destination": "/home/me", "type": "bind", "source": "data"}, {"destination": "/tmp", "type": "tmpfs"}]
+    for name in ("/home/me/../me/./x", "/usr/home/me/x", "/../../usr/home//me/x", "../home/me/x"):
+        assert rewritten(bundle, config(name, mounts=mounts))[0], name
+    for name in (
+        "/home/me/",
+        "/home/mex",
+        "/home/x",
+        "/tmp/x",
+        "/bin",
+        "x",
+        "/home/me/x/y",
+        "/" + "a/" * 9000 + "x",
+        "a" * 5000,
+    ):
+        assert not rewritten(bundle, config(name, mounts=mounts))[0], name
+    assert rewritten(bundle, config("/tmp/x", mounts=mounts[:1]))[0]
 
 
 # ---------------------------------------------------------------- the section for FreeBSD
@@ -303,7 +347,7 @@ def alien(**jail):
     return made
 
 
-def test_the_section_is_said_in_linuxs_words(bundle):
+def test_the_section_is_said_in_linuxs_words(bundle, rewritten):
     was, done = rewritten(bundle, alien(host="new", vnet="new"))
     assert was
     assert "freebsd" not in done
@@ -329,12 +373,12 @@ def test_the_section_is_said_in_linuxs_words(bundle):
         ({"sysvmsg": "inherit"}, {"pid", "mount", "uts", "ipc"}),
     ],
 )
-def test_namespaces_of_a_jail(bundle, jail, spaces):
+def test_namespaces_of_a_jail(bundle, jail, spaces, rewritten):
     done = rewritten(bundle, alien(**jail))[1]
     assert {space["type"] for space in done["linux"]["namespaces"]} == spaces
 
 
-def test_what_a_jail_allows(bundle):
+def test_what_a_jail_allows(bundle, rewritten):
     def allowed(**allow):
         return set(rewritten(bundle, alien(allow=allow))[1]["process"]["capabilities"]["effective"])
 
@@ -343,7 +387,7 @@ def test_what_a_jail_allows(bundle):
     assert not allowed(suser=False, rawSockets=True)
 
 
-def test_devices_of_the_section(bundle):
+def test_devices_of_the_section(bundle, rewritten):
     wanted = alien()
     wanted["freebsd"]["devices"] = [{"path": "null", "mode": 0o600}]
     linux = rewritten(bundle, wanted)[1]["linux"]
@@ -365,14 +409,14 @@ def test_devices_of_the_section(bundle):
         ({"devices": {}}, "devices: not a list"),
     ],
 )
-def test_what_the_section_cannot_have(bundle, section, said):
-    with pytest.raises(OciError) as told:
+def test_what_the_section_cannot_have(bundle, section, said, rewritten):
+    with pytest.raises(Refused) as told:
         rewritten(bundle, config(freebsd=section))
     assert said in str(told.value)
     assert str(told.value).startswith(f"{bundle}/config.json: freebsd")
 
 
-def test_a_section_beside_linuxs(bundle):
+def test_a_section_beside_linuxs(bundle, rewritten):
     """An engine that writes both is Linux's: its namespaces and mounts stay."""
     wanted = config(freebsd={"jail": {"vnet": "new"}})
     done = rewritten(bundle, wanted)[1]
@@ -385,18 +429,86 @@ def test_a_section_beside_linuxs(bundle):
 # ---------------------------------------------------------------- JSON
 
 
-def test_json():
-    value = {"a": [1, -2.5, 18446744073709551615, 'é\u20ac\U0001f600"\\\n\x7f', True, False, None], "b": {}, "": []}
-    text = json.dumps(value, indent=2)
-    assert document.load(f"\n {text}\t\n") == value
-    assert json.loads(document.dump(value)) == value
-    assert document.load(document.dump(value)) == value
-    for broken in ("", "{", "{}x", '{"a":}', "[1,]", "nul", '"\\x"'):
-        with pytest.raises(ValueError):
-            document.load(broken)
+def test_what_is_not_json(command, bundle):
+    good = json.dumps(config())
+    for broken in ("", "{", "{}x", '{"a":}', '{"a" 1}', "{1:2}", "{,}", '{"a":1,}', "[1,]", "[1", "nul", '"\\x"', '"\\u12g4"', '"abc', "-", "1.", "1e",
+                   "[" * 5000, good + "}", good[:-1], good.replace(":", "", 1), "\x00", "tru", "+1"):  # fmt: skip
+        with pytest.raises(Refused, match="config.json: not JSON: byte "):
+            create(command, bundle, broken)
+    for other in ("[]", "1", '"x"', "null", " [1, -2.5e+3, {}] ", "{}"):
+        assert create(command, bundle, other) == other
 
 
-def test_json_without_what_is_compiled(monkeypatch):
-    monkeypatch.setitem(__import__("sys").modules, "_json", None)
-    assert document.load(' {"a": 1} ') == {"a": 1}
-    assert document.dump({"a": [1]}) == '{"a":[1]}'
+def test_what_stays_as_it_was(command, bundle):
+    """All but the arguments and mounts, to the byte; the last of two of a name counts, as for crun and runc."""
+    text = (
+        '{ "x" : [1, -2.5E-7, 18446744073709551615, "\u00e9\\u20ac\\ud83d\\ude00\\"\\\\\\n", true, {}] ,\n\t"root":{"path":"rootfs"},'
+        '"process":{"args":["no"],"env":[],"args":[ "\\u0073h" , "\\ud800\\"" ],"cwd":"/bin"},"ociVersion":"1.0.2"}'
+    )
+    after = create(command, bundle, text)
+    assert after.startswith('{"mounts":[{"destination":"/.lsf",')
+    assert text[1 : text.index('[ "')] in after
+    assert after.endswith(',"--","\\u0073h","\\ud800\\""],"cwd":"/bin"},"ociVersion":"1.0.2"}')
+
+
+values = strategies.recursive(
+    strategies.none() | strategies.booleans() | strategies.integers() | strategies.floats(allow_nan=False, allow_infinity=False)
+    | strategies.text(max_size=6),
+    lambda inner: strategies.lists(inner, max_size=3)
+    | strategies.dictionaries(strategies.sampled_from(["type", "source", "destination", "options", "args", "env", "cwd", "path", "a"]), inner,
+                              max_size=4),
+    max_leaves=12,
+)  # fmt: skip
+
+
+@hypothesis.settings(
+    max_examples=150, deadline=None, suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture]
+)
+@hypothesis.given(
+    strategies.dictionaries(
+        strategies.sampled_from(["mounts", "process", "annotations", "root", "linux", "b"]), values
+    ),
+    strategies.booleans(),
+)
+def test_any_configuration(command, bundle, part, escaped):
+    """Whatever is in it, it is led, left alone or refused in one sentence."""
+    wanted = config() | part
+    text = json.dumps(wanted, ensure_ascii=escaped).encode("utf-8", "replace").decode()
+    try:
+        after = json.loads(create(command, bundle, text))
+    except Refused as said:
+        assert str(bundle) in str(said) or "annotation" in str(said)
+        return
+    changed = copy.deepcopy(json.loads(text))
+    if after != changed:
+        assert after["process"]["args"][0] in ("/dev/lsf", "/run/lsf", "/.lsf")
+        assert after["process"]["args"][3:] == changed["process"]["args"]
+        assert after["mounts"][-1]["options"] == ["bind", "ro", "nosuid", "nodev"]
+        for both in (after, changed):
+            both.pop("mounts", None)
+            both["process"].pop("args")
+    assert after == changed
+
+
+@hypothesis.settings(
+    max_examples=150, deadline=None, suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture]
+)
+@hypothesis.given(strategies.data())
+def test_any_text(command, bundle, data):
+    """A configuration with bytes taken out or put in."""
+    text = json.dumps(config("sh", "\u00e9", "\n"))
+    at = data.draw(strategies.integers(0, len(text)))
+    cut = data.draw(strategies.integers(0, 5))
+    more = data.draw(strategies.text(alphabet='{}[]",:\\u0e-+.1 ntf', max_size=4))
+    broken = text[:at] + more + text[at + cut :]
+    try:
+        parsed = json.loads(broken)
+    except ValueError:
+        parsed = None
+    try:
+        after = create(command, bundle, broken)
+    except Refused as said:
+        assert parsed is None or "not JSON" not in str(said)
+        return
+    assert parsed is not None
+    assert isinstance(json.loads(after), type(parsed))
