@@ -186,16 +186,20 @@ def _words(tree: Tree, found: program.Program, process: "dict[str, Any]") -> str
 
 
 def _release(tree: Tree) -> int:
+    """FreeBSD's number for a userland's release: what its freebsd-version says, else what its libraries and tools were built for; 0 unknown."""
     script = tree.find("/bin/freebsd-version")
     try:
         fd = os.open(script, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC) if script is not None else -1
     except OSError:
-        return 0
-    if fd < 0:
-        return 0
-    try:
-        return roots.number_of(roots.version_line(os.fsdecode(os.read(fd, 1 << 16))))
-    except OSError:
-        return 0
-    finally:
-        os.close(fd)
+        fd = -1
+    if fd >= 0:
+        try:
+            number = roots.number_of(roots.version_line(os.fsdecode(os.read(fd, 1 << 16))))
+        except OSError:
+            number = 0
+        finally:
+            os.close(fd)
+        if number:
+            return number
+    found = (tree.find(f"/{name}") for name in roots.NOTED)
+    return next((number for path in found if path is not None and (number := program.examine(path).osreldate)), 0)

@@ -244,6 +244,9 @@ def version_line(script: str) -> str:
     return release if found and release[:1].isdigit() and len(release) < 64 and release.isprintable() else ""
 
 
+#: Programs and libraries whose note says for which FreeBSD they were built; libc first: programs may be older.
+NOTED = ("lib/libc.so.7", "libexec/ld-elf.so.1", "bin/sh", "rescue/sh", "bin/cat", "usr/bin/env")
+
 #: Files of which a FreeBSD userland has at least one, and a Linux tree none.
 WITNESSES = (
     "libexec/ld-elf.so.1",

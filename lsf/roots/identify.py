@@ -8,9 +8,6 @@ from typing import Any
 from lsf import roots
 from lsf.roots.tree import resolve_inside
 
-#: Programs and libraries whose note says for which FreeBSD they were built; libc first: programs may be older.
-NOTED = ("lib/libc.so.7", "libexec/ld-elf.so.1", "bin/sh", "rescue/sh", "bin/cat", "usr/bin/env")
-
 
 def note_of(path: str) -> int:
     """FreeBSD's release number in the ABI note of an ELF file (sys/param.h's __FreeBSD_version), 0 for none."""
@@ -46,7 +43,7 @@ def identify(root: str) -> tuple[str, int]:
     except OSError:
         pass
     number = 0
-    for name in NOTED:
+    for name in roots.NOTED:
         try:
             number = note_of(resolve_inside(root, name))
         except OSError:
