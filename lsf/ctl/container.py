@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import shutil
 import signal
 import sys
 import tempfile
@@ -17,7 +16,7 @@ import tempfile
 from lsf import roots
 from lsf.roots import Root, RootError, images
 from lsf.roots.manage import Options as RootOptions
-from lsf.roots.manage import held, open_store, remove_path, sweep
+from lsf.roots.manage import give_resolver, held, open_store, remove_path, sweep
 from lsf.roots.tree import resolve_inside
 from lsf.start import launch
 from lsf.start.errors import STATUS_FAILED, LaunchError, say
@@ -119,9 +118,8 @@ class Plan:
         """What docker makes in a container where it is missing: the directory to start in, and whom the resolver asks. Raises OSError."""
         if not any(f"{self.directory}/".startswith(f"{bind.target}/") for bind in self.binds):
             place(tree, self.directory, True)
-        target = place(tree, "/etc", True) + "/resolv.conf"
-        if not os.path.lexists(target) and os.path.isfile("/etc/resolv.conf"):
-            shutil.copyfile("/etc/resolv.conf", target)
+        place(tree, "/etc", True)
+        give_resolver(tree)
 
     def mount(self, tree: str) -> None:
         """Show /dev, /proc and the volumes in a tree, in this process's own mount namespace. Raises OSError, LaunchError."""

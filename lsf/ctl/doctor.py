@@ -556,7 +556,7 @@ def check_devices(folder: str = "/dev") -> Check:
 def check_root() -> Check:
     """The FreeBSD userland that programs run in."""
     try:
-        wanted = os.environ.get("LSF_ROOT", "")
+        wanted = roots.meant()
         path = roots.resolve(wanted)
     except RootError as error:
         return Check("FreeBSD root", None if not wanted else False, str(error), "static programs run; those that need"

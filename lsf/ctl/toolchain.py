@@ -197,7 +197,7 @@ def cmake(target: Target) -> Files:
     return Files(
         {name: "\n".join(lines) + "\n"},
         {},
-        f"cmake -B build --toolchain {shlex.quote(target.path(name))} && ctest --test-dir build",
+        f"cmake -B build --toolchain {shlex.quote(target.path(name))} && cmake --build build && ctest --test-dir build",
     )
 
 
@@ -345,7 +345,7 @@ def exports(made: Files) -> str:
 def run(arguments: argparse.Namespace) -> int:
     """The command: 0, or 125 with one sentence."""
     try:
-        target = target_of(arguments.root, arguments.write or ".", arguments.kind not in BRING_THEIR_OWN)
+        target = target_of(roots.meant(arguments.root), arguments.write or ".", arguments.kind not in BRING_THEIR_OWN)
         made = KINDS[arguments.kind](target)
         if arguments.write:
             write(made, arguments.write)
@@ -373,7 +373,10 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     )
     parser.add_argument("kind", choices=sorted(KINDS), help="the build system")
     parser.add_argument(
-        "--root", metavar="NAME|DIR", default="", help="the root that is the sysroot (default: the default root)"
+        "--root",
+        metavar="NAME|DIR",
+        default="",
+        help="the root that is the sysroot (default: LSF_ROOT, else the default root)",
     )
     parser.add_argument(
         "--write", metavar="DIR", default="", help="write the files there, and print the variables only"

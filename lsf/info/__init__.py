@@ -349,8 +349,9 @@ def _syscall_lines(info: Info) -> list[str]:
 def run(arguments: argparse.Namespace) -> int:
     """`lsfctl info`: 0 where the program should start, 1 where not, 125 where the root is none."""
     name = arguments.root if arguments.root is not None else os.environ.get("LSF_ROOT", "")
+    none = arguments.root == "" or name == "none"
     try:
-        root = "" if arguments.root == "" or not (name or roots.installed()) else roots.resolve(name)
+        root = "" if none or not (name or roots.installed()) else roots.resolve(name)
     except RootError as error:
         print(f"lsfctl: {error}", file=sys.stderr)
         return 125

@@ -171,7 +171,7 @@ cdef bint has_userland(run_t *run, tree_t *tree) noexcept nogil:
             or tree_find(run, tree, b"/lib/libc.so.7") != NULL or tree_find(run, tree, b"/rescue/sh") != NULL)
 
 
-cdef uint32_t userland_release(run_t *run, tree_t *tree) noexcept nogil:
+cdef uint32_t script_release(run_t *run, tree_t *tree) noexcept nogil:
     """The number of the release that bin/freebsd-version says, or 0."""
     cdef char *script = tree_find(run, tree, b"/bin/freebsd-version")
     cdef const char *at
@@ -188,6 +188,33 @@ cdef uint32_t userland_release(run_t *run, tree_t *tree) noexcept nogil:
     while at[size] > c' ' and at[size] != c'"':
         size += 1
     return release_number(portion(run, at, size)) if at[size] == c'"' and size < 64 else 0
+
+
+cdef uint32_t noted_release(run_t *run, tree_t *tree, const char *path) noexcept nogil:
+    """The number of the release that a file of the userland was built for, 0 unknown."""
+    cdef char *file = tree_find(run, tree, path)
+    cdef found_t found
+    if file == NULL:
+        return 0
+    examine(run, file, &found)
+    return found.osrel
+
+
+cdef uint32_t userland_release(run_t *run, tree_t *tree) noexcept nogil:
+    """FreeBSD's number for a userland's release: what its freebsd-version says, else what its libraries and tools were built for, as
+    lsf/roots/identify.py has it; 0 unknown."""
+    cdef uint32_t number = script_release(run, tree)
+    if number == 0:
+        number = noted_release(run, tree, b"/lib/libc.so.7")
+    if number == 0:
+        number = noted_release(run, tree, b"/libexec/ld-elf.so.1")
+    if number == 0:
+        number = noted_release(run, tree, b"/bin/sh")
+    if number == 0:
+        number = noted_release(run, tree, b"/rescue/sh")
+    if number == 0:
+        number = noted_release(run, tree, b"/bin/cat")
+    return number if number else noted_release(run, tree, b"/usr/bin/env")
 
 
 cdef int wanted(run_t *run, json_t *json) noexcept nogil:

@@ -187,6 +187,13 @@ def none_installed() -> str:
     return f"there is no FreeBSD root in {store()}: `{INSTALL_HINT}` fetches one"
 
 
+def meant(name: str | None = None) -> str:
+    """What `resolve` is to be asked for where an option may name a root: the option, else LSF_ROOT. "" is the default root, as is
+    LSF_ROOT=none, which keeps programs out of it but does not make it another."""
+    wanted = name or os.environ.get("LSF_ROOT", "")
+    return "" if wanted == "none" else wanted
+
+
 def resolve(name: str = "") -> str:
     """The folder of a root: by name, by the beginning of its release, or by path; "" is the default root.
 

@@ -166,6 +166,17 @@ def _described(source: str, path: str) -> dict[str, str]:
             "copy_of": source}  # fmt: skip
 
 
+def _furnish(tree: str) -> bool:
+    """Add what programs need that are to install packages: places to mount on, and whom to ask for names. Whether it lacked the latter.
+
+    What cannot be made (a user's copy of folders that may not be written to) is left out."""
+    try:
+        manage.make_places(tree)
+        return manage.give_resolver(tree)
+    except OSError:
+        return False
+
+
 def copy_tree(source: str, target: str) -> None:
     """Copy a folder to a new one that is no root of the store. Raises OSError."""
     _Copier().tree(source, target)
@@ -190,11 +201,14 @@ def copy(source: str, name: str, quiet: bool = False) -> Root:
             copier.tree(path, f"{work}/{roots.TREE}")
         except PermissionError as error:
             raise RootError(f"{error.filename or path}: {error.strerror}: who made this root can copy it") from None
+        asks = _furnish(f"{work}/{roots.TREE}")
         if os.path.basename(path) == roots.TREE and os.path.exists(f"{os.path.dirname(path)}/{record.FILE}"):
             shutil.copyfile(f"{os.path.dirname(path)}/{record.FILE}", f"{work}/{record.FILE}")
         manage.write_conf(work, {**_described(source, path), "files": str(copier.files), "size": str(copier.size)})
     for what, count in copier.left.items():
         options.say(f"left out: {what} ({count} {'file' if count == 1 else 'files'})")
+    if asks:
+        options.say("/etc/resolv.conf, which it lacked, is this machine's")
     how = "sharing its contents" if copier.reflinks else "all of it copied"
     options.say(f"{name}: a copy of {source}, {copier.files} files, {how}")
     root = roots.load(name)

@@ -13,6 +13,7 @@ import datetime
 import errno
 import fcntl
 import os
+import shutil
 import sys
 import tempfile
 import time
@@ -21,7 +22,7 @@ from dataclasses import dataclass, field
 
 from lsf import roots
 from lsf.roots import Root, RootError, archive, hints, identify, record
-from lsf.roots.tree import Entry, Limits, Report, Writer, remove_tree
+from lsf.roots.tree import Entry, Limits, Report, Writer, remove_tree, resolve_inside
 
 SWEEP_AGE = 10.0
 #: fcntl.h and linux/fs.h
@@ -101,17 +102,32 @@ def check_name(name: str) -> str:
     return name
 
 
+def make_places(tree: str) -> None:
+    """Make what the isolated view mounts on, and /tmp, where a tree has none: then its own top is what is shown. Raises OSError."""
+    for part, mode in (("dev", 0o755), ("proc", 0o555), ("tmp", 0o1777)):
+        place = os.path.join(tree, part)
+        if not os.path.lexists(place):
+            os.mkdir(place)
+            os.chmod(place, mode)
+
+
+def give_resolver(tree: str) -> bool:
+    """Tell the programs of a tree whom to ask for names, as the host's do, where it does not say: FreeBSD's userland as it is published
+    has no /etc/resolv.conf. Returns whether it was made. Raises OSError."""
+    target = resolve_inside(tree, "etc") + "/resolv.conf"
+    if os.path.lexists(target) or not os.path.isfile("/etc/resolv.conf"):
+        return False
+    shutil.copyfile("/etc/resolv.conf", target)
+    return True
+
+
 def _complete(tree: str, options: Options) -> tuple[str, int]:
     """What every new root gets: a check that it is one, places to mount on, the linker's hints. Returns its release."""
     lacks = roots.missing(tree)
     if lacks and not options.force:
         raise RootError(f"this is not a FreeBSD root: {lacks} (--force takes it nevertheless)")
     try:
-        for part, mode in (("dev", 0o755), ("proc", 0o555), ("tmp", 0o1777)):
-            place = os.path.join(tree, part)
-            if not os.path.lexists(place):
-                os.mkdir(place)
-                os.chmod(place, mode)
+        make_places(tree)
         hints.write(tree)
     except OSError as error:
         options.say(f"note: {error.filename or tree}: {error.strerror}: the linker's hints could not be made")

@@ -19,8 +19,9 @@ from lsf.roots import RootError, copy, tree
 def original(root_store) -> Path:
     """A small root `base` with links, modes, attributes and a folder that may not be written to."""
     top = root_store / "base/root"
-    for name in ("bin", "etc", "usr/local", "var/run", "shut"):
+    for name in ("bin", "etc", "usr/local", "var/run", "shut", "dev", "proc", "tmp"):
         (top / name).mkdir(parents=True)
+    (top / "etc/resolv.conf").write_text("nameserver 192.0.2.1\n")
     (top / "bin/sh").write_bytes(b"shell" * 1000)
     (top / "bin/sh").chmod(0o4555)
     os.link(top / "bin/sh", top / "bin/-sh")
@@ -62,10 +63,27 @@ def test_all_of_it(original, root_store, run_root, capsys):
     assert (mine / "bin/sh").stat().st_ino == (mine / "bin/-sh").stat().st_ino
     root = roots.load("mine")
     assert (root.release, root.osreldate, root.fields["source"]) == ("14.1-RELEASE", 1401000, "mirror")
-    assert (root.fields["copy_of"], root.fields["files"]) == ("base", "6")
+    assert (root.fields["copy_of"], root.fields["files"]) == ("base", "7")
     assert roots.resolve() == roots.resolve("14") == str(original), "a copy is not the default before what it is of"
     assert run_root("copy", str(mine), "again")[0] == 0
     assert facts(root_store / "again/root") == facts(original)
+
+
+def test_what_the_original_lacks(original, root_store, run_root):
+    """Places to mount on, so that the isolated view shows the copy's own top, and whom to ask for names: pkg fetches in it."""
+    for name in ("dev", "proc", "tmp"):
+        (original / name).rmdir()
+    (original / "etc/resolv.conf").unlink()
+    before = facts(original)
+    status, _, said = run_root("copy", "base", "mine")
+    assert status == 0 and "/etc/resolv.conf, which it lacked, is this machine's" in said
+    mine = root_store / "mine/root"
+    assert (mine / "etc/resolv.conf").read_bytes() == Path("/etc/resolv.conf").read_bytes()
+    assert [stat.S_IMODE((mine / name).stat().st_mode) for name in ("dev", "proc", "tmp")] == [0o755, 0o555, 0o1777]
+    assert facts(original) == before
+    (original / "etc/resolv.conf").symlink_to("/nowhere")
+    assert "resolv.conf" not in run_root("copy", "base", "other")[2]
+    assert os.readlink(root_store / "other/root/etc/resolv.conf") == "/nowhere"
 
 
 def test_nothing_is_left_of_what_fails(original, root_store, run_root, monkeypatch):

@@ -192,6 +192,19 @@ def test_a_freebsd_program_in_another_image(bundle, way, rewritten):
     assert words(done["process"]["args"]).get("r") == (f"{number:x}" if number else None)
 
 
+def test_the_release_without_a_script(bundle, rewritten):
+    """It is what the userland was built for, its C library first; the program itself may have no note, as busybox."""
+    root = bundle / "rootfs"
+    (root / "bin/freebsd-version").unlink()
+    (root / "bin/busybox").write_bytes(elf())
+    (root / "bin/busybox").chmod(0o755)
+    (root / "libexec/ld-elf.so.1").write_bytes(elf(osabi=0, note=1304000))
+    assert words(rewritten(bundle, config("busybox"))[1]["process"]["args"])["r"] == f"{1304000:x}"
+    (root / "lib").mkdir(exist_ok=True)
+    (root / "lib/libc.so.7").write_bytes(elf(osabi=0, note=1400097))
+    assert words(rewritten(bundle, config("busybox"))[1]["process"]["args"])["r"] == f"{1400097:x}"
+
+
 def test_no_link_leads_out_of_the_root(bundle, tmp_path_factory, rewritten):
     """A FreeBSD program of the host's is none of the image's."""
     outside = tmp_path_factory.mktemp("outside")

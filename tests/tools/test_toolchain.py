@@ -209,6 +209,30 @@ def test_the_commands_of_readme(shell, tmp_path):  # noqa: F811
     assert "1: FreeBSD\n" in done.stdout
 
 
+def test_which_root(toolchain_command, bare_sysroot, tmp_path, monkeypatch):
+    """--root, else LSF_ROOT as for `lsf`, else the default root, which LSF_ROOT=none does not make another."""
+    (tmp_path / "store/mine").mkdir(parents=True)
+    (tmp_path / "store/mine/root.conf").write_text("release=13.5-RELEASE\nosreldate=1305000\n")
+    (tmp_path / "store/mine/root").symlink_to(bare_sysroot)
+    monkeypatch.setenv("LSF_ROOTS", str(tmp_path / "store"))
+    other = tmp_path / "other"
+    other.symlink_to(bare_sysroot)
+
+    def sysroot_of(*arguments: object) -> str:
+        status, out, err = toolchain_command("cmake", *arguments)
+        assert status == 0, err
+        assert "&& cmake --build build && ctest" in out
+        return re.findall(r'CMAKE_SYSROOT "(.*)"', out)[0]
+
+    default = str(tmp_path / "store/mine/root")
+    assert sysroot_of() == default
+    monkeypatch.setenv("LSF_ROOT", str(other))
+    assert sysroot_of() == str(other)
+    assert sysroot_of("--root", "mine") == default
+    monkeypatch.setenv("LSF_ROOT", "none")
+    assert sysroot_of() == default
+
+
 LIBRARY = """\
 /// ```
 /// assert_eq!(greet::sum(2, 3), 5);
