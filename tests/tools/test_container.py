@@ -18,7 +18,8 @@ ENTRYPOINT = ("/lsf", "--")
 
 @pytest.fixture(scope="module")
 def tree(tmp_path_factory):
-    root = harness.root_with("bin/sh", "bin/ls", "libexec/ld-elf.so.1", "usr/bin/id", covers="the container's image")
+    root = harness.root_with("bin/sh", "bin/ls", "libexec/ld-elf.so.1", "usr/bin/id", "usr/bin/grep", "sbin/sysctl",
+                             covers="the container's image")  # fmt: skip
     return container.make_tree(root, tmp_path_factory.mktemp("container") / "tree")
 
 
