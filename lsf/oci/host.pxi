@@ -48,7 +48,8 @@ cdef void put_bytes(run_t *run, growing_t *text, const char *bytes, uint64_t siz
     if text.size + size + 1 > text.room:
         text.room = 2 * (text.size + size) + 256
         larger = take(run, text.room)
-        memcpy(larger, text.at, text.size)
+        if text.size:
+            memcpy(larger, text.at, text.size)
         text.at = larger
     memcpy(text.at + text.size, bytes, size)
     text.size += size

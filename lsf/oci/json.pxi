@@ -28,7 +28,8 @@ cdef uint32_t json_new(run_t *run, json_t *json, json_kind kind) noexcept nogil:
     if json.count == json.room:
         json.room = 2 * json.room + 1024
         larger = <node_t *> take(run, json.room * sizeof(node_t))
-        memcpy(larger, json.nodes, json.count * sizeof(node_t))
+        if json.count:
+            memcpy(larger, json.nodes, json.count * sizeof(node_t))
         json.nodes = larger
     json.nodes[json.count].start = json.at
     json.nodes[json.count].kind = kind
