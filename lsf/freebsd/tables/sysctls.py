@@ -49,7 +49,7 @@ kern.ostype | 1 | A c | = "FreeBSD" | Operating system type
 kern.osrelease | 2 | A c | call osrelease | Operating system release
 kern.osrevision | 3 | I c | = 199506 | Operating system revision
 kern.version | 4 | A | call version | Kernel version
-kern.maxvnodes | 5 | I w | = 100000 | Target for maximum number of vnodes
+kern.maxvnodes | 5 | LU w | = 100000 | Target for maximum number of vnodes
 kern.maxproc | 6 | I | file /proc/sys/kernel/pid_max 0 99999 | Maximum number of processes
 kern.maxfiles | 7 | I w | file /proc/sys/fs/file-max 0 100000 | Maximum number of files
 kern.argmax | 8 | I c | = 524288 | Maximum bytes of argument to execve(2)
@@ -111,7 +111,7 @@ kern.logsigexit | 34 | I w | = 0 | Log processes quitting on abnormal signals to
 kern.iov_max | 35 | I | = 1024 | Maximum number of elements in an I/O vector; sysconf(_SC_IOV_MAX)
 kern.hostuuid | 36 | A wc | call hostuuid | Host UUID
 kern.arandom | 37 | S,random c | call arandom | arc4rand
-kern.maxphys | 38 | I c | = 1048576 | Maximum block I/O access size
+kern.maxphys | 38 | L c | call widened 1048576 | Maximum block I/O access size
 kern.tty_nin | auto | LU | = 0 | Total amount of bytes received
 kern.tty_nout | auto | LU | = 0 | Total amount of bytes transmitted
 kern.msgbuf | auto | A | call msgbuf | Contents of kernel message buffer
@@ -119,7 +119,7 @@ kern.msgbuf_clear | auto | I w | = 0 | Clear kernel message buffer
 kern.suspend_blocked | auto | I w | = 0 | Block suspend due to a pending shutdown
 kern.init_path | auto | A | = "/sbin/init:/sbin/oinit:/sbin/init.bak:/rescue/init" | Path used to search the init process
 kern.racct | auto | N | | Resource Accounting
-kern.racct.enable | auto | B | = 0 | Enable RACCT/RCTL
+kern.racct.enable | auto | CU | = 0 | Enable RACCT/RCTL
 kern.consmute | auto | I w | = 0 | State of the console muting
 kern.init_shutdown_timeout | auto | I w | = 120 | Shutdown timeout of init(8). Unused within kernel, but used to control init(8)
 kern.base_address | auto | LU | = -2147483648 | Kernel base address
@@ -156,14 +156,14 @@ kern.trap_enotcap | auto | CU wt | = 0 | Deliver SIGTRAP on ECAPMODE and ENOTCAP
 kern.module_path | auto | A w | = "/boot/kernel;/boot/modules" | module load search path
 kern.corefile | auto | A w | = "%N.core" | Process corefile name format string
 kern.coredump | auto | I w | = 1 | Enable/Disable coredumps
-kern.devname | auto | A Ws | call devname | devname(3) handler
+kern.devname | auto | S, Ws | call devname | devname(3) handler
 kern.disks | auto | A | = "" | names of available disks
 kern.console | auto | A | = "" | Console device control
 kern.vty | auto | A | = "" | Console vty driver
 kern.vm_guest | auto | A | = "none" | Virtual machine guest detected?
 kern.conftxt | auto | A | = "ident\\tLSF\\nmachine\\tamd64\\n" | Kernel configuration file
 kern.supported_archs | auto | A c | = "amd64" | Supported architectures for binaries
-kern.kq_calloutmax | auto | I w | = 4096 | Maximum number of callouts allocated for kqueue
+kern.kq_calloutmax | auto | IU w | = 4096 | Maximum number of callouts allocated for kqueue
 kern.threads | auto | N | | thread allocation
 kern.threads.max_threads_per_proc | auto | I w | = 1500 | Limit on threads per proc
 kern.sched | auto | N | | Scheduler
@@ -211,12 +211,12 @@ kern.timecounter.choice | auto | A | = "TSC(1000)" | Timecounter hardware detect
 kern.timecounter.fast_gettime | auto | I w | = 0 | Enable fast time of day
 kern.timecounter.alloweddeviation | auto | I w | = 5 | Allowed time interval deviation in percents
 kern.ipc.maxsockbuf | auto | LU w | file /proc/sys/net/core/rmem_max 0 2097152 | Maximum socket buffer size
-kern.ipc.soacceptqueue | auto | I w | file /proc/sys/net/core/somaxconn 0 128 | Maximum listen socket pending connection accept queue size
+kern.ipc.soacceptqueue | auto | IU w | file /proc/sys/net/core/somaxconn 0 128 | Maximum listen socket pending connection accept queue size
 kern.ipc.somaxconn | auto | I w | file /proc/sys/net/core/somaxconn 0 128 | Maximum listen socket pending connection accept queue size (compat)
 kern.ipc.maxsockets | auto | I w | = 100000 | Maximum number of sockets available
-kern.ipc.numopensockets | auto | I | file /proc/net/sockstat 2 0 | Number of open sockets
+kern.ipc.numopensockets | auto | IU | file /proc/net/sockstat 2 0 | Number of open sockets
 kern.ipc.nmbclusters | auto | I w | = 250000 | Maximum number of mbuf clusters allowed
-kern.ipc.maxpipekva | auto | LU w | = 100000000 | Pipe KVA limit
+kern.ipc.maxpipekva | auto | L w | = 100000000 | Pipe KVA limit
 kern.ipc.shmmax | auto | LU w | file /proc/sys/kernel/shmmax 0 536870912 | Maximum shared memory segment size
 kern.ipc.shmmin | auto | LU w | = 1 | Minimum shared memory segment size
 kern.ipc.shmmni | auto | LU | call ipc_places 0 | Number of shared memory identifiers
@@ -335,7 +335,7 @@ vm.stats.vm.v_cache_max | auto | IU | = 0 | Dummy for compatibility
 vm.stats.vm.v_pageout_free_min | auto | IU | = 34 | Min pages reserved for kernel
 vm.stats.vm.v_interrupt_free_min | auto | IU | = 2 | Reserved pages for interrupt code
 vfs | 3 | N | | File system
-vfs.bufspace | auto | L | = 0 | Physical memory used for buffers
+vfs.bufspace | auto | L | call widened 0 | Physical memory used for buffers
 vfs.numvnodes | auto | LU | = 0 | Number of vnodes in existence
 vfs.freevnodes | auto | LU | = 0 | Number of "free" vnodes
 vfs.numdirtybuffers | auto | I | = 0 | Number of buffers that are dirty (has unwritten changes) at the moment
@@ -442,8 +442,8 @@ hw.pagesize | 7 | I c | = 4096 | System memory page size
 hw.floatingpoint | 10 | I | = 1 | Floating point instructions executed in hardware
 hw.machine_arch | 11 | A c | = "amd64" | System architecture
 hw.realmem | 12 | LU | call memory 0 | Amount of memory (in bytes) reported by the firmware
-hw.availpages | auto | LU | call memory 8 | Amount of physical memory (in pages)
-hw.pagesizes | auto | LU | call pagesizes | Supported page sizes
+hw.availpages | auto | L | call memory 8 | Amount of physical memory (in pages)
+hw.pagesizes | auto | S,pagesizes | call pagesizes | Supported page sizes
 hw.clockrate | auto | I | call clock_mhz | CPU instruction clock rate
 hw.instruction_sse | auto | I | = 1 | SIMD/MMX2 instructions available in CPU
 hw.intrcnt | auto | S, | call interrupts 0 | Interrupt Counts

@@ -103,6 +103,48 @@ TEST(numbers)
 }
 
 /* kern_mib.c: sysctl_kern_supported_archs, of a kernel that runs no i386 programs. */
+static void
+width(const char *name, size_t size)
+{
+	char room[64], less[64];
+	size_t n = sizeof(room), m = size - 1;
+
+	CHECK_EQ(by_name(name, room, &n), 0);
+	CHECK_EQ(n, size);
+	/* Who asks with an older release's narrower type is told that it is too small. */
+	if (m > 0)
+		CHECK_ERR(by_name(name, less, &m), ENOMEM);
+}
+
+/* Counters that became wider between FreeBSD 12 and 13, and a bool. */
+TEST(widths)
+{
+	i64 wide = 0, pages[3];
+	size_t n = 8;
+	int narrow = 0;
+
+	width("kern.maxvnodes", 8);
+	width("kern.ipc.maxpipekva", 8);
+	width("hw.availpages", 8);
+	width("kern.ipc.soacceptqueue", 4);
+	width("kern.racct.enable", 1);
+	/* These two still answer whom has room for an int alone. */
+	CHECK_EQ(by_name("kern.maxphys", &wide, &n), 0);
+	CHECK_EQ(n, 8);
+	n = 7;
+	CHECK_EQ(by_name("kern.maxphys", &narrow, &n), 0);
+	CHECK_EQ(n, 4);
+	CHECK_EQ(narrow, wide);
+	n = 8;
+	CHECK_EQ(by_name("vfs.bufspace", &wide, &n), 0);
+	CHECK_EQ(n, 8);
+	/* As many as there is room for. */
+	n = 12;
+	CHECK_EQ(by_name("hw.pagesizes", pages, &n), 0);
+	CHECK_EQ(n, 12);
+	CHECK_EQ(pages[0], 4096);
+}
+
 TEST(architectures)
 {
 	char archs[64];

@@ -176,7 +176,12 @@ cdef public long sysctl_pagesizes(sysctl_request_t *request) noexcept nogil:
     sizes[0] = PAGE_SIZE
     sizes[1] = SUPERPAGE
     sizes[2] = 0
-    return sysctl_out(request, sizes, sizeof(sizes))
+    return sysctl_out(request, sizes, request.old_size if request.old != 0 and request.old_size < sizeof(sizes) else sizeof(sizes))
+
+
+cdef public long sysctl_widened(sysctl_request_t *request) noexcept nogil:
+    """A long that was an int before FreeBSD 13, and is one still for who has no room for more (sysctl_maxphys, sysctl_bufspace)."""
+    return sysctl_out(request, &request.row.value, 8 if request.old_size >= 8 else 4)
 
 
 cdef public long sysctl_model(sysctl_request_t *request) noexcept nogil:
