@@ -56,7 +56,7 @@ def test_the_image_is_built_from_the_machine_alone(toy):
     package = image.parent / "package"
     assert [path.name for path in package.iterdir()] == ["machine"]
     objects = {path.stem for path in (image.parent / "work").glob("*.o")}
-    assert objects == {"toyunix", "runtime", "entry", "trampoline", "tables", "instructions"}
+    assert objects == {"toyunix", "runtime", "string", "entry", "trampoline", "tables", "instructions"}
     assert re.search(rb"freebsd", image.with_suffix(".debug").read_bytes(), re.I) is None
 
 
