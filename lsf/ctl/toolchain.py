@@ -163,6 +163,8 @@ def cargo(target: Target) -> Files:
         "PKG_CONFIG_SYSROOT_DIR_" + underscored: target.root,
         "PKG_CONFIG_LIBDIR_" + underscored: _pkg_config(target),
     }
+    if target.release:  # maturin names wheels by it; without, by the build machine's kernel
+        variables["MATURIN_FREEBSD_VERSION"] = f"{target.release}-RELEASE"
     runner = ", ".join(map(_toml, target.run))
     config = f"[target.{TRIPLE}]\nlinker = {_toml(cc)}\nrunner = [{runner}]\n\n[env]\n"
     config += "".join(

@@ -204,7 +204,7 @@ class Client:
                     allow_redirects=False,
                 )
             except (self._requests.RequestException, OSError, ValueError) as error:
-                raise DownloadError(f"{shown(url)}: {_reason(error)}") from None
+                raise DownloadError(f"{shown(url)}{self._by_proxy(url)}: {_reason(error)}") from None
             response.elsewhere = elsewhere
             try:
                 location = self._session.get_redirect_target(response)
@@ -217,6 +217,15 @@ class Client:
             if _origin(url) != first:
                 elsewhere, login = True, _no_login
         raise DownloadError(f"{shown(url)}: more than {MAX_REDIRECTS} redirections, one after another", 1)
+
+    def _by_proxy(self, url: str) -> str:
+        """Which proxy of the environment an address is asked through, for a sentence of what went wrong; "" for none."""
+        utils = self._requests.utils
+        try:
+            proxy = utils.select_proxy(url, utils.get_environ_proxies(url))
+        except ValueError:
+            return ""
+        return f", by the proxy {shown(proxy)}" if proxy else ""
 
     def _login_in(self, url: str) -> Any:
         name, password = self._requests.utils.get_auth_from_url(url)

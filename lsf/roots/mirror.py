@@ -93,10 +93,36 @@ def _digest(client: Client, url: str, release: str) -> str:
     return announced
 
 
+def _installed(release: str, sha256: str) -> Root | None:
+    """The root that an earlier `install` of a release has made; with a digest, of a base.txz of that one."""
+    root = roots.load(release)
+    if root is None or root.fields.get("kind") != "release" or "copy_of" in root.fields:
+        return None
+    return root if not sha256 or root.fields.get("digest") == f"sha256:{sha256.lower()}" else None
+
+
+def _unpack(path: str, name: str, options: Options, source: str, release: str, digest: str) -> Root:
+    """Make a root of a base.txz whose digest is right. source: where it comes from, as it may be shown."""
+    if not options.name and roots.load(name) is not None:
+        check_name(name)  # another process has made it while this one waited
+    options.say("its sha256 is right; unpacking")
+    return make(
+        name,
+        options,
+        source,
+        lambda work: unpack_entries(
+            os.path.join(work, roots.TREE), archive.tar_entries(path, options.limits), options, f"{source}/{ARCHIVE}"
+        ),
+        announced=release,
+        more={"kind": "release", "digest": f"sha256:{digest}"},
+    )
+
+
 def install(release: str, options: Options, mirror: str, sha256: str = "") -> Root:
     """Fetch a release of FreeBSD from a mirror, check it and make a root of it.
 
-    sha256: the digest that base.txz must have, instead of the one in the mirror's MANIFEST.
+    sha256: the digest that base.txz must have, instead of the one in the mirror's MANIFEST. Where the release has been installed already,
+    without a name of its own, nothing is fetched, and that root is returned.
     """
     if sha256 and not re.fullmatch("[0-9a-fA-F]{64}", sha256):
         raise RootError(f"--sha256 {sha256}: not 64 hexadecimal digits")
@@ -105,28 +131,23 @@ def install(release: str, options: Options, mirror: str, sha256: str = "") -> Ro
         check_name(options.name)
     with Client(options.quiet) as client:
         release = _release(client, mirror, release)
+        if not options.name and (there := _installed(release, sha256)):
+            options.say(f"{release} is installed already")
+            return there
         name = check_name(options.name or release)
         open_store()
         url = f"{mirror}/{release}"
         digest = sha256.lower() or _digest(client, url, release)
-        plain = shown(url)
-        options.say(f"fetching {plain}/{ARCHIVE}")
+        options.say(f"fetching {shown(url)}/{ARCHIVE}")
         with Cache(client) as cache:
             path = cache.get(f"{url}/{ARCHIVE}", f"sha256:{digest}", label=f"{release} {ARCHIVE}")
-            options.say("its sha256 is right; unpacking")
-            root = make(
-                name,
-                options,
-                plain,
-                lambda work: unpack_entries(
-                    os.path.join(work, roots.TREE),
-                    archive.tar_entries(path, options.limits),
-                    options,
-                    f"{plain}/{ARCHIVE}",
-                ),
-                announced=release,
-                more={"kind": "release", "digest": f"sha256:{digest}"},
-            )
+            try:
+                root = _unpack(path, name, options, shown(url), release, digest)
+            except RootError:
+                if options.name or not (there := _installed(release, digest)):
+                    raise
+                options.say(f"another process has installed {release} meanwhile")
+                return there
     if root.release and roots.number_of(root.release) != roots.number_of(release):
         options.say(f"note: what the mirror calls {release} says of itself that it is {root.release}")
     return root

@@ -96,7 +96,12 @@ def test_a_proxy(root_store, web_server, data, run_root, monkeypatch):
 def test_a_proxy_that_is_not_there_or_refuses(root_store, web_server, run_root, monkeypatch):
     install = ("install", "14.1", "--sha256", "0" * 64, "--mirror")
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
-    fails(run_root(*install, "http://mirror.invalid"), "mirror.invalid", "Connection refused")
+    fails(
+        run_root(*install, "http://mirror.invalid"),
+        "mirror.invalid",
+        "by the proxy http://127.0.0.1:9",
+        "Connection refused",
+    )
     monkeypatch.setenv("http_proxy", web_server.url)
     web_server.files[f"http://mirror.invalid/{RELEASE}/base.txz"] = Answer(407, b"who are you")
     fails(run_root(*install, "http://mirror.invalid"), "407")

@@ -160,6 +160,33 @@ def test_two_at_once(root_store, web_server, tmp_path):
     assert sorted(root.name for root in roots.installed()) == ["a", "b"]
 
 
+def test_the_same_root_by_two_at_once(root_store, web_server):
+    """Who comes second finds it installed, at whatever point the first one was."""
+    data = serve_release(web_server)
+
+    def slowly(request: archives.Request) -> Answer:
+        time.sleep(1)
+        return Answer(body=data)
+
+    web_server.files["/14.1-RELEASE/base.txz"] = slowly
+    command = [sys.executable, "-m", "lsf.ctl.lsfctl", "root", "install", "14.1", "--mirror", web_server.url]
+    command += ["--sha256", hashlib.sha256(data).hexdigest()]
+    env = {**os.environ, "PYTHONPATH": str(harness.PACKAGE_PARENT)}
+    both = [subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in "ab"]
+    told = [process.communicate(timeout=60) for process in both]
+    assert [(process.returncode, out) for process, (out, _) in zip(both, told, strict=True)] == [
+        (0, "14.1-RELEASE\n")
+    ] * 2, told
+    assert (
+        sum(
+            "14.1-RELEASE is installed already" in err or "has installed 14.1-RELEASE meanwhile" in err
+            for _, err in told
+        )
+        == 1
+    )
+    assert [root.name for root in roots.installed()] == ["14.1-RELEASE"]
+
+
 def test_a_wrong_beginning_is_thrown_away(root_store, web_server, run_root):
     """A part from an earlier try that does not fit the rest: the file is fetched once more from its beginning."""
     data = serve_release(web_server)

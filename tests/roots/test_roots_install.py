@@ -291,8 +291,14 @@ def test_a_name_that_is_taken(root_store, web_server, run_root):
     serve_release(web_server)
     assert run_root("install", "14.1", "--mirror", web_server.url)[0] == 0
     before = len(web_server.log)
-    fails(run_root("install", "14.1", "--mirror", web_server.url), "called 14.1-RELEASE already", "lsfctl root remove")
+    status, out, err = run_root("install", "14.1", "--mirror", web_server.url)
+    assert (status, out) == (0, "14.1-RELEASE\n") and "14.1-RELEASE is installed already" in err
+    taken = ("called 14.1-RELEASE already", "lsfctl root remove")
+    fails(run_root("install", "14.1", "--mirror", web_server.url, "--name", "14.1-RELEASE"), *taken)
+    fails(run_root("install", "14.1", "--mirror", web_server.url, "--sha256", "0" * 64), *taken)
     assert len(web_server.log) == before, "nothing was fetched"
+    (root_store / "14.1-RELEASE/root.conf").write_text("release=14.1-RELEASE\nkind=archive\n")
+    fails(run_root("install", "14.1", "--mirror", web_server.url), *taken)
     assert run_root("install", "14.1", "--mirror", web_server.url, "--name", "second", "-q")[1] == "second\n"
 
 

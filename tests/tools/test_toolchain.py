@@ -379,6 +379,7 @@ def test_written_over(toolchain_command, bare_sysroot, tmp_path):
         assert (status, err) == (0, "")
     assert sorted(os.listdir(tmp_path / "new/files")) == ["cargo.toml", "freebsd-c++", "freebsd-cc"]
     assert re.match(r"export CARGO_TARGET_X86_64_UNKNOWN_FREEBSD_LINKER=\S*/new/files/freebsd-cc\n", out)
+    assert "export MATURIN_FREEBSD_VERSION=14.3-RELEASE\n" in out, "maturin would name a wheel by Linux's kernel"
 
 
 def test_one_sentence(toolchain_command, bare_sysroot, tmp_path, monkeypatch):
