@@ -13,6 +13,7 @@ from pathlib import Path
 import actions
 import harness
 import pytest
+from test_action import mirror, small_base  # noqa: F401  # fixtures
 
 TOP = harness.TESTS.parent
 
@@ -112,6 +113,44 @@ def test_pipx(wheel, tmp_path):
         PIPX_BIN_DIR=str(tmp_path / "bin"),
     )
     works(tmp_path / "bin")
+
+
+def test_the_commands_of_readme(wheel, mirror, tmp_path):  # noqa: F811
+    """README's first screen, as it is typed in a clean home: the wheel stands for the registry, a mirror on loopback for FreeBSD's.
+
+    The packages of pkg(8), the build systems and the engines have tests of their own.
+    """
+    screen = (TOP / "README.md").read_text().partition("## Install")[0]
+    typed = [line.partition(" #")[0].strip() for line in re.findall(r"^\$ (.*)$", screen, re.MULTILINE)]
+    install, *rest = typed
+    assert install == "pipx install freebsd-lsf"
+    chosen = [command for command in rest if re.match(r"lsfctl root|lsf /bin/sh|lsf --stats|lsfctl run", command)]
+    assert len(chosen) == 5
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    (tools / "pipx").symlink_to(tool("pipx"))
+    home = tmp_path / "home"
+    project = home / "project"
+    project.mkdir(parents=True)
+    (project / "run-tests.sh").write_text("#!/bin/sh\nuname -s > tested\n")
+    (project / "run-tests.sh").chmod(0o755)
+    network = {
+        name: value
+        for name, value in os.environ.items()
+        if name.startswith(("PIP_", "SSL_")) or name.lower().endswith("_proxy")
+    }
+    clean = {**network, "HOME": str(home), "PATH": f"{home}/.local/bin:{tools}:/usr/bin:/bin", "LC_ALL": "C.UTF-8",
+             "PIPX_DEFAULT_PYTHON": sys.executable, "PIP_FIND_LINKS": f"{wheel.parent} {network.get('PIP_FIND_LINKS', '')}",
+             "UV_FIND_LINKS": str(wheel.parent), "LSF_MIRROR": mirror.url, "no_proxy": "127.0.0.1"}  # fmt: skip
+    script = "\n".join([install, *chosen]).replace(" IMAGE ", " 14 ")
+    script = script.replace("/bin/date", "/bin/sh -c :").replace("; ls / | wc -l", "")  # the mirror's userland is small
+    done = subprocess.run(["/bin/sh", "-exc", script], cwd=project, env=clean, capture_output=True, text=True,
+                          stdin=subprocess.DEVNULL, timeout=300, check=False)  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    lines = done.stdout.splitlines()
+    at = lines.index("14.92-RELEASE")
+    assert lines[at + 1 :] == ["FreeBSD 14.92-RELEASE", "work"], done.stdout
+    assert (project / "tested").read_text() == "FreeBSD\n", done.stdout + done.stderr
 
 
 def test_uv(wheel, tmp_path):
