@@ -50,6 +50,7 @@ CHOICES = {
     "user": ("", "root", "runner"),
     "view": ("", "auto", "namespace", "lookup"),
 }
+COMMANDS = ("lsf", "lsfctl", "go_freebsd_amd64_exec", "lsf-oci", "lsf-oci-config")
 TOOLCHAINS = ("cmake", "meson", "autotools")  # cargo's variables are exported besides
 
 
@@ -428,7 +429,13 @@ def set_up(state: dict, root: str) -> None:
         f'#!/bin/sh\nexec {shlex.quote(sys.executable)} {shlex.quote(str(Path(__file__).resolve()))} shell "$1"\n'
     )
     shell.chmod(0o755)
-    add_to_path(Path(state["bin"]))
+    # Not the folder that they are in: it has LSF's own python and pip, which are no other step's.
+    for command in COMMANDS:
+        place = folder / command
+        target = Path(state["bin"]) / command
+        if target.parent != folder and target.exists():
+            place.unlink(missing_ok=True)
+            place.symlink_to(target)
     add_to_path(folder)
     variables = {"LSF_ROOTS": state["store"], "LSF_ROOT": root, "FREEBSD": root}
     if state["view"]:

@@ -176,7 +176,11 @@ def test_the_action_installs_it(wheel, tmp_path):
     done = job.uses(inputs)
     assert (done.status, done.errors) == (0, []), done.log
     assert "ran\n" in done.log
-    assert shutil.which("lsf", path=job.path) == str(job.temp / "lsf/venv/bin/lsf")
+    found = shutil.which("lsf", path=job.path)
+    assert found and os.path.realpath(found) == str(job.temp / "lsf/venv/bin/lsf")
+    assert shutil.which("python3", path=job.path) == str(tmp_path / "bin/python3"), "LSF's python is no other step's"
     made = (job.temp / "lsf/venv/pyvenv.cfg").stat().st_mtime_ns
     assert job.uses(inputs).status == 0
     assert (job.temp / "lsf/venv/pyvenv.cfg").stat().st_mtime_ns == made
+    done = job.uses({"lsf": str(tmp_path / "none.whl")})
+    assert done.status == 125 and "LSF cannot be installed" in done.errors[0], done.log
