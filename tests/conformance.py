@@ -69,6 +69,11 @@ SUITES: tuple[Suite, ...] = (
         Case("tcp_close_while_connecting, tcp_connect_timeout", 2,
              "they want an address that does not answer, and the machine's network answers: they fail on its Linux, too"),
     )),
+    Suite("git, 260 of its scripts by lot", "git 2.39.5 without curl, OpenSSL, gettext and iconv", "2026-11-30", "10.1", "sud", 6652, 6585, (
+        Case("known breakages", 43, "git's own: it expects them to fail"),
+        Case("t4031, t5532", 2, "a program of the test's is in Perl, which the root has not"),
+        Case("t5100, t4254, t4041", 22, "they convert character sets, for which this git was built without iconv"),
+    )),
     Suite("Rust's standard library", "rust-src 1.96 of Debian's rustc-web", "2026-11-28", "13.5", "sud, trap, ptrace", 532, 532),
 )  # fmt: skip
 
