@@ -42,6 +42,7 @@ struct sysctl_request {{
 	uint32_t nrest;
 	uint64_t old, old_size, old_at;
 	uint64_t new_, new_size;
+	uint8_t *inside;		/* the old value's place, where the shim asks; NULL: the guest does */
 }};
 
 #pragma GCC visibility push(hidden)

@@ -107,6 +107,8 @@ UP_CALLS: dict[str, Reason] = {
     "descriptor_is_kqueue": Reason("freebsd/kernel/net freebsd/kernel/file", "fstat(2) and SCM_RIGHTS ask what a descriptor is"),
     "watched_stream": Reason("freebsd/kernel/file", "a watched socket is known: sendfile(2) need not ask Linux of what kind it is"),
     # signals that tell of something
+    "core_dump": Reason("freebsd/kernel/signal", "a core file tells what sysctl(3) tells of processes"),
+    "core_is_refused": Reason("freebsd/kernel/signal", "and what else keeps a process from leaving one"),
     "mqueue_send_on": Reason("freebsd/kernel/signal", "the notification of a message queue comes as a signal of the shim's own"),
     "mqueue_siginfo": Reason("freebsd/amd64", "as mqueue_send_on"),
     "send_error": Reason("freebsd/kernel/signal", "SIGPIPE depends on the error that FreeBSD would give"),

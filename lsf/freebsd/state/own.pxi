@@ -88,6 +88,8 @@ cdef extern from "own.h" nogil:
         int32_t debug_join
         uint32_t debug_quiet
         uint64_t debug_sent[2]
+        uint32_t cores
+        uint64_t core_page
         void *tracees
         uint32_t tracing
         uint32_t sockets

@@ -154,7 +154,7 @@ kern.lastpid | auto | I | file /proc/loadavg 4 0 | Last used PID
 kern.randompid | auto | I w | = 0 | Random PID modulus
 kern.trap_enotcap | auto | CU wt | = 0 | Deliver SIGTRAP on ECAPMODE and ENOTCAPABLE
 kern.module_path | auto | A w | = "/boot/kernel;/boot/modules" | module load search path
-kern.corefile | auto | A w | = "%N.core" | Process corefile name format string
+kern.corefile | auto | A w | call corefile | Process corefile name format string
 kern.coredump | auto | I w | = 1 | Enable/Disable coredumps
 kern.devname | auto | S, Ws | call devname | devname(3) handler
 kern.disks | auto | A | = "" | names of available disks

@@ -476,6 +476,7 @@ cdef extern from "machine/linux/linux.h" nogil:
         LINUX_PR_GET_NO_NEW_PRIVS "PR_GET_NO_NEW_PRIVS"
         LINUX_PR_GET_PDEATHSIG "PR_GET_PDEATHSIG"
         LINUX_PR_SET_CHILD_SUBREAPER "PR_SET_CHILD_SUBREAPER"
+        LINUX_PR_SET_DUMPABLE "PR_SET_DUMPABLE"
         LINUX_PR_SET_MM "PR_SET_MM"
         LINUX_PR_SET_MM_MAP "PR_SET_MM_MAP"
         LINUX_PR_SET_NAME "PR_SET_NAME"
@@ -485,6 +486,7 @@ cdef extern from "machine/linux/linux.h" nogil:
         LINUX_PR_SET_SYSCALL_USER_DISPATCH "PR_SET_SYSCALL_USER_DISPATCH"
         LINUX_PR_SYS_DISPATCH_ON "PR_SYS_DISPATCH_ON"
         # sys/resource.h
+        LINUX_RLIMIT_CORE "RLIMIT_CORE"
         LINUX_RLIMIT_FSIZE "RLIMIT_FSIZE"
         LINUX_RLIMIT_NOFILE "RLIMIT_NOFILE"
         LINUX_RLIMIT_RTTIME "RLIMIT_RTTIME"
@@ -790,6 +792,7 @@ cdef extern from "machine/linux/linux.h" nogil:
         LINUX_SYS_timerfd_settime "SYS_timerfd_settime"
         LINUX_SYS_tkill "SYS_tkill"
         LINUX_SYS_truncate "SYS_truncate"
+        LINUX_SYS_umask "SYS_umask"
         LINUX_SYS_uname "SYS_uname"
         LINUX_SYS_unlink "SYS_unlink"
         LINUX_SYS_unlinkat "SYS_unlinkat"

@@ -49,7 +49,9 @@ cdef void process_ended(events_t *ev, knote_t *kn, int32_t *pidfd) noexcept nogi
         if words[2] == 1:               # CLD_EXITED
             status = (words[6] & 0xff) << 8
         elif words[2] == 2 or words[2] == 3:
-            status = lsf_signal_from_linux[words[6] & 63] | (0x80 if words[2] == 3 else 0)
+            status = lsf_signal_from_linux[words[6] & 63]
+            if words[2] == 3 or core_was_left(words[4], status):
+                status |= 0x80
     elif kn.kev.filter == FREEBSD_EVFILT_PROCDESC and procdesc_status(SHIM, procdesc_process(<int> kn.kev.ident), &status):
         pass                            # it has been waited for
     elif kn.links:

@@ -494,6 +494,7 @@ cdef void signals_start(process_t *proc, area_t *area, start_t *start) noexcept 
     proc.own.child_taken = 1
     queued_start(proc, not start.has_mask)
     guest_mark_set()
+    cores_start(proc)
     if proc.own.nosigpipe:
         know_handler(proc, FREEBSD_SIGPIPE)
         apply_disposition(proc, FREEBSD_SIGPIPE)

@@ -127,6 +127,8 @@ cdef public long sys_setrlimit(frame_t *frame, area_t *area) noexcept nogil:
     if result == 0 and which == FREEBSD_RLIMIT_STACK:
         area.proc.own.stack_linux = 0   # from now on it is the guest's choice
         stack_protect(area.proc, now.rlim_cur, wanted.rlim_cur)
+    if result == 0 and which == FREEBSD_RLIMIT_CORE:
+        cores_allowed(area.proc, wanted.rlim_cur != 0)
     if result == -LINUX_EPERM and (which == FREEBSD_RLIMIT_NOFILE or which == FREEBSD_RLIMIT_MEMLOCK):
         result = limit_for_root(linux, &wanted)
     return result

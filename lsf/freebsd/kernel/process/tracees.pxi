@@ -254,6 +254,8 @@ cdef void tracee_status(tracee_t *tracee, child_t *child) noexcept nogil:
             at -= 1
         parse_number(at, &status)
     child.code = LINUX_CLD_KILLED if status & 0x7f else LINUX_CLD_EXITED
+    if status & 0x7f and core_was_left(tracee.pid, lsf_signal_from_linux[status & 63]):
+        child.code = LINUX_CLD_DUMPED
     child.status = <int> (status & 0x7f if status & 0x7f else status >> 8 & 0xff)
 
 

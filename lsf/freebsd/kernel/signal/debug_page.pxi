@@ -10,7 +10,7 @@
 # sleep on. Signals tell: SIGBUS, which no guest blocks, with a siginfo that says what it is (as in cred_threads.pxi).
 
 cdef enum:
-    DEBUG_MAGIC = 0x6c736674            # and the layout's number
+    DEBUG_MAGIC = 0x6c736675            # and the layout's number
     DEBUG_RUNS = 0
     DEBUG_STOPPING = 1
     DEBUG_STOPPED = 2
@@ -59,6 +59,7 @@ cdef struct debug_lwp_t:
     int32_t error                       # of the call that is over, FreeBSD's
     uint32_t regs_set, vector_set, bases_set        # by the tracer
     uint64_t sigmask[2]
+    uint64_t siglist[2]                 # pending for it, of those that Linux does not know
     uint64_t fsbase, gsbase
     uint64_t tlsbase                    # FreeBSD 15's, where
     uint32_t has_tlsbase                # one was set

@@ -68,6 +68,9 @@ cdef void debug_save(area_t *area, debug_lwp_t *lwp, linux_ucontext *uc) noexcep
     lwp.tlsbase = area.own.guest_tlsbase
     lwp.has_tlsbase = area.own.has_tlsbase
     memcpy(lwp.sigmask, area.sigmask, 16)
+    lwp.siglist[0] = area.own.virtual_pending
+    lwp.siglist[1] = 0
+    kept_pending(area, lwp.siglist, True)
     lwp.regs_set = 0
     lwp.vector_set = 0
     lwp.bases_set = 0

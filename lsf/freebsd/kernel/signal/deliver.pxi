@@ -130,6 +130,8 @@ cdef int trap_signal(linux_siginfo *info, int linux, int *code) noexcept nogil:
     """FreeBSD's signal and si_code for a Linux one."""
     cdef int signo = lsf_signal_from_linux[linux]
     resent_restore(info)
+    if linux == LINUX_SIGCHLD:
+        core_told(info)
     if linux == LINUX_CARRIER:
         return carried_signal(info, code)
     if info.si_errno == TOLD_BY_CHILD:
@@ -166,6 +168,8 @@ cdef void deliver(area_t *area, linux_ucontext *uc, int linux, linux_siginfo *in
     cdef int code = 0
     cdef int signo, answer
     cdef bint fault, changed = False, stepped = is_step(linux, info, uc)
+    if proc.own.core_page:
+        core_park(area, uc, restart, ret)
     if (proc.own.debugged or proc.own.debug_join) and debug_look(area, uc):
         restart = False
     signo = trap_signal(info, linux, &code)
@@ -224,7 +228,7 @@ cdef void deliver(area_t *area, linux_ucontext *uc, int linux, linux_siginfo *in
         if is_told_of_signals(proc):
             fill_siginfo(&traced, info, linux, signo, code, uc)
             tell_of_signal(area, &traced, 0, True)
-        if linux == LINUX_SIGTRAP or lsf_signal_to_linux[signo] != linux:
+        if core_signal(area, uc, signo, info, linux, code) or linux == LINUX_SIGTRAP or lsf_signal_to_linux[signo] != linux:
             kill_self(area, lsf_signal_to_linux[signo])
         set_linux_handler(linux, FREEBSD_SIG_DFL, 0x04000000)
         return
@@ -244,6 +248,7 @@ cdef void deliver(area_t *area, linux_ucontext *uc, int linux, linux_siginfo *in
         if is_told_of_signals(proc):
             fill_siginfo(&traced, info, linux, signo, code, uc)
             tell_of_signal(area, &traced, 0, True)
+        core_signal(area, uc, signo, info, linux, code)
         if linux == LINUX_CARRIER:
             carrier_last_words(signo)
         kill_self(area, linux)
@@ -256,6 +261,7 @@ cdef void deliver(area_t *area, linux_ucontext *uc, int linux, linux_siginfo *in
     if area.own.debug_step & STEP_NOW and uc.uc_mcontext.eflags & EFLAGS_TF:
         area.own.debug_step = STEP_LATER
     if push_frame(area, uc, &handler, signo, code, info, linux) < 0:
+        core_signal(area, uc, FREEBSD_SIGILL, NULL, 0, 0)
         kill_self(area, LINUX_SIGILL)       # as FreeBSD does when the frame cannot be written
         return
     if area.suspended:

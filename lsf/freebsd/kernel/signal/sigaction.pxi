@@ -94,7 +94,7 @@ cdef public long sys_sigpending(frame_t *frame, area_t *area) noexcept nogil:
         linux |= signal_bit(area.deferred)
     mask_from_linux(linux, mask)
     mask[0] |= area.own.virtual_pending
-    kept_pending(area, mask)
+    kept_pending(area, mask, False)
     memcpy(ignored, mask, 16)
     ignored_signals(area.proc, ignored)
     mask[0] &= ~ignored[0]

@@ -247,8 +247,8 @@ cdef bint kept_take(area_t *area, const uint64_t *blocked, linux_siginfo *info) 
     return found
 
 
-cdef void kept_pending(area_t *area, uint64_t *mask) noexcept nogil:
-    """Add what is kept for this thread and its process to a set of pending signals."""
+cdef void kept_pending(area_t *area, uint64_t *mask, bint thread) noexcept nogil:
+    """Add what is kept for this thread and, but where `thread` says for it alone, its process to a set of pending signals."""
     cdef process_t *proc = area.proc
     cdef uint32_t i
     cdef int signo
@@ -257,7 +257,7 @@ cdef void kept_pending(area_t *area, uint64_t *mask) noexcept nogil:
     lock_acquire(&proc.own.lock_signal)
     for i in range(proc.own.kept_count):
         signo = <int> (proc.last.kept[i].word & 0xff)
-        if proc.last.kept[i].tid == 0 or proc.last.kept[i].tid == area.tid:
+        if (proc.last.kept[i].tid == 0 and not thread) or proc.last.kept[i].tid == area.tid:
             mask[(signo - 1) >> 6] |= signal_bit(signo)
     lock_release(&proc.own.lock_signal)
 
@@ -378,6 +378,7 @@ cdef long waitid_carried(process_t *proc, int idtype, int64_t id_, linux_siginfo
     child, info's status is STATUS_CARRIED and its number: so a child is looked at before it is taken."""
     cdef long result
     cdef int signo = 0, pid
+    cdef bint dumped = False
     while True:
         result = blocking_syscall(LINUX_SYS_waitid, idtype, <uint64_t> id_, <uint64_t> info, options | LINUX_WNOWAIT,
                                   <uint64_t> usage, 0)
@@ -391,6 +392,8 @@ cdef long waitid_carried(process_t *proc, int idtype, int64_t id_, linux_siginfo
             continue
         if info.si_code == LINUX_CLD_KILLED and info.fields.child.status == LINUX_CARRIER:
             signo = carrier_killed_by(pid)
+        dumped = info.si_code == LINUX_CLD_KILLED \
+            and core_was_left(pid, signo if signo else lsf_signal_from_linux[info.fields.child.status & 63])
         if options & LINUX_WNOWAIT:
             break
         memset(info, 0, 128)
@@ -403,4 +406,6 @@ cdef long waitid_carried(process_t *proc, int idtype, int64_t id_, linux_siginfo
         child_forget(proc, info.fields.child.pid)
     if not is_error(result) and info.si_code == LINUX_CLD_KILLED and info.fields.child.status == LINUX_CARRIER:
         info.fields.child.status = STATUS_CARRIED | (signo if signo else CARRIER_FOREIGN)
+    if dumped and not is_error(result):
+        info.si_code = LINUX_CLD_DUMPED
     return result

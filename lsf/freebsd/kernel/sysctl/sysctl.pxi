@@ -12,6 +12,7 @@ cdef extern from "sysctls.h" nogil:
         uint64_t old_size, old_at
         uaddr new_
         uint64_t new_size
+        uint8_t *inside
     ctypedef struct sysctl_row_t "struct sysctl_row":
         const char *name
         const char *format
@@ -32,13 +33,15 @@ cdef long sysctl_out(sysctl_request_t *request, const void *data, uint64_t size)
     """SYSCTL_OUT: append to the old value. What does not fit is cut, and the call ends with ENOMEM."""
     cdef uint64_t at = request.old_at, fits = size
     request.old_at += size
-    if request.old == 0:
+    if request.old == 0 and request.inside == NULL:
         return 0
     if at >= request.old_size:
         fits = 0
     elif fits > request.old_size - at:
         fits = request.old_size - at
-    if fits != 0 and copyout(data, request.old + at, fits) < 0:
+    if request.inside != NULL:
+        memcpy(request.inside + at, data, fits)
+    elif fits != 0 and copyout(data, request.old + at, fits) < 0:
         return -LINUX_EFAULT
     return -LINUX_ENOMEM if fits < size else 0
 
