@@ -108,6 +108,7 @@ cdef void core_name(core_t *core, core_name_t *name) noexcept nogil:
     cdef process_t *proc = core.area.proc
     cdef char format[FREEBSD_PATH_MAX]
     cdef linux_utsname host
+    cdef char command[20]
     cdef char one[2]
     cdef const char *at = format
     name.at = 0
@@ -135,7 +136,8 @@ cdef void core_name(core_t *core, core_name_t *name) noexcept nogil:
         elif one[0] == c'I':
             name_add(name, b"%I")
         elif one[0] == c'N':
-            name_add(name, base_name(proc.execpath))
+            append(command, 0, sizeof(command), base_name(proc.execpath))      # p_comm
+            name_add(name, command)
         elif one[0] == c'P':
             name_add_number(name, <uint64_t> core.pid)
         elif one[0] == c'S':
