@@ -62,6 +62,38 @@ cdef struct freebsd_ptrace_vm_entry:
     uint32_t pve_fsid
     uint64_t pve_path
 
+cdef struct freebsd_ptrace_coredump:
+    int32_t pc_fd
+    uint32_t pc_flags
+    int64_t pc_limit
+
+cdef struct freebsd_ptrace_sc_remote:
+    freebsd_ptrace_sc_ret pscr_ret
+    uint32_t pscr_syscall
+    uint32_t pscr_nargs
+    uint64_t pscr_args
+
+cdef struct freebsd_prstatus:
+    int32_t pr_version
+    uint64_t pr_statussz
+    uint64_t pr_gregsetsz
+    uint64_t pr_fpregsetsz
+    int32_t pr_osreldate
+    int32_t pr_cursig
+    int32_t pr_pid
+    freebsd_reg pr_reg
+
+cdef struct freebsd_prpsinfo:
+    int32_t pr_version
+    uint64_t pr_psinfosz
+    char pr_fname[17]
+    char pr_psargs[81]
+    int32_t pr_pid
+
+cdef struct freebsd_thrmisc:
+    char pr_tname[20]
+    uint32_t _pad
+
 cdef struct freebsd_ptrace_xstate_info:
     uint64_t xsave_mask
     uint32_t xsave_len

@@ -6,23 +6,6 @@ cdef enum:
     CORE_HEAD_MAX = 1 << 30
     CORE_XCR0 = 464                     # X86_XSTATE_XCR0_OFFSET: what the kernel saves, in the area
 
-cdef struct core_prstatus_t:
-    int32_t version
-    uint64_t statussz, gregsetsz, fpregsetsz
-    int32_t osreldate, cursig, pid
-    freebsd_reg reg
-
-cdef struct core_prpsinfo_t:
-    int32_t version
-    uint64_t psinfosz
-    char fname[17]
-    char psargs[81]
-    int32_t pid
-
-cdef struct core_thrmisc_t:
-    char name[20]
-    uint32_t pad
-
 cdef struct core_lwpinfo_t:
     int32_t size
     freebsd_ptrace_lwpinfo info
@@ -109,53 +92,55 @@ cdef void core_note_limits(core_t *core) noexcept nogil:
 cdef void core_note_process(core_t *core) noexcept nogil:
     """NT_PRPSINFO: the command and its arguments."""
     cdef freebsd_kinfo_proc info
-    cdef core_prpsinfo_t about
+    cdef freebsd_prpsinfo about
     cdef uint64_t length, i
     memset(&about, 0, sizeof(about))
-    about.version = 1
-    about.psinfosz = sizeof(about)
-    about.pid = core.pid
+    about.pr_version = 1
+    about.pr_psinfosz = sizeof(about)
+    about.pr_pid = core.pid
     if fill_kinfo_proc(core.area, core.pid, &info) == 0:
-        append(about.fname, 0, sizeof(about.fname), info.ki_comm)
-    length = core_sysctl(core, b"kern.proc.args", <uint32_t> -1, about.psargs, sizeof(about.psargs) - 1)
-    if length > sizeof(about.psargs) - 1:
-        length = sizeof(about.psargs) - 1
+        append(about.pr_fname, 0, sizeof(about.pr_fname), info.ki_comm)
+    length = core_sysctl(core, b"kern.proc.args", <uint32_t> -1, about.pr_psargs, sizeof(about.pr_psargs) - 1)
+    if length > sizeof(about.pr_psargs) - 1:
+        length = sizeof(about.pr_psargs) - 1
     if length == 0:
-        append(about.psargs, 0, sizeof(about.psargs), about.fname)
+        append(about.pr_psargs, 0, sizeof(about.pr_psargs), about.pr_fname)
     for i in range(length - 1 if length else 0):
-        if about.psargs[i] == 0:
-            about.psargs[i] = c' '
+        if about.pr_psargs[i] == 0:
+            about.pr_psargs[i] = c' '
     core_note(core, FREEBSD_NT_PRPSINFO, &about, sizeof(about))
+
+
+cdef void thread_status(process_t *proc, debug_page_t *page, debug_lwp_t *lwp, int signo, freebsd_prstatus *status) noexcept nogil:
+    """struct prstatus of a thread that stands still."""
+    memset(status, 0, sizeof(freebsd_prstatus))
+    status.pr_version = 1
+    status.pr_statussz = sizeof(freebsd_prstatus)
+    status.pr_gregsetsz = sizeof(freebsd_reg)
+    status.pr_fpregsetsz = FXSAVE_SIZE
+    status.pr_osreldate = <int32_t> proc.own.osreldate
+    status.pr_cursig = signo
+    status.pr_pid = lwp_shown(page, lwp.tid)
+    status.pr_reg = lwp.regs
 
 
 cdef void core_note_thread(core_t *core, debug_lwp_t *lwp) noexcept nogil:
     """What is told of a thread."""
     cdef process_t *proc = core.area.proc
-    cdef core_prstatus_t status
-    cdef core_thrmisc_t misc
+    cdef freebsd_prstatus status
+    cdef freebsd_thrmisc misc
     cdef core_lwpinfo_t about
     cdef uint64_t bases[2]
     cdef uint64_t size = xstate_limit(proc), begin
-    memset(&status, 0, sizeof(status))
-    status.version = 1
-    status.statussz = sizeof(status)
-    status.gregsetsz = sizeof(freebsd_reg)
-    status.fpregsetsz = FXSAVE_SIZE
-    status.osreldate = <int32_t> proc.own.osreldate
-    status.cursig = core.signo
-    status.pid = lwp_shown(core.page, lwp.tid)
-    status.reg = lwp.regs
+    thread_status(proc, core.page, lwp, core.signo, &status)
     core_note(core, FREEBSD_NT_PRSTATUS, &status, sizeof(status))
     core_note(core, FREEBSD_NT_FPREGSET, lwp.vector, FXSAVE_SIZE)
     memset(&misc, 0, sizeof(misc))
-    memcpy(misc.name, lwp.name, sizeof(misc.name) - 1)
+    memcpy(misc.pr_tname, lwp.name, sizeof(misc.pr_tname) - 1)
     core_note(core, FREEBSD_NT_THRMISC, &misc, sizeof(misc))
     memset(&about, 0, sizeof(about))
     about.size = sizeof(about.info)
-    about.info.pl_lwpid = status.pid
-    memcpy(about.info.pl_sigmask, lwp.sigmask, 16)
-    memcpy(about.info.pl_siglist, lwp.siglist, 16)
-    memcpy(about.info.pl_tdname, lwp.name, sizeof(about.info.pl_tdname) - 1)
+    lwp_fill(core.page, lwp, &about.info)
     if lwp.info.si_signo:
         about.info.pl_event = FREEBSD_PL_EVENT_SIGNAL
         about.info.pl_flags = FREEBSD_PL_FLAG_SI

@@ -207,13 +207,38 @@ cdef void ptrace_let_go(area_t *area, tracee_t *tracee) noexcept nogil:
     tracee_remove(area.proc, tracee)
 
 
+cdef void lwp_pending(debug_page_t *page, debug_lwp_t *lwp, uint32_t *pending) noexcept nogil:
+    """td_siglist: what is pending for this one thread, as Linux says and the thread itself."""
+    cdef char name[64]
+    cdef char status[3072]
+    cdef uint64_t found[2]
+    cdef uint64_t at = append(name, 0, sizeof(name), b"task/")
+    at = append_number(name, at, sizeof(name), <uint32_t> lwp.tid, 10)
+    append(name, at, sizeof(name), b"/status")
+    found[0] = 0
+    found[1] = 0
+    if proc_read(page.pid, name, status, sizeof(status)) > 0:
+        mask_from_linux(status_number(status, b"SigPnd:", 0, 16), found)
+    found[0] |= lwp.siglist[0]
+    found[1] |= lwp.siglist[1]
+    memcpy(pending, found, 16)
+
+
+cdef void lwp_fill(debug_page_t *page, debug_lwp_t *lwp, freebsd_ptrace_lwpinfo *info) noexcept nogil:
+    """What PT_LWPINFO tells of a thread, and a core file too."""
+    info.pl_lwpid = lwp_shown(page, lwp.tid)
+    memcpy(info.pl_sigmask, lwp.sigmask, 16)
+    lwp_pending(page, lwp, info.pl_siglist)
+    memcpy(info.pl_tdname, lwp.name, sizeof(info.pl_tdname) - 1)
+
+
 cdef long ptrace_lwpinfo(frame_t *frame, debug_page_t *page, debug_lwp_t *lwp) noexcept nogil:
     cdef freebsd_ptrace_lwpinfo info
     cdef int size = <int> frame.arg[3]
     if size <= 0 or size > <int> sizeof(info):
         return -LINUX_EINVAL
     memset(&info, 0, sizeof(info))
-    info.pl_lwpid = lwp_shown(page, lwp.tid)
+    lwp_fill(page, lwp, &info)
     info.pl_flags = <int32_t> (lwp.flags & ~<uint32_t> FREEBSD_PL_FLAG_SI)
     if lwp.reports:
         info.pl_event = FREEBSD_PL_EVENT_SIGNAL
@@ -221,8 +246,6 @@ cdef long ptrace_lwpinfo(frame_t *frame, debug_page_t *page, debug_lwp_t *lwp) n
                 and size >= <int> (<uint64_t> &info.pl_siginfo - <uint64_t> &info + sizeof(info.pl_siginfo)):
             info.pl_flags |= FREEBSD_PL_FLAG_SI
             info.pl_siginfo = lwp.info
-    memcpy(info.pl_sigmask, lwp.sigmask, 16)
-    memcpy(info.pl_tdname, lwp.name, sizeof(info.pl_tdname) - 1)
     if lwp.flags & FREEBSD_PL_FLAG_FORKED:
         info.pl_child_pid = lwp.child
     info.pl_syscall_code = lwp.code
@@ -330,6 +353,12 @@ cdef long ptrace_request(frame_t *frame, area_t *area, tracee_t *tracee, debug_l
         return <long> (page.maps & 0x7fffffff)
     if request == FREEBSD_PT_VM_ENTRY:
         return ptrace_vm_entry(frame, area, page)
+    if request == FREEBSD_PT_GETREGSET or request == FREEBSD_PT_SETREGSET:
+        return ptrace_regset(frame, area, page, lwp, request == FREEBSD_PT_SETREGSET)
+    if request == FREEBSD_PT_COREDUMP:
+        return ptrace_coredump(frame, area, page)
+    if request == FREEBSD_PT_SC_REMOTE:
+        return ptrace_remote(frame, tracee, lwp)
     result = ptrace_registers(frame, area, lwp, request)
     return -LINUX_EINVAL if result == -LINUX_ENOSYS else result
 

@@ -14,6 +14,25 @@ cdef long ptrace_tls(frame_t *frame, debug_lwp_t *lwp, int request) noexcept nog
     return 0
 
 
+cdef long registers_set(debug_lwp_t *lwp, const freebsd_reg *regs) noexcept nogil:
+    """set_regs: 0, or -EINVAL for flags that are not the program's."""
+    cdef uint64_t changed = (regs.r_rflags ^ lwp.regs.r_rflags) & 0xffffffffUL
+    if changed & ~<uint64_t> (FREEBSD_PSL_USERCHANGE | EFLAGS_RF) or regs.r_cs & 3 != 3:
+        return -LINUX_EINVAL
+    lwp.regs = regs[0]
+    lwp.regs_set = 1
+    return 0
+
+
+cdef long vector_set(debug_lwp_t *lwp, uaddr source) noexcept nogil:
+    """PT_SETFPREGS."""
+    if copyin(source, lwp.vector, FXSAVE_SIZE) < 0:
+        return -LINUX_EFAULT
+    (<uint64_t *> &lwp.vector[FXSAVE_SIZE])[0] |= 3
+    lwp.vector_set = 1
+    return 0
+
+
 cdef long ptrace_registers(frame_t *frame, area_t *area, debug_lwp_t *lwp, int request) noexcept nogil:
     """The requests for registers; -ENOSYS for another one."""
     cdef freebsd_reg regs
@@ -25,22 +44,11 @@ cdef long ptrace_registers(frame_t *frame, area_t *area, debug_lwp_t *lwp, int r
     if request == FREEBSD_PT_GETREGS:
         return copyout(&lwp.regs, at, sizeof(regs))
     if request == FREEBSD_PT_SETREGS:
-        if copyin(at, &regs, sizeof(regs)) < 0:
-            return -LINUX_EFAULT
-        base = (regs.r_rflags ^ lwp.regs.r_rflags) & 0xffffffffUL
-        if base & ~<uint64_t> (FREEBSD_PSL_USERCHANGE | EFLAGS_RF) or regs.r_cs & 3 != 3:
-            return -LINUX_EINVAL
-        memcpy(&lwp.regs, &regs, sizeof(regs))
-        lwp.regs_set = 1
-        return 0
+        return -LINUX_EFAULT if copyin(at, &regs, sizeof(regs)) < 0 else registers_set(lwp, &regs)
     if request == FREEBSD_PT_GETFPREGS:
         return copyout(lwp.vector, at, FXSAVE_SIZE)
     if request == FREEBSD_PT_SETFPREGS:
-        if copyin(at, lwp.vector, FXSAVE_SIZE) < 0:
-            return -LINUX_EFAULT
-        (<uint64_t *> &lwp.vector[FXSAVE_SIZE])[0] |= 3
-        lwp.vector_set = 1
-        return 0
+        return vector_set(lwp, at)
     if request == FREEBSD_PT_GETDBREGS or request == FREEBSD_PT_SETDBREGS:
         memset(debug_registers, 0, sizeof(debug_registers))
         if request == FREEBSD_PT_GETDBREGS:
@@ -86,3 +94,85 @@ cdef long ptrace_registers(frame_t *frame, area_t *area, debug_lwp_t *lwp, int r
     if (request == FREEBSD_PT_GETTLSBASE or request == FREEBSD_PT_SETTLSBASE) and area.proc.own.osreldate >= FREEBSD_SINCE_HASTLSBASE:
         return ptrace_tls(frame, lwp, request)
     return -LINUX_ENOSYS
+
+
+cdef uint64_t regset_size(debug_lwp_t *lwp, int note) noexcept nogil:
+    """How long a set of registers is; 0 for one that there is not (proc_find_regset). The sets of lwpinfo and thread names cannot be set."""
+    if note == FREEBSD_NT_PRSTATUS:
+        return sizeof(freebsd_prstatus)
+    if note == FREEBSD_NT_FPREGSET:
+        return FXSAVE_SIZE
+    if note == FREEBSD_NT_THRMISC:
+        return sizeof(freebsd_thrmisc)
+    if note == FREEBSD_NT_PTLWPINFO:
+        return 4 + sizeof(freebsd_ptrace_lwpinfo)
+    return 16 if note == FREEBSD_NT_X86_SEGBASES else 0
+
+
+cdef long regset_get(area_t *area, debug_page_t *page, debug_lwp_t *lwp, int note, uaddr to) noexcept nogil:
+    cdef freebsd_prstatus status
+    cdef freebsd_thrmisc misc
+    cdef freebsd_ptrace_lwpinfo info
+    cdef uint64_t bases[2]
+    cdef int32_t size = sizeof(info)
+    if note == FREEBSD_NT_PRSTATUS:
+        thread_status(area.proc, page, lwp, 0, &status)
+        return copyout(&status, to, sizeof(status))
+    if note == FREEBSD_NT_FPREGSET:
+        return copyout(lwp.vector, to, FXSAVE_SIZE)
+    if note == FREEBSD_NT_THRMISC:
+        memset(&misc, 0, sizeof(misc))
+        memcpy(misc.pr_tname, lwp.name, sizeof(misc.pr_tname) - 1)
+        return copyout(&misc, to, sizeof(misc))
+    if note == FREEBSD_NT_X86_SEGBASES:
+        bases[0] = lwp.fsbase
+        bases[1] = lwp.gsbase
+        return copyout(bases, to, sizeof(bases))
+    memset(&info, 0, sizeof(info))
+    lwp_fill(page, lwp, &info)
+    if lwp.info.si_signo:
+        info.pl_event = FREEBSD_PL_EVENT_SIGNAL
+        info.pl_flags = FREEBSD_PL_FLAG_SI
+        info.pl_siginfo = lwp.info
+    return -LINUX_EFAULT if copyout(&size, to, 4) < 0 else copyout(&info, to + 4, sizeof(info))
+
+
+cdef long regset_set(debug_lwp_t *lwp, int note, uaddr source) noexcept nogil:
+    cdef freebsd_prstatus status
+    cdef uint64_t bases[2]
+    if note == FREEBSD_NT_PRSTATUS:
+        return -LINUX_EFAULT if copyin(source, &status, sizeof(status)) < 0 else registers_set(lwp, &status.pr_reg)
+    if note == FREEBSD_NT_FPREGSET:
+        return vector_set(lwp, source)
+    if note != FREEBSD_NT_X86_SEGBASES:
+        return -LINUX_EINVAL
+    if copyin(source, bases, sizeof(bases)) < 0:
+        return -LINUX_EFAULT
+    if (bases[0] | bases[1]) >> GUEST_ADDRESS_MAX_LOG:
+        return -LINUX_EINVAL            # FreeBSD takes it, and the thread faults when it goes on
+    lwp.fsbase = bases[0]
+    lwp.gsbase = bases[1]
+    lwp.bases_set = 1
+    return 0
+
+
+cdef long ptrace_regset(frame_t *frame, area_t *area, debug_page_t *page, debug_lwp_t *lwp, bint set_) noexcept nogil:
+    """PT_GETREGSET and PT_SETREGSET: a set of registers by its note, of exactly its length (proc_read_regset)."""
+    cdef freebsd_iovec vector
+    cdef int note = <int> frame.arg[3]
+    cdef uint64_t size = regset_size(lwp, note)
+    cdef long result
+    if copyin(frame.arg[2], &vector, sizeof(vector)) < 0:
+        return -LINUX_EFAULT
+    if size == 0:
+        return -LINUX_EINVAL
+    if set_:
+        return regset_set(lwp, note, vector.iov_base) if vector.iov_len == size else -LINUX_EINVAL
+    if vector.iov_base != 0:
+        if vector.iov_len != size:
+            return -LINUX_EINVAL
+        result = regset_get(area, page, lwp, note, vector.iov_base)
+        if result < 0:
+            return result
+    vector.iov_len = size
+    return copyout(&vector, frame.arg[2], sizeof(vector))

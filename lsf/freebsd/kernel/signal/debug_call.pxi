@@ -54,7 +54,6 @@ cdef void debug_at_call(area_t *area, frame_t *frame, debug_page_t *page, debug_
     regs.rcx = frame.arg[3]             # FreeBSD keeps the fourth argument there
     debug_save(area, lwp, &uc)
     lwp.flags = flags
-    lwp.boundary = 1
     answer = debug_stop(area, page, lwp, FREEBSD_SIGTRAP)
     if debug_load(area, lwp, &uc):
         frame.nr = <uint32_t> regs.rax
@@ -233,7 +232,9 @@ cdef bint debug_look(area_t *area, linux_ucontext *uc) noexcept nogil:
             changed = debug_by_sigstop(area, uc, False) or changed
         elif atomic_load32(&page.state) != DEBUG_RUNS or atomic_load32(&lwp.suspended):
             debug_save(area, lwp, uc)
+            lwp.boundary = area.own.debug_site == 0
             debug_wait(area, page, lwp)
+            lwp.boundary = 0
             changed = debug_load(area, lwp, uc) or changed
         else:
             return changed

@@ -51,7 +51,7 @@ cdef struct debug_lwp_t:
     int32_t xsig                        # the signal that it goes on with: the tracer's answer
     uint32_t suspended
     uint32_t step                       # STEP_ of the tracer's
-    uint32_t boundary                   # at the beginning or the end of a call
+    uint32_t boundary                   # it stands where it would enter the program, or a call: it is in no sleep
     int32_t child
     uint32_t code, narg                 # of the call it is in, or was in last
     uint64_t args[8]
@@ -68,6 +68,11 @@ cdef struct debug_lwp_t:
     char name[20]
     uint32_t kept_set                   # the tracer has set, at the beginning of a call, what its end finds in place:
     uint64_t kept[6]                    # rbx, rbp, r12 to r15
+    uint32_t remote                     # REMOTE_: a call that this thread is to make where it stands (PT_SC_REMOTE),
+    uint32_t remote_code
+    uint64_t remote_args[8]
+    int32_t remote_error                # and what came of it
+    uint64_t remote_retval[2]
     uint32_t vector_size
     uint8_t vector[XSTATE_MAX]
 
@@ -226,17 +231,21 @@ cdef bint is_debug_signal(linux_siginfo *info) noexcept nogil:
 
 cdef void debug_tell(area_t *area, debug_page_t *page, int code) noexcept nogil:
     """Tell the tracer that something is to be waited for; with a code (CLD_) also by SIGCHLD, as childproc_stopped does."""
-    cdef linux_siginfo info
     if not is_guest(page.tracer):
         return
     debug_signal(page.tracer, 0, DEBUG_NEWS, 0)
-    if code == 0:
-        return
+    if code:
+        debug_sigchld(page, code)
+
+
+cdef void debug_sigchld(debug_page_t *page, int code) noexcept nogil:
+    """The SIGCHLD of a stop."""
+    cdef linux_siginfo info
     memset(&info, 0, 128)
     info.si_signo = lsf_signal_queued[FREEBSD_SIGCHLD]
     info.si_errno = RESENT_MAGIC | code
     info.si_code = -1
-    info.fields.child.pid = area.proc.pid
+    info.fields.child.pid = page.pid
     info.fields.child.uid = <uint32_t> linux_syscall0(LINUX_SYS_getuid)
     info.fields.child.status = lsf_signal_to_linux[page.xsig]
     linux_syscall3(LINUX_SYS_rt_sigqueueinfo, page.tracer, info.si_signo, <uint64_t> &info)

@@ -77,6 +77,7 @@ cdef bint debug_by_sigstop(area_t *area, linux_ucontext *uc, bint attached) noex
     if not attached:
         lwp.info.si_pid = area.proc.pid
         lwp.info.si_uid = <uint32_t> linux_syscall0(LINUX_SYS_getuid)
+    lwp.boundary = area.own.debug_site == 0
     answer = debug_stop(area, page, lwp, FREEBSD_SIGSTOP)
     changed = debug_load(area, lwp, uc)
     if atomic_load32(&page.state) == DEBUG_LEFT:
@@ -139,6 +140,7 @@ cdef int debug_by_signal(area_t *area, linux_ucontext *uc, int signo, int linux,
     fill_siginfo(&lwp.info, info, linux, signo, code, uc)
     debug_save(area, lwp, uc)
     lwp.flags = FREEBSD_PL_FLAG_SI
+    lwp.boundary = 1
     answer = debug_stop(area, page, lwp, signo)
     changed[0] = debug_load(area, lwp, uc)
     if atomic_load32(&page.state) == DEBUG_LEFT:

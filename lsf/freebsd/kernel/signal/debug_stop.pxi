@@ -14,6 +14,8 @@ cdef enum:
     STEP_LATER = 2                      # when a handler returns, whose frame has the flag
     STEP_SET = 1                        # debug_lwp_t.step: the tracer has set it,
     STEP_CLEARED = 2                    # or has cleared it
+    REMOTE_ASKED = 1                    # debug_lwp_t.remote
+    REMOTE_DONE = 2
 
 
 cdef void debug_sleep(uint32_t *word, uint32_t seen, int64_t nanoseconds) noexcept nogil:
@@ -128,6 +130,47 @@ cdef bint debug_load(area_t *area, debug_lwp_t *lwp, linux_ucontext *uc) noexcep
 
 # ------------------------------------------------------------------ stopping
 
+cdef bint debug_leads_away(uint64_t nr) noexcept nogil:
+    """Calls that do not come back to where they were made, or come back twice."""
+    return (nr == FREEBSD_SYS_fork or nr == FREEBSD_SYS_vfork or nr == FREEBSD_SYS_rfork or nr == FREEBSD_SYS_pdfork or nr == FREEBSD_SYS_pdrfork
+            or nr == FREEBSD_SYS_thr_new or nr == FREEBSD_SYS_thr_create or nr == FREEBSD_SYS_thr_exit or nr == FREEBSD_SYS_execve
+            or nr == FREEBSD_SYS_fexecve or nr == FREEBSD_SYS_sigreturn or nr == FREEBSD_SYS_setcontext
+            or nr == FREEBSD_SYS_getcontext or nr == FREEBSD_SYS_swapcontext)
+
+
+cdef void debug_remote(area_t *area, debug_lwp_t *lwp) noexcept nogil:
+    """Make the call that the tracer has asked for, as the kernel makes it for a thread at a boundary (ptrace_syscallreq): it is the one that
+    PT_LWPINFO tells of from now on, and changes no register."""
+    cdef frame_t kept = area.frame[0]
+    cdef frame_t *frame = area.frame
+    cdef uint64_t retval = area.retval, first = 0
+    cdef long result
+    cdef int i
+    frame.nr = lwp.remote_code
+    if frame.nr == FREEBSD_SYS_syscall or frame.nr == FREEBSD_SYS___syscall:
+        first = 1
+        frame.nr = <uint32_t> lwp.remote_args[0]
+    for i in range(6):
+        frame.arg[i] = lwp.remote_args[i + first]
+    lwp.remote_retval[0] = 0
+    lwp.remote_retval[1] = 0
+    if frame.nr >= GUEST_NSYSCALLS or debug_leads_away(frame.nr):
+        lwp.remote_error = FREEBSD_ENOSYS
+    else:
+        debug_know_call(lwp, frame)
+        result = run_hooks(frame, area, area.hooks & ~(1UL << HOOK_DEBUG))
+        if result == -RETURN_SYSCALL:
+            result = linux_syscall4(area.tail[0], area.tail[1], area.tail[2], area.tail[3], area.tail[4])
+        lwp.remote_error = call_error(area, result)
+        if lwp.remote_error == 0:
+            lwp.remote_retval[0] = area.retval if result == -RETURN_IN_AREA else <uint64_t> result
+            lwp.remote_retval[1] = frame.arg[2] if frame.arg[2] != lwp.remote_args[2 + first] else 0
+    area.retval = retval
+    frame[0] = kept
+    atomic_store32(&lwp.remote, REMOTE_DONE)
+    linux_syscall3(LINUX_SYS_futex, <uint64_t> &lwp.remote, LINUX_FUTEX_WAKE, INT_MAX)
+
+
 cdef void debug_wait(area_t *area, debug_page_t *page, debug_lwp_t *lwp) noexcept nogil:
     """Be stopped until the process runs, and this thread is not suspended, or the tracer lets go. A tracer that dies takes the process
     along (exit1 in kern_exit.c)."""
@@ -141,6 +184,9 @@ cdef void debug_wait(area_t *area, debug_page_t *page, debug_lwp_t *lwp) noexcep
             state = atomic_load32(&page.state)
             if state == DEBUG_LEFT or (state == DEBUG_RUNS and not atomic_load32(&lwp.suspended)):
                 break
+            if atomic_load32(&lwp.remote) == REMOTE_ASKED:
+                debug_remote(area, lwp)
+                continue
             debug_sleep(&page.resumed, seen, DEBUG_LOOK)
             if seen == atomic_load32(&page.resumed) and process_is_over(page.tracer):
                 debug_unlink(page.tracer, area.proc.pid)
