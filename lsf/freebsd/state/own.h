@@ -160,6 +160,8 @@ struct area_own {
     uint64_t debug_site;        /* from here: the tracer does not see it begin twice */
     uint32_t debug_vfork;       /* this thread waits for its vfork child, and counts as one that is stopped */
     uint32_t debug_vfork_tid;   /* of the child of a vfork whose parent is traced: Linux clears it when the child gives up the memory */
+    uint64_t watch[4];          /* debug_watch.pxi's: the pages of its breakpoints, */
+    uint64_t debug_registers[8];        /* and what the debug registers are */
     uint32_t debug_dies;        /* another thread executes: DIES_ */
     uint32_t waits;             /* tracees.pxi's: in a wait that a tracee's stop ends */
     uint64_t waiting[2];        /* sigwait.pxi's: the signals that this thread waits for, whatever its mask says */

@@ -144,6 +144,8 @@ cdef extern from "own.h" nogil:
         uint64_t debug_site
         uint32_t debug_vfork
         uint32_t debug_vfork_tid
+        uint64_t watch[4]
+        uint64_t debug_registers[8]
         uint32_t debug_dies
         uint32_t waits
         uint64_t waiting[2]

@@ -264,3 +264,66 @@ TEST(calls_that_the_tracer_makes)
 	ends(pid, 9);
 }
 #endif
+
+static volatile u64 watched[2];
+
+TEST(watchpoints)
+{
+	struct ptrace_lwpinfo info;
+	struct dbreg registers, shown;
+	struct reg regs;
+	int pid, ends_[2];
+
+	TRACED(pid, {
+		char byte = 'x';
+		watched[1] = 1;
+		__asm__ volatile("movq $5, %0\n.globl watched_at\nwatched_at: nop" : "=m"(watched[0]));
+		/* What the kernel writes is not watched. */
+		CHECK_EQ(sys(SYS_pipe2, ends_, 0), 0);
+		CHECK_EQ(sys(SYS_write, ends_[1], &byte, 1), 1);
+		CHECK_EQ(sys(SYS_read, ends_[0], (void *)&watched[0], 1), 1);
+		__asm__ volatile("int3");
+		watched[0] = 6;
+		guest_exit((int)watched[0]);
+	});
+	CHECK_EQ(PT(PT_GETDBREGS, pid, &shown, 0), 0);
+	CHECK_EQ(shown.dr[7], 0);
+	memset(&registers, 0, sizeof(registers));
+	registers.dr[0] = (u64)&watched[0];
+	registers.dr[7] = 1 | 2ul << 16;
+	CHECK_ERR(PT(PT_SETDBREGS, pid, &registers, 0), EINVAL);
+	registers.dr[7] = 1ul << 33 | 1;
+	CHECK_ERR(PT(PT_SETDBREGS, pid, &registers, 0), EINVAL);
+	registers.dr[7] = 1;
+	registers.dr[0] = 1ul << 63;
+	CHECK_ERR(PT(PT_SETDBREGS, pid, &registers, 0), EINVAL);
+	CHECK_ERR(PT(PT_SETDBREGS, pid, 8, 0), EFAULT);
+	/* Writes of eight bytes. */
+	registers.dr[0] = (u64)&watched[0];
+	registers.dr[7] = 1 | 1 << 16 | 2 << 18;
+	long result = PT(PT_SETDBREGS, pid, &registers, 0);
+	if (result == -EINVAL)
+		SKIP("Linux lets nobody have breakpoints here");
+	CHECK_EQ(result, 0);
+	CHECK_EQ(PT(PT_GETDBREGS, pid, &shown, 0), 0);
+	CHECK_EQ(shown.dr[0], registers.dr[0]);
+	CHECK_EQ(shown.dr[7], registers.dr[7]);
+	CHECK_EQ(PT(PT_CONTINUE, pid, 1, 0), 0);
+	stops(pid, SIGTRAP);
+	extern char watched_at[];
+	CHECK_EQ(PT(PT_GETREGS, pid, &regs, 0), 0);
+	CHECK_EQ(regs.r_rip, (u64)watched_at);
+	CHECK_EQ(PT(PT_LWPINFO, pid, &info, sizeof(info)), 0);
+	CHECK_EQ(info.pl_siginfo.si_code, TRAP_TRACE);
+	CHECK_EQ(PT(PT_GETDBREGS, pid, &shown, 0), 0);
+	CHECK_EQ(shown.dr[6] & 15, 1);
+	CHECK_EQ(PT(PT_CONTINUE, pid, 1, 0), 0);
+	stops(pid, SIGTRAP);
+	CHECK_EQ(PT(PT_LWPINFO, pid, &info, sizeof(info)), 0);
+	CHECK_EQ(info.pl_siginfo.si_code, TRAP_BRKPT);
+	/* None any more. */
+	memset(&registers, 0, sizeof(registers));
+	CHECK_EQ(PT(PT_SETDBREGS, pid, &registers, 0), 0);
+	CHECK_EQ(PT(PT_CONTINUE, pid, 1, 0), 0);
+	ends(pid, 6);
+}

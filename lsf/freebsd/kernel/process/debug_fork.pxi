@@ -16,6 +16,7 @@ cdef void debug_child(area_t *area, int parent) noexcept nogil:
     area.own.debug_flags = 0
     area.own.debug_stop = 0
     area.own.debug_step = 0
+    watch_forget(area)
     proc.own.debug_inside = 0
     proc.own.debug_joining = 0
     if page == NULL:

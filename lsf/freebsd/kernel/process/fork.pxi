@@ -427,6 +427,7 @@ cdef public long sys_thr_exit(frame_t *frame, area_t *area) noexcept nogil:
         set_linux_mask(area)
         return 0
     kept_thread_ends(area)
+    watch_close(area)
     if area.deferred and (<linux_siginfo *> area.info).si_code != LINUX_SI_TKILL \
             and not (area.deferred == LINUX_CARRIER and (<linux_siginfo *> area.info).si_errno & CARRIER_THREAD):
         area.info[CARRIER_KEPT] = 0

@@ -359,7 +359,7 @@ cdef long ptrace_request(frame_t *frame, area_t *area, tracee_t *tracee, debug_l
         return ptrace_coredump(frame, area, page)
     if request == FREEBSD_PT_SC_REMOTE:
         return ptrace_remote(frame, tracee, lwp)
-    result = ptrace_registers(frame, area, lwp, request)
+    result = ptrace_registers(frame, area, page, lwp, request)
     return -LINUX_EINVAL if result == -LINUX_ENOSYS else result
 
 

@@ -33,14 +33,47 @@ cdef long vector_set(debug_lwp_t *lwp, uaddr source) noexcept nogil:
     return 0
 
 
-cdef long ptrace_registers(frame_t *frame, area_t *area, debug_lwp_t *lwp, int request) noexcept nogil:
+cdef long debug_registers_get(debug_lwp_t *lwp, uaddr to) noexcept nogil:
+    """PT_GETDBREGS: sixteen words, of which 4 and 5 and those from 8 on are 0 (fill_dbregs)."""
+    cdef uint64_t registers[16]
+    memset(registers, 0, sizeof(registers))
+    memcpy(registers, lwp.debug_registers, sizeof(lwp.debug_registers))
+    return copyout(registers, to, sizeof(registers))
+
+
+cdef long debug_registers_set(debug_page_t *page, debug_lwp_t *lwp, uaddr source) noexcept nogil:
+    """PT_SETDBREGS, as set_dbregs looks at them. Where Linux allows no breakpoints they are EINVAL."""
+    cdef uint64_t registers[16]
+    cdef uint64_t before[8]
+    cdef int i
+    if copyin(source, registers, sizeof(registers)) < 0:
+        return -LINUX_EFAULT
+    for i in range(WATCHES):
+        if registers[DR_CONTROL] >> 16 + 4 * i & 3 == 2:
+            return -LINUX_EINVAL
+        if watch_enabled(registers[DR_CONTROL], i) and registers[i] >> GUEST_ADDRESS_MAX_LOG:
+            return -LINUX_EINVAL
+    if (registers[DR_STATUS] | registers[DR_CONTROL]) >> 32:
+        return -LINUX_EINVAL
+    registers[4] = 0
+    registers[5] = 0
+    memcpy(before, lwp.debug_registers, sizeof(before))
+    memcpy(lwp.debug_registers, registers, sizeof(lwp.debug_registers))
+    if not remote_do(page, lwp, REMOTE_WATCH):
+        return -LINUX_ESRCH
+    if lwp.remote_error == 0:
+        return 0
+    memcpy(lwp.debug_registers, before, sizeof(before))
+    remote_do(page, lwp, REMOTE_WATCH)
+    return -LINUX_EINVAL
+
+
+cdef long ptrace_registers(frame_t *frame, area_t *area, debug_page_t *page, debug_lwp_t *lwp, int request) noexcept nogil:
     """The requests for registers; -ENOSYS for another one."""
     cdef freebsd_reg regs
     cdef freebsd_ptrace_xstate_info about
-    cdef uint64_t debug_registers[16]
     cdef uaddr at = frame.arg[2]
     cdef uint64_t size = <uint64_t> <int64_t> <int> frame.arg[3], base = 0
-    cdef int i
     if request == FREEBSD_PT_GETREGS:
         return copyout(&lwp.regs, at, sizeof(regs))
     if request == FREEBSD_PT_SETREGS:
@@ -50,15 +83,7 @@ cdef long ptrace_registers(frame_t *frame, area_t *area, debug_lwp_t *lwp, int r
     if request == FREEBSD_PT_SETFPREGS:
         return vector_set(lwp, at)
     if request == FREEBSD_PT_GETDBREGS or request == FREEBSD_PT_SETDBREGS:
-        memset(debug_registers, 0, sizeof(debug_registers))
-        if request == FREEBSD_PT_GETDBREGS:
-            return copyout(debug_registers, at, sizeof(debug_registers))
-        if copyin(at, debug_registers, sizeof(debug_registers)) < 0:
-            return -LINUX_EFAULT
-        for i in range(8):
-            if debug_registers[i] and i != 6:
-                return -LINUX_EINVAL    # Linux lets a tracer of its own alone set them
-        return 0
+        return debug_registers_get(lwp, at) if request == FREEBSD_PT_GETDBREGS else debug_registers_set(page, lwp, at)
     if request == FREEBSD_PT_GETXSTATE_INFO:
         if size != sizeof(about):
             return -LINUX_EINVAL

@@ -10,6 +10,20 @@ cdef void ptrace_stopped_again(debug_page_t *page) noexcept nogil:
     debug_sigchld(page, LINUX_CLD_STOPPED if page.xsig == FREEBSD_SIGSTOP else LINUX_CLD_TRAPPED)
 
 
+cdef bint remote_do(debug_page_t *page, debug_lwp_t *lwp, uint32_t what) noexcept nogil:
+    """Let a thread that stands still do this (REMOTE_), and wait for it: False where the process has ended."""
+    cdef linux_timespec time
+    atomic_store32(&lwp.remote, what)
+    debug_wake(&page.resumed)
+    time.tv_sec = 0
+    time.tv_nsec = REMOTE_LOOK
+    while atomic_load32(&lwp.remote) == what:
+        linux_syscall4(LINUX_SYS_futex, <uint64_t> &lwp.remote, LINUX_FUTEX_WAIT, what, <uint64_t> &time)
+        if atomic_load32(&lwp.remote) == what and process_is_over(page.pid):
+            return False
+    return True
+
+
 cdef long ptrace_coredump(frame_t *frame, area_t *area, debug_page_t *page) noexcept nogil:
     """PT_COREDUMP: a core file of a process that goes on afterwards. The tracer writes it, to a file that it has open. Compression is
     allowed and not asked for, so that there is none."""
@@ -44,7 +58,6 @@ cdef long ptrace_remote(frame_t *frame, tracee_t *tracee, debug_lwp_t *lwp) noex
     """PT_SC_REMOTE: a thread that stands at a boundary makes a call (debug_remote), and stays where it is."""
     cdef freebsd_ptrace_sc_remote about
     cdef freebsd_ptrace_sc_ret ret
-    cdef linux_timespec time
     if <int> frame.arg[3] != sizeof(about):
         return -LINUX_EINVAL
     if copyin(frame.arg[2], &about, sizeof(about)) < 0:
@@ -57,14 +70,8 @@ cdef long ptrace_remote(frame_t *frame, tracee_t *tracee, debug_lwp_t *lwp) noex
     if copyin(about.pscr_args, lwp.remote_args, 8 * <uint64_t> about.pscr_nargs) < 0:
         return -LINUX_EFAULT
     lwp.remote_code = about.pscr_syscall
-    atomic_store32(&lwp.remote, REMOTE_ASKED)
-    debug_wake(&tracee.page.resumed)
-    time.tv_sec = 0
-    time.tv_nsec = REMOTE_LOOK
-    while atomic_load32(&lwp.remote) == REMOTE_ASKED:
-        linux_syscall4(LINUX_SYS_futex, <uint64_t> &lwp.remote, LINUX_FUTEX_WAIT, REMOTE_ASKED, <uint64_t> &time)
-        if process_is_over(tracee.pid):
-            return -LINUX_ESRCH
+    if not remote_do(tracee.page, lwp, REMOTE_ASKED):
+        return -LINUX_ESRCH
     ptrace_stopped_again(tracee.page)
     memset(&ret, 0, sizeof(ret))
     ret.sr_error = lwp.remote_error

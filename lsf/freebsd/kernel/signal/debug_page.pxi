@@ -73,6 +73,7 @@ cdef struct debug_lwp_t:
     uint64_t remote_args[8]
     int32_t remote_error                # and what came of it
     uint64_t remote_retval[2]
+    uint64_t debug_registers[8]
     uint32_t vector_size
     uint8_t vector[XSTATE_MAX]
 

@@ -16,6 +16,7 @@ cdef enum:
     STEP_CLEARED = 2                    # or has cleared it
     REMOTE_ASKED = 1                    # debug_lwp_t.remote
     REMOTE_DONE = 2
+    REMOTE_WATCH = 3                    # set the debug registers
 
 
 cdef void debug_sleep(uint32_t *word, uint32_t seen, int64_t nanoseconds) noexcept nogil:
@@ -73,6 +74,7 @@ cdef void debug_save(area_t *area, debug_lwp_t *lwp, linux_ucontext *uc) noexcep
     lwp.siglist[0] = area.own.virtual_pending
     lwp.siglist[1] = 0
     kept_pending(area, lwp.siglist, True)
+    memcpy(lwp.debug_registers, area.own.debug_registers, sizeof(lwp.debug_registers))
     lwp.regs_set = 0
     lwp.vector_set = 0
     lwp.bases_set = 0
@@ -138,6 +140,12 @@ cdef bint debug_leads_away(uint64_t nr) noexcept nogil:
             or nr == FREEBSD_SYS_getcontext or nr == FREEBSD_SYS_swapcontext)
 
 
+cdef void debug_did(debug_lwp_t *lwp) noexcept nogil:
+    """What the tracer has asked for is done."""
+    atomic_store32(&lwp.remote, REMOTE_DONE)
+    linux_syscall3(LINUX_SYS_futex, <uint64_t> &lwp.remote, LINUX_FUTEX_WAKE, INT_MAX)
+
+
 cdef void debug_remote(area_t *area, debug_lwp_t *lwp) noexcept nogil:
     """Make the call that the tracer has asked for, as the kernel makes it for a thread at a boundary (ptrace_syscallreq): it is the one that
     PT_LWPINFO tells of from now on, and changes no register."""
@@ -167,8 +175,7 @@ cdef void debug_remote(area_t *area, debug_lwp_t *lwp) noexcept nogil:
             lwp.remote_retval[1] = frame.arg[2] if frame.arg[2] != lwp.remote_args[2 + first] else 0
     area.retval = retval
     frame[0] = kept
-    atomic_store32(&lwp.remote, REMOTE_DONE)
-    linux_syscall3(LINUX_SYS_futex, <uint64_t> &lwp.remote, LINUX_FUTEX_WAKE, INT_MAX)
+    debug_did(lwp)
 
 
 cdef void debug_wait(area_t *area, debug_page_t *page, debug_lwp_t *lwp) noexcept nogil:
@@ -186,6 +193,10 @@ cdef void debug_wait(area_t *area, debug_page_t *page, debug_lwp_t *lwp) noexcep
                 break
             if atomic_load32(&lwp.remote) == REMOTE_ASKED:
                 debug_remote(area, lwp)
+                continue
+            if atomic_load32(&lwp.remote) == REMOTE_WATCH:
+                lwp.remote_error = <int32_t> watch_set(area, lwp.debug_registers)
+                debug_did(lwp)
                 continue
             debug_sleep(&page.resumed, seen, DEBUG_LOOK)
             if seen == atomic_load32(&page.resumed) and process_is_over(page.tracer):

@@ -96,6 +96,8 @@ cdef public void on_signal(int linux, linux_siginfo *info, linux_ucontext *uc) n
         linux = LINUX_CARRIER           # as above
         info.si_code = LINUX_SI_MESGQ
         quiet = True
+    elif linux == LINUX_SIGTRAP and info.si_code == TRAP_PERF and not watch_hit(area, uc, info):
+        return
     if linux == LINUX_SIGSYS and (info.si_code == LINUX_SYS_USER_DISPATCH or info.si_code == LINUX_SYS_SECCOMP):
         enter_call(area, uc, info)
         return
