@@ -327,3 +327,51 @@ TEST(watchpoints)
 	CHECK_EQ(PT(PT_CONTINUE, pid, 1, 0), 0);
 	ends(pid, 6);
 }
+
+static volatile int handled;
+
+static void
+on_fault(int signo, siginfo_t *info, void *context)
+{
+	(void)signo, (void)info, (void)context;
+	handled++;
+}
+
+/* What the tracer sends in the place of SIGSTOP stops nobody, be it a fault's signal or another. */
+TEST(signals_in_the_place_of_sigstop)
+{
+	static const int signals[] = { SIGUSR1, SIGSEGV, SIGBUS, SIGSYS, SIGTRAP, SIGFPE };
+	int pid;
+
+	for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++) {
+		pid = guest_fork();
+		if (pid == 0) {
+			guest_handle(signals[i], on_fault, 0);
+			CHECK_EQ(PT(PT_TRACE_ME, 0, 0, 0), 0);
+			CHECK_EQ(sys(SYS_kill, sys(SYS_getpid), SIGSTOP), 0);
+			CHECK_EQ(handled, 1);
+			for (;;)
+				__asm__ volatile("pause");
+		}
+		stops(pid, SIGSTOP);
+		CHECK_EQ(PT(PT_CONTINUE, pid, 1, signals[i]), 0);
+		guest_sleep_ms(20);
+		int status;
+		CHECK_EQ(sys(SYS_wait4, pid, &status, WNOHANG, NULL), 0);
+		/* In the program's own code. */
+		CHECK_EQ(sys(SYS_kill, pid, SIGSTOP), 0);
+		stops(pid, SIGSTOP);
+		CHECK_EQ(PT(PT_CONTINUE, pid, 1, signals[i]), 0);
+		guest_sleep_ms(20);
+		CHECK_EQ(sys(SYS_wait4, pid, &status, WNOHANG, NULL), 0);
+		CHECK_EQ(sys(SYS_kill, pid, SIGSTOP), 0);
+		stops(pid, SIGSTOP);
+		int count = 0;
+		struct ptrace_io_desc io = { PIOD_READ_D, (void *)&handled, &count, sizeof(count) };
+		CHECK_EQ(PT(PT_IO, pid, &io, 0), 0);
+		CHECK_EQ(count, 2);
+		CHECK_EQ(PT(PT_KILL, pid, 0, 0), 0);
+		while (sys(SYS_wait4, pid, &status, 0, NULL) == -EINTR)
+			continue;
+	}
+}

@@ -59,6 +59,21 @@ cdef void debug_replace(area_t *area, int sig) noexcept nogil:
     debug_send(area, sig, False)
 
 
+cdef bint debug_deliver(area_t *area, linux_ucontext *uc, int sig) noexcept nogil:
+    """The tracer wants this signal instead of SIGSTOP. One that Linux never blocks would come before the thread has left the shim, and be
+    kept as one that nobody sent: it is delivered here. True: done."""
+    cdef linux_siginfo info
+    if not is_virtual(sig) or mask_has(area.sigmask, sig):
+        return False
+    memset(&info, 0, 128)
+    info.si_signo = lsf_signal_to_linux[sig]
+    info.si_errno = DEBUG_SENT
+    info.si_code = -1                   # SI_QUEUE
+    info.fields.kill.pid = area.proc.pid
+    deliver(area, uc, info.si_signo, &info, False, 0)
+    return True
+
+
 cdef void debug_stop_really(area_t *area) noexcept nogil:
     """The tracer let go with SIGSTOP."""
     linux_syscall2(LINUX_SYS_kill, area.proc.pid, LINUX_SIGSTOP)
@@ -85,6 +100,8 @@ cdef bint debug_by_sigstop(area_t *area, linux_ucontext *uc, bint attached) noex
     if area.proc.own.debugged == 0 and answer == FREEBSD_SIGSTOP:
         debug_stop_really(area)
     elif answer and answer != FREEBSD_SIGSTOP:
+        if debug_deliver(area, uc, answer):
+            return True
         debug_replace(area, answer)
     return changed
 
