@@ -139,7 +139,7 @@ kern.maxdsiz | auto | LU | = 34359738368 | Maximum data size
 kern.dflssiz | auto | LU | = 8388608 | Initial stack size limit
 kern.maxssiz | auto | LU | = 536870912 | Maximum stack size
 kern.sgrowsiz | auto | LU | = 131072 | Amount to grow stack on a stack fault
-kern.sugid_coredump | auto | I | = 0 | Allow setuid and setgid processes to dump core
+kern.sugid_coredump | auto | I | call core_setting 0 | Allow setuid and setgid processes to dump core
 kern.openfiles | auto | I | file /proc/sys/fs/file-nr 0 0 | System-wide number of open files
 kern.stackprot | auto | I | call process 2 | Stack memory permissions
 kern.ccpu | auto | I | = 0 | Decay factor used for updating %CPU in 4BSD scheduler
@@ -155,7 +155,7 @@ kern.randompid | auto | I w | = 0 | Random PID modulus
 kern.trap_enotcap | auto | CU wt | = 0 | Deliver SIGTRAP on ECAPMODE and ENOTCAPABLE
 kern.module_path | auto | A w | = "/boot/kernel;/boot/modules" | module load search path
 kern.corefile | auto | A w | call corefile | Process corefile name format string
-kern.coredump | auto | I w | = 1 | Enable/Disable coredumps
+kern.coredump | auto | I w | call core_setting 1 | Enable/Disable coredumps
 kern.devname | auto | S, Ws | call devname | devname(3) handler
 kern.disks | auto | A | = "" | names of available disks
 kern.console | auto | A | = "" | Console device control

@@ -327,6 +327,12 @@ TEST(signals_that_leave_one)
 	});
 	ended(pid, SIGTERM, 0);
 	CHECK_ERR(sys(SYS_open, core_path, O_RDONLY), ENOENT);
+	CHILD(pid, RLIM_INFINITY, {
+		sys(SYS_kill, sys(SYS_getpid), SIGXCPU);
+		guest_sleep_ms(2000);
+	});
+	ended(pid, SIGXCPU, 0);
+	CHECK_ERR(sys(SYS_open, core_path, O_RDONLY), ENOENT);
 }
 
 TEST(another_process_s_signal_ends_a_sleep)

@@ -82,6 +82,13 @@ cdef public long sysctl_corefile(sysctl_request_t *request) noexcept nogil:
     return sysctl_out_string(request, format)
 
 
+cdef public long sysctl_core_setting(sysctl_request_t *request) noexcept nogil:
+    """A number under kern, by its name; the row has the default."""
+    cdef char name[64]
+    append(name, append(name, 0, sizeof(name), b"kern."), sizeof(name), request.row.name)
+    return sysctl_out_number(request, core_number(request.area.proc, name, request.row.value))
+
+
 # ------------------------------------------------------------------ the name
 
 cdef void name_add(core_name_t *name, const char *text) noexcept nogil:
@@ -240,6 +247,17 @@ cdef void core_release(core_t *core) noexcept nogil:
         linux_syscall1(LINUX_SYS_close, core.memory)
 
 
+cdef core_t *core_new(area_t *area, debug_page_t *page, int pid, uint32_t first) noexcept nogil:
+    """A core file that is to be written of a process whose threads stand still as `page` says; NULL without memory."""
+    cdef core_t *core = <core_t *> map_memory(sizeof(core_t))
+    if core != NULL:
+        core.area = area
+        core.page = page
+        core.pid = pid
+        core.first = first
+    return core
+
+
 cdef long core_write_all(core_t *core, uint64_t limit) noexcept nogil:
     """Write the core file of a process whose threads stand still (__elfN(coredump)): 0 or a negative errno. It is written whole or, beyond
     the limit, not at all."""
@@ -249,6 +267,7 @@ cdef long core_write_all(core_t *core, uint64_t limit) noexcept nogil:
     core.pagemap = -1
     if guest != NULL:
         core_hide_images(core, guest.own.auxv)
+        core_know_trampolines(core)
         release_guest(core.area, guest)
         result = core_segments(core)
     if result == 0:
@@ -267,22 +286,19 @@ cdef long core_write_all(core_t *core, uint64_t limit) noexcept nogil:
 
 cdef long core_dump(area_t *area, debug_page_t *page, int signo) noexcept nogil:
     """Leave a core file of this process, all of whose threads stand still: 0 or a negative errno."""
-    cdef core_t core
+    cdef core_t *core = core_new(area, page, area.proc.pid, area.index)
     cdef linux_rlimit limit
     cdef long result
-    memset(&core, 0, sizeof(core))
-    core.area = area
-    core.page = page
-    core.pid = area.proc.pid
+    if core == NULL:
+        return -LINUX_ENOMEM
     core.signo = signo
-    core.first = area.index
     limit.rlim_cur = 0
     linux_syscall4(LINUX_SYS_prlimit64, 0, LINUX_RLIMIT_CORE, 0, <uint64_t> &limit)
     if limit.rlim_cur == 0:
         return -LINUX_EFBIG
-    core.fd = core_open(&core)
+    core.fd = core_open(core)
     if is_error(core.fd):
         return core.fd
-    result = core_write_all(&core, limit.rlim_cur)
+    result = core_write_all(core, limit.rlim_cur)
     linux_syscall1(LINUX_SYS_close, core.fd)
     return result

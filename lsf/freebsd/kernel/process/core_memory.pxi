@@ -28,6 +28,8 @@ cdef struct core_t:
     long memory, pagemap                # /proc/PID/mem, /proc/PID/pagemap
     core_segment_t *segments
     uint64_t count, room                # segments, and for how many there is room
+    patches_t patches                   # the process's, and where its single pages of trampolines are
+    uint64_t pages[PATCH_PAGES_MAX]
     core_range_t hidden[CORE_HIDDEN]
     uint32_t hidden_count
     uint64_t head, head_room            # the file's beginning: headers, notes
@@ -71,6 +73,27 @@ cdef bint core_is_hidden(const core_t *core, const mapping_t *mapping) noexcept 
     return False
 
 
+cdef void core_know_trampolines(core_t *core) noexcept nogil:
+    """Trampolines are not the program's, and stay mapped where its sites were put back."""
+    if read_memory(core.area, core.pid, <uaddr> PATCHES, &core.patches, sizeof(core.patches)) < 0 or core.patches.pools > PATCH_POOLS \
+            or core.patches.pages > PATCH_PAGES_MAX \
+            or read_memory(core.area, core.pid, <uaddr> PATCH_PAGES, core.pages, core.patches.pages * 8) < 0:
+        core.patches.pools = 0
+        core.patches.pages = 0
+
+
+cdef bint core_is_trampoline(const core_t *core, const mapping_t *mapping) noexcept nogil:
+    cdef uint64_t size = mapping.end - mapping.start
+    cdef uint32_t i
+    for i in range(core.patches.pools):
+        if overlap(mapping.start, size, core.patches.pool_start[i], PATCH_POOL_SIZE):
+            return True
+    for i in range(core.patches.pages):
+        if overlap(mapping.start, size, core.pages[i], PAGE_SIZE):
+            return True
+    return False
+
+
 cdef bint has_word(const char *line, const char *word) noexcept nogil:
     """True where a word stands in a line, behind a blank."""
     cdef uint64_t length = string_length(word)
@@ -88,7 +111,7 @@ cdef void core_take(core_t *core, const mapping_t *mapping, const char *about) n
     cdef const char *flags = find_text(about, b"VmFlags:") if about != NULL else NULL
     cdef bint anonymous = mapping.inode == 0 and not mapping.shared
     cdef bint code = mapping.start - SIGCODE_BASE < SIGCODE_SIZE
-    if not code and (mapping_is_linux_s(mapping) or string_starts(mapping.name, b"[v")):
+    if not code and (mapping_is_linux_s(mapping) or string_starts(mapping.name, b"[v") or core_is_trampoline(core, mapping)):
         return
     if mapping.prot == 0 and (not core.all_ or anonymous):
         return                          # what nobody can reach, which may be room that is only kept

@@ -29,7 +29,7 @@ cdef long ptrace_coredump(frame_t *frame, area_t *area, debug_page_t *page) noex
     allowed and not asked for, so that there is none."""
     cdef freebsd_ptrace_coredump about
     cdef linux_stat st
-    cdef core_t core
+    cdef core_t *core
     cdef long flags, result
     if <int> frame.arg[3] != sizeof(about):
         return -LINUX_EINVAL
@@ -42,14 +42,13 @@ cdef long ptrace_coredump(frame_t *frame, area_t *area, debug_page_t *page) noex
         return -LINUX_EBADF
     if linux_syscall2(LINUX_SYS_fstat, <uint64_t> about.pc_fd, <uint64_t> &st) != 0 or st.st_mode & LINUX_S_IFMT != LINUX_S_IFREG:
         return -LINUX_EPIPE
-    memset(&core, 0, sizeof(core))
-    core.area = area
-    core.page = page
-    core.pid = page.pid
-    core.first = page.reporter - 1 if page.reporter else 0
+    core = core_new(area, page, page.pid, page.reporter - 1 if page.reporter else 0)
+    if core == NULL:
+        return -LINUX_ENOMEM
     core.all_ = about.pc_flags & FREEBSD_PC_ALL != 0
     core.fd = about.pc_fd
-    result = core_write_all(&core, <uint64_t> about.pc_limit if about.pc_limit else 1UL << 63)
+    result = core_write_all(core, <uint64_t> about.pc_limit if about.pc_limit else 1UL << 63)
+    linux_syscall2(LINUX_SYS_munmap, <uint64_t> core, page_up(sizeof(core_t)))
     ptrace_stopped_again(page)
     return result
 

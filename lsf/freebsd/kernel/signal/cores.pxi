@@ -15,6 +15,11 @@ cdef inline bint is_core_signal(int signo) noexcept nogil:
     return lsf_signal_default[signo] == LSF_SIGNAL_CORE
 
 
+cdef inline bint is_core_of_linux(int signo) noexcept nogil:
+    """True for a signal of which Linux would leave a core, FreeBSD perhaps not."""
+    return is_core_signal(signo) or signo == FREEBSD_SIGXCPU or signo == FREEBSD_SIGXFSZ
+
+
 cdef void cores_allowed(process_t *proc, bint allowed) noexcept nogil:
     """RLIMIT_CORE is 0, or not: let Linux's dispositions follow."""
     cdef int signo
@@ -23,7 +28,7 @@ cdef void cores_allowed(process_t *proc, bint allowed) noexcept nogil:
     proc.own.cores = allowed
     lock_acquire(&proc.own.lock_signal)
     for signo in range(1, 32):
-        if is_core_signal(signo) and lsf_signal_to_linux[signo]:
+        if is_core_of_linux(signo) and lsf_signal_to_linux[signo]:
             know_handler(proc, signo)
             apply_disposition(proc, signo)
     lock_release(&proc.own.lock_signal)
@@ -161,9 +166,9 @@ cdef bint core_signal(area_t *area, linux_ucontext *uc, int signo, linux_siginfo
     cdef process_t *proc = area.proc
     cdef debug_page_t *page
     cdef debug_lwp_t *lwp
-    if not proc.own.cores or not is_core_signal(signo):
+    if not proc.own.cores:
         return False
-    page = NULL if core_is_refused(proc) else core_page(proc)
+    page = core_page(proc) if is_core_signal(signo) and not core_is_refused(proc) else NULL
     if page == NULL:
         core_mark(area, False)
         return False

@@ -32,7 +32,7 @@ cdef void carried_ignored(process_t *proc, uint64_t *bits) noexcept nogil:
 cdef bint is_watched(process_t *proc, int signo) noexcept nogil:
     """True for a signal that the shim wants to see although the guest leaves it to its default, the end: truss shows
     it, a tracer gets it, a core file is left of it, and SIGPIPE may be one that FreeBSD does not send (errors.pxi)."""
-    if signo == FREEBSD_SIGPIPE and proc.own.nosigpipe or proc.own.cores and is_core_signal(signo):
+    if signo == FREEBSD_SIGPIPE and proc.own.nosigpipe or proc.own.cores and is_core_of_linux(signo):
         return True
     if proc.own.debugged:
         return signo != FREEBSD_SIGKILL and signo != FREEBSD_SIGSTOP and lsf_signal_default[signo] != LSF_SIGNAL_IGNORE
