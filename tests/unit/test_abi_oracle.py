@@ -40,6 +40,7 @@ FREEBSD = """
 #include <sys/ucontext.h>
 #include <machine/sigframe.h>
 #include <sys/thr.h>
+#include <sys/procfs.h>
 #include <sys/ptrace.h>
 #include <machine/reg.h>
 #include <sys/umtx.h>
