@@ -132,6 +132,8 @@ struct area_own {
     uint32_t wakeup;            /* thr_wake's of another thread, for thr_suspend */
     uint32_t exiting;           /* it ends: thr_exit of another thread does not count it */
     uint64_t robust[3];         /* UMTX_OP_ROBUST_LISTS: shared list, private list, the mutex in between */
+    uint32_t lent;              /* policy.pxi's: the priority that a mutex gives this thread, as Linux counts, 1 to 32; 0: none does. */
+    int32_t base_policy, base_priority;     /* Its own meanwhile, Linux's */
     void *truss_call, *truss_pieces, *truss_starts;     /* the call that truss is at */
     int64_t directory_next;     /* dir.pxi's: where the directory that this thread read last goes on, */
     int32_t directory_fd;       /* its descriptor, */

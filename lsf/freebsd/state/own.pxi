@@ -114,6 +114,9 @@ cdef extern from "own.h" nogil:
         uint32_t wakeup
         uint32_t exiting
         uint64_t robust[3]
+        uint32_t lent
+        int32_t base_policy
+        int32_t base_priority
         void *truss_call
         void *truss_pieces
         void *truss_starts

@@ -63,6 +63,7 @@ cdef long fork_with(frame_t *frame, area_t *area, uint64_t flags) noexcept nogil
         area.own.virtual_pending = 0
         area.own.has_tlsbase = 0            # copy_thread
         wake_over(area, 0)
+        lent_over(area)
         kept_clear(proc)
         reap_inherit(proc)
         after_fork(proc, area)
@@ -141,6 +142,7 @@ cdef public long vfork_prepare(frame_t *frame, area_t *area) noexcept nogil:
     child.proc = copy
     child.in_vfork = 1
     wake_inherit(child, area)
+    lent_to_child(area, child)
     child.sigmask[0] = area.sigmask[0]
     child.sigmask[1] = area.sigmask[1]
     child.altstack_sp = area.altstack_sp
@@ -180,6 +182,7 @@ cdef public void vfork_child(frame_t *parent_frame, area_t *area) noexcept nogil
     area.ret = parent_frame.ret
     area.proc.pid = <int> (area.own.debug_vfork_tid if area.own.debug_vfork_tid else area.slot.state)
     area.tid = area.proc.pid
+    lent_over(area)
     reap_inherit(area.proc)
     if area.proc.truss_fd >= 0:
         truss_new_process(area, True)
@@ -262,6 +265,7 @@ cdef long thread_create(area_t *area, const new_thread_t *new_) noexcept nogil:
     child.sigmask[1] = area.sigmask[1]
     child.altstack_flags = FREEBSD_SS_DISABLE
     wake_inherit(child, area)
+    lent_to_child(area, child)
     child.own.guest_gsbase = area.own.guest_gsbase
     if new_.c_runtime:
         tlsbase_set(child, new_.tls)
@@ -391,6 +395,7 @@ cdef public void thread_start(area_t *area) noexcept nogil:
         signal_stack(area)
         area.service(area)
     area.tid = <int> area.slot.state
+    lent_over(area)
     if area.own.thread_child_tid != 0:
         store_guest64(area.own.thread_child_tid, <uint32_t> area.tid)
     signal_stack(area)
