@@ -90,6 +90,7 @@ struct process_own {
     uint32_t timer_words[32];   /* sigqueue.pxi's: the carrier's si_errno for the timers that send it; 0: free */
     int32_t timer_ids[32];      /* their numbers */
     uint32_t ktrace_facs;       /* ktrace.pxi's: p_traceflag, what is recorded, and KTRFAC_INHERIT */
+    uint32_t master_quoted;     /* tty_info.pxi's: a master to which VLNEXT was written last, and 1 more; 0: none */
     void *backs;                /* pipe_back.pxi's: the ways back of pipes that this process has used */
     uint32_t fd_marked;         /* fd_marks.pxi's: the marks that some descriptor has, or had */
     uint8_t *fd_marks_high;     /* those of descriptors from FD_MARKS on; NULL: none has any */

@@ -76,6 +76,7 @@ cdef extern from "own.h" nogil:
         uint32_t timer_words[32]
         int32_t timer_ids[32]
         uint32_t ktrace_facs
+        uint32_t master_quoted
         void *backs
         uint32_t fd_marked
         uint8_t *fd_marks_high

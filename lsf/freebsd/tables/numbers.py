@@ -111,6 +111,8 @@ NUMBERS: dict[str, tuple[Number, ...]] = {
         ("NCCS", 20),
         ("VMIN", 16),
         ("VTIME", 17),
+        ("VSTATUS", 18),
+        ("NOKERNINFO", 0x2000000),
         ("BRKINT", 0x2),
         ("ICRNL", 0x100),
         ("IXON", 0x200),
