@@ -18,6 +18,15 @@ struct kept {
     uint64_t value;
 };
 
+/* What another guest asks of this one's records (ktrace_others.pxi). */
+struct record_asked {
+    uint32_t state;             /* 1: nobody has looked at it yet */
+    int32_t asker;              /* its number, until it is answered */
+    uint32_t op, facs;          /* ktrace(2)'s arguments */
+    int32_t fd;                 /* the file, among the asker's descriptors */
+    uint32_t error;             /* the answer: it could not be opened */
+};
+
 /* Zombies that the program was told of (sigchld.pxi). */
 #define CHILDREN_TOLD 256
 
@@ -89,6 +98,7 @@ struct process_own {
     uint64_t unknown_reported[10];
     uint32_t timer_words[32];   /* sigqueue.pxi's: the carrier's si_errno for the timers that send it; 0: free */
     int32_t timer_ids[32];      /* their numbers */
+    struct record_asked record_asked;
     uint32_t ktrace_facs;       /* ktrace.pxi's: p_traceflag, what is recorded, and KTRFAC_INHERIT */
     uint32_t master_quoted;     /* tty_info.pxi's: a master to which VLNEXT was written last, and 1 more; 0: none */
     void *backs;                /* pipe_back.pxi's: the ways back of pipes that this process has used */

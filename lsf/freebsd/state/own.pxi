@@ -7,6 +7,12 @@ cdef extern from "own.h" nogil:
     enum:
         CTL_TRACE, CTL_TRAPCAP, CTL_ASLR, CTL_PROTMAX, CTL_STACKGAP, CTL_WXMAP, CTL_LOGSIGEXIT, CTL_KINDS
 
+    ctypedef struct record_asked_t "struct record_asked":
+        uint32_t state
+        int32_t asker
+        uint32_t op, facs
+        int32_t fd
+        uint32_t error
     ctypedef struct kept_t "struct kept":
         uint32_t word
         int32_t tid, pid
@@ -75,6 +81,7 @@ cdef extern from "own.h" nogil:
         uint64_t unknown_reported[10]
         uint32_t timer_words[32]
         int32_t timer_ids[32]
+        record_asked_t record_asked
         uint32_t ktrace_facs
         uint32_t master_quoted
         void *backs

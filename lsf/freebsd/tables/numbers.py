@@ -542,6 +542,7 @@ NUMBERS: dict[str, tuple[Number, ...]] = {
     ),
     "sys/ktrace.h": _rows(
         ("KTROP_SET", 0),
+        ("KTRFLAG_DESCEND", 4),
         ("KTROP_CLEAR", 1),
         ("KTROP_CLEARFILE", 2),
         ("KTR_SYSCALL", 1),

@@ -733,6 +733,7 @@ cdef extern from "machine/linux/linux.h" nogil:
         LINUX_SYS_preadv "SYS_preadv"
         LINUX_SYS_prlimit64 "SYS_prlimit64"
         LINUX_SYS_process_vm_readv "SYS_process_vm_readv"
+        LINUX_SYS_process_vm_writev "SYS_process_vm_writev"
         LINUX_SYS_pselect6 "SYS_pselect6"
         LINUX_SYS_pwrite64 "SYS_pwrite64"
         LINUX_SYS_pwritev "SYS_pwritev"

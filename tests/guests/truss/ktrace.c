@@ -5,6 +5,7 @@
 #include <sys/ktrace.h>
 #include <sys/event.h>
 #include <sys/poll.h>
+#include <sys/procctl.h>
 #include <sys/socket.h>
 #include <sys/sysctl.h>
 #include <netinet/in.h>
@@ -204,6 +205,81 @@ TEST(children)
 		CHECK_EQ(memcmp(text, "new image", 9), 0);
 		CHECK(next(KTR_PROCDTOR, heirs[1]) != NULL);
 	}
+}
+
+/* Makes one call again and again, with a pause in which it waits for something. */
+static void
+call_on(int number)
+{
+	int signo = SIGKILL;
+
+	CHECK_EQ(sys(SYS_procctl, P_PID, 0, PROC_PDEATHSIG_CTL, &signo), 0);
+	for (;;) {
+		sys(number);
+		guest_sleep_ms(5);
+	}
+}
+
+static int
+calls_of(int pid, int number)
+{
+	struct ktr_syscall *call;
+	int count = 0;
+
+	read_all();
+	while ((call = next(KTR_SYSCALL, pid)) != NULL)
+		count += call->ktr_code == number;
+	return (count);
+}
+
+/* Other processes: by number, with those that come from it, a group; what they do is recorded from then on, and no more when that is cleared. */
+TEST(others)
+{
+	int family[2], pair[2], facs = KTRFAC_SYSCALL | KTRFAC_PROCCTOR;
+
+	CHECK_EQ(sys(SYS_pipe2, pair, 0), 0);
+	family[0] = guest_fork();
+	if (family[0] == 0) {
+		CHECK_EQ(sys(SYS_setpgid, 0, 0), 0);
+		family[1] = guest_fork();
+		if (family[1] == 0)
+			call_on(SYS_getuid);
+		CHECK_EQ(sys(SYS_write, pair[1], &family[1], sizeof(int)), sizeof(int));
+		call_on(SYS_getgid);
+	}
+	CHECK_EQ(sys(SYS_read, pair[0], &family[1], sizeof(int)), sizeof(int));
+	guest_put(FILE_, "", 0);
+	CHECK_EQ(sys(SYS_ktrace, FILE_, KTROP_SET, facs, family[0]), 0);
+	guest_sleep_ms(60);
+	CHECK(calls_of(family[0], SYS_getgid) > 2);
+	at = 0;
+	CHECK(next(KTR_PROCCTOR, family[0]) != NULL);
+	CHECK_EQ(calls_of(family[1], SYS_getuid), 0);
+	CHECK_EQ(calls_of((int)sys(SYS_getpid), SYS_ktrace), 0);
+	CHECK_EQ(sys(SYS_ktrace, NULL, KTROP_CLEAR, ~0, family[0]), 0);
+	guest_sleep_ms(20);
+	int before = calls_of(family[0], SYS_getgid);
+	guest_sleep_ms(40);
+	CHECK_EQ(calls_of(family[0], SYS_getgid), before);
+
+	CHECK_EQ(sys(SYS_ktrace, FILE_, KTROP_SET | KTRFLAG_DESCEND, facs, family[0]), 0);
+	guest_sleep_ms(60);
+	CHECK(calls_of(family[0], SYS_getgid) > before);
+	CHECK((before = calls_of(family[1], SYS_getuid)) > 0);
+	CHECK_EQ(sys(SYS_ktrace, FILE_, KTROP_CLEARFILE, 0, 0), 0);
+	guest_sleep_ms(20);
+	before = calls_of(family[1], SYS_getuid);
+	guest_sleep_ms(40);
+	CHECK_EQ(calls_of(family[1], SYS_getuid), before);
+
+	CHECK_EQ(sys(SYS_ktrace, FILE_, KTROP_SET, facs, -family[0]), 0);
+	guest_sleep_ms(60);
+	CHECK(calls_of(family[1], SYS_getuid) > before);
+	CHECK_ERR(sys(SYS_ktrace, FILE_, KTROP_SET, facs, 0), ESRCH);
+	CHECK_ERR(sys(SYS_ktrace, FILE_, KTROP_SET, facs, -0x7ffffff0), ESRCH);
+	for (int i = 0; i < 2; i++)
+		CHECK_EQ(sys(SYS_kill, family[i], SIGKILL), 0);
+	CHECK_EQ(guest_wait(family[0]), SIGKILL);
 }
 
 TEST(cleared_by_its_file)

@@ -2,7 +2,7 @@
 # sys/kern/kern_ktrace.c, subr_syscall.c; the layouts are those of sys/ktrace.h of the release that is shown.
 #
 # Every call goes through the hook ktrace_call, as under --truss. A process traces itself, and its children where
-# KTRFAC_INHERIT says so, over exec too (ktrace(1) sets itself and executes); another process it cannot reach. The file is open for
+# KTRFAC_INHERIT says so, over exec too (ktrace(1) sets itself and executes), and others where it may (ktrace_others.pxi). The file is open for
 # appending, so that processes may share it; one that cannot be written any more ends the trace and not the program.
 
 cdef enum:
@@ -14,7 +14,7 @@ cdef enum:
     KTR_VERSIONED = 0x4000
     EJUSTRETURN = -2                    # what execve and sigreturn come to in the kernel
     KTR_SV_FLAGS = 0x200 | 9            # SV_LP64 and SV_ABI_FREEBSD (sys/sysent.h)
-    KTR_OP = 3                          # the operation in ktrace's second argument; KTRFLAG_DESCEND is above it
+    KTR_OP = 3                          # the operation in ktrace's second argument
 
 cdef struct ktr_record_t:
     uint64_t at                         # bytes in `bytes`, behind the header
@@ -287,45 +287,50 @@ cdef bint is_same_file(int fd, int other) noexcept nogil:
             and st.st_dev == st2.st_dev and st.st_ino == st2.st_ino)
 
 
-cdef long ktrace_whom(area_t *area, int pid) noexcept nogil:
-    """0 where a number means this process alone; else FreeBSD's error for who is not there, or cannot be reached."""
-    cdef long result
-    if pid == area.proc.pid or pid == 0:
-        return 0 if pid else -LINUX_ESRCH
-    if pid < 0 and -pid == linux_syscall1(LINUX_SYS_getpgid, 0):
+cdef void ktrace_set(area_t *area, int fd, uint32_t facs) noexcept nogil:
+    """Record to this file, a hidden descriptor, from now on."""
+    cdef process_t *proc = area.proc
+    ktrace_close(proc)
+    proc.record_fd = fd
+    proc.own.ktrace_facs |= facs
+    ktr_empty(area, FREEBSD_KTR_PROCCTOR)
+    ktrace_arm(proc, area)
+
+
+cdef long ktrace_self(area_t *area, uint32_t op, int fd, uint32_t facs) noexcept nogil:
+    """ktrops for the caller: 0, or -EMFILE. The descriptor stays its giver's."""
+    cdef bint root = linux_syscall0(LINUX_SYS_geteuid) == 0
+    cdef long copy
+    if op == FREEBSD_KTROP_CLEAR:
+        ktrace_clear(area.proc, facs)
         return 0
-    result = linux_syscall2(LINUX_SYS_kill, <uint64_t> <int64_t> pid, 0)
-    return -LINUX_ESRCH if result == -LINUX_ESRCH else -LINUX_EPERM
+    copy = linux_syscall3(LINUX_SYS_fcntl, fd, LINUX_F_DUPFD_CLOEXEC, 3)
+    if is_error(copy):
+        return copy
+    ktrace_set(area, hide_descriptor(<int> copy, True), facs | (<uint32_t> FREEBSD_KTRFAC_ROOT if root else 0))
+    return 0
 
 
 cdef public long sys_ktrace(frame_t *frame, area_t *area) noexcept nogil:
-    cdef process_t *proc = area.proc
     cdef uint32_t op = <uint32_t> frame.arg[1] & KTR_OP
     cdef uint32_t facs = <uint32_t> frame.arg[2] & ~<uint32_t> FREEBSD_KTRFAC_ROOT
-    cdef long fd = -1, result = 0
+    cdef bint descends = frame.arg[1] & FREEBSD_KTRFLAG_DESCEND != 0
+    cdef int pid = <int> frame.arg[3]
+    cdef long fd = -1, result
     if op != FREEBSD_KTROP_CLEARFILE and facs == 0:
         return -LINUX_EINVAL
     if op != FREEBSD_KTROP_CLEAR:
         fd = ktrace_file(area, frame.arg[0])
         if fd < 0:
             return fd
-    if op != FREEBSD_KTROP_CLEARFILE:
-        result = ktrace_whom(area, <int> frame.arg[3])
-    elif proc.record_fd < 0 or not is_same_file(<int> fd, proc.record_fd):
+    if op == FREEBSD_KTROP_CLEARFILE:
+        result = ktrace_file_cleared(area, <int> fd)
+    else:
+        # What is no operation opens the file, and clears the points.
+        result = ktrace_others(area, FREEBSD_KTROP_CLEAR if op == KTR_OP else op, <int> fd, facs, pid, descends)
+    if fd >= 0:
         linux_syscall1(LINUX_SYS_close, fd)
-        return 0
-    if result < 0 or op != FREEBSD_KTROP_SET:
-        if fd >= 0:
-            linux_syscall1(LINUX_SYS_close, fd)
-        if result == 0:
-            ktrace_clear(proc, ~<uint32_t> 0 if op == FREEBSD_KTROP_CLEARFILE else facs)
-        return result
-    ktrace_close(proc)
-    proc.record_fd = <int32_t> fd
-    proc.own.ktrace_facs |= facs
-    ktr_empty(area, FREEBSD_KTR_PROCCTOR)
-    ktrace_arm(proc, area)
-    return 0
+    return result
 
 
 cdef void ktrace_clear(process_t *proc, uint32_t facs) noexcept nogil:
