@@ -18,6 +18,13 @@ cdef enum:
     UMTX_MAX_ROBUST = 1000          # kern.ipc.umtx_max_robust
 
 
+cdef inline bint is_no_owner(long tid) noexcept nogil:
+    """The two thread numbers whose contested word would be OWNERDEAD or NOTRECOV, so that libthr itself took the mutex away. FreeBSD's begin
+    at 100000; Linux gives them in every new process namespace, and who makes a thread or a process makes another instead."""
+    return tid == <long> (FREEBSD_UMUTEX_RB_OWNERDEAD & ~FREEBSD_UMUTEX_CONTESTED) \
+        or tid == <long> (FREEBSD_UMUTEX_RB_NOTRECOV & ~FREEBSD_UMUTEX_CONTESTED)
+
+
 cdef inline bint mutex_is_free(uint32_t owner) noexcept nogil:
     return owner & ~FREEBSD_UMUTEX_CONTESTED == 0 or owner == FREEBSD_UMUTEX_RB_OWNERDEAD \
             or owner == FREEBSD_UMUTEX_RB_NOTRECOV
