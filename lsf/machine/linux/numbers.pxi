@@ -696,6 +696,7 @@ cdef extern from "machine/linux/linux.h" nogil:
         LINUX_SYS_llistxattr "SYS_llistxattr"
         LINUX_SYS_lremovexattr "SYS_lremovexattr"
         LINUX_SYS_lseek "SYS_lseek"
+        LINUX_SYS_lstat "SYS_lstat"
         LINUX_SYS_lsetxattr "SYS_lsetxattr"
         LINUX_SYS_madvise "SYS_madvise"
         LINUX_SYS_memfd_create "SYS_memfd_create"
