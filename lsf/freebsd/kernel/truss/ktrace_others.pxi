@@ -127,8 +127,9 @@ cdef long ktrace_others(area_t *area, uint32_t op, int fd, uint32_t facs, int pi
     cdef int32_t whom[RECORD_WHOM]
     cdef uint32_t i, count
     cdef bint done = False
-    if pid == 0 or is_error(linux_syscall2(LINUX_SYS_kill, <uint64_t> <int64_t> pid, 0)) \
-            and linux_syscall2(LINUX_SYS_kill, <uint64_t> <int64_t> pid, 0) == -LINUX_ESRCH:
+    if pid == 0:
+        return -LINUX_EPERM             # FreeBSD's kernel itself, which only root may trace
+    if linux_syscall2(LINUX_SYS_kill, <uint64_t> <int64_t> pid, 0) == -LINUX_ESRCH:
         return -LINUX_ESRCH
     count = record_whom(pid, descends, whom)
     for i in range(count):
