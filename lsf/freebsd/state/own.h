@@ -145,6 +145,8 @@ struct area_own {
     uint64_t robust[3];         /* UMTX_OP_ROBUST_LISTS: shared list, private list, the mutex in between */
     uint32_t lent;              /* policy.pxi's: the priority that a mutex gives this thread, as Linux counts, 1 to 32; 0: none does. */
     int32_t base_policy, base_priority;     /* Its own meanwhile, Linux's */
+    uint32_t cap_failed;        /* capability.pxi's: why the call was refused that this thread makes, and 1 more; 0: it was not. */
+    uint64_t cap_rights[4];     /* The rights that it needs, and those that there are */
     void *truss_call, *truss_pieces, *truss_starts;     /* the call that truss is at */
     int64_t directory_next;     /* dir.pxi's: where the directory that this thread read last goes on, */
     int32_t directory_fd;       /* its descriptor, */

@@ -125,6 +125,8 @@ cdef extern from "own.h" nogil:
         uint32_t lent
         int32_t base_policy
         int32_t base_priority
+        uint32_t cap_failed
+        uint64_t cap_rights[4]
         void *truss_call
         void *truss_pieces
         void *truss_starts

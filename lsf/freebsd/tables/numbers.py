@@ -551,6 +551,7 @@ NUMBERS: dict[str, tuple[Number, ...]] = {
         ("KTR_GENIO", 4),
         ("KTR_PSIG", 5),
         ("KTR_USER", 7),
+        ("KTR_CAPFAIL", 12),
         ("KTR_STRUCT", 8),
         ("KTR_SYSCTL", 9),
         ("KTR_USER_MAXLEN", 2048),

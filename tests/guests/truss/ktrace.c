@@ -2,6 +2,7 @@
  * ktrace(2) and utrace(2): what a process writes about itself and its children (sys/kern/kern_ktrace.c, sys/ktrace.h).
  */
 #include "guest.h"
+#include <sys/capsicum.h>
 #include <sys/ktrace.h>
 #include <sys/event.h>
 #include <sys/poll.h>
@@ -204,6 +205,37 @@ TEST(children)
 		CHECK(text != NULL);
 		CHECK_EQ(memcmp(text, "new image", 9), 0);
 		CHECK(next(KTR_PROCDTOR, heirs[1]) != NULL);
+	}
+}
+
+/* KTR_CAPFAIL: what Capsicum refuses, and, outside capability mode, which calls it would (subr_syscall.c, sys_capability.c). */
+TEST(violations)
+{
+	cap_rights_t rights = { { CAP_WRITE, 1UL << 58 } }, more = { { CAP_WRITE | CAP_READ, 1UL << 58 } };
+	struct ktr_cap_fail *got;
+	int fd = (int)CHECK_OK(sys(SYS_open, "f", O_CREAT | O_RDWR, 0600));
+
+	CHECK_EQ(sys(SYS_cap_rights_limit, fd, &rights), 0);
+	begin(KTRFAC_CAPFAIL);
+	sys(SYS_getpid);
+	CHECK_ERR(sys(SYS_open, "none", O_RDONLY), ENOENT);
+	CHECK_ERR(sys(SYS_read, fd, data, 1), ENOTCAPABLE);
+	CHECK_ERR(sys(SYS_cap_rights_limit, fd, &more), ENOTCAPABLE);
+	CHECK_EQ(trace(KTROP_CLEAR, ~0), 0);
+	read_all();
+	got = next(KTR_CAPFAIL, 0);
+	CHECK(got != NULL);
+	CHECK_EQ(header->ktr_len, sizeof(*got));
+	CHECK_EQ(got->cap_type, CAPFAIL_SYSCALL);
+	CHECK_EQ(got->cap_code, SYS_open);
+	CHECK_EQ(got->cap_svflags & 0xff, 9);
+	for (int i = 0; i < 2; i++) {
+		got = next(KTR_CAPFAIL, 0);
+		CHECK(got != NULL);
+		CHECK_EQ(got->cap_type, i ? CAPFAIL_INCREASE : CAPFAIL_NOTCAPABLE);
+		CHECK_EQ(got->cap_code, i ? SYS_cap_rights_limit : SYS_read);
+		CHECK_EQ(got->cap_data.cap_needed.cr_rights[0], i ? more.cr_rights[0] : CAP_READ);
+		CHECK_EQ(got->cap_data.cap_held.cr_rights[0], rights.cr_rights[0]);
 	}
 }
 

@@ -150,6 +150,28 @@ cdef void ktr_transfer(area_t *area, truss_t *call) noexcept nogil:
     ktr_write(area, FREEBSD_KTR_GENIO, &record)
 
 
+cdef void ktr_cap_fail(area_t *area, uint64_t nr, int type_) noexcept nogil:
+    """KTR_CAPFAIL: a call that capability mode has not, in or outside of it; or one whose descriptor lacks a right. Since 15 with the call."""
+    cdef ktr_record_t record
+    cdef uint32_t words[4]
+    cdef bint told = area.proc.own.osreldate >= FREEBSD_SINCE_KTR_CAPFAIL
+    words[0] = <uint32_t> type_
+    words[1] = <uint16_t> nr
+    words[2] = KTR_SV_FLAGS
+    words[3] = 0
+    if not told:
+        words[1] = 0
+    record.at = 0
+    ktr_add(&record, words, 16 if told else 8)
+    if type_ == CAPFAIL_SYSCALL:
+        memset(area.own.cap_rights, 0, sizeof(area.own.cap_rights))
+    ktr_add(&record, area.own.cap_rights, sizeof(area.own.cap_rights))
+    if told:
+        memset(&record.bytes[record.at], 0, FREEBSD_PATH_MAX - sizeof(area.own.cap_rights))
+        record.at += FREEBSD_PATH_MAX - sizeof(area.own.cap_rights)
+    ktr_write(area, FREEBSD_KTR_CAPFAIL, &record)
+
+
 cdef void ktr_signal(area_t *area, const freebsd_siginfo *info, uint64_t action) noexcept nogil:
     """KTR_PSIG: a signal is delivered to this function, or has its default effect (0)."""
     cdef ktr_record_t record
@@ -204,6 +226,10 @@ cdef long ktrace_call(frame_t *frame, area_t *area, uint64_t rest) noexcept nogi
         for i in range(call.call.narg):
             ktr_add(&record, &call.arg[i], 8)
         ktr_write(area, FREEBSD_KTR_SYSCALL, &record)
+    if ktr_wants(area, FREEBSD_KTR_CAPFAIL):
+        area.own.cap_failed = 0
+        if call.nr >= GUEST_NSYSCALLS or not lsf_cap_enabled[call.nr]:
+            ktr_cap_fail(area, call.nr, CAPFAIL_SYSCALL)
     ktr_paths(area, &call)
     ktr_arguments(area, &call, False)
     if call.nr == FREEBSD_SYS_exit:
@@ -215,6 +241,8 @@ cdef long ktrace_call(frame_t *frame, area_t *area, uint64_t rest) noexcept nogi
     result = run_hooks(frame, area, rest)
     if not proc.own.ktrace_facs & FREEBSD_KTRFAC_MASK:
         return result
+    if area.own.cap_failed and result == guest_error(FREEBSD_ENOTCAPABLE) and ktr_wants(area, FREEBSD_KTR_CAPFAIL):
+        ktr_cap_fail(area, call.nr, <int> area.own.cap_failed - 1)
     truss_result(area, &call, result)
     if not call.failed:
         ktr_transfer(area, &call)
