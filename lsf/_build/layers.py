@@ -78,8 +78,14 @@ UP_CALLS: dict[str, Reason] = {
     "area_own_t": Reason("machine/ground", "and struct area"),
     # a call on its way
     "stats_site": Reason("machine/amd64", "a site that could not be patched is counted where somebody counts"),
+    # what a terminal says of its foreground, who runs there
+    "is_learned_master": Reason("freebsd/kernel/tty freebsd/kernel/net", "a transfer on a master is looked at for the status character"),
+    "master_transfer": Reason("freebsd/kernel/net", "and made without it"),
+    "master_learn": Reason("freebsd/kernel/tty", "who makes a master, or treats a descriptor as one, has its writes looked at"),
+    "tty_info": Reason("freebsd/kernel/tty", "the line is about processes"),
     "truss_signal": Reason("freebsd/kernel/signal", "a signal is shown at the moment of its delivery"),
     "ktr_signal": Reason("freebsd/kernel/signal", "and recorded"),
+    "record_answer": Reason("freebsd/kernel/signal", "another guest's ktrace(2) arrives as a signal"),
     # descriptors that are the shim's own
     "event_hides": Reason("machine/ground", "kqueues and aio(4) have hidden descriptors of their own"),
     "event_next_hidden": Reason("machine/ground", "as event_hides"),

@@ -64,6 +64,23 @@ def test_the_built_image_keeps_its_rules():
     assert check_image.check(image) == []
 
 
+def test_what_a_fork_and_an_exit_run_lies_at_one_page_fault():
+    """Each 64 KiB of the image that the child of a fork comes to is a page fault, 2 % of a fork."""
+    elffile = pytest.importorskip("elftools.elf.elffile")
+    debug = Path(lsf.__file__).parent / "shim.debug"
+    if not debug.exists():
+        pytest.skip("an installed image has no symbols beside it")
+    with debug.open("rb") as file:
+        symbols = list(elffile.ELFFile(file).get_section_by_name(".symtab").iter_symbols())
+    ends = {symbol.name.split(".")[0].removeprefix("__pyx_f_3lsf_5_shim_"): symbol["st_value"] + symbol["st_size"]
+            for symbol in symbols if ".cold" not in symbol.name}  # fmt: skip
+    hot = ["on_signal", "deliver", "queued_arrived", "set_linux_mask", "sys_fork", "fork_with", "sys_exit", "umtx_thread_exit",
+           "pipes_leave"]  # fmt: skip
+    late = {name: hex(ends[name]) for name in hot if name in ends and ends[name] > check_image.WINDOW_BASE + (64 << 10)}
+    assert {"fork_with", "sys_exit", "on_signal"} <= ends.keys()
+    assert not late
+
+
 def test_what_the_image_may_not_have_fails_and_names_the_function(package):
     """A call of libc, a variable of the module, a Python object: one build, since each takes half a minute."""
     plant_in(package, "nosys", 'puts(b"hello")')

@@ -72,6 +72,7 @@ cdef extern from *:
         { 0x800, 0x10000 },     /* EXTPROC */
         { 0x400000, 0x100 },    /* TOSTOP */
         { 0x800000, 0x1000 },   /* FLUSHO */
+        { 0x2000000, 0x2000000 },   /* NOKERNINFO, a bit that Linux keeps and does not know */
         { 0x20000000, 0x4000 }, /* PENDIN */
         { 0x80000000u, 0x80 },  /* NOFLSH */
         { 0, 0 }
@@ -178,7 +179,7 @@ cdef inline void freebsd_termios_from_linux(freebsd_termios *to, const linux_ter
 cdef inline void linux_termios2_from_freebsd(linux_termios2 *to, const freebsd_termios *source,
                                              const linux_termios2 *current) noexcept nogil:
     """For TCSETS2. `current` (from TCGETS2, or NULL) keeps what a FreeBSD program cannot say: the line discipline, bits
-    and control characters that only Linux has. FreeBSD's own (ALTWERASE, NOKERNINFO, CIGNORE...) are dropped.
+    and control characters that only Linux has. FreeBSD's own (ALTWERASE, CIGNORE...) are dropped.
 
     An input speed of 0 is the output speed, on both sides.
     """

@@ -23,7 +23,7 @@ global fork_sharing_memory
     mov     %rdx, 16(%rsp)
     mov     %r12, 24(%rsp)
     mov     %r13, 32(%rsp)
-    call    vfork_prepare           /* (frame, area) -> the child's area, or a negative error */
+4:  call    vfork_prepare           /* (frame, area) -> the child's area, or a negative error */
     cmp     $-4095, %rax
     jae     3f
     mov     %rax, %r12
@@ -46,6 +46,10 @@ global fork_sharing_memory
     call    vfork_parent            /* (frame, area, child's area, clone's result) -> result */
     mov     24(%rsp), %r12
     mov     32(%rsp), %r13
+    mov     (%rsp), %rdi
+    mov     8(%rsp), %rsi
+    cmp     $-LINUX_ERESTARTNOINTR, %rax
+    je      4b
 3:  add     $40, %rsp
     ret
 2:  wrgsbase %r12                   /* the child */

@@ -18,6 +18,15 @@ struct kept {
     uint64_t value;
 };
 
+/* What another guest asks of this one's records (ktrace_others.pxi). */
+struct record_asked {
+    uint32_t state;             /* 1: nobody has looked at it yet */
+    int32_t asker;              /* its number, until it is answered */
+    uint32_t op, facs;          /* ktrace(2)'s arguments */
+    int32_t fd;                 /* the file, among the asker's descriptors */
+    uint32_t error;             /* the answer: it could not be opened */
+};
+
 /* Zombies that the program was told of (sigchld.pxi). */
 #define CHILDREN_TOLD 256
 
@@ -89,7 +98,9 @@ struct process_own {
     uint64_t unknown_reported[10];
     uint32_t timer_words[32];   /* sigqueue.pxi's: the carrier's si_errno for the timers that send it; 0: free */
     int32_t timer_ids[32];      /* their numbers */
+    struct record_asked record_asked;
     uint32_t ktrace_facs;       /* ktrace.pxi's: p_traceflag, what is recorded, and KTRFAC_INHERIT */
+    uint32_t master_quoted;     /* tty_info.pxi's: a master to which VLNEXT was written last, and 1 more; 0: none */
     void *backs;                /* pipe_back.pxi's: the ways back of pipes that this process has used */
     uint32_t fd_marked;         /* fd_marks.pxi's: the marks that some descriptor has, or had */
     uint8_t *fd_marks_high;     /* those of descriptors from FD_MARKS on; NULL: none has any */
@@ -134,6 +145,10 @@ struct area_own {
     uint32_t wakeup;            /* thr_wake's of another thread, for thr_suspend */
     uint32_t exiting;           /* it ends: thr_exit of another thread does not count it */
     uint64_t robust[3];         /* UMTX_OP_ROBUST_LISTS: shared list, private list, the mutex in between */
+    uint32_t lent;              /* policy.pxi's: the priority that a mutex gives this thread, as Linux counts, 1 to 32; 0: none does. */
+    int32_t base_policy, base_priority;     /* Its own meanwhile, Linux's */
+    uint32_t cap_failed;        /* capability.pxi's: why the call was refused that this thread makes, and 1 more; 0: it was not. */
+    uint64_t cap_rights[4];     /* The rights that it needs, and those that there are */
     void *truss_call, *truss_pieces, *truss_starts;     /* the call that truss is at */
     int64_t directory_next;     /* dir.pxi's: where the directory that this thread read last goes on, */
     int32_t directory_fd;       /* its descriptor, */

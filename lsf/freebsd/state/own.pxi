@@ -7,6 +7,12 @@ cdef extern from "own.h" nogil:
     enum:
         CTL_TRACE, CTL_TRAPCAP, CTL_ASLR, CTL_PROTMAX, CTL_STACKGAP, CTL_WXMAP, CTL_LOGSIGEXIT, CTL_KINDS
 
+    ctypedef struct record_asked_t "struct record_asked":
+        uint32_t state
+        int32_t asker
+        uint32_t op, facs
+        int32_t fd
+        uint32_t error
     ctypedef struct kept_t "struct kept":
         uint32_t word
         int32_t tid, pid
@@ -75,7 +81,9 @@ cdef extern from "own.h" nogil:
         uint64_t unknown_reported[10]
         uint32_t timer_words[32]
         int32_t timer_ids[32]
+        record_asked_t record_asked
         uint32_t ktrace_facs
+        uint32_t master_quoted
         void *backs
         uint32_t fd_marked
         uint8_t *fd_marks_high
@@ -116,6 +124,11 @@ cdef extern from "own.h" nogil:
         uint32_t wakeup
         uint32_t exiting
         uint64_t robust[3]
+        uint32_t lent
+        int32_t base_policy
+        int32_t base_priority
+        uint32_t cap_failed
+        uint64_t cap_rights[4]
         void *truss_call
         void *truss_pieces
         void *truss_starts

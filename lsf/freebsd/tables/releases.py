@@ -36,6 +36,8 @@ DIFFERENCES = (
     Difference("MAX_PROT", 1400000, "KERN_PROC_VMMAP tells KVME_MAX_PROT_", "kern/kern_proc.c"),
     Difference("TCPSTAT_14", 1400000, "struct tcpstat (net.inet.tcp.stats) has tcps_progdrops", "netinet/tcp_var.h"),
     Difference("PIPEBUF", 1402000, "RLIMIT_PIPEBUF, in core files too", "kern/kern_resource.c"),
+    Difference("KTR_CAPFAIL", 1403000, "ktrace(2)'s records of Capsicum's violations say which call it was, at the latest since then",
+               "sys/ktrace.h"),
     Difference("PUSER_56", 1500000, "priorities of processes begin at 56", "sys/priority.h"),
     Difference("DGRAM_ENOBUFS", 1500000, "and ENOBUFS on every socket, as before 14", "kern/uipc_usrreq.c"),
     Difference("GROUPS_APART", 1500000, "the effective group is not one of those that credentials list", "sys/ucred.h"),

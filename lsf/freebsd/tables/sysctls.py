@@ -152,7 +152,7 @@ kern.nselcoll | auto | I | = 0 |
 kern.pid_max | auto | I | file /proc/sys/kernel/pid_max 0 99999 | Maximum allowed pid
 kern.lastpid | auto | I | file /proc/loadavg 4 0 | Last used PID
 kern.randompid | auto | I w | = 0 | Random PID modulus
-kern.trap_enotcap | auto | CU wt | = 0 | Deliver SIGTRAP on ECAPMODE and ENOTCAPABLE
+kern.trap_enotcap | auto | CU wt | call trap_enotcap | Deliver SIGTRAP on ECAPMODE and ENOTCAPABLE
 kern.module_path | auto | A w | = "/boot/kernel;/boot/modules" | module load search path
 kern.corefile | auto | A w | call corefile | Process corefile name format string
 kern.coredump | auto | I w | call core_setting 1 | Enable/Disable coredumps

@@ -356,3 +356,44 @@ TEST(waits)
 	CHECK_EQ(sys(SYS_wait4, other, &status, 0, NULL), other);
 	CHECK_EQ(status, 3 << 8);
 }
+
+/* kern.trap_enotcap (sys_capability.c) is PROC_TRAPCAP_CTL for everybody. For test_trap_enotcap.py, since it is the whole machine's. */
+static long
+enotcap(const u8 *set, u8 *now)
+{
+	size_t size = 1;
+
+	return (sys(SYS___sysctlbyname, "kern.trap_enotcap", 17, now, &size, set, set ? 1 : 0));
+}
+
+HELPER(machine)
+{
+	u8 on = 7, off = 0, now = 9;
+
+	CHECK_EQ(enotcap(NULL, &now), 0);
+	CHECK_EQ(now, 0);
+	CHECK_ERR(sys(SYS___sysctlbyname, "kern.trap_enotcap", 17, NULL, NULL, &on, 0), EINVAL);
+	CHECK_EQ(enotcap(&on, &now), 0);
+	CHECK_EQ(now, 0);
+	CHECK_EQ(enotcap(NULL, &now), 0);
+	CHECK_EQ(now, 1);
+	trap_handler();
+	int pid = guest_fork();
+	if (pid == 0) {
+		CHECK_EQ(sys(SYS_setuid, 65534), 0);
+		CHECK_ERR(enotcap(&off, &now), EPERM);
+		enter();
+		CHECK_ERR(sys(SYS_open, "f", O_RDONLY), ECAPMODE);
+		CHECK_EQ(had, SIGTRAP);
+		CHECK_EQ(had_code, TRAP_CAP);
+		guest_exit(0);
+	}
+	CHECK_EQ(guest_wait(pid), 0);
+	CHECK_EQ(enotcap(&off, &now), 0);
+	CHECK_EQ(now, 1);
+	enter();
+	CHECK_ERR(sys(SYS_open, "f", O_RDONLY), ECAPMODE);
+	CHECK_EQ(had, 0);
+	say("ok\n");
+	guest_exit(0);
+}

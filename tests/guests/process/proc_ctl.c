@@ -299,6 +299,54 @@ TEST(rfork_descriptors)
 	CHECK_ERR(sys(SYS_rfork, RFPROC | RFFDG | RFTSIGZMB | RFTSIGFLAGS(200)), EINVAL);
 }
 
+static int beside[2];
+
+/* Without RFPROC the process itself is changed: its descriptors are its own, or none (fork_norfproc). What it would share it has by itself. */
+TEST(rfork_itself)
+{
+	static const int alone[] = { 0, RFMEM, RFTHREAD, RFSIGSHARE, RFNOWAIT, RFLINUXTHPN, RFTSIGZMB | RFTSIGFLAGS(SIGUSR1), RFFDG };
+
+	for (size_t i = 0; i < nitems(alone); i++)
+		CHECK_EQ(sys(SYS_rfork, alone[i]), 0);
+	CHECK_ERR(sys(SYS_rfork, RFFDG | RFCFDG), EINVAL);
+	CHECK_ERR(sys(SYS_rfork, RFTSIGFLAGS(SIGUSR1)), EINVAL);
+	/* A child that shares them has its own from then on. */
+	long pid = CHECK_OK(sys(SYS_rfork, RFPROC));
+	if (pid == 0) {
+		CHECK_EQ(sys(SYS_rfork, RFFDG), 0);
+		CHECK_EQ(sys(SYS_close, 0), 0);
+		guest_exit(0);
+	}
+	CHECK_EQ(guest_wait((int)pid), 0);
+	CHECK_OK(sys(SYS_fcntl, 0, F_GETFD, 0));
+	pid = guest_fork();
+	if (pid == 0) {
+		CHECK_EQ(sys(SYS_rfork, RFCFDG), 0);
+		guest_exit(sys(SYS_fcntl, 0, F_GETFD, 0) == -EBADF && sys(SYS_fcntl, 2, F_GETFD, 0) == -EBADF ? 0 : 1);
+	}
+	CHECK_EQ(guest_wait((int)pid), 0);
+}
+
+static void
+unshares(void *argument)
+{
+	(void)argument;
+	CHECK_EQ(sys(SYS_rfork, RFFDG), 0);
+	CHECK_EQ(sys(SYS_pipe2, beside, 0), 0);
+}
+
+/* They are the process's, not the thread's. */
+TEST(rfork_of_a_thread)
+{
+	static struct guest_thread thread;
+	char c;
+
+	guest_thread_start(&thread, unshares, NULL);
+	guest_thread_join(&thread);
+	CHECK_EQ(sys(SYS_write, beside[1], "x", 1), 1);
+	CHECK_EQ(sys(SYS_read, beside[0], &c, 1), 1);
+}
+
 static volatile int got_signal;
 
 static void

@@ -514,6 +514,37 @@ TEST(min_timeout)
 	CHECK(guest_now_ms() - before >= 59);
 }
 
+/* For test_numbers.py: makes threads and processes, in each way, and tells their numbers. */
+static void
+tell_number(void *argument)
+{
+	say("%s %d\n", (const char *)argument, (int)self());
+}
+
+HELPER(numbers)
+{
+	static const int calls[] = { SYS_fork, SYS_vfork };
+
+	guest_handle(SIGCHLD, count_handler, 0);
+	for (int i = 0; i < 10; i++) {
+		guest_thread_start(&threads[0], tell_number, "thread");
+		guest_thread_join(&threads[0]);
+		for (int how = 0; how < 2; how++) {
+			if (how != i % 2 && i > 3)
+				continue;
+			int pid = (int)CHECK_OK(sys(calls[how]));
+			if (pid == 0) {
+				tell_number("process");
+				guest_exit(i);
+			}
+			int got = guest_wait(pid);
+			CHECK_EQ(got, i << 8);
+			CHECK_ERR(sys(SYS_wait4, -1, NULL, 0, NULL), ECHILD);
+		}
+	}
+	guest_exit(0);
+}
+
 /* struct umtx of FreeBSD 5 and 6. */
 static volatile u64 old_lock;
 

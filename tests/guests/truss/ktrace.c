@@ -2,9 +2,11 @@
  * ktrace(2) and utrace(2): what a process writes about itself and its children (sys/kern/kern_ktrace.c, sys/ktrace.h).
  */
 #include "guest.h"
+#include <sys/capsicum.h>
 #include <sys/ktrace.h>
 #include <sys/event.h>
 #include <sys/poll.h>
+#include <sys/procctl.h>
 #include <sys/socket.h>
 #include <sys/sysctl.h>
 #include <netinet/in.h>
@@ -204,6 +206,111 @@ TEST(children)
 		CHECK_EQ(memcmp(text, "new image", 9), 0);
 		CHECK(next(KTR_PROCDTOR, heirs[1]) != NULL);
 	}
+}
+
+/* KTR_CAPFAIL: what Capsicum refuses, and, outside capability mode, which calls it would (subr_syscall.c, sys_capability.c). */
+TEST(violations)
+{
+	cap_rights_t rights = { { CAP_WRITE, 1UL << 58 } }, more = { { CAP_WRITE | CAP_READ, 1UL << 58 } };
+	struct ktr_cap_fail *got;
+	int fd = (int)CHECK_OK(sys(SYS_open, "f", O_CREAT | O_RDWR, 0600));
+
+	CHECK_EQ(sys(SYS_cap_rights_limit, fd, &rights), 0);
+	begin(KTRFAC_CAPFAIL);
+	sys(SYS_getpid);
+	CHECK_ERR(sys(SYS_open, "none", O_RDONLY), ENOENT);
+	CHECK_ERR(sys(SYS_read, fd, data, 1), ENOTCAPABLE);
+	CHECK_ERR(sys(SYS_cap_rights_limit, fd, &more), ENOTCAPABLE);
+	CHECK_EQ(trace(KTROP_CLEAR, ~0), 0);
+	read_all();
+	got = next(KTR_CAPFAIL, 0);
+	CHECK(got != NULL);
+	CHECK_EQ(header->ktr_len, sizeof(*got));
+	CHECK_EQ(got->cap_type, CAPFAIL_SYSCALL);
+	CHECK_EQ(got->cap_code, SYS_open);
+	CHECK_EQ(got->cap_svflags & 0xff, 9);
+	for (int i = 0; i < 2; i++) {
+		got = next(KTR_CAPFAIL, 0);
+		CHECK(got != NULL);
+		CHECK_EQ(got->cap_type, i ? CAPFAIL_INCREASE : CAPFAIL_NOTCAPABLE);
+		CHECK_EQ(got->cap_code, i ? SYS_cap_rights_limit : SYS_read);
+		CHECK_EQ(got->cap_data.cap_needed.cr_rights[0], i ? more.cr_rights[0] : CAP_READ);
+		CHECK_EQ(got->cap_data.cap_held.cr_rights[0], rights.cr_rights[0]);
+	}
+}
+
+/* Makes one call again and again, with a pause in which it waits for something. */
+static void
+call_on(int number)
+{
+	int signo = SIGKILL;
+
+	CHECK_EQ(sys(SYS_procctl, P_PID, 0, PROC_PDEATHSIG_CTL, &signo), 0);
+	for (;;) {
+		sys(number);
+		guest_sleep_ms(5);
+	}
+}
+
+static int
+calls_of(int pid, int number)
+{
+	struct ktr_syscall *call;
+	int count = 0;
+
+	read_all();
+	while ((call = next(KTR_SYSCALL, pid)) != NULL)
+		count += call->ktr_code == number;
+	return (count);
+}
+
+/* Other processes: by number, with those that come from it, a group; what they do is recorded from then on, and no more when that is cleared. */
+TEST(others)
+{
+	int family[2], pair[2], facs = KTRFAC_SYSCALL | KTRFAC_PROCCTOR;
+
+	CHECK_EQ(sys(SYS_pipe2, pair, 0), 0);
+	family[0] = guest_fork();
+	if (family[0] == 0) {
+		CHECK_EQ(sys(SYS_setpgid, 0, 0), 0);
+		family[1] = guest_fork();
+		if (family[1] == 0)
+			call_on(SYS_getuid);
+		CHECK_EQ(sys(SYS_write, pair[1], &family[1], sizeof(int)), sizeof(int));
+		call_on(SYS_getgid);
+	}
+	CHECK_EQ(sys(SYS_read, pair[0], &family[1], sizeof(int)), sizeof(int));
+	guest_put(FILE_, "", 0);
+	CHECK_EQ(sys(SYS_ktrace, FILE_, KTROP_SET, facs, family[0]), 0);
+	guest_sleep_ms(60);
+	CHECK(calls_of(family[0], SYS_getgid) > 2);
+	at = 0;
+	CHECK(next(KTR_PROCCTOR, family[0]) != NULL);
+	CHECK_EQ(calls_of(family[1], SYS_getuid), 0);
+	CHECK_EQ(calls_of((int)sys(SYS_getpid), SYS_ktrace), 0);
+	CHECK_EQ(sys(SYS_ktrace, NULL, KTROP_CLEAR, ~0, family[0]), 0);
+	guest_sleep_ms(20);
+	int before = calls_of(family[0], SYS_getgid);
+	guest_sleep_ms(40);
+	CHECK_EQ(calls_of(family[0], SYS_getgid), before);
+
+	CHECK_EQ(sys(SYS_ktrace, FILE_, KTROP_SET | KTRFLAG_DESCEND, facs, family[0]), 0);
+	guest_sleep_ms(60);
+	CHECK(calls_of(family[0], SYS_getgid) > before);
+	CHECK((before = calls_of(family[1], SYS_getuid)) > 0);
+	CHECK_EQ(sys(SYS_ktrace, FILE_, KTROP_CLEARFILE, 0, 0), 0);
+	guest_sleep_ms(20);
+	before = calls_of(family[1], SYS_getuid);
+	guest_sleep_ms(40);
+	CHECK_EQ(calls_of(family[1], SYS_getuid), before);
+
+	CHECK_EQ(sys(SYS_ktrace, FILE_, KTROP_SET, facs, -family[0]), 0);
+	guest_sleep_ms(60);
+	CHECK(calls_of(family[1], SYS_getuid) > before);
+	CHECK_ERR(sys(SYS_ktrace, FILE_, KTROP_SET, facs, -0x7ffffff0), ESRCH);
+	for (int i = 0; i < 2; i++)
+		CHECK_EQ(sys(SYS_kill, family[i], SIGKILL), 0);
+	CHECK_EQ(guest_wait(family[0]), SIGKILL);
 }
 
 TEST(cleared_by_its_file)

@@ -67,9 +67,24 @@ cdef inline const caps_t *caps_of(process_t *proc, int fd) noexcept nogil:
     return &(<const caps_t *> proc.own.fd_caps)[fd]
 
 
+cdef enum:
+    CAPFAIL_NOTCAPABLE = 0              # enum ktr_cap_violation of sys/ktrace.h
+    CAPFAIL_INCREASE = 1
+    CAPFAIL_SYSCALL = 2
+
+
+cdef bint caps_lack(const rights_t *held, const rights_t *need, int type_) noexcept nogil:
+    """Keep for ktrace(2) which rights were wanted (ktr_lacks), and which there are. Always False."""
+    cdef area_t *area = current_area()
+    area.own.cap_failed = <uint32_t> type_ + 1
+    memcpy(area.own.cap_rights, need, sizeof(rights_t))
+    memcpy(&area.own.cap_rights[2], held, sizeof(rights_t))
+    return False
+
+
 cdef inline bint caps_contain(process_t *proc, int fd, const rights_t *need) noexcept nogil:
     cdef const caps_t *caps = caps_of(proc, fd)
-    return caps == NULL or rights_contain(&caps.rights, need)
+    return caps == NULL or rights_contain(&caps.rights, need) or caps_lack(&caps.rights, need, CAPFAIL_NOTCAPABLE)
 
 
 cdef inline bint caps_allow(process_t *proc, int fd, int right) noexcept nogil:

@@ -10,6 +10,8 @@ cdef enum:
     MARK_CLOFORK = 4                    # FD_CLOFORK: children do not get it
     MARK_BENEATH = 8                    # FD_RESOLVE_BENEATH: no path that begins in this folder leaves it (confine.pxi)
     MARK_LIMITED = 16                   # it has less than all rights: what it has stands in proc.own.fd_caps (capability.pxi)
+    MARK_MASTER = 32                    # a pseudo-terminal's master, whose writes are looked at (tty_info.pxi),
+    MARK_MIDLINE = 64                   # and what was read last from it did not end a line
     MARKS_HIGH = 1 << 20                # descriptors that can have any
 
 cdef inline int fd_marks(process_t *proc, int fd) noexcept nogil:

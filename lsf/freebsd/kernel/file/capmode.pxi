@@ -56,10 +56,10 @@ cdef long capmode_check(area_t *area, frame_t *frame) noexcept nogil:
 
 
 cdef void capmode_trap(area_t *area, long error) noexcept nogil:
-    """PROC_TRAPCAP_CTL: SIGTRAP with TRAP_CAP at the end of a call that failed so (trapsignal, in syscallret). Where another signal
+    """PROC_TRAPCAP_CTL and kern.trap_enotcap: SIGTRAP with TRAP_CAP at the end of a call that failed so (trapsignal, in syscallret). Where another signal
     waits for the end of this call already, that one alone comes."""
     cdef linux_siginfo *info = <linux_siginfo *> area.info
-    if not area.proc.own.ctl[CTL_TRAPCAP]:
+    if not area.proc.own.ctl[CTL_TRAPCAP] and not trap_enotcap():
         return
     block_all(NULL)
     if area.deferred:

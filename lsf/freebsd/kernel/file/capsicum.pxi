@@ -56,6 +56,7 @@ cdef public long sys_cap_rights_limit(frame_t *frame, area_t *area) noexcept nog
         return -LINUX_EBADF
     caps_get(proc, fd, &caps)
     if not rights_contain(&caps.rights, &rights):
+        caps_lack(&caps.rights, &rights, CAPFAIL_INCREASE)
         return guest_error(FREEBSD_ENOTCAPABLE)
     caps.rights = rights
     if not rights_contain(&rights, &lsf_rights[LSF_RIGHT_IOCTL]):

@@ -31,6 +31,13 @@ cdef void free_other_areas(area_t *area) noexcept nogil:
             return              # areas are mapped in order
 
 
+cdef void no_owner_ends(long child) noexcept nogil:
+    """A process that cannot own mutexes (is_no_owner) ends, as if it had not been; its maker waits for that."""
+    if child == 0:
+        linux_syscall1(LINUX_SYS_exit_group, 0)
+    linux_syscall4(LINUX_SYS_wait4, child, 0, LINUX___WALL, 0)
+
+
 cdef long fork_with(frame_t *frame, area_t *area, uint64_t flags) noexcept nogil:
     """clone without CLONE_VM: the parent gets the child's pid, the child 0 (and 1 in rdx)."""
     cdef process_t *proc = area.proc
@@ -48,8 +55,12 @@ cdef long fork_with(frame_t *frame, area_t *area, uint64_t flags) noexcept nogil
     if not alone:
         locks_acquire(proc)
     stats_expect(proc, 1)
-    result = linux_syscall5(LINUX_SYS_clone, flags | LINUX_CLONE_CHILD_SETTID | LINUX_CLONE_CHILD_CLEARTID, 0, 0,
-                            <uint64_t> &area.slot.state, 0)
+    while True:
+        result = linux_syscall5(LINUX_SYS_clone, flags | LINUX_CLONE_CHILD_SETTID | LINUX_CLONE_CHILD_CLEARTID, 0, 0,
+                                <uint64_t> &area.slot.state, 0)
+        if not is_no_owner(result or area.slot.state):
+            break
+        no_owner_ends(result)
     if not alone:
         locks_release(proc)
     if result == 0:
@@ -63,6 +74,7 @@ cdef long fork_with(frame_t *frame, area_t *area, uint64_t flags) noexcept nogil
         area.own.virtual_pending = 0
         area.own.has_tlsbase = 0            # copy_thread
         wake_over(area, 0)
+        lent_over(area)
         kept_clear(proc)
         reap_inherit(proc)
         after_fork(proc, area)
@@ -141,6 +153,7 @@ cdef public long vfork_prepare(frame_t *frame, area_t *area) noexcept nogil:
     child.proc = copy
     child.in_vfork = 1
     wake_inherit(child, area)
+    lent_to_child(area, child)
     child.sigmask[0] = area.sigmask[0]
     child.sigmask[1] = area.sigmask[1]
     child.altstack_sp = area.altstack_sp
@@ -179,7 +192,10 @@ cdef public void vfork_child(frame_t *parent_frame, area_t *area) noexcept nogil
     area.guest_rsp = parent_frame.rsp
     area.ret = parent_frame.ret
     area.proc.pid = <int> (area.own.debug_vfork_tid if area.own.debug_vfork_tid else area.slot.state)
+    if is_no_owner(area.proc.pid):
+        no_owner_ends(0)
     area.tid = area.proc.pid
+    lent_over(area)
     reap_inherit(area.proc)
     if area.proc.truss_fd >= 0:
         truss_new_process(area, True)
@@ -214,9 +230,12 @@ cdef public long vfork_parent(frame_t *frame, area_t *area, area_t *child, long 
     Linux lets the parent go on when the child gives up its memory, which a dying process does before it can be waited
     for. On FreeBSD it is a zombie by then (kern_exit.c). One that Linux kills in execve itself is not told from one that
     has executed, as on FreeBSD nobody can say which came first."""
-    if not is_error(result) and child.own.debug_vfork_tid:
+    cdef bint again = is_no_owner(result)
+    if again:
+        no_owner_ends(result)
+    elif not is_error(result) and child.own.debug_vfork_tid:
         debug_vforked(frame, area, child, <int> result)
-    if not is_error(result) and not child.proc.own.executing:
+    if not is_error(result) and not again and not child.proc.own.executing:
         wait_for_zombie(result)
     if child.proc.own.debug_map and child.proc.own.debug_map != area.proc.own.debug_map:
         linux_syscall2(LINUX_SYS_munmap, child.proc.own.debug_map, debug_size(DEBUG_THREADS))
@@ -227,10 +246,10 @@ cdef public long vfork_parent(frame_t *frame, area_t *area, area_t *child, long 
         linux_syscall2(LINUX_SYS_munmap, <uint64_t> child.proc, page_up(sizeof(process_t)))
     atomic_store32(&child.slot.state, 0)
     frame.arg[2] = 0
-    if is_error(result):
+    if is_error(result) or again:
         stats_expect(area.proc, -1)
     set_linux_mask(area)
-    return result
+    return -LINUX_ERESTARTNOINTR if again else result       # sys_vfork begins anew
 
 
 # What thread_create is asked for.
@@ -245,7 +264,15 @@ cdef struct new_thread_t:
 
 
 cdef long thread_create(area_t *area, const new_thread_t *new_) noexcept nogil:
-    """Start a thread on an area of its own: its number, or an error. The context is the thread's from then on."""
+    """Start a thread: its number, or an error. The context is the thread's from then on."""
+    cdef long result = thread_clone(area, new_)
+    while is_no_owner(result):
+        result = thread_clone(area, new_)
+    return result
+
+
+cdef long thread_clone(area_t *area, const new_thread_t *new_) noexcept nogil:
+    """The same. A thread that cannot own mutexes ends at once, and its maker makes another (is_no_owner)."""
     cdef process_t *proc = area.proc
     cdef area_t *child
     cdef uint64_t *stack
@@ -262,6 +289,7 @@ cdef long thread_create(area_t *area, const new_thread_t *new_) noexcept nogil:
     child.sigmask[1] = area.sigmask[1]
     child.altstack_flags = FREEBSD_SS_DISABLE
     wake_inherit(child, area)
+    lent_to_child(area, child)
     child.own.guest_gsbase = area.own.guest_gsbase
     if new_.c_runtime:
         tlsbase_set(child, new_.tls)
@@ -301,7 +329,7 @@ cdef long thread_create(area_t *area, const new_thread_t *new_) noexcept nogil:
         atomic_store32(&child.slot.state, 0)
         if result == -LINUX_EAGAIN:
             result = guest_error(FREEBSD_EPROCLIM)
-    else:
+    elif not is_no_owner(result):
         # thr_kill finds it from now on, even if it has not run yet.
         atomic_cas32(<uint32_t *> &child.tid, 0, <uint32_t> result)
     set_linux_mask(area)
@@ -390,7 +418,11 @@ cdef public void thread_start(area_t *area) noexcept nogil:
     if area.service != NULL:
         signal_stack(area)
         area.service(area)
+    if is_no_owner(area.slot.state):
+        area.scratch = 0                    # the next one's
+        linux_syscall1(LINUX_SYS_exit, 0)
     area.tid = <int> area.slot.state
+    lent_over(area)
     if area.own.thread_child_tid != 0:
         store_guest64(area.own.thread_child_tid, <uint32_t> area.tid)
     signal_stack(area)

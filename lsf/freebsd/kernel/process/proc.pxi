@@ -109,6 +109,24 @@ cdef int first_child() noexcept nogil:
     return <int> pid
 
 
+cdef long rfork_descriptors(area_t *area, uint32_t flags) noexcept nogil:
+    """fork_norfproc: the process gets descriptors that no other process has, or none at all. Memory that it would share it does not. Linux
+    gives a thread its own, so of several threads none can."""
+    cdef long result
+    if not flags & (FREEBSD_RFFDG | FREEBSD_RFCFDG):
+        return 0
+    if area.proc.own.files_shared:
+        if not is_alone(area):
+            return -LINUX_EINVAL
+        result = linux_syscall1(LINUX_SYS_unshare, LINUX_CLONE_FILES)
+        if is_error(result):
+            return result
+        area.proc.own.files_shared = 0
+    if flags & FREEBSD_RFCFDG:
+        close_visible(area.proc, 0, 0xffffffffUL, 0)
+    return 0
+
+
 cdef public long rfork_other(frame_t *frame, area_t *area) noexcept nogil:
     """rfork(2): fork with a choice of what is shared. Sharing memory or signal handlers is refused: see the table.
     (RFSPAWN alone, which is a vfork, has left for there: entry.S.)"""
@@ -123,16 +141,13 @@ cdef public long rfork_other(frame_t *frame, area_t *area) noexcept nogil:
         return -LINUX_EINVAL
     if flags & FREEBSD_RFTSIGZMB and signo > SIGNAL_MAX:
         return -LINUX_EINVAL
+    if not flags & FREEBSD_RFPROC:
+        result = rfork_descriptors(area, flags)
+        if result == 0:
+            frame.arg[2] = 0
+        return result
     if flags & (FREEBSD_RFMEM | FREEBSD_RFSIGSHARE | FREEBSD_RFTHREAD | FREEBSD_RFNOWAIT):
         return -LINUX_EINVAL
-    if not flags & FREEBSD_RFPROC:
-        if flags & (FREEBSD_RFFDG | FREEBSD_RFCFDG):
-            result = linux_syscall1(LINUX_SYS_unshare, LINUX_CLONE_FILES)
-            if is_error(result):
-                return result
-            if flags & FREEBSD_RFCFDG:
-                close_visible(area.proc, 0, 0xffffffffUL, 0)
-        return 0
     if flags & FREEBSD_RFTSIGZMB:
         clone_flags = lsf_signal_to_linux[signo]
     elif flags & FREEBSD_RFLINUXTHPN:

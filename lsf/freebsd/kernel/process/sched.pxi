@@ -63,7 +63,7 @@ cdef long set_policy(int pid, int policy, int priority) noexcept nogil:
         if priority > P1B_PRIO_MAX:
             return -LINUX_EINVAL
         linux_priority = priority + 1
-    return linux_syscall3(LINUX_SYS_sched_setscheduler, pid, linux, <uint64_t> &linux_priority)
+    return linux_policy_set(pid, linux, linux_priority)
 
 
 cdef public long sys_sched_getscheduler(frame_t *frame, area_t *area) noexcept nogil:
@@ -125,7 +125,7 @@ cdef long rtprio_lookup(int pid, freebsd_rtprio *out) noexcept nogil:
     if policy < 0:
         return policy
     if policy == FREEBSD_SCHED_OTHER:
-        if linux_syscall1(LINUX_SYS_sched_getscheduler, pid) & 0xff == LINUX_SCHED_IDLE:
+        if linux_policy_of(pid, &priority) == LINUX_SCHED_IDLE:
             out.type = FREEBSD_RTP_PRIO_IDLE
             out.prio = FREEBSD_RTP_PRIO_MAX
         else:
@@ -154,7 +154,7 @@ cdef long rtprio_set(int pid, const freebsd_rtprio *wanted) noexcept nogil:
         policy = LINUX_SCHED_IDLE
     else:
         return -LINUX_EINVAL
-    return linux_syscall3(LINUX_SYS_sched_setscheduler, pid, policy, <uint64_t> &priority)
+    return linux_policy_set(pid, policy, priority)
 
 
 cdef long rtprio_call(frame_t *frame) noexcept nogil:

@@ -24,6 +24,7 @@ cdef enum:
     DEBUG_NEWS = 0x4c534401             # si_errno of a SIGBUS: a tracee of the receiver's has stopped, or there is a new one
     DEBUG_HALT = 0x4c534402             # stop: another thread reports
     DEBUG_ATTACH = 0x4c534403           # the sender wants to trace the receiver
+    DEBUG_RECORD = 0x4c534404           # the sender asks for records of the receiver's calls, or for no more (ktrace_others.pxi)
 
 cdef struct debug_page_t:
     uint32_t magic
@@ -227,7 +228,7 @@ cdef long debug_signal(int pid, int tid, int what, int value) noexcept nogil:
 
 cdef bint is_debug_signal(linux_siginfo *info) noexcept nogil:
     return info.si_code == DEBUG_CODE and (info.si_errno == DEBUG_NEWS or info.si_errno == DEBUG_HALT
-                                           or info.si_errno == DEBUG_ATTACH)
+                                           or info.si_errno == DEBUG_ATTACH or info.si_errno == DEBUG_RECORD)
 
 
 cdef void debug_tell(area_t *area, debug_page_t *page, int code) noexcept nogil:

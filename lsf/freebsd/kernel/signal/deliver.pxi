@@ -172,6 +172,8 @@ cdef void deliver(area_t *area, linux_ucontext *uc, int linux, linux_siginfo *in
         core_park(area, uc, restart, ret)
     if (proc.own.debugged or proc.own.debug_join) and debug_look(area, uc):
         restart = False
+    if proc.own.record_asked.state:
+        record_answer(area)
     signo = trap_signal(info, linux, &code)
     fault = info.si_code > 0 and is_fault_signal(linux) and info.si_errno != TOLD_BY_CHILD
     if signo <= 0 or (not fault and fast_hold(area, uc, linux, info, signo)):

@@ -62,11 +62,51 @@ cdef long deadline_set(process_t *proc, deadline_t *deadline, const freebsd_time
     return 0
 
 
-cdef long umtx_sleep(process_t *proc, uaddr at, uint32_t value, bint shared, uint32_t bits,
-                     deadline_t *deadline) noexcept nogil:
-    """Sleep while the word has this value: 0 when woken, -EAGAIN when it has another, -ETIMEDOUT, -EINTR, -EFAULT."""
-    cdef uint64_t op = LINUX_FUTEX_WAIT_BITSET | (0 if shared else LINUX_FUTEX_PRIVATE_FLAG)
-    cdef freebsd_timespec now, until, tick
+cdef long deadline_remains(process_t *proc, const deadline_t *deadline, freebsd_timespec *left) noexcept nogil:
+    """How long it is until a deadline, not DEADLINE_NONE: 0, or -ETIMEDOUT when it has come."""
+    cdef freebsd_timespec now
+    read_clock(proc, FREEBSD_CLOCK_MONOTONIC if deadline.kind == DEADLINE_MONOTONIC else
+               FREEBSD_CLOCK_REALTIME if deadline.kind == DEADLINE_REALTIME else deadline.clock, &now)
+    left.tv_sec = 0
+    left.tv_nsec = 0
+    if timespec_reached(&now, &deadline.at):
+        return -LINUX_ETIMEDOUT
+    left[0] = deadline.at
+    timespec_sub(left, &now)
+    return 0
+
+
+cdef inline void timespec_from_now(process_t *proc, uint32_t clock_id, freebsd_timespec *t) noexcept nogil:
+    """Make an interval the time of a clock when it will be over."""
+    cdef freebsd_timespec now
+    read_clock(proc, clock_id, &now)
+    timespec_add(t, &now)
+
+
+cdef void deadline_piece(process_t *proc, const deadline_t *deadline, int64_t nanoseconds, deadline_t *piece) noexcept nogil:
+    """The deadline of a wait that is made in pieces of less than a second; piece_over tells whether the whole is over."""
+    cdef freebsd_timespec left
+    piece.kind = DEADLINE_MONOTONIC
+    piece.at.tv_sec = 0
+    piece.at.tv_nsec = nanoseconds
+    if deadline.kind != DEADLINE_NONE:
+        deadline_remains(proc, deadline, &left)
+        if timespec_reached(&piece.at, &left):
+            piece.at = left
+    timespec_from_now(proc, FREEBSD_CLOCK_MONOTONIC, &piece.at)
+
+
+cdef long piece_over(process_t *proc, const deadline_t *deadline, long result) noexcept nogil:
+    """What a piece's end means for the whole wait: 0 where only the piece is over."""
+    cdef freebsd_timespec left
+    if result != -LINUX_ETIMEDOUT or deadline.kind == DEADLINE_NONE:
+        return 0 if result == -LINUX_ETIMEDOUT else result
+    return deadline_remains(proc, deadline, &left)
+
+
+cdef long futex_sleep(process_t *proc, uaddr at, uint64_t op, uint32_t value, uint32_t bits, deadline_t *deadline) noexcept nogil:
+    """One of Linux's waits on a futex whose time is absolute, CLOCK_MONOTONIC's or CLOCK_REALTIME's."""
+    cdef freebsd_timespec until, tick
     cdef long result
     if deadline.kind == DEADLINE_NONE:
         return blocking_syscall(LINUX_SYS_futex, at, op, value, 0, 0, bits)
@@ -75,19 +115,21 @@ cdef long umtx_sleep(process_t *proc, uaddr at, uint32_t value, bint shared, uin
     if deadline.kind != DEADLINE_POLLED:
         return blocking_syscall(LINUX_SYS_futex, at, op, value, <uint64_t> &deadline.at, 0, bits)
     while True:
-        read_clock(proc, deadline.clock, &now)
-        if timespec_reached(&now, &deadline.at):
+        if deadline_remains(proc, deadline, &until) < 0:
             return -LINUX_ETIMEDOUT
-        until = deadline.at
-        timespec_sub(&until, &now)
-        read_clock(proc, FREEBSD_CLOCK_MONOTONIC, &now)
-        timespec_add(&until, &now)
+        timespec_from_now(proc, FREEBSD_CLOCK_MONOTONIC, &until)
         tick.tv_sec = 0
         tick.tv_nsec = 1000000
         timespec_add(&until, &tick)
         result = blocking_syscall(LINUX_SYS_futex, at, op, value, <uint64_t> &until, 0, bits)
         if result != -LINUX_ETIMEDOUT:
             return result
+
+
+cdef inline long umtx_sleep(process_t *proc, uaddr at, uint32_t value, bint shared, uint32_t bits,
+                            deadline_t *deadline) noexcept nogil:
+    """Sleep while the word has this value: 0 when woken, -EAGAIN when it has another, -ETIMEDOUT, -EINTR, -EFAULT."""
+    return futex_sleep(proc, at, LINUX_FUTEX_WAIT_BITSET | (0 if shared else LINUX_FUTEX_PRIVATE_FLAG), value, bits, deadline)
 
 
 cdef inline long umtx_wake(uaddr at, int64_t count, bint shared, uint32_t bits) noexcept nogil:

@@ -18,6 +18,13 @@ cdef enum:
     UMTX_MAX_ROBUST = 1000          # kern.ipc.umtx_max_robust
 
 
+cdef inline bint is_no_owner(long tid) noexcept nogil:
+    """The two thread numbers whose contested word would be OWNERDEAD or NOTRECOV, so that libthr itself took the mutex away. FreeBSD's begin
+    at 100000; Linux gives them in every new process namespace, and who makes a thread or a process makes another instead."""
+    return tid == <long> (FREEBSD_UMUTEX_RB_OWNERDEAD & ~FREEBSD_UMUTEX_CONTESTED) \
+        or tid == <long> (FREEBSD_UMUTEX_RB_NOTRECOV & ~FREEBSD_UMUTEX_CONTESTED)
+
+
 cdef inline bint mutex_is_free(uint32_t owner) noexcept nogil:
     return owner & ~FREEBSD_UMUTEX_CONTESTED == 0 or owner == FREEBSD_UMUTEX_RB_OWNERDEAD \
             or owner == FREEBSD_UMUTEX_RB_NOTRECOV
@@ -74,41 +81,26 @@ cdef long mutex_sleep(area_t *area, uaddr m, uint32_t owner, uint32_t flags, dea
     When a FreeBSD process ends, its kernel walks the lists of robust mutexes. When Linux kills one (kill -9) nobody does;
     so who waits for a robust mutex of several processes looks now and then whether its owner lives."""
     cdef deadline_t look
-    cdef freebsd_timespec interval
-    cdef uint32_t seen = 0, tid = owner & ~<uint32_t> FREEBSD_UMUTEX_CONTESTED
+    cdef uint32_t seen = 0
     cdef bint shared = flags & FREEBSD_USYNC_PROCESS_SHARED != 0
     cdef long result
     if not (shared and flags & FREEBSD_UMUTEX_ROBUST):
         return umtx_sleep(area.proc, m, owner, shared, FUTEX_ANY, deadline)
-    if thread_is_gone(tid):
+    if thread_is_gone(owner & ~<uint32_t> FREEBSD_UMUTEX_CONTESTED):
         result = guest_cas(m, owner, FREEBSD_UMUTEX_RB_OWNERDEAD, &seen)
         return result if result < 0 else 0
-    interval.tv_sec = 0
-    interval.tv_nsec = ROBUST_LOOK
-    look.kind = DEADLINE_MONOTONIC
-    read_clock(area.proc, FREEBSD_CLOCK_MONOTONIC, &look.at)
-    timespec_add(&look.at, &interval)
-    if deadline.kind == DEADLINE_MONOTONIC and timespec_reached(&look.at, &deadline.at):
-        return umtx_sleep(area.proc, m, owner, shared, FUTEX_ANY, deadline)
-    result = umtx_sleep(area.proc, m, owner, shared, FUTEX_ANY, &look)
-    if result == -LINUX_ETIMEDOUT:
-        result = 0
-        if deadline.kind == DEADLINE_REALTIME:
-            read_clock(area.proc, FREEBSD_CLOCK_REALTIME, &look.at)
-            if timespec_reached(&look.at, &deadline.at):
-                result = -LINUX_ETIMEDOUT
-    return result
+    deadline_piece(area.proc, deadline, ROBUST_LOOK, &look)
+    return piece_over(area.proc, deadline, umtx_sleep(area.proc, m, owner, shared, FUTEX_ANY, &look))
 
 
 cdef long mutex_lock_normal(area_t *area, uaddr m, uint32_t flags, deadline_t *deadline, int mode) noexcept nogil:
-    """do_lock_normal, and do_lock_pi without its lending of priorities."""
+    """do_lock_normal."""
     cdef uint32_t owner = 0, seen = 0, id_ = <uint32_t> area.tid
-    cdef bint inherit = flags & FREEBSD_UMUTEX_PRIO_INHERIT != 0
     cdef long error = 0, result
     while True:
         if fetch_guest32(m, &owner) < 0:
             return -LINUX_EFAULT
-        if mode == MUTEX_WAIT and not inherit:
+        if mode == MUTEX_WAIT:
             if mutex_is_free(owner):
                 return 0
         else:
@@ -123,8 +115,6 @@ cdef long mutex_lock_normal(area_t *area, uaddr m, uint32_t flags, deadline_t *d
                 if result < 0:
                     return result
                 continue
-            if inherit and owner & ~FREEBSD_UMUTEX_CONTESTED == id_:
-                return -LINUX_EDEADLK
             if mode != MUTEX_LOCK:
                 return -LINUX_EBUSY
         if error != 0:
@@ -136,40 +126,6 @@ cdef long mutex_lock_normal(area_t *area, uaddr m, uint32_t flags, deadline_t *d
             if result != 0:
                 continue
         error = mutex_sleep(area, m, owner | <uint32_t> FREEBSD_UMUTEX_CONTESTED, flags, deadline)
-        if error == -LINUX_EAGAIN:
-            error = 0
-
-
-cdef long mutex_lock_protect(area_t *area, uaddr m, uint32_t flags, deadline_t *deadline, int mode) noexcept nogil:
-    """do_lock_pp without the change of priority, though a thread above the ceiling is refused. A free mutex of this kind is UMUTEX_CONTESTED, never 0, so that every lock
-    and unlock comes here, and each unlock wakes one."""
-    cdef uint32_t ceiling = 0, owner = 0, id_ = <uint32_t> area.tid
-    cdef int priority = 0
-    cdef long error = 0, result
-    while True:
-        if fetch_guest32(m + M_CEILINGS, &ceiling) < 0:
-            return -LINUX_EFAULT
-        if ceiling > FREEBSD_RTP_PRIO_MAX:
-            return -LINUX_EINVAL
-        result = policy_of(0, &priority)
-        if (result == FREEBSD_SCHED_FIFO or result == FREEBSD_SCHED_RR) and priority > <int> ceiling:
-            return -LINUX_EINVAL
-        result = guest_cas(m, FREEBSD_UMUTEX_CONTESTED, id_ | <uint32_t> FREEBSD_UMUTEX_CONTESTED, &owner)
-        if result <= 0:
-            return result
-        if owner == FREEBSD_UMUTEX_RB_OWNERDEAD:
-            result = guest_cas(m, FREEBSD_UMUTEX_RB_OWNERDEAD, id_ | <uint32_t> FREEBSD_UMUTEX_CONTESTED, &owner)
-            if result <= 0:
-                return -LINUX_EOWNERDEAD if result == 0 else result
-            if mode == MUTEX_LOCK:
-                continue
-        elif owner == FREEBSD_UMUTEX_RB_NOTRECOV:
-            error = -LINUX_ENOTRECOVERABLE
-        if mode != MUTEX_LOCK:
-            error = -LINUX_EBUSY
-        if error != 0:
-            return error
-        error = mutex_sleep(area, m, owner, flags, deadline)
         if error == -LINUX_EAGAIN:
             error = 0
 
@@ -190,6 +146,8 @@ cdef long mutex_lock(area_t *area, frame_t *frame, int mode) noexcept nogil:
         return -LINUX_EINVAL
     if flags & FREEBSD_UMUTEX_PRIO_PROTECT:
         result = mutex_lock_protect(area, frame.arg[0], flags, &deadline, mode)
+    elif flags & FREEBSD_UMUTEX_PRIO_INHERIT:
+        result = mutex_lock_inherit(area, frame.arg[0], flags, &deadline, mode)
     else:
         result = mutex_lock_normal(area, frame.arg[0], flags, &deadline, mode)
     if result == -LINUX_EINTR and deadline.kind == DEADLINE_NONE:
@@ -197,37 +155,32 @@ cdef long mutex_lock(area_t *area, frame_t *frame, int mode) noexcept nogil:
     return result
 
 
+cdef inline uint32_t unlock_value(uint32_t flags, bint dead) noexcept nogil:
+    """umtx_unlock_val: what the word becomes. `dead`: the owner ends and leaves the mutex to the next one."""
+    return (FREEBSD_UMUTEX_RB_OWNERDEAD if dead else FREEBSD_UMUTEX_RB_NOTRECOV if flags & FREEBSD_UMUTEX_NONCONSISTENT
+            else FREEBSD_UMUTEX_UNOWNED)
+
+
 cdef long mutex_unlock(area_t *area, uaddr m, bint dead) noexcept nogil:
-    """do_unlock_umutex; `dead`: the owner ends and leaves the mutex to the next one."""
-    cdef uint32_t flags = 0, owner = 0, free_, seen = 0, ceiling = 0, id_ = <uint32_t> area.tid
-    cdef bint shared
+    """do_unlock_umutex and do_unlock_normal; `dead` as of unlock_value."""
+    cdef uint32_t flags = 0, owner = 0, seen = 0
     cdef long result
     if fetch_guest32(m + M_FLAGS, &flags) < 0:
         return -LINUX_EFAULT
-    if flags & FREEBSD_UMUTEX_PRIO_INHERIT and flags & FREEBSD_UMUTEX_PRIO_PROTECT:
-        return -LINUX_EINVAL
-    shared = flags & FREEBSD_USYNC_PROCESS_SHARED != 0
-    free_ = (FREEBSD_UMUTEX_RB_OWNERDEAD if dead else FREEBSD_UMUTEX_RB_NOTRECOV if flags & FREEBSD_UMUTEX_NONCONSISTENT
-             else FREEBSD_UMUTEX_UNOWNED)
+    if flags & FREEBSD_UMUTEX_PRIO_PROTECT:
+        return -LINUX_EINVAL if flags & FREEBSD_UMUTEX_PRIO_INHERIT else mutex_unlock_protect(area, m, flags, dead)
+    if flags & FREEBSD_UMUTEX_PRIO_INHERIT:
+        return mutex_unlock_inherit(area, m, flags, dead)
     while True:
         if fetch_guest32(m, &owner) < 0:
             return -LINUX_EFAULT
-        if owner & ~FREEBSD_UMUTEX_CONTESTED != id_:
+        if owner & ~FREEBSD_UMUTEX_CONTESTED != <uint32_t> area.tid:
             return -LINUX_EPERM
-        if flags & FREEBSD_UMUTEX_PRIO_PROTECT:
-            if fetch_guest32(m + M_CEILINGS + 4, &ceiling) < 0:
-                return -LINUX_EFAULT
-            if ceiling != 0xffffffffUL and ceiling > FREEBSD_RTP_PRIO_MAX:
-                return -LINUX_EINVAL
-            if store_guest32(m, free_ | <uint32_t> FREEBSD_UMUTEX_CONTESTED) < 0:
-                return -LINUX_EFAULT
-            umtx_wake(m, INT_MAX if free_ == FREEBSD_UMUTEX_RB_NOTRECOV else 1, shared, FUTEX_ANY)
-            return 0
-        result = guest_cas(m, owner, free_, &seen)
+        result = guest_cas(m, owner, unlock_value(flags, dead), &seen)
         if result < 0:
             return result
         if result == 0:
-            return mutex_repair(m, shared) if owner & FREEBSD_UMUTEX_CONTESTED else 0
+            return mutex_repair(m, flags & FREEBSD_USYNC_PROCESS_SHARED != 0) if owner & FREEBSD_UMUTEX_CONTESTED else 0
 
 
 cdef long mutex_wake(uaddr m) noexcept nogil:
@@ -253,42 +206,3 @@ cdef long mutex_wake2(uaddr m, uint32_t flags) noexcept nogil:
     if flags & FREEBSD_UMUTEX_PRIO_INHERIT and flags & FREEBSD_UMUTEX_PRIO_PROTECT:
         return -LINUX_EINVAL
     return mutex_repair(m, flags & FREEBSD_USYNC_PROCESS_SHARED != 0)
-
-
-cdef long mutex_set_ceiling(area_t *area, uaddr m, uint32_t ceiling, uaddr old) noexcept nogil:
-    """do_set_ceiling: lock, change, unlock; or just change, for the owner."""
-    cdef deadline_t never
-    cdef uint32_t flags = 0, owner = 0, was = 0, id_ = <uint32_t> area.tid
-    cdef bint shared
-    cdef long error = 0, result
-    never.kind = DEADLINE_NONE
-    if fetch_guest32(m + M_FLAGS, &flags) < 0:
-        return -LINUX_EFAULT
-    if not flags & FREEBSD_UMUTEX_PRIO_PROTECT or ceiling > FREEBSD_RTP_PRIO_MAX:
-        return -LINUX_EINVAL
-    shared = flags & FREEBSD_USYNC_PROCESS_SHARED != 0
-    while True:
-        if fetch_guest32(m + M_CEILINGS, &was) < 0:
-            return -LINUX_EFAULT
-        result = guest_cas(m, FREEBSD_UMUTEX_CONTESTED, id_ | <uint32_t> FREEBSD_UMUTEX_CONTESTED, &owner)
-        if result < 0:
-            return result
-        if result == 0:
-            if store_guest32(m + M_CEILINGS, ceiling) < 0 or store_guest32(m, FREEBSD_UMUTEX_CONTESTED) < 0:
-                return -LINUX_EFAULT
-            break
-        if owner & ~FREEBSD_UMUTEX_CONTESTED == id_:
-            if store_guest32(m + M_CEILINGS, ceiling) < 0:
-                return -LINUX_EFAULT
-            break
-        if owner == FREEBSD_UMUTEX_RB_OWNERDEAD:
-            return -LINUX_EOWNERDEAD
-        if owner == FREEBSD_UMUTEX_RB_NOTRECOV:
-            return -LINUX_ENOTRECOVERABLE
-        if error != 0:
-            return restartable(error)
-        error = umtx_sleep(area.proc, m, owner, shared, FUTEX_ANY, &never)
-        if error == -LINUX_EAGAIN:
-            error = 0
-    umtx_wake(m, INT_MAX, shared, FUTEX_ANY)
-    return 0 if old == 0 or store_guest32(old, was) == 0 else -LINUX_EFAULT

@@ -33,8 +33,9 @@ cdef void robust_list(area_t *area, uaddr head, uint64_t *inactive) noexcept nog
 
 
 cdef void umtx_thread_exit(area_t *area) noexcept nogil:
-    """When a thread ends: the robust mutexes that it holds are their next owners' (EOWNERDEAD)."""
+    """When a thread ends or executes a program: the robust mutexes that it holds are their next owners' (EOWNERDEAD)."""
     cdef uint64_t inactive = 0
+    lent_over(area)
     if area.own.robust[0] == 0 and area.own.robust[1] == 0 and area.own.robust[2] == 0:
         return
     if area.own.robust[2] != 0:

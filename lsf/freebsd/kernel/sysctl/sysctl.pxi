@@ -132,6 +132,13 @@ cdef long sysctl_by_name(const char *text, uint64_t size, int32_t *name, uint32_
         at = end + 1
 
 
+cdef bint sysctl_may_write(const sysctl_row_t *row) noexcept nogil:
+    """What root may set on FreeBSD is Linux's, and nobody's to set here, but for what is the guests' alone."""
+    if not row.kind & FREEBSD_CTLFLAG_WR:
+        return False
+    return row.kind & FREEBSD_CTLFLAG_ANYBODY != 0 or (row.function == sysctl_trap_enotcap and linux_syscall0(LINUX_SYS_geteuid) == 0)
+
+
 cdef long sysctl_perform(area_t *area, const int32_t *name, uint32_t length, uaddr old, uaddr old_size, uaddr new_,
                          uint64_t new_size) noexcept nogil:
     """userland_sysctl and sysctl_root."""
@@ -152,7 +159,7 @@ cdef long sysctl_perform(area_t *area, const int32_t *name, uint32_t length, uad
         return result
     if request.row.kind & FREEBSD_CTLTYPE == FREEBSD_CTLTYPE_NODE and request.row.function == NULL:
         return -LINUX_EISDIR
-    if new_ != 0 and (not request.row.kind & FREEBSD_CTLFLAG_WR or not request.row.kind & FREEBSD_CTLFLAG_ANYBODY):
+    if new_ != 0 and not sysctl_may_write(request.row):
         return -LINUX_EPERM
     if area.proc.own.capmode and (old != 0 and not request.row.kind & FREEBSD_CTLFLAG_CAPRD
                                   or new_ != 0 and not request.row.kind & FREEBSD_CTLFLAG_CAPWR):

@@ -117,6 +117,40 @@ cdef public long sysctl_hostid(sysctl_request_t *request) noexcept nogil:
     return sysctl_out_number(request, value)
 
 
+cdef extern from *:
+    """
+    #define TRAP_ENOTCAP_FILE "/dev/shm/.lsf.trap_enotcap"
+    """
+    const char *TRAP_ENOTCAP_FILE
+
+
+cdef bint trap_enotcap() noexcept nogil:
+    """kern.trap_enotcap, which is all guests': a file that is root's says that it is set."""
+    cdef linux_stat st
+    return linux_syscall2(LINUX_SYS_lstat, <uint64_t> TRAP_ENOTCAP_FILE, <uint64_t> &st) == 0 and st.st_uid == 0
+
+
+cdef public long sysctl_trap_enotcap(sysctl_request_t *request) noexcept nogil:
+    """sysctl_handle_bool: what is not 0 is 1."""
+    cdef uint8_t value = trap_enotcap()
+    cdef long result = sysctl_out(request, &value, 1)
+    if result < 0 or request.new_ == 0:
+        return result
+    if request.new_size < 1:
+        return -LINUX_EINVAL
+    if copyin(request.new_, &value, 1) < 0:
+        return -LINUX_EFAULT
+    linux_syscall1(LINUX_SYS_unlink, <uint64_t> TRAP_ENOTCAP_FILE)
+    if value == 0:
+        return 0
+    result = linux_syscall3(LINUX_SYS_open, <uint64_t> TRAP_ENOTCAP_FILE, LINUX_O_CREAT | LINUX_O_EXCL | LINUX_O_WRONLY
+                            | LINUX_O_CLOEXEC, 0o644)
+    if is_error(result):
+        return -LINUX_EPERM
+    linux_syscall1(LINUX_SYS_close, result)
+    return 0
+
+
 cdef public long sysctl_clockrate(sysctl_request_t *request) noexcept nogil:
     cdef freebsd_clockinfo info
     info.hz = HZ

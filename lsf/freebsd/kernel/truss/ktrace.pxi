@@ -2,7 +2,7 @@
 # sys/kern/kern_ktrace.c, subr_syscall.c; the layouts are those of sys/ktrace.h of the release that is shown.
 #
 # Every call goes through the hook ktrace_call, as under --truss. A process traces itself, and its children where
-# KTRFAC_INHERIT says so, over exec too (ktrace(1) sets itself and executes); another process it cannot reach. The file is open for
+# KTRFAC_INHERIT says so, over exec too (ktrace(1) sets itself and executes), and others where it may (ktrace_others.pxi). The file is open for
 # appending, so that processes may share it; one that cannot be written any more ends the trace and not the program.
 
 cdef enum:
@@ -14,7 +14,7 @@ cdef enum:
     KTR_VERSIONED = 0x4000
     EJUSTRETURN = -2                    # what execve and sigreturn come to in the kernel
     KTR_SV_FLAGS = 0x200 | 9            # SV_LP64 and SV_ABI_FREEBSD (sys/sysent.h)
-    KTR_OP = 3                          # the operation in ktrace's second argument; KTRFLAG_DESCEND is above it
+    KTR_OP = 3                          # the operation in ktrace's second argument
 
 cdef struct ktr_record_t:
     uint64_t at                         # bytes in `bytes`, behind the header
@@ -150,6 +150,28 @@ cdef void ktr_transfer(area_t *area, truss_t *call) noexcept nogil:
     ktr_write(area, FREEBSD_KTR_GENIO, &record)
 
 
+cdef void ktr_cap_fail(area_t *area, uint64_t nr, int type_) noexcept nogil:
+    """KTR_CAPFAIL: a call that capability mode has not, in or outside of it; or one whose descriptor lacks a right. Since 15 with the call."""
+    cdef ktr_record_t record
+    cdef uint32_t words[4]
+    cdef bint told = area.proc.own.osreldate >= FREEBSD_SINCE_KTR_CAPFAIL
+    words[0] = <uint32_t> type_
+    words[1] = <uint16_t> nr
+    words[2] = KTR_SV_FLAGS
+    words[3] = 0
+    if not told:
+        words[1] = 0
+    record.at = 0
+    ktr_add(&record, words, 16 if told else 8)
+    if type_ == CAPFAIL_SYSCALL:
+        memset(area.own.cap_rights, 0, sizeof(area.own.cap_rights))
+    ktr_add(&record, area.own.cap_rights, sizeof(area.own.cap_rights))
+    if told:
+        memset(&record.bytes[record.at], 0, FREEBSD_PATH_MAX - sizeof(area.own.cap_rights))
+        record.at += FREEBSD_PATH_MAX - sizeof(area.own.cap_rights)
+    ktr_write(area, FREEBSD_KTR_CAPFAIL, &record)
+
+
 cdef void ktr_signal(area_t *area, const freebsd_siginfo *info, uint64_t action) noexcept nogil:
     """KTR_PSIG: a signal is delivered to this function, or has its default effect (0)."""
     cdef ktr_record_t record
@@ -204,6 +226,10 @@ cdef long ktrace_call(frame_t *frame, area_t *area, uint64_t rest) noexcept nogi
         for i in range(call.call.narg):
             ktr_add(&record, &call.arg[i], 8)
         ktr_write(area, FREEBSD_KTR_SYSCALL, &record)
+    if ktr_wants(area, FREEBSD_KTR_CAPFAIL):
+        area.own.cap_failed = 0
+        if call.nr >= GUEST_NSYSCALLS or not lsf_cap_enabled[call.nr]:
+            ktr_cap_fail(area, call.nr, CAPFAIL_SYSCALL)
     ktr_paths(area, &call)
     ktr_arguments(area, &call, False)
     if call.nr == FREEBSD_SYS_exit:
@@ -215,6 +241,8 @@ cdef long ktrace_call(frame_t *frame, area_t *area, uint64_t rest) noexcept nogi
     result = run_hooks(frame, area, rest)
     if not proc.own.ktrace_facs & FREEBSD_KTRFAC_MASK:
         return result
+    if area.own.cap_failed and result == guest_error(FREEBSD_ENOTCAPABLE) and ktr_wants(area, FREEBSD_KTR_CAPFAIL):
+        ktr_cap_fail(area, call.nr, <int> area.own.cap_failed - 1)
     truss_result(area, &call, result)
     if not call.failed:
         ktr_transfer(area, &call)
@@ -287,45 +315,50 @@ cdef bint is_same_file(int fd, int other) noexcept nogil:
             and st.st_dev == st2.st_dev and st.st_ino == st2.st_ino)
 
 
-cdef long ktrace_whom(area_t *area, int pid) noexcept nogil:
-    """0 where a number means this process alone; else FreeBSD's error for who is not there, or cannot be reached."""
-    cdef long result
-    if pid == area.proc.pid or pid == 0:
-        return 0 if pid else -LINUX_ESRCH
-    if pid < 0 and -pid == linux_syscall1(LINUX_SYS_getpgid, 0):
+cdef void ktrace_set(area_t *area, int fd, uint32_t facs) noexcept nogil:
+    """Record to this file, a hidden descriptor, from now on."""
+    cdef process_t *proc = area.proc
+    ktrace_close(proc)
+    proc.record_fd = fd
+    proc.own.ktrace_facs |= facs
+    ktr_empty(area, FREEBSD_KTR_PROCCTOR)
+    ktrace_arm(proc, area)
+
+
+cdef long ktrace_self(area_t *area, uint32_t op, int fd, uint32_t facs) noexcept nogil:
+    """ktrops for the caller: 0, or -EMFILE. The descriptor stays its giver's."""
+    cdef bint root = linux_syscall0(LINUX_SYS_geteuid) == 0
+    cdef long copy
+    if op == FREEBSD_KTROP_CLEAR:
+        ktrace_clear(area.proc, facs)
         return 0
-    result = linux_syscall2(LINUX_SYS_kill, <uint64_t> <int64_t> pid, 0)
-    return -LINUX_ESRCH if result == -LINUX_ESRCH else -LINUX_EPERM
+    copy = linux_syscall3(LINUX_SYS_fcntl, fd, LINUX_F_DUPFD_CLOEXEC, 3)
+    if is_error(copy):
+        return copy
+    ktrace_set(area, hide_descriptor(<int> copy, True), facs | (<uint32_t> FREEBSD_KTRFAC_ROOT if root else 0))
+    return 0
 
 
 cdef public long sys_ktrace(frame_t *frame, area_t *area) noexcept nogil:
-    cdef process_t *proc = area.proc
     cdef uint32_t op = <uint32_t> frame.arg[1] & KTR_OP
     cdef uint32_t facs = <uint32_t> frame.arg[2] & ~<uint32_t> FREEBSD_KTRFAC_ROOT
-    cdef long fd = -1, result = 0
+    cdef bint descends = frame.arg[1] & FREEBSD_KTRFLAG_DESCEND != 0
+    cdef int pid = <int> frame.arg[3]
+    cdef long fd = -1, result
     if op != FREEBSD_KTROP_CLEARFILE and facs == 0:
         return -LINUX_EINVAL
     if op != FREEBSD_KTROP_CLEAR:
         fd = ktrace_file(area, frame.arg[0])
         if fd < 0:
             return fd
-    if op != FREEBSD_KTROP_CLEARFILE:
-        result = ktrace_whom(area, <int> frame.arg[3])
-    elif proc.record_fd < 0 or not is_same_file(<int> fd, proc.record_fd):
+    if op == FREEBSD_KTROP_CLEARFILE:
+        result = ktrace_file_cleared(area, <int> fd)
+    else:
+        # What is no operation opens the file, and clears the points.
+        result = ktrace_others(area, FREEBSD_KTROP_CLEAR if op == KTR_OP else op, <int> fd, facs, pid, descends)
+    if fd >= 0:
         linux_syscall1(LINUX_SYS_close, fd)
-        return 0
-    if result < 0 or op != FREEBSD_KTROP_SET:
-        if fd >= 0:
-            linux_syscall1(LINUX_SYS_close, fd)
-        if result == 0:
-            ktrace_clear(proc, ~<uint32_t> 0 if op == FREEBSD_KTROP_CLEARFILE else facs)
-        return result
-    ktrace_close(proc)
-    proc.record_fd = <int32_t> fd
-    proc.own.ktrace_facs |= facs
-    ktr_empty(area, FREEBSD_KTR_PROCCTOR)
-    ktrace_arm(proc, area)
-    return 0
+    return result
 
 
 cdef void ktrace_clear(process_t *proc, uint32_t facs) noexcept nogil:

@@ -73,7 +73,16 @@ cdef long ioctl_tty(area_t *area, int fd, const lsf_ioctl_t *row, uaddr data) no
             # grantpt(3) and unlockpt(3) ask no more than this: the slave of who opened /dev/ptmx by its name is locked still.
             number = 0
             linux_syscall3(LINUX_SYS_ioctl, fd, LINUX_TIOCSPTLCK, <uint64_t> &number)
+            master_learn(area, fd)
         return result
+    if command == FREEBSD_TIOCSWINSZ:
+        master_learn(area, fd)          # who gives it a size has a master, got as a descriptor perhaps
+        return linux_ioctl(fd, row.linux_command, data)
+    if command == FREEBSD_TIOCSTAT:
+        result = get_termios(fd, &termios)
+        if not is_error(result):
+            tty_info(area, fd, is_learned_master(area.proc, fd) and fd_marks(area.proc, fd) & MARK_MIDLINE != 0)
+        return 0 if not is_error(result) else result
     if command == FREEBSD_TIOCSTI:
         result = linux_syscall3(LINUX_SYS_ioctl, fd, row.linux_command, data)
         # Another's terminal; and where dev.tty.legacy_tiocsti is 0, the superuser's to do.
@@ -142,6 +151,7 @@ cdef public long sys_posix_openpt(frame_t *frame, area_t *area) noexcept nogil:
     if not is_error(get_termios(<int> fd, &now)):
         linux_termios2_from_freebsd(&termios, &begins, &now)
         set_termios(<int> fd, 0, &termios)
+    master_learn(area, <int> fd)
     return fd
 
 
