@@ -83,7 +83,7 @@ cdef long aio_start(area_t *area, aio_t *aio, aio_job_t *job, const freebsd_aioc
     cdef long result
     cdef bint file = mode == LINUX_S_IFREG or mode == LINUX_S_IFDIR or mode == LINUX_S_IFBLK
     if job.opcode == FREEBSD_LIO_MLOCK:
-        result = linux_syscall2(LINUX_SYS_mlock, cb.aio_buf, cb.aio_nbytes)
+        result = lock_range(area.proc, cb.aio_buf, cb.aio_nbytes)
     elif job.opcode & (FREEBSD_LIO_READ | FREEBSD_LIO_WRITE):
         if mode == LINUX_S_IFSOCK:
             lock_acquire(&aio.lock)
