@@ -57,6 +57,18 @@ TEST(sendfile)
 
 /* A connection that a kqueue watches, as a server's, takes one file after the other; what a kqueue knows of a socket ends with
  * its descriptor: one of another kind under the same number is refused (kern_sendfile.c, sendfile_getsock), headers and all. */
+/* sys_sendfile does not look whether it could tell how much was sent. */
+TEST(sendfile_tells_nobody)
+{
+	char buffer[8];
+	int s[2];
+
+	guest_put("file", "0123456789", 10);
+	CHECK_EQ(sys(SYS_socketpair, AF_UNIX, SOCK_STREAM, 0, s), 0);
+	CHECK_EQ(send_file((int)OPEN("file", O_RDONLY), s[0], 3, 4, NULL, (off_t *)8), 0);
+	CHECK_EQ(sys(SYS_read, s[1], buffer, 8), 4);
+}
+
 /* A socket that listens takes nothing, and does not take that either; one that is not connected is asked where there is something. */
 TEST(sendfile_unconnected)
 {
