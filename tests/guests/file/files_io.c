@@ -308,6 +308,9 @@ TEST(sizes_beyond_memory)
 	CHECK_EQ(sys(SYS_lseek, fd, 2, SEEK_SET), 2);
 	CHECK_EQ(sys(SYS_read, fd, buffer, 0x7fffffffffffffff), 3);
 	CHECK_EQ(sys(SYS_read, fd, NULL, 0x7fffffffffffffff), 0);
+	for (int bit = 0; bit < 63; bit++)
+		CHECK_EQ(sys(SYS_pread, fd, buffer, 1L << bit, 4), 1);
+	CHECK_ERR(sys(SYS_pwrite, fd, buffer, 0x7fffffffffffffff, 0), EFAULT);
 	CHECK_EQ(sys(SYS_pipe2, ends, 0), 0);
 	CHECK_EQ(sys(SYS_write, ends[1], "xy", 2), 2);
 	CHECK_EQ(sys(SYS_read, ends[0], buffer, 0x7fffffffffffffff), 2);

@@ -73,8 +73,8 @@ cdef long aio_take_buffers(aio_job_t *job, const freebsd_aiocb *cb) noexcept nog
         total += iov[1]
         if iov[1] > INT64_LIMIT or total > INT64_LIMIT:
             return -LINUX_EINVAL
-        if iov[1] > LINUX_TRANSFER_MOST:
-            iov[1] = LINUX_TRANSFER_MOST    # else Linux looks whether there is so much memory (errors.pxi)
+        if job.opcode & FREEBSD_LIO_READ:
+            iov[1] = room_to_read(iov[0], iov[1])
         if range_is_ours(iov[0], iov[1]):
             iov[0] = NO_ADDRESS             # the shim's memory is not the guest's to name
     return 0
