@@ -150,7 +150,7 @@ def test_const_pointers_are_read():
 
 def test_it_is_not_empty():
     assert len(ROWS) > 520
-    assert sum(row.lane == "pass" for row in ROWS) > 40
+    assert sum(row.lane == "pass" for row in ROWS) > 35
     assert sum(row.compat == "" for row in ROWS) >= 410
 
 

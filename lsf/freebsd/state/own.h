@@ -70,6 +70,8 @@ struct process_own {
     uint32_t cpuset;            /* resource.pxi's: the number of the processor set, 0 for the first */
     uint32_t reaper;            /* procctl.pxi's: PROC_REAP_ACQUIRE, for other guests to see, */
     uint32_t subtree;           /* and the child of a reaper that this process is, or comes from; 0: none that is known */
+    uint32_t memlock_set;       /* resource.pxi's: RLIMIT_MEMLOCK is the guest's own choice */
+    uint32_t signals;           /* and how many its handlers were called for, as area_own's */
     uint32_t ctl[8];            /* procctl.pxi's: what was set, by kind */
     uint32_t osrel;             /* the release that the program was built for, from its note */
     uint64_t guest_mark[3];     /* queued.pxi's: by this address other guests know a guest (struct robust_list_head) */
@@ -135,6 +137,7 @@ struct process_last {
 /* Of a thread. */
 struct area_own {
     uint32_t virtual_pending;   /* bits of the guest's signals among SEGV, BUS and SYS that wait for this thread */
+    uint32_t signals;           /* resource.pxi's: how many signals this thread's handlers were called for */
     uint64_t suspend_mask[2];   /* sigsuspend's, while one waits */
     uint64_t guest_gsbase;      /* what the guest set; GS itself is the shim's */
     uint64_t guest_tlsbase;     /* sysarch.pxi's: the FS base that every signal handler finds, */

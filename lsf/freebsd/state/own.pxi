@@ -53,6 +53,8 @@ cdef extern from "own.h" nogil:
         uint32_t cpuset
         uint32_t reaper
         uint32_t subtree
+        uint32_t memlock_set
+        uint32_t signals
         uint32_t ctl[8]
         uint32_t osrel
         uint64_t guest_mark[3]
@@ -114,6 +116,7 @@ cdef extern from "own.h" nogil:
 
     ctypedef struct area_own_t "struct area_own":
         uint32_t virtual_pending
+        uint32_t signals
         uint64_t suspend_mask[2]
         uint64_t guest_gsbase
         uint64_t guest_tlsbase

@@ -471,6 +471,9 @@ NUMBERS: dict[str, tuple[Number, ...]] = {
     ),
     "sys/resource.h": _rows(
         ("RLIM_INFINITY", 0x7FFFFFFFFFFFFFFF),
+        ("RUSAGE_SELF", 0),
+        ("RUSAGE_CHILDREN", -1),
+        ("RUSAGE_THREAD", 1),
         ("PRIO_PROCESS", 0),
         ("PRIO_USER", 2),
         ("PRIO_MAX", 20),  # Linux: 19

@@ -51,7 +51,7 @@ DIFFERENCES = (
     Difference("LOGSIGEXIT", 1500000, "procctl(PROC_LOGSIGEXIT_CTL)", "kern/kern_procctl.c"),
     Difference("TLSBASE", 1500044, "sysarch(AMD64_SET_TLSBASE) and THR_C_RUNTIME of thr_new(2): handlers of signals find that FS base",
                "amd64/amd64/sys_machdep.c"),
-    Difference("ENTRIES_NOTDIR", 1500000, "getdirentries(2) of a file is ENOTDIR, and no longer EINVAL", "kern/vfs_syscalls.c"),
+    Difference("ENTRIES_NOTDIR", 1500000, "getdirentries(2) of a file is ENOTDIR, and no longer EINVAL; of a removed directory ENOENT, and no longer nothing", "kern/vfs_syscalls.c"),
     Difference("MQUEUE_NAMES", 1500000, "a message queue's name may begin without a slash", "kern/uipc_mqueue.c"),
     Difference("TCPSTAT_15", 1500000, "struct tcpstat has 125 counters", "netinet/tcp_var.h"),
     Difference("INOTIFY", 1500000, "inotify(2)", "kern/vfs_inotify.c"),

@@ -495,6 +495,7 @@ cdef extern from "machine/linux/linux.h" nogil:
         # sys/resource.h
         LINUX_RLIMIT_CORE "RLIMIT_CORE"
         LINUX_RLIMIT_FSIZE "RLIMIT_FSIZE"
+        LINUX_RLIMIT_MEMLOCK "RLIMIT_MEMLOCK"
         LINUX_RLIMIT_NOFILE "RLIMIT_NOFILE"
         LINUX_RLIMIT_RTTIME "RLIMIT_RTTIME"
         LINUX_RLIMIT_STACK "RLIMIT_STACK"

@@ -342,6 +342,21 @@ TEST(cancel)
 	CHECK_EQ(sys(SYS_read, s[0], data, 8), 2);
 }
 
+/* soo_aio_cancel: a write of which part was sent ends with that, and aio_cancel says that it could not take it back. */
+TEST(cancel_of_what_has_begun)
+{
+	int s[2];
+
+	CHECK_EQ(sys(SYS_socketpair, AF_UNIX, SOCK_STREAM, 0, s), 0);
+	struct aiocb cb = request(s[0], big, sizeof(big), 0);
+	CHECK_EQ(sys(SYS_aio_write, &cb), 0);
+	CHECK(sys(SYS_read, s[1], back, 100) == 100);
+	CHECK_EQ(sys(SYS_aio_error, &cb), EINPROGRESS);
+	CHECK_EQ(sys(SYS_aio_cancel, s[0], &cb), AIO_NOTCANCELED);
+	CHECK_EQ(sys(SYS_aio_error, &cb), 0);
+	CHECK_BETWEEN(sys(SYS_aio_return, &cb), 100, sizeof(big) - 1);
+}
+
 TEST(waitcomplete)
 {
 	char data[8];

@@ -243,6 +243,22 @@ TEST(errors)
 	CHECK_EQ(read_all(fd, 4096), 5);
 }
 
+/* kern_getdirentries looks at the descriptor first; a directory that is removed has no entries to 14, and is not there to 15. */
+TEST(removed)
+{
+	static char buffer[4096];
+
+	CHECK_ERR(sys(SYS_getdirentries, CHECK_OK(sys(SYS_open, "file", O_WRONLY | O_CREAT, 0600)), buffer, 4096, NULL), EBADF);
+	CHECK_EQ(sys(SYS_mkdir, "gone", 0755), 0);
+	int fd = (int)CHECK_OK(sys(SYS_open, "gone", O_RDONLY | O_DIRECTORY, 0));
+	CHECK_EQ(sys(SYS_rmdir, "gone"), 0);
+#if GUEST_RELEASE >= 15
+	CHECK_ERR(sys(SYS_getdirentries, fd, buffer, 4096, NULL), ENOENT);
+#else
+	CHECK_EQ(sys(SYS_getdirentries, fd, buffer, 4096, NULL), 0);
+#endif
+}
+
 TEST(unlink_while_reading)
 {
 	static char buffer[1024];

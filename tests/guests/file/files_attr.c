@@ -121,3 +121,34 @@ TEST(kinfo)
 	CHECK_ERR(sys(SYS_fcntl, 999, F_KINFO, &kf), EBADF);
 	CHECK_ERR(sys(SYS_fcntl, fd, F_KINFO, 8), EFAULT);
 }
+
+/* ufs_setattr: an owner and a group of -1 are none to set. Neither the time of change nor the set-id bits are touched, and nobody is asked
+ * who it is. */
+TEST(owner_of_none)
+{
+	struct stat before, after;
+	const struct timespec short_time = { 0, 20000000 };
+
+	guest_put("file", "x", 1);
+	CHECK_EQ(sys(SYS_chmod, "file", 06755), 0);
+	CHECK_EQ(sys(SYS_symlink, "file", "link"), 0);
+	int fd = (int)CHECK_OK(sys(SYS_open, "file", O_RDONLY, 0));
+	CHECK_EQ(sys(SYS_fstatat, AT_FDCWD, "file", &before, 0), 0);
+	CHECK_EQ(sys(SYS_nanosleep, &short_time, NULL), 0);
+	CHECK_EQ(sys(SYS_chown, "file", -1, -1), 0);
+	CHECK_EQ(sys(SYS_chown, "link", -1, -1), 0);
+	CHECK_EQ(sys(SYS_lchown, "link", -1, -1), 0);
+	CHECK_EQ(sys(SYS_fchown, fd, -1, -1), 0);
+	CHECK_EQ(sys(SYS_fchownat, AT_FDCWD, "file", -1, -1, AT_SYMLINK_NOFOLLOW), 0);
+	IN_CHILD({
+		CHECK_EQ(sys(SYS_setresuid, 12345, 12345, 12345), sys(SYS_geteuid) == 12345 ? 0 : -EPERM);
+		CHECK_EQ(sys(SYS_fchown, fd, -1, -1), 0);
+	});
+	CHECK_EQ(sys(SYS_fstatat, AT_FDCWD, "file", &after, 0), 0);
+	CHECK_EQ(after.st_ctim.tv_sec, before.st_ctim.tv_sec);
+	CHECK_EQ(after.st_ctim.tv_nsec, before.st_ctim.tv_nsec);
+	CHECK_EQ(after.st_mode & 07777, 06755);
+	CHECK_ERR(sys(SYS_chown, "nothing", -1, -1), ENOENT);
+	CHECK_ERR(sys(SYS_chown, 8, -1, -1), EFAULT);
+	CHECK_ERR(sys(SYS_fchown, 999, -1, -1), EBADF);
+}

@@ -57,6 +57,33 @@ TEST(sendfile)
 
 /* A connection that a kqueue watches, as a server's, takes one file after the other; what a kqueue knows of a socket ends with
  * its descriptor: one of another kind under the same number is refused (kern_sendfile.c, sendfile_getsock), headers and all. */
+/* sys_sendfile does not look whether it could tell how much was sent. */
+TEST(sendfile_tells_nobody)
+{
+	char buffer[8];
+	int s[2];
+
+	guest_put("file", "0123456789", 10);
+	CHECK_EQ(sys(SYS_socketpair, AF_UNIX, SOCK_STREAM, 0, s), 0);
+	CHECK_EQ(send_file((int)OPEN("file", O_RDONLY), s[0], 3, 4, NULL, (off_t *)8), 0);
+	CHECK_EQ(sys(SYS_read, s[1], buffer, 8), 4);
+}
+
+/* A socket that listens takes nothing, and does not take that either; one that is not connected is asked where there is something. */
+TEST(sendfile_unconnected)
+{
+	off_t sent = 7;
+
+	guest_put("empty", "", 0);
+	int fd = (int)OPEN("empty", O_RDONLY), s = (int)CHECK_OK(sys(SYS_socket, AF_INET, SOCK_STREAM, 0));
+	CHECK_EQ(send_file(fd, s, 0, 0, NULL, &sent), 0);
+	CHECK_EQ(sent, 0);
+	guest_put("full", "x", 1);
+	CHECK_ERR(send_file((int)OPEN("full", O_RDONLY), s, 0, 0, NULL, &sent), ENOTCONN);
+	CHECK_EQ(sys(SYS_listen, s, 1), 0);
+	CHECK_ERR(send_file(fd, s, 0, 0, NULL, &sent), ENOTCONN);
+}
+
 TEST(sendfile_watched)
 {
 	struct iovec head[1] = { { "<<", 2 } };
@@ -164,6 +191,19 @@ TEST(copy_between_file_systems)
 	CHECK_ERR(sys(SYS_copy_file_range, a, &from, readonly, NULL, 10, 0), EBADF);
 	CHECK_ERR(sys(SYS_copy_file_range, a, &from, append, NULL, 10, 0), EBADF);
 	CHECK_ERR(sys(SYS_copy_file_range, dir, NULL, b, NULL, 10, 0), EISDIR);
+}
+
+TEST(offsets_below_zero)
+{
+	off_t below = -1, at = 0;
+
+	guest_put("one", "0123456789", 10);
+	guest_put("two", "", 0);
+	int from = (int)OPEN("one", O_RDWR), to = (int)OPEN("two", O_RDWR);
+	CHECK_ERR(sys(SYS_copy_file_range, from, &below, to, &at, 4L, 0), EINVAL);
+	CHECK_ERR(sys(SYS_copy_file_range, from, &at, to, &below, 4L, 0), EINVAL);
+	CHECK_EQ(at, 0);
+	CHECK_EQ(below, -1);
 }
 
 TEST(fspacectl)

@@ -278,6 +278,7 @@ TEST(path_only)
 	CHECK_ERR(sys(SYS_fchown, fd, -1, -1), EBADF);
 	CHECK_ERR(sys(SYS_fsync, fd), EBADF);
 	CHECK_ERR(sys(SYS_mmap, NULL, 4096, PROT_READ, MAP_PRIVATE, fd, 0), ENODEV);
+	CHECK_ERR(sys(SYS_fstatat, fd, NULL, &st, AT_EMPTY_PATH), EFAULT);
 	CHECK_EQ(sys(SYS_fstat, fd, &st), 0);
 	CHECK_EQ(st.st_size, 3);
 	/* A symbolic link can be opened itself. */

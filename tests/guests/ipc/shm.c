@@ -154,6 +154,13 @@ TEST(seals)
 	CHECK_EQ(sys(SYS_fcntl, closed, F_GET_SEALS, 0), F_SEAL_SEAL);
 	CHECK_ERR(sys(SYS_fcntl, closed, F_ADD_SEALS, F_SEAL_GROW), EPERM);
 	CHECK_ERR(sys(SYS_fcntl, 0, F_GET_SEALS, 0), EINVAL);
+	/* shm_mmap: what is sealed against writing is not mapped for it. */
+	fd = (int)CHECK_OK(sys(SYS_shm_open2, SHM_ANON, O_RDWR, 0, SHM_ALLOW_SEALING, NULL));
+	CHECK_EQ(sys(SYS_ftruncate, fd, 4096), 0);
+	CHECK_EQ(sys(SYS_fcntl, fd, F_ADD_SEALS, F_SEAL_WRITE), 0);
+	CHECK_ERR(sys(SYS_mmap, NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0), EACCES);
+	CHECK_OK(sys(SYS_mmap, NULL, 4096, PROT_READ, MAP_SHARED, fd, 0));
+	CHECK_OK(sys(SYS_mmap, NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0));
 }
 
 TEST(old_call)

@@ -371,6 +371,34 @@ TEST(mincore)
 	CHECK_ERR(sys(SYS_mincore, p, PAGE, 8), EFAULT);
 }
 
+/* kern_exec.c: the map of a program begins with the second page (security.bsd.map_at_zero is 0), for root too. */
+TEST(first_page)
+{
+	CHECK_ERR(MAP(NULL, PAGE, RW, MAP_ANON | MAP_PRIVATE | MAP_FIXED, -1, 0), EINVAL);
+	CHECK_ERR(MAP(NULL, 16 * PAGE, RW, MAP_ANON | MAP_PRIVATE | MAP_FIXED, -1, 0), EINVAL);
+	CHECK_ERR(sys(SYS_munmap, NULL, PAGE), EINVAL);
+}
+
+/* kern_mlock: RLIMIT_MEMLOCK binds everybody, in whole pages, with what is locked already. */
+TEST(locks_have_a_limit)
+{
+	char *p = guest_map(8 * PAGE);
+	struct rlimit limit = { 2 * PAGE, 2 * PAGE };
+
+	CHECK_EQ(sys(SYS_setrlimit, RLIMIT_MEMLOCK, &limit), 0);
+	CHECK_ERR(sys(SYS_mlock, p, 3 * PAGE), ENOMEM);
+	CHECK_ERR(sys(SYS_mlock, p + 1, 2 * PAGE), ENOMEM);
+	CHECK_EQ(sys(SYS_mlock, p, 2 * PAGE), 0);
+	CHECK_ERR(sys(SYS_mlock, p + 4 * PAGE, 1), ENOMEM);
+	CHECK_EQ(sys(SYS_munlock, p, PAGE), 0);
+	CHECK_EQ(sys(SYS_mlock, p + 4 * PAGE, 1), 0);
+	CHECK_ERR(sys(SYS_mlock, p, -1L), EINVAL);
+	limit.rlim_cur = limit.rlim_max = 1;
+	CHECK_EQ(sys(SYS_setrlimit, RLIMIT_MEMLOCK, &limit), 0);
+	CHECK_ERR(sys(SYS_mlock, p + 6 * PAGE, 1), ENOMEM);
+	IN_CHILD(CHECK_ERR(sys(SYS_mlock, p + 6 * PAGE, 1), ENOMEM));
+}
+
 TEST(locks)
 {
 	char *p = guest_map(2 * PAGE);

@@ -81,6 +81,37 @@ TEST(low)
 	CHECK_ERR(bound(s), EINVAL);
 }
 
+/* connect(2) chooses by it, too (in_pcbconnect). */
+TEST(low_by_connect)
+{
+	struct sockaddr_in a = { .sin_len = 16, .sin_family = AF_INET, .sin_addr = { 0x0100007f } };
+	socklen_t n = sizeof(a);
+	int server = (int)CHECK_OK(sys(SYS_socket, AF_INET, SOCK_STREAM, 0)), s;
+
+	CHECK_EQ(sys(SYS_bind, server, &a, sizeof(a)), 0);
+	CHECK_EQ(sys(SYS_listen, server, 5), 0);
+	CHECK_EQ(sys(SYS_getsockname, server, &a, &n), 0);
+	for (int type = SOCK_STREAM; type <= SOCK_DGRAM; type++) {
+		struct sockaddr_in b = a;
+		s = ranged(type, IP_PORTRANGE_LOW);
+		int error = (int)sys(SYS_connect, s, &b, sizeof(b));
+		if (error != 0 && sys(SYS_geteuid) != 0)
+			return;
+		CHECK_EQ(error, 0);
+		n = sizeof(b);
+		CHECK_EQ(sys(SYS_getsockname, s, &b, &n), 0);
+		CHECK_BETWEEN(b.sin_port >> 8 | (b.sin_port & 0xff) << 8, IPPORT_RESERVEDSTART, IPPORT_RESERVED - 1);
+	}
+	/* One that has its port keeps it. */
+	s = ranged(SOCK_STREAM, IP_PORTRANGE_LOW);
+	int port = bound(s);
+	struct sockaddr_in b = a;
+	CHECK_EQ(sys(SYS_connect, s, &b, sizeof(b)), 0);
+	n = sizeof(b);
+	CHECK_EQ(sys(SYS_getsockname, s, &b, &n), 0);
+	CHECK_EQ(b.sin_port >> 8 | (b.sin_port & 0xff) << 8, port);
+}
+
 /* Users have no reserved ports, where Linux gives them none. */
 TEST(low_of_a_user)
 {

@@ -263,6 +263,10 @@ TEST(shut_alone)
 		CHECK_ERR(sys(SYS_shutdown, inet_socket(SOCK_STREAM), how), ENOTCONN);
 		CHECK_ERR(sys(SYS_shutdown, inet_socket(SOCK_DGRAM), how), ENOTCONN);
 	}
+	/* One that listens, of whatever family, is shut down and says so all the same (tcp_usr_shutdown). */
+	int listener = inet_socket(SOCK_STREAM);
+	CHECK_EQ(sys(SYS_listen, listener, 1), 0);
+	CHECK_ERR(sys(SYS_shutdown, listener, SHUT_RDWR), ENOTCONN);
 	CHECK_ERR(sys(SYS_shutdown, s, 3), EINVAL);
 	CHECK_ERR(sys(SYS_shutdown, s, -1), EINVAL);
 	CHECK_ERR(sys(SYS_shutdown, 999, SHUT_RD), EBADF);

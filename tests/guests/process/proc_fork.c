@@ -185,6 +185,33 @@ TEST(resource_usage)
 	CHECK_ERR(sys(SYS_getrusage, 99, &ru), EINVAL);
 }
 
+static void
+on_counted(int signo, siginfo_t *info, void *context)
+{
+	(void)signo, (void)info, (void)context;
+}
+
+/* postsig_done counts the signals that handlers were called for; a new process begins anew. */
+TEST(usage_of_signals)
+{
+	struct rusage ru;
+
+	CHECK_EQ(sys(SYS_getrusage, RUSAGE_SELF, &ru), 0);
+	CHECK_EQ(ru.ru_nsignals, 0);
+	guest_handle(SIGUSR1, on_counted, 0);
+	for (int i = 0; i < 5; i++)
+		CHECK_EQ(sys(SYS_kill, sys(SYS_getpid), SIGUSR1), 0);
+	CHECK_EQ(sys(SYS_kill, sys(SYS_getpid), SIGURG), 0);	/* ignored */
+	CHECK_EQ(sys(SYS_getrusage, RUSAGE_SELF, &ru), 0);
+	CHECK_EQ(ru.ru_nsignals, 5);
+	CHECK_EQ(sys(SYS_getrusage, RUSAGE_THREAD, &ru), 0);
+	CHECK_EQ(ru.ru_nsignals, 5);
+	IN_CHILD({
+		CHECK_EQ(sys(SYS_getrusage, RUSAGE_SELF, &ru), 0);
+		CHECK_EQ(ru.ru_nsignals, 0);
+	});
+}
+
 TEST(wait6)
 {
 	siginfo_t info;

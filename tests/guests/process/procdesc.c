@@ -567,14 +567,15 @@ TEST(calls_of_15_1)
 		guest_exit(fd == -1 ? 7 : 8);
 	}
 	CHECK(fd >= 0);
-	CHECK_EQ(sys(PDWAIT, fd, &status, WEXITED | WNOHANG, NULL, NULL), 0);
+	CHECK_ERR(sys(PDWAIT, fd, &status, WEXITED | WNOHANG, NULL, NULL), EWOULDBLOCK);
 	CHECK_EQ(sys(PDWAIT, fd, &status, WEXITED, &usage, &info), 0);
 	CHECK(WIFEXITED(status));
 	CHECK_EQ(WEXITSTATUS(status), 7);
 	CHECK_EQ(info.si_pid, pid);
 	CHECK_EQ(info.si_status, 7);
 	CHECK_EQ(info.si_code, CLD_EXITED);
-	CHECK_ERR(sys(PDWAIT, 0, &status, WEXITED, NULL, NULL), EBADF);
+	CHECK_ERR(sys(PDWAIT, fd, &status, WEXITED, NULL, NULL), ESRCH);
+	CHECK_ERR(sys(PDWAIT, CHECK_OK(sys(SYS_open, "/", O_RDONLY)), &status, WEXITED, NULL, NULL), EINVAL);
 	CHECK_ERR(sys(PDWAIT, 99, &status, WEXITED, NULL, NULL), EBADF);
 	CHECK_ERR(sys(PDWAIT, fd, &status, 0, NULL, NULL), EINVAL);
 	CHECK_EQ(sys(SYS_close, fd), 0);

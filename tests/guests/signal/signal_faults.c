@@ -135,7 +135,12 @@ TEST(arithmetic)
 	FAULT(__asm__ volatile("xor %%edx, %%edx\n\tmov $5, %%eax\n\tidivl %1" : "=&a"(q) : "m"(zero) : "edx"));
 	EXPECT(SIGFPE, FPE_INTDIV, T_DIVIDE);
 	CHECK_EQ(info_.si_addr, context_.uc_mcontext.mc_rip);
-	/* SSE exceptions, unmasked. */
+}
+
+/* SSE exceptions, unmasked. (A processor that qemu emulates raises none: no kernel there confirms it.) */
+TEST(vector_arithmetic)
+{
+	catch_all();
 	u32 mxcsr = 0x1f80 & ~0x200;	/* division by zero */
 	FAULT(__asm__ volatile("ldmxcsr %0\n\tpxor %%xmm1, %%xmm1\n\tpcmpeqd %%xmm0, %%xmm0\n\tpsrld $25, %%xmm0\n\tpslld $23, %%xmm0\n\tdivps %%xmm1, %%xmm0"
 	    : : "m"(mxcsr) : "xmm0", "xmm1"));

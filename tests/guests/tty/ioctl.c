@@ -103,3 +103,33 @@ TEST(unknown)
 	CHECK_ERR(sys(SYS_ioctl, -1, FIOCLEX, 0), EBADF);
 	CHECK_ERR(sys(SYS_ioctl, fd, SIOCATMARK, buf), ENOTTY);
 }
+
+/* FIOASYNC of what has no SIGIO: a file takes it (vn_ioctl), null and zero take 0 (null_ioctl). */
+TEST(async)
+{
+	int on = 1, off = 0, fd;
+
+	for (int i = 0; i < 2; i++) {
+		fd = (int)CHECK_OK(sys(SYS_open, i ? "/dev/zero" : "/dev/null", O_RDWR, 0));
+		CHECK_ERR(sys(SYS_ioctl, fd, FIOASYNC, &on), EINVAL);
+		CHECK_EQ(sys(SYS_ioctl, fd, FIOASYNC, &off), 0);
+	}
+	guest_put("file", "x", 1);
+	fd = (int)CHECK_OK(sys(SYS_open, "file", O_RDWR, 0));
+	CHECK_EQ(sys(SYS_ioctl, fd, FIOASYNC, &on), 0);
+}
+
+/* sys_ioctl asks first whether the descriptor is open for reading or writing. */
+TEST(of_a_path)
+{
+	int n = 0;
+
+	guest_put("file", "x", 1);
+	CHECK_EQ(sys(SYS_chmod, "file", 0755), 0);
+	for (int i = 0; i < 2; i++) {
+		int fd = (int)CHECK_OK(sys(SYS_open, "file", i ? O_EXEC : O_PATH, 0));
+		CHECK_ERR(sys(SYS_ioctl, fd, FIONWRITE, &n), EBADF);
+		CHECK_ERR(sys(SYS_ioctl, fd, FIONREAD, &n), EBADF);
+		CHECK_ERR(sys(SYS_ioctl, fd, _IO('x', 99), 0), EBADF);
+	}
+}

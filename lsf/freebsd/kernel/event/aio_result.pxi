@@ -170,10 +170,11 @@ cdef public long sys_aio_cancel(frame_t *frame, area_t *area) noexcept nogil:
         if job.state == JOB_FREE or job.fd != fd or (frame.arg[1] != 0 and job.ujob != frame.arg[1]):
             continue
         if job.state == JOB_QUEUED:
-            cancelled = True
-            if job.done:                # of a write part was sent: FreeBSD says how much
+            if job.done:                # of a write part was sent: it is done then, with so much (soo_aio_cancel)
+                running = True
                 aio_finish(area, aio, job, <int64_t> job.done, 0)
             else:
+                cancelled = True
                 aio_finish(area, aio, job, -1, FREEBSD_ECANCELED)
         elif job.state == JOB_RUNNING:
             running = True

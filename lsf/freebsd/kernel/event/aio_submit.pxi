@@ -73,6 +73,8 @@ cdef long aio_take_buffers(aio_job_t *job, const freebsd_aiocb *cb) noexcept nog
         total += iov[1]
         if iov[1] > INT64_LIMIT or total > INT64_LIMIT:
             return -LINUX_EINVAL
+        if job.opcode & FREEBSD_LIO_READ:
+            iov[1] = room_to_read(iov[0], iov[1])
         if range_is_ours(iov[0], iov[1]):
             iov[0] = NO_ADDRESS             # the shim's memory is not the guest's to name
     return 0
@@ -83,7 +85,7 @@ cdef long aio_start(area_t *area, aio_t *aio, aio_job_t *job, const freebsd_aioc
     cdef long result
     cdef bint file = mode == LINUX_S_IFREG or mode == LINUX_S_IFDIR or mode == LINUX_S_IFBLK
     if job.opcode == FREEBSD_LIO_MLOCK:
-        result = linux_syscall2(LINUX_SYS_mlock, cb.aio_buf, cb.aio_nbytes)
+        result = lock_range(area.proc, cb.aio_buf, cb.aio_nbytes)
     elif job.opcode & (FREEBSD_LIO_READ | FREEBSD_LIO_WRITE):
         if mode == LINUX_S_IFSOCK:
             lock_acquire(&aio.lock)

@@ -70,6 +70,12 @@ cdef void directory_moved(area_t *area, int fd, long next_) noexcept nogil:
     area.own.directory_changes = area.proc.own.directory_changes
 
 
+cdef long access_mode(int fd) noexcept nogil:
+    """O_RDONLY, O_WRONLY or O_RDWR of a descriptor, or an error."""
+    cdef long flags = linux_syscall2(LINUX_SYS_fcntl, <uint32_t> fd, LINUX_F_GETFL)
+    return flags if is_error(flags) else flags & LINUX_O_ACCMODE
+
+
 cdef bint is_vnode(int fd) noexcept nogil:
     """True for what has a name, or had one: no pipe, no socket, nothing that Linux has made up."""
     cdef linux_statfs fs
@@ -103,9 +109,11 @@ cdef long read_directory(area_t *area, int fd, uaddr buffer, uint64_t count, uad
         return -LINUX_EFAULT
     got = linux_syscall3(LINUX_SYS_getdents64, <uint32_t> fd, <uint64_t> source, ask)
     if is_error(got):
-        if got == -LINUX_ENOENT:
-            got = 0                     # the directory is removed: FreeBSD finds it empty
+        if got == -LINUX_ENOENT and area.proc.own.osreldate < FREEBSD_SINCE_ENTRIES_NOTDIR:
+            got = 0                     # the directory is removed: FreeBSD found it empty
         else:
+            if got == -LINUX_ENOTDIR and access_mode(fd) == LINUX_O_WRONLY:
+                return -LINUX_EBADF     # whatever it is
             if got == -LINUX_ENOTDIR and area.proc.own.osreldate >= FREEBSD_SINCE_ENTRIES_NOTDIR and is_vnode(fd):
                 return got
             return -LINUX_EINVAL if got == -LINUX_ENOTDIR else got

@@ -122,13 +122,23 @@ cdef void set_ids_after(int dirfd, uaddr path, uint64_t linux_flags, const linux
         linux_syscall3(LINUX_SYS_fchmodat, <uint64_t> <int64_t> dirfd, path, mode)
 
 
+cdef inline bint gives_nothing(uint64_t uid, uint64_t gid) noexcept nogil:
+    """Both are -1: FreeBSD looks for the file and leaves it alone (ufs_setattr). Linux would set its time of change, and take the set-id
+    bits away."""
+    return <uint32_t> uid == ID_KEPT and <uint32_t> gid == ID_KEPT
+
+
 cdef long change_owner(process_t *proc, int dirfd, uaddr path, uint64_t uid, uint64_t gid,
                        uint64_t linux_flags) noexcept nogil:
     """chown(2) and its kin."""
     cdef linux_stat before
-    cdef uint32_t mode = set_ids_before(dirfd, path, linux_flags, &before)
-    cdef long fd, result = linux_syscall5(LINUX_SYS_fchownat, <uint64_t> <int64_t> dirfd, path, uid, gid, linux_flags)
+    cdef uint32_t mode
+    cdef long fd, result
     cdef char first = 0
+    if gives_nothing(uid, gid):
+        return linux_syscall4(LINUX_SYS_newfstatat, <uint64_t> <int64_t> dirfd, path, <uint64_t> &before, linux_flags)
+    mode = set_ids_before(dirfd, path, linux_flags, &before)
+    result = linux_syscall5(LINUX_SYS_fchownat, <uint64_t> <int64_t> dirfd, path, uid, gid, linux_flags)
     if mode and result == 0:
         set_ids_after(dirfd, path, linux_flags, &before, <uint32_t> uid, <uint32_t> gid)
     if not proc.own.fakeroot:
@@ -158,6 +168,9 @@ cdef public long sys_fchown(frame_t *frame, area_t *area) noexcept nogil:
     cdef long result
     if descriptor_is_hidden(area.proc, <int> frame.arg[0]):
         return -LINUX_EBADF
+    if gives_nothing(frame.arg[1], frame.arg[2]):
+        result = linux_syscall2(LINUX_SYS_fcntl, <uint32_t> frame.arg[0], LINUX_F_GETFL)
+        return result if is_error(result) else -LINUX_EBADF if result & LINUX_O_PATH else 0
     mode = set_ids_before(<int> frame.arg[0], <uint64_t> <const char *> b"", LINUX_AT_EMPTY_PATH, &before)
     result = linux_syscall3(LINUX_SYS_fchown, frame.arg[0], frame.arg[1], frame.arg[2])
     if mode and result == 0:

@@ -78,6 +78,8 @@ cdef long reopen(process_t *proc, int fd, uint64_t linux_flags) noexcept nogil:
     descriptor_path(fd, link)
     result = blocking_syscall(LINUX_SYS_openat, <uint64_t> LINUX_AT_FDCWD, <uint64_t> link,
                               linux_flags & ~<uint64_t> LINUX_O_NOFOLLOW, 0, 0, 0)
+    if result == -LINUX_ENXIO and mode_of(fd, <uint64_t> <const char *> b"", LINUX_AT_EMPTY_PATH) & LINUX_S_IFMT == LINUX_S_IFSOCK:
+        return -LINUX_EOPNOTSUPP
     if result == -LINUX_ENOENT:           # no /proc here: a directory can do without
         result = linux_syscall4(LINUX_SYS_openat, <uint32_t> fd, <uint64_t> <const char *> b".", linux_flags, 0)
         if result == -LINUX_ENOTDIR:
@@ -354,7 +356,7 @@ cdef public long sys_copy_file_range(frame_t *frame, area_t *area) noexcept nogi
                               frame.arg[4], <uint32_t> frame.arg[5])
     if result == -LINUX_EXDEV or result == -LINUX_ENOSYS or result == -LINUX_EOPNOTSUPP:
         return copy_by_hand(frame)
-    return restartable(result)
+    return -LINUX_EINVAL if result == -LINUX_EOVERFLOW else restartable(result)      # an offset below 0
 
 
 cdef bint is_stream_socket(int fd, long *error) noexcept nogil:
@@ -435,10 +437,12 @@ cdef public long sys_sendfile(frame_t *frame, area_t *area) noexcept nogil:
         if result == -LINUX_EPIPE:
             forget_sigpipe(area)            # kern_sendfile.c sends none
             result = send_error(to, result, False, &signal)
+        if result == 0 and sent == 0 and socket_option(to, LINUX_SO_ACCEPTCONN) > 0:
+            return -LINUX_ENOTCONN          # also where there was nothing to send
     if result == -LINUX_EINTR and sent == 0 and area.not_begun:
         return -LINUX_ERESTARTNOINTR          # the signal came before: then anew
-    if frame.arg[5] != 0 and store_guest64(frame.arg[5], sent) < 0:
-        return -LINUX_EFAULT
+    if frame.arg[5] != 0:
+        store_guest64(frame.arg[5], sent)   # nobody asks whether that could be written (sys_sendfile)
     return result
 
 

@@ -26,6 +26,8 @@ cdef public long sys_ioctl(frame_t *frame, area_t *area) noexcept nogil:
             result = pipe_readable(area.proc, fd, MARK_WRITES, &count)
             return result if result < 0 else copyout_int(count, data)
         result = linux_ioctl(fd, row.linux_command, data)
+        if result == -LINUX_ENOTTY and command == FREEBSD_FIOASYNC:
+            return async_refused(fd, data)
     elif row.how == LSF_IOCTL_VALUE:
         result = linux_ioctl(fd, row.linux_command, row.value)
     elif (command >> 8) & 0xff == 116:          # 't'
@@ -40,6 +42,17 @@ cdef public long sys_ioctl(frame_t *frame, area_t *area) noexcept nogil:
     if result == -LINUX_EINVAL and row.how == LSF_IOCTL_PASS and command & FREEBSD_IOC_OUT:
         return -LINUX_ENOTTY
     return result
+
+
+cdef long async_refused(int fd, uaddr data) noexcept nogil:
+    """FIOASYNC of what Linux knows no SIGIO for: a file's is taken (vn_ioctl), of null and zero only 0 is (null_ioctl)."""
+    cdef int number = 0
+    cdef long mode = mode_of(fd, <uint64_t> <const char *> b"", LINUX_AT_EMPTY_PATH)
+    if copyin(data, &number, 4) < 0:
+        return -LINUX_EFAULT
+    if is_error(mode) or mode & LINUX_S_IFMT == LINUX_S_IFREG or mode & LINUX_S_IFMT == LINUX_S_IFDIR:
+        return mode if is_error(mode) else 0
+    return -LINUX_EINVAL if number != 0 else 0
 
 
 cdef long set_owner(int fd, int owner) noexcept nogil:
@@ -95,7 +108,8 @@ cdef long ioctl_file(area_t *area, int fd, const lsf_ioctl_t *row, uaddr data) n
         return copyout_int(device_type(st.st_mode, st.st_rdev, fd), data)
     if command == FREEBSD_FIONWRITE or command == FREEBSD_FIONSPACE:
         if st.st_mode & LINUX_S_IFMT != LINUX_S_IFSOCK:
-            return -LINUX_ENOTTY
+            result = ioctl_check(area.proc, fd)
+            return -LINUX_ENOTTY if result == 0 else result
         if command == FREEBSD_FIONSPACE:
             result = socket_send_space(fd, &number)
         else:

@@ -18,6 +18,8 @@ cdef long stat_file(int dirfd, uaddr path, uint32_t flags, freebsd_stat *st) noe
         if flags & FREEBSD_AT_SYMLINK_NOFOLLOW:
             linux_flags = LINUX_AT_SYMLINK_NOFOLLOW
         if flags & FREEBSD_AT_EMPTY_PATH:
+            if path == 0:
+                return -LINUX_EFAULT    # which Linux takes for an empty one, since 6.11
             linux_flags |= LINUX_AT_EMPTY_PATH
         if flags & FREEBSD_AT_RESOLVE_BENEATH:
             fd = open_beneath(dirfd, path, LINUX_O_PATH | LINUX_O_CLOEXEC

@@ -16,8 +16,8 @@ cdef enum:
 
 
 cdef inline bint range_is_valid(uint64_t start, uint64_t end) noexcept nogil:
-    """As vm_map_range_valid: a range of user addresses."""
-    return start <= end <= GUEST_ADDRESS_END
+    """As vm_map_range_valid: a range of user addresses. The first page is none of them (security.bsd.map_at_zero is 0)."""
+    return PAGE_SIZE <= start <= end <= GUEST_ADDRESS_END
 
 
 cdef inline bint range_is_kept(process_t *proc, uint64_t start, uint64_t size) noexcept nogil:
@@ -123,8 +123,8 @@ cdef long map_error(long result, int prot, int fd) noexcept nogil:
     cdef linux_stat info
     if result == -LINUX_EEXIST:
         return -LINUX_ENOMEM              # MAP_EXCL
-    if result == -LINUX_EPERM and prot & 4:
-        return -LINUX_EACCES              # a file system mounted noexec
+    if result == -LINUX_EPERM and fd >= 0:
+        return -LINUX_EACCES              # a file system mounted noexec, or memory that is sealed against writing
     if result == -LINUX_EBADF and not is_error(linux_syscall2(LINUX_SYS_fcntl, fd, LINUX_F_GETFD)):
         return -LINUX_ENODEV              # O_PATH: path_fileops has no fo_mmap
     if result == -LINUX_ENODEV and not is_error(linux_syscall2(LINUX_SYS_fstat, fd, <uint64_t> &info)) \

@@ -8,6 +8,8 @@ cdef enum:
     TCP_INFO_SEGMENTS = 136         # tcpi_segs_out and tcpi_segs_in
     TCP_INFO_ROOM = 256
     IOSIZE_MAX = 0x7fffffffffffffff     # bytes of one transfer: SSIZE_MAX (sys/uio.h)
+    LINUX_TRANSFER_MOST = 0x7ffff000    # and of Linux's (MAX_RW_COUNT)
+    LINUX_TASK_END = 0x7ffffffff000     # where a program's memory ends for Linux (TASK_SIZE_MAX)
 
 
 cdef bint was_never_connected(int fd) noexcept nogil:
@@ -119,13 +121,33 @@ cdef long sync_error(int fd, long result) noexcept nogil:
     return result if fs.f_type == LINUX_PIPEFS_MAGIC else 0
 
 
+cdef uint64_t room_to_read(uint64_t at, uint64_t count) noexcept nogil:
+    """How much of a buffer Linux may be told of: it looks whether there could be memory for all, FreeBSD at what is read (uiomove)."""
+    if count > LINUX_TRANSFER_MOST:
+        count = LINUX_TRANSFER_MOST
+    return LINUX_TASK_END - at if at < LINUX_TASK_END and count > LINUX_TASK_END - at else count
+
+
+cdef long within_memory(frame_t *frame, long linux, bint reads) noexcept nogil:
+    """A transfer that Linux refused: one that reads less than there is room for is made, and one of nothing, wherever that is. (What is
+    written, and is not all there, is EFAULT.)"""
+    cdef uint64_t at = frame.arg[1] if frame.arg[2] else 0, count = room_to_read(at, frame.arg[2])
+    if frame.arg[2] != 0 and (not reads or count == frame.arg[2]):
+        return -LINUX_EFAULT
+    return restartable(blocking_syscall(linux, frame.arg[0], at, count, frame.arg[3], 0, 0))
+
+
 cdef long size_error(frame_t *frame, uint64_t nr) noexcept nogil:
-    """The errno of a transfer that Linux answered with EFAULT. It looks at the memory first, FreeBSD at the size: none is larger
+    """The result of a transfer that Linux answered with EFAULT. It looks at the memory first, FreeBSD at the size: none is larger
     than SSIZE_MAX, the pieces of a vector together (sys_read in sys_generic.c, copyinuio in subr_uio.c)."""
     cdef freebsd_iovec piece
     cdef uint64_t left = IOSIZE_MAX, i
     if nr == FREEBSD_SYS_read or nr == FREEBSD_SYS_write or nr == FREEBSD_SYS_pread or nr == FREEBSD_SYS_pwrite:
-        return -LINUX_EINVAL if frame.arg[2] > left else -LINUX_EFAULT
+        if frame.arg[2] > left:
+            return -LINUX_EINVAL
+        return within_memory(frame, LINUX_SYS_read if nr == FREEBSD_SYS_read else LINUX_SYS_write if nr == FREEBSD_SYS_write
+                             else LINUX_SYS_pread64 if nr == FREEBSD_SYS_pread else LINUX_SYS_pwrite64,
+                             nr == FREEBSD_SYS_read or nr == FREEBSD_SYS_pread)
     if nr == FREEBSD_SYS_readv or nr == FREEBSD_SYS_writev or nr == FREEBSD_SYS_preadv or nr == FREEBSD_SYS_pwritev:
         for i in range(<uint32_t> frame.arg[2]):
             if copyin(frame.arg[1] + i * sizeof(piece), &piece, sizeof(piece)) < 0:

@@ -31,6 +31,7 @@ cdef enum:
     SOCKETS_LOCAL_DGRAM = 1
     SOCKETS_NETLINK = 2             # of netlink and of routing
     SOCKETS_RECORDS = 4             # local streams that keep records
+    SOCKETS_LOW_PORTS = 8           # such that connect(2) gives a low port
 
 
 cdef long socket_option(int fd, int name) noexcept nogil:

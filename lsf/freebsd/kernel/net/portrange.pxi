@@ -2,7 +2,8 @@
 # sys/netinet/in_pcb.c (in_pcb_lport_dest), netinet/in.h.
 #
 # IP_PORTRANGE_DEFAULT is Linux's own choice (ip_local_port_range), which lies within FreeBSD's default range. From the other two
-# the shim takes a port. Where connect(2) or a send chooses, Linux takes one of the high range as far as its own range reaches.
+# the shim takes a port, also for a connect(2) of a socket that wants a low one, in the process that said so or one that it made. Where
+# another connect or a send chooses, Linux takes one of the high range as far as its own range reaches.
 
 cdef enum:
     PORTS_LOW_FIRST = 600           # IPPORT_RESERVEDSTART
@@ -19,6 +20,7 @@ cdef long set_port_range(int fd, int range_) noexcept nogil:
     word &= ~<uint32_t> (KEPT_LOW_PORTS | KEPT_HIGH_PORTS)
     if range_ == FREEBSD_IP_PORTRANGE_LOW:
         word |= KEPT_LOW_PORTS
+        SHIM.own.sockets |= SOCKETS_LOW_PORTS
     elif range_ == FREEBSD_IP_PORTRANGE_HIGH:
         word |= KEPT_HIGH_PORTS
     if word == before:
@@ -72,6 +74,17 @@ cdef long bind_in_range(int fd, uint8_t *address, long length) noexcept nogil:
     if together > 0:
         set_socket_option(fd, LINUX_SO_REUSEPORT, 1)
     return -LINUX_EPERM if result == -LINUX_EACCES else result
+
+
+cdef long bind_low(int fd, int family) noexcept nogil:
+    """Before connect(2) of a socket that has no port yet and wants a low one (in_pcbconnect, in_pcb_lport_dest): 0 or an error."""
+    cdef uint8_t name[SOCKET_ADDRESS]
+    cdef uint32_t length = SOCKET_ADDRESS
+    if (family != LINUX_AF_INET and family != LINUX_AF_INET6) or port_range(fd) != FREEBSD_IP_PORTRANGE_LOW:
+        return 0
+    if is_error(linux_syscall3(LINUX_SYS_getsockname, <uint32_t> fd, <uint64_t> name, <uint64_t> &length)) or name[2] or name[3]:
+        return 0
+    return bind_in_range(fd, name, length)
 
 
 cdef public long sysctl_reservedhigh(sysctl_request_t *request) noexcept nogil:

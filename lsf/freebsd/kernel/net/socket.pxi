@@ -264,6 +264,10 @@ cdef long bind_or_connect(area_t *area, long number, int dirfd, int fd, uaddr na
         result = linux_bound_address(address, result, bound_nuls(name, length))
     if number == LINUX_SYS_bind and wants_a_range(fd, address):
         return bind_in_range(fd, address, result)
+    if number == LINUX_SYS_connect and SHIM.own.sockets & SOCKETS_LOW_PORTS:
+        at = <uint64_t> bind_low(fd, address[0])
+        if is_error(<long> at):
+            return <long> at
     # FreeBSD does not restart a connect: it goes on without the caller.
     result = blocking_syscall(number, fd, <uint64_t> address, result, 0, 0, 0)
     if number == LINUX_SYS_connect and result == -LINUX_EAGAIN and address[0] == LINUX_AF_UNIX:
@@ -353,17 +357,18 @@ cdef long socket_name(frame_t *frame, area_t *area, long number) noexcept nogil:
 
 
 cdef public long sys_shutdown(frame_t *frame, area_t *area) noexcept nogil:
-    """A local socket that is not connected is ENOTCONN, as others are on Linux too; a datagram's, and one that listens, is
-    shut down all the same (uipc_shutdown). Programs of before FreeBSD 11 are not told."""
+    """A local socket that is not connected is ENOTCONN, as others are on Linux too; a datagram's, and one that listens, of whatever
+    family, is shut down all the same (uipc_shutdown, tcp_usr_shutdown). Programs of before FreeBSD 11 are not told."""
     cdef int fd = <int> frame.arg[0], how = <int> frame.arg[1]
     cdef long result = 0
-    cdef bint alone
+    cdef bint alone, listens = False
     if descriptor_is_hidden(area.proc, fd):
         return -LINUX_EBADF
     alone = 0 <= how <= 2 and socket_option(fd, LINUX_SO_DOMAIN) == LINUX_AF_UNIX and has_no_peer(fd)
-    if not alone or socket_option(fd, LINUX_SO_TYPE) == FREEBSD_SOCK_DGRAM or socket_option(fd, LINUX_SO_ACCEPTCONN) > 0:
+    listens = socket_option(fd, LINUX_SO_ACCEPTCONN) > 0
+    if not alone or listens or socket_option(fd, LINUX_SO_TYPE) == FREEBSD_SOCK_DGRAM:
         result = linux_syscall2(LINUX_SYS_shutdown, fd, how)
-    if alone and not is_error(result):
+    if not is_error(result) and (alone or listens):
         result = -LINUX_ENOTCONN
     return 0 if result == -LINUX_ENOTCONN and area.proc.own.osrel < OSREL_SHUTDOWN_ENOTCONN else result
 

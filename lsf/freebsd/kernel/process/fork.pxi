@@ -73,6 +73,8 @@ cdef long fork_with(frame_t *frame, area_t *area, uint64_t flags) noexcept nogil
             free_other_areas(area)
         area.own.virtual_pending = 0
         area.own.has_tlsbase = 0            # copy_thread
+        area.own.signals = 0
+        proc.own.signals = 0
         wake_over(area, 0)
         lent_over(area)
         kept_clear(proc)
@@ -132,6 +134,7 @@ cdef public long vfork_prepare(frame_t *frame, area_t *area) noexcept nogil:
     copy.own.kept_count = 0
     copy.own.told_high = 0
     copy.own.queued = 0
+    copy.own.signals = 0
     copy.own.child_check = 0
     copy.own.kept_bits[0] = 0
     copy.own.kept_bits[1] = 0

@@ -273,12 +273,13 @@ cdef public long sys_pdrfork(frame_t *frame, area_t *area) noexcept nogil:
 
 
 cdef public long sys_pdwait(frame_t *frame, area_t *area) noexcept nogil:
-    """wait6 for the process of a descriptor; 0 in the place of its number."""
+    """wait6 for the process of a descriptor (kern_pdwait): 0 in the place of its number, EWOULDBLOCK where WNOHANG found nothing, ESRCH for
+    a process that was waited for, EINVAL for what is no such descriptor."""
     cdef uint64_t saved[6]
     cdef long pid, result
     pid = -LINUX_EBADF if descriptor_is_hidden(area.proc, <int> frame.arg[0]) else procdesc_process(<int> frame.arg[0])
     if pid < 0:
-        return pid
+        return -LINUX_EINVAL if ioctl_check(area.proc, <int> frame.arg[0]) == 0 else pid
     memcpy(saved, frame.arg, sizeof(saved))
     frame.arg[0] = FREEBSD_P_PID
     frame.arg[1] = <uint64_t> pid
@@ -288,7 +289,9 @@ cdef public long sys_pdwait(frame_t *frame, area_t *area) noexcept nogil:
     frame.arg[5] = saved[4]
     result = sys_wait6(frame, area)
     memcpy(frame.arg, saved, sizeof(saved))
-    return 0 if result > 0 else result
+    if result == 0:
+        return -LINUX_EAGAIN
+    return 0 if result > 0 else -LINUX_ESRCH if result == -LINUX_ECHILD else result
 
 
 cdef void procdesc_quiet(area_t *area, int pid) noexcept nogil:

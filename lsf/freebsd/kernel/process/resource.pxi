@@ -124,6 +124,8 @@ cdef public long sys_setrlimit(frame_t *frame, area_t *area) noexcept nogil:
     if linux == LINUX_RLIMIT_FSIZE:
         image_needed(area.proc)     # below a small limit it could not be made any more
     result = linux_syscall4(LINUX_SYS_prlimit64, 0, linux, <uint64_t> &wanted, 0)
+    if which == FREEBSD_RLIMIT_MEMLOCK and result == 0:
+        area.proc.own.memlock_set = 1
     if result == 0 and which == FREEBSD_RLIMIT_STACK:
         area.proc.own.stack_linux = 0   # from now on it is the guest's choice
         stack_protect(area.proc, now.rlim_cur, wanted.rlim_cur)
@@ -132,6 +134,53 @@ cdef public long sys_setrlimit(frame_t *frame, area_t *area) noexcept nogil:
     if result == -LINUX_EPERM and (which == FREEBSD_RLIMIT_NOFILE or which == FREEBSD_RLIMIT_MEMLOCK):
         result = limit_for_root(linux, &wanted)
     return result
+
+
+cdef long lock_refused(process_t *proc, uint64_t size) noexcept nogil:
+    """ENOMEM where RLIMIT_MEMLOCK does not allow so much more to be locked: FreeBSD's limit is everybody's (kern_mlock), Linux's not that of
+    who has CAP_IPC_LOCK. Asked of who has set it: the one that a process has from Linux is no choice of its own."""
+    cdef char text[2048]
+    cdef linux_rlimit limit
+    if not proc.own.memlock_set:
+        return 0
+    if linux_syscall4(LINUX_SYS_prlimit64, 0, LINUX_RLIMIT_MEMLOCK, 0, <uint64_t> &limit) < 0 \
+            or read_file(b"/proc/self/status", text, sizeof(text)) < 0:
+        return 0
+    size += <uint64_t> status_number(text, b"VmLck:", 0, 10) * 1024
+    return -LINUX_ENOMEM if size > limit.rlim_cur else 0
+
+
+cdef long lock_range(process_t *proc, uint64_t addr, uint64_t length) noexcept nogil:
+    """mlock(2), and a request of aio_mlock(2)."""
+    cdef uint64_t start = page_down(addr), end = page_up(addr + length)
+    cdef long result
+    if addr + length < addr or end < start:
+        return -LINUX_EINVAL
+    result = lock_refused(proc, end - start)
+    return result if result < 0 else linux_syscall2(LINUX_SYS_mlock, start, end - start)
+
+
+cdef public long sys_mlock(frame_t *frame, area_t *area) noexcept nogil:
+    return lock_range(area.proc, frame.arg[0], frame.arg[1])
+
+
+cdef public long sys_getrusage(frame_t *frame, area_t *area) noexcept nogil:
+    """Linux counts no signals: those that this program's handlers were called for are the shim's to count (postsig_done)."""
+    cdef linux_rusage usage
+    cdef freebsd_rusage shown
+    cdef int who = <int> frame.arg[0]
+    cdef long result
+    if who < FREEBSD_RUSAGE_CHILDREN or who > FREEBSD_RUSAGE_THREAD:
+        return -LINUX_EINVAL
+    result = linux_syscall2(LINUX_SYS_getrusage, <uint64_t> <int64_t> who, <uint64_t> &usage)
+    if is_error(result):
+        return result
+    freebsd_rusage_from_linux(&shown, &usage)
+    if who == FREEBSD_RUSAGE_SELF:
+        shown.ru_nsignals = area.proc.own.signals
+    elif who == FREEBSD_RUSAGE_THREAD:
+        shown.ru_nsignals = area.own.signals
+    return copyout(&shown, frame.arg[1], sizeof(shown))
 
 
 cdef public long sys_getdtablesize(frame_t *frame, area_t *area) noexcept nogil:

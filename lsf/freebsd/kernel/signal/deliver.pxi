@@ -266,6 +266,8 @@ cdef void deliver(area_t *area, linux_ucontext *uc, int linux, linux_siginfo *in
         core_signal(area, uc, FREEBSD_SIGILL, NULL, 0, 0)
         kill_self(area, LINUX_SIGILL)       # as FreeBSD does when the frame cannot be written
         return
+    area.own.signals += 1
+    atomic_add32(&proc.own.signals, 1)
     if area.suspended:
         # The frame has the mask from before the wait; the handler runs with the one of the wait.
         area.sigmask[0] = area.own.suspend_mask[0]

@@ -16,12 +16,12 @@ cdef const lsf_ioctl_t *ioctl_row(uint32_t command) noexcept nogil:
 
 
 cdef long ioctl_check(process_t *proc, int fd) noexcept nogil:
-    """0, or -EBADF for a descriptor that is not open or is the shim's."""
+    """0, or -EBADF for a descriptor that is not open, is the shim's, or is open for neither reading nor writing (sys_ioctl)."""
     cdef long result
     if descriptor_is_hidden(proc, fd):
         return -LINUX_EBADF
-    result = linux_syscall3(LINUX_SYS_fcntl, fd, LINUX_F_GETFD, 0)        # F_GETFD
-    return result if is_error(result) else 0
+    result = linux_syscall2(LINUX_SYS_fcntl, fd, LINUX_F_GETFL)
+    return result if is_error(result) else -LINUX_EBADF if result & LINUX_O_PATH else 0
 
 
 cdef inline long linux_ioctl(int fd, uint32_t command, uint64_t argument) noexcept nogil:
