@@ -86,7 +86,7 @@ def test_any_number(oid):
     assert error in ("", "ENOENT", "ENOTDIR", "EISDIR", "EINVAL", "ESRCH", "ENOMEM", "EPERM")
 
 
-#: What root may set: guests test it (capsicum_trap).
+#: What root may set: tests of guests do (test_trap_enotcap.py).
 WRITTEN_BY_ROOT = {"kern.trap_enotcap"}
 
 
