@@ -406,6 +406,30 @@ TEST(attach_and_detach)
 	ends(pid, 6);
 }
 
+/* One that blocks all signals and waits for them all stops, and what it waits for comes to it afterwards. */
+TEST(attach_to_who_waits_for_signals)
+{
+	u32 all[4] = { ~0u, ~0u, ~0u, ~0u };
+	int got = 0, status;
+
+	int pid = guest_fork();
+	if (pid == 0) {
+		CHECK_EQ(sys(SYS_sigprocmask, SIG_SETMASK, all, NULL), 0);
+		/* EINTR is what FreeBSD says to one that was attached to; libc asks again. */
+		while (sys(SYS_sigwait, all, &got) == EINTR)
+			;
+		guest_exit(got);
+	}
+	guest_sleep_ms(20);
+	CHECK_EQ(PT(PT_ATTACH, pid, 0, 0), 0);
+	CHECK_EQ(sys(SYS_wait4, pid, &status, 0, NULL), pid);
+	CHECK_EQ(status, W_STOPCODE(SIGSTOP));
+	CHECK_EQ(PT(PT_DETACH, pid, 1, 0), 0);
+	guest_sleep_ms(20);
+	CHECK_EQ(sys(SYS_kill, pid, SIGUSR1), 0);
+	ends(pid, SIGUSR1);
+}
+
 /* Of many who want to trace it one may, and the others are told so. */
 TEST(one_tracer_alone)
 {

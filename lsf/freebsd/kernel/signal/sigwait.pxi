@@ -178,6 +178,8 @@ cdef long signal_wait_for(area_t *area, const uint64_t *wanted, freebsd_siginfo 
         if result > 0 or take_deferred(area, set_, source):
             break
         if result == -LINUX_EINTR:
+            if area.deferred == LINUX_CARRIER and (proc.own.debugged or proc.own.debug_join):
+                return -LINUX_ERESTARTNOINTR        # a tracer may want this thread: it stops outside, and waits anew
             if area.woken == WOKEN_ENDED or (area.deferred and not carrier_set_aside(area)
                                              and not signal_swallow(area)):
                 return -LINUX_EINTR
@@ -233,7 +235,7 @@ cdef public long sys_sigwait(frame_t *frame, area_t *area) noexcept nogil:
         return LINUX_EFAULT
     result = signal_wait(area, wanted, &info, NULL)
     if result < 0:
-        return lsf_errno_map[-result]
+        return result if result == -LINUX_ERESTARTNOINTR else lsf_errno_map[-result]
     signo = <int> result
     return LINUX_EFAULT if copyout(&signo, frame.arg[1], 4) < 0 else 0
 
