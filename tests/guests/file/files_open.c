@@ -240,6 +240,24 @@ TEST(execute_only)
 	CHECK_EQ(sys(SYS_fcntl, fd, F_GETFL, 0), O_EXEC);
 }
 
+/* What changes an inode asks for no access of the descriptor's (vn_chmod, vn_chown). */
+TEST(inode_of_execute_only)
+{
+	struct stat st;
+
+	guest_put("file", "x", 1);
+	CHECK_EQ(sys(SYS_chmod, "file", 0755), 0);
+	CHECK_EQ(sys(SYS_mkdir, "dir", 0755), 0);
+	for (int i = 0; i < 2; i++) {
+		int fd = (int)CHECK_OK(OPEN(i ? "dir" : "file", O_EXEC));
+		CHECK_EQ(sys(SYS_fchmod, fd, 0710), 0);
+		CHECK_EQ(sys(SYS_fstat, fd, &st), 0);
+		CHECK_EQ(st.st_mode & ALLPERMS, 0710);
+		CHECK_EQ(sys(SYS_fchown, fd, st.st_uid, st.st_gid), 0);
+		CHECK_EQ(sys(SYS_fchown, fd, -1, -1), 0);
+	}
+}
+
 /* judge: gap, on FreeBSD F_SETFL changes the flags of such a descriptor as it does those of others (kern_fcntl) */
 TEST(flags_of_execute_only)
 {
