@@ -240,9 +240,11 @@ TEST(execute_only)
 	CHECK_EQ(sys(SYS_fcntl, fd, F_GETFL, 0), O_EXEC);
 }
 
-/* What changes an inode asks for no access of the descriptor's (vn_chmod, vn_chown). */
+/* What changes an inode asks for no access of the descriptor's (vn_chmod, vn_chown, kern_futimens, kern_futimes, kern_fchflags). */
 TEST(inode_of_execute_only)
 {
+	struct timespec times[2] = { { 1000, 0 }, { 2000, 5000 } };
+	struct timeval older[2] = { { 3000, 0 }, { 4000, 7 } };
 	struct stat st;
 
 	guest_put("file", "x", 1);
@@ -255,6 +257,15 @@ TEST(inode_of_execute_only)
 		CHECK_EQ(st.st_mode & ALLPERMS, 0710);
 		CHECK_EQ(sys(SYS_fchown, fd, st.st_uid, st.st_gid), 0);
 		CHECK_EQ(sys(SYS_fchown, fd, -1, -1), 0);
+		CHECK_EQ(sys(SYS_futimens, fd, NULL), 0);
+		CHECK_EQ(sys(SYS_futimens, fd, times), 0);
+		CHECK_EQ(sys(SYS_fstat, fd, &st), 0);
+		CHECK_EQ(st.st_mtim.tv_sec, 2000);
+		CHECK_EQ(sys(SYS_futimes, fd, older), 0);
+		CHECK_EQ(sys(SYS_fstat, fd, &st), 0);
+		CHECK_EQ(st.st_atim.tv_sec, 3000);
+		CHECK_EQ(st.st_mtim.tv_nsec, 7000);
+		CHECK_EQ(sys(SYS_fchflags, fd, 0), 0);
 	}
 }
 
