@@ -15,6 +15,7 @@ cdef extern from "machine/linux/linux.h" nogil:
         LINUX_EBADF "EBADF"
         LINUX_EBUSY "EBUSY"
         LINUX_ECHILD "ECHILD"
+        LINUX_ECONNABORTED "ECONNABORTED"
         LINUX_ECONNREFUSED "ECONNREFUSED"
         LINUX_ECONNRESET "ECONNRESET"
         LINUX_EDEADLK "EDEADLK"

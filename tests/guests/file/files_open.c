@@ -240,6 +240,76 @@ TEST(execute_only)
 	CHECK_EQ(sys(SYS_fcntl, fd, F_GETFL, 0), O_EXEC);
 }
 
+/* What changes an inode asks for no access of the descriptor's (vn_chmod, vn_chown, kern_futimens, kern_futimes, kern_fchflags). */
+TEST(inode_of_execute_only)
+{
+	struct timespec times[2] = { { 1000, 0 }, { 2000, 5000 } };
+	struct timeval older[2] = { { 3000, 0 }, { 4000, 7 } };
+	struct stat st;
+
+	guest_put("file", "x", 1);
+	CHECK_EQ(sys(SYS_chmod, "file", 0755), 0);
+	CHECK_EQ(sys(SYS_mkdir, "dir", 0755), 0);
+	for (int i = 0; i < 2; i++) {
+		int fd = (int)CHECK_OK(OPEN(i ? "dir" : "file", O_EXEC));
+		CHECK_EQ(sys(SYS_fchmod, fd, 0710), 0);
+		CHECK_EQ(sys(SYS_fstat, fd, &st), 0);
+		CHECK_EQ(st.st_mode & ALLPERMS, 0710);
+		CHECK_EQ(sys(SYS_fchown, fd, st.st_uid, st.st_gid), 0);
+		CHECK_EQ(sys(SYS_fchown, fd, -1, -1), 0);
+		CHECK_EQ(sys(SYS_futimens, fd, NULL), 0);
+		CHECK_EQ(sys(SYS_futimens, fd, times), 0);
+		CHECK_EQ(sys(SYS_fstat, fd, &st), 0);
+		CHECK_EQ(st.st_mtim.tv_sec, 2000);
+		CHECK_EQ(sys(SYS_futimes, fd, older), 0);
+		CHECK_EQ(sys(SYS_fstat, fd, &st), 0);
+		CHECK_EQ(st.st_atim.tv_sec, 3000);
+		CHECK_EQ(st.st_mtim.tv_nsec, 7000);
+		CHECK_EQ(sys(SYS_fchflags, fd, 0), 0);
+	}
+}
+
+/* O_CREAT beside O_PATH and O_EXEC (vn_open_cred): who makes a file may open it, whatever its mode. */
+TEST(created_without_access)
+{
+	static const int kinds[] = { O_PATH, O_EXEC };
+	struct stat st;
+	char c;
+
+	CHECK_EQ(sys(SYS_mkdir, "dir", 0755), 0);
+	for (int i = 0; i < 2; i++) {
+		int lowest = (int)CHECK_OK(sys(SYS_dup, 0));
+		CHECK_EQ(sys(SYS_close, lowest), 0);
+		int fd = (int)CHECK_OK(sys(SYS_open, "new", kinds[i] | O_CREAT | O_CLOEXEC, 0640));
+		CHECK_EQ(fd, lowest);
+		CHECK_EQ(sys(SYS_fcntl, fd, F_GETFD, 0), FD_CLOEXEC);
+		CHECK_EQ(sys(SYS_fcntl, fd, F_GETFL, 0) & (O_PATH | O_EXEC | O_ACCMODE), kinds[i]);
+		CHECK_ERR(sys(SYS_read, fd, &c, 1), EBADF);
+		CHECK_ERR(sys(SYS_write, fd, "x", 1), EBADF);
+		CHECK_EQ(sys(SYS_fstat, fd, &st), 0);
+		CHECK_EQ(st.st_mode, S_IFREG | 0640);
+		CHECK_ERR(sys(SYS_open, "new", kinds[i] | O_CREAT | O_EXCL, 0640), EEXIST);
+		/* What is there already is opened as ever. */
+		if (kinds[i] == O_EXEC)
+			CHECK_ERR(sys(SYS_open, "new", O_EXEC | O_CREAT, 0640), EACCES);
+		else
+			CHECK_OK(sys(SYS_open, "new", O_PATH | O_CREAT, 0640));
+		CHECK_ERR(sys(SYS_open, "dir", kinds[i] | O_CREAT, 0640), EISDIR);
+		CHECK_ERR(sys(SYS_open, "dir", kinds[i] | O_CREAT | O_EXCL, 0640), EEXIST);
+		CHECK_ERR(sys(SYS_open, "none/new", kinds[i] | O_CREAT, 0640), ENOENT);
+		CHECK_ERR(sys(SYS_open, "none", kinds[i] | O_CREAT | O_DIRECTORY, 0640), ENOENT);
+		CHECK_EQ(sys(SYS_unlink, "new"), 0);
+		/* A link that leads nowhere is followed, unless O_EXCL or O_NOFOLLOW forbids it. */
+		CHECK_EQ(sys(SYS_symlink, "dir/there", "link"), 0);
+		CHECK_ERR(sys(SYS_open, "link", kinds[i] | O_CREAT | O_EXCL, 0755), EEXIST);
+		CHECK_OK(sys(SYS_open, "link", kinds[i] | O_CREAT, 0755));
+		CHECK_EQ(sys(SYS_unlink, "link"), 0);
+		CHECK_EQ(sys(SYS_unlink, "dir/there"), 0);
+		CHECK_EQ(sys(SYS_open, "new", kinds[i] | O_CREAT | O_RESOLVE_BENEATH, 0640) > 0, 1);
+		CHECK_EQ(sys(SYS_unlink, "new"), 0);
+	}
+}
+
 /* judge: gap, on FreeBSD F_SETFL changes the flags of such a descriptor as it does those of others (kern_fcntl) */
 TEST(flags_of_execute_only)
 {

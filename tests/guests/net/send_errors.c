@@ -279,6 +279,49 @@ TEST(shut_alone)
 	CHECK_EQ(sys(SYS_read, s, &c, 1), 0);
 }
 
+static volatile long accepted;
+
+static void
+wait_for_a_connection(void *listener)
+{
+	accepted = sys(SYS_accept, (long)listener, NULL, NULL);
+}
+
+/* Who accepts is told that the listener was shut down (solisten_dequeue), before and while it waits; not of SHUT_WR. */
+TEST(accept_of_what_is_shut)
+{
+	struct sockaddr_un a = { .sun_family = AF_UNIX, .sun_path = "shut" };
+	static struct guest_thread t;
+	int s;
+
+	for (int local = 0; local < 2; local++)
+		for (int how = SHUT_RD; how <= SHUT_RDWR; how++)
+			for (int waits = 0; waits < 2; waits++) {
+				s = local ? (int)CHECK_OK(sys(SYS_socket, AF_UNIX, SOCK_STREAM, 0)) : inet_socket(SOCK_STREAM);
+				CHECK_ERR(sys(SYS_accept, s, NULL, NULL), EINVAL);
+				if (local)
+					CHECK_EQ(sys(SYS_bind, s, &a, sizeof(a)), 0);
+				CHECK_EQ(sys(SYS_listen, s, 1), 0);
+				if (how == SHUT_WR) {
+					CHECK_EQ(sys(SYS_fcntl, s, F_SETFL, O_NONBLOCK), 0);
+					CHECK_ERR(sys(SYS_shutdown, s, how), ENOTCONN);
+					CHECK_ERR(sys(SYS_accept, s, NULL, NULL), EAGAIN);
+				} else if (waits) {
+					guest_thread_start(&t, wait_for_a_connection, (void *)(long)s);
+					guest_sleep_ms(30);
+					CHECK_ERR(sys(SYS_shutdown, s, how), ENOTCONN);
+					guest_thread_join(&t);
+					CHECK_ERR(accepted, ECONNABORTED);
+				} else {
+					CHECK_ERR(sys(SYS_shutdown, s, how), ENOTCONN);
+					CHECK_ERR(sys(SYS_accept4, s, NULL, NULL, 0), ECONNABORTED);
+				}
+				CHECK_EQ(sys(SYS_close, s), 0);
+				if (local)
+					CHECK_EQ(sys(SYS_unlink, a.sun_path), 0);
+			}
+}
+
 TEST(local_datagrams)
 {
 	struct sockaddr_un a = { .sun_family = AF_UNIX, .sun_path = "gone" };

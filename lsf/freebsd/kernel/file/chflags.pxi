@@ -172,6 +172,6 @@ cdef public long sys_fchflags(frame_t *frame, area_t *area) noexcept nogil:
     cdef long opened = linux_syscall2(LINUX_SYS_fcntl, <uint32_t> frame.arg[0], LINUX_F_GETFL)
     if is_error(opened):
         return opened
-    if opened & LINUX_O_PATH:
+    if opened & LINUX_O_PATH and path_kind(<int> frame.arg[0]) == ACCESS_PATH:
         return -LINUX_EBADF                 # getvnode
-    return change_flags(<int> frame.arg[0], frame.arg[1], False)
+    return change_flags(<int> frame.arg[0], frame.arg[1], opened & LINUX_O_PATH != 0)

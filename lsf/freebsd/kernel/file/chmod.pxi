@@ -76,7 +76,11 @@ cdef public long sys_chmod(frame_t *frame, area_t *area) noexcept nogil:
 
 cdef public long sys_fchmod(frame_t *frame, area_t *area) noexcept nogil:
     cdef long result = mode_refused(<int> frame.arg[0], <uint64_t> <const char *> b"", LINUX_AT_EMPTY_PATH, frame.arg[1])
-    return result if result < 0 else tail_syscall2(area, LINUX_SYS_fchmod, frame.arg[0], frame.arg[1])
+    if result == 0:
+        result = linux_syscall2(LINUX_SYS_fchmod, frame.arg[0], frame.arg[1])
+    if result == -LINUX_EBADF and path_kind(<int> frame.arg[0]) == ACCESS_EXECUTE:
+        return change_mode_of(<int> frame.arg[0], frame.arg[1])
+    return result
 
 
 cdef long change_mode_of(int fd, uint64_t mode) noexcept nogil:

@@ -170,9 +170,14 @@ cdef public long sys_fchown(frame_t *frame, area_t *area) noexcept nogil:
         return -LINUX_EBADF
     if gives_nothing(frame.arg[1], frame.arg[2]):
         result = linux_syscall2(LINUX_SYS_fcntl, <uint32_t> frame.arg[0], LINUX_F_GETFL)
-        return result if is_error(result) else -LINUX_EBADF if result & LINUX_O_PATH else 0
+        if is_error(result):
+            return result
+        return -LINUX_EBADF if path_kind(<int> frame.arg[0]) == ACCESS_PATH else 0
     mode = set_ids_before(<int> frame.arg[0], <uint64_t> <const char *> b"", LINUX_AT_EMPTY_PATH, &before)
     result = linux_syscall3(LINUX_SYS_fchown, frame.arg[0], frame.arg[1], frame.arg[2])
+    if result == -LINUX_EBADF and path_kind(<int> frame.arg[0]) == ACCESS_EXECUTE:
+        result = linux_syscall5(LINUX_SYS_fchownat, frame.arg[0], <uint64_t> <const char *> b"", frame.arg[1], frame.arg[2],
+                                LINUX_AT_EMPTY_PATH)
     if mode and result == 0:
         set_ids_after(<int> frame.arg[0], <uint64_t> <const char *> b"", LINUX_AT_EMPTY_PATH, &before, <uint32_t> frame.arg[1],
                       <uint32_t> frame.arg[2])

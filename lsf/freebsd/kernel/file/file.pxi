@@ -6,6 +6,7 @@
 
 cdef enum:
     CREATE_MODE = 0o6777                # the modes that open(2) gives a new file: no sticky bit
+    NOT_CREATED = -0x10000              # create_unopened: no descriptor, and no error
 
 cdef enum:
     WORD_DEV_FD = 0x2f64662f7665642fUL      # "/dev/fd/"
@@ -116,6 +117,33 @@ cdef long lock_opened(int fd, uint32_t flags, uint64_t linux_flags) noexcept nog
     return result
 
 
+cdef long create_unopened(int dirfd, uaddr path, uint32_t flags, uint64_t linux_flags, uint64_t mode) noexcept nogil:
+    """O_CREAT beside O_PATH or O_EXEC, where Linux forgets it: a descriptor of O_PATH for the new file; an error; or NOT_CREATED where
+    the file is there, or a plain open says what is wrong. Model: FreeBSD sys/kern/vfs_vnops.c (vn_open_cred)."""
+    cdef char link[32]
+    cdef long made, kind = -LINUX_ENOENT
+    cdef uint64_t nofollow = linux_flags & LINUX_O_NOFOLLOW
+    if not flags & FREEBSD_O_EXCL:
+        kind = mode_of(dirfd, path, LINUX_AT_SYMLINK_NOFOLLOW if nofollow else 0)
+    if kind != -LINUX_ENOENT:
+        return -LINUX_EISDIR if not is_error(kind) and kind & LINUX_S_IFMT == LINUX_S_IFDIR else NOT_CREATED
+    linux_flags = (linux_flags & LINUX_O_CLOEXEC) | nofollow | LINUX_O_CREAT | LINUX_O_NONBLOCK | LINUX_O_NOCTTY
+    if flags & FREEBSD_O_EXCL:
+        linux_flags |= LINUX_O_EXCL
+    if flags & FREEBSD_O_RESOLVE_BENEATH:
+        made = open_beneath(dirfd, path, linux_flags, mode)
+    else:
+        made = linux_syscall4(LINUX_SYS_openat, <uint64_t> <int64_t> dirfd, path, linux_flags, mode)
+    if is_error(made):
+        return made
+    descriptor_path(<int> made, link)
+    replace_opened(<int> made, link, 0)
+    if path_kind(<int> made) == ACCESS_FILE:
+        linux_syscall1(LINUX_SYS_close, made)
+        return -LINUX_EMFILE
+    return made
+
+
 cdef long open_special(process_t *proc, int dirfd, uaddr path, uint32_t flags, uint64_t linux_flags,
                        uint64_t mode) noexcept nogil:
     """open with a flag that Linux does not have."""
@@ -131,6 +159,10 @@ cdef long open_special(process_t *proc, int dirfd, uaddr path, uint32_t flags, u
             return -LINUX_EINVAL
         if copyin(path, &first, 1) < 0:
             return -LINUX_EFAULT
+    if flags & (FREEBSD_O_PATH | FREEBSD_O_EXEC) and flags & FREEBSD_O_CREAT and not flags & FREEBSD_O_DIRECTORY:
+        fd = create_unopened(dirfd, path, flags, linux_flags, mode)
+        if fd != NOT_CREATED:
+            return fd                   # who makes a file may execute it, whatever its mode (vn_open_vnode)
     if flags & FREEBSD_O_EMPTY_PATH and first == 0:
         fd = reopen(proc, dirfd, linux_flags)
     elif flags & FREEBSD_O_RESOLVE_BENEATH:
@@ -205,7 +237,7 @@ cdef long open_file(area_t *area, int dirfd, uaddr path, uint32_t flags, uint64_
     mode &= CREATE_MODE
     truncates = flags & FREEBSD_O_TRUNC != 0 and event_truncates(area.proc)
     if flags & (FREEBSD_O_SHLOCK | FREEBSD_O_EXLOCK | FREEBSD_O_EXEC | FREEBSD_O_RESOLVE_BENEATH
-                | FREEBSD_O_EMPTY_PATH):
+                | FREEBSD_O_EMPTY_PATH | FREEBSD_O_PATH):
         result = open_special(area.proc, dirfd, path, flags, linux_flags, mode)
     else:
         result = blocking_syscall(LINUX_SYS_openat, <uint64_t> <int64_t> dirfd, path, linux_flags, mode, 0, 0)

@@ -35,21 +35,35 @@ cdef public long sys_utimensat(frame_t *frame, area_t *area) noexcept nogil:
     return linux_syscall4(LINUX_SYS_utimensat, frame.arg[0], frame.arg[1], times, <uint64_t> linux_flags)
 
 
+cdef long set_times_of(int fd, uint64_t times) noexcept nogil:
+    """utimensat of a descriptor's own file; one of O_EXEC Linux takes by the empty path alone."""
+    cdef long result = linux_syscall4(LINUX_SYS_utimensat, <uint32_t> fd, 0, times, 0)
+    if result == -LINUX_EBADF and path_kind(fd) == ACCESS_EXECUTE:
+        return linux_syscall4(LINUX_SYS_utimensat, <uint32_t> fd, <uint64_t> <const char *> b"", times, LINUX_AT_EMPTY_PATH)
+    return result
+
+
 cdef public long sys_futimens(frame_t *frame, area_t *area) noexcept nogil:
     cdef linux_timespec linux[2]
     cdef long result
     if <int> frame.arg[0] < 0 or descriptor_is_hidden(area.proc, <int> frame.arg[0]):
         return -LINUX_EBADF
     if frame.arg[1] == 0:
-        return linux_syscall4(LINUX_SYS_utimensat, frame.arg[0], 0, 0, 0)
+        return set_times_of(<int> frame.arg[0], 0)
     result = times_in(frame.arg[1], linux)
-    return result if result < 0 else linux_syscall4(LINUX_SYS_utimensat, frame.arg[0], 0, <uint64_t> linux, 0)
+    return result if result < 0 else set_times_of(<int> frame.arg[0], <uint64_t> linux)
 
 
 cdef public long sys_futimes(frame_t *frame, area_t *area) noexcept nogil:
+    cdef char link[32]
+    cdef long result
     if <int> frame.arg[0] < 0 or descriptor_is_hidden(area.proc, <int> frame.arg[0]):
         return -LINUX_EBADF
-    return linux_syscall3(LINUX_SYS_futimesat, frame.arg[0], 0, frame.arg[1])
+    result = linux_syscall3(LINUX_SYS_futimesat, frame.arg[0], 0, frame.arg[1])
+    if result == -LINUX_EBADF and path_kind(<int> frame.arg[0]) == ACCESS_EXECUTE:
+        descriptor_path(<int> frame.arg[0], link)
+        result = linux_syscall3(LINUX_SYS_futimesat, <uint64_t> LINUX_AT_FDCWD, <uint64_t> link, frame.arg[1])
+    return result
 
 
 cdef public long sys_lutimes(frame_t *frame, area_t *area) noexcept nogil:

@@ -7,6 +7,7 @@ cdef enum:
     SOCKET_ADDRESS = 264            # room for an address of either system
     SOCKET_CONTROL = 4096           # for control messages; FreeBSD sends 2048 bytes at most
     SOCKET_CONTROL_MAX = 2048
+    SHUT_WR = 1                     # shutdown(2): sending alone ends
     CREDENTIALS_SPACE = 32          # of Linux's SCM_CREDENTIALS
 
 
@@ -303,6 +304,18 @@ cdef void local_inherit(area_t *area, int listener, int fd) noexcept nogil:
         records_made(area, fd)
 
 
+cdef long accept_error(int fd, long result) noexcept nogil:
+    """FreeBSD's errno for an accept that failed. Of a socket that was shut down while it listened it is told that (solisten_dequeue);
+    one of inet then listens no more on Linux."""
+    if result == -LINUX_EOPNOTSUPP:
+        return -LINUX_EINVAL                # a socket that does not listen, whatever its type
+    if result != -LINUX_EINVAL:
+        return restartable(result)
+    if socket_option(fd, LINUX_SO_DOMAIN) == LINUX_AF_UNIX:
+        return -LINUX_ECONNABORTED if socket_option(fd, LINUX_SO_ACCEPTCONN) > 0 else result
+    return -LINUX_ECONNABORTED if socket_option(fd, KEPT_SHUT) > 0 else result
+
+
 cdef long accept_with(frame_t *frame, area_t *area, uint64_t linux_flags) noexcept nogil:
     cdef int fd = <int> frame.arg[0]
     cdef uaddr name = frame.arg[1]
@@ -316,8 +329,7 @@ cdef long accept_with(frame_t *frame, area_t *area, uint64_t linux_flags) noexce
             return -LINUX_EFAULT
     result = blocking_syscall(LINUX_SYS_accept4, fd, <uint64_t> address, <uint64_t> &length, linux_flags, 0, 0)
     if is_error(result):
-        # A socket that does not listen, whatever its type.
-        return -LINUX_EINVAL if result == -LINUX_EOPNOTSUPP else restartable(result)
+        return accept_error(fd, result)
     if length >= 2 and address[0] == LINUX_AF_UNIX:
         credentials_inherit(fd, <int> result)
         local_inherit(area, fd, <int> result)
@@ -366,6 +378,8 @@ cdef public long sys_shutdown(frame_t *frame, area_t *area) noexcept nogil:
         return -LINUX_EBADF
     alone = 0 <= how <= 2 and socket_option(fd, LINUX_SO_DOMAIN) == LINUX_AF_UNIX and has_no_peer(fd)
     listens = socket_option(fd, LINUX_SO_ACCEPTCONN) > 0
+    if listens and not alone and how != SHUT_WR and 0 <= how <= 2:
+        set_socket_option(fd, KEPT_SHUT, 1)         # before who waits in accept(2) is woken
     if not alone or listens or socket_option(fd, LINUX_SO_TYPE) == FREEBSD_SOCK_DGRAM:
         result = linux_syscall2(LINUX_SYS_shutdown, fd, how)
     if not is_error(result) and (alone or listens):
