@@ -136,10 +136,10 @@ def test_readme(shell):
     assert done.returncode == 0, done.stdout + done.stderr
     from lsf.demo import PROGRAM
 
-    done = shell(lines[1].replace("./program", f"{PROGRAM} time 1"))
+    done = shell(lines[1].replace("/bin/date", f"{PROGRAM} time 1"))
     assert done.returncode == 0
     assert "getppid()" in done.stderr
-    done = shell(lines[2].replace("./program", f"{PROGRAM} time 1"))
+    done = shell(lines[2].replace("/bin/date", f"{PROGRAM} time 1"))
     assert done.returncode == 0
     assert "1 process, 1 program" in done.stderr
 
@@ -154,7 +154,7 @@ def test_readme_sets_up(shell, tmp_path):
     import archives
 
     install, fetch = readme_commands(1)
-    other = re.search(r"# or: (uv tool install \S+)", (TOP / "README.md").read_text())[1]
+    other = re.search(r"# or: (uv tool install [\w-]+)", (TOP / "README.md").read_text())[1]
     assert (install.split()[-1], other.split()[-1], fetch) == ("freebsd-lsf", "freebsd-lsf", "lsfctl root install 14")
     mine = harness.copy_root(shell_root, tmp_path / "root", ["bin", "lib", "libexec"])
     fast = {**os.environ, "XZ_OPT": "-0"}
