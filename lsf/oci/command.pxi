@@ -249,6 +249,7 @@ cdef void create(run_t *run, line_t *line, uint32_t count, int from_) noexcept n
     cdef bundle_t bundle
     cdef const char *file = line_value(line, 1, b"config", b"f")
     cdef char *path
+    cdef long mode
     cdef growing_t text
     memset(&bundle, 0, sizeof(bundle_t))
     bundle.folder = bundle_folder(run, line_value(line, 1, b"bundle", b"b"))
@@ -256,8 +257,11 @@ cdef void create(run_t *run, line_t *line, uint32_t count, int from_) noexcept n
         file = b"config.json"
     path = beneath(run, bundle.folder, file)
     bundle.section = from_ >= 0
-    if is_error(mode_at(path, 0)):
+    mode = mode_at(path, 0)
+    if is_error(mode):
         return                              # the runtime says so
+    if (mode & LINUX_S_IFMT) != LINUX_S_IFREG:      # nobody may write to a pipe
+        refuse(run, path, b": not a regular file", NULL, NULL)
     if bundle.section:
         if is_error(read_whole(run, from_, &text)) or not json_parse(run, &bundle.config, &text):
             refuse(run, path, b": what lsf-oci-config has made of it cannot be read", NULL, NULL)
@@ -278,7 +282,8 @@ cdef bint shim_of(run_t *run, const char *bundle, json_t *config, args_t *args) 
     """Whether the process of a container was led through the shim; args.shim is the first of its words."""
     cdef growing_t text
     cdef uint32_t process
-    if bundle == NULL or is_error(load_file(run, join(run, bundle, b"/config.json", NULL, NULL), &text)):
+    cdef char *path = join(run, bundle, b"/config.json", NULL, NULL)
+    if bundle == NULL or not is_regular(path, 0) or is_error(load_file(run, path, &text)):
         return False
     if not json_parse(run, config, &text):
         return False
@@ -479,6 +484,14 @@ cdef void oci_run(run_t *run, uint32_t count) noexcept nogil:
     execute(run, made)
 
 
+cdef void hold_standard() noexcept nogil:
+    """Have something at descriptors 0, 1 and 2, as Go's runtime has: no pipe and no file of this program's gets their numbers."""
+    cdef int fd
+    for fd in range(3):
+        if is_error(linux_syscall2(LINUX_SYS_fcntl, fd, LINUX_F_GETFD)):
+            linux_syscall3(LINUX_SYS_open, <uint64_t> <const char *> b"/dev/null", LINUX_O_RDWR, 0)
+
+
 cdef public void oci_start(uint64_t *stack) noexcept nogil:
     """Where the program begins: Linux's stack has the arguments and the environment."""
     cdef run_t run
@@ -487,6 +500,7 @@ cdef public void oci_start(uint64_t *stack) noexcept nogil:
     run.envp = run.argv + stack[0] + 1
     if stack[0] == 0:
         linux_syscall1(LINUX_SYS_exit_group, OCI_FAILED)
+    hold_standard()
     run.own = link_target(&run, b"/proc/self/exe")
     if run.own == NULL:
         run.own = run.argv[0]

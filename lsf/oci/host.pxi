@@ -23,6 +23,13 @@ cdef struct growing_t:
     uint64_t size, room
 
 
+cdef void no_memory() noexcept nogil:
+    """End with a sentence that needs none."""
+    cdef const char *said = b"lsf-oci: there is no memory\n"
+    linux_syscall3(LINUX_SYS_write, 2, <uint64_t> said, string_length(said))
+    linux_syscall1(LINUX_SYS_exit_group, OCI_FAILED)
+
+
 cdef char *take(run_t *run, uint64_t size) noexcept nogil:
     """Zeroed memory."""
     cdef uint64_t chunk
@@ -34,7 +41,7 @@ cdef char *take(run_t *run, uint64_t size) noexcept nogil:
         got = linux_syscall6(LINUX_SYS_mmap, 0, chunk, LINUX_PROT_READ | LINUX_PROT_WRITE,
                              LINUX_MAP_PRIVATE | LINUX_MAP_ANONYMOUS, <uint64_t> -1, 0)
         if is_error(got):
-            refuse(run, b"there is no memory", NULL, NULL, NULL)
+            no_memory()
         run.room = <char *> got
         run.left = chunk
     taken = run.room
@@ -158,14 +165,18 @@ cdef void put_log(run_t *run, const char *said) noexcept nogil:
 
 
 cdef void refuse(run_t *run, const char *a, const char *b, const char *c, const char *d) noexcept nogil:
-    """End with one sentence for a person, of up to four parts."""
+    """End with one sentence for a person, of up to four parts. What is no character in them, of an image's names, is not shown."""
     cdef growing_t said
+    cdef uint64_t at
     memset(&said, 0, sizeof(growing_t))
     put_text(run, &said, b"lsf-oci: ")
     put_text(run, &said, a)
     put_text(run, &said, b)
     put_text(run, &said, c)
     put_text(run, &said, d)
+    for at in range(said.size):
+        if <unsigned char> said.at[at] < 32 or said.at[at] == 127:
+            said.at[at] = c'?'
     if run.log != NULL and run.log[0] != 0:
         put_log(run, said.at)
     put_text(run, &said, b"\n")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import resource
@@ -176,6 +177,38 @@ def test_what_is_refused_is_one_sentence(run, fake, bundle, tmp_path, form):
     assert run("--runtime", fake, "create", "--bundle", bundle, "x").returncode == 0  # the runtime's to tell
 
 
+def test_a_configuration_that_is_no_file(run, fake, bundle):
+    """A pipe that nobody writes to is not waited for."""
+    path = bundle / "config.json"
+    path.unlink()
+    for make in (os.mkfifo, os.mkdir):
+        make(path)
+        done = run("--runtime", fake, "run", "-b", bundle, "x")
+        assert (done.returncode, done.stdout, done.stderr) == (1, "", f"lsf-oci: {path}: not a regular file\n")
+        path.unlink() if path.is_fifo() else path.rmdir()
+
+
+@pytest.mark.parametrize("kilobytes", [200, 900, 1500, 2500, 4000])
+def test_little_memory(run, fake, bundle, kilobytes):
+    """A sentence, or it is enough; the bundle is as it was then."""
+    path = bundle / "config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "more": list(range(20000))}))
+    before = path.read_text()
+    limit = functools.partial(resource.setrlimit, resource.RLIMIT_AS, (kilobytes << 10, kilobytes << 10))
+    done = run("--runtime", fake, "create", "--bundle", bundle, "x", preexec_fn=limit)
+    assert (done.returncode, done.stderr) == (1, "lsf-oci: there is no memory\n")
+    assert path.read_text() == before
+    assert sorted(os.listdir(bundle)) == ["config.json", "rootfs"]
+
+
+def test_a_name_with_lines_in_it(run, fake, bundle):
+    """What an image names does not write on a terminal."""
+    path = bundle / "config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "annotations": {"lsf.freebsd": "a\nb\x1b[31m\x7f"}}))
+    done = run("--runtime", fake, "create", "--bundle", bundle, "x")
+    assert done.stderr == "lsf-oci: annotation lsf.freebsd=a?b?[31m?: neither true nor false\n"
+
+
 def test_a_disk_that_is_full(run, fake, bundle):
     """As a limit on the size of files has it: the configuration stays, and nothing lies beside it."""
     before = (bundle / "config.json").read_text()
@@ -215,6 +248,33 @@ def test_exec(run, fake, bundle, tmp_path):
     (tmp_path / "state").unlink()
     assert run("--runtime", fake, *plain).stdout.split() == plain  # no such container: the runtime's to tell
     assert run("--runtime", fake, "exec").stdout.split() == ["exec"]
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&-", "<&- >&- 2>&-"])
+def test_exec_without_standard_descriptors(command, run, fake, bundle, tmp_path, closed):
+    """The process is led through the shim all the same, and gets no file of lsf-oci's."""
+    (tmp_path / "state").write_text(json.dumps({"bundle": str(bundle), "pid": 1}))
+    assert run("--runtime", fake, "create", "--bundle", bundle, "x").returncode == 0
+    shim = json.loads((bundle / "config.json").read_text())["process"]["args"][:3]
+    process = tmp_path / "process.json"
+    process.write_text(json.dumps({"args": ["true"]}))
+    script = fake.read_text().replace(
+        "\n", f"\nexec >> {tmp_path}/said; for i in 0 1 2; do readlink /proc/$$/fd/$i; done >> {tmp_path}/fds\n", 1
+    )
+    fake.write_text(
+        script.replace(f"exec >> {tmp_path}/said;", f"case $* in *state*) ;; *) exec >> {tmp_path}/said ;; esac;", 1)
+    )
+    for words in ("exec x true", f"exec --process {process} x"):
+        subprocess.run(
+            ["sh", "-c", f"exec {command} --runtime {fake} {words} {closed}"],
+            timeout=60,
+            check=True,
+            capture_output=True,
+        )
+    said = (tmp_path / "said").read_text()
+    assert said.startswith("\n".join(["exec", "x", *shim, "true"]) + "\n")
+    assert json.dumps([*shim, "true"], separators=(",", ":")) in said
+    assert "memfd" not in (tmp_path / "fds").read_text()
 
 
 @pytest.mark.alone
