@@ -213,7 +213,7 @@ cdef void core_put_headers(core_t *core, uint64_t size) noexcept nogil:
         elf.e_shoff = elf.e_phoff + (core.count + 1) * sizeof(Elf64_Phdr)
         section = <Elf64_Shdr *> (core.head + elf.e_shoff)
         section.sh_size = 1
-        section.sh_info = <uint32_t> core.count
+        section.sh_info = <uint32_t> (core.count + 1)
     header.p_type = ELF_PT_NOTE
     header.p_offset = core_headers(core)
     header.p_filesz = size
