@@ -577,16 +577,17 @@ def session_members(session: int) -> list[int]:
 
 
 def describe_session(session: int) -> str:
-    """One line for each process of a session: what it is and where it waits."""
+    """One line for each thread of a session's processes: what it is and where it waits."""
     lines = []
     for pid in session_members(session):
-        try:
-            comm = Path(f"/proc/{pid}/comm").read_text().strip()
-            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-            where = Path(f"/proc/{pid}/syscall").read_text().strip()
-        except OSError:
-            continue
-        lines.append(f"  {pid} {comm} {state} syscall {where}")
+        for thread in sorted(Path("/proc").glob(f"{pid}/task/*"), key=lambda path: int(path.name)):
+            try:
+                comm = (thread / "comm").read_text().strip()
+                state = (thread / "stat").read_text().rpartition(")")[2].split()[0]
+                where = (thread / "syscall").read_text().strip()
+            except OSError:
+                continue
+            lines.append(f"  {pid}/{thread.name} {comm} {state} syscall {where}")
     return "\n".join(lines)
 
 

@@ -507,7 +507,10 @@ crossed(void *argument)
 	struct timespec t = { 0, i ? 100000000 : 400000000 };
 
 	CHECK_EQ(OP(&mutex[i], UMTX_OP_MUTEX_LOCK, 0, NULL, NULL), 0);
-	guest_sleep_ms(30);
+	/* Who came late would find the other's mutex free, and that one would end with it. */
+	__atomic_fetch_add(&held, 1, __ATOMIC_SEQ_CST);
+	while (LOAD(&held) < 2)
+		guest_sleep_ms(1);
 	results[i] = OP(&mutex[1 - i], UMTX_OP_MUTEX_LOCK, 0, 0, &t);
 	CHECK_EQ(OP(&mutex[i], UMTX_OP_MUTEX_UNLOCK, 0, NULL, NULL), 0);
 }
@@ -515,6 +518,7 @@ crossed(void *argument)
 /* Two who wait for each other wait; when one gives up, the other has its mutex. */
 TEST(crossed)
 {
+	held = 0;
 	mutex[0].m_flags = mutex[1].m_flags = UMUTEX_PRIO_INHERIT;
 	guest_thread_start(&threads[0], crossed, (void *)0L);
 	guest_thread_start(&threads[1], crossed, (void *)1L);
