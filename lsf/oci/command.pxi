@@ -315,7 +315,7 @@ cdef char *lead_file(run_t *run, const char *path, json_t *config, args_t *own) 
     fd = linux_syscall2(LINUX_SYS_memfd_create, <uint64_t> <const char *> b"lsf-process", 0)
     if is_error(fd) or is_error(write_whole(fd, &text)):
         refuse(run, path, b": there is no memory for it", NULL, NULL)
-    append_number(place, append(place, 0, 32, b"/proc/self/fd/"), 32, fd, 10)
+    descriptor_path(<int> fd, place)
     return portion(run, place, string_length(place))
 
 

@@ -188,9 +188,7 @@ cdef void refuse(run_t *run, const char *a, const char *b, const char *c, const 
 
 cdef long mode_at(const char *path, uint64_t flags) noexcept nogil:
     """The type and permissions of a file, or a negative errno."""
-    cdef linux_stat info
-    cdef long got = linux_syscall4(LINUX_SYS_newfstatat, <uint64_t> LINUX_AT_FDCWD, <uint64_t> path, <uint64_t> &info, flags)
-    return got if is_error(got) else info.st_mode
+    return mode_of(LINUX_AT_FDCWD, <uint64_t> path, flags)
 
 
 cdef bint is_regular(const char *path, uint64_t flags) noexcept nogil:
@@ -207,7 +205,7 @@ cdef bint is_same(const char *a, const char *b) noexcept nogil:
     cdef linux_stat x, y
     return (not is_error(linux_syscall4(LINUX_SYS_newfstatat, <uint64_t> LINUX_AT_FDCWD, <uint64_t> a, <uint64_t> &x, 0))
             and not is_error(linux_syscall4(LINUX_SYS_newfstatat, <uint64_t> LINUX_AT_FDCWD, <uint64_t> b, <uint64_t> &y, 0))
-            and x.st_dev == y.st_dev and x.st_ino == y.st_ino)
+            and is_one_file(&x, &y))
 
 
 cdef char *link_target(run_t *run, const char *path) noexcept nogil:
@@ -224,7 +222,7 @@ cdef char *real_path(run_t *run, const char *path) noexcept nogil:
     cdef long fd = linux_syscall3(LINUX_SYS_open, <uint64_t> path, LINUX_O_PATH | LINUX_O_CLOEXEC, 0)
     if is_error(fd):
         return portion(run, path, string_length(path))
-    append_number(place, append(place, 0, 32, b"/proc/self/fd/"), 32, fd, 10)
+    descriptor_path(<int> fd, place)
     target = link_target(run, place)
     linux_syscall1(LINUX_SYS_close, fd)
     return target if target != NULL and target[0] == c'/' else portion(run, path, string_length(path))

@@ -7,6 +7,11 @@ cdef long mode_of(int dirfd, uaddr path, uint64_t linux_flags) noexcept nogil:
     return result if is_error(result) else st.st_mode
 
 
+cdef inline bint is_one_file(const linux_stat *a, const linux_stat *b) noexcept nogil:
+    """True where Linux tells both of one file."""
+    return a.st_ino == b.st_ino and a.st_dev == b.st_dev
+
+
 cdef void descriptor_path(int fd, char *path) noexcept nogil:
     """/proc/self/fd/N, in at least 32 bytes."""
     cdef uint64_t at = append(path, 0, 32, b"/proc/self/fd/")

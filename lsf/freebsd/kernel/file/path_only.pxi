@@ -37,7 +37,7 @@ cdef void replace_opened(int fd, const char *path, uint64_t linux_flags) noexcep
         return
     if (not is_error(linux_syscall4(LINUX_SYS_newfstatat, fd, <uint64_t> empty, <uint64_t> &was, LINUX_AT_EMPTY_PATH))
             and not is_error(linux_syscall4(LINUX_SYS_newfstatat, opened, <uint64_t> empty, <uint64_t> &now, LINUX_AT_EMPTY_PATH))
-            and was.st_ino == now.st_ino and was.st_dev == now.st_dev):
+            and is_one_file(&was, &now)):
         linux_syscall3(LINUX_SYS_dup3, opened, fd, close_on_exec)
     linux_syscall1(LINUX_SYS_close, opened)
 

@@ -75,10 +75,15 @@ cdef bint core_is_refused(process_t *proc) noexcept nogil:
         or proc.own.capmode and core_number(proc, b"kern.capmode_coredump", 0) == 0
 
 
+cdef void core_format(process_t *proc, char *format) noexcept nogil:
+    """kern.corefile, in FREEBSD_PATH_MAX bytes."""
+    if not core_setting(proc, b"kern.corefile", format, FREEBSD_PATH_MAX):
+        append(format, 0, FREEBSD_PATH_MAX, b"%N.core")
+
+
 cdef public long sysctl_corefile(sysctl_request_t *request) noexcept nogil:
     cdef char format[FREEBSD_PATH_MAX]
-    if not core_setting(request.area.proc, b"kern.corefile", format, sizeof(format)):
-        append(format, 0, sizeof(format), b"%N.core")
+    core_format(request.area.proc, format)
     return sysctl_out_string(request, format)
 
 
@@ -121,8 +126,7 @@ cdef void core_name(core_t *core, core_name_t *name) noexcept nogil:
     name.at = 0
     name.index_length = 0
     one[1] = 0
-    if not core_setting(proc, b"kern.corefile", format, sizeof(format)):
-        append(format, 0, sizeof(format), b"%N.core")
+    core_format(proc, format)
     while at[0] != 0:
         one[0] = at[0]
         at += 1

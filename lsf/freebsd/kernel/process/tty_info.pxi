@@ -44,6 +44,14 @@ cdef bint status_is_better(const freebsd_kinfo_proc *one, const freebsd_kinfo_pr
     return two.ki_pid > one.ki_pid
 
 
+cdef int walk_next_of(proc_walk_t *walk, int group) noexcept nogil:
+    """The next process of a group in a walk over /proc; negative for no more."""
+    cdef int pid = walk_next(walk)
+    while pid >= 0 and linux_syscall1(LINUX_SYS_getpgid, pid) != group:
+        pid = walk_next(walk)
+    return pid
+
+
 cdef bint status_pick(area_t *area, int group, freebsd_kinfo_proc *best) noexcept nogil:
     """The most interesting process of a group; False where it has none."""
     cdef freebsd_kinfo_proc info
@@ -52,10 +60,10 @@ cdef bint status_pick(area_t *area, int group, freebsd_kinfo_proc *best) noexcep
     if walk_begin(&walk, b"/proc") < 0:
         return False
     while True:
-        pid = walk_next(&walk)
+        pid = walk_next_of(&walk, group)
         if pid < 0:
             return found > 0
-        if found == TTY_MEMBERS or linux_syscall1(LINUX_SYS_getpgid, pid) != group:
+        if found == TTY_MEMBERS:
             continue
         memset(&info, 0, sizeof(info))
         if fill_kinfo_proc(area, pid, &info) == 0:
@@ -128,12 +136,12 @@ cdef uint64_t status_line(area_t *area, int fd, bint midline, char *text) noexce
 cdef void tty_info(area_t *area, int fd, bint midline) noexcept nogil:
     """Print the line on a terminal that a descriptor of either side names, as far as there is room."""
     cdef char text[STATUS_LINE]
-    cdef char path[40]
-    cdef uint64_t at = append(path, 0, sizeof(path), b"/proc/self/fd/"), size
+    cdef char path[32]
+    cdef uint64_t size
     cdef uint64_t flags = LINUX_O_WRONLY | LINUX_O_NOCTTY | LINUX_O_NONBLOCK | LINUX_O_CLOEXEC
     cdef long slave = linux_syscall3(LINUX_SYS_ioctl, fd, LINUX_TIOCGPTPEER, flags)
     if is_error(slave):
-        append_number(path, at, sizeof(path), <uint32_t> fd, 10)
+        descriptor_path(fd, path)
         slave = linux_syscall4(LINUX_SYS_openat, <uint64_t> LINUX_AT_FDCWD, <uint64_t> path, flags, 0)
     if is_error(slave):
         return
@@ -154,11 +162,8 @@ cdef void tty_signal_info(area_t *area, int fd) noexcept nogil:
     if is_error(linux_syscall3(LINUX_SYS_ioctl, fd, LINUX_TIOCGPGRP, <uint64_t> &group)) or group <= 0 \
             or walk_begin(&walk, b"/proc") < 0:
         return
-    while True:
-        pid = walk_next(&walk)
-        if pid < 0:
-            return
-        if linux_syscall1(LINUX_SYS_getpgid, pid) == group and is_guest(pid):
+    while (pid := walk_next_of(&walk, group)) >= 0:
+        if is_guest(pid):
             linux_syscall2(LINUX_SYS_kill, pid, lsf_signal_to_linux[FREEBSD_SIGINFO])
 
 

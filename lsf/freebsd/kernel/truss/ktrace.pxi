@@ -312,7 +312,7 @@ cdef bint is_same_file(int fd, int other) noexcept nogil:
     cdef linux_stat st
     cdef linux_stat st2
     return (linux_syscall2(LINUX_SYS_fstat, fd, <uint64_t> &st) == 0 and linux_syscall2(LINUX_SYS_fstat, other, <uint64_t> &st2) == 0
-            and st.st_dev == st2.st_dev and st.st_ino == st2.st_ino)
+            and is_one_file(&st, &st2))
 
 
 cdef void ktrace_set(area_t *area, int fd, uint32_t facs) noexcept nogil:

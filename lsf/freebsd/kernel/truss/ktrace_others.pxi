@@ -167,4 +167,4 @@ cdef long ktrace_file_cleared(area_t *area, int fd) noexcept nogil:
 
 cdef bint record_is(int fd, const linux_stat *other) noexcept nogil:
     cdef linux_stat st
-    return linux_syscall2(LINUX_SYS_fstat, fd, <uint64_t> &st) == 0 and st.st_dev == other.st_dev and st.st_ino == other.st_ino
+    return linux_syscall2(LINUX_SYS_fstat, fd, <uint64_t> &st) == 0 and is_one_file(&st, other)
