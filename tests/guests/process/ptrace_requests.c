@@ -1,39 +1,16 @@
 /* ptrace(2): the requests that came late. sys/kern/sys_process.c (proc_read_regset, PT_COREDUMP, PT_SC_REMOTE), kern_sig.c
  * (ptrace_syscallreq, ptrace_coredumpreq). */
-#include "guest.h"
+#include "traced.h"
 #include <sys/elf.h>
 #include <sys/procfs.h>
-#include <sys/ptrace.h>
 #include <sys/uio.h>
 #include <machine/reg.h>
-
-#define PT(...) sys(SYS_ptrace, __VA_ARGS__)
-
-static void
-stops(int pid, int signo)
-{
-	int status = 0;
-
-	CHECK_EQ(sys(SYS_wait4, pid, &status, 0, NULL), pid);
-	CHECK(WIFSTOPPED(status));
-	CHECK_EQ(WSTOPSIG(status), signo);
-}
-
-static void
-ends(int pid, int code)
-{
-	int status = guest_wait(pid);
-
-	CHECK(WIFEXITED(status));
-	CHECK_EQ(WEXITSTATUS(status), code);
-}
 
 /* A child that is traced and has stopped; it goes on behind. */
 #define TRACED(pid, ...) do { \
 	(pid) = guest_fork(); \
 	if ((pid) == 0) { \
-		CHECK_EQ(PT(PT_TRACE_ME, 0, 0, 0), 0); \
-		CHECK_EQ(sys(SYS_kill, sys(SYS_getpid), SIGSTOP), 0); \
+		trace_me(); \
 		__VA_ARGS__; \
 		guest_exit(3); \
 	} \

@@ -1,12 +1,9 @@
 /* ptrace(2): sys/kern/sys_process.c, kern_sig.c (ptracestop), subr_syscall.c, amd64/amd64/ptrace_machdep.c. */
-#include "guest.h"
-#include <sys/ptrace.h>
+#include "traced.h"
 #include <machine/reg.h>
 #include <sys/user.h>
 #include <sys/sysctl.h>
 #include <machine/psl.h>
-
-#define PT(...) sys(SYS_ptrace, __VA_ARGS__)
 
 static volatile int seen;
 
@@ -17,24 +14,13 @@ count(int signo, siginfo_t *info, void *context)
 	seen++;
 }
 
-/* In a child: be traced, and stop. */
-static void
-trace_me(void)
-{
-	CHECK_EQ(PT(PT_TRACE_ME, 0, 0, 0), 0);
-	CHECK_EQ(sys(SYS_kill, sys(SYS_getpid), SIGSTOP), 0);
-}
-
 /* The next stop of a tracee is by this signal; what its thread tells. */
 static struct ptrace_lwpinfo
 next_stop(int pid, int signo)
 {
 	struct ptrace_lwpinfo info;
-	int status = 0;
 
-	CHECK_EQ(sys(SYS_wait4, pid, &status, 0, NULL), pid);
-	CHECK(WIFSTOPPED(status));
-	CHECK_EQ(WSTOPSIG(status), signo);
+	stops(pid, signo);
 	CHECK_EQ(PT(PT_LWPINFO, pid, &info, sizeof(info)), 0);
 	CHECK_EQ(info.pl_event, PL_EVENT_SIGNAL);
 	return (info);
@@ -44,15 +30,6 @@ static void
 go_on(int pid, int signo)
 {
 	CHECK_EQ(PT(PT_CONTINUE, pid, 1, signo), 0);
-}
-
-static void
-ends(int pid, int code)
-{
-	int status = guest_wait(pid);
-
-	CHECK(WIFEXITED(status));
-	CHECK_EQ(WEXITSTATUS(status), code);
 }
 
 /* A child that is traced and has stopped; it goes on behind. */

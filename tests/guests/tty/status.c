@@ -1,7 +1,6 @@
 /* ^T: the status character of termios(4), SIGINFO, and the line about the foreground (sys/kern/tty_info.c). Every case makes a
  * pseudo-terminal, with a session on its slave, and types at its master. */
-#include "guest.h"
-#include <sys/filio.h>
+#include "pty.h"
 #include <sys/poll.h>
 #include <sys/ttycom.h>
 #include <sys/_termios.h>
@@ -9,7 +8,7 @@
 
 #define CTRL(c) ((c) & 31)
 
-static int master, slave, session, heard, tells;
+static int session, heard, tells;
 static volatile int infos;
 
 static void
@@ -45,16 +44,10 @@ foreground(void)
 static void
 terminal(void)
 {
-	char path[64] = "/dev/", c;
-	struct fiodgname_arg name = { sizeof(path) - 5, path + 5 };
+	char path[64], c;
 	int ends[2];
-	long fd = sys(SYS_posix_openpt, O_RDWR | O_NOCTTY);
 
-	if (fd == -EAGAIN)
-		SKIP("no /dev/ptmx here");
-	master = (int)CHECK_OK(fd);
-	CHECK_EQ(sys(SYS_ioctl, master, FIODGNAME, &name), 0);
-	slave = (int)CHECK_OK(sys(SYS_open, path, O_RDWR | O_NOCTTY));
+	open_pty(path);
 	CHECK_EQ(sys(SYS_pipe2, ends, 0), 0);
 	tells = ends[1];
 	session = guest_fork();
@@ -91,6 +84,17 @@ told(void)
 	if (CHECK_OK(sys(SYS_poll, &p, 1, 300)) == 1)
 		CHECK_EQ(sys(SYS_read, heard, &c, 1), 1);
 	return (c);
+}
+
+/* It tells this text, with SIGINFO anywhere in it. */
+static void
+tells_within(const char *text)
+{
+	while (*text != '\0') {
+		char c = told();
+		if (c != 'i')
+			CHECK_EQ(c, *text++);
+	}
 }
 
 static char screen[512];
@@ -184,17 +188,9 @@ TEST(within)
 
 	terminal();
 	type("a\024b\n");
-	for (const char *at = "ab\n"; *at != '\0';) {
-		char c = told();
-		if (c != 'i')
-			CHECK_EQ(c, *at++);
-	}
+	tells_within("ab\n");
 	CHECK_EQ(sys(SYS_writev, master, parts, 3), 4);
-	for (const char *at = "cd\n"; *at != '\0';) {
-		char c = told();
-		if (c != 'i')
-			CHECK_EQ(c, *at++);
-	}
+	tells_within("cd\n");
 	leave(2);
 }
 
@@ -279,15 +275,9 @@ TEST(request)
 /* A terminal that is nobody's. */
 TEST(nobody)
 {
-	char path[64] = "/dev/";
-	struct fiodgname_arg name = { sizeof(path) - 5, path + 5 };
-	long fd = sys(SYS_posix_openpt, O_RDWR | O_NOCTTY);
+	char path[64];
 
-	if (fd == -EAGAIN)
-		SKIP("no /dev/ptmx here");
-	master = (int)CHECK_OK(fd);
-	CHECK_EQ(sys(SYS_ioctl, master, FIODGNAME, &name), 0);
-	slave = (int)CHECK_OK(sys(SYS_open, path, O_RDWR | O_NOCTTY));
+	open_pty(path);
 	type("\024");
 	CHECK_STR(past_number(shown() + 6, " "), "not a controlling terminal\r\n");
 }

@@ -1,6 +1,5 @@
 /* Terminals: termios(4), tty(4), posix_openpt(2) and ptsname(3). Every case makes a pseudo-terminal of its own. */
-#include "guest.h"
-#include <sys/filio.h>
+#include "pty.h"
 #include <sys/ttycom.h>
 #include <sys/_termios.h>
 #include <sys/event.h>
@@ -10,21 +9,13 @@
 #define TTYDEFCHARS
 #include <sys/ttydefaults.h>
 
-static int master, slave;
-
 static void
 pty(void)
 {
-	char path[64] = "/dev/";
-	struct fiodgname_arg name = { sizeof(path) - 5, path + 5 };
-	long fd = sys(SYS_posix_openpt, O_RDWR | O_NOCTTY);
+	char path[64];
 
-	if (fd == -EAGAIN)
-		SKIP("no /dev/ptmx here");
-	master = (int)CHECK_OK(fd);
-	CHECK_EQ(sys(SYS_ioctl, master, FIODGNAME, &name), 0);
+	open_pty(path);
 	CHECK(guest_starts(path, "/dev/pts/"));
-	slave = (int)CHECK_OK(sys(SYS_open, path, O_RDWR | O_NOCTTY));
 }
 
 TEST(openpt)
