@@ -48,10 +48,13 @@ def _capability_mode(row: table.Syscall) -> str:
 
 
 def tested_by(folder: Path = GUESTS) -> dict[str, list[str]]:
-    """The guests in a folder that make each call by its name, in order."""
+    """The guests in a folder that make each call by its name, in order; or a header that lies beside them and that they include."""
     found: dict[str, set[str]] = defaultdict(set)
     for path in sorted(folder.rglob("*.c")):
-        for name in re.findall(r"\bSYS_(\w+)", path.read_text(encoding="utf-8")):
+        text = path.read_text(encoding="utf-8")
+        beside = (path.with_name(name) for name in re.findall(r'^#include "(\w+\.h)"', text, re.MULTILINE))
+        text += "".join(header.read_text(encoding="utf-8") for header in beside if header.is_file())
+        for name in re.findall(r"\bSYS_(\w+)", text):
             found[name].add(path.stem)
     return {name: sorted(guests) for name, guests in found.items()}
 
