@@ -8,6 +8,7 @@ status 125; a `prepare` or `run` that fails gives its own status. Only the stand
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import fnmatch
 import hashlib
@@ -535,16 +536,36 @@ def furnish(state: dict, given: dict) -> None:
 
 
 def run_script(state: dict, root: dict, text: str, name: str) -> int:
-    """Run a script by FreeBSD's sh: its status as a shell tells it."""
+    """Run a script by FreeBSD's sh: its status as a shell tells it. Raises KeyboardInterrupt where the runner cancels.
+
+    The script's processes are a session of their own, and each of them gets what the runner sends, as from a terminal: FreeBSD's
+    sh outlives a SIGINT that comes to it alone, and waits for its command.
+    """
     script = base() / "steps" / f"{name}.sh"
     script.parent.mkdir(exist_ok=True)
     script.write_text(text, errors="surrogateescape")
     guest = guest_environment(state["inputs"])
     command = [*lsf_command(state, root, guest), str(script)]
-    with subprocess.Popen(command, env=lsf_environment(guest), stdin=subprocess.DEVNULL, cwd=workspace()) as child:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, lambda number, _: child.send_signal(number))
+    child = None
+    cancelled: list[int] = []
+
+    def cancel(number: int, _frame: object = None) -> None:
+        cancelled.append(number)
+        if child and child.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(child.pid, number)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, cancel)
+    if not cancelled:
+        child = subprocess.Popen(
+            command, env=lsf_environment(guest), stdin=subprocess.DEVNULL, cwd=workspace(), start_new_session=True
+        )
+        for number in tuple(cancelled):  # what came while it was started
+            cancel(number)
         status = child.wait()
+    if cancelled:
+        raise KeyboardInterrupt
     return status if status >= 0 else 128 - status
 
 

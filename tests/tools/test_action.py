@@ -9,6 +9,7 @@ import lzma
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tarfile
@@ -624,14 +625,15 @@ def test_a_shell_before_the_set_up(job):
     )
 
 
-def test_cancelled(job, given):
-    """The runner's SIGINT ends the guest, and the step with it."""
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_cancelled(job, given, number):
+    """What the runner sends ends the script, the command that it waits for, and the step."""
     assert job.uses(given).status == 0
     script = job.temp / "step"
-    script.write_text("echo begun\nsleep 100\n")
+    script.write_text("sh -c 'echo begun; exec sleep 100'\necho not reached\n")
     child = subprocess.Popen([sys.executable, str(TOP / "scripts/action.py"), "shell", str(script)], env=job.environment(),
                              stdout=subprocess.PIPE, text=True, start_new_session=True)  # fmt: skip
     assert child.stdout.readline() == "begun\n"
-    child.send_signal(2)
-    child.stdout.close()
-    assert child.wait(timeout=60) in (128 + 2, 128 + 15)
+    child.send_signal(number)
+    assert child.communicate(timeout=60) == ("", None)
+    assert child.returncode == 128 + signal.SIGINT
