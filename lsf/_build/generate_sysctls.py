@@ -17,6 +17,7 @@ def sysctls_h() -> str:
 #include <stdint.h>
 
 #define SYSCTL_ROWS {len(sysctls.TABLE) + 1}
+#define CTLFLAG_GUESTS {sysctls.CTLFLAG_GUESTS:#x}u
 
 struct area;
 struct sysctl_request;

@@ -86,15 +86,7 @@ def test_any_number(oid):
     assert error in ("", "ENOENT", "ENOTDIR", "EISDIR", "EINVAL", "ESRCH", "ENOMEM", "EPERM")
 
 
-#: What root may set: tests of guests do (test_trap_enotcap.py).
-WRITTEN_BY_ROOT = {"kern.trap_enotcap"}
-
-
-@given(
-    st.sampled_from(
-        [row for row in LEAVES if not row.kind & sysctls.CTLFLAG_ANYBODY and row.name not in WRITTEN_BY_ROOT]
-    )
-)
+@given(st.sampled_from([row for row in LEAVES if not row.kind & (sysctls.CTLFLAG_ANYBODY | sysctls.CTLFLAG_GUESTS)]))
 def test_nothing_can_be_written(row):
     assert sysctl(sysctls.numbers(row.name), 0, b"\0" * 8)[0] == "EPERM"
 

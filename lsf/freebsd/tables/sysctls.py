@@ -8,7 +8,7 @@ number  FreeBSD's own (`<sys/sysctl.h>`), or `auto`: one that FreeBSD gives out 
 type    `N` node, `A` string, `CU` a byte, `I` int, `IU` unsigned, `L` long, `LU` unsigned long, `Q` int64, `QU` uint64, `S,name` a
         structure, `B` and `E,name` int as a boolean or one of some names; and behind a blank the flags `w` (a privileged
         user may write it), `W` (anybody may), `s` (not listed), `t` (set at the start alone), `c` and `C` (read, and written, in
-        capability mode).
+        capability mode), `g` (with `w`: root may write it here too, since it is no setting of Linux's but the guests' alone).
 source  `= 5`, `= "text"`  a constant
         `file PATH FIELD DEFAULT`  the FIELDth word (from 0) of the first line of a file of Linux's /proc, a number
         `call FUNCTION [ARGUMENT]`  the shim's sysctl_FUNCTION, with a number of its own; on a node it takes the rest of
@@ -34,6 +34,8 @@ CTLFLAG_TUN = 0x00080000
 CTLFLAG_MPSAFE = 0x00040000
 CTLFLAG_CAPRD = 0x00008000
 CTLFLAG_CAPWR = 0x00004000
+#: LSF's own, which no program sees: `g`. A bit that FreeBSD gives no meaning.
+CTLFLAG_GUESTS = 0x00000100
 
 ROWS = """
 sysctl | 0 | N | | Sysctl internal magic
@@ -152,7 +154,7 @@ kern.nselcoll | auto | I | = 0 |
 kern.pid_max | auto | I | file /proc/sys/kernel/pid_max 0 99999 | Maximum allowed pid
 kern.lastpid | auto | I | file /proc/loadavg 4 0 | Last used PID
 kern.randompid | auto | I w | = 0 | Random PID modulus
-kern.trap_enotcap | auto | CU wt | call trap_enotcap | Deliver SIGTRAP on ECAPMODE and ENOTCAPABLE
+kern.trap_enotcap | auto | CU wgt | call trap_enotcap | Deliver SIGTRAP on ECAPMODE and ENOTCAPABLE
 kern.module_path | auto | A w | = "/boot/kernel;/boot/modules" | module load search path
 kern.corefile | auto | A w | call corefile | Process corefile name format string
 kern.coredump | auto | I w | call core_setting 1 | Enable/Disable coredumps
@@ -679,6 +681,8 @@ def _parse(text: str) -> tuple[Row, ...]:
             kind |= CTLFLAG_CAPRD
         if "C" in flags:
             kind |= CTLFLAG_CAPWR
+        if "g" in flags:
+            kind |= CTLFLAG_GUESTS
         rows[name] = Row(name, number, kind, letter, how, function, constant, value, description)
     return tuple(rows.values())
 

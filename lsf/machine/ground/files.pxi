@@ -16,3 +16,14 @@ cdef void descriptor_path(int fd, char *path) noexcept nogil:
     """/proc/self/fd/N, in at least 32 bytes."""
     cdef uint64_t at = append(path, 0, 32, b"/proc/self/fd/")
     append_number(path, at, 32, <uint32_t> fd, 10)
+
+
+cdef long descriptor_name(int fd, char *name, uint64_t size) noexcept nogil:
+    """What /proc calls a descriptor's file, terminated and cut to size - 1 bytes: its length, or a negative errno."""
+    cdef char path[32]
+    cdef long length
+    descriptor_path(fd, path)
+    length = linux_syscall3(LINUX_SYS_readlink, <uint64_t> path, <uint64_t> name, size - 1)
+    if not is_error(length):
+        name[length] = 0
+    return length

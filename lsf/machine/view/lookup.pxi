@@ -279,12 +279,9 @@ cdef long lookup_path(process_t *proc, int dirfd, uaddr path, bint follow, char 
         if dirfd == LINUX_AT_FDCWD:
             got = linux_syscall2(LINUX_SYS_getcwd, <uint64_t> walk.guest, LOOKUP_PATH)
         else:
-            descriptor_path(dirfd, link)
-            got = linux_syscall3(LINUX_SYS_readlink, <uint64_t> link, <uint64_t> walk.guest, LOOKUP_PATH - 1)
+            got = descriptor_name(dirfd, walk.guest, LOOKUP_PATH)
         if is_error(got) or walk.guest[0] != c'/':
             return 0                            # removed, or no folder at all
-        if dirfd != LINUX_AT_FDCWD:
-            walk.guest[got] = 0
         lookup_guest(proc, walk.guest, LOOKUP_PATH)
         if walk.guest[1] == 0:
             walk.guest[0] = 0

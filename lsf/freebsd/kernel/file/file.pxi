@@ -543,12 +543,10 @@ cdef public long sys___realpathat(frame_t *frame, area_t *area) noexcept nogil:
     fd = linux_syscall4(LINUX_SYS_openat, frame.arg[0], frame.arg[1], LINUX_O_PATH | LINUX_O_CLOEXEC, 0)
     if is_error(fd):
         return fd
-    descriptor_path(<int> fd, link)
-    got = linux_syscall3(LINUX_SYS_readlink, <uint64_t> link, <uint64_t> path, FREEBSD_PATH_MAX + 8)
+    got = descriptor_name(<int> fd, path, FREEBSD_PATH_MAX + 9)
     if is_error(got) or got >= FREEBSD_PATH_MAX:
         got = -LINUX_EOPNOTSUPP if is_error(got) else -LINUX_ENAMETOOLONG
     else:
-        path[got] = 0
         # "(unreachable)/x", "/x (deleted)": a name is one only if it leads back to the file.
         if path[0] != c'/' or not same_file(<int> fd, path):
             got = -LINUX_ENOENT

@@ -211,12 +211,8 @@ cdef long find_device_name(int fd, char *name) noexcept nogil:
     if major == 5 and minor <= 1:
         append(name, 0, 256, b"tty" if minor == 0 else b"console")
         return 0
-    at = append(link, 0, 40, b"/proc/self/fd/")
-    append_number(link, at, 40, <uint32_t> fd, 10)
-    result = linux_syscall3(LINUX_SYS_readlink, <uint64_t> link, <uint64_t> name, 255)
-    if is_error(result):
+    if is_error(descriptor_name(fd, name, 256)):
         return -LINUX_ENOTTY
-    name[result] = 0
     if not string_starts(name, b"/dev/"):
         return -LINUX_ENOTTY
     at = 5

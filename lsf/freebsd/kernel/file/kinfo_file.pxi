@@ -76,9 +76,7 @@ cdef long fill_kinfo_file(int fd, freebsd_kinfo_file *info) noexcept nogil:
     memset(info, 0, sizeof(freebsd_kinfo_file))
     if result < 0:
         return result
-    descriptor_path(fd, link)
-    got = linux_syscall3(LINUX_SYS_readlink, <uint64_t> link, <uint64_t> info.kf_path, KINFO_PATH - 1)
-    if is_error(got):
+    if is_error(descriptor_name(fd, info.kf_path, KINFO_PATH)):
         info.kf_path[0] = 0
     elif st.st_nlink == 0 and info.kf_path[0] == c'/':
         info.kf_path[0] = 0                 # Linux's "... (deleted)": FreeBSD has no path for what has no name (vn_fullpath)

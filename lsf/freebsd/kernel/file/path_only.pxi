@@ -45,14 +45,9 @@ cdef void replace_opened(int fd, const char *path, uint64_t linux_flags) noexcep
 cdef void mark_executable(int fd) noexcept nogil:
     """Give a descriptor that was opened for O_EXEC the mark: its file is opened anew by the name that /proc tells, which is
     no link's. One whose name is gone stays without, and counts as O_PATH."""
-    cdef char link[32]
     cdef char path[FREEBSD_PATH_MAX]
-    cdef long got
-    descriptor_path(fd, link)
-    got = linux_syscall3(LINUX_SYS_readlink, <uint64_t> link, <uint64_t> path, sizeof(path) - 1)
-    if is_error(got) or path_kind(fd) == ACCESS_EXECUTE:
+    if is_error(descriptor_name(fd, path, sizeof(path))) or path_kind(fd) == ACCESS_EXECUTE:
         return
-    path[got] = 0
     replace_opened(fd, path, LINUX_O_NOFOLLOW)
 
 

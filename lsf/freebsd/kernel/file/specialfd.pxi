@@ -19,14 +19,9 @@ cdef struct freebsd_specialfd_eventfd:
 
 cdef int anonymous_kind(int fd) noexcept nogil:
     """What a descriptor whose file has no type is, by the name that /proc gives it; ANONYMOUS_OTHER without /proc."""
-    cdef char link[32]
     cdef char name[64]
-    cdef long got
-    descriptor_path(fd, link)
-    got = linux_syscall3(LINUX_SYS_readlink, <uint64_t> link, <uint64_t> name, sizeof(name) - 1)
-    if is_error(got):
+    if is_error(descriptor_name(fd, name, sizeof(name))):
         return ANONYMOUS_OTHER
-    name[got] = 0
     if string_starts(name, b"anon_inode:[timerfd"):
         return ANONYMOUS_TIMERFD
     if string_starts(name, b"anon_inode:[eventfd"):

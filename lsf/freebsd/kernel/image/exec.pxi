@@ -391,13 +391,10 @@ cdef void execution_path(int fd, const char *path, char *execpath) noexcept nogi
     cdef uint64_t at
     cdef long got = -LINUX_ENOENT
     if path[0] != c'/':
-        at = append(link, 0, sizeof(link), b"/proc/self/fd/")
-        append_number(link, at, sizeof(link), <uint64_t> fd, 10)
-        got = linux_syscall3(LINUX_SYS_readlink, <uint64_t> link, <uint64_t> execpath, 4095)
+        got = descriptor_name(fd, execpath, 4096)
     if is_error(got) or execpath[0] != c'/':
         absolute_path(path, execpath)
         return
-    execpath[got] = 0
     lookup_guest(SHIM, execpath, 4096)
 
 
@@ -471,8 +468,7 @@ cdef public long sys_fexecve(frame_t *frame, area_t *area) noexcept nogil:
     cdef long got, fd = count_strings(&strings, frame.arg[1], frame.arg[2])
     if fd < 0:
         return fd
-    at = append(link, 0, 40, b"/proc/self/fd/")
-    append_number(link, at, 40, <uint32_t> frame.arg[0], 10)
+    descriptor_path(<int> frame.arg[0], link)
     if descriptor_is_hidden(area.proc, <int> frame.arg[0]):
         return -LINUX_EBADF
     fd = descriptor_executable(<int> frame.arg[0])

@@ -410,15 +410,11 @@ cdef public void shim_start(uint64_t *linux_stack) noexcept nogil:
 cdef bint is_of_a_process(int fd) noexcept nogil:
     """True for an opened file of /proc that tells of a process, whose meaning so changes with who that process is."""
     cdef linux_statfs fs
-    cdef char link[40]
-    cdef char path[16]
-    cdef uint64_t at
+    cdef char path[17]
     cdef long got
     if is_error(linux_syscall2(LINUX_SYS_fstatfs, fd, <uint64_t> &fs)) or fs.f_type != LINUX_PROC_SUPER_MAGIC:
         return False
-    at = append(link, 0, sizeof(link), b"/proc/self/fd/")
-    append_number(link, at, sizeof(link), fd, 10)
-    got = linux_syscall3(LINUX_SYS_readlink, <uint64_t> link, <uint64_t> path, sizeof(path))
+    got = descriptor_name(fd, path, sizeof(path))
     return got <= 6 or not string_starts(path, b"/proc/") or c'0' <= path[6] <= c'9'
 
 

@@ -249,9 +249,8 @@ cdef long bind_or_connect(area_t *area, long number, int dirfd, int fd, uaddr na
             return -LINUX_EBADF
         memset(moved, 0, sizeof(moved))
         moved[0] = LINUX_AF_UNIX
-        at = append(<char *> &moved[2], 0, 109, b"/proc/self/fd/")
-        at = append_number(<char *> &moved[2], at, 109, <uint32_t> dirfd, 10)
-        at = append(<char *> &moved[2], at, 109, b"/")
+        descriptor_path(dirfd, <char *> &moved[2])
+        at = append(<char *> &moved[2], string_length(<char *> &moved[2]), 109, b"/")
         if at + string_length(<char *> &address[2]) > 107:
             return -LINUX_ENAMETOOLONG
         at = append(<char *> &moved[2], at, 109, <char *> &address[2])

@@ -8,12 +8,31 @@
 cdef enum:
     TRAP_PERF = 6                       # si_code of Linux's SIGTRAP
     TRAP_PERF_LATE = 1                  # TRAP_PERF_FLAG_ASYNC: it was blocked when it happened
-    PERF_ATTR_SIZE = 128                # PERF_ATTR_SIZE_VER7
+    PERF_EXCLUDE_KERNEL = 1 << 5        # bits of linux_perf_event_attr.flags
+    PERF_EXCLUDE_HV = 1 << 6
+    PERF_REMOVE_ON_EXEC = 1UL << 36
+    PERF_SIGTRAP = 1UL << 37
+    HW_BREAKPOINT_W = 2
+    HW_BREAKPOINT_RW = 3
+    HW_BREAKPOINT_X = 4
     PERF_TYPE_BREAKPOINT = 5
     PERF_FLAG_FD_CLOEXEC = 8
     DR_STATUS = 6
     DR_CONTROL = 7
     WATCHES = 4
+
+cdef struct linux_perf_event_attr:      # struct perf_event_attr (PERF_ATTR_SIZE_VER7), which older headers have not whole
+    uint32_t type, size
+    uint64_t config, sample_period, sample_type, read_format, flags
+    uint32_t wakeup_events, bp_type
+    uint64_t bp_addr, bp_len, branch_sample_type, sample_regs_user
+    uint32_t sample_stack_user
+    int32_t clockid
+    uint64_t sample_regs_intr
+    uint32_t aux_watermark
+    uint16_t sample_max_stack, reserved
+    uint32_t aux_sample_size, reserved_too
+    uint64_t sig_data
 
 
 cdef inline bint watch_enabled(uint64_t control, int i) noexcept nogil:
@@ -37,18 +56,19 @@ cdef void watch_forget(area_t *area) noexcept nogil:
 
 cdef long watch_open(area_t *area, int i, uint64_t address, uint64_t control) noexcept nogil:
     """Make the calling thread's breakpoint of one register: 0 or a negative errno."""
-    cdef uint64_t attr[16]
+    cdef linux_perf_event_attr attr
     cdef uint64_t access = control >> 16 + 4 * i & 3, length = control >> 18 + 4 * i & 3
     cdef long fd, at
-    memset(attr, 0, sizeof(attr))
-    attr[0] = PERF_TYPE_BREAKPOINT | <uint64_t> PERF_ATTR_SIZE << 32
-    attr[2] = 1                                                 # sample_period
-    attr[5] = 1UL << 5 | 1UL << 6 | 1UL << 36 | 1UL << 37       # exclude_kernel, exclude_hv, remove_on_exec, sigtrap
-    attr[6] = <uint64_t> (4 if access == 0 else 2 if access == 1 else 3) << 32      # HW_BREAKPOINT_X, W, RW
-    attr[7] = address
-    attr[8] = 8 if access == 0 or length == 2 else length + 1
-    attr[15] = <uint64_t> i                                     # sig_data
-    fd = linux_syscall5(LINUX_SYS_perf_event_open, <uint64_t> attr, 0, <uint64_t> -1, <uint64_t> -1, PERF_FLAG_FD_CLOEXEC)
+    memset(&attr, 0, sizeof(attr))
+    attr.type = PERF_TYPE_BREAKPOINT
+    attr.size = sizeof(attr)
+    attr.sample_period = 1
+    attr.flags = PERF_EXCLUDE_KERNEL | PERF_EXCLUDE_HV | PERF_REMOVE_ON_EXEC | PERF_SIGTRAP
+    attr.bp_type = HW_BREAKPOINT_X if access == 0 else HW_BREAKPOINT_W if access == 1 else HW_BREAKPOINT_RW
+    attr.bp_addr = address
+    attr.bp_len = 8 if access == 0 or length == 2 else length + 1
+    attr.sig_data = <uint64_t> i
+    fd = linux_syscall5(LINUX_SYS_perf_event_open, <uint64_t> &attr, 0, <uint64_t> -1, <uint64_t> -1, PERF_FLAG_FD_CLOEXEC)
     if is_error(fd):
         return fd
     at = linux_syscall6(LINUX_SYS_mmap, 0, PAGE_SIZE, LINUX_PROT_READ, LINUX_MAP_SHARED, <uint64_t> fd, 0)

@@ -24,6 +24,7 @@ cdef extern from "sysctls.h" nogil:
         int32_t number
         uint16_t first, count
     const sysctl_row_t sysctl_rows[1]
+    const uint32_t CTLFLAG_GUESTS
 
 cdef enum:
     SYSCTL_NAME_MAX = 1024
@@ -136,7 +137,7 @@ cdef bint sysctl_may_write(const sysctl_row_t *row) noexcept nogil:
     """What root may set on FreeBSD is Linux's, and nobody's to set here, but for what is the guests' alone."""
     if not row.kind & FREEBSD_CTLFLAG_WR:
         return False
-    return row.kind & FREEBSD_CTLFLAG_ANYBODY != 0 or (row.function == sysctl_trap_enotcap and linux_syscall0(LINUX_SYS_geteuid) == 0)
+    return row.kind & FREEBSD_CTLFLAG_ANYBODY != 0 or (row.kind & CTLFLAG_GUESTS and linux_syscall0(LINUX_SYS_geteuid) == 0)
 
 
 cdef long sysctl_perform(area_t *area, const int32_t *name, uint32_t length, uaddr old, uaddr old_size, uaddr new_,
@@ -299,9 +300,11 @@ cdef public long sysctl_oidfmt(sysctl_request_t *request) noexcept nogil:
     cdef const sysctl_row_t *row = NULL
     cdef uint32_t used = 0
     cdef long result = sysctl_find(request.rest, request.nrest, &row, &used)
+    cdef uint32_t kind
     if result < 0:
         return result
-    result = sysctl_out(request, &row.kind, 4)
+    kind = row.kind & ~CTLFLAG_GUESTS
+    result = sysctl_out(request, &kind, 4)
     return result if result < 0 else sysctl_out_string(request, row.format)
 
 
