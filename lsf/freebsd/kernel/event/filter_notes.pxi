@@ -10,31 +10,14 @@ cdef enum:
     NOTE_RECORDS = 64
 
 
-cdef long notes_folder(char *path, bint elsewhere) noexcept nogil:
-    """The folder of this user's files, which is nobody else's: 0 or a negative errno."""
-    cdef linux_stat st
-    cdef long fd
-    notes_path(path, elsewhere, -1)
-    linux_syscall2(LINUX_SYS_mkdir, <uint64_t> path, 0o700)
-    fd = linux_syscall4(LINUX_SYS_openat, <uint64_t> LINUX_AT_FDCWD, <uint64_t> path,
-                        LINUX_O_DIRECTORY | LINUX_O_NOFOLLOW | LINUX_O_CLOEXEC, 0)
-    if is_error(fd):
-        return fd
-    linux_syscall2(LINUX_SYS_fstat, fd, <uint64_t> &st)
-    linux_syscall1(LINUX_SYS_close, fd)
-    if <long> st.st_uid != linux_syscall0(LINUX_SYS_geteuid) or st.st_mode & 0o077:
-        return -LINUX_EACCES
-    return 0
-
-
 cdef void notes_remove(int fd, uint64_t key) noexcept nogil:
     """Remove a file that nobody else reads."""
-    cdef char path[NOTES_PATH]
+    cdef char path[SHARED_PATH]
     cdef int attempt
     if is_error(linux_syscall2(LINUX_SYS_flock, fd, LINUX_LOCK_EX | LINUX_LOCK_NB)):
         return
-    for attempt in range(2):
-        notes_path(path, attempt != 0, <int64_t> (key & 0x7fffffff))
+    for attempt in range(SHARED_FOLDERS):
+        notes_path(path, attempt != 0, key & 0x7fffffff)
         linux_syscall1(LINUX_SYS_unlink, <uint64_t> path)
 
 
@@ -56,17 +39,19 @@ cdef void notes_sweep(const char *folder) noexcept nogil:
 
 cdef uint64_t notes_make(process_t *proc) noexcept nogil:
     """Make a file: its key, or 0."""
-    cdef char path[NOTES_PATH]
+    cdef char path[SHARED_PATH]
     cdef uint64_t number
-    cdef long fd = -LINUX_ENOENT
+    cdef long folder, fd = -LINUX_ENOENT
     cdef int attempt, serial
-    for attempt in range(2):
-        if notes_folder(path, attempt != 0) < 0:
+    for attempt in range(SHARED_FOLDERS):
+        folder = private_folder(path, attempt != 0, b"notes.", True)
+        if is_error(folder):
             continue
+        linux_syscall1(LINUX_SYS_close, folder)
         notes_sweep(path)
         for serial in range(NOTE_SERIALS):
             number = (<uint64_t> proc.pid << 9 | <uint64_t> serial) & 0x7fffffff
-            notes_path(path, attempt != 0, <int64_t> number)
+            notes_path(path, attempt != 0, number)
             fd = linux_syscall4(LINUX_SYS_openat, <uint64_t> LINUX_AT_FDCWD, <uint64_t> path,
                                 LINUX_O_WRONLY | LINUX_O_CREAT | LINUX_O_EXCL | LINUX_O_NOFOLLOW | LINUX_O_CLOEXEC, 0o600)
             if fd != -LINUX_EEXIST:

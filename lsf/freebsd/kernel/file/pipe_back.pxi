@@ -11,7 +11,6 @@
 
 cdef enum:
     BACKS = 32                          # ways back that a process has open
-    BACK_PATH = 80
     BACK_PATIENCE = 20000000            # nanoseconds between two looks of who was left behind, at first
 
 cdef struct back_t:
@@ -27,21 +26,9 @@ cdef struct backs_t:
 
 cdef long back_folder(char *path, bint elsewhere, bint create) noexcept nogil:
     """The folder of this user's ways back, which is nobody else's: a descriptor that has it locked, or a negative errno."""
-    cdef linux_stat st
-    cdef long fd
-    cdef uint64_t at = append(path, 0, BACK_PATH, b"/tmp/.lsf.pipes." if elsewhere else b"/dev/shm/.lsf.pipes.")
-    append_number(path, at, BACK_PATH, <uint64_t> linux_syscall0(LINUX_SYS_geteuid), 10)
-    if create:
-        linux_syscall2(LINUX_SYS_mkdir, <uint64_t> path, 0o700)
-    fd = linux_syscall4(LINUX_SYS_openat, <uint64_t> LINUX_AT_FDCWD, <uint64_t> path,
-                        LINUX_O_DIRECTORY | LINUX_O_NOFOLLOW | LINUX_O_CLOEXEC, 0)
-    if is_error(fd):
-        return fd
-    linux_syscall2(LINUX_SYS_fstat, fd, <uint64_t> &st)
-    if <long> st.st_uid != linux_syscall0(LINUX_SYS_geteuid) or st.st_mode & 0o077:
-        linux_syscall1(LINUX_SYS_close, fd)
-        return -LINUX_EACCES
-    linux_syscall2(LINUX_SYS_flock, fd, LINUX_LOCK_EX)
+    cdef long fd = private_folder(path, elsewhere, b"pipes.", create)
+    if not is_error(fd):
+        linux_syscall2(LINUX_SYS_flock, fd, LINUX_LOCK_EX)
     return fd
 
 
@@ -78,12 +65,12 @@ cdef void back_sweep(int folder, const char *path) noexcept nogil:
 
 cdef long back_file(uint64_t inode, bint create) noexcept nogil:
     """The FIFO of a pipe: a descriptor, -ENOENT where nobody has made it, or another negative errno."""
-    cdef char path[BACK_PATH]
+    cdef char path[SHARED_PATH]
     cdef char name[24]
     cdef linux_stat st
     cdef long folder, fd = -LINUX_ENOENT
     cdef int attempt
-    for attempt in range(2):
+    for attempt in range(SHARED_FOLDERS):
         folder = back_folder(path, attempt != 0, create)
         if is_error(folder):
             continue
@@ -288,10 +275,10 @@ cdef long pipe_failed(area_t *area, frame_t *frame, bint writes, bint vector) no
 
 cdef void back_forget(uint64_t inode) noexcept nogil:
     """This process has closed a FIFO: its name goes where that was the last."""
-    cdef char path[BACK_PATH]
+    cdef char path[SHARED_PATH]
     cdef long folder
     cdef int attempt
-    for attempt in range(2):
+    for attempt in range(SHARED_FOLDERS):
         folder = back_folder(path, attempt != 0, False)
         if not is_error(folder):
             back_remove_unused(<int> folder, inode)

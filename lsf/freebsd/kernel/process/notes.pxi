@@ -10,7 +10,6 @@
 cdef enum:
     NOTES_MAGIC = 0x2c53                # in the key's upper 16 bits; the rest is the number that the file is called
     NOTES_FILE_LIMIT = 1 << 20          # a process that may write no files so large tells nothing: the write would kill it
-    NOTES_PATH = 80
     NOTE_RECORD_FORK = 1
     NOTE_RECORD_EXEC = 2
     NOTE_RECORD_EXIT = 3
@@ -30,23 +29,21 @@ cdef uint64_t notes_key(int pid) noexcept nogil:
     return limit.rlim_cur if limit.rlim_cur >> 48 == NOTES_MAGIC else 0
 
 
-cdef void notes_path(char *path, bint elsewhere, int64_t number) noexcept nogil:
-    """The file of a number, or with -1 the folder of this user's. elsewhere: where there is no /dev/shm."""
-    cdef uint64_t at = append(path, 0, NOTES_PATH, b"/tmp/.lsf.notes." if elsewhere else b"/dev/shm/.lsf.notes.")
-    at = append_number(path, at, NOTES_PATH, <uint64_t> linux_syscall0(LINUX_SYS_geteuid), 10)
-    if number >= 0:
-        at = append(path, at, NOTES_PATH, b"/")
-        append_number(path, at, NOTES_PATH, <uint64_t> number, 10)
+cdef void notes_path(char *path, bint elsewhere, uint64_t number) noexcept nogil:
+    """The file of a number, in this user's folder of them."""
+    cdef uint64_t at = private_path(path, elsewhere, b"notes.")
+    at = append(path, at, SHARED_PATH, b"/")
+    append_number(path, at, SHARED_PATH, number, 10)
 
 
 cdef long notes_open(uint64_t key, uint64_t flags) noexcept nogil:
     """The file of a key: a descriptor, or a negative errno."""
-    cdef char path[NOTES_PATH]
+    cdef char path[SHARED_PATH]
     cdef linux_stat st
     cdef long fd = -LINUX_ENOENT
     cdef int attempt
-    for attempt in range(2):
-        notes_path(path, attempt != 0, <int64_t> (key & 0x7fffffff))
+    for attempt in range(SHARED_FOLDERS):
+        notes_path(path, attempt != 0, key & 0x7fffffff)
         fd = linux_syscall4(LINUX_SYS_openat, <uint64_t> LINUX_AT_FDCWD, <uint64_t> path,
                             flags | LINUX_O_CLOEXEC | LINUX_O_NOFOLLOW, 0)
         if not is_error(fd):

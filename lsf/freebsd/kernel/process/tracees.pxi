@@ -7,7 +7,6 @@ cdef enum:
     TRACEES = 256
     TRACEES_AGAIN = 20                  # milliseconds until a tracee that is no child is looked at again
     WAIT_TRAPPED = 1 << 20              # beside Linux's options of a wait: stops of tracees count
-    SHM_FOLDERS = 2
 
 cdef struct tracee_t:
     int32_t pid                         # 0: free
@@ -164,7 +163,7 @@ cdef int debug_files(process_t *proc, int tracer, int tracee) noexcept nogil:
     cdef const char *name
     cdef long fd, got, at
     cdef int folder, pid, owner = 0
-    for folder in range(SHM_FOLDERS):
+    for folder in range(SHARED_FOLDERS):
         fd = linux_syscall3(LINUX_SYS_open, <uint64_t> (<const char *> b"/dev/shm" if folder == 0 else <const char *> b"/tmp"),
                             LINUX_O_DIRECTORY | LINUX_O_CLOEXEC, 0)
         if is_error(fd):

@@ -19,7 +19,6 @@ cdef enum:
     DEBUG_SLOT = 16384
     DEBUG_THREADS = 1024                # threads beyond are not traced
     DEBUG_GROWS = 8                     # slots that the file gets at once
-    DEBUG_PATH = 64
     DEBUG_CODE = -1                     # SI_QUEUE
     DEBUG_NEWS = 0x4c534401             # si_errno of a SIGBUS: a tracee of the receiver's has stopped, or there is a new one
     DEBUG_HALT = 0x4c534402             # stop: another thread reports
@@ -105,20 +104,19 @@ cdef inline int lwp_shown(debug_page_t *page, int tid) noexcept nogil:
 
 
 cdef void debug_path(char *path, bint elsewhere, int tracer, int pid) noexcept nogil:
-    """The file of a pair. elsewhere: where there is no /dev/shm."""
-    cdef uint64_t at = append(path, 0, DEBUG_PATH, b"/tmp/.lsf.ptrace." if elsewhere else b"/dev/shm/.lsf.ptrace.")
-    at = append_number(path, at, DEBUG_PATH, <uint64_t> tracer, 10)
-    at = append(path, at, DEBUG_PATH, b".")
-    append_number(path, at, DEBUG_PATH, <uint64_t> pid, 10)
+    """The file of a pair."""
+    cdef uint64_t at = append_number(path, shared_path(path, elsewhere, b"ptrace."), SHARED_PATH, <uint64_t> tracer, 10)
+    at = append(path, at, SHARED_PATH, b".")
+    append_number(path, at, SHARED_PATH, <uint64_t> pid, 10)
 
 
 cdef long debug_open(int tracer, int pid, uint64_t flags) noexcept nogil:
     """The file of a pair, where it is this user's or root's: a descriptor, or a negative errno. flags: LINUX_O_CREAT to make it."""
-    cdef char path[DEBUG_PATH]
+    cdef char path[SHARED_PATH]
     cdef linux_stat st
     cdef long fd = -LINUX_ENOENT
     cdef int attempt
-    for attempt in range(2):
+    for attempt in range(SHARED_FOLDERS):
         debug_path(path, attempt != 0, tracer, pid)
         if flags & LINUX_O_CREAT:
             linux_syscall1(LINUX_SYS_unlink, <uint64_t> path)       # of one that had this number before
@@ -150,7 +148,7 @@ cdef bint is_debugged(const process_t *guest) noexcept nogil:
 
 
 cdef void debug_unlink(int tracer, int pid) noexcept nogil:
-    cdef char path[DEBUG_PATH]
+    cdef char path[SHARED_PATH]
     debug_path(path, False, tracer, pid)
     linux_syscall1(LINUX_SYS_unlink, <uint64_t> path)
     debug_path(path, True, tracer, pid)
