@@ -162,7 +162,7 @@ def _compile_guest(path: Path, flags: tuple[str, ...], name: str, headers: tuple
         missing_tool(f"guest {name}", "FreeBSD's headers are missing: pip install ziglang")
     command = [compiler, *GUEST_FLAGS, *flags, f'-DGUEST_NAME="{name}"', f"-I{GUESTS.relative_to(TESTS)}"]
     includes = [flag for folder in headers for flag in ("-isystem", str(folder))]
-    shared = [GUESTS / "guest.h", *sorted(path.parent.glob("*.h"))]
+    shared = [*sorted(GUESTS.glob("*.h")), *sorted(path.parent.glob("*.h"))]
     # No path of this tree is in it: another tree with the same sources has the same programs.
     ours = headers == freebsd_headers()
     key = [path.read_bytes(), *(header.read_bytes() for header in shared), *command, _ziglang() if ours else headers]

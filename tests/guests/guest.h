@@ -580,6 +580,13 @@ guest_sleep_ms(long ms)
 		;
 }
 
+/* Waits, 20 seconds at most, until something holds that others bring about: no sleep of a fixed length is long enough on every machine. */
+#define GUEST_UNTIL(condition) do { \
+	for (int i_ = 0; i_ < 10000 && !(condition); i_++) \
+		guest_sleep_ms(2); \
+	CHECK(condition); \
+} while (0)
+
 /* Milliseconds of CLOCK_MONOTONIC. */
 static inline long
 guest_now_ms(void)

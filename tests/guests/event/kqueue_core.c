@@ -1,8 +1,7 @@
 /* kqueue(2) and kevent(2): registration, EVFILT_USER, EVFILT_TIMER, errors, kqueues as descriptors. */
 #include "kevents.h"
+#include "asleep.h"
 #include <sys/poll.h>
-#include <sys/sysctl.h>
-#include <sys/user.h>
 
 static void
 open_kqueue(void)
@@ -278,27 +277,6 @@ handler(int signo, siginfo_t *info, void *context)
 static struct guest_thread threads[8];
 static volatile long result;
 
-/* Until a thread sleeps: seen twice, since it also sleeps for a moment when its stack is made. */
-static void
-asleep(const struct guest_thread *thread)
-{
-	int name[4] = { CTL_KERN, KERN_PROC, KERN_PROC_PID | KERN_PROC_INC_THREAD, (int)sys(SYS_getpid) };
-	static struct kinfo_proc all[16];
-	size_t n;
-
-	for (int seen = 0; seen < 2;) {
-		int sleeps = 0;
-
-		guest_sleep_ms(15);
-		n = sizeof(all);
-		CHECK_EQ(sys(SYS___sysctl, name, 4, all, &n, NULL, 0), 0);
-		for (size_t i = 0; i < n / sizeof(all[0]); i++)
-			if (all[i].ki_tid == thread->id)
-				sleeps = all[i].ki_stat == SSLEEP;
-		seen = sleeps ? seen + 1 : 0;
-	}
-}
-
 static void
 waiter(void *argument)
 {
@@ -328,7 +306,7 @@ TEST(interrupted)
 		guest_handle(SIGUSR1, handler, flags);
 		for (int timed = 0; timed < 2; timed++) {
 			guest_thread_start(&threads[0], waiter, timed ? &kq : NULL);
-			asleep(&threads[0]);
+			guest_asleep(&threads[0]);
 			CHECK_EQ(sys(SYS_thr_kill, threads[0].id, SIGUSR1), 0);
 			guest_thread_join(&threads[0]);
 			CHECK_EQ(result, -EINTR);
@@ -371,7 +349,7 @@ TEST(closed_while_waiting)
 	open_kqueue();
 	CHECK_EQ(change(4, EVFILT_TIMER, EV_ADD | EV_ONESHOT, 0, 400, NULL), 0);
 	guest_thread_start(&threads[0], waiter, NULL);
-	asleep(&threads[0]);
+	guest_asleep(&threads[0]);
 	result = 0;
 	CHECK_EQ(sys(SYS_close, kq), 0);
 	CHECK_ERR(poll_events(8), EBADF);

@@ -337,11 +337,15 @@ TEST(grandchild)
 
 TEST(poll)
 {
-	int status;
+	int status, go[2];
+	char c = 0;
 
+	CHECK_EQ(sys(SYS_pipe2, go, 0), 0);
 	for (int i = 0; i < 50; i++) {
 		int fd, pid = (int)CHECK_OK(sys(SYS_pdfork, &fd, 0));
 		if (pid == 0) {
+			if (i == 4)
+				CHECK_EQ(sys(SYS_read, go[0], &c, 1), 1);
 			guest_sleep_ms(i % 5);
 			guest_exit(i);
 		}
@@ -351,6 +355,7 @@ TEST(poll)
 			fd_set set;
 			FD_ZERO(&set);
 			FD_SET(fd, &set);
+			CHECK_EQ(sys(SYS_write, go[1], &c, 1), 1);
 			CHECK_EQ(sys(SYS_select, fd + 1, &set, NULL, NULL, NULL), 1);
 		}
 		CHECK_EQ(sys(SYS_poll, &one, 1, 5000), 1);

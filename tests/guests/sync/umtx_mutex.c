@@ -1,5 +1,5 @@
 /* _umtx_op(2) on struct umutex: every kind of mutex, every operation, robust lists; used as libthr uses them. */
-#include "guest.h"
+#include "asleep.h"
 
 #define OP(obj, op, val, a1, a2) sys(SYS__umtx_op, obj, op, val, a1, a2)
 #define LOAD(p) __atomic_load_n(p, __ATOMIC_SEQ_CST)
@@ -139,7 +139,8 @@ TEST(mark)
 	CHECK_EQ(OP(m, UMTX_OP_MUTEX_LOCK, 0, NULL, NULL), 0);
 	for (int i = 0; i < 3; i++)
 		guest_thread_start(&threads[i], take, NULL);
-	guest_sleep_ms(50);
+	for (int i = 0; i < 3; i++)
+		guest_asleep(&threads[i]);
 	CHECK_EQ((u32)LOAD(&m->m_owner), id | UMUTEX_CONTESTED);
 	CHECK_EQ(counter, 0);
 	CHECK_EQ(OP(m, UMTX_OP_MUTEX_UNLOCK, 0, NULL, NULL), 0);
@@ -286,10 +287,11 @@ TEST(signals)
 		in_handler = 0;
 		guest_thread_start(&threads[0], locker, NULL);
 		for (int i = 0; i < 3; i++) {
-			guest_sleep_ms(20);
+			guest_asleep(&threads[0]);
 			CHECK_EQ(sys(SYS_thr_kill, threads[0].id, SIGUSR1), 0);
+			GUEST_UNTIL(in_handler == i + 1);
 		}
-		guest_sleep_ms(20);
+		guest_asleep(&threads[0]);
 		CHECK_EQ(in_handler, 3);
 		CHECK_EQ(OP(m, UMTX_OP_MUTEX_UNLOCK, 0, NULL, NULL), 0);
 		guest_thread_join(&threads[0]);
@@ -297,7 +299,7 @@ TEST(signals)
 
 		CHECK_EQ(OP(m, UMTX_OP_MUTEX_LOCK, 0, NULL, NULL), 0);
 		guest_thread_start(&threads[0], locker, m);
-		guest_sleep_ms(30);
+		guest_asleep(&threads[0]);
 		CHECK_EQ(sys(SYS_thr_kill, threads[0].id, SIGUSR1), 0);
 		guest_thread_join(&threads[0]);
 		CHECK_EQ(result, -EINTR);
@@ -318,13 +320,13 @@ TEST(wait_signals)
 	m->m_owner = 1;
 	guest_handle(SIGUSR1, count_handler, 0);
 	guest_thread_start(&threads[0], mutex_waiter, NULL);
-	guest_sleep_ms(30);
+	guest_asleep(&threads[0]);
 	CHECK_EQ(sys(SYS_thr_kill, threads[0].id, SIGUSR1), 0);
 	guest_thread_join(&threads[0]);
 	CHECK_EQ(result, -EINTR);
 	guest_handle(SIGUSR1, count_handler, SA_RESTART);
 	guest_thread_start(&threads[0], mutex_waiter, NULL);
-	guest_sleep_ms(30);
+	guest_asleep(&threads[0]);
 	CHECK_EQ(sys(SYS_thr_kill, threads[0].id, SIGUSR1), 0);
 	guest_sleep_ms(30);
 	CHECK_EQ(threads[0].done, 0);
@@ -454,7 +456,7 @@ TEST(not_recoverable)
 	robust[0].m_owner = self();
 	/* The unlock wakes one (do_unlock_normal), which wakes nobody: more would sleep on, on FreeBSD. */
 	guest_thread_start(&threads[0], get_lost, NULL);
-	guest_sleep_ms(30);
+	guest_asleep(&threads[0]);
 	CHECK_EQ(OP(&robust[0], UMTX_OP_MUTEX_UNLOCK, 0, NULL, NULL), 0);
 	guest_thread_join(&threads[0]);
 }

@@ -1,6 +1,6 @@
 /* _umtx_op(2): what mutexes with UMUTEX_PRIO_INHERIT and UMUTEX_PRIO_PROTECT do to priorities, and how the former come to their next
  * owner. The threads share one processor, so that one of a lower priority does not run while one of a higher does. */
-#include "guest.h"
+#include "asleep.h"
 #include <sys/cpuset.h>
 #include <sys/sched.h>
 
@@ -162,7 +162,7 @@ inversion(u32 flags)
 	held = ended = place = hog_was_told = 0;
 	start_low(NULL);
 	guest_thread_start(&threads[1], high, (void *)20L);
-	guest_sleep_ms(20);
+	guest_asleep(&threads[1]);
 	CHECK_EQ((u32)LOAD(&m->m_owner), threads[0].id | UMUTEX_CONTESTED);
 	guest_thread_start(&threads[2], hog, NULL);
 	join(3);
@@ -208,9 +208,9 @@ TEST(inherited_on)
 	m->m_flags = mutex[1].m_flags = UMUTEX_PRIO_INHERIT;
 	start_low(NULL);
 	guest_thread_start(&threads[1], middle, (void *)6L);
-	guest_sleep_ms(20);
+	guest_asleep(&threads[1]);
 	guest_thread_start(&threads[2], last, NULL);
-	guest_sleep_ms(20);
+	guest_asleep(&threads[2]);
 	guest_thread_start(&threads[3], hog, NULL);
 	join(4);
 	CHECK_EQ(hog_was_told, 1);
@@ -225,7 +225,7 @@ TEST(order)
 	for (int i = 0; i < 3; i++) {
 		static const long priorities[] = { 7, 12, 9 };
 		guest_thread_start(&threads[i], high, (void *)priorities[i]);
-		guest_sleep_ms(20);
+		guest_asleep(&threads[i]);
 	}
 	CHECK_EQ(OP(m, UMTX_OP_MUTEX_UNLOCK, 0, NULL, NULL), 0);
 	join(3);
@@ -392,6 +392,8 @@ waiter(void *argument)
 	results[(long)argument] = OP(m, UMTX_OP_MUTEX_LOCK, 0, NULL, NULL);
 }
 
+static volatile int stays;	/* `dies` does not until this is 0 */
+
 static void
 dies(void *argument)
 {
@@ -400,7 +402,9 @@ dies(void *argument)
 	else
 		CHECK_EQ(OP(m, UMTX_OP_MUTEX_LOCK, 0, NULL, NULL), 0);
 	STORE(&held, 1);
-	guest_sleep_ms(60);
+	do {
+		guest_sleep_ms(60);
+	} while (LOAD(&stays));
 }
 
 /* The owner ends while two wait. The first has EOWNERDEAD, and ends with it; so has the second. */
@@ -460,7 +464,7 @@ TEST(not_recoverable)
 	m->m_flags = UMUTEX_PRIO_INHERIT | UMUTEX_ROBUST | UMUTEX_NONCONSISTENT;
 	m->m_owner = self();
 	guest_thread_start(&threads[0], waiter, (void *)0L);
-	guest_sleep_ms(30);
+	guest_asleep(&threads[0]);
 	CHECK_EQ((u32)LOAD(&m->m_owner), self() | UMUTEX_CONTESTED);
 	CHECK_EQ(OP(m, UMTX_OP_MUTEX_UNLOCK, 0, NULL, NULL), 0);
 	guest_thread_join(&threads[0]);
@@ -538,6 +542,7 @@ TEST(clocks)
 			m->m_flags = UMUTEX_PRIO_INHERIT | (kind ? UMUTEX_ROBUST : 0);
 			m->m_owner = 0;
 			held = 0;
+			stays = 1;
 			guest_thread_start(&threads[0], dies, NULL);
 			while (!LOAD(&held))
 				guest_sleep_ms(1);
@@ -547,6 +552,7 @@ TEST(clocks)
 			CHECK_ERR(OP(m, UMTX_OP_MUTEX_LOCK, 0, sizeof(t), &t), ETIMEDOUT);
 			t._timeout.tv_sec = -1;
 			CHECK_ERR(OP(m, UMTX_OP_MUTEX_LOCK, 0, sizeof(t), &t), EINVAL);
+			STORE(&stays, 0);
 			guest_thread_join(&threads[0]);
 		}
 	}

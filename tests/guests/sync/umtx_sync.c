@@ -1,5 +1,5 @@
 /* _umtx_op(2) on struct ucond, urwlock, _usem2 and _usem, used as libthr and libc use them. */
-#include "guest.h"
+#include "asleep.h"
 
 #define OP(obj, op, val, a1, a2) sys(SYS__umtx_op, obj, op, val, a1, a2)
 #define LOAD(p) __atomic_load_n(p, __ATOMIC_SEQ_CST)
@@ -181,11 +181,13 @@ TEST(cv_signal)
 		guest_thread_start(&threads[i], wait_once, NULL);
 	while (LOAD(&s->waiting) < 5)
 		guest_sleep_ms(1);
-	guest_sleep_ms(30);
+	for (int i = 0; i < 5; i++)
+		guest_asleep(&threads[i]);
 	CHECK(s->cv.c_has_waiters != 0);
 	for (int i = 1; i <= 2; i++) {
 		CHECK_EQ(OP(&s->cv, UMTX_OP_CV_SIGNAL, 0, NULL, NULL), 0);
-		guest_sleep_ms(40);
+		GUEST_UNTIL(LOAD(&s->value) >= i);
+		guest_sleep_ms(20);
 		CHECK_EQ(s->value, i);
 		CHECK(s->cv.c_has_waiters != 0);
 	}
@@ -213,7 +215,7 @@ TEST(cv_interrupted)
 	for (int flags = 0; flags <= SA_RESTART; flags += SA_RESTART) {
 		guest_handle(SIGUSR1, handler, flags);
 		guest_thread_start(&threads[0], wait_once, NULL);
-		guest_sleep_ms(30);
+		guest_asleep(&threads[0]);
 		CHECK_EQ(sys(SYS_thr_kill, threads[0].id, SIGUSR1), 0);
 		guest_thread_join(&threads[0]);
 		CHECK_EQ(result, -EINTR);
@@ -437,16 +439,16 @@ read_once(void *argument)
 /* A waiting writer holds new readers back, unless they have PREFER_READER; one that gives up lets them in. */
 TEST(rw_preference)
 {
-	struct timespec t = { 0, 100000000 };
+	struct timespec t = { 1, 0 };
 
 	rdlock(0);
 	guest_thread_start(&threads[0], write_once, NULL);
-	guest_sleep_ms(20);
+	guest_asleep(&threads[0]);
 	CHECK((u32)s->rw.rw_state & URWLOCK_WRITE_WAITERS);
 	guest_thread_start(&threads[1], read_once, (void *)0);
 	guest_thread_start(&threads[2], read_once, (void *)URWLOCK_PREFER_READER);
 	guest_thread_join(&threads[2]);
-	guest_sleep_ms(20);
+	guest_asleep(&threads[1]);
 	CHECK_EQ(s->b, 1);
 	CHECK_EQ(s->value, 0);
 	rwunlock();
@@ -458,7 +460,7 @@ TEST(rw_preference)
 
 	rdlock(0);
 	guest_thread_start(&threads[0], write_once, &t);
-	guest_sleep_ms(20);
+	guest_asleep(&threads[0]);
 	guest_thread_start(&threads[1], read_once, (void *)0);
 	guest_thread_join(&threads[0]);
 	CHECK_EQ(result, -ETIMEDOUT);
@@ -474,7 +476,7 @@ TEST(rw_interrupted)
 		guest_handle(SIGUSR1, handler, flags);
 		rdlock(0);
 		guest_thread_start(&threads[0], write_once, NULL);
-		guest_sleep_ms(30);
+		guest_asleep(&threads[0]);
 		CHECK_EQ(sys(SYS_thr_kill, threads[0].id, SIGUSR1), 0);
 		guest_thread_join(&threads[0]);
 		CHECK_EQ(result, -EINTR);
@@ -606,6 +608,7 @@ TEST(sem2_interrupted)
 	sem_time.t._clockid = CLOCK_MONOTONIC;
 	guest_thread_start(&threads[0], sem_waiter, &sem_time);
 	guest_sleep_ms(50);
+	guest_asleep(&threads[0]);
 	CHECK_EQ(sys(SYS_thr_kill, threads[0].id, SIGUSR1), 0);
 	guest_thread_join(&threads[0]);
 	CHECK_EQ(result, -EINTR);
@@ -613,7 +616,7 @@ TEST(sem2_interrupted)
 	CHECK(sem_time.left.tv_nsec < 970000000);
 
 	guest_thread_start(&threads[0], sem_waiter, NULL);
-	guest_sleep_ms(30);
+	guest_asleep(&threads[0]);
 	CHECK_EQ(sys(SYS_thr_kill, threads[0].id, SIGUSR1), 0);
 	guest_sleep_ms(30);
 	CHECK_EQ(threads[0].done, 0);

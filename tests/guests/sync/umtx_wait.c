@@ -1,5 +1,5 @@
 /* _umtx_op(2): WAIT, WAIT_UINT, WAKE and NWAKE, private and shared, with every kind of timeout. */
-#include "guest.h"
+#include "asleep.h"
 
 static volatile long word;
 static volatile u32 word32;
@@ -174,10 +174,12 @@ TEST(one)
 	woken = 0;
 	for (int i = 0; i < 4; i++)
 		guest_thread_start(&threads[i], sleeper, (void *)UMTX_OP_WAIT_UINT_PRIVATE);
-	guest_sleep_ms(50);
+	for (int i = 0; i < 4; i++)
+		guest_asleep(&threads[i]);
 	for (int i = 1; i <= 3; i++) {
 		CHECK_EQ(sys(SYS__umtx_op, &word32, UMTX_OP_WAKE_PRIVATE, i == 3 ? 0 : 1, NULL, NULL), 0);
-		guest_sleep_ms(50);
+		GUEST_UNTIL(__atomic_load_n(&woken, __ATOMIC_SEQ_CST) >= i);
+		guest_sleep_ms(20);
 		CHECK_EQ(woken, i);
 	}
 	CHECK_EQ(sys(SYS__umtx_op, &word32, UMTX_OP_WAKE_PRIVATE, 1, NULL, NULL), 0);
@@ -192,7 +194,8 @@ TEST(all)
 	woken = 0;
 	for (int i = 0; i < 8; i++)
 		guest_thread_start(&threads[i], sleeper, (void *)UMTX_OP_WAIT_UINT);
-	guest_sleep_ms(50);
+	for (int i = 0; i < 8; i++)
+		guest_asleep(&threads[i]);
 	CHECK_EQ(sys(SYS__umtx_op, &word32, UMTX_OP_WAKE, INT_MAX, NULL, NULL), 0);
 	for (int i = 0; i < 8; i++)
 		guest_thread_join(&threads[i]);
@@ -217,7 +220,8 @@ TEST(nwake)
 	guest_thread_start(&threads[1], sleep_at, (void *)&many[127]);
 	guest_thread_start(&threads[2], sleep_at, (void *)&many[128]);
 	guest_thread_start(&threads[3], sleep_at, (void *)&many[199]);
-	guest_sleep_ms(50);
+	for (int i = 0; i < 4; i++)
+		guest_asleep(&threads[i]);
 	CHECK_EQ(sys(SYS__umtx_op, list, UMTX_OP_NWAKE_PRIVATE, 200, NULL, NULL), 0);
 	for (int i = 0; i < 4; i++)
 		guest_thread_join(&threads[i]);
@@ -268,7 +272,7 @@ TEST(signals)
 		guest_handle(SIGUSR1, handler, flags);
 		for (size_t i = 0; i < nitems(ops); i++) {
 			guest_thread_start(&threads[0], interrupted, (void *)(long)ops[i]);
-			guest_sleep_ms(30);
+			guest_asleep(&threads[0]);
 			CHECK_EQ(sys(SYS_thr_kill, threads[0].id, SIGUSR1), 0);
 			guest_thread_join(&threads[0]);
 			CHECK_EQ(waiter_result, -EINTR);

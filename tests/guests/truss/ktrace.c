@@ -264,6 +264,15 @@ calls_of(int pid, int number)
 	return (count);
 }
 
+/* True when no call is recorded for a while. *count: how many are. */
+static int
+calls_rest(int pid, int number, int *count)
+{
+	*count = calls_of(pid, number);
+	guest_sleep_ms(40);
+	return (calls_of(pid, number) == *count);
+}
+
 /* Other processes: by number, with those that come from it, a group; what they do is recorded from then on, and no more when that is cleared. */
 TEST(others)
 {
@@ -282,31 +291,23 @@ TEST(others)
 	CHECK_EQ(sys(SYS_read, pair[0], &family[1], sizeof(int)), sizeof(int));
 	guest_put(FILE_, "", 0);
 	CHECK_EQ(sys(SYS_ktrace, FILE_, KTROP_SET, facs, family[0]), 0);
-	guest_sleep_ms(60);
-	CHECK(calls_of(family[0], SYS_getgid) > 2);
+	GUEST_UNTIL(calls_of(family[0], SYS_getgid) > 2);
 	at = 0;
 	CHECK(next(KTR_PROCCTOR, family[0]) != NULL);
 	CHECK_EQ(calls_of(family[1], SYS_getuid), 0);
 	CHECK_EQ(calls_of((int)sys(SYS_getpid), SYS_ktrace), 0);
 	CHECK_EQ(sys(SYS_ktrace, NULL, KTROP_CLEAR, ~0, family[0]), 0);
-	guest_sleep_ms(20);
-	int before = calls_of(family[0], SYS_getgid);
-	guest_sleep_ms(40);
-	CHECK_EQ(calls_of(family[0], SYS_getgid), before);
+	int before;
+	GUEST_UNTIL(calls_rest(family[0], SYS_getgid, &before));
 
 	CHECK_EQ(sys(SYS_ktrace, FILE_, KTROP_SET | KTRFLAG_DESCEND, facs, family[0]), 0);
-	guest_sleep_ms(60);
-	CHECK(calls_of(family[0], SYS_getgid) > before);
-	CHECK((before = calls_of(family[1], SYS_getuid)) > 0);
+	GUEST_UNTIL(calls_of(family[0], SYS_getgid) > before);
+	GUEST_UNTIL((before = calls_of(family[1], SYS_getuid)) > 0);
 	CHECK_EQ(sys(SYS_ktrace, FILE_, KTROP_CLEARFILE, 0, 0), 0);
-	guest_sleep_ms(20);
-	before = calls_of(family[1], SYS_getuid);
-	guest_sleep_ms(40);
-	CHECK_EQ(calls_of(family[1], SYS_getuid), before);
+	GUEST_UNTIL(calls_rest(family[1], SYS_getuid, &before));
 
 	CHECK_EQ(sys(SYS_ktrace, FILE_, KTROP_SET, facs, -family[0]), 0);
-	guest_sleep_ms(60);
-	CHECK(calls_of(family[1], SYS_getuid) > before);
+	GUEST_UNTIL(calls_of(family[1], SYS_getuid) > before);
 	CHECK_ERR(sys(SYS_ktrace, FILE_, KTROP_SET, facs, -0x7ffffff0), ESRCH);
 	for (int i = 0; i < 2; i++)
 		CHECK_EQ(sys(SYS_kill, family[i], SIGKILL), 0);
