@@ -120,6 +120,8 @@ TABLE: tuple[Ioctl, ...] = (
     Ioctl("SIOCGIFNETMASK", _wr("i", 37, _IFREQ), TRANSLATE, 0x891B),
     Ioctl("SIOCGIFMETRIC", _wr("i", 23, _IFREQ), TRANSLATE, 0x891D),
     Ioctl("SIOCGIFMTU", _wr("i", 51, _IFREQ), TRANSLATE, 0x8921),
+    Ioctl("SIOCGIFGROUP", _wr("i", 136, 40), TRANSLATE, note="`all`, and `lo` of the loopback"),
+    Ioctl("SIOCGIFGMEMB", _wr("i", 138, 40), TRANSLATE, note="of these two groups"),
     Ioctl("SIOCSIFFLAGS", _w("i", 16, _IFREQ), TRANSLATE, 0x8914, note="IFF_UP and IFF_DEBUG"),
     Ioctl("SIOCSIFMETRIC", _w("i", 24, _IFREQ), TRANSLATE, 0x891E),
     Ioctl("SIOCSIFMTU", _w("i", 52, _IFREQ), TRANSLATE, 0x8922),

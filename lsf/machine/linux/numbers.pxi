@@ -171,6 +171,7 @@ cdef extern from "machine/linux/linux.h" nogil:
         # linux/icmpv6.h
         LINUX_ICMPV6_FILTER "ICMPV6_FILTER"
         # linux/if.h
+        LINUX_IFF_LOOPBACK "IFF_LOOPBACK"
         LINUX_IFF_LOWER_UP "IFF_LOWER_UP"
         LINUX_IFF_MULTICAST "IFF_MULTICAST"
         LINUX_IF_OPER_DOWN "IF_OPER_DOWN"

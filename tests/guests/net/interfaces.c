@@ -135,6 +135,42 @@ TEST(requests)
 	CHECK_ERR(sys(SYS_ioctl, CHECK_OK(sys(SYS_open, "/", O_RDONLY)), SIOCGIFMTU, &one), ENOTTY);
 }
 
+/* if_getgroup, if_getgroupmembers: who asks with no length is told it. */
+TEST(interface_groups)
+{
+	struct ifg_req list[64];
+	struct ifgroupreq r = { .ifgr_name = "lo0" };
+	int s = (int)CHECK_OK(sys(SYS_socket, AF_INET, SOCK_DGRAM, 0)), found = 0;
+
+	CHECK_EQ(sys(SYS_ioctl, s, SIOCGIFGROUP, &r), 0);
+	CHECK_EQ(r.ifgr_len, 2 * sizeof(list[0]));
+	r.ifgr_groups = list;
+	CHECK_EQ(sys(SYS_ioctl, s, SIOCGIFGROUP, &r), 0);
+	CHECK_EQ(memcmp(list[0].ifgrq_group, "all", 4), 0);
+	CHECK_EQ(memcmp(list[1].ifgrq_group, "lo", 3), 0);
+	r.ifgr_len = sizeof(list[0]);
+	CHECK_ERR(sys(SYS_ioctl, s, SIOCGIFGROUP, &r), EINVAL);
+	r.ifgr_len = sizeof(list);
+	r.ifgr_groups = (void *)8;
+	CHECK_ERR(sys(SYS_ioctl, s, SIOCGIFGROUP, &r), EFAULT);
+	memcpy(r.ifgr_name, "nothing", 8);
+	CHECK_ERR(sys(SYS_ioctl, s, SIOCGIFGROUP, &r), ENXIO);
+	CHECK_ERR(sys(SYS_ioctl, s, SIOCGIFGMEMB, &r), ENOENT);
+	for (int all = 0; all < 2; all++) {
+		memset(&r, 0, sizeof(r));
+		memcpy(r.ifgr_name, all ? "all" : "lo\0", 4);
+		CHECK_EQ(sys(SYS_ioctl, s, SIOCGIFGMEMB, &r), 0);
+		CHECK(r.ifgr_len >= sizeof(list[0]) && r.ifgr_len <= sizeof(list) && r.ifgr_len % sizeof(list[0]) == 0);
+		r.ifgr_groups = list;
+		CHECK_EQ(sys(SYS_ioctl, s, SIOCGIFGMEMB, &r), 0);
+		found = 0;
+		for (unsigned i = 0; i < r.ifgr_len / sizeof(list[0]); i++)
+			found += memcmp(list[i].ifgrq_member, "lo0", 4) == 0;
+		CHECK_EQ(found, 1);
+	}
+	CHECK_ERR(sys(SYS_ioctl, CHECK_OK(sys(SYS_open, "/", O_RDONLY)), SIOCGIFGMEMB, &r), ENOTTY);
+}
+
 /* The loopback is lo0, and Linux's name for it nothing. */
 TEST(loopback)
 {

@@ -39,6 +39,8 @@ cdef long ioctl_interface(area_t *area, int fd, const lsf_ioctl_t *row, uaddr da
         return -LINUX_ENOTTY if result == -LINUX_ENOTSOCK else result
     if row.command == FREEBSD_SIOCGIFCONF:
         return interface_list(data)
+    if row.command == FREEBSD_SIOCGIFGROUP or row.command == FREEBSD_SIOCGIFGMEMB:
+        return interface_groups(fd, row.command, data)
     if row.linux_command == 0:
         return interface_six(row.command, data)
     if copyin(data, &asked, sizeof(asked)) < 0:
