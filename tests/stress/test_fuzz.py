@@ -29,7 +29,8 @@ def test_random_syscalls(lsf, seed):
     local = shutil.copy(program, lsf.cwd / "fuzz")
     # Nobody must be able to come to the program and the image.
     image = shutil.copy(lsf.image(), lsf.cwd / "shim.elf")
-    command = [unshare, "--pid", "--ipc", "--fork", "--kill-child", image, "--", local, "@run", str(seed), "120", numbers()]
+    command = [unshare, "--pid", "--ipc", "--fork", "--kill-child", image, "--", local]
+    command += ["@run", str(seed), "120", numbers()]
     done = subprocess.run(command, cwd=lsf.cwd, env=lsf.environment(None), capture_output=True, timeout=200, check=False,
                           stdin=subprocess.DEVNULL, start_new_session=True)  # fmt: skip
     out, error = done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace")
