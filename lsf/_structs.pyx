@@ -118,6 +118,12 @@ class convert:
     # --- file systems -------------------------------------------------------------------------------------------------
 
     @staticmethod
+    def freebsd_inotify_events_from_linux(bytes data):
+        cdef bytes copy = bytes(bytearray(data))
+        cdef char *place = copy
+        return copy[:freebsd_inotify_events_from_linux(place, <uint64_t> len(data))]
+
+    @staticmethod
     def copy_text(bytes text, uint64_t room):
         """`text` None stands for NULL. Returns the length and a buffer of 64 bytes, garbage where it was not written."""
         cdef char target[64]

@@ -66,7 +66,7 @@ UP_CALLS: dict[str, Reason] = {
     "sys_nosys": Reason("machine/engine", "a number that no table has: the personality says what that means"),
     "called_number": Reason("machine/watch", "and which calls are indirect"),
     "vsyscall": Reason("machine/engine", "what a jump to Linux's vsyscall page is, the personality says"),
-    "own_transfer": Reason("machine/engine", "a socket whose messages the personality translates is read and written by it"),
+    "own_transfer": Reason("machine/engine", "a descriptor whose data the personality translates is read and written by it"),
     "passed_error": Reason("machine/engine", "an errno of the pass lane that the personality may say otherwise"),
     "signal_interrupts": Reason("machine/engine", "whether the handler that waits restarts calls, the personality decides"),
     "lookup_follows": Reason("machine/view", "which of its flags follow a link, the personality knows"),
@@ -79,8 +79,7 @@ UP_CALLS: dict[str, Reason] = {
     # a call on its way
     "stats_site": Reason("machine/amd64", "a site that could not be patched is counted where somebody counts"),
     # what a terminal says of its foreground, who runs there
-    "is_learned_master": Reason("freebsd/kernel/tty freebsd/kernel/net", "a transfer on a master is looked at for the status character"),
-    "master_transfer": Reason("freebsd/kernel/net", "and made without it"),
+    "is_learned_master": Reason("freebsd/kernel/tty", "a transfer on a master is looked at for the status character"),
     "master_learn": Reason("freebsd/kernel/tty", "who makes a master, or treats a descriptor as one, has its writes looked at"),
     "tty_info": Reason("freebsd/kernel/tty", "the line is about processes"),
     "truss_signal": Reason("freebsd/kernel/signal", "a signal is shown at the moment of its delivery"),

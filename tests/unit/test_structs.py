@@ -327,6 +327,19 @@ def test_freebsd11_dirent(name, ino, kind):
     assert data[size:] == bytes([GARBAGE]) * (512 - size)
 
 
+def inotify_event(head: tuple[int, int, int], name: bytes, align: int) -> bytes:
+    text = name + bytes(align - len(name) % align) if name else b""
+    return struct.pack("<iIII", *head, len(text)) + text
+
+
+@given(st.lists(st.tuples(st.tuples(int32, uint32, uint32), st.one_of(st.just(b""), names)), max_size=6))
+@example([((1, 2, 3), b"x" * n) for n in (1, 3, 4, 14, 15, 16, 255)])
+def test_inotify_events(events):
+    linux = b"".join(inotify_event(head, name, 16) for head, name in events)
+    freebsd = b"".join(inotify_event(head, name, 4) for head, name in events)
+    assert convert.freebsd_inotify_events_from_linux(linux) == freebsd
+
+
 @pytest.mark.parametrize("converter", [convert.freebsd_dirent_from_linux, convert.freebsd11_dirent_from_linux])
 @given(name=names, missing=st.integers(1, 24))
 def test_dirent_without_room(converter, name, missing):

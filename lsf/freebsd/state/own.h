@@ -123,6 +123,7 @@ struct process_own {
     uint32_t capmode;           /* capability.pxi's: the process is in capability mode */
     uint32_t fd_caps_shared;    /* in a child of vfork: the table is its parent's */
     void *fd_caps;              /* what limited descriptors have, by number (struct caps_t); NULL: none is limited */
+    void *inotify;              /* inotify.pxi's: the watches of directories, and a record that had no room; NULL: none */
     uint32_t fd_caps_room;      /* how many it has room for */
     uint64_t *cap_ioctls;       /* the lists that they allow ioctl(2), */
     uint32_t cap_ioctls_used;   /* of so many words */

@@ -106,6 +106,7 @@ cdef extern from "own.h" nogil:
         uint32_t capmode
         uint32_t fd_caps_shared
         void *fd_caps
+        void *inotify
         uint32_t fd_caps_room
         uint64_t *cap_ioctls
         uint32_t cap_ioctls_used

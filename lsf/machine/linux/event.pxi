@@ -15,3 +15,10 @@ cdef extern from "<poll.h>" nogil:
         int32_t fd
         int16_t events
         int16_t revents
+
+cdef extern from "<sys/inotify.h>" nogil:
+    ctypedef struct linux_inotify_event "struct inotify_event":
+        int32_t wd
+        uint32_t mask
+        uint32_t cookie
+        uint32_t len                    # of the name that follows, with its padding; 0: there is none

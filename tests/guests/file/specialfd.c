@@ -1,4 +1,4 @@
-/* Descriptors without a file: timerfd, eventfd, inotify; kevent on them; exterrctl. */
+/* Descriptors without a file: timerfd, eventfd; kevent on them; exterrctl. Those of inotify: inotify.c. */
 #include "guest.h"
 #include <sys/event.h>
 #include <sys/eventfd.h>
@@ -10,10 +10,7 @@
 /* FreeBSD 15 */
 #ifndef SYS_exterrctl
 #define SYS_exterrctl 592
-#define SYS_inotify_add_watch_at 593
-#define SYS_inotify_rm_watch 594
 #endif
-#define SPECIALFD_INOTIFY_ 2
 
 static const struct timespec now = { 0, 0 };
 
@@ -242,143 +239,6 @@ TEST(timerfd_kevent)
 		CHECK(got[0].data > before);
 		before = got[0].data;
 	}
-}
-
-/* inotify: FreeBSD 15's header is not there everywhere. */
-struct event_ {
-	int wd;
-	u32 mask, cookie, len;
-	char name[];
-};
-#define IN_MODIFY_ 0x2
-#define IN_CREATE_ 0x100
-#define IN_DELETE_ 0x200
-#define IN_MOVED_ 0xc0
-#define IN_IGNORED_ 0x8000
-#define IN_ISDIR_ 0x40000000
-#define IN_ONLYDIR_ 0x01000000
-#define IN_DONT_FOLLOW_ 0x02000000
-#define IN_MASK_CREATE_ 0x10000000
-#define IN_MASK_ADD_ 0x20000000
-
-static char buffer[4096] __attribute__((aligned(8)));
-
-static int
-inotify_(int flags)
-{
-	return ((int)sys(SYS___specialfd, SPECIALFD_INOTIFY_, &flags, sizeof(flags)));
-}
-
-/* The next event of what was read; 0 bytes: read again. */
-static struct event_ *
-next_event(int fd)
-{
-	static long size, at;
-
-	if (at == size) {
-		size = CHECK_OK(sys(SYS_read, fd, buffer, sizeof(buffer)));
-		at = 0;
-	}
-	struct event_ *e = (struct event_ *)(buffer + at);
-	at += (long)sizeof(*e) + e->len;
-	CHECK(at <= size);
-	return (e);
-}
-
-TEST(inotify)
-{
-	struct event_ *e;
-	struct stat st;
-	int pending = 0, fd;
-
-	if (GUEST_RELEASE < 15) {
-		CHECK_ERR(inotify_(0), EINVAL);
-		ON_ANOTHER_RELEASE();
-	}
-	fd = (int)CHECK_OK(inotify_(O_NONBLOCK | O_CLOEXEC));
-	CHECK_EQ(sys(SYS_fcntl, fd, F_GETFD), FD_CLOEXEC);
-	CHECK_EQ(sys(SYS_fstat, fd, &st), 0);
-	CHECK_EQ(st.st_mode, S_IFREG | 0400);
-	CHECK_ERR(sys(SYS_read, fd, buffer, sizeof(buffer)), EAGAIN);
-	CHECK_EQ(sys(SYS_mkdir, "watched", 0755), 0);
-	int dir = (int)CHECK_OK(sys(SYS_open, "watched", O_RDONLY | O_DIRECTORY));
-	int here = (int)CHECK_OK(sys(SYS_open, ".", O_RDONLY | O_DIRECTORY));
-	int wd = (int)CHECK_OK(sys(SYS_inotify_add_watch_at, fd, AT_FDCWD, "watched", IN_CREATE_ | IN_DELETE_ | IN_MOVED_));
-	CHECK(wd >= 1);
-	/* The same directory, by a path from another one. */
-	CHECK_EQ(sys(SYS_inotify_add_watch_at, fd, here, "watched", IN_CREATE_ | IN_MOVED_ | IN_DELETE_), wd);
-	CHECK_ERR(sys(SYS_inotify_add_watch_at, fd, here, "watched", IN_CREATE_ | IN_MASK_CREATE_), EEXIST);
-	guest_put("watched/a", "12", 2);
-	CHECK_EQ(sys(SYS_mkdir, "watched/d", 0755), 0);
-	CHECK_EQ(sys(SYS_rename, "watched/a", "watched/bb"), 0);
-	CHECK_EQ(sys(SYS_ioctl, fd, 0x4004667f, &pending), 0);		/* FIONREAD */
-	CHECK(pending >= 4 * 20);
-	e = next_event(fd);
-	CHECK_EQ(e->wd, wd);
-	CHECK_EQ(e->mask, IN_CREATE_);
-	CHECK_STR(e->name, "a");
-	e = next_event(fd);
-	CHECK_EQ(e->mask, IN_CREATE_ | IN_ISDIR_);
-	CHECK_STR(e->name, "d");
-	e = next_event(fd);
-	CHECK_EQ(e->mask, 0x40);
-	CHECK_STR(e->name, "a");
-	u32 cookie = e->cookie;
-	e = next_event(fd);
-	CHECK_EQ(e->mask, 0x80);
-	CHECK_EQ(e->cookie, cookie);
-	CHECK_STR(e->name, "bb");
-	/* A file, by a directory's descriptor; with kevent. */
-	struct kevent kev, got[2];
-	int kq = (int)CHECK_OK(sys(SYS_kqueue));
-	EV_SET(&kev, fd, EVFILT_READ, EV_ADD, 0, 0, NULL);
-	CHECK_EQ(sys(SYS_kevent, kq, &kev, 1, NULL, 0, NULL), 0);
-	CHECK_EQ(sys(SYS_kevent, kq, NULL, 0, got, 2, &now), 0);
-	int file = (int)CHECK_OK(sys(SYS_inotify_add_watch_at, fd, dir, "bb", IN_MODIFY_));
-	CHECK(file != wd);
-	int writer = (int)CHECK_OK(sys(SYS_openat, dir, "bb", O_WRONLY));
-	CHECK_EQ(sys(SYS_write, writer, "x", 1), 1);
-	CHECK_EQ(sys(SYS_kevent, kq, NULL, 0, got, 2, NULL), 1);
-	CHECK_EQ(got[0].data, sizeof(struct event_));
-	e = next_event(fd);
-	CHECK_EQ(e->wd, file);
-	CHECK_EQ(e->mask, IN_MODIFY_);
-	CHECK_EQ(e->len, 0);
-	CHECK_EQ(sys(SYS_inotify_rm_watch, fd, file), 0);
-	e = next_event(fd);
-	CHECK_EQ(e->wd, file);
-	CHECK_EQ(e->mask, IN_IGNORED_);
-	CHECK_ERR(sys(SYS_inotify_rm_watch, fd, file), EINVAL);
-}
-
-TEST(inotify_errors)
-{
-	int fd, other;
-
-	if (GUEST_RELEASE < 15)
-		ON_ANOTHER_RELEASE();
-	fd = (int)CHECK_OK(inotify_(0));
-	other = eventfd_(0, 0);
-	guest_put("file", "1", 1);
-	CHECK_EQ(sys(SYS_symlink, "nowhere", "link"), 0);
-	int here = (int)CHECK_OK(sys(SYS_open, ".", O_RDONLY | O_DIRECTORY));
-	CHECK_ERR(inotify_(0x800), EINVAL);
-	CHECK_ERR(sys(SYS___specialfd, SPECIALFD_INOTIFY_, &fd, 8), EINVAL);
-	CHECK_ERR(sys(SYS_inotify_add_watch_at, fd, AT_FDCWD, "file", 0), EINVAL);
-	CHECK_ERR(sys(SYS_inotify_add_watch_at, fd, AT_FDCWD, "file", 0x2000), EINVAL);
-	CHECK_ERR(sys(SYS_inotify_add_watch_at, fd, AT_FDCWD, "file", 0x00100001), EINVAL);
-	CHECK_ERR(sys(SYS_inotify_add_watch_at, fd, here, "file", 1 | IN_MASK_ADD_ | IN_MASK_CREATE_), EINVAL);
-	CHECK_ERR(sys(SYS_inotify_add_watch_at, other, AT_FDCWD, "file", 1), EINVAL);
-	CHECK_ERR(sys(SYS_inotify_add_watch_at, -1, AT_FDCWD, "file", 1), EBADF);
-	CHECK_ERR(sys(SYS_inotify_add_watch_at, fd, 99, "file", 1), EBADF);
-	CHECK_ERR(sys(SYS_inotify_add_watch_at, fd, here, "none", 1), ENOENT);
-	CHECK_ERR(sys(SYS_inotify_add_watch_at, fd, here, "file", 1 | IN_ONLYDIR_), ENOTDIR);
-	CHECK_ERR(sys(SYS_inotify_add_watch_at, fd, AT_FDCWD, 8, 1), EFAULT);
-	CHECK_ERR(sys(SYS_inotify_add_watch_at, fd, here, "link", 1), ENOENT);
-	CHECK_OK(sys(SYS_inotify_add_watch_at, fd, here, "link", 1 | IN_DONT_FOLLOW_));
-	CHECK_OK(sys(SYS_inotify_add_watch_at, fd, AT_FDCWD, "link", 1 | IN_DONT_FOLLOW_));
-	CHECK_ERR(sys(SYS_inotify_rm_watch, other, 1), EINVAL);
-	CHECK_ERR(sys(SYS_inotify_rm_watch, 99, 1), EBADF);
 }
 
 TEST(exterrctl)

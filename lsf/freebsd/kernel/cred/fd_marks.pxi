@@ -1,5 +1,5 @@
 # What is kept of a descriptor beside its file and is not Linux's to keep: which end of a pipe it is, the flags FD_CLOFORK and
-# FD_RESOLVE_BENEATH of FreeBSD 15, and that it is limited (capability.pxi). Model: FreeBSD sys/kern/kern_descrip.c (fde_flags).
+# FD_RESOLVE_BENEATH of FreeBSD 15, that it is limited (capability.pxi), and what sort of descriptor it is where that is looked at. Model: FreeBSD sys/kern/kern_descrip.c (fde_flags).
 #
 # Descriptors that are closed lose their marks, whoever closes them. Those that an execution closes go with the process's memory.
 
@@ -11,7 +11,9 @@ cdef enum:
     MARK_BENEATH = 8                    # FD_RESOLVE_BENEATH: no path that begins in this folder leaves it (confine.pxi)
     MARK_LIMITED = 16                   # it has less than all rights: what it has stands in proc.own.fd_caps (capability.pxi)
     MARK_MASTER = 32                    # a pseudo-terminal's master, whose writes are looked at (tty_info.pxi),
-    MARK_MIDLINE = 64                   # and what was read last from it did not end a line
+    MARK_MIDLINE = 64                   # and what was read last from it did not end a line. Of what is no master:
+    MARK_INOTIFY = MARK_MIDLINE         # inotify's, whose reads are converted (inotify.pxi)
+    MARK_SORT = MARK_MASTER | MARK_MIDLINE
     MARKS_HIGH = 1 << 20                # descriptors that can have any
 
 cdef inline int fd_marks(process_t *proc, int fd) noexcept nogil:

@@ -1,5 +1,5 @@
-# Descriptors that are no files: timerfd, eventfd, inotify. Linux has all three, with other flags. Models: FreeBSD
-# sys/kern/sys_timerfd.c, sys_eventfd.c, vfs_inotify.c, sys_generic.c (sys___specialfd).
+# Descriptors that are no files: timerfd, eventfd, and how inotify's are made (inotify.pxi). Linux has all three, with other
+# flags. Models: FreeBSD sys/kern/sys_timerfd.c, sys_eventfd.c, sys_generic.c (sys___specialfd).
 
 cdef enum:
     FREEBSD_CLOCK_UPTIME_NUMBER = 5
@@ -134,40 +134,5 @@ cdef public long sys___specialfd(frame_t *frame, area_t *area) noexcept nogil:
             return -LINUX_EFAULT
         if flags & ~<uint32_t> (FREEBSD_O_NONBLOCK | FREEBSD_O_CLOEXEC):
             return -LINUX_EINVAL
-        return linux_syscall1(LINUX_SYS_inotify_init1, anonymous_flags(flags))
+        return inotify_create(area, flags)
     return -LINUX_EINVAL
-
-
-cdef public long sys_inotify_add_watch_at(frame_t *frame, area_t *area) noexcept nogil:
-    """The bits of the mask, and struct inotify_event, are Linux's. Linux's call has no directory: where the path needs
-    one, it is opened first."""
-    cdef uint32_t mask = <uint32_t> frame.arg[3]
-    cdef int fd = <int> frame.arg[0], dirfd = <int> frame.arg[1]
-    cdef char link[32]
-    cdef char first = 0
-    cdef long opened, result
-    if mask & LINUX_IN_ALL_EVENTS == 0:
-        return -LINUX_EINVAL                  # Linux is content with IN_UNMOUNT
-    if descriptor_is_hidden(area.proc, fd):
-        return -LINUX_EBADF
-    if copyin(frame.arg[2], &first, 1) < 0:
-        return -LINUX_EFAULT
-    if dirfd == LINUX_AT_FDCWD or first == c'/':
-        return linux_syscall3(LINUX_SYS_inotify_add_watch, <uint32_t> fd, frame.arg[2], mask)
-    if descriptor_is_hidden(area.proc, dirfd):
-        return -LINUX_EBADF
-    opened = linux_syscall4(LINUX_SYS_openat, <uint32_t> dirfd, frame.arg[2], LINUX_O_PATH | LINUX_O_CLOEXEC
-                            | (LINUX_O_NOFOLLOW if mask & LINUX_IN_DONT_FOLLOW else 0), 0)
-    if is_error(opened):
-        return opened
-    descriptor_path(<int> opened, link)
-    result = linux_syscall3(LINUX_SYS_inotify_add_watch, <uint32_t> fd, <uint64_t> link,
-                            mask & ~<uint32_t> LINUX_IN_DONT_FOLLOW)
-    linux_syscall1(LINUX_SYS_close, opened)
-    return result
-
-
-cdef public long sys_inotify_rm_watch(frame_t *frame, area_t *area) noexcept nogil:
-    if descriptor_is_hidden(area.proc, <int> frame.arg[0]):
-        return -LINUX_EBADF
-    return linux_syscall2(LINUX_SYS_inotify_rm_watch, <uint32_t> frame.arg[0], <uint32_t> frame.arg[1])

@@ -222,21 +222,11 @@ cdef long netlink_recvmsg(frame_t *frame, area_t *area, int kind) noexcept nogil
     return -LINUX_EFAULT if copyout(&message, frame.arg[1], sizeof(message)) < 0 else result
 
 
-cdef long own_transfer(area_t *area, frame_t *frame, uint64_t nr) noexcept nogil:
-    """A transfer of the pass lane on a netlink or routing socket, or one from a local stream that keeps records, or on a terminal's master: its result, or -LINUX_ENOSYS where the call is none."""
+cdef long netlink_transfer(area_t *area, frame_t *frame, uint64_t nr) noexcept nogil:
+    """read(2), readv(2), write(2) and writev(2) on a netlink or routing socket: -LINUX_ENOSYS where it is none."""
     cdef freebsd_iovec vector
     cdef uint32_t told = 0
-    cdef int kind
-    cdef long left
-    if not (nr == FREEBSD_SYS_read or nr == FREEBSD_SYS_write or nr == FREEBSD_SYS_readv or nr == FREEBSD_SYS_writev):
-        return -LINUX_ENOSYS
-    if is_learned_master(area.proc, <int> frame.arg[0]):
-        return master_transfer(area, frame, nr)
-    if nr == FREEBSD_SYS_read or nr == FREEBSD_SYS_readv:
-        left = record_left(area, <int> frame.arg[0])
-        if left >= 0:
-            return record_passed(area, frame, nr, <uint64_t> left)
-    kind = netlink_kind(area, <int> frame.arg[0])
+    cdef int kind = netlink_kind(area, <int> frame.arg[0])
     if kind == 0:
         return -LINUX_ENOSYS
     if nr == FREEBSD_SYS_readv:

@@ -1,0 +1,312 @@
+# inotify(2). Linux's has the same bits and records, but for the padding of names, so that what is read is converted
+# (inotify_transfer); and it does not say that a watched directory which was moved or removed is one. Model: FreeBSD
+# sys/kern/vfs_inotify.c.
+#
+# A descriptor is known by its mark (fd_marks.pxi). One that came by execve or from another process has none before it is first
+# given to inotify_add_watch_at or inotify_rm_watch.
+
+cdef enum:
+    INOTIFY_SMALL = 4096                    # bytes that are read on the shim's stack
+    INOTIFY_LARGE = 1 << 20                 # bytes that are read at once
+    INOTIFY_ALIGN = 16                      # what the size of Linux's records is a multiple of
+    INOTIFY_RECORD_MOST = 272               # the largest: a struct inotify_event with a name of NAME_MAX
+    INOTIFY_FOLDERS = 512                   # places of the first table
+    INOTIFY_FOLDERS_MOST = 1 << 17
+    LINUX_IN_SELF = LINUX_IN_DELETE_SELF | LINUX_IN_MOVE_SELF
+
+cdef struct inotify_t:
+    uint64_t *folders                   # descriptor and watch of each watched directory, by hash; 0: free
+    uint32_t folders_room, folders_used     # places, a power of two; and how many are not free
+    int32_t kept_fd                     # a record was read for this descriptor that had no room in the guest's buffer,
+    uint32_t kept_size                  # FreeBSD's, of so many bytes; 0: none
+    uint8_t kept[INOTIFY_RECORD_MOST]
+
+
+cdef inline bint is_inotify(process_t *proc, int fd) noexcept nogil:
+    return proc.own.fd_marked & MARK_INOTIFY != 0 and fd_marks(proc, fd) & MARK_SORT == MARK_INOTIFY
+
+
+cdef inline inotify_t *inotify_own(process_t *proc) noexcept nogil:
+    """This process's, with the lock held; NULL: there is no memory for it."""
+    cdef uint64_t memory
+    if proc.own.inotify == NULL:
+        memory = map_memory(page_up(sizeof(inotify_t)))
+        proc.own.inotify = <void *> memory
+    return <inotify_t *> proc.own.inotify
+
+
+# ------------------------------------------------------------------ which watches are of directories
+
+cdef inline uint64_t inotify_folder(int fd, int wd) noexcept nogil:
+    return (<uint64_t> <uint32_t> fd + 1) << 32 | <uint32_t> wd
+
+
+cdef uint64_t *inotify_place(inotify_t *own, uint64_t folder) noexcept nogil:
+    """Where a watch stands, or would: NULL where there is no table."""
+    cdef uint32_t at
+    if own == NULL or own.folders == NULL:
+        return NULL
+    at = <uint32_t> (folder * 0x9e3779b97f4a7c15UL >> 40) & (own.folders_room - 1)
+    while own.folders[at] != 0 and own.folders[at] != folder:
+        at = (at + 1) & (own.folders_room - 1)
+    return &own.folders[at]
+
+
+cdef void inotify_rebuild(inotify_t *own, uint32_t room, int but) noexcept nogil:
+    """A table with so many places, without the watches of descriptor `but`. Where there is no memory all stays."""
+    cdef uint64_t *old = own.folders
+    cdef uint32_t places = own.folders_room, i
+    cdef uint64_t memory = map_memory(room * 8)
+    if memory == 0:
+        return
+    own.folders = <uint64_t *> memory
+    own.folders_room = room
+    own.folders_used = 0
+    for i in range(places):
+        if old[i] != 0 and old[i] >> 32 != <uint64_t> <uint32_t> but + 1:
+            inotify_place(own, old[i])[0] = old[i]
+            own.folders_used += 1
+    if old != NULL:
+        linux_syscall2(LINUX_SYS_munmap, <uint64_t> old, places * 8)
+
+
+cdef void inotify_remember(process_t *proc, int fd, int wd) noexcept nogil:
+    """A watch is of a directory. Those beyond what the table holds are not told of as directories."""
+    cdef inotify_t *own
+    cdef uint64_t *place
+    lock_acquire(&proc.own.lock_event)
+    own = inotify_own(proc)
+    if own != NULL and own.folders_used * 2 >= own.folders_room and own.folders_room < INOTIFY_FOLDERS_MOST:
+        inotify_rebuild(own, own.folders_room * 2 if own.folders_room else INOTIFY_FOLDERS, -1)
+    place = inotify_place(own, inotify_folder(fd, wd))
+    if place != NULL and place[0] == 0 and own.folders_used * 4 < own.folders_room * 3:
+        place[0] = inotify_folder(fd, wd)
+        own.folders_used += 1
+    lock_release(&proc.own.lock_event)
+
+
+cdef void inotify_name_folders(process_t *proc, int fd, char *data, uint64_t size) noexcept nogil:
+    """Linux leaves IN_ISDIR out where a watched directory was moved or removed."""
+    cdef inotify_t *own = <inotify_t *> proc.own.inotify
+    cdef linux_inotify_event *event
+    cdef uint64_t *place
+    cdef uint64_t at = 0
+    if own == NULL or own.folders == NULL:
+        return
+    lock_acquire(&proc.own.lock_event)
+    while at < size:
+        event = <linux_inotify_event *> &data[at]
+        if event.mask & LINUX_IN_SELF:
+            place = inotify_place(own, inotify_folder(fd, event.wd))
+            if place[0] != 0:
+                event.mask |= LINUX_IN_ISDIR
+        at += sizeof(linux_inotify_event) + event.len
+    lock_release(&proc.own.lock_event)
+
+
+# ------------------------------------------------------------------ reading
+
+cdef long inotify_take(area_t *area, int fd, char *data, uint64_t room) noexcept nogil:
+    """Wait for events and read as many as Linux puts into so much room: FreeBSD's records, and their size; or an error."""
+    cdef long result = blocking_syscall(LINUX_SYS_read, fd, <uint64_t> data, room, 0, 0, 0)
+    if result <= 0:
+        return result
+    result = <long> freebsd_inotify_events_from_linux(data, <uint64_t> result)
+    inotify_name_folders(area.proc, fd, data, <uint64_t> result)
+    return result
+
+
+cdef long inotify_take_kept(process_t *proc, int fd, char *data, uint64_t room) noexcept nogil:
+    """The record that had no room before; 0: there is none."""
+    cdef inotify_t *own = <inotify_t *> proc.own.inotify
+    cdef long result = 0
+    if own == NULL or own.kept_size == 0:
+        return 0
+    lock_acquire(&proc.own.lock_event)
+    if own.kept_size != 0 and own.kept_fd == fd:
+        result = -LINUX_EINVAL
+        if own.kept_size <= room:
+            memcpy(data, own.kept, own.kept_size)
+            result = own.kept_size
+            own.kept_size = 0
+    lock_release(&proc.own.lock_event)
+    return result
+
+
+cdef void inotify_keep(process_t *proc, int fd, const char *data, uint64_t size) noexcept nogil:
+    """Keep a record for the next read."""
+    cdef inotify_t *own
+    lock_acquire(&proc.own.lock_event)
+    own = inotify_own(proc)
+    if own != NULL and own.kept_size == 0 and size <= INOTIFY_RECORD_MOST:
+        memcpy(own.kept, data, size)
+        own.kept_fd = fd
+        own.kept_size = <uint32_t> size
+    lock_release(&proc.own.lock_event)
+
+
+cdef long inotify_take_first(area_t *area, int fd, char *data, uint64_t room) noexcept nogil:
+    """The next record alone, into less room than a record may take: Linux says EINVAL until it has what its own needs,
+    which is 12 bytes more than FreeBSD's at most. A record that has no room after all is kept, where there is none yet."""
+    cdef inotify_t *own = <inotify_t *> area.proc.own.inotify
+    cdef uint64_t size = sizeof(linux_inotify_event)
+    cdef uint64_t most = room if own != NULL and own.kept_size else room + INOTIFY_ALIGN - 4
+    cdef long result = -LINUX_EINVAL
+    if room < size:
+        return blocking_syscall(LINUX_SYS_read, fd, <uint64_t> data, room, 0, 0, 0)
+    while result == -LINUX_EINVAL and size <= most and size <= INOTIFY_RECORD_MOST:
+        result = inotify_take(area, fd, data, size)
+        size += INOTIFY_ALIGN
+    if result > <long> room:
+        inotify_keep(area.proc, fd, data, <uint64_t> result)
+        result = -LINUX_EINVAL
+    return result
+
+
+cdef long inotify_copyout(frame_t *frame, bint vector, const char *data, uint64_t size) noexcept nogil:
+    cdef freebsd_iovec piece
+    cdef uint64_t done = 0, length
+    cdef uint32_t i = 0
+    if not vector:
+        return -LINUX_EFAULT if copyout(data, frame.arg[1], size) < 0 else <long> size
+    while done < size:
+        if copyin(frame.arg[1] + i * sizeof(piece), &piece, sizeof(piece)) < 0:
+            return -LINUX_EFAULT
+        length = size - done if size - done < piece.iov_len else piece.iov_len
+        if copyout(&data[done], piece.iov_base, length) < 0:
+            return -LINUX_EFAULT
+        done += length
+        i += 1
+    return <long> size
+
+
+cdef long inotify_room(frame_t *frame, bint vector) noexcept nogil:
+    """How much the guest's buffers hold, or an error."""
+    cdef freebsd_iovec piece
+    cdef uint64_t room = 0
+    cdef uint32_t i
+    if not vector:
+        return -LINUX_EINVAL if frame.arg[2] > IOSIZE_MAX else <long> frame.arg[2]
+    if <uint32_t> frame.arg[2] > VECTORS_MOST:
+        return -LINUX_EINVAL
+    for i in range(<uint32_t> frame.arg[2]):
+        if copyin(frame.arg[1] + i * sizeof(piece), &piece, sizeof(piece)) < 0:
+            return -LINUX_EFAULT
+        if piece.iov_len > IOSIZE_MAX - room:
+            return -LINUX_EINVAL
+        room += piece.iov_len
+    return <long> room
+
+
+cdef long inotify_transfer(area_t *area, frame_t *frame, uint64_t nr) noexcept nogil:
+    """read(2) and readv(2) of inotify's descriptor; nobody writes to one."""
+    cdef char small[INOTIFY_SMALL]
+    cdef char *data = small
+    cdef int fd = <int> frame.arg[0]
+    cdef bint vector = nr == FREEBSD_SYS_readv
+    cdef long result = inotify_room(frame, vector)
+    cdef uint64_t room = <uint64_t> result, memory = 0
+    if nr == FREEBSD_SYS_write or nr == FREEBSD_SYS_writev:
+        return -LINUX_EBADF
+    if result <= 0:
+        return result
+    if room > INOTIFY_SMALL:
+        room = room if room < INOTIFY_LARGE else INOTIFY_LARGE
+        memory = map_memory(page_up(room))
+        data = <char *> memory if memory else small
+        room = room if memory else INOTIFY_SMALL
+    result = inotify_take_kept(area.proc, fd, data, room)
+    if result == 0:
+        result = (inotify_take(area, fd, data, room) if room >= INOTIFY_RECORD_MOST
+                  else inotify_take_first(area, fd, data, room))
+    if result > 0:
+        result = inotify_copyout(frame, vector, data, <uint64_t> result)
+    if memory:
+        linux_syscall2(LINUX_SYS_munmap, memory, page_up(room))
+    return result
+
+
+# ------------------------------------------------------------------ the calls
+
+cdef void inotify_mark(process_t *proc, int fd) noexcept nogil:
+    """A descriptor is inotify's. From now on the ways into the shim look at each read."""
+    fd_mark(proc, fd, fd_marks(proc, fd) & ~MARK_SORT | MARK_INOTIFY)
+    hide_number(0)
+    hide_number(NO_DESCRIPTOR - 1)
+
+
+cdef long inotify_create(area_t *area, uint32_t flags) noexcept nogil:
+    """inotify_create_file. flags: FreeBSD's O_ flags, checked."""
+    cdef inotify_t *own
+    cdef long fd = linux_syscall1(LINUX_SYS_inotify_init1, anonymous_flags(flags))
+    if is_error(fd):
+        return fd
+    inotify_mark(area.proc, <int> fd)
+    own = <inotify_t *> area.proc.own.inotify
+    if own != NULL:                         # what an earlier descriptor of this number left
+        lock_acquire(&area.proc.own.lock_event)
+        if own.kept_fd == fd:
+            own.kept_size = 0
+        if own.folders_used:
+            inotify_rebuild(own, own.folders_room, <int> fd)
+        lock_release(&area.proc.own.lock_event)
+    return fd
+
+
+cdef long inotify_watch(area_t *area, int fd, int dirfd, uint64_t path, uint32_t mask) noexcept nogil:
+    """Watch a path that Linux's call takes: one of the current directory's, or the guest's own where it is absolute; dirfd >= 0:
+    the file that it is open on."""
+    cdef char link[32]
+    cdef linux_statx sx
+    cdef long result
+    if dirfd >= 0:
+        descriptor_path(dirfd, link)
+        path = <uint64_t> link
+        mask &= ~<uint32_t> LINUX_IN_DONT_FOLLOW
+    result = linux_syscall3(LINUX_SYS_inotify_add_watch, <uint32_t> fd, path, mask)
+    if is_error(result):
+        return result
+    if not is_inotify(area.proc, fd):
+        inotify_mark(area.proc, fd)
+    if mask & LINUX_IN_SELF and linux_syscall5(LINUX_SYS_statx, <uint64_t> LINUX_AT_FDCWD, path,
+                                               LINUX_AT_SYMLINK_NOFOLLOW if mask & LINUX_IN_DONT_FOLLOW else 0,
+                                               LINUX_STATX_ALL, <uint64_t> &sx) == 0 \
+            and sx.stx_mode & LINUX_S_IFMT == LINUX_S_IFDIR:
+        inotify_remember(area.proc, fd, <int> result)
+    return result
+
+
+cdef public long sys_inotify_add_watch_at(frame_t *frame, area_t *area) noexcept nogil:
+    """The bits of the mask are Linux's. Linux's call has no directory: where the path needs one, it is opened first."""
+    cdef uint32_t mask = <uint32_t> frame.arg[3]
+    cdef int fd = <int> frame.arg[0], dirfd = <int> frame.arg[1]
+    cdef char first = 0
+    cdef long opened, result
+    if mask & LINUX_IN_ALL_EVENTS == 0:
+        return -LINUX_EINVAL                  # Linux is content with IN_UNMOUNT
+    if descriptor_is_hidden(area.proc, fd):
+        return -LINUX_EBADF
+    if copyin(frame.arg[2], &first, 1) < 0:
+        return -LINUX_EFAULT
+    if dirfd == LINUX_AT_FDCWD or first == c'/':
+        return inotify_watch(area, fd, -1, frame.arg[2], mask)
+    if descriptor_is_hidden(area.proc, dirfd):
+        return -LINUX_EBADF
+    opened = linux_syscall4(LINUX_SYS_openat, <uint32_t> dirfd, frame.arg[2], LINUX_O_PATH | LINUX_O_CLOEXEC
+                            | (LINUX_O_NOFOLLOW if mask & LINUX_IN_DONT_FOLLOW else 0), 0)
+    if is_error(opened):
+        return opened
+    result = inotify_watch(area, fd, <int> opened, 0, mask)
+    linux_syscall1(LINUX_SYS_close, opened)
+    return result
+
+
+cdef public long sys_inotify_rm_watch(frame_t *frame, area_t *area) noexcept nogil:
+    cdef int fd = <int> frame.arg[0]
+    cdef long result
+    if descriptor_is_hidden(area.proc, fd):
+        return -LINUX_EBADF
+    result = linux_syscall2(LINUX_SYS_inotify_rm_watch, <uint32_t> fd, <uint32_t> frame.arg[1])
+    if result == 0 and not is_inotify(area.proc, fd):
+        inotify_mark(area.proc, fd)
+    return result

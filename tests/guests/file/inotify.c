@@ -1,0 +1,296 @@
+/* inotify(2): its calls, its records, and who reads them. */
+#include "guest.h"
+#include <sys/event.h>
+#include <sys/poll.h>
+#include <sys/uio.h>
+
+#ifndef SYS_inotify_add_watch_at
+#define SYS_inotify_add_watch_at 593
+#define SYS_inotify_rm_watch 594
+#endif
+#define SPECIALFD_INOTIFY_ 2
+
+static const struct timespec now = { 0, 0 };
+
+/* FreeBSD 15's header is not there everywhere. */
+struct event_ {
+	int wd;
+	u32 mask, cookie, len;
+	char name[];
+};
+#define IN_MODIFY_ 0x2
+#define IN_DELETE_SELF_ 0x400
+#define IN_MOVE_SELF_ 0x800
+#define IN_CREATE_ 0x100
+#define IN_DELETE_ 0x200
+#define IN_MOVED_ 0xc0
+#define IN_IGNORED_ 0x8000
+#define IN_ISDIR_ 0x40000000
+#define IN_ONLYDIR_ 0x01000000
+#define IN_DONT_FOLLOW_ 0x02000000
+#define IN_MASK_CREATE_ 0x10000000
+#define IN_MASK_ADD_ 0x20000000
+
+static char buffer[4096] __attribute__((aligned(8)));
+
+static int
+inotify_(int flags)
+{
+	return ((int)sys(SYS___specialfd, SPECIALFD_INOTIFY_, &flags, sizeof(flags)));
+}
+
+/* The next event of what was read; 0 bytes: read again. */
+static struct event_ *
+next_event(int fd)
+{
+	static long size, at;
+
+	if (at == size) {
+		size = CHECK_OK(sys(SYS_read, fd, buffer, sizeof(buffer)));
+		at = 0;
+	}
+	struct event_ *e = (struct event_ *)(buffer + at);
+	at += (long)sizeof(*e) + e->len;
+	CHECK(at <= size);
+	return (e);
+}
+
+TEST(events)
+{
+	struct event_ *e;
+	struct stat st;
+	int pending = 0, fd;
+
+	if (GUEST_RELEASE < 15) {
+		CHECK_ERR(inotify_(0), EINVAL);
+		ON_ANOTHER_RELEASE();
+	}
+	fd = (int)CHECK_OK(inotify_(O_NONBLOCK | O_CLOEXEC));
+	CHECK_EQ(sys(SYS_fcntl, fd, F_GETFD), FD_CLOEXEC);
+	CHECK_EQ(sys(SYS_fstat, fd, &st), 0);
+	CHECK_EQ(st.st_mode, S_IFREG | 0400);
+	CHECK_ERR(sys(SYS_read, fd, buffer, sizeof(buffer)), EAGAIN);
+	CHECK_EQ(sys(SYS_mkdir, "watched", 0755), 0);
+	int dir = (int)CHECK_OK(sys(SYS_open, "watched", O_RDONLY | O_DIRECTORY));
+	int here = (int)CHECK_OK(sys(SYS_open, ".", O_RDONLY | O_DIRECTORY));
+	int wd = (int)CHECK_OK(sys(SYS_inotify_add_watch_at, fd, AT_FDCWD, "watched", IN_CREATE_ | IN_DELETE_ | IN_MOVED_));
+	CHECK(wd >= 1);
+	/* The same directory, by a path from another one. */
+	CHECK_EQ(sys(SYS_inotify_add_watch_at, fd, here, "watched", IN_CREATE_ | IN_MOVED_ | IN_DELETE_), wd);
+	CHECK_ERR(sys(SYS_inotify_add_watch_at, fd, here, "watched", IN_CREATE_ | IN_MASK_CREATE_), EEXIST);
+	guest_put("watched/a", "12", 2);
+	CHECK_EQ(sys(SYS_mkdir, "watched/d", 0755), 0);
+	CHECK_EQ(sys(SYS_rename, "watched/a", "watched/bb"), 0);
+	CHECK_EQ(sys(SYS_ioctl, fd, 0x4004667f, &pending), 0);		/* FIONREAD */
+	CHECK(pending >= 4 * 20);
+	e = next_event(fd);
+	CHECK_EQ(e->wd, wd);
+	CHECK_EQ(e->mask, IN_CREATE_);
+	CHECK_STR(e->name, "a");
+	e = next_event(fd);
+	CHECK_EQ(e->mask, IN_CREATE_ | IN_ISDIR_);
+	CHECK_STR(e->name, "d");
+	e = next_event(fd);
+	CHECK_EQ(e->mask, 0x40);
+	CHECK_STR(e->name, "a");
+	u32 cookie = e->cookie;
+	e = next_event(fd);
+	CHECK_EQ(e->mask, 0x80);
+	CHECK_EQ(e->cookie, cookie);
+	CHECK_STR(e->name, "bb");
+	/* A file, by a directory's descriptor; with kevent. */
+	struct kevent kev, got[2];
+	int kq = (int)CHECK_OK(sys(SYS_kqueue));
+	EV_SET(&kev, fd, EVFILT_READ, EV_ADD, 0, 0, NULL);
+	CHECK_EQ(sys(SYS_kevent, kq, &kev, 1, NULL, 0, NULL), 0);
+	CHECK_EQ(sys(SYS_kevent, kq, NULL, 0, got, 2, &now), 0);
+	int file = (int)CHECK_OK(sys(SYS_inotify_add_watch_at, fd, dir, "bb", IN_MODIFY_));
+	CHECK(file != wd);
+	int writer = (int)CHECK_OK(sys(SYS_openat, dir, "bb", O_WRONLY));
+	CHECK_EQ(sys(SYS_write, writer, "x", 1), 1);
+	CHECK_EQ(sys(SYS_kevent, kq, NULL, 0, got, 2, NULL), 1);
+	CHECK_EQ(got[0].data, sizeof(struct event_));
+	e = next_event(fd);
+	CHECK_EQ(e->wd, file);
+	CHECK_EQ(e->mask, IN_MODIFY_);
+	CHECK_EQ(e->len, 0);
+	CHECK_EQ(sys(SYS_inotify_rm_watch, fd, file), 0);
+	e = next_event(fd);
+	CHECK_EQ(e->wd, file);
+	CHECK_EQ(e->mask, IN_IGNORED_);
+	CHECK_ERR(sys(SYS_inotify_rm_watch, fd, file), EINVAL);
+}
+
+TEST(errors)
+{
+	int fd, other;
+
+	if (GUEST_RELEASE < 15)
+		ON_ANOTHER_RELEASE();
+	fd = (int)CHECK_OK(inotify_(0));
+	other = (int)CHECK_OK(sys(SYS_kqueue));
+	guest_put("file", "1", 1);
+	CHECK_EQ(sys(SYS_symlink, "nowhere", "link"), 0);
+	int here = (int)CHECK_OK(sys(SYS_open, ".", O_RDONLY | O_DIRECTORY));
+	CHECK_ERR(inotify_(0x800), EINVAL);
+	CHECK_ERR(sys(SYS___specialfd, SPECIALFD_INOTIFY_, &fd, 8), EINVAL);
+	CHECK_ERR(sys(SYS_inotify_add_watch_at, fd, AT_FDCWD, "file", 0), EINVAL);
+	CHECK_ERR(sys(SYS_inotify_add_watch_at, fd, AT_FDCWD, "file", 0x2000), EINVAL);
+	CHECK_ERR(sys(SYS_inotify_add_watch_at, fd, AT_FDCWD, "file", 0x00100001), EINVAL);
+	CHECK_ERR(sys(SYS_inotify_add_watch_at, fd, here, "file", 1 | IN_MASK_ADD_ | IN_MASK_CREATE_), EINVAL);
+	CHECK_ERR(sys(SYS_inotify_add_watch_at, other, AT_FDCWD, "file", 1), EINVAL);
+	CHECK_ERR(sys(SYS_inotify_add_watch_at, -1, AT_FDCWD, "file", 1), EBADF);
+	CHECK_ERR(sys(SYS_inotify_add_watch_at, fd, 99, "file", 1), EBADF);
+	CHECK_ERR(sys(SYS_inotify_add_watch_at, fd, here, "none", 1), ENOENT);
+	CHECK_ERR(sys(SYS_inotify_add_watch_at, fd, here, "file", 1 | IN_ONLYDIR_), ENOTDIR);
+	CHECK_ERR(sys(SYS_inotify_add_watch_at, fd, AT_FDCWD, 8, 1), EFAULT);
+	CHECK_ERR(sys(SYS_inotify_add_watch_at, fd, here, "link", 1), ENOENT);
+	CHECK_OK(sys(SYS_inotify_add_watch_at, fd, here, "link", 1 | IN_DONT_FOLLOW_));
+	CHECK_OK(sys(SYS_inotify_add_watch_at, fd, AT_FDCWD, "link", 1 | IN_DONT_FOLLOW_));
+	CHECK_ERR(sys(SYS_inotify_rm_watch, other, 1), EINVAL);
+	CHECK_ERR(sys(SYS_inotify_rm_watch, 99, 1), EBADF);
+}
+
+/* A folder that is watched, and its watch. */
+static int
+watch(int fd, const char *path, u32 mask)
+{
+	if (mask & IN_CREATE_)
+		CHECK_EQ(sys(SYS_mkdir, path, 0755), 0);
+	return ((int)CHECK_OK(sys(SYS_inotify_add_watch_at, fd, AT_FDCWD, path, mask)));
+}
+
+/* vfs_inotify.c, _IN_NAMESIZE: a name has its NUL, and as many as make it a multiple of 4. */
+TEST(sizes)
+{
+	static const char *names[] = { "w/a", "w/abc", "w/abcd", "w/abcdefghijklmn", "w/abcdefghijklmno", "w/abcdefghijklmnop" };
+	static const int sizes[] = { 20, 20, 24, 32, 32, 36 };
+	struct event_ *e = (struct event_ *)buffer;
+	int fd;
+
+	if (GUEST_RELEASE < 15)
+		ON_ANOTHER_RELEASE();
+	fd = (int)CHECK_OK(inotify_(O_NONBLOCK));
+	watch(fd, "w", IN_CREATE_);
+	for (int i = 0; i < 6; i++) {
+		guest_put(names[i], "", 0);
+		for (int j = 0; j < 64; j++)
+			buffer[j] = 'x';
+		CHECK_EQ(sys(SYS_read, fd, buffer, sizeof(buffer)), sizes[i]);
+		CHECK_EQ(e->len, sizes[i] - 16);
+		CHECK_STR(e->name, names[i] + 2);
+		CHECK_EQ(e->name[e->len - 1], 0);
+	}
+	/* What fits is read, to the byte; and what does not fit is not lost. */
+	for (int i = 0; i < 6; i++) {
+		CHECK_EQ(sys(SYS_unlink, names[i]), 0);
+		guest_put(names[i], "", 0);
+	}
+	for (int i = 0; i < 6; i++) {
+		CHECK_ERR(sys(SYS_read, fd, buffer, sizes[i] - 1), EINVAL);
+		CHECK_ERR(sys(SYS_read, fd, buffer, 16), EINVAL);
+		CHECK_ERR(sys(SYS_read, fd, buffer, 3), EINVAL);
+		CHECK_EQ(sys(SYS_read, fd, buffer, 0), 0);
+		CHECK_EQ(sys(SYS_read, fd, buffer, sizes[i]), sizes[i]);
+		CHECK_STR(e->name, names[i] + 2);
+	}
+	CHECK_ERR(sys(SYS_read, fd, buffer, 16), EAGAIN);
+	CHECK_ERR(sys(SYS_write, fd, buffer, 16), EBADF);
+}
+
+/* Many records, one behind the other, by one read and by readv; a duplicate reads the same queue. */
+TEST(records)
+{
+	static char pieces[3][8300], name[] = "w/f....";
+	struct iovec vector[3] = { { pieces[0], 10 }, { pieces[1], 0 }, { pieces[2], 8192 } };
+	int fd, second, wd;
+
+	if (GUEST_RELEASE < 15)
+		ON_ANOTHER_RELEASE();
+	fd = (int)CHECK_OK(inotify_(O_NONBLOCK));
+	wd = watch(fd, "w", IN_CREATE_ | IN_DELETE_);
+	second = (int)CHECK_OK(sys(SYS_dup, fd));
+	for (int round = 0; round < 2; round++) {
+		for (int i = 0; i < 300; i++) {
+			for (int d = 0, v = i; d < 4; d++, v /= 10)
+				name[6 - d] = (char)('0' + v % 10);
+			guest_put(name, "", 0);
+			CHECK_EQ(sys(SYS_unlink, name), 0);
+		}
+		/* 600 records of 24 bytes; how many of them one read takes, nobody promises */
+		for (long done = 0; done < 600;) {
+			long size = CHECK_OK(round ? sys(SYS_readv, second, vector, 3) : sys(SYS_read, fd, pieces[0], sizeof(pieces)));
+			CHECK(size >= 24 && size % 24 == 0);
+			for (long i = 0; round && i < size; i++)	/* put together again */
+				pieces[1][i] = i < 10 ? pieces[0][i] : pieces[2][i - 10];
+			for (long i = 0; i < size / 24; i++, done++) {
+				struct event_ *e = (struct event_ *)(pieces[round] + i * 24);
+				CHECK_EQ(e->wd, wd);
+				CHECK_EQ(e->len, 8);
+				CHECK_EQ(e->mask, done % 2 ? IN_DELETE_ : IN_CREATE_);
+				CHECK_EQ(e->name[4], '0' + done / 2 % 10);
+			}
+		}
+		CHECK_ERR(sys(SYS_read, fd, pieces[0], sizeof(pieces)), EAGAIN);
+	}
+}
+
+/* A watched folder that is moved or removed is told of as one; and a child of fork reads as its parent does. */
+TEST(folders)
+{
+	struct event_ *e;
+	int fd, folder, file;
+
+	if (GUEST_RELEASE < 15)
+		ON_ANOTHER_RELEASE();
+	fd = (int)CHECK_OK(inotify_(O_NONBLOCK));
+	CHECK_EQ(sys(SYS_mkdir, "d", 0755), 0);
+	guest_put("f", "", 0);
+	folder = watch(fd, "d", IN_DELETE_SELF_ | IN_MOVE_SELF_);
+	file = watch(fd, "f", IN_DELETE_SELF_ | IN_MOVE_SELF_);
+	CHECK_EQ(sys(SYS_rename, "d", "e"), 0);
+	CHECK_EQ(sys(SYS_rename, "f", "g"), 0);
+	e = next_event(fd);
+	CHECK_EQ(e->wd, folder);
+	CHECK_EQ(e->mask, IN_MOVE_SELF_ | IN_ISDIR_);
+	e = next_event(fd);
+	CHECK_EQ(e->wd, file);
+	CHECK_EQ(e->mask, IN_MOVE_SELF_);
+	CHECK_EQ(sys(SYS_rmdir, "e"), 0);
+	IN_CHILD({
+		e = next_event(fd);
+		CHECK_EQ(e->wd, folder);
+		CHECK_EQ(e->mask, IN_DELETE_SELF_ | IN_ISDIR_);
+		e = next_event(fd);
+		CHECK_EQ(e->mask, IN_IGNORED_);
+	});
+	CHECK_EQ(sys(SYS_mkdir, "w", 0755), 0);
+	watch(fd, "w", IN_DELETE_);
+	guest_put("w/abc", "", 0);
+	CHECK_EQ(sys(SYS_unlink, "w/abc"), 0);
+	IN_CHILD(CHECK_EQ(sys(SYS_read, fd, buffer, 20), 20););
+}
+
+/* A read that waits: for a record that another process makes, in a buffer of its size. */
+TEST(waits)
+{
+	struct event_ *e = (struct event_ *)buffer;
+	int fd;
+
+	if (GUEST_RELEASE < 15)
+		ON_ANOTHER_RELEASE();
+	fd = (int)CHECK_OK(inotify_(0));
+	watch(fd, "w", IN_CREATE_);
+	long child = sys(SYS_fork);
+	if (child == 0) {
+		guest_sleep_ms(50);
+		guest_put("w/abc", "", 0);
+		guest_put("w/longer name", "", 0);
+		sys(SYS_exit, 0);
+	}
+	CHECK_EQ(sys(SYS_read, fd, buffer, 20), 20);
+	CHECK_STR(e->name, "abc");
+	CHECK_EQ(sys(SYS_read, fd, buffer, 28), 28);
+	CHECK_STR(e->name, "longer name");
+	CHECK_EQ(sys(SYS_wait4, child, NULL, 0, NULL), child);
+}
