@@ -71,6 +71,11 @@ global sys_rfork
     cmpl    $FREEBSD_RFSPAWN, FRAME_RDI(%rdi)
     jne     rfork_other
     jmp     sys_vfork
+/* sys_pdrfork(frame, area): the same, with a process descriptor. */
+global sys_pdrfork
+    cmpl    $FREEBSD_RFSPAWN, FRAME_RDX(%rdi)
+    jne     pdrfork_other
+    jmp     sys_vfork
 
 /* sys_getcontext, sys_swapcontext(frame, area): the callee-saved registers and the FXSAVE image are the guest's still. */
     .p2align 4

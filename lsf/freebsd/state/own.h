@@ -162,6 +162,7 @@ struct area_own {
     uint32_t ready;             /* its GS and its signal stack are its own: it may be sent SIGBUS */
     uint64_t fast_block;        /* sigfastblock.pxi's: the word of this thread, */
     uint32_t fast_block_set;    /* and whether it has one */
+    int32_t procdesc_ends[2];   /* procdesc.pxi's: the pipe of a pdrfork whose child has not executed yet */
     uint64_t exterr;            /* exterr.pxi's: what exterrctl enabled, 0 for nothing */
     int64_t wake_delay;         /* nanoseconds until its timer ends a sleep; 0: no timer */
     int32_t wake_timer;

@@ -144,6 +144,7 @@ cdef extern from "own.h" nogil:
         uint32_t ready
         uint64_t fast_block
         uint32_t fast_block_set
+        int32_t procdesc_ends[2]
         uint64_t exterr
         int64_t wake_delay
         int32_t wake_timer

@@ -586,3 +586,99 @@ TEST(calls_of_15_1)
 	CHECK_EQ(sys(SYS_close, fd), 0);
 	CHECK_ERR(sys(SYS_wait4, pid, NULL, 0, NULL), ECHILD);
 }
+
+/* RFSPAWN alone is a vfork with the caught signals at their defaults, as for rfork(2), here with a descriptor. */
+static long __attribute__((noinline))
+pdspawn(int *fd, int flags, volatile int *shared)
+{
+	long pid = sys(PDRFORK, fd, flags, RFSPAWN);
+
+	if (pid == 0) {
+		struct sigaction act;
+		memset(&act, 0x55, sizeof(act));
+		sys(SYS_sigaction, SIGUSR1, NULL, &act);
+		shared[0] = act.sa_handler == SIG_DFL;
+		shared[1] = *fd;
+		sys(SYS_exit, 9);
+	}
+	return (pid);
+}
+
+static long __attribute__((noinline))
+pdspawn_sleeps(int *fd, char **arguments)
+{
+	long pid = sys(PDRFORK, fd, 0, RFSPAWN);
+
+	if (pid == 0) {
+		sys(SYS_execve, arguments[0], arguments, NULL);
+		sys(SYS_exit, 1);
+	}
+	return (pid);
+}
+
+static volatile int usr1s, chlds;
+
+static void
+counts(int signo, siginfo_t *info, void *context)
+{
+	(void)info;
+	(void)context;
+	if (signo == SIGCHLD)
+		chlds++;
+	else
+		usr1s++;
+}
+
+TEST(spawn_of_15_1)
+{
+	static volatile int shared[2];
+	int mib[2] = { 1, 24 }, date = 0, fd = -1, status = -1;
+	size_t n = sizeof(date);
+	struct stat st;
+
+	CHECK_EQ(sys(SYS___sysctl, mib, 2, &date, &n, NULL, 0), 0);
+	if (date < 1501000)
+		ON_ANOTHER_RELEASE();
+	CHECK_ERR(sys(PDRFORK, &fd, 0, RFSPAWN | RFPROCDESC), EINVAL);
+	CHECK_ERR(sys(PDRFORK, &fd, 4, RFSPAWN), EINVAL);
+	guest_handle(SIGUSR1, counts, 0);
+	guest_handle(SIGCHLD, counts, 0);
+	int lowest = (int)CHECK_OK(sys(SYS_dup, 0));
+	CHECK_EQ(sys(SYS_close, lowest), 0);
+	for (int i = 0; i < 20; i++) {
+		fd = -1;
+		shared[0] = 0;
+		long pid = CHECK_OK(pdspawn(&fd, i & 1 ? PD_CLOEXEC : 0, shared));
+		CHECK_EQ(shared[0], 1);
+		CHECK_EQ(shared[1], -1);
+		CHECK_EQ(fd, lowest);
+		CHECK_EQ(sys(SYS_fcntl, fd, F_GETFD), i & 1 ? FD_CLOEXEC : 0);
+		CHECK_EQ(sys(SYS_fstat, fd, &st), 0);
+		int told = -1;
+		CHECK_EQ(sys(SYS_pdgetpid, fd, &told), 0);
+		CHECK_EQ(told, pid);
+		CHECK_ERR(sys(SYS_wait4, -1, NULL, WNOHANG, NULL), ECHILD);	/* no wait for any child finds it */
+		CHECK_EQ(sys(PDWAIT, fd, &status, WEXITED, NULL, NULL), 0);
+		CHECK_EQ(WEXITSTATUS(status), 9);
+		CHECK_EQ(sys(SYS_close, fd), 0);
+	}
+	CHECK_EQ(chlds, 0);
+	/* The caught signal is caught here still. */
+	CHECK_EQ(sys(SYS_kill, sys(SYS_getpid), SIGUSR1), 0);
+	CHECK_EQ(usr1s, 1);
+	/* One that executes, and is killed with the last close of its descriptor. */
+	static char *arguments[] = { NULL, "sleeps", NULL };
+	arguments[0] = guest_argv[0];
+	long pid = pdspawn_sleeps(&fd, arguments);
+	CHECK_OK(pid);
+	CHECK_EQ(sys(SYS_kill, pid, 0), 0);
+	CHECK_EQ(sys(SYS_close, fd), 0);
+	for (int i = 0; i < 200 && sys(SYS_kill, pid, 0) == 0; i++)
+		guest_sleep_ms(10);
+	CHECK_ERR(sys(SYS_wait4, pid, NULL, 0, NULL), ECHILD);
+}
+
+HELPER(sleeps)
+{
+	guest_sleep_ms(20000);
+}

@@ -1,6 +1,7 @@
 /* kern.proc, and the calls about the tree of names itself. */
 #include "guest.h"
 #include <sys/exec.h>
+#include <sys/resource.h>
 #include <sys/sysctl.h>
 #include <sys/user.h>
 
@@ -291,6 +292,31 @@ TEST(arguments_by_ps_strings)
 	n = sizeof(text);
 	CHECK_EQ(sys(SYS___sysctl, name, 4, text, &n, NULL, 0), 0);
 	CHECK_STR(text, "kept");
+}
+
+/* -1 is this process where its path, its arguments and its groups are asked for (kern_proc.c), and no process elsewhere (pget). */
+TEST(minus_one)
+{
+	static const int own[] = { KERN_PROC_PATHNAME, KERN_PROC_ARGS, KERN_PROC_GROUPS };
+	static const int none[] = { KERN_PROC_PID, KERN_PROC_ENV, KERN_PROC_AUXV, KERN_PROC_CWD, KERN_PROC_FILEDESC, KERN_PROC_VMMAP,
+		KERN_PROC_OSREL, KERN_PROC_SV_NAME, KERN_PROC_UMASK, KERN_PROC_PS_STRINGS, KERN_PROC_SIGTRAMP };
+	int limit[5] = { CTL_KERN, KERN_PROC, KERN_PROC_RLIMIT, -1, RLIMIT_STACK };
+	struct rlimit r;
+	size_t n;
+
+	for (unsigned i = 0; i < sizeof(own) / sizeof(own[0]); i++) {
+		n = 0;
+		CHECK_EQ(of_process(own[i], -1, NULL, &n), 0);
+		CHECK(n > 0);
+	}
+	for (unsigned i = 0; i < sizeof(none) / sizeof(none[0]); i++) {
+		n = 0;
+		CHECK_ERR(of_process(none[i], -1, NULL, &n), ESRCH);
+	}
+	n = sizeof(r);
+	CHECK_ERR(sys(SYS___sysctl, limit, 5, &r, &n, NULL, 0), ESRCH);
+	limit[3] = (int)sys(SYS_getpid);
+	CHECK_EQ(sys(SYS___sysctl, limit, 5, &r, &n, NULL, 0), 0);
 }
 
 static char real[1024];

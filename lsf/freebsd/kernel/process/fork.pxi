@@ -102,7 +102,23 @@ cdef public long sys_fork(frame_t *frame, area_t *area) noexcept nogil:
 
 
 cdef public long vfork_prepare(frame_t *frame, area_t *area) noexcept nogil:
-    """Before a vfork: block signals and make the child's area, with a process state of its own."""
+    """Before a vfork, which rfork and pdrfork with RFSPAWN are too: the child's area, or an error."""
+    cdef long child
+    if frame.nr != FREEBSD_SYS_pdrfork:
+        return vfork_area(frame, area)
+    child = procdesc_spawn_begin(frame, area)
+    if child < 0:
+        return child
+    child = vfork_area(frame, area)
+    if is_error(child):
+        return procdesc_spawn_end(frame, area, child)
+    (<area_t *> child).own.procdesc_ends[0] = area.own.procdesc_ends[0]
+    (<area_t *> child).own.procdesc_ends[1] = area.own.procdesc_ends[1]
+    return child
+
+
+cdef long vfork_area(frame_t *frame, area_t *area) noexcept nogil:
+    """Block signals and make the child's area, with a process state of its own."""
     cdef process_t *proc = area.proc
     cdef area_t *child
     cdef process_t *copy
@@ -209,7 +225,9 @@ cdef public void vfork_child(frame_t *parent_frame, area_t *area) noexcept nogil
     procdesc_end(area.proc)
     if area.proc.own.notes:
         notes_tell(area.proc.own.notes, NOTE_RECORD_FORK, area.proc.pid, parent, 0)
-    if parent_frame.nr == FREEBSD_SYS_rfork:
+    if parent_frame.nr == FREEBSD_SYS_pdrfork:
+        procdesc_spawn_child(parent_frame, area)
+    if parent_frame.nr == FREEBSD_SYS_rfork or parent_frame.nr == FREEBSD_SYS_pdrfork:
         handlers_drop(area.proc)
     # The Linux signal stack stays the parent's, which waits and has nothing on it. One that is traced may be asked to stop.
     if area.own.debug_vfork_tid:
@@ -248,11 +266,16 @@ cdef public long vfork_parent(frame_t *frame, area_t *area, area_t *child, long 
     if atomic_cas64(&area.proc.own.vfork_spare, 0, <uint64_t> child.proc) != 0:
         linux_syscall2(LINUX_SYS_munmap, <uint64_t> child.proc, page_up(sizeof(process_t)))
     atomic_store32(&child.slot.state, 0)
-    frame.arg[2] = 0
-    if is_error(result) or again:
+    if again:
+        result = -LINUX_ERESTARTNOINTR      # sys_vfork begins anew
+    else:
+        frame.arg[2] = 0
+    if is_error(result):
         stats_expect(area.proc, -1)
+    if frame.nr == FREEBSD_SYS_pdrfork:
+        result = procdesc_spawn_end(frame, area, result)
     set_linux_mask(area)
-    return -LINUX_ERESTARTNOINTR if again else result       # sys_vfork begins anew
+    return result
 
 
 # What thread_create is asked for.

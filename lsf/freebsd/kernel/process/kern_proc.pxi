@@ -6,18 +6,25 @@
 # Which process.
 
 cdef long sysctl_pid(sysctl_request_t *request, int *pid) noexcept nogil:
-    """The one number behind a node: a process that is there, -1 for this one. 0 or a negative errno."""
+    """The one number behind a node: a process that is there (pget). 0 or a negative errno."""
     cdef long result
     if request.nrest != 1:
         return -LINUX_EINVAL
     pid[0] = request.rest[0]
-    if pid[0] == -1 or pid[0] == request.area.proc.pid:
-        pid[0] = request.area.proc.pid
+    if pid[0] == request.area.proc.pid:
         return 0
     if pid[0] < 1:
         return -LINUX_ESRCH
     result = linux_syscall2(LINUX_SYS_kill, pid[0], 0)
     return -LINUX_ESRCH if result == -LINUX_ESRCH else 0
+
+
+cdef long sysctl_pid_or_own(sysctl_request_t *request, int *pid) noexcept nogil:
+    """The same where -1 is this process: of its path, its arguments and its groups alone."""
+    if request.nrest == 1 and request.rest[0] == -1:
+        pid[0] = request.area.proc.pid
+        return 0
+    return sysctl_pid(request, pid)
 
 
 cdef long sysctl_out_memory(sysctl_request_t *request, int pid, uaddr source, uint64_t size) noexcept nogil:

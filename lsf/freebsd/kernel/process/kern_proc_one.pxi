@@ -49,7 +49,7 @@ cdef public long sysctl_pathname(sysctl_request_t *request) noexcept nogil:
     cdef char path[FREEBSD_PATH_MAX]
     cdef process_t *guest
     cdef int pid = 0
-    cdef long result = sysctl_pid(request, &pid)
+    cdef long result = sysctl_pid_or_own(request, &pid)
     if result < 0:
         return result
     guest = guest_process(request.area, pid)
@@ -183,7 +183,7 @@ cdef public long sysctl_args(sysctl_request_t *request) noexcept nogil:
     cdef uint64_t args = 0, size = 0
     cdef uaddr strings = 0
     cdef int pid = 0
-    cdef long result = sysctl_pid(request, &pid)
+    cdef long result = sysctl_pid_or_own(request, &pid)
     if result < 0:
         return result
     if request.new_ != 0 and pid != request.area.proc.pid:
@@ -302,7 +302,7 @@ cdef public long sysctl_proc_groups(sysctl_request_t *request) noexcept nogil:
     cdef freebsd_kinfo_proc info
     cdef uint32_t groups[FREEBSD_NGROUPS_MAX + 1]
     cdef int pid = 0
-    cdef long result = sysctl_pid(request, &pid)
+    cdef long result = sysctl_pid_or_own(request, &pid)
     if result < 0:
         return result
     if pid == request.area.proc.pid:
@@ -320,11 +320,13 @@ cdef public long sysctl_proc_rlimit(sysctl_request_t *request) noexcept nogil:
     if request.nrest != 2 or <uint32_t> request.rest[1] >= FREEBSD_RLIM_NLIMITS:
         return -LINUX_EINVAL
     pid = request.rest[0]
+    if pid < 1:
+        return -LINUX_ESRCH
     linux = freebsd_to_linux_rlimit(request.rest[1])
     out.rlim_cur = FREEBSD_RLIM_INFINITY
     out.rlim_max = FREEBSD_RLIM_INFINITY
     if linux >= 0:
-        result = linux_syscall4(LINUX_SYS_prlimit64, 0 if pid == -1 else pid, linux, 0, <uint64_t> &limit)
+        result = linux_syscall4(LINUX_SYS_prlimit64, pid, linux, 0, <uint64_t> &limit)
         if is_error(result):
             return result
         limit_cut(<uint32_t> request.rest[1], &limit)

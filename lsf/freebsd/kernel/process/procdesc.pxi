@@ -264,12 +264,43 @@ cdef public long sys_pdfork(frame_t *frame, area_t *area) noexcept nogil:
     return procdesc_fork(frame, area)
 
 
-cdef public long sys_pdrfork(frame_t *frame, area_t *area) noexcept nogil:
-    """The same with rfork's flags, of which two are needed: those that LSF knows make a process with copies of everything."""
+cdef public long pdrfork_other(frame_t *frame, area_t *area) noexcept nogil:
+    """The same with rfork's flags, of which two are needed: those that LSF knows make a process with copies of everything.
+    (RFSPAWN alone, which is a vfork, has left for there: calls.S.)"""
     cdef uint32_t flags = <uint32_t> frame.arg[2]
     if flags != (FREEBSD_RFPROC | FREEBSD_RFPROCDESC | FREEBSD_RFFDG):
         return -LINUX_EINVAL
     return procdesc_fork(frame, area)
+
+
+cdef long procdesc_spawn_begin(frame_t *frame, area_t *area) noexcept nogil:
+    """Before the vfork of a pdrfork: its pipe, both ends of which stand in the area until the parent goes on. 0 or an error."""
+    cdef int ends[2]
+    cdef long result
+    if <uint32_t> frame.arg[1] & ~<uint32_t> (FREEBSD_PD_DAEMON | FREEBSD_PD_CLOEXEC):
+        return -LINUX_EINVAL
+    procdesc_sweep(area.proc)
+    result = procdesc_pipe(area.proc, area, ends)
+    if is_error(result):
+        return result
+    area.own.procdesc_ends[0] = ends[0]
+    area.own.procdesc_ends[1] = ends[1]
+    return 0
+
+
+cdef void procdesc_spawn_child(frame_t *frame, area_t *area) noexcept nogil:
+    """In the child, which has descriptors and a process state of its own."""
+    linux_syscall1(LINUX_SYS_close, area.own.procdesc_ends[0])
+    procdesc_begin(area.proc, area.own.procdesc_ends[1], <uint32_t> frame.arg[1] & FREEBSD_PD_DAEMON != 0)
+
+
+cdef long procdesc_spawn_end(frame_t *frame, area_t *area, long result) noexcept nogil:
+    """In the parent, when the child has executed a program or is gone, or was never made: what pdrfork returns."""
+    procdesc_made(area.proc, area.own.procdesc_ends[1])
+    if is_error(result):
+        linux_syscall1(LINUX_SYS_close, area.own.procdesc_ends[0])
+        return result
+    return procdesc_give(area, frame.arg[0], <uint32_t> frame.arg[1], area.own.procdesc_ends[0], <int> result)
 
 
 cdef public long sys_pdwait(frame_t *frame, area_t *area) noexcept nogil:
@@ -302,6 +333,16 @@ cdef void procdesc_quiet(area_t *area, int pid) noexcept nogil:
         set_linux_mask(area)
 
 
+cdef long procdesc_give(area_t *area, uaddr out, uint32_t flags, int fd, int pid) noexcept nogil:
+    """In the parent: the reading end is the descriptor of its child, whose number is the call's result."""
+    procdesc_describe(fd, pid)
+    procdesc_note(area.proc, pid, PROCDESC_LIVE, fd)
+    procdesc_quiet(area, pid)
+    if not flags & FREEBSD_PD_CLOEXEC:
+        linux_syscall3(LINUX_SYS_fcntl, fd, LINUX_F_SETFD, 0)
+    return -LINUX_EFAULT if store_guest32(out, fd) < 0 else pid
+
+
 cdef long procdesc_fork(frame_t *frame, area_t *area) noexcept nogil:
     cdef process_t *proc = area.proc
     cdef uint32_t flags = <uint32_t> frame.arg[1]
@@ -323,12 +364,7 @@ cdef long procdesc_fork(frame_t *frame, area_t *area) noexcept nogil:
     if is_error(result):
         linux_syscall1(LINUX_SYS_close, ends[0])
         return result
-    procdesc_describe(ends[0], <int> result)
-    procdesc_note(proc, <int> result, PROCDESC_LIVE, ends[0])
-    procdesc_quiet(area, <int> result)
-    if not flags & FREEBSD_PD_CLOEXEC:
-        linux_syscall3(LINUX_SYS_fcntl, ends[0], LINUX_F_SETFD, 0)
-    return -LINUX_EFAULT if store_guest32(out, ends[0]) < 0 else result
+    return procdesc_give(area, out, flags, ends[0], <int> result)
 
 
 cdef public long sys_pdgetpid(frame_t *frame, area_t *area) noexcept nogil:

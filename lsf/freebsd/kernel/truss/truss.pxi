@@ -25,7 +25,8 @@ cdef long truss_call(frame_t *frame, area_t *area, uint64_t rest) noexcept nogil
     line.at = 0
     line.size = TRUSS_LINE - 2
     truss_begin(frame, &call)
-    if call.nr == FREEBSD_SYS_fork or call.nr == FREEBSD_SYS_vfork or call.nr == FREEBSD_SYS_rfork or call.nr == FREEBSD_SYS_pdfork:
+    if call.nr == FREEBSD_SYS_fork or call.nr == FREEBSD_SYS_vfork or call.nr == FREEBSD_SYS_rfork or call.nr == FREEBSD_SYS_pdfork \
+            or call.nr == FREEBSD_SYS_pdrfork:
         proc.own.truss_pids = 1
     truss_unimplemented(area, &call, &line)
     # What the call may overwrite is printed first; what it writes, afterwards.
