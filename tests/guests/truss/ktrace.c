@@ -314,6 +314,28 @@ TEST(others)
 	CHECK_EQ(guest_wait(family[0]), SIGKILL);
 }
 
+/* A process that waits by sigwait(2), whatever it has blocked, is recorded from then on, and waits on. */
+TEST(of_one_that_waits)
+{
+	sigset_t set = { { 1u << (SIGUSR1 - 1) } };
+	int signo = 0;
+
+	CHECK_EQ(sys(SYS_sigprocmask, SIG_BLOCK, &set, NULL), 0);
+	int pid = guest_fork();
+	if (pid == 0) {
+		CHECK_EQ(sys(SYS_sigwait, &set, &signo), 0);
+		CHECK_EQ(signo, SIGUSR1);
+		sys(SYS_getuid);
+		guest_exit(0);
+	}
+	guest_sleep_ms(50);
+	guest_put(FILE_, "", 0);
+	CHECK_EQ(sys(SYS_ktrace, FILE_, KTROP_SET, KTRFAC_SYSCALL, pid), 0);
+	CHECK_EQ(sys(SYS_kill, pid, SIGUSR1), 0);
+	CHECK_EQ(guest_wait(pid), 0);
+	CHECK_EQ(calls_of(pid, SYS_getuid), 1);
+}
+
 TEST(cleared_by_its_file)
 {
 	begin(KTRFAC_USER);

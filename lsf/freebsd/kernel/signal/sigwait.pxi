@@ -178,8 +178,8 @@ cdef long signal_wait_for(area_t *area, const uint64_t *wanted, freebsd_siginfo 
         if result > 0 or take_deferred(area, set_, source):
             break
         if result == -LINUX_EINTR:
-            if area.deferred == LINUX_CARRIER and (proc.own.debugged or proc.own.debug_join):
-                return -LINUX_ERESTARTNOINTR        # a tracer may want this thread: it stops outside, and waits anew
+            if area.deferred == LINUX_CARRIER and (proc.own.debugged or proc.own.debug_join or proc.own.record_asked.state):
+                return -LINUX_ERESTARTNOINTR        # who traces may want this thread: it answers outside, and waits anew
             if area.woken == WOKEN_ENDED or (area.deferred and not carrier_set_aside(area)
                                              and not signal_swallow(area)):
                 return -LINUX_EINTR
