@@ -534,3 +534,20 @@ TEST(simulated_input)
 		CHECK_ERR(sys(SYS_ioctl, CHECK_OK(sys(SYS_open, "/dev/null", O_RDWR)), TIOCSTI, "x"), ENOTTY);
 	});
 }
+
+/* tty_sti_check: a user's terminal has to be open for reading. */
+/* judge: user */
+TEST(simulated_input_is_for_readers)
+{
+	if (sys(SYS_geteuid) == 0)
+		CHECK_EQ(sys(SYS_setuid, 65534), 0);
+	pty();
+	IN_CHILD({
+		CHECK_OK(sys(SYS_setsid));
+		CHECK_EQ(sys(SYS_ioctl, slave, TIOCSCTTY, 0), 0);
+		int writer = (int)CHECK_OK(sys(SYS_open, "/dev/tty", O_WRONLY));
+		CHECK_ERR(sys(SYS_ioctl, writer, TIOCSTI, "x"), EPERM);
+		long ret = sys(SYS_ioctl, slave, TIOCSTI, "x");
+		CHECK(ret == 0 || ret == -EPERM);	/* Linux's dev.tty.legacy_tiocsti may be 0 */
+	});
+}

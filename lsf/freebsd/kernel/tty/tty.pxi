@@ -84,6 +84,10 @@ cdef long ioctl_tty(area_t *area, int fd, const lsf_ioctl_t *row, uaddr data) no
             tty_info(area, fd, is_learned_master(area.proc, fd) and fd_marks(area.proc, fd) & MARK_MIDLINE != 0)
         return 0 if not is_error(result) else result
     if command == FREEBSD_TIOCSTI:
+        # tty_sti_check: who may not do all has the terminal open for reading.
+        if linux_syscall0(LINUX_SYS_geteuid) != 0 \
+                and linux_syscall2(LINUX_SYS_fcntl, fd, LINUX_F_GETFL) & LINUX_O_ACCMODE == LINUX_O_WRONLY:
+            return -LINUX_EPERM
         result = linux_syscall3(LINUX_SYS_ioctl, fd, row.linux_command, data)
         # Another's terminal; and where dev.tty.legacy_tiocsti is 0, the superuser's to do.
         return -LINUX_EACCES if result == -LINUX_EPERM else (-LINUX_EPERM if result == -LINUX_EIO else result)
