@@ -348,6 +348,8 @@ TEST(modules)
 
 	CHECK_OK(sys(SYS_modfind, "mqueuefs"));
 	CHECK_OK(sys(SYS_modfind, "sysvshm"));
+	if (GUEST_RELEASE >= 14)
+		CHECK_OK(sys(SYS_modfind, "netlink"));
 	CHECK_ERR(sys(SYS_modfind, "nothing"), ENOENT);
 	CHECK_ERR(sys(SYS_modfind, 8), EFAULT);
 	stat.version = sizeof(stat);

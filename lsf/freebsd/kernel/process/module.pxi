@@ -3,7 +3,7 @@
 # Model: FreeBSD sys/kern/kern_module.c.
 
 cdef enum:
-    MODULES = 6
+    MODULES = 7                         # the last of them since 13.2
     MODULE_NAME = 32                    # bytes, in struct module_stat of before FreeBSD 13 and here
     MODSTAT_V1 = 44                     # sizes of struct module_stat: without data,
     MODSTAT_V2 = 56                     # with them,
@@ -22,8 +22,10 @@ cdef const char *module_name(int number) noexcept nogil:
         return b"sysvmsg"
     if number == 5:
         return b"sysvsem"
-    if number == MODULES:
+    if number == 6:
         return b"sysvshm"
+    if number == MODULES and SHIM.own.osreldate >= FREEBSD_SINCE_NETLINK:
+        return b"netlink"
     return NULL
 
 
@@ -34,7 +36,7 @@ cdef public long sys_modfind(frame_t *frame, area_t *area) noexcept nogil:
     if result < 0:
         return result
     for number in range(1, MODULES + 1):
-        if string_equal(name, module_name(number)):
+        if module_name(number) != NULL and string_equal(name, module_name(number)):
             return number
     return -LINUX_ENOENT
 
@@ -44,7 +46,7 @@ cdef public long sys_modnext(frame_t *frame, area_t *area) noexcept nogil:
     cdef int number = <int> frame.arg[0]
     if number != 0 and (number < 0 or module_name(number) == NULL):
         return -LINUX_ENOENT
-    return number + 1 if number < MODULES else 0
+    return number + 1 if module_name(number + 1) != NULL else 0
 
 
 cdef public long sys_modfnext(frame_t *frame, area_t *area) noexcept nogil:
