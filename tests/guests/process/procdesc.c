@@ -667,7 +667,7 @@ TEST(spawn_of_15_1)
 	CHECK_EQ(sys(SYS_kill, sys(SYS_getpid), SIGUSR1), 0);
 	CHECK_EQ(usr1s, 1);
 	/* One that executes, and is killed with the last close of its descriptor. */
-	static char *arguments[] = { NULL, "sleeps", NULL };
+	static char *arguments[] = { NULL, "@sleeps", NULL };
 	arguments[0] = guest_argv[0];
 	long pid = pdspawn_sleeps(&fd, arguments);
 	CHECK_OK(pid);
