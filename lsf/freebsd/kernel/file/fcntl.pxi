@@ -299,24 +299,3 @@ cdef public long sys_fcntl(frame_t *frame, area_t *area) noexcept nogil:
     if command == FREEBSD_F_ISUNIONSTACK:
         return 0
     return -LINUX_EINVAL
-
-
-cdef public long sys_flock(frame_t *frame, area_t *area) noexcept nogil:
-    """FreeBSD looks at LOCK_UN, LOCK_EX and LOCK_SH in this order, where Linux wants exactly one."""
-    cdef uint32_t how = <uint32_t> frame.arg[1], linux
-    cdef long mode
-    if descriptor_is_hidden(area.proc, <int> frame.arg[0]):
-        return -LINUX_EBADF
-    if how & FREEBSD_LOCK_UN:
-        linux = FREEBSD_LOCK_UN
-    elif how & FREEBSD_LOCK_EX:
-        linux = FREEBSD_LOCK_EX | how & FREEBSD_LOCK_NB
-    elif how & FREEBSD_LOCK_SH:
-        linux = FREEBSD_LOCK_SH | how & FREEBSD_LOCK_NB
-    else:
-        return -LINUX_EBADF
-    mode = mode_of(<int> frame.arg[0], <uint64_t> <const char *> b"", LINUX_AT_EMPTY_PATH)
-    if not is_error(mode) and (mode & LINUX_S_IFMT == LINUX_S_IFIFO or mode & LINUX_S_IFMT == LINUX_S_IFSOCK):
-        return -LINUX_EOPNOTSUPP              # FreeBSD locks files alone
-    return path_error(<int> frame.arg[0], restartable(blocking_syscall(LINUX_SYS_flock, <uint32_t> frame.arg[0], linux, 0, 0, 0, 0)),
-                      -LINUX_EOPNOTSUPP)

@@ -107,11 +107,7 @@ cdef long check_executable(int fd, bint nofollow) noexcept nogil:
 
 cdef long lock_opened(int fd, uint32_t flags, uint64_t linux_flags) noexcept nogil:
     """O_SHLOCK and O_EXLOCK, and the truncation that waited for the lock."""
-    cdef uint64_t how = FREEBSD_LOCK_EX if flags & FREEBSD_O_EXLOCK else FREEBSD_LOCK_SH
-    cdef long result
-    if flags & FREEBSD_O_NONBLOCK:
-        how |= FREEBSD_LOCK_NB
-    result = blocking_syscall(LINUX_SYS_flock, fd, how, 0, 0, 0, 0)
+    cdef long result = flock_take(fd, flags & FREEBSD_O_EXLOCK != 0, flags & FREEBSD_O_NONBLOCK == 0)
     if not is_error(result) and flags & FREEBSD_O_TRUNC and linux_flags & 3:
         result = linux_syscall2(LINUX_SYS_ftruncate, fd, 0)
     return result
