@@ -144,6 +144,7 @@ cdef extern from "machine/linux/linux.h" nogil:
         # linux/close_range.h
         LINUX_CLOSE_RANGE_CLOEXEC "CLOSE_RANGE_CLOEXEC"
         # linux/fadvise.h
+        LINUX_POSIX_FADV_NOREUSE "POSIX_FADV_NOREUSE"
         LINUX_POSIX_FADV_NORMAL "POSIX_FADV_NORMAL"
         LINUX_POSIX_FADV_RANDOM "POSIX_FADV_RANDOM"
         LINUX_POSIX_FADV_SEQUENTIAL "POSIX_FADV_SEQUENTIAL"
@@ -801,6 +802,7 @@ cdef extern from "machine/linux/linux.h" nogil:
         LINUX_SYS_statfs "SYS_statfs"
         LINUX_SYS_statx "SYS_statx"
         LINUX_SYS_symlinkat "SYS_symlinkat"
+        LINUX_SYS_sync "SYS_sync"
         LINUX_SYS_sysinfo "SYS_sysinfo"
         LINUX_SYS_syslog "SYS_syslog"
         LINUX_SYS_tgkill "SYS_tgkill"

@@ -1,5 +1,10 @@
 /* open(2), openat(2): every flag, and the errors in FreeBSD's order (sys/kern/vfs_syscalls.c, vfs_vnops.c). */
+#include <sys/filio.h>
+#include <sys/ioccom.h>
+#include <sys/mount.h>
+#include <sys/poll.h>
 #include "guest.h"
+#include <sys/extattr.h>
 
 #define OPEN(path, flags) sys(SYS_open, path, flags, 0644)
 #define CLOSE(fd) CHECK_EQ(sys(SYS_close, fd), 0)
@@ -318,6 +323,69 @@ TEST(flags_of_execute_only)
 	int fd = (int)CHECK_OK(OPEN("file", O_EXEC));
 	CHECK_EQ(sys(SYS_fcntl, fd, F_SETFL, O_NONBLOCK), 0);
 	CHECK_EQ(sys(SYS_fcntl, sys(SYS_dup, fd), F_GETFL, 0), O_EXEC);
+}
+
+/* What else a descriptor of O_EXEC is good for, since it has a vnode and no access: kern_fsync, kern_posix_fadvise and
+ * extattr_get_fd ask for none; kern_ioctl and kern_posix_fallocate do, and vn_mmap for what shall be read or written. */
+TEST(calls_of_execute_only)
+{
+	struct statfs fs;
+	char buf[512];
+	int n;
+
+	guest_put("file", "xyz", 3);
+	CHECK_EQ(sys(SYS_chmod, "file", 0755), 0);
+	int fd = (int)CHECK_OK(OPEN("file", O_EXEC)), file = (int)CHECK_OK(OPEN("file", O_RDWR));
+	CHECK_EQ(sys(SYS_fsync, fd), 0);
+	CHECK_EQ(sys(SYS_fdatasync, fd), 0);
+	CHECK_EQ(sys(SYS_posix_fadvise, fd, 0L, 1L, POSIX_FADV_WILLNEED), 0);
+	CHECK_EQ(sys(SYS_posix_fadvise, fd, 0L, 1L, 77), EINVAL);
+	CHECK_EQ(sys(SYS_posix_fadvise, fd, -1L, 1L, POSIX_FADV_NORMAL), EINVAL);
+	CHECK_EQ(sys(SYS_posix_fallocate, fd, 0L, 1L), EBADF);
+	CHECK_EQ(sys(SYS_fcntl, fd, F_RDAHEAD, 1), 0);
+	CHECK_EQ(sys(SYS_fcntl, fd, F_READAHEAD, 65536), 0);
+	CHECK_ERR(sys(SYS_fcntl, fd, F_ADD_SEALS, 0), EINVAL);
+	CHECK_ERR(sys(SYS_fcntl, fd, F_GET_SEALS, 0), EINVAL);
+	CHECK_ERR(sys(SYS_ioctl, fd, FIONREAD, &n), EBADF);
+	CHECK_ERR(sys(SYS_pread, fd, buf, 1, 0L), EBADF);
+	CHECK_ERR(sys(SYS_mmap, NULL, 4096, PROT_READ, MAP_PRIVATE, fd, 0), EACCES);
+	CHECK_ERR(sys(SYS_mmap, NULL, 4096, PROT_WRITE, MAP_SHARED, fd, 0), EACCES);
+	CHECK_OK(sys(SYS_mmap, NULL, 4096, PROT_EXEC, MAP_PRIVATE, fd, 0));
+	CHECK_OK(sys(SYS_mmap, NULL, 4096, PROT_WRITE, MAP_PRIVATE, fd, 0));
+	CHECK_OK(sys(SYS_mmap, NULL, 4096, PROT_NONE, MAP_SHARED, fd, 0));
+	for (int i = 0; i < 2; i++) {	/* nobody owns the input of a file */
+		CHECK_ERR(sys(SYS_fcntl, i ? file : fd, F_GETOWN, 0), ENOTTY);
+		CHECK_ERR(sys(SYS_fcntl, i ? file : fd, F_SETOWN, sys(SYS_getpid)), ENOTTY);
+	}
+	if (sys(SYS_extattr_set_fd, file, EXTATTR_NAMESPACE_USER, "of", "f", 1) == 1) {
+		CHECK_EQ(sys(SYS_extattr_set_fd, fd, EXTATTR_NAMESPACE_USER, "x", "yz", 2), 2);
+		CHECK_EQ(sys(SYS_extattr_get_fd, fd, EXTATTR_NAMESPACE_USER, "x", buf, 8), 2);
+		CHECK_EQ(sys(SYS_extattr_list_fd, fd, EXTATTR_NAMESPACE_USER, buf, 8), 5);
+		CHECK_EQ(sys(SYS_extattr_delete_fd, fd, EXTATTR_NAMESPACE_USER, "x"), 0);
+	}
+	CHECK_EQ(sys(SYS_fstatfs, fd, &fs), 0);
+	CHECK_EQ(sys(SYS_fpathconf, fd, _PC_NAME_MAX), 255);
+	CHECK_EQ(sys(SYS_mkdir, "dir", 0755), 0);
+	int dir = (int)CHECK_OK(OPEN("dir", O_SEARCH));
+	CHECK_EQ(sys(SYS_fsync, dir), 0);
+	CHECK_ERR(sys(SYS_getdirentries, dir, buf, sizeof(buf), NULL), EBADF);
+	CHECK_EQ(sys(SYS_fchdir, dir), 0);
+}
+
+/* judge: gap, on FreeBSD such a descriptor has a position, takes locks of flock(2), answers F_GETLK and polls as ready: Linux's O_PATH holds none of it */
+TEST(state_of_execute_only)
+{
+	struct flock l = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+
+	guest_put("file", "xyz", 3);
+	CHECK_EQ(sys(SYS_chmod, "file", 0755), 0);
+	int fd = (int)CHECK_OK(OPEN("file", O_EXEC));
+	CHECK_ERR(sys(SYS_lseek, fd, 2, SEEK_SET), EBADF);
+	CHECK_ERR(sys(SYS_flock, fd, LOCK_SH | LOCK_NB), EBADF);
+	CHECK_ERR(sys(SYS_fcntl, fd, F_GETLK, &l), EBADF);
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+	CHECK_EQ(sys(SYS_poll, &p, 1, 0), 1);
+	CHECK_EQ(p.revents, POLLNVAL);
 }
 
 /* sys/fcntl.h, FKQALLOWED: what could be read may be watched by a kqueue, and F_GETFL shows that as O_RESOLVE_BENEATH. */

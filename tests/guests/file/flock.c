@@ -214,10 +214,12 @@ TEST(interrupted)
 	int pid = holder(F_RDLCK, 5, 5);
 	for (size_t i = 0; i < nitems(modes); i++) {
 		int a = OPEN("file", modes[i]), b = OPEN("file", O_RDWR);
-		struct itimerval soon = { .it_value = { .tv_usec = 30000 } };
+		struct itimerval soon = { { .tv_usec = 30000 }, { .tv_usec = 30000 } };
 		CHECK_EQ(sys(SYS_flock, a, LOCK_SH), 0);
 		CHECK_EQ(sys(SYS_setitimer, ITIMER_REAL, &soon, NULL), 0);
 		CHECK_ERR(sys(SYS_flock, a, LOCK_EX), EINTR);
+		soon.it_value.tv_usec = 0;
+		CHECK_EQ(sys(SYS_setitimer, ITIMER_REAL, &soon, NULL), 0);
 		CHECK_EQ(told(b).l_pid, pid);
 		CHECK_EQ(record(b, F_SETLK, F_WRLCK, 0, 5), 0);
 		CHECK_EQ(record(b, F_SETLK, F_UNLCK, 0, 0), 0);

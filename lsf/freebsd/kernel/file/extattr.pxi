@@ -30,17 +30,25 @@ cdef long xattr_name(uint64_t name_space, uaddr name, char *linux_name) noexcept
     return -LINUX_EINVAL if linux_name[EXTATTR_PREFIX] == 0 else 0
 
 
-cdef uint64_t xattr_file(process_t *proc, uint64_t file, int kind) noexcept nogil:
-    """The first argument of Linux's call: the path, or a descriptor that is none for a hidden one."""
-    if kind == XATTR_FD and descriptor_is_hidden(proc, <int> file):
+cdef uint64_t xattr_file(process_t *proc, uint64_t file, int *kind, char *link) noexcept nogil:
+    """The first argument of Linux's call: the path, or a descriptor that is none for a hidden one. One for execution alone is named by
+    its link in /proc, since Linux's calls take no such descriptor."""
+    if kind[0] != XATTR_FD:
+        return file
+    if descriptor_is_hidden(proc, <int> file):
         return <uint64_t> -1
+    if path_kind(<int> file) == ACCESS_EXECUTE:
+        kind[0] = XATTR_FILE
+        descriptor_path(<int> file, link)
+        return <uint64_t> link
     return file
 
 
 cdef long xattr_get(process_t *proc, frame_t *frame, int kind) noexcept nogil:
     """extattr_get_*: the value's size without a buffer; what fits into a buffer that is too small."""
     cdef char name[264]
-    cdef uint64_t file = xattr_file(proc, frame.arg[0], kind), size = frame.arg[4], memory
+    cdef char link[32]
+    cdef uint64_t file = xattr_file(proc, frame.arg[0], &kind, link), size = frame.arg[4], memory
     cdef uint64_t data = frame.arg[3]
     cdef long result = xattr_name(frame.arg[1], frame.arg[2], name)
     cdef long call = LINUX_SYS_fgetxattr if kind == XATTR_FD else LINUX_SYS_lgetxattr if kind == XATTR_LINK \
@@ -68,7 +76,8 @@ cdef long xattr_get(process_t *proc, frame_t *frame, int kind) noexcept nogil:
 
 cdef long xattr_set(process_t *proc, frame_t *frame, int kind) noexcept nogil:
     cdef char name[264]
-    cdef uint64_t file = xattr_file(proc, frame.arg[0], kind)
+    cdef char link[32]
+    cdef uint64_t file = xattr_file(proc, frame.arg[0], &kind, link)
     cdef long result = xattr_name(frame.arg[1], frame.arg[2], name)
     cdef long call = LINUX_SYS_fsetxattr if kind == XATTR_FD else LINUX_SYS_lsetxattr if kind == XATTR_LINK \
             else LINUX_SYS_setxattr
@@ -80,7 +89,8 @@ cdef long xattr_set(process_t *proc, frame_t *frame, int kind) noexcept nogil:
 
 cdef long xattr_delete(process_t *proc, frame_t *frame, int kind) noexcept nogil:
     cdef char name[264]
-    cdef uint64_t file = xattr_file(proc, frame.arg[0], kind)
+    cdef char link[32]
+    cdef uint64_t file = xattr_file(proc, frame.arg[0], &kind, link)
     cdef long result = xattr_name(frame.arg[1], frame.arg[2], name)
     cdef long call = (LINUX_SYS_fremovexattr if kind == XATTR_FD else LINUX_SYS_lremovexattr if kind == XATTR_LINK
                       else LINUX_SYS_removexattr)
@@ -92,7 +102,8 @@ cdef long xattr_delete(process_t *proc, frame_t *frame, int kind) noexcept nogil
 cdef long xattr_list(process_t *proc, frame_t *frame, int kind) noexcept nogil:
     """extattr_list_*: the size of the list without a buffer; what fits into one that is too small."""
     cdef char name[264]
-    cdef uint64_t file = xattr_file(proc, frame.arg[0], kind), data = frame.arg[2], size = frame.arg[3]
+    cdef char link[32]
+    cdef uint64_t file = xattr_file(proc, frame.arg[0], &kind, link), data = frame.arg[2], size = frame.arg[3]
     cdef uint64_t memory, at = 0, end = 0, length
     cdef char *text
     cdef long result = xattr_name(frame.arg[1], 0, name)

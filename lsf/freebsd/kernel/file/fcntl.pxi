@@ -223,7 +223,15 @@ cdef long record_lock(int fd, int command, uaddr lock, bint old) noexcept nogil:
 cdef long read_ahead(int fd, bint on) noexcept nogil:
     cdef long result = linux_syscall4(LINUX_SYS_fadvise64, <uint32_t> fd, 0, 0,
                                       LINUX_POSIX_FADV_SEQUENTIAL if on else LINUX_POSIX_FADV_RANDOM)
+    if result == -LINUX_EBADF and path_kind(fd) == ACCESS_EXECUTE:
+        return 0
     return -LINUX_EBADF if result == -LINUX_ESPIPE else result         # FreeBSD: not a vnode
+
+
+cdef long seals(int fd, int command, uint32_t value) noexcept nogil:
+    """EINVAL for all that has none (invfo_add_seals), whatever it may be used for."""
+    cdef long result = linux_syscall3(LINUX_SYS_fcntl, <uint32_t> fd, <uint64_t> command, value)
+    return -LINUX_EINVAL if result == -LINUX_EBADF and path_kind(fd) != ACCESS_FILE else result
 
 
 cdef long duplicate_marked(process_t *proc, int fd, int command, int value) noexcept nogil:
@@ -288,9 +296,9 @@ cdef public long sys_fcntl(frame_t *frame, area_t *area) noexcept nogil:
     if command == FREEBSD_F_RDAHEAD:
         return read_ahead(fd, value != 0)
     if command == FREEBSD_F_ADD_SEALS:
-        return path_error(fd, linux_syscall3(LINUX_SYS_fcntl, <uint32_t> fd, LINUX_F_ADD_SEALS, <uint32_t> value), -LINUX_EINVAL)
+        return seals(fd, LINUX_F_ADD_SEALS, <uint32_t> value)
     if command == FREEBSD_F_GET_SEALS:
-        return path_error(fd, linux_syscall2(LINUX_SYS_fcntl, <uint32_t> fd, LINUX_F_GET_SEALS), -LINUX_EINVAL)
+        return seals(fd, LINUX_F_GET_SEALS, 0)
     if command == FREEBSD_F_KINFO:
         return describe_descriptor(fd, frame.arg[2])
     result = linux_syscall2(LINUX_SYS_fcntl, <uint32_t> fd, LINUX_F_GETFD)

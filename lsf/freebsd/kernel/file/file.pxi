@@ -311,9 +311,13 @@ cdef public long sys_posix_fallocate(frame_t *frame, area_t *area) noexcept nogi
 
 
 cdef public long sys_posix_fadvise(frame_t *frame, area_t *area) noexcept nogil:
-    """POSIX_FADV_ numbers are Linux's."""
-    return posix_error(path_error(<int> frame.arg[0], linux_syscall4(
-        LINUX_SYS_fadvise64, frame.arg[0], frame.arg[1], frame.arg[2], <uint64_t> <int64_t> <int> frame.arg[3]), -LINUX_ESPIPE))
+    """POSIX_FADV_ numbers are Linux's. Of a descriptor for execution alone advice is taken, and nothing is done."""
+    cdef int fd = <int> frame.arg[0]
+    cdef uint32_t advice = <uint32_t> frame.arg[3]
+    cdef long result = linux_syscall4(LINUX_SYS_fadvise64, fd, frame.arg[1], frame.arg[2], advice)
+    if result == -LINUX_EBADF and path_kind(fd) == ACCESS_EXECUTE:
+        result = -LINUX_EINVAL if <int64_t> (frame.arg[1] | frame.arg[2]) < 0 or advice > LINUX_POSIX_FADV_NOREUSE else 0
+    return posix_error(path_error(fd, result, -LINUX_ESPIPE))
 
 
 # --- between descriptors ---------------------------------------------------------------------------------------------

@@ -55,14 +55,24 @@ cdef long async_refused(int fd, uaddr data) noexcept nogil:
     return -LINUX_EINVAL if number != 0 else 0
 
 
+cdef bint has_no_owner(int fd) noexcept nogil:
+    """A file or a folder: nobody is told of its input (vn_ioctl)."""
+    cdef long mode = mode_of(fd, <uint64_t> <const char *> b"", LINUX_AT_EMPTY_PATH)
+    return not is_error(mode) and (mode & LINUX_S_IFMT == LINUX_S_IFREG or mode & LINUX_S_IFMT == LINUX_S_IFDIR) \
+        and path_kind(fd) != ACCESS_PATH
+
+
 cdef long set_owner(int fd, int owner) noexcept nogil:
-    return linux_syscall3(LINUX_SYS_fcntl, fd, LINUX_F_SETOWN, <uint64_t> <long> owner)
+    return -LINUX_ENOTTY if has_no_owner(fd) else linux_syscall3(LINUX_SYS_fcntl, fd, LINUX_F_SETOWN, <uint64_t> <long> owner)
 
 
 cdef long get_owner(int fd, int *owner) noexcept nogil:
     """F_GETOWN gives a process group as a small negative number, which looks like an error; F_GETOWN_EX does not."""
     cdef int pair[2]
-    cdef long result = linux_syscall3(LINUX_SYS_fcntl, fd, LINUX_F_GETOWN_EX, <uint64_t> pair)
+    cdef long result
+    if has_no_owner(fd):
+        return -LINUX_ENOTTY
+    result = linux_syscall3(LINUX_SYS_fcntl, fd, LINUX_F_GETOWN_EX, <uint64_t> pair)
     if is_error(result):
         return result
     owner[0] = -pair[1] if pair[0] == LINUX_F_OWNER_PGRP else pair[1]

@@ -4,26 +4,12 @@
 # Model: FreeBSD sys/kern/kern_descrip.c (path_fileops, kern_fcntl), sys/sys/fcntl.h (OFLAGS).
 
 cdef enum:
-    ACCESS_FILE = 0                     # path_kind: an ordinary one, or no descriptor at all
-    ACCESS_PATH = 1
-    ACCESS_EXECUTE = 2
-
     FKQALLOWED = 0x00800000             # sys/fcntl.h: a kqueue may watch it, since it could have been read; F_GETFL shows that
 
 
 cdef bint may_be_read(int fd) noexcept nogil:
     """Whether what a descriptor of O_PATH names could be opened for reading now; FreeBSD asks when it is opened."""
     return linux_syscall4(LINUX_SYS_faccessat2, fd, <uint64_t> <const char *> b"", LINUX_R_OK, LINUX_AT_EMPTY_PATH | LINUX_AT_EACCESS) == 0
-
-
-cdef int path_kind(int fd) noexcept nogil:
-    cdef long mode, flags = linux_syscall2(LINUX_SYS_fcntl, <uint32_t> fd, LINUX_F_GETFL)
-    if is_error(flags) or not flags & LINUX_O_PATH:
-        return ACCESS_FILE
-    if not flags & LINUX_O_NOFOLLOW:
-        return ACCESS_PATH
-    mode = mode_of(fd, <uint64_t> <const char *> b"", LINUX_AT_EMPTY_PATH)
-    return ACCESS_PATH if is_error(mode) or mode & LINUX_S_IFMT == LINUX_S_IFLNK else ACCESS_EXECUTE
 
 
 cdef void replace_opened(int fd, const char *path, uint64_t linux_flags) noexcept nogil:

@@ -101,16 +101,18 @@ cdef long map_aligned(uint64_t hint, uint64_t size, uint64_t align, int prot, in
     return result
 
 
-cdef long map_write_only(uint64_t addr, uint64_t size, int prot, long linux, int fd, uint64_t pos) noexcept nogil:
-    """A private mapping without PROT_READ, which a descriptor for writing alone is enough for (vn_mmap). Linux wants one for
-    reading: so the file is opened anew, and EACCES it is for who may not read it."""
-    cdef char link[32]
+cdef long map_unread(uint64_t addr, uint64_t size, int prot, long linux, int fd, uint64_t pos) noexcept nogil:
+    """A mapping without PROT_READ, for which a descriptor is enough that may not be read: one for writing alone, where it is private, or
+    one for execution alone (vn_mmap). Linux wants one for reading: so the file is opened anew, and EACCES it is for who may not read it."""
     cdef long opened, result, flags = linux_syscall2(LINUX_SYS_fcntl, fd, LINUX_F_GETFL)
-    if is_error(flags) or flags & 3 != 1:
+    if is_error(flags) or prot & 1:
         return -LINUX_EACCES
-    descriptor_path(fd, link)
-    opened = linux_syscall4(LINUX_SYS_openat, <uint64_t> LINUX_AT_FDCWD, <uint64_t> link,
-                            LINUX_O_CLOEXEC | LINUX_O_NONBLOCK | LINUX_O_NOCTTY, 0)
+    if flags & LINUX_O_PATH:
+        if linux & LINUX_MAP_SHARED and prot & 2:
+            return -LINUX_EACCES
+    elif flags & LINUX_O_ACCMODE != LINUX_O_WRONLY or not linux & LINUX_MAP_PRIVATE:
+        return -LINUX_EACCES
+    opened = open_to_read(fd)
     if is_error(opened):
         return -LINUX_EACCES
     result = linux_syscall6(LINUX_SYS_mmap, addr, size, prot, linux, opened, pos)
@@ -222,8 +224,9 @@ cdef long map_guest(area_t *area, uint64_t addr, uint64_t len_, uint64_t prot_wo
         result = map_aligned(addr, size, align, prot, <int> linux, fd, pos)
     else:
         result = linux_syscall6(LINUX_SYS_mmap, addr, size, prot, linux, fd, pos)
-    if result == -LINUX_EACCES and linux & LINUX_MAP_PRIVATE and not prot & 1:
-        result = map_write_only(addr, size, prot, linux, fd, pos)
+    if (result == -LINUX_EACCES and linux & LINUX_MAP_PRIVATE and not prot & 1) \
+            or (result == -LINUX_EBADF and path_kind(fd) == ACCESS_EXECUTE):
+        result = map_unread(addr, size, prot, linux, fd, pos)
     if locked:
         if not is_error(result):
             forget_left_alone(result, size)

@@ -106,11 +106,23 @@ cdef long listen_error(int fd, long result) noexcept nogil:
     return result
 
 
+cdef long sync_unread(int fd) noexcept nogil:
+    """fsync of what a descriptor may only execute. A file that cannot be read, either, is written with all others."""
+    cdef long result, opened = open_to_read(fd)
+    if is_error(opened):
+        return opened if opened != -LINUX_EACCES else linux_syscall0(LINUX_SYS_sync)
+    result = linux_syscall1(LINUX_SYS_fsync, opened)
+    linux_syscall1(LINUX_SYS_close, opened)
+    return result
+
+
 cdef long sync_error(int fd, long result) noexcept nogil:
     """Linux's EINVAL: FreeBSD syncs all that has a vnode (kern_fsync), devices (devfs_fsync does nothing) and FIFOs with
     a name too. The master of a terminal has none, nor has a pipe or a socket."""
     cdef linux_statfs fs
     cdef long kind
+    if result == -LINUX_EBADF and path_kind(fd) == ACCESS_EXECUTE:
+        return sync_unread(fd)
     if result != -LINUX_EINVAL:
         return result
     kind = mode_of(fd, <uint64_t> <const char *> b"", LINUX_AT_EMPTY_PATH) & LINUX_S_IFMT
