@@ -168,8 +168,8 @@ cdef inline void freebsd_stat_from_linux(freebsd_stat *to, const linux_stat *sou
 cdef inline void freebsd_stat_from_statx(freebsd_stat *to, const linux_statx *source) noexcept nogil:
     """Like freebsd_stat_from_linux, with the birth time and the file flags that statx(2) tells.
 
-    Linux's immutable and append-only attributes are root's to change, so they are FreeBSD's SF_ (system) flags. What is
-    not assigned is zeroed by name: clearing the whole struct first is a tenth of the time that fstat(2) takes.
+    Linux's immutable and append-only attributes are root's to change, so they are FreeBSD's SF_ (system) flags. A file that was given an
+    earlier time of modification than that of its birth was born then (setutimes of vfs_syscalls.c). What is not assigned is zeroed by name: clearing the whole struct first is a tenth of the time that fstat(2) takes.
     """
     to.st_padding0 = 0
     to.st_padding1 = 0
@@ -199,11 +199,14 @@ cdef inline void freebsd_stat_from_statx(freebsd_stat *to, const linux_statx *so
     to.st_mtim.tv_nsec = source.stx_mtime.tv_nsec
     to.st_ctim.tv_sec = source.stx_ctime.tv_sec
     to.st_ctim.tv_nsec = source.stx_ctime.tv_nsec
-    if source.stx_mask & LINUX_STATX_BTIME:
+    if not source.stx_mask & LINUX_STATX_BTIME:
+        to.st_birthtim.tv_sec = -1
+    elif source.stx_mtime.tv_sec < source.stx_btime.tv_sec or (source.stx_mtime.tv_sec == source.stx_btime.tv_sec
+                                                               and source.stx_mtime.tv_nsec < source.stx_btime.tv_nsec):
+        to.st_birthtim = to.st_mtim
+    else:
         to.st_birthtim.tv_sec = source.stx_btime.tv_sec
         to.st_birthtim.tv_nsec = source.stx_btime.tv_nsec
-    else:
-        to.st_birthtim.tv_sec = -1
     to.st_size = <int64_t>source.stx_size
     to.st_blocks = <int64_t>source.stx_blocks
     to.st_blksize = <int32_t>source.stx_blksize

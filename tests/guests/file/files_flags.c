@@ -1,5 +1,7 @@
 /* chflags(2), chmod(2), lchmod(2): FreeBSD sys/ufs/ufs/ufs_vnops.c (ufs_setattr, ufs_chmod, ufs_remove, ufs_rename). */
 #include "guest.h"
+#include <sys/socket.h>
+#include <sys/un.h>
 
 #define OPEN(path, flags) (int)CHECK_OK(sys(SYS_open, path, flags, 0644))
 
@@ -332,4 +334,107 @@ TEST(mode_bits_of_a_user)
 	CHECK_EQ(sys(SYS_mkdir, "dir", 0755), 0);
 	CHECK_EQ(sys(SYS_chmod, "dir", 01777), 0);
 	CHECK_ERR(sys(SYS_chmod, "/", 01777), EPERM);
+}
+
+/* What is no file has flags, too: kept, shown by every stat, and three pairs of them keep it where it is (ufs_remove, ufs_rename, ufs_link). */
+TEST(flags_of_special_files)
+{
+	static const char *const names[] = { "fifo", "device", "socket", "link" };
+	static const u32 held[] = { UF_IMMUTABLE, UF_APPEND, UF_NOUNLINK, SF_IMMUTABLE, SF_APPEND, SF_NOUNLINK };
+	struct sockaddr_un un = { .sun_family = AF_UNIX, .sun_path = "socket" };
+	struct stat st;
+	int made = 0;
+
+	un.sun_len = sizeof(un);
+	if (sys(SYS_geteuid) != 0)
+		SKIP("root's to keep");
+	CHECK_EQ(sys(SYS_mkfifo, "fifo", 0644), 0);
+	made += sys(SYS_mknodat, AT_FDCWD, "device", S_IFCHR | 0600, 0x103UL) == 0;
+	made += sys(SYS_bind, sys(SYS_socket, AF_UNIX, SOCK_STREAM, 0), &un, sizeof(un)) == 0;
+	CHECK_EQ(sys(SYS_symlink, "fifo", "link"), 0);
+	CHECK_EQ(made, 2);
+	for (size_t i = 0; i < nitems(names); i++) {
+		CHECK_EQ(sys(SYS_fstatat, AT_FDCWD, names[i], &st, AT_SYMLINK_NOFOLLOW), 0);
+		CHECK_EQ(st.st_flags, 0);
+		long ret = sys(SYS_lchflags, names[i], UF_NODUMP | UF_HIDDEN | SF_ARCHIVED);
+		if (ret == -EOPNOTSUPP)
+			SKIP("this file system keeps no such attributes");
+		CHECK_EQ(ret, 0);
+		CHECK_EQ(sys(SYS_fstatat, AT_FDCWD, names[i], &st, AT_SYMLINK_NOFOLLOW), 0);
+		CHECK_EQ(st.st_flags, UF_NODUMP | UF_HIDDEN | SF_ARCHIVED);
+		int dir = (int)CHECK_OK(sys(SYS_open, ".", O_RDONLY | O_DIRECTORY));
+		CHECK_EQ(sys(SYS_fstatat, dir, names[i], &st, AT_SYMLINK_NOFOLLOW), 0);
+		CHECK_EQ(st.st_flags, UF_NODUMP | UF_HIDDEN | SF_ARCHIVED);
+		CHECK_ERR(sys(SYS_lchflags, names[i], 0x40), EOPNOTSUPP);
+		for (size_t j = 0; j < nitems(held); j++) {
+			CHECK_EQ(sys(SYS_chflagsat, dir, names[i], held[j], AT_SYMLINK_NOFOLLOW), 0);
+			CHECK_ERR(sys(SYS_unlink, names[i]), EPERM);
+			CHECK_ERR(sys(SYS_unlinkat, dir, names[i], 0), EPERM);
+			CHECK_ERR(sys(SYS_rename, names[i], "other"), EPERM);
+			guest_put("file", "x", 1);
+			CHECK_ERR(sys(SYS_renameat, dir, "file", dir, names[i]), EPERM);
+			ret = sys(SYS_linkat, dir, names[i], dir, "second", 0);
+			CHECK_EQ(ret, held[j] == UF_NOUNLINK || held[j] == SF_NOUNLINK ? 0 : -EPERM);
+			if (ret == 0)
+				CHECK_EQ(sys(SYS_lchflags, "second", 0), 0);
+			if (ret == 0)
+				CHECK_EQ(sys(SYS_unlink, "second"), 0);
+		}
+		/* Who is no superuser may not take the superuser's flags away, nor see a device's changed (setfflags). */
+		CHECK_EQ(sys(SYS_lchflags, names[i], SF_ARCHIVED | SF_NOUNLINK), 0);
+		IN_CHILD({
+			CHECK_EQ(sys(SYS_setresuid, 1234, 1234, 1234), 0);
+			CHECK_ERR(sys(SYS_lchflags, names[i], 0), EPERM);
+			CHECK_EQ(sys(SYS_fstatat, AT_FDCWD, names[i], &st, AT_SYMLINK_NOFOLLOW), 0);
+			CHECK_EQ(st.st_flags, SF_ARCHIVED | SF_NOUNLINK);
+		});
+		CHECK_EQ(sys(SYS_lchflags, names[i], 0), 0);
+		CHECK_EQ(sys(SYS_fstatat, AT_FDCWD, names[i], &st, AT_SYMLINK_NOFOLLOW), 0);
+		CHECK_EQ(st.st_flags, 0);
+		CHECK_EQ(sys(SYS_rename, names[i], "other"), 0);
+		CHECK_EQ(sys(SYS_unlink, "other"), 0);
+		CHECK_EQ(sys(SYS_close, dir), 0);
+	}
+}
+
+/* By descriptor: the FIFO's flags, and not those of a pipe, which has none. */
+TEST(flags_of_an_open_fifo)
+{
+	struct stat st;
+
+	if (sys(SYS_geteuid) != 0)
+		SKIP("root's to keep");
+	CHECK_EQ(sys(SYS_mkfifo, "fifo", 0644), 0);
+	int fd = (int)CHECK_OK(sys(SYS_open, "fifo", O_RDONLY | O_NONBLOCK));
+	long ret = sys(SYS_fchflags, fd, UF_OFFLINE);
+	if (ret == -EOPNOTSUPP)
+		SKIP("this file system keeps no such attributes");
+	CHECK_EQ(ret, 0);
+	CHECK_EQ(sys(SYS_fstat, fd, &st), 0);
+	CHECK_EQ(st.st_flags, UF_OFFLINE);
+	CHECK_EQ(sys(SYS_fstatat, AT_FDCWD, "fifo", &st, 0), 0);
+	CHECK_EQ(st.st_flags, UF_OFFLINE);
+	CHECK_EQ(sys(SYS_fchflags, fd, 0), 0);
+	CHECK_EQ(sys(SYS_fstat, fd, &st), 0);
+	CHECK_EQ(st.st_flags, 0);
+}
+
+/* A time of modification before the birth is the time of birth, too (setutimes). */
+TEST(born_when_modified)
+{
+	struct timespec times[2] = { { 100, 7 }, { 200, 8 } }, later[2] = { { 4000000000, 0 }, { 4000000000, 0 } };
+	struct stat st;
+
+	guest_put("file", "x", 1);
+	CHECK_EQ(guest_stat("file", &st), 0);
+	if (st.st_birthtim.tv_sec == -1)
+		SKIP("this file system tells no time of birth");
+	time_t born = st.st_birthtim.tv_sec;
+	CHECK_EQ(sys(SYS_utimensat, AT_FDCWD, "file", later, 0), 0);
+	CHECK_EQ(guest_stat("file", &st), 0);
+	CHECK_EQ(st.st_birthtim.tv_sec, born);
+	CHECK_EQ(sys(SYS_utimensat, AT_FDCWD, "file", times, 0), 0);
+	CHECK_EQ(guest_stat("file", &st), 0);
+	CHECK_EQ(st.st_birthtim.tv_sec, 200);
+	CHECK_EQ(st.st_birthtim.tv_nsec, 8);
 }

@@ -126,8 +126,8 @@ cdef long change_flags(int fd, uint64_t flags, bint by_path) noexcept nogil:
         return result
     if <uint32_t> flags == st.st_flags:
         return 0
-    if st.st_mode & LINUX_S_IFMT != LINUX_S_IFREG and st.st_mode & LINUX_S_IFMT != LINUX_S_IFDIR:
-        return -LINUX_EOPNOTSUPP
+    if is_special(st.st_mode):
+        return set_special_flags(fd, st.st_mode, <uint32_t> flags, user, user == st.st_uid)
     if not by_path:
         return change_opened(fd, <uint32_t> flags, user == st.st_uid)
     descriptor_path(fd, link)

@@ -50,14 +50,18 @@ cdef void show_kept_flags(const char *path, freebsd_stat *st) noexcept nogil:
 
 
 cdef bint is_nounlink(int dirfd, uaddr path) noexcept nogil:
-    """True for a name whose file may be neither removed nor renamed (ufs_remove, ufs_rmdir, ufs_rename)."""
+    """True for a name whose file may be neither removed nor renamed (ufs_remove, ufs_rmdir, ufs_rename), and Linux would."""
     cdef linux_statx sx
     cdef char link[32]
     cdef uint32_t flags = 0
     cdef bint found
     cdef long fd
-    if is_error(linux_syscall5(LINUX_SYS_statx, <uint64_t> <int64_t> dirfd, path, LINUX_AT_SYMLINK_NOFOLLOW, 0, <uint64_t> &sx)) \
-            or not sx.stx_attributes & LINUX_STATX_ATTR_NODUMP:
+    if is_error(linux_syscall5(LINUX_SYS_statx, <uint64_t> <int64_t> dirfd, path, LINUX_AT_SYMLINK_NOFOLLOW, LINUX_STATX_BTIME,
+                               <uint64_t> &sx)):
+        return False
+    if special_may_have_flags(&sx):
+        return special_flags_at(dirfd, path, FREEBSD_AT_SYMLINK_NOFOLLOW) & FLAGS_UNLINKED != 0
+    if not sx.stx_attributes & LINUX_STATX_ATTR_NODUMP:
         return False
     fd = path_descriptor(dirfd, path, FREEBSD_AT_SYMLINK_NOFOLLOW)
     if fd < 0:

@@ -2,6 +2,8 @@
 
 cdef public long sys_link(frame_t *frame, area_t *area) noexcept nogil:
     """FreeBSD's link follows a symbolic link, Linux's does not."""
+    if is_held(LINUX_AT_FDCWD, frame.arg[0], 0, FLAGS_OF_LINUX):
+        return -LINUX_EPERM
     return linux_syscall5(LINUX_SYS_linkat, <uint64_t> LINUX_AT_FDCWD, frame.arg[0], <uint64_t> LINUX_AT_FDCWD, frame.arg[1],
                           LINUX_AT_SYMLINK_FOLLOW)
 
@@ -22,10 +24,15 @@ cdef public long sys_linkat(frame_t *frame, area_t *area) noexcept nogil:
         if fd < 0:
             return fd
         descriptor_path(<int> fd, link)
-        result = linux_syscall5(LINUX_SYS_linkat, <uint64_t> LINUX_AT_FDCWD, <uint64_t> link, frame.arg[2], frame.arg[3],
-                                LINUX_AT_SYMLINK_FOLLOW)
+        if is_held(LINUX_AT_FDCWD, <uint64_t> link, 0, FLAGS_OF_LINUX):
+            result = -LINUX_EPERM
+        else:
+            result = linux_syscall5(LINUX_SYS_linkat, <uint64_t> LINUX_AT_FDCWD, <uint64_t> link, frame.arg[2], frame.arg[3],
+                                    LINUX_AT_SYMLINK_FOLLOW)
         linux_syscall1(LINUX_SYS_close, fd)
         return result
+    if is_held(<int> frame.arg[0], frame.arg[1], 0 if flags & FREEBSD_AT_SYMLINK_FOLLOW else FREEBSD_AT_SYMLINK_NOFOLLOW, FLAGS_OF_LINUX):
+        return -LINUX_EPERM
     return linux_syscall5(LINUX_SYS_linkat, frame.arg[0], frame.arg[1], frame.arg[2], frame.arg[3], <uint64_t> result)
 
 

@@ -3,12 +3,6 @@
 # it cannot be kept lchmod does nothing and succeeds, which is what FreeBSD itself finds on a file system of Linux's: its NFS
 # server ignores the mode of a link (fs/nfsd/vfs.c, nfsd_setattr).
 
-cdef enum:
-    TRUSTED_UNKNOWN = 0                 # own.trusted: whether this process has been root
-    TRUSTED_NO = 1
-    TRUSTED_YES = 2
-
-
 cdef inline const char *link_mode_attribute() noexcept nogil:
     return b"trusted.lsf.mode"
 
@@ -37,13 +31,7 @@ cdef long keep_link_mode(int fd, uint32_t mode) noexcept nogil:
 
 cdef bint link_mode_may_be_kept(const linux_statx *sx) noexcept nogil:
     """True for a link whose inode was changed since it was made (by lchmod, or else), where this process could read it."""
-    if sx.stx_mode & LINUX_S_IFMT != LINUX_S_IFLNK:
-        return False
-    if sx.stx_ctime.tv_sec == sx.stx_btime.tv_sec and sx.stx_ctime.tv_nsec == sx.stx_btime.tv_nsec:
-        return False
-    if SHIM.own.trusted == TRUSTED_UNKNOWN:
-        SHIM.own.trusted = TRUSTED_NO if linux_syscall0(LINUX_SYS_geteuid) else TRUSTED_YES
-    return SHIM.own.trusted == TRUSTED_YES
+    return sx.stx_mode & LINUX_S_IFMT == LINUX_S_IFLNK and was_changed(sx) and has_been_root()
 
 
 cdef void show_link_mode(int fd, freebsd_stat *st) noexcept nogil:

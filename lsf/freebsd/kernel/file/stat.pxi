@@ -36,6 +36,8 @@ cdef long stat_file(int dirfd, uaddr path, uint32_t flags, freebsd_stat *st) noe
     freebsd_stat_from_statx(st, &sx)
     if st.st_flags:
         show_user_flags_at(dirfd, path, flags, st)
+    elif special_may_have_flags(&sx):
+        st.st_flags = special_flags_at(dirfd, path, flags)
     if linux_flags and link_mode_may_be_kept(&sx):
         show_link_mode_at(dirfd, path, flags, st)
     if SHIM.own.fakeroot:
@@ -58,6 +60,8 @@ cdef long stat_descriptor(int fd, freebsd_stat *st) noexcept nogil:
     freebsd_stat_from_statx(st, &sx)
     if st.st_flags:
         show_user_flags(fd, st)
+    elif special_may_have_flags(&sx):
+        st.st_flags = special_flags(fd)
     if link_mode_may_be_kept(&sx):
         show_link_mode(fd, st)
     if SHIM.own.fakeroot:
@@ -115,6 +119,8 @@ cdef public long sys_fstat(frame_t *frame, area_t *area) noexcept nogil:
             pipe_stat(area.proc, fd, &st)
         if st.st_flags:
             show_user_flags(fd, &st)
+        elif special_may_have_flags(&sx):
+            st.st_flags = special_flags(fd)
     else:
         result = stat_visible(area, frame.arg[0], &st)
         if result < 0:
@@ -134,6 +140,8 @@ cdef public long sys_fstatat(frame_t *frame, area_t *area) noexcept nogil:
         freebsd_stat_from_statx(&st, &sx)
         if st.st_flags:
             show_user_flags_at(<int> frame.arg[0], frame.arg[1], 0, &st)
+        elif special_may_have_flags(&sx):
+            st.st_flags = special_flags_at(<int> frame.arg[0], frame.arg[1], 0)
         return copyout(&st, frame.arg[2], sizeof(st))
     result = stat_file(<int> frame.arg[0], frame.arg[1], <uint32_t> frame.arg[3], &st)
     if result < 0:
