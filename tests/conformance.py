@@ -189,6 +189,35 @@ def table(heading: str, columns: str, rows: list[tuple[str, str]]) -> list[str]:
     return [f"\n### {heading}\n\n{columns}\n|---|---|\n", *lines]
 
 
+def older(verdicts: dict[tuple[str, str], tuple[str, str]]) -> list[str]:
+    """What a kernel says otherwise than a case that another confirms: how many by which reason, and what nobody has judged."""
+    judged, sure = realkernel.read_judged(), realkernel.confirmed(verdicts)
+    differs = {key: said for key, (said, _) in verdicts.items() if said not in ("ok", "elsewhere") and key[1] in sure}
+    parts = []
+    for kernel in sorted({kernel for kernel, _ in differs}):
+        said = {case: what for (of, case), what in differs.items() if of == kernel}
+        calls = [
+            case
+            for case, what in said.items()
+            if what.startswith(realkernel.NO_SUCH_CALL) and (kernel, case) not in judged
+        ]
+        why = Counter(judged[kernel, case][1] for case in said if (kernel, case) in judged)
+        left = [
+            (case, what) for case, what in sorted(said.items()) if case not in calls and (kernel, case) not in judged
+        ]
+        rows = [
+            ("it lacks a call that the case makes", len(calls)),
+            *sorted(why.items(), key=lambda row: (-row[1], row[0])),
+        ]
+        parts += table(
+            f"What {kernel} says otherwise, and another kernel confirms",
+            "| why | cases |",
+            [(w, str(n)) for w, n in rows if n],
+        )
+        parts += table(f"What of {kernel} is not judged", "| case | what was said |", left)
+    return parts
+
+
 def kernels(cases: list[realkernel.Case], verdicts: dict[tuple[str, str], tuple[str, str]]) -> list[str]:
     """What FreeBSD's kernels said of the project's own cases: how many, which LSF answers otherwise, and which none has confirmed."""
     asked: Counter[str] = Counter(kernel for kernel, _ in verdicts)
@@ -210,6 +239,7 @@ def kernels(cases: list[realkernel.Case], verdicts: dict[tuple[str, str], tuple[
         *table("What LSF decides otherwise", "| case | why |", differs["policy"]),
         *table("What LSF lacks", "| case | what FreeBSD does |", differs["gap"]),
         *table("What no kernel has confirmed", "| case | what was said |", [(c.label, realkernel.said_of(c.label, verdicts)) for c in open_]),
+        *older(verdicts),
     ]  # fmt: skip
 
 

@@ -38,6 +38,12 @@ import ufs  # noqa: E402
 HERE = Path(__file__).resolve().parent / "realkernel"
 VERDICTS = HERE / "verdicts.tsv"
 HEADER = "# kernel\tcase\tverdict\tdate\n"
+#: Why a kernel says otherwise than a case, judged by its sources: one line for kernel, case, kind (one of KINDS), reason.
+JUDGED = HERE / "judged.tsv"
+#: FreeBSD does since that kernel what the case says; or that machine lacks what the case wants.
+KINDS = ("newer", "machine")
+#: How a kernel ends a program that makes a call it does not have.
+NO_SUCH_CALL = "signal 12"
 
 #: Seconds for a case, in an emulated processor.
 CASE_SECONDS = 60
@@ -140,6 +146,12 @@ def parse_end(text: str) -> tuple[str, str] | None:
 
 
 # ---------------------------------------------------------------- verdicts
+
+
+def read_judged(path: Path = JUDGED) -> dict[tuple[str, str], tuple[str, str]]:
+    """(kernel, case): (kind, reason)."""
+    lines = [line.split("\t") for line in path.read_text().splitlines() if not line.startswith("#")]
+    return {(kernel, case): (kind, reason) for kernel, case, kind, reason in lines}
 
 
 def read_verdicts(path: Path = VERDICTS) -> dict[tuple[str, str], tuple[str, str]]:

@@ -250,3 +250,11 @@ def test_too_much_is_refused(tmp_path):
         make(tmp_path, {"large": bytes(20 << 20)})
     with pytest.raises(ValueError, match="no room"):
         ufs.make(tmp_path / "image", tmp_path / "root", 4096)
+
+
+def test_what_is_judged_is_a_kernel_s_other_answer():
+    verdicts = realkernel.read_verdicts()
+    judged = realkernel.read_judged()
+    assert [key for key in judged if verdicts.get(key, ("ok", ""))[0] == "ok"] == []
+    assert [key for key, (kind, why) in judged.items() if kind not in realkernel.KINDS or not why] == []
+    assert list(judged) == sorted(judged)
