@@ -39,8 +39,9 @@ cdef uint32_t special_flags(int fd) noexcept nogil:
     """The flags that were kept of what a descriptor has open; one of O_PATH will do."""
     cdef char link[32]
     cdef uint32_t flags = 0
-    descriptor_path(fd, link)
-    linux_syscall4(LINUX_SYS_getxattr, <uint64_t> link, <uint64_t> special_flags_attribute(), <uint64_t> &flags, 4)
+    if linux_syscall4(LINUX_SYS_fgetxattr, fd, <uint64_t> special_flags_attribute(), <uint64_t> &flags, 4) == -LINUX_EBADF:
+        descriptor_path(fd, link)
+        linux_syscall4(LINUX_SYS_getxattr, <uint64_t> link, <uint64_t> special_flags_attribute(), <uint64_t> &flags, 4)
     return flags
 
 
