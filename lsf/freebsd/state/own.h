@@ -61,7 +61,7 @@ struct process_own {
     void *threads;              /* thread.pxi's */
     uint32_t fakeroot;          /* --fakeroot: owners that cannot be given are remembered (fakeroot.pxi) */
     uint32_t paths_opened;      /* path_only.pxi's: it has opened files with O_PATH */
-    uint32_t trusted;           /* link_mode.pxi's: whether it may read trusted attributes */
+    uint32_t trusted;           /* cred.pxi's: whether it has been root (TRUSTED_) */
     uint32_t users_shown, groups_shown;     /* cred_shown.pxi's: the ids below are shown instead of Linux's */
     uint32_t users[3], groups[3];           /* real, effective, saved */
     uint32_t sugid;             /* cred.pxi's: P_SUGID, ids are not or were not those of who started the program */

@@ -373,6 +373,7 @@ TEST(flags_of_special_files)
 			CHECK_ERR(sys(SYS_rename, names[i], "other"), EPERM);
 			guest_put("file", "x", 1);
 			CHECK_ERR(sys(SYS_renameat, dir, "file", dir, names[i]), EPERM);
+			CHECK_ERR(sys(SYS_rename, "missing", names[i]), ENOENT);
 			ret = sys(SYS_linkat, dir, names[i], dir, "second", 0);
 			CHECK_EQ(ret, held[j] == UF_NOUNLINK || held[j] == SF_NOUNLINK ? 0 : -EPERM);
 			if (ret == 0)
@@ -385,6 +386,7 @@ TEST(flags_of_special_files)
 		IN_CHILD({
 			CHECK_EQ(sys(SYS_setresuid, 1234, 1234, 1234), 0);
 			CHECK_ERR(sys(SYS_lchflags, names[i], 0), EPERM);
+			CHECK_ERR(sys(SYS_lchflags, names[i], UF_NODUMP), EPERM);
 			CHECK_EQ(sys(SYS_fstatat, AT_FDCWD, names[i], &st, AT_SYMLINK_NOFOLLOW), 0);
 			CHECK_EQ(st.st_flags, SF_ARCHIVED | SF_NOUNLINK);
 		});

@@ -6,6 +6,17 @@
 cdef enum:
     ID_KEPT = 0xffffffff                # -1: leave this id as it is
 
+    TRUSTED_UNKNOWN = 0                 # own.trusted: whether this process has been root
+    TRUSTED_NO = 1
+    TRUSTED_YES = 2
+
+
+cdef inline bint has_been_root() noexcept nogil:
+    """Asked where attributes of root's are looked for, and before a change of ids."""
+    if SHIM.own.trusted == TRUSTED_UNKNOWN:
+        SHIM.own.trusted = TRUSTED_NO if linux_syscall0(LINUX_SYS_geteuid) else TRUSTED_YES
+    return SHIM.own.trusted == TRUSTED_YES
+
 
 cdef long taint(area_t *area, long result) noexcept nogil:
     """The result of a change of ids; one that succeeded is made known to the other threads, and marks the process
@@ -23,7 +34,9 @@ cdef long taint(area_t *area, long result) noexcept nogil:
 
 cdef long give_ids(area_t *area, long call, const ids_t *wanted) noexcept nogil:
     """Give the process three ids, by Linux or, with --fakeroot, to be shown."""
-    cdef long result = linux_syscall3(call, wanted.real, wanted.effective, wanted.saved)
+    cdef long result
+    has_been_root()
+    result = linux_syscall3(call, wanted.real, wanted.effective, wanted.saved)
     if area.proc.own.fakeroot:
         if result == -LINUX_EPERM or result == -LINUX_EINVAL:
             show_ids(area.proc, call, wanted)

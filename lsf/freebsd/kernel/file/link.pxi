@@ -138,8 +138,11 @@ cdef long rename_file(uint64_t from_fd, uaddr from_path, uint64_t to_fd, uaddr t
     cdef char followed_from[FREEBSD_PATH_MAX]
     cdef char followed_to[FREEBSD_PATH_MAX]
     cdef long found, found_to, result
-    if is_nounlink(<int> from_fd, from_path) or is_nounlink(<int> to_fd, to_path):
+    if is_nounlink(<int> from_fd, from_path):
         return -LINUX_EPERM
+    if is_nounlink(<int> to_fd, to_path):
+        result = mode_of(<int> from_fd, from_path, LINUX_AT_SYMLINK_NOFOLLOW)
+        return result if is_error(result) else -LINUX_EPERM         # what is not there is said first
     result = linux_syscall4(LINUX_SYS_renameat, from_fd, from_path, to_fd, to_path)
     if result == -LINUX_ENOTDIR:
         found = follow_slash(<int> from_fd, from_path, followed_from)

@@ -4,21 +4,11 @@
 # IMMUTABLE, APPEND and NOUNLINK keep it from being removed, renamed and linked (ufs_remove, ufs_rename, ufs_link).
 
 cdef enum:
-    TRUSTED_UNKNOWN = 0                 # own.trusted: whether this process has been root
-    TRUSTED_NO = 1
-    TRUSTED_YES = 2
-
     FLAGS_UNLINKED = 0x160016           # UF_ and SF_IMMUTABLE, APPEND and NOUNLINK: what keeps a name
 
 
 cdef inline const char *special_flags_attribute() noexcept nogil:
     return b"security.lsf.flags"
-
-
-cdef inline bint has_been_root() noexcept nogil:
-    if SHIM.own.trusted == TRUSTED_UNKNOWN:
-        SHIM.own.trusted = TRUSTED_NO if linux_syscall0(LINUX_SYS_geteuid) else TRUSTED_YES
-    return SHIM.own.trusted == TRUSTED_YES
 
 
 cdef inline bint is_special(uint32_t mode) noexcept nogil:
