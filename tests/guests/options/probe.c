@@ -109,10 +109,13 @@ TEST(kinds_of_sockets)
 
 TEST(commands)
 {
-	int fd = (int)sys(SYS_open, "file", O_RDWR | O_CREAT, 0600);
+	int fd = (int)sys(SYS_open, "file", O_RDWR | O_CREAT, 0600), ends[2];	/* a file's input has no owner, a pipe's has */
+
+	CHECK_EQ(sys(SYS_pipe2, ends, 0), 0);
 	CHECK(fd >= 0);
 #define X(kind, name, state, error) expect(#kind, #name, state, error, \
-	name == F_KINFO || name == F_ADD_SEALS || name == F_GET_SEALS ? 0 : sys(SYS_fcntl, fd, name, 0));
+	name == F_KINFO || name == F_ADD_SEALS || name == F_GET_SEALS ? 0 : \
+	sys(SYS_fcntl, name == F_GETOWN || name == F_SETOWN ? ends[0] : fd, name, 0));
 	OPTIONS_fcntl
 #undef X
 #define X(kind, name, state, error) if (state == REFUSED) expect(#kind, #name, state, error, sys(SYS_rfork, RFPROC | RFFDG | name));
