@@ -284,3 +284,36 @@ TEST(kinds)
 	CHECK_EQ(sys(SYS_flock, a, LOCK_UN), 0);
 	CHECK_EQ(sys(SYS_flock, OPEN("/dev/null", O_RDWR), LOCK_EX), 0);
 }
+
+/* Both kinds keep each other out, and nobody waits for ever: each of six adds to a number a hundred times, by turns under one and the other. */
+TEST(crowd)
+{
+	int fd = OPEN("file", O_RDWR | O_CREAT), pids[6];
+	long number = 0;
+
+	CHECK_EQ(sys(SYS_pwrite, fd, &number, sizeof(number), 0L), sizeof(number));
+	for (int i = 0; i < 6; i++) {
+		if ((pids[i] = guest_fork()) != 0)
+			continue;
+		int mine = OPEN("file", O_RDWR);
+		for (int j = 0; j < 100; j++) {
+			if ((i + j) % 2)
+				CHECK_EQ(sys(SYS_flock, mine, LOCK_EX), 0);
+			else
+				CHECK_EQ(record(mine, F_SETLKW, F_WRLCK, 0, 8), 0);
+			CHECK_EQ(sys(SYS_pread, mine, &number, sizeof(number), 0L), sizeof(number));
+			number++;
+			sys(SYS_sched_yield);
+			CHECK_EQ(sys(SYS_pwrite, mine, &number, sizeof(number), 0L), sizeof(number));
+			if ((i + j) % 2)
+				CHECK_EQ(sys(SYS_flock, mine, LOCK_UN), 0);
+			else
+				CHECK_EQ(record(mine, F_SETLK, F_UNLCK, 0, 8), 0);
+		}
+		guest_exit(0);
+	}
+	for (int i = 0; i < 6; i++)
+		CHECK_EQ(guest_wait(pids[i]), 0);
+	CHECK_EQ(sys(SYS_pread, fd, &number, sizeof(number), 0L), sizeof(number));
+	CHECK_EQ(number, 600);
+}
