@@ -43,6 +43,7 @@ DIFFERENCES = (
     Difference("GROUPS_APART", 1500000, "the effective group is not one of those that credentials list", "sys/ucred.h"),
     Difference("CONTROL_EMSGSIZE", 1500000, "control messages that are too long are EMSGSIZE, and no longer EINVAL", "kern/uipc_usrreq.c"),
     Difference("WHOLE_NAMES", 1500000, "getsockname(2) and its kin tell an address's whole length, where the buffer is smaller", "kern/uipc_syscalls.c"),
+    Difference("ACCEPTED_TIMES", 1500000, "what accept(2) gives does not ask for the times of what is received where the listener does", "kern/uipc_socket.c"),
     Difference("STREAM_RECORDS", 1500000, "a local SOCK_SEQPACKET is a stream, in which MSG_EOR ends a record", "kern/uipc_usrreq.c"),
     Difference("SHM_REMAP", 1500000, "SHM_REMAP is 040000, and no longer 030000", "sys/shm.h"),
     Difference("POSIX_2008", 1500000, "kern.posix1version is 200809, and no longer 200112", "sys/unistd.h"),

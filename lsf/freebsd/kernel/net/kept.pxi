@@ -33,6 +33,7 @@ cdef enum:
     SOCKETS_NETLINK = 2             # of netlink and of routing
     SOCKETS_RECORDS = 4             # local streams that keep records
     SOCKETS_LOW_PORTS = 8           # such that connect(2) gives a low port
+    SOCKETS_TIMES = 16              # such that tell the times of what is received
 
 
 cdef long socket_option(int fd, int name) noexcept nogil:

@@ -332,6 +332,8 @@ cdef long accept_with(frame_t *frame, area_t *area, uint64_t linux_flags) noexce
     if length >= 2 and address[0] == LINUX_AF_UNIX:
         credentials_inherit(fd, <int> result)
         local_inherit(area, fd, <int> result)
+    if area.proc.own.sockets & SOCKETS_TIMES:
+        times_of_accepted(area.proc, <int> result)
     if name != 0 and sockaddr_out(address, length, name, frame.arg[2], room, names_are_whole(area)) < 0:
         linux_syscall1(LINUX_SYS_close, result)
         return -LINUX_EFAULT

@@ -52,6 +52,7 @@ cdef long set_times(int fd, bint timestamp, bint bintime, uint32_t clock) noexce
     """SO_TIMESTAMP, SO_BINTIME and SO_TS_CLOCK together: Linux is asked for the time in microseconds where that will do."""
     cdef uint32_t before = kept_word(fd), word = before & ~<uint32_t> (KEPT_CLOCK | KEPT_BINTIME)
     cdef long result = 0
+    SHIM.own.sockets |= SOCKETS_TIMES
     word |= clock << KEPT_CLOCK_SHIFT
     if bintime:
         word |= KEPT_BINTIME
@@ -76,6 +77,12 @@ cdef bint asks_timestamp(int fd) noexcept nogil:
 cdef inline uint32_t times_clock(int fd) noexcept nogil:
     """SO_TS_CLOCK."""
     return (kept_word(fd) & KEPT_CLOCK) >> KEPT_CLOCK_SHIFT
+
+
+cdef void times_of_accepted(process_t *proc, int fd) noexcept nogil:
+    """What was accepted has the listener's clock on Linux; on FreeBSD it has not, nor, since 15, what asks for times (solisten_clone)."""
+    cdef bint inherits = proc.own.osreldate < FREEBSD_SINCE_ACCEPTED_TIMES
+    set_times(fd, inherits and asks_timestamp(fd), inherits and kept_word(fd) & KEPT_BINTIME != 0, 0)
 
 
 cdef bint is_fixed(uint32_t name) noexcept nogil:
