@@ -109,6 +109,7 @@ struct process_own {
     uint8_t fd_marks[FD_MARKS];
     uint64_t debugged;          /* debug_page.pxi's: the page by which another guest traces this one; 0: none does */
     uint64_t debug_map;         /* where such pages are mapped; 0: none ever was */
+    uint32_t threads_made;      /* a count, which goes on before a thread begins */
     uint32_t debug_inside;      /* threads that wait by that page */
     uint32_t debug_joining;     /* a thread takes up the page */
     int32_t debugger;           /* and who traces; 0: nobody */
@@ -177,6 +178,8 @@ struct area_own {
     uint32_t debug_step;        /* the tracer steps this thread */
     uint32_t debug_redo;        /* a sigsuspend ended: without a signal it goes on */
     uint32_t debug_again;       /* a call ends because the process stops, and will be made again, */
+    int64_t wait_until;         /* a call that waits is about to be made again, from wait_site: when its time is over, by CLOCK_MONOTONIC; 0: none */
+    uint64_t wait_site;
     uint64_t debug_site;        /* from here: the tracer does not see it begin twice */
     uint32_t debug_vfork;       /* this thread waits for its vfork child, and counts as one that is stopped */
     uint32_t debug_vfork_tid;   /* of the child of a vfork whose parent is traced: Linux clears it when the child gives up the memory */

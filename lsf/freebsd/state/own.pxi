@@ -92,6 +92,7 @@ cdef extern from "own.h" nogil:
         uint8_t fd_marks[512]
         uint64_t debugged
         uint64_t debug_map
+        uint32_t threads_made
         uint32_t debug_inside
         uint32_t debug_joining
         int32_t debugger
@@ -159,6 +160,8 @@ cdef extern from "own.h" nogil:
         uint32_t debug_step
         uint32_t debug_redo
         uint32_t debug_again
+        int64_t wait_until
+        uint64_t wait_site
         uint64_t debug_site
         uint32_t debug_vfork
         uint32_t debug_vfork_tid

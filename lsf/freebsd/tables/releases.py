@@ -47,6 +47,7 @@ DIFFERENCES = (
     Difference("STREAM_RECORDS", 1500000, "a local SOCK_SEQPACKET is a stream, in which MSG_EOR ends a record", "kern/uipc_usrreq.c"),
     Difference("SHM_REMAP", 1500000, "SHM_REMAP is 040000, and no longer 030000", "sys/shm.h"),
     Difference("POSIX_2008", 1500000, "kern.posix1version is 200809, and no longer 200112", "sys/unistd.h"),
+    Difference("ATTACH_ASLEEP", 1500000, "PT_ATTACH lets who sleeps sleep on, and no thread reports its stop", "kern/kern_sig.c"),
     Difference("HASTLSBASE", 1500000, "setcontext(2) takes _MC_HASTLSBASE", "amd64/amd64/exec_machdep.c"),
     Difference("CLONE", 1500068, "copy_file_range(COPY_FILE_RANGE_CLONE), EOPNOTSUPP as on UFS, and _PC_CLONE_BLKSIZE", "kern/vfs_vnops.c"),
     Difference("LOGSIGEXIT", 1500000, "procctl(PROC_LOGSIGEXIT_CTL)", "kern/kern_procctl.c"),

@@ -208,6 +208,8 @@ cdef long kevent_wait(area_t *area, events_t *ev, kqueue_t *kq, uaddr events, in
     cdef uint32_t turn
     cdef long count, total = 0
     if timeout != NULL and not poll_:
+        if area.own.wait_until and wait_left(area, &left):
+            timeout = &left
         read_clock(proc, FREEBSD_CLOCK_MONOTONIC, &end)
         timespec_add(&end, timeout)
     while True:
@@ -237,6 +239,11 @@ cdef long kevent_wait(area_t *area, events_t *ev, kqueue_t *kq, uaddr events, in
         # came here only for an EVFILT_SIGNAL.
         if count < 0 and (count != -LINUX_EINTR or area.woken == WOKEN_ENDED
                           or (area.deferred and not signal_swallow(area))):
+            if count == -LINUX_EINTR and timeout != NULL and not poll_:
+                read_clock(proc, FREEBSD_CLOCK_MONOTONIC, &now)
+                left = end
+                timespec_sub(&left, &now)
+                wait_leave(area, &left)
             return count
         if poll_ or (expired and not busy):
             return 0

@@ -33,12 +33,18 @@ cdef inline long wait_over(area_t *area, long result) noexcept nogil:
 
 
 cdef long wait_call(area_t *area, long nr, uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e,
-                    uint64_t f, const linux_timespec *timeout) noexcept nogil:
-    """ppoll or pselect6 of Linux. With no time to wait it is no sleep, which no thr_wake ends: but Linux then says EINTR
-    too where it finds a signal."""
+                    uint64_t f, linux_timespec *timeout) noexcept nogil:
+    """ppoll or pselect6 of Linux, which count the time down. With no time to wait it is no sleep, which no thr_wake ends: but Linux
+    then says EINTR too where it finds a signal."""
+    cdef long result
+    if area.own.wait_until and timeout != NULL:
+        wait_left(area, <freebsd_timespec *> timeout)
     if timeout != NULL and timeout.tv_sec == 0 and timeout.tv_nsec == 0:
         return wait_over(area, undeferred_syscall(nr, a, b, c, d, e, f))
-    return wait_over(area, blocking_syscall(nr, a, b, c, d, e, f))
+    result = blocking_syscall(nr, a, b, c, d, e, f)
+    if result == -LINUX_EINTR and timeout != NULL:
+        wait_leave(area, <freebsd_timespec *> timeout)
+    return wait_over(area, result)
 
 
 cdef int16_t poll_events_seen(int fd, int16_t asked, int16_t seen) noexcept nogil:

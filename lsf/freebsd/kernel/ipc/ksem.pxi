@@ -265,6 +265,7 @@ cdef public long sys_ksem_timedwait(frame_t *frame, area_t *area) noexcept nogil
         if not 0 <= until.tv_nsec < NANOSECONDS:
             return -LINUX_EINVAL
         deadline.kind = DEADLINE_REALTIME
+        deadline.relative = False
         deadline.clock = FREEBSD_CLOCK_REALTIME
         deadline.at = until
         if until.tv_sec < 0:                # over long ago; Linux would call it invalid

@@ -122,9 +122,11 @@ cdef bint debug_others_die(area_t *self, uint32_t what) noexcept nogil:
     cdef area_t *area = NULL
     cdef bint left = False
     while (area := area_next(self.proc, area)) != NULL and area.index < DEBUG_THREADS:
-        if area == self or area.service != NULL or area.tid <= 0 or not atomic_load32(&area.own.ready) or area.own.exiting:
+        if area == self or area.service != NULL or area.own.exiting:
             continue
-        if what == DIES_NOT:
+        if is_being_made(area):
+            left = True
+        elif what == DIES_NOT:
             atomic_store32(&area.own.debug_dies, DIES_NOT)
             linux_syscall3(LINUX_SYS_futex, <uint64_t> &area.own.debug_dies, LINUX_FUTEX_WAKE, INT_MAX)
         elif area.own.debug_dies != DIES_TOLD:

@@ -311,6 +311,7 @@ cdef long thread_clone(area_t *area, const new_thread_t *new_) noexcept nogil:
     if child == NULL:
         set_linux_mask(area)
         return guest_error(FREEBSD_EPROCLIM)
+    atomic_add32(&proc.own.threads_made, 1)
     child.sigmask[0] = area.sigmask[0]
     child.sigmask[1] = area.sigmask[1]
     child.altstack_flags = FREEBSD_SS_DISABLE

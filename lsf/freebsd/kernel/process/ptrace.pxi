@@ -152,9 +152,7 @@ cdef long ptrace_attach(area_t *area, int pid) noexcept nogil:
         return -LINUX_ENOMEM
     if stat.ppid != proc.pid and is_guest(stat.ppid):
         debug_signal(stat.ppid, 0, DEBUG_NEWS, 0)       # its waits have to leave this child to us
-    if stat.state == c'T':
-        linux_syscall2(LINUX_SYS_kill, <uint64_t> pid, LINUX_SIGCONT)   # a stop of job control is over
-    debug_signal(pid, 0, DEBUG_ATTACH, proc.pid)
+    debug_attach(pid)
     return 0
 
 

@@ -267,7 +267,7 @@ cdef bint tracee_look(process_t *proc, tracee_t *tracee, long options, child_t *
             tracee_remove(proc, tracee)
         return True
     if atomic_load32(&page.attaching) == 1:
-        debug_signal(tracee.pid, 0, DEBUG_ATTACH, proc.pid)     # the first one may have met another
+        debug_attach(tracee.pid)        # the first one may have met another
     if not options & (WAIT_TRAPPED | LINUX_WSTOPPED) or atomic_load32(&page.state) != DEBUG_STOPPED or page.waited:
         return False
     if not options & LINUX_WNOWAIT:

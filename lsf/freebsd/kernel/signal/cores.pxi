@@ -131,7 +131,10 @@ cdef bint core_missing(area_t *self, debug_page_t *page, bint ask, bint last) no
     cdef area_t *area = NULL
     cdef bint missing = False
     while (area := area_next(self.proc, area)) != NULL:
-        if area == self or area.service != NULL or area.tid <= 0 or not atomic_load32(&area.own.ready) or area.own.exiting:
+        if area == self or area.service != NULL or area.own.exiting:
+            continue
+        if is_being_made(area):
+            missing = missing or not last
             continue
         lwp = debug_slot(page, area.index)
         if lwp == NULL or atomic_load32(&lwp.parked):

@@ -41,9 +41,10 @@ cdef void debug_state_in_call(frame_t *frame, area_t *area, linux_ucontext *uc, 
     uc.uc_mcontext.rsp = frame.rsp
 
 
-cdef void debug_at_call(area_t *area, frame_t *frame, debug_page_t *page, debug_lwp_t *lwp, uint32_t flags) noexcept nogil:
-    """Stop at the beginning of a call; the tracer may make another one of it. What it does to registers that the call does not
-    take is done now, too, but for those that the exit finds in place: they wait for debug_call_over."""
+cdef int debug_in_call(area_t *area, frame_t *frame, debug_page_t *page, debug_lwp_t *lwp, uint32_t flags, int sig,
+                       const uint64_t *waited) noexcept nogil:
+    """Stop in a call that is not over: what debug_stop answers. What the tracer does to registers is done now, but for those that the exit
+    finds in place: they wait for debug_call_over. waited: signals that are not blocked meanwhile, or NULL."""
     cdef linux_ucontext uc
     cdef unsigned char fpstate[XSTATE_MAX + 64]
     cdef linux_sigcontext *regs = &uc.uc_mcontext
@@ -53,8 +54,11 @@ cdef void debug_at_call(area_t *area, frame_t *frame, debug_page_t *page, debug_
     regs.rdx = frame.arg[2]
     regs.rcx = frame.arg[3]             # FreeBSD keeps the fourth argument there
     debug_save(area, lwp, &uc)
+    if waited != NULL:
+        lwp.sigmask[0] &= ~waited[0]
+        lwp.sigmask[1] &= ~waited[1]
     lwp.flags = flags
-    answer = debug_stop(area, page, lwp, FREEBSD_SIGTRAP)
+    answer = debug_stop(area, page, lwp, sig)
     if debug_load(area, lwp, &uc):
         frame.nr = <uint32_t> regs.rax
         frame.arg[0] = regs.rdi
@@ -77,6 +81,12 @@ cdef void debug_at_call(area_t *area, frame_t *frame, debug_page_t *page, debug_
         xrstor(<void *> regs.fpstate, area.proc.xstate_features)
     if atomic_load32(&page.state) == DEBUG_LEFT:
         debug_over(area)
+    return answer
+
+
+cdef void debug_at_call(area_t *area, frame_t *frame, debug_page_t *page, debug_lwp_t *lwp, uint32_t flags) noexcept nogil:
+    """Stop at the beginning of a call; the tracer may make another one of it."""
+    cdef int answer = debug_in_call(area, frame, page, lwp, flags, FREEBSD_SIGTRAP, NULL)
     if answer > 0 and answer != FREEBSD_SIGSTOP:
         area.own.debug_later = answer   # a call that does not sleep is made; a sleep ends
 

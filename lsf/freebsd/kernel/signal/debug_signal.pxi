@@ -2,7 +2,10 @@
 # (sigprocess, ptracestop).
 
 cdef enum:
-    DEBUG_SENT = 0x4c534404             # si_errno of a signal that the tracer has sent
+    DEBUG_SENT = 0x4c534405             # si_errno of a signal that the tracer has sent
+    TAKEN_NOT = 0                       # debug_taken
+    TAKEN = 1
+    TAKEN_AGAIN = 2
 
 
 cdef void debug_send(area_t *area, int sig, bint again) noexcept nogil:
@@ -87,7 +90,17 @@ cdef bint debug_by_sigstop(area_t *area, linux_ucontext *uc, bint attached) noex
     cdef int answer
     if lwp == NULL:
         return False
+    if attached:
+        debug_forget_cont(area)
     debug_save(area, lwp, uc)
+    if attached and area.proc.own.osreldate >= FREEBSD_SINCE_ATTACH_ASLEEP:
+        lwp.boundary = area.own.debug_site == 0
+        debug_stop_asleep(area, page, lwp)
+        lwp.boundary = 0
+        changed = debug_load(area, lwp, uc)
+        if atomic_load32(&page.state) == DEBUG_LEFT:
+            debug_over(area)
+        return changed
     debug_info(lwp, FREEBSD_SIGSTOP, FREEBSD_SI_KERNEL if attached else FREEBSD_SI_LWP)
     if not attached:
         lwp.info.si_pid = area.proc.pid
@@ -117,6 +130,33 @@ cdef bint debug_by_sigkill(area_t *area, linux_ucontext *uc) noexcept nogil:
     if debug_stop(area, page, lwp, FREEBSD_SIGKILL) == FREEBSD_SIGKILL:
         linux_syscall2(LINUX_SYS_kill, area.proc.pid, LINUX_SIGKILL)
     return debug_load(area, lwp, uc)
+
+
+cdef int debug_taken(area_t *area, const uint64_t *set_, linux_siginfo *info, int signo, int *code) noexcept nogil:
+    """A wait has taken a signal of its set, which a tracer sees first (kern_sigtimedwait, cursig): TAKEN where it has it. The one that the
+    tracer wants in its place is sent: TAKEN_AGAIN where the process is traced no more, and the wait finds that, else TAKEN_NOT."""
+    cdef debug_page_t *page = debug_page(area.proc)
+    cdef debug_lwp_t *lwp = debug_slot(page, area.index) if page != NULL else NULL
+    cdef linux_ucontext none
+    cdef int answer
+    if lwp == NULL or area.proc.own.debug_quiet or page.state == DEBUG_LEFT:
+        return TAKEN
+    if debug_was_sent(area.proc, signo, info):
+        code[0] = FREEBSD_SI_KERNEL
+        return TAKEN
+    memset(&none, 0, sizeof(none))
+    fill_siginfo(&lwp.info, info, info.si_signo, signo, code[0], &none)
+    answer = debug_in_call(area, area.frame, page, lwp, FREEBSD_PL_FLAG_SI, signo, set_)
+    if answer == signo:
+        return TAKEN
+    if answer and area.proc.own.debugged == 0:
+        debug_send(area, answer, True)
+        return TAKEN_AGAIN
+    if answer and is_blocked(area, answer) and not mask_has(set_, answer):
+        debug_replace(area, answer)
+    else:
+        debug_send(area, answer, False)
+    return TAKEN_NOT
 
 
 cdef void debug_step_over(area_t *area, linux_ucontext *uc) noexcept nogil:

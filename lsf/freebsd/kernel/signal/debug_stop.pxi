@@ -209,14 +209,22 @@ cdef void debug_wait(area_t *area, debug_page_t *page, debug_lwp_t *lwp) noexcep
     atomic_add32(&area.proc.own.debug_inside, 0xffffffffUL)
 
 
+cdef inline bint is_being_made(area_t *area) noexcept nogil:
+    """A thread that has not begun, and cannot be sent SIGBUS yet: it will be there in a moment, or its maker fails."""
+    return area.tid <= 0 or not atomic_load32(&area.own.ready)
+
+
 cdef bint debug_others_parked(area_t *self, debug_page_t *page, bint ask) noexcept nogil:
     """True where all other threads are stopped, or run none of the guest's code. ask: tell them to stop."""
     cdef debug_lwp_t *lwp
     cdef area_t *area = NULL
     cdef bint all_ = True
     while (area := area_next(self.proc, area)) != NULL:
-        if area == self or area.service != NULL or area.tid <= 0 or not atomic_load32(&area.own.ready) or area.own.exiting \
+        if area == self or area.service != NULL or area.own.exiting \
                 or atomic_load32(&area.own.debug_vfork) or atomic_load32(&area.own.debug_dies) == DIES_TOLD:
+            continue
+        if is_being_made(area):
+            all_ = False                # it stops when it is there
             continue
         lwp = debug_slot(page, area.index)
         if lwp == NULL or atomic_load32(&lwp.parked):
@@ -229,13 +237,14 @@ cdef bint debug_others_parked(area_t *self, debug_page_t *page, bint ask) noexce
 
 cdef void debug_gather(area_t *area, debug_page_t *page) noexcept nogil:
     """Make the other threads stop, and wait until they have. SIGBUS does not queue, so they are asked again."""
-    cdef uint32_t seen, rounds = 0
+    cdef uint32_t seen, made, rounds = 0
     if is_alone(area):
         return
     while True:
         seen = atomic_load32(&page.parked)
-        if debug_others_parked(area, page, rounds % DEBUG_ROUNDS == 0):
-            return
+        made = atomic_load32(&area.proc.own.threads_made)
+        if debug_others_parked(area, page, rounds % DEBUG_ROUNDS == 0) and made == atomic_load32(&area.proc.own.threads_made):
+            return                      # (else a new one may have got a place that had been looked at)
         debug_sleep(&page.parked, seen, DEBUG_ASK)
         rounds += 1
 
@@ -248,13 +257,43 @@ cdef void debug_info(debug_lwp_t *lwp, int signo, int code) noexcept nogil:
     lwp.flags = FREEBSD_PL_FLAG_SI
 
 
+cdef bint debug_stop_all(area_t *area, debug_page_t *page, debug_lwp_t *lwp, int sig, bint reports) noexcept nogil:
+    """Let the process stop by a signal, which this thread reports or nobody: False where it stops already. It is still to wait."""
+    if atomic_cas32(&page.state, DEBUG_RUNS, DEBUG_STOPPING) != DEBUG_RUNS:
+        return False
+    if sig == FREEBSD_SIGSTOP:
+        atomic_cas32(&page.attaching, 2, 0)
+    page.reporter = area.index + 1 if reports else 0
+    page.xsig = sig
+    page.waited = 0
+    atomic_store32(&lwp.parked, 1)
+    debug_gather(area, page)
+    atomic_store32(&page.state, DEBUG_STOPPED)
+    debug_tell(area, page, LINUX_CLD_STOPPED if sig == FREEBSD_SIGSTOP else LINUX_CLD_TRAPPED)
+    return True
+
+
+cdef void debug_stop_asleep(area_t *area, debug_page_t *page, debug_lwp_t *lwp) noexcept nogil:
+    """The stop of PT_ATTACH as it is since FreeBSD 15: the process is stopped as it is, and no thread has anything to report
+    (sig_handle_first_stop)."""
+    lwp.flags = 0
+    lwp.info.si_signo = 0
+    atomic_store32(&lwp.reports, 0)
+    while atomic_load32(&page.state) != DEBUG_LEFT and not debug_stop_all(area, page, lwp, FREEBSD_SIGSTOP, False):
+        debug_wait(area, page, lwp)
+    debug_wait(area, page, lwp)
+
+
 cdef void debug_stop_first(area_t *area, debug_page_t *page, debug_lwp_t *lwp) noexcept nogil:
     """A thread that has something else to report makes the stop of PT_ATTACH."""
     cdef freebsd_siginfo info = lwp.info
     cdef uint32_t flags = lwp.flags, boundary = lwp.boundary
     cdef int sig = lwp.xsig
-    debug_info(lwp, FREEBSD_SIGSTOP, FREEBSD_SI_KERNEL)
-    debug_stop(area, page, lwp, FREEBSD_SIGSTOP)
+    if area.proc.own.osreldate >= FREEBSD_SINCE_ATTACH_ASLEEP:
+        debug_stop_asleep(area, page, lwp)
+    else:
+        debug_info(lwp, FREEBSD_SIGSTOP, FREEBSD_SI_KERNEL)
+        debug_stop(area, page, lwp, FREEBSD_SIGSTOP)
     lwp.info = info
     lwp.flags = flags
     lwp.boundary = boundary
@@ -276,16 +315,7 @@ cdef int debug_stop(area_t *area, debug_page_t *page, debug_lwp_t *lwp, int sig)
             else:
                 pause(100000)
             continue
-        if atomic_cas32(&page.state, DEBUG_RUNS, DEBUG_STOPPING) == DEBUG_RUNS:
-            if sig == FREEBSD_SIGSTOP:
-                atomic_cas32(&page.attaching, 2, 0)
-            page.reporter = area.index + 1
-            page.xsig = sig
-            page.waited = 0
-            atomic_store32(&lwp.parked, 1)
-            debug_gather(area, page)
-            atomic_store32(&page.state, DEBUG_STOPPED)
-            debug_tell(area, page, LINUX_CLD_STOPPED if sig == FREEBSD_SIGSTOP else LINUX_CLD_TRAPPED)
+        debug_stop_all(area, page, lwp, sig, True)
         debug_wait(area, page, lwp)
         if not atomic_load32(&lwp.reports):
             break

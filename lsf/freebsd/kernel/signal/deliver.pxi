@@ -52,6 +52,8 @@ cdef void deliver_deferred(area_t *area, linux_ucontext *uc) noexcept nogil:
     cdef uint64_t info[16]
     cdef int linux = area.deferred
     cdef bint restart, quiet = linux == LINUX_CARRIER and not carrier_wanted(area, <linux_siginfo *> area.info)
+    if quiet and debug_ends_sleep(area):
+        quiet = False                   # a SIGSTOP, which is none of Linux's here
     if quiet and area.proc.own.debugged and (
             <long> area.frame.result == -LINUX_EINTR or <long> area.frame.result == -LINUX_ERESTARTSYS
             or <long> area.frame.result == -LINUX_ERESTARTNOINTR):
@@ -59,6 +61,8 @@ cdef void deliver_deferred(area_t *area, linux_ucontext *uc) noexcept nogil:
         area.own.debug_site = area.frame.ret
     area.own.debug_redo = not quiet and <long> area.frame.result == -LINUX_EINTR and area.frame.nr == FREEBSD_SYS_sigsuspend
     area.frame.result = <uint64_t> interrupted(area, <long> area.frame.result, False, quiet)
+    if not quiet or <long> area.frame.result != -LINUX_ERESTARTNOINTR:
+        area.own.wait_until = 0
     restart = finish_translated(uc, area)
     memcpy(info, area.info, 128)
     area.deferred = 0
@@ -266,6 +270,7 @@ cdef void deliver(area_t *area, linux_ucontext *uc, int linux, linux_siginfo *in
         core_signal(area, uc, FREEBSD_SIGILL, NULL, 0, 0)
         kill_self(area, LINUX_SIGILL)       # as FreeBSD does when the frame cannot be written
         return
+    area.own.wait_until = 0
     area.own.signals += 1
     atomic_add32(&proc.own.signals, 1)
     if area.suspended:

@@ -90,7 +90,7 @@ cdef public void on_signal(int linux, linux_siginfo *info, linux_ucontext *uc) n
         linux = LINUX_CARRIER           # from here on as one that nobody wants
         info.si_code = LINUX_SI_MESGQ
         quiet = True
-    elif linux == LINUX_SIGBUS and is_debug_signal(info):
+    elif (linux == LINUX_SIGBUS or linux == LINUX_SIGCONT) and is_debug_signal(info):
         if not debug_arrived(area, info) or area.deferred or is_signal_stack(area, uc.uc_mcontext.rsp):
             return
         linux = LINUX_CARRIER           # as above

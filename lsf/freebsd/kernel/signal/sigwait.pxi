@@ -81,6 +81,8 @@ cdef bint take_pending(area_t *area, const uint64_t *set_, uint64_t linux_set, l
 cdef bint is_told_already(process_t *proc, linux_siginfo *info) noexcept nogil:
     """Linux has given this signal to a waiter: True where there is none for the guest (child_is_news)."""
     cdef int linux = info.si_signo
+    if linux == LINUX_SIGCONT and is_debug_signal(info):
+        return True
     queued_arrived(linux, info)
     return info.si_signo == LINUX_SIGCHLD and not child_is_news(proc, info, info.si_signo != linux)
 
@@ -110,91 +112,131 @@ cdef long signal_wait(area_t *area, const uint64_t *wanted, freebsd_siginfo *out
     return result
 
 
-cdef long signal_wait_for(area_t *area, const uint64_t *wanted, freebsd_siginfo *out,
-                          const freebsd_timespec *timeout) noexcept nogil:
-    """kern_sigtimedwait: FreeBSD's number of the signal, -EAGAIN when the time is up, -EINTR when another one came.
+# What a wait for signals asks for.
+cdef struct signal_wait_t:
+    uint64_t set_[2]
+    uint64_t linux_set              # Linux's bits of it,
+    uint64_t mask                   # and Linux's mask while it waits
+    bint timed, valid
+    freebsd_timespec end
 
-    Linux gets the signals of the set blocked while it waits: so the one that comes is the waiter's whatever its action
+
+cdef void signal_wait_begin(area_t *area, signal_wait_t *wait, const uint64_t *wanted, const freebsd_timespec *timeout) noexcept nogil:
+    """Linux gets the signals of the set blocked while the thread waits: so the one that comes is the waiter's whatever its action
     is, the default one included."""
     cdef process_t *proc = area.proc
-    cdef uint64_t set_[2]
+    cdef freebsd_timespec left
     cdef uint64_t others[2]
-    cdef uint64_t info[16]
-    cdef uint64_t linux_set, stops, mask
-    cdef linux_ucontext none
-    cdef linux_siginfo *source = <linux_siginfo *> info
-    cdef freebsd_timespec now, end, left
-    cdef bint carried
-    cdef bint valid = timeout == NULL or 0 <= timeout.tv_nsec < NANOSECONDS     # a time below zero is one that is past
-    cdef long result
-    cdef int signo, code = 0
-    memcpy(set_, wanted, sizeof(set_))
-    set_[0] &= ~(signal_bit(FREEBSD_SIGKILL) | signal_bit(FREEBSD_SIGSTOP))
-    memcpy(others, set_, sizeof(others))
+    cdef uint64_t stops
+    memcpy(wait.set_, wanted, sizeof(wait.set_))
+    wait.set_[0] &= ~(signal_bit(FREEBSD_SIGKILL) | signal_bit(FREEBSD_SIGSTOP))
+    memcpy(others, wait.set_, sizeof(others))
     ignored_signals(proc, others)
-    set_[0] &= ~others[0]
-    set_[1] &= ~others[1]
-    carried = set_[0] & CARRIED_LOW != 0 or set_[1] & CARRIED_HIGH != 0
-    stops = stops_by_default(proc, set_)
-    linux_set = linux_mask_from(set_) & ~stops
-    if carried:
-        linux_set |= signal_bit(LINUX_CARRIER)
-    mask = (linux_mask_from(area.sigmask) | linux_set) & ~stops
-    memset(info, 0, sizeof(info))
-    if timeout != NULL and valid:
-        read_clock(proc, FREEBSD_CLOCK_MONOTONIC, &end)
+    wait.set_[0] &= ~others[0]
+    wait.set_[1] &= ~others[1]
+    stops = stops_by_default(proc, wait.set_)
+    wait.linux_set = linux_mask_from(wait.set_) & ~stops
+    if wait.set_[0] & CARRIED_LOW != 0 or wait.set_[1] & CARRIED_HIGH != 0:
+        wait.linux_set |= signal_bit(LINUX_CARRIER)
+    wait.mask = (linux_mask_from(area.sigmask) | wait.linux_set) & ~stops
+    wait.timed = timeout != NULL
+    wait.valid = timeout == NULL or 0 <= timeout.tv_nsec < NANOSECONDS      # a time below zero is one that is past
+    if wait.timed and wait.valid:
+        if area.own.wait_until and wait_left(area, &left):
+            timeout = &left
+        read_clock(proc, FREEBSD_CLOCK_MONOTONIC, &wait.end)
         if timeout.tv_sec >= 0:
-            timespec_add(&end, timeout)
+            timespec_add(&wait.end, timeout)
+
+
+cdef long signal_wait_once(area_t *area, signal_wait_t *wait, linux_siginfo *source, bint *slept) noexcept nogil:
+    """Take a signal of the set, which source tells of: 0 or an error. slept: it came while the thread slept."""
+    cdef process_t *proc = area.proc
+    cdef freebsd_timespec now, left
+    cdef long result
+    cdef int code = 0
     while True:
-        if mask_has(set_, FREEBSD_SIGCHLD):
+        if mask_has(wait.set_, FREEBSD_SIGCHLD):
             children_look(area)
-        if take_virtual(area, set_, source) != 0 or take_deferred(area, set_, source):
-            break
-        if take_pending(area, set_, linux_set, source):
+        if take_virtual(area, wait.set_, source) != 0 or take_deferred(area, wait.set_, source):
+            return 0
+        if take_pending(area, wait.set_, wait.linux_set, source):
             if is_told_already(proc, source):
                 continue
-            break
+            return 0
         left.tv_sec = 0
         left.tv_nsec = 0
-        if not valid:
+        if not wait.valid:
             return -LINUX_EINVAL              # only now: a signal that is pending comes first
-        if timeout != NULL:
+        if wait.timed:
             read_clock(proc, FREEBSD_CLOCK_MONOTONIC, &now)
-            if not timespec_reached(&now, &end):
-                left = end
+            if not timespec_reached(&now, &wait.end):
+                left = wait.end
                 timespec_sub(&left, &now)
-        if mask != linux_mask_from(area.sigmask):
-            set_mask_unless_deferred(area, mask)
-        result = blocking_syscall(LINUX_SYS_rt_sigtimedwait, <uint64_t> &linux_set, <uint64_t> info,
-                                  0 if timeout == NULL else <uint64_t> &left, 8, 0, 0)
+        if wait.mask != linux_mask_from(area.sigmask):
+            set_mask_unless_deferred(area, wait.mask)
+        slept[0] = True
+        result = blocking_syscall(LINUX_SYS_rt_sigtimedwait, <uint64_t> &wait.linux_set, <uint64_t> source,
+                                  <uint64_t> &left if wait.timed else 0, 8, 0, 0)
         if result == LINUX_CARRIER:
             carrier_from_timer(proc, source)
-            if mask_has(set_, carried_signal(source, &code)):
-                break
+            if mask_has(wait.set_, carried_signal(source, &code)):
+                return 0
             keep_carried(area, source)
             continue
         if result > 0 and is_told_already(proc, source):
             continue
-        if result > 0 or take_deferred(area, set_, source):
-            break
-        if result == -LINUX_EINTR:
-            if area.deferred == LINUX_CARRIER and (proc.own.debugged or proc.own.debug_join or proc.own.record_asked.state):
-                return -LINUX_ERESTARTNOINTR        # who traces may want this thread: it answers outside, and waits anew
-            if area.woken == WOKEN_ENDED or (area.deferred and not carrier_set_aside(area)
-                                             and not signal_swallow(area)):
-                return -LINUX_EINTR
-            # (a stop and a continue also end Linux's wait)
-        else:
-            if mask != linux_mask_from(area.sigmask):
-                set_linux_mask(area)
+        if result > 0 or take_deferred(area, wait.set_, source):
+            return 0
+        if result != -LINUX_EINTR:
             return result
-    if mask != linux_mask_from(area.sigmask):
+        if area.deferred == LINUX_CARRIER and (proc.own.debugged or proc.own.debug_join):
+            if wait.timed:
+                read_clock(proc, FREEBSD_CLOCK_MONOTONIC, &now)
+                left = wait.end
+                timespec_sub(&left, &now)
+                wait_leave(area, &left)
+            return -LINUX_ERESTARTNOINTR        # a tracer may want this thread: it stops outside, and waits anew
+        if area.woken == WOKEN_ENDED or (area.deferred and not carrier_set_aside(area) and not signal_swallow(area)):
+            return -LINUX_EINTR
+        # (a stop and a continue also end Linux's wait)
+
+
+cdef long signal_wait_for(area_t *area, const uint64_t *wanted, freebsd_siginfo *out,
+                          const freebsd_timespec *timeout) noexcept nogil:
+    """kern_sigtimedwait: FreeBSD's number of the signal, -EAGAIN when the time is up, -EINTR when another one came."""
+    cdef process_t *proc = area.proc
+    cdef signal_wait_t wait
+    cdef uint64_t info[16]
+    cdef linux_ucontext none
+    cdef linux_siginfo *source = <linux_siginfo *> info
+    cdef bint slept
+    cdef long result
+    cdef int signo = 0, code = 0, taken
+    signal_wait_begin(area, &wait, wanted, timeout)
+    memset(info, 0, sizeof(info))
+    while True:
+        slept = False
+        result = signal_wait_once(area, &wait, source, &slept)
+        if result < 0:
+            break
+        signo = trap_signal(source, source.si_signo, &code)
+        taken = debug_taken(area, wait.set_, source, signo, &code) if proc.own.debugged else TAKEN
+        if taken == TAKEN:
+            break
+        if slept and taken == TAKEN_NOT:
+            result = -LINUX_EINTR       # what the tracer has dropped has ended the sleep
+            break
+    if result != -LINUX_ERESTARTNOINTR and wait.mask != linux_mask_from(area.sigmask):
         set_linux_mask(area)
-    signo = trap_signal(source, source.si_signo, &code)
+    if result < 0:
+        return result
     if event_wants_signal(proc, signo):
         event_signal(proc, signo, is_own_signal(proc, source))
     memset(&none, 0, sizeof(none))
     fill_siginfo(out, source, source.si_signo, signo, code, &none)
+    if proc.record_fd >= 0:
+        ktr_signal(area, out, proc.handlers[signo].function)
     return signo
 
 

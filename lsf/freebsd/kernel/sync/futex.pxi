@@ -18,12 +18,14 @@ cdef struct linux_futex_waitv:
 cdef struct deadline_t:
     int kind
     uint32_t clock
+    bint relative                       # what was asked for is a time from now on
     freebsd_timespec at
 
 
 cdef long deadline_set(process_t *proc, deadline_t *deadline, const freebsd_timespec *timeout, uint32_t clock_id,
                        bint absolute) noexcept nogil:
     """When a wait ends: 0 or -EINVAL for a clock that does not exist."""
+    cdef area_t *area = current_area()
     cdef freebsd_timespec least, now
     cdef bint real = (clock_id == FREEBSD_CLOCK_REALTIME or clock_id == FREEBSD_CLOCK_REALTIME_PRECISE
                       or clock_id == FREEBSD_CLOCK_REALTIME_FAST or clock_id == FREEBSD_CLOCK_SECOND)
@@ -31,6 +33,9 @@ cdef long deadline_set(process_t *proc, deadline_t *deadline, const freebsd_time
                            or clock_id == FREEBSD_CLOCK_MONOTONIC_FAST or clock_id == FREEBSD_CLOCK_UPTIME
                            or clock_id == FREEBSD_CLOCK_UPTIME_PRECISE or clock_id == FREEBSD_CLOCK_UPTIME_FAST)
     deadline.clock = clock_id
+    deadline.relative = not absolute
+    if area.own.wait_until and not absolute and wait_left(area, &now):
+        timeout = &now
     if real and absolute:
         deadline.kind = DEADLINE_REALTIME
         deadline.at = timeout[0]
@@ -87,6 +92,7 @@ cdef void deadline_piece(process_t *proc, const deadline_t *deadline, int64_t na
     """The deadline of a wait that is made in pieces of less than a second; piece_over tells whether the whole is over."""
     cdef freebsd_timespec left
     piece.kind = DEADLINE_MONOTONIC
+    piece.relative = False
     piece.at.tv_sec = 0
     piece.at.tv_nsec = nanoseconds
     if deadline.kind != DEADLINE_NONE:
@@ -104,6 +110,15 @@ cdef long piece_over(process_t *proc, const deadline_t *deadline, long result) n
     return deadline_remains(proc, deadline, &left)
 
 
+cdef long deadline_left(process_t *proc, const deadline_t *deadline, long result) noexcept nogil:
+    """The result of a wait that is over, whose time goes on if it is made again."""
+    cdef freebsd_timespec left
+    if result == -LINUX_EINTR and deadline.kind != DEADLINE_NONE and deadline.relative:
+        deadline_remains(proc, deadline, &left)
+        wait_leave(current_area(), &left)
+    return result
+
+
 cdef long futex_sleep(process_t *proc, uaddr at, uint64_t op, uint32_t value, uint32_t bits, deadline_t *deadline) noexcept nogil:
     """One of Linux's waits on a futex whose time is absolute, CLOCK_MONOTONIC's or CLOCK_REALTIME's."""
     cdef freebsd_timespec until, tick
@@ -113,7 +128,8 @@ cdef long futex_sleep(process_t *proc, uaddr at, uint64_t op, uint32_t value, ui
     if deadline.kind == DEADLINE_REALTIME:
         op |= LINUX_FUTEX_CLOCK_REALTIME
     if deadline.kind != DEADLINE_POLLED:
-        return blocking_syscall(LINUX_SYS_futex, at, op, value, <uint64_t> &deadline.at, 0, bits)
+        result = blocking_syscall(LINUX_SYS_futex, at, op, value, <uint64_t> &deadline.at, 0, bits)
+        return deadline_left(proc, deadline, result)
     while True:
         if deadline_remains(proc, deadline, &until) < 0:
             return -LINUX_ETIMEDOUT

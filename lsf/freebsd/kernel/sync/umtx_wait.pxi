@@ -27,7 +27,7 @@ cdef long umtx_wait_long(process_t *proc, uaddr at, uint64_t value, deadline_t *
                                   LINUX_CLOCK_REALTIME if deadline.kind == DEADLINE_REALTIME
                                   else LINUX_CLOCK_MONOTONIC, 0)
         if result != -LINUX_ENOSYS and result != -LINUX_EPERM:
-            return result
+            return deadline_left(proc, deadline, result)
     return umtx_sleep(proc, at, <uint32_t> value, True, FUTEX_ANY, deadline)
 
 

@@ -3,6 +3,7 @@
 
 cdef enum:
     NANOSECONDS = 1000000000
+    WAIT_KEPT = 1 << 30                 # seconds of a time that is worth keeping
     HZ = 1000                       # FreeBSD's kern.hz; kern.clockrate says the same
 
 cdef enum:
@@ -110,9 +111,38 @@ cdef public long sys_gettimeofday(frame_t *frame, area_t *area) noexcept nogil:
     return 0
 
 
+# A wait that something ends of which the program is not to know (another thread reports to a tracer, say) is made again, and its time goes on.
+
+cdef void wait_leave(area_t *area, const freebsd_timespec *left) noexcept nogil:
+    """The call's wait has ended early: keep when its time is over. deliver_deferred forgets it where the call is not made again."""
+    cdef freebsd_timespec now
+    if area.deferred and left.tv_sec < WAIT_KEPT:
+        read_clock(area.proc, FREEBSD_CLOCK_MONOTONIC, &now)
+        timespec_add(&now, left)
+        area.own.wait_until = now.tv_sec * NANOSECONDS + now.tv_nsec
+        area.own.wait_site = area.frame.ret
+
+
+cdef bint wait_left(area_t *area, freebsd_timespec *left) noexcept nogil:
+    """True where this call is one that is made again, and what is left of its time. Asked where wait_until is not 0, once a call."""
+    cdef freebsd_timespec now
+    cdef int64_t rest = area.own.wait_until
+    area.own.wait_until = 0
+    if area.own.wait_site != area.frame.ret:
+        return False
+    read_clock(area.proc, FREEBSD_CLOCK_MONOTONIC, &now)
+    rest -= now.tv_sec * NANOSECONDS + now.tv_nsec
+    if rest < 0:
+        rest = 0
+    left.tv_sec = rest // NANOSECONDS
+    left.tv_nsec = rest % NANOSECONDS
+    return True
+
+
 cdef long sleep_on(process_t *proc, int linux, int flags, uaddr request, uaddr remainder) noexcept nogil:
     """Sleep; what remains goes to `remainder` (0: nowhere) when a signal ends it. It is reckoned from the clock, as in
     kern_clock_nanosleep: Linux's has the slack of its timers in it, and is more than was asked for where the sleep was short."""
+    cdef area_t *area = current_area()
     cdef freebsd_timespec wanted, left, since, now
     cdef long result
     if copyin(request, &wanted, sizeof(wanted)) < 0:
@@ -121,11 +151,16 @@ cdef long sleep_on(process_t *proc, int linux, int flags, uaddr request, uaddr r
         return -LINUX_EINVAL
     if wanted.tv_sec < 0 or (wanted.tv_sec == 0 and wanted.tv_nsec == 0):
         return 0
+    if area.own.wait_until and not flags & FREEBSD_TIMER_ABSTIME and wait_left(area, &wanted) \
+            and wanted.tv_sec == 0 and wanted.tv_nsec == 0:
+        return 0
     if flags & FREEBSD_TIMER_ABSTIME:
         remainder = 0
     if remainder != 0:
         read_linux_clock(proc, linux, &since)
     result = blocking_syscall(LINUX_SYS_clock_nanosleep, linux, flags, <uint64_t> &wanted, <uint64_t> &left, 0, 0)
+    if result == -LINUX_EINTR and not flags & FREEBSD_TIMER_ABSTIME and not area.not_begun:
+        wait_leave(area, &left)
     if result == -LINUX_EINTR and remainder != 0:
         read_linux_clock(proc, linux, &now)
         timespec_sub(&now, &since)
