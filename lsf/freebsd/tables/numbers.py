@@ -577,6 +577,8 @@ NUMBERS: dict[str, tuple[Number, ...]] = {
         ("KTR_PSIG", 5),
         ("KTR_USER", 7),
         ("KTR_CAPFAIL", 12),
+        ("KTR_FAULT", 13),
+        ("KTR_FAULTEND", 14),
         ("KTR_STRUCT", 8),
         ("KTR_SYSCTL", 9),
         ("KTR_USER_MAXLEN", 2048),

@@ -152,10 +152,18 @@ cdef public long sys_fstatat(frame_t *frame, area_t *area) noexcept nogil:
 # --- FreeBSD 11 and before -------------------------------------------------------------------------------------------
 
 
+cdef inline void ktr_stat(const freebsd_stat *st) noexcept nogil:
+    """ktrace(2) is told the kernel's struct, whatever the program gets."""
+    cdef area_t *area = current_area()
+    if area.proc.record_fd >= 0:
+        ktr_struct_of(area, b"stat", st, sizeof(freebsd_stat))
+
+
 cdef long copyout_stat11(long result, const freebsd_stat *st, uaddr target) noexcept nogil:
     cdef freebsd11_stat old
     if result < 0:
         return result
+    ktr_stat(st)
     freebsd11_stat_from_freebsd(&old, st)
     return copyout(&old, target, sizeof(old))
 
@@ -164,6 +172,7 @@ cdef long copyout_nstat(long result, const freebsd_stat *st, uaddr target) noexc
     cdef freebsd_nstat old
     if result < 0:
         return result
+    ktr_stat(st)
     freebsd_nstat_from_freebsd(&old, st)
     return copyout(&old, target, sizeof(old))
 

@@ -153,10 +153,10 @@ cdef inline bint is_told_of_signals(process_t *proc) noexcept nogil:
     return proc.truss_fd >= 0 or proc.record_fd >= 0
 
 
-cdef void tell_of_signal(area_t *area, const freebsd_siginfo *info, uint64_t action, bint fatal) noexcept nogil:
-    """A signal is delivered, to a function or (0) with its default effect; fatal: the process dies of it."""
+cdef void tell_of_signal(area_t *area, const freebsd_siginfo *info, uint64_t action, bint fatal, const linux_ucontext *at) noexcept nogil:
+    """A signal is delivered, to a function or (0) with its default effect; fatal: the process dies of it. at: of a fault, where it was."""
     if area.proc.record_fd >= 0:
-        ktr_signal(area, info, action)
+        ktr_signal(area, info, action, at)
     if area.proc.truss_fd >= 0:
         truss_signal(area, info, fatal)
 
@@ -233,7 +233,7 @@ cdef void deliver(area_t *area, linux_ucontext *uc, int linux, linux_siginfo *in
         # A fault that cannot be delivered kills; executing the instruction again gives an exact core.
         if is_told_of_signals(proc):
             fill_siginfo(&traced, info, linux, signo, code, uc)
-            tell_of_signal(area, &traced, 0, True)
+            tell_of_signal(area, &traced, 0, True, uc if fault else NULL)
         if core_signal(area, uc, signo, info, linux, code) or linux == LINUX_SIGTRAP or lsf_signal_to_linux[signo] != linux:
             kill_self(area, lsf_signal_to_linux[signo])
         set_linux_handler(linux, FREEBSD_SIG_DFL, 0x04000000)
@@ -253,7 +253,7 @@ cdef void deliver(area_t *area, linux_ucontext *uc, int linux, linux_siginfo *in
             return
         if is_told_of_signals(proc):
             fill_siginfo(&traced, info, linux, signo, code, uc)
-            tell_of_signal(area, &traced, 0, True)
+            tell_of_signal(area, &traced, 0, True, uc if fault else NULL)
         core_signal(area, uc, signo, info, linux, code)
         if linux == LINUX_CARRIER:
             carrier_last_words(signo)
@@ -261,7 +261,7 @@ cdef void deliver(area_t *area, linux_ucontext *uc, int linux, linux_siginfo *in
         return
     if is_told_of_signals(proc):
         fill_siginfo(&traced, info, linux, signo, code, uc)
-        tell_of_signal(area, &traced, handler.function, False)
+        tell_of_signal(area, &traced, handler.function, False, uc if fault else NULL)
     if restart and not handler.flags & FREEBSD_SA_RESTART:
         end_call(uc, ret)
     if area.own.debug_step & STEP_NOW and uc.uc_mcontext.eflags & EFLAGS_TF:

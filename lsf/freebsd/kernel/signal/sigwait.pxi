@@ -236,7 +236,7 @@ cdef long signal_wait_for(area_t *area, const uint64_t *wanted, freebsd_siginfo 
     memset(&none, 0, sizeof(none))
     fill_siginfo(out, source, source.si_signo, signo, code, &none)
     if proc.record_fd >= 0:
-        ktr_signal(area, out, proc.handlers[signo].function)
+        ktr_signal(area, out, proc.handlers[signo].function, NULL)
     return signo
 
 

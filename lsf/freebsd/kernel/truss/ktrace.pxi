@@ -15,6 +15,15 @@ cdef enum:
     EJUSTRETURN = -2                    # what execve and sigreturn come to in the kernel
     KTR_SV_FLAGS = 0x200 | 9            # SV_LP64 and SV_ABI_FREEBSD (sys/sysent.h)
     KTR_OP = 3                          # the operation in ktrace's second argument
+    TRAPNO_PAGE = 14                    # the processor's page fault,
+    PAGE_WRITE = 2                      # and bits of its error
+    PAGE_FETCH = 16
+    VM_PROT_READ = 1                    # vm/vm.h
+    VM_PROT_WRITE = 2
+    VM_PROT_EXECUTE = 4
+    KERN_INVALID_ADDRESS = 1            # vm/vm_param.h
+    KERN_PROTECTION_FAILURE = 2
+    KERN_OUT_OF_BOUNDS = 9
 
 cdef struct ktr_record_t:
     uint64_t at                         # bytes in `bytes`, behind the header
@@ -150,32 +159,12 @@ cdef void ktr_transfer(area_t *area, truss_t *call) noexcept nogil:
     ktr_write(area, FREEBSD_KTR_GENIO, &record)
 
 
-cdef void ktr_cap_fail(area_t *area, uint64_t nr, int type_) noexcept nogil:
-    """KTR_CAPFAIL: a call that capability mode has not, in or outside of it; or one whose descriptor lacks a right. Since 15 with the call."""
-    cdef ktr_record_t record
-    cdef uint32_t words[4]
-    cdef bint told = area.proc.own.osreldate >= FREEBSD_SINCE_KTR_CAPFAIL
-    words[0] = <uint32_t> type_
-    words[1] = <uint16_t> nr
-    words[2] = KTR_SV_FLAGS
-    words[3] = 0
-    if not told:
-        words[1] = 0
-    record.at = 0
-    ktr_add(&record, words, 16 if told else 8)
-    if type_ == CAPFAIL_SYSCALL:
-        memset(area.own.cap_rights, 0, sizeof(area.own.cap_rights))
-    ktr_add(&record, area.own.cap_rights, sizeof(area.own.cap_rights))
-    if told:
-        memset(&record.bytes[record.at], 0, FREEBSD_PATH_MAX - sizeof(area.own.cap_rights))
-        record.at += FREEBSD_PATH_MAX - sizeof(area.own.cap_rights)
-    ktr_write(area, FREEBSD_KTR_CAPFAIL, &record)
-
-
-cdef void ktr_signal(area_t *area, const freebsd_siginfo *info, uint64_t action) noexcept nogil:
-    """KTR_PSIG: a signal is delivered to this function, or has its default effect (0)."""
+cdef void ktr_signal(area_t *area, const freebsd_siginfo *info, uint64_t action, const linux_ucontext *uc) noexcept nogil:
+    """KTR_PSIG: a signal is delivered to this function, or has its default effect (0). uc: where it is a fault's, which is told of before."""
     cdef ktr_record_t record
     cdef int32_t words[2]
+    if uc != NULL and uc.uc_mcontext.trapno == TRAPNO_PAGE:
+        ktr_fault(area, info, uc.uc_mcontext.cr2, uc.uc_mcontext.err)
     if not ktr_wants(area, FREEBSD_KTR_PSIG):
         return
     record.at = 0
@@ -189,6 +178,25 @@ cdef void ktr_signal(area_t *area, const freebsd_siginfo *info, uint64_t action)
     words[0] = 0
     ktr_add(&record, words, 4)
     ktr_write(area, FREEBSD_KTR_PSIG, &record)
+
+
+cdef void ktr_fault(area_t *area, const freebsd_siginfo *info, uint64_t at, uint64_t error) noexcept nogil:
+    """KTR_FAULT and KTR_FAULTEND (vm_fault_trap): a page fault that Linux has not mended. Of the others the shim never hears."""
+    cdef ktr_record_t record
+    cdef int32_t words[2]
+    words[0] = VM_PROT_WRITE if error & PAGE_WRITE else VM_PROT_EXECUTE if error & PAGE_FETCH else VM_PROT_READ
+    words[1] = 0
+    record.at = 0
+    ktr_add(&record, &at, 8)
+    ktr_add(&record, words, 8)
+    if ktr_wants(area, FREEBSD_KTR_FAULT):
+        ktr_write(area, FREEBSD_KTR_FAULT, &record)
+    words[0] = KERN_OUT_OF_BOUNDS if info.si_signo == FREEBSD_SIGBUS else \
+        KERN_INVALID_ADDRESS if info.si_code == FREEBSD_SEGV_MAPERR else KERN_PROTECTION_FAILURE
+    record.at = 0
+    ktr_add(&record, words, 4)
+    if ktr_wants(area, FREEBSD_KTR_FAULTEND):
+        ktr_write(area, FREEBSD_KTR_FAULTEND, &record)
 
 
 cdef void ktr_empty(area_t *area, int type_) noexcept nogil:
@@ -227,9 +235,7 @@ cdef long ktrace_call(frame_t *frame, area_t *area, uint64_t rest) noexcept nogi
             ktr_add(&record, &call.arg[i], 8)
         ktr_write(area, FREEBSD_KTR_SYSCALL, &record)
     if ktr_wants(area, FREEBSD_KTR_CAPFAIL):
-        area.own.cap_failed = 0
-        if call.nr >= GUEST_NSYSCALLS or not lsf_cap_enabled[call.nr]:
-            ktr_cap_fail(area, call.nr, CAPFAIL_SYSCALL)
+        ktr_cap_call(area, frame, &call)
     ktr_paths(area, &call)
     ktr_arguments(area, &call, False)
     if call.nr == FREEBSD_SYS_exit:
@@ -242,11 +248,13 @@ cdef long ktrace_call(frame_t *frame, area_t *area, uint64_t rest) noexcept nogi
     if not proc.own.ktrace_facs & FREEBSD_KTRFAC_MASK:
         return result
     if area.own.cap_failed and result == guest_error(FREEBSD_ENOTCAPABLE) and ktr_wants(area, FREEBSD_KTR_CAPFAIL):
-        ktr_cap_fail(area, call.nr, <int> area.own.cap_failed - 1)
+        ktr_cap_rights(area, call.nr, <int> area.own.cap_failed - 1)
     truss_result(area, &call, result)
     if not call.failed:
         ktr_transfer(area, &call)
         ktr_arguments(area, &call, True)
+        if ktr_wants(area, FREEBSD_KTR_CAPFAIL):
+            ktr_cap_paths(area, &call, True)
     ktr_return(area, call.nr, call_error(area, result) if call.failed else 0, 0 if call.failed else <uint64_t> call.result)
     return result
 

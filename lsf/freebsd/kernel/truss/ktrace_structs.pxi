@@ -3,6 +3,20 @@
 
 cdef enum:
     KTR_OLD_SOCKADDR = 2                # bytes of a struct sockaddr before its data
+    KTR_CPUSET = 128                    # of the kernel's cpuset_t,
+    KTR_CPUSET_13 = 32                  # and before 14
+    KTR_ITIMERS = 3
+
+cdef void ktr_struct_of(area_t *area, const char *name, const void *data, uint64_t size) noexcept nogil:
+    """KTR_STRUCT of what is not the guest's memory, or was read from it."""
+    cdef ktr_record_t record
+    if not ktr_wants(area, FREEBSD_KTR_STRUCT):
+        return
+    record.at = 0
+    ktr_add(&record, name, string_length(name) + 1)
+    ktr_add(&record, data, size)
+    ktr_write(area, FREEBSD_KTR_STRUCT, &record)
+
 
 cdef void ktr_struct(area_t *area, const char *name, uaddr data, uint64_t size) noexcept nogil:
     """KTR_STRUCT: a name with its NUL, and the guest's struct."""
@@ -36,6 +50,54 @@ cdef void ktr_sockaddr(area_t *area, uaddr address) noexcept nogil:
         ktr_struct(area, b"sockaddr", address, head[0])
 
 
+cdef void ktr_message(area_t *area, uaddr message) noexcept nogil:
+    """The address in a message."""
+    cdef freebsd_msghdr about
+    if copyin(message, &about, sizeof(about)) == 0 and about.msg_namelen >= KTR_OLD_SOCKADDR:
+        ktr_sockaddr(area, about.msg_name)
+
+
+cdef void ktr_thread(area_t *area, uaddr param, int size) noexcept nogil:
+    """ktrthrparam: what a thread is to be, with what the caller's struct has not."""
+    cdef freebsd_thr_param whole
+    memset(&whole, 0, sizeof(whole))
+    if 0 <= size <= <int> sizeof(whole) and copyin(param, &whole, <uint64_t> size) == 0:
+        ktr_struct_of(area, b"thrparam", &whole, sizeof(whole))
+
+
+cdef void ktr_cpus(area_t *area, uaddr mask, uint64_t size, bint over) noexcept nogil:
+    """ktrcpuset: the kernel's whole set, or as much as was asked for."""
+    cdef uint8_t whole[KTR_CPUSET]
+    cdef uint64_t most = KTR_CPUSET if area.proc.own.osreldate >= FREEBSD_SINCE_KTR_VERSION else KTR_CPUSET_13
+    memset(whole, 0, sizeof(whole))
+    if size > most:
+        size = most
+    if copyin(mask, whole, size) == 0:
+        ktr_struct_of(area, b"cpuset_t", whole, size if over else most)
+
+
+cdef void ktr_rights(area_t *area, uaddr rights) noexcept nogil:
+    """ktrcaprights: of those that there are."""
+    cdef rights_t whole
+    if copyin(rights, &whole, sizeof(whole)) == 0 and rights_are_valid(area.proc, &whole):
+        ktr_struct_of(area, b"caprights", &whole, sizeof(whole))
+
+
+cdef void ktr_call_structs(area_t *area, truss_t *call, bint over) noexcept nogil:
+    """The structs of calls whose arguments the decoder does not tell apart by their kind alone."""
+    cdef uint64_t nr = call.nr
+    if nr == FREEBSD_SYS_cap_rights_limit and not over:
+        ktr_rights(area, call.arg[1])
+    elif nr == FREEBSD_SYS___cap_rights_get and over:
+        ktr_rights(area, call.arg[2])
+    elif nr == FREEBSD_SYS_cpuset_setaffinity and not over or nr == FREEBSD_SYS_cpuset_getaffinity and over:
+        ktr_cpus(area, call.arg[4], call.arg[3], over)
+    elif nr == FREEBSD_SYS_sendmsg and not over or nr == FREEBSD_SYS_recvmsg and over:
+        ktr_message(area, call.arg[1])
+    elif nr == FREEBSD_SYS_thr_new and not over:
+        ktr_thread(area, call.arg[0], <int> call.arg[1])
+
+
 cdef void ktr_sysctl(area_t *area, uaddr name, uint64_t length) noexcept nogil:
     """KTR_SYSCTL: the dotted name of a number, which is not written where it has none."""
     cdef ktr_record_t record
@@ -66,9 +128,13 @@ cdef void ktr_arguments(area_t *area, truss_t *call, bint over) noexcept nogil:
             ktr_structs(area, b"pollfd", call.arg[i], <uint32_t> call.arg[i + 1], sizeof(freebsd_pollfd))
         elif not ktr_wants(area, FREEBSD_KTR_STRUCT):
             continue
+        elif kind == LSF_KIND_ITIMERVAL and over == (argument.direction & LSF_OUT != 0) and <uint32_t> call.arg[0] < KTR_ITIMERS:
+            ktr_struct(area, b"itimerval", call.arg[i], sizeof(freebsd_itimerval))
         elif kind == LSF_KIND_STAT and over:
             ktr_struct(area, b"stat", call.arg[i], sizeof(freebsd_stat))
         elif kind == LSF_KIND_SOCKADDR and over == (argument.direction & LSF_OUT != 0):
             if over and (call.arg[i + 1] == 0 or fetch_guest32(call.arg[i + 1], <uint32_t *> &given) < 0 or given < KTR_OLD_SOCKADDR):
                 continue                # nobody asked, or a buffer too small to say how long it is
             ktr_sockaddr(area, call.arg[i])
+    if ktr_wants(area, FREEBSD_KTR_STRUCT):
+        ktr_call_structs(area, call, over)
