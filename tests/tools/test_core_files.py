@@ -153,6 +153,23 @@ def test_sysctl_conf_says_where_and_whether(tmp_path, view):
     assert (root / "cores/sh-6-%-1").stat().st_mtime > 1, "the oldest one is replaced"
     for name in ("sh-6-%-0", "sh-6-%-1"):
         (root / "cores" / name).unlink()
+    # A form that nobody knows is nothing, a percent sign at the end is none; folders are not made, and a name may be too long.
+    for form, expected in (
+        ("/cores/%N%Q%-x%", ["shx"]),
+        ("own-%U", [f"own-{os.geteuid()}"]),
+        ("/cores/none/%N", []),
+        ("missing/%N", []),
+        ("/cores", []),
+        ("/cores/" + "x" * 255 + "%N", []),
+        ("/cores/" + "./" * 500 + "%P" * 7, []),
+        ("/cores/" + "./" * 504 + "%N.core", ["sh.core"]),
+        ("/proc/%N", []),
+        ("/cores/" + "./" * 508 + "%N", ["sh.core"]),  # too long for sysctl(8) to set
+    ):
+        settings.write_text(f"kern.corefile={form}\n")
+        assert crash() == expected, form
+        for name in expected:
+            (folder if (folder / name).exists() else root / "cores").joinpath(name).unlink()
     settings.write_text("kern.coredump=0\n")
     assert lsf(options, root, folder, "/sbin/sysctl", "-n", "kern.coredump").stdout == "0\n"
     assert crash() == []

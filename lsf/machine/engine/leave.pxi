@@ -76,6 +76,11 @@ cdef inline bint is_signal_stack(area_t *area, uint64_t rsp) noexcept nogil:
     return rsp - (<uint64_t> area - AREA_STRUCT + AREA_SIGSTACK) < AREA_SIGSTACK_SIZE
 
 
+cdef inline bint is_below_signal_stack(area_t *area, uint64_t address) noexcept nogil:
+    """True in the guard of the handlers' stack, which none of the shim's own comes near."""
+    return address - (<uint64_t> area - AREA_STRUCT) < AREA_SIGSTACK
+
+
 cdef bint call_was_dropped(process_t *proc, linux_ucontext *uc) noexcept nogil:
     """True where a syscall was executed and did not trap. Linux raises no SIGSYS for it while another one, which was sent
     to the thread, is on its way: what is left are the registers as `syscall` sets them, as no call that was made leaves

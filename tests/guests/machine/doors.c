@@ -385,3 +385,57 @@ TEST(its_memory_is_not_written)
 	CHECK_EQ(sys(SYS_read, zero, 0x700000000000UL - 4096, 0), 0);
 	CHECK_EQ(sys(SYS_unlink, "doors-data"), 0);
 }
+
+static void
+nothing_to_do(int signo, siginfo_t *info, void *context)
+{
+	(void)signo, (void)info, (void)context;
+}
+
+/* A stack pointer that lies in the shim's own stacks, beneath its data, or in nothing: what fails or comes then is the program's, and ends it as with any stack
+ * that cannot be written (sys/amd64/amd64/exec_machdep.c, sendsig). */
+/* judge: own, such addresses are the shim's */
+TEST(a_stack_of_the_shim_s)
+{
+	static const int ends_[] = { SIGSEGV, SIGILL, SIGTRAP, SIGUSR1, 0, SIGILL };
+	int log = (int)CHECK_OK(sys(SYS_open, "doors-log", O_RDWR | O_CREAT | O_TRUNC | O_APPEND, 0600)), status, pid;
+
+	for (u64 at = WINDOW + 0x140000 - 8; at < WINDOW + 0x140000 + 3 * 0x20000; at += 0xff8) {
+		for (int i = 0; i < (int)nitems(ends_); i++) {
+			pid = guest_fork();
+			if (pid == 0) {
+				struct rlimit none = { 0, 0 };
+
+				CHECK_EQ(sys(SYS_setrlimit, RLIMIT_CORE, &none), 0);
+				CHECK_EQ(sys(SYS_dup2, log, 2), 2);
+				if (i == 5)
+					guest_handle(SIGSEGV, nothing_to_do, 0);
+				switch (i) {
+				case 0:
+				case 5:
+					__asm__ volatile("mov %0, %%rsp\n\tmovb $1, 8" : : "r"(at) : "memory");
+				case 1:
+					__asm__ volatile("mov %0, %%rsp\n\tud2" : : "r"(at) : "memory");
+				case 2:
+					__asm__ volatile("mov %0, %%rsp\n\tint3\n\tud2" : : "r"(at) : "memory");
+				case 3:
+					__asm__ volatile("mov %1, %%rsp\n\tmov $37, %%eax\n\tmov %0, %%edi\n\tmov $30, %%esi\n\tsyscall\n\tud2"
+					    : : "r"((int)sys(SYS_getpid)), "r"(at) : "rax", "rdi", "rsi", "rcx", "r11", "memory");
+				default:
+					__asm__ volatile("mov %0, %%rsp\n\tmov $20, %%eax\n\tsyscall\n\tmov $1, %%eax\n\txor %%edi, %%edi\n\tsyscall"
+					    : : "r"(at) : "rax", "rdi", "rcx", "r11", "memory");
+				}
+				__builtin_unreachable();
+			}
+			status = guest_wait(pid);
+			if (status != ends_[i] && (status & 0x7f) != SIGSEGV) {
+				warn_("stack %x, way %d: %x\n", at, i, status);
+				CHECK_EQ(status, ends_[i]);
+			}
+		}
+	}
+	long n = sys(SYS_pread, log, words, sizeof(words) - 1, 0);
+	words[n < 0 ? 0 : n] = '\0';
+	CHECK_STR(words, "");
+	CHECK_EQ(sys(SYS_unlink, "doors-log"), 0);
+}

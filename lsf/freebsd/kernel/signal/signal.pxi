@@ -122,7 +122,8 @@ cdef public void on_signal(int linux, linux_siginfo *info, linux_ucontext *uc) n
         if <uint64_t> accessors <= rip < <uint64_t> accessors_end:
             uc.uc_mcontext.rip = <uint64_t> accessor_fault
             return
-    if rip - WINDOW_BASE >= WINDOW_SIZE and not is_shim_stack(uc.uc_mcontext.rsp):
+    if rip - WINDOW_BASE >= WINDOW_SIZE and (not is_shim_stack(uc.uc_mcontext.rsp) or not area.proc.vdso <= rip < area.proc.vdso_end):
+        # (It has its own code's word for that, whatever it has made of its stack pointer: the shim leaves its window for the vDSO alone.)
         if is_step(linux, info, uc) and step_is_ours(rip):
             return                      # the guest steps: our jump is no instruction of its own, what it displaced is
         uc.uc_mcontext.rip = outside_trampolines(rip)
@@ -139,6 +140,8 @@ cdef public void on_signal(int linux, linux_siginfo *info, linux_ucontext *uc) n
             return
         if <uint64_t> entry <= rip < <uint64_t> entry_end:
             kill_self(area, linux)      # the same, between the loading of the stack and the call of a handler
+        if is_below_signal_stack(area, info.fields.fault.addr):
+            kill_self(area, LINUX_SIGSEGV)      # Linux put a signal's frame where the program's stack pointer was, in its last page
         shim_bug(linux, uc, info)
     region = region_of(rip)
     if region == REGION_PASSED and linux == LINUX_SIGPIPE and <long> uc.uc_mcontext.rax == -LINUX_EPIPE:
