@@ -277,7 +277,9 @@ TEST(violations_of_arguments)
 	sys(SYS_fcntl, s, F_KINFO, kinfo);
 	CHECK_EQ(sys(SYS_fcntl, s, F_GETFD, 0), 0);
 	sys(SYS_socket, AF_INET, SOCK_RAW, IPPROTO_ICMP);
+	own.sin_len = 0;		/* the length is the call's to say */
 	CHECK_EQ(sys(SYS_sendto, s, "x", 1, 0, &own, sizeof(own)), 1);
+	own.sin_len = sizeof(own);
 	fd = (int)CHECK_OK(sys(SYS_openat, AT_FDCWD, ".", O_RDONLY));
 	CHECK_OK(sys(SYS_openat, fd, "/", O_RDONLY));
 	CHECK_OK(sys(SYS_openat, fd, ".", O_RDONLY));
@@ -469,7 +471,9 @@ TEST(structs)
 	begin(KTRFAC_STRUCT | KTRFAC_STRUCT_ARRAY);
 	CHECK_EQ(sys(SYS_fstatat, AT_FDCWD, ".", &st, 0), 0);
 	CHECK_ERR(sys(SYS_fstatat, AT_FDCWD, "missing", &st, 0), ENOENT);
+	own.sin_len = 0;		/* the length is the call's to say */
 	CHECK_EQ(sys(SYS_bind, s, &own, sizeof(own)), 0);
+	own.sin_len = sizeof(own);
 	CHECK_EQ(sys(SYS_getsockname, s, &bound, &length), 0);
 	CHECK_EQ(sys(SYS_kevent, kq, &change, 1, NULL, 0, NULL), 0);
 	CHECK_EQ(sys(SYS_poll, &polled, 1, 0), sys(SYS_poll, &polled, 1, 0));

@@ -149,6 +149,11 @@ cdef void signal_wait_begin(area_t *area, signal_wait_t *wait, const uint64_t *w
             timespec_add(&wait.end, timeout)
 
 
+cdef inline bint is_wanted_outside(process_t *proc) noexcept nogil:
+    """A tracer may want a thread of this process, who writes its core file, or another process's ktrace(2)."""
+    return proc.own.debugged or proc.own.debug_join or proc.own.record_asked.state or proc.own.core_page
+
+
 cdef long signal_wait_once(area_t *area, signal_wait_t *wait, linux_siginfo *source, bint *slept) noexcept nogil:
     """Take a signal of the set, which source tells of: 0 or an error. slept: it came while the thread slept."""
     cdef process_t *proc = area.proc
@@ -190,13 +195,13 @@ cdef long signal_wait_once(area_t *area, signal_wait_t *wait, linux_siginfo *sou
             return 0
         if result != -LINUX_EINTR:
             return result
-        if area.deferred == LINUX_CARRIER and (proc.own.debugged or proc.own.debug_join):
+        if area.deferred == LINUX_CARRIER and is_wanted_outside(proc):
             if wait.timed:
                 read_clock(proc, FREEBSD_CLOCK_MONOTONIC, &now)
                 left = wait.end
                 timespec_sub(&left, &now)
                 wait_leave(area, &left)
-            return -LINUX_ERESTARTNOINTR        # a tracer may want this thread: it stops outside, and waits anew
+            return -LINUX_ERESTARTNOINTR        # this thread does outside what somebody wants of it, and waits anew
         if area.woken == WOKEN_ENDED or (area.deferred and not carrier_set_aside(area) and not signal_swallow(area)):
             return -LINUX_EINTR
         # (a stop and a continue also end Linux's wait)

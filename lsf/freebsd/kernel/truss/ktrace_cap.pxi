@@ -48,18 +48,24 @@ cdef void ktr_cap_data(area_t *area, uint64_t nr, int type_, const void *data, u
     ktr_cap_write(area, &record)
 
 
-cdef void ktr_cap_guest(area_t *area, uint64_t nr, int type_, uaddr data) noexcept nogil:
-    """Of a path or an address in the guest's memory."""
+cdef void ktr_cap_name(area_t *area, uint64_t nr, uaddr name) noexcept nogil:
+    """Of a path."""
     cdef char bytes[FREEBSD_PATH_MAX]
     cdef uint64_t length = 0
+    if copyinstr(name, bytes, sizeof(bytes), &length) >= 0:
+        ktr_cap_data(area, nr, CAPFAIL_NAMEI, bytes, length)
+
+
+cdef void ktr_cap_address(area_t *area, uint64_t nr, frame_t *frame) noexcept nogil:
+    """Of the address that a message goes to."""
+    cdef freebsd_msghdr about
+    cdef uint8_t bytes[256]
+    cdef uint64_t given = <uint32_t> frame.arg[5]
+    if nr == FREEBSD_SYS_sendmsg:
+        given = about.msg_namelen if copyin(frame.arg[1], &about, sizeof(about)) == 0 else 0
     memset(bytes, 0, CAP_SOCKADDR)
-    if type_ == CAPFAIL_NAMEI:
-        if copyinstr(data, bytes, sizeof(bytes), &length) >= 0:
-            ktr_cap_data(area, nr, type_, bytes, length)
-    elif copyin(data, bytes, 1) == 0:
-        length = <uint8_t> bytes[0] if <uint8_t> bytes[0] < CAP_SOCKADDR else CAP_SOCKADDR
-        if copyin(data, bytes, length) == 0:
-            ktr_cap_data(area, nr, type_, bytes, CAP_SOCKADDR)
+    if ktr_address(send_address(frame), given, bytes):
+        ktr_cap_data(area, nr, CAPFAIL_SOCKADDR, bytes, CAP_SOCKADDR)
 
 
 cdef void ktr_cap_argument(area_t *area, frame_t *frame, truss_t *call) noexcept nogil:
@@ -77,9 +83,9 @@ cdef void ktr_cap_argument(area_t *area, frame_t *frame, truss_t *call) noexcept
         word = <int32_t> call.arg[2]
         ktr_cap_data(area, nr, CAPFAIL_PROTO, &word, 4)
     elif nr == FREEBSD_SYS_sendto or nr == FREEBSD_SYS_sendmsg:
-        ktr_cap_guest(area, nr, CAPFAIL_SOCKADDR, send_address(frame))
+        ktr_cap_address(area, nr, frame)
     elif nr == FREEBSD_SYS_shm_open2 or nr == FREEBSD_SYS_freebsd12_shm_open:
-        ktr_cap_guest(area, nr, CAPFAIL_NAMEI, call.arg[0])
+        ktr_cap_name(area, nr, call.arg[0])
     else:
         ktr_cap_data(area, nr, CAPFAIL_CPUSET, &word, 0)
 
@@ -90,7 +96,7 @@ cdef void ktr_cap_path(area_t *area, truss_t *call, int directory, uaddr path) n
     if directory == FREEBSD_AT_FDCWD:
         ktr_cap_data(area, call.nr, CAPFAIL_NAMEI, b"AT_FDCWD", 9)
     elif path != 0 and copyin(path, first, 1) == 0 and first[0] == c'/':
-        ktr_cap_guest(area, call.nr, CAPFAIL_NAMEI, path)
+        ktr_cap_name(area, call.nr, path)
 
 
 cdef void ktr_cap_paths(area_t *area, truss_t *call, bint over) noexcept nogil:

@@ -6,7 +6,8 @@
 
 cdef enum:
     RECORD_WHOM = 256                   # as many processes are asked at once
-    RECORD_LOOKS = 1000                 # and each so often, a millisecond between, whether it has answered
+    RECORD_LOOKS = 1000                 # and each so often, a millisecond between, whether it has answered;
+    RECORD_AGAIN = 20                   # after so many it is asked again: the signal may have met a handler of the shim's, which lets it pass
 
 
 cdef void record_path(char *path, int pid, int fd) noexcept nogil:
@@ -83,6 +84,8 @@ cdef bint record_ask(area_t *area, int pid, uint32_t op, int fd, uint32_t facs) 
             return False
         if asked.asker != area.proc.pid:
             return asked.error == 0
+        if looks % RECORD_AGAIN == RECORD_AGAIN - 1:
+            debug_signal(pid, 0, DEBUG_RECORD, 0)
         pause(1000000)
     asked.state = 0
     asked.asker = 0

@@ -43,18 +43,27 @@ cdef void ktr_structs(area_t *area, const char *name, uaddr data, uint64_t count
     ktr_write(area, FREEBSD_KTR_STRUCT_ARRAY, &record)
 
 
-cdef void ktr_sockaddr(area_t *area, uaddr address) noexcept nogil:
-    """ktrsockaddr: as long as it says that it is."""
-    cdef uint8_t head[2]
-    if address != 0 and copyin(address, head, KTR_OLD_SOCKADDR) == 0 and head[0] >= KTR_OLD_SOCKADDR:
-        ktr_struct(area, b"sockaddr", address, head[0])
+cdef uint64_t ktr_address(uaddr address, uint64_t given, uint8_t *bytes) noexcept nogil:
+    """An address, in 256 bytes, as the kernel has it: with the length that the call was given (getsockaddr). 0: none."""
+    if address == 0 or not KTR_OLD_SOCKADDR <= given <= 255 or copyin(address, bytes, given) < 0:
+        return 0
+    bytes[0] = <uint8_t> given
+    return given
+
+
+cdef void ktr_sockaddr(area_t *area, uaddr address, uint64_t given) noexcept nogil:
+    """ktrsockaddr."""
+    cdef uint8_t bytes[256]
+    given = ktr_address(address, given, bytes)
+    if given:
+        ktr_struct_of(area, b"sockaddr", bytes, given)
 
 
 cdef void ktr_message(area_t *area, uaddr message) noexcept nogil:
     """The address in a message."""
     cdef freebsd_msghdr about
-    if copyin(message, &about, sizeof(about)) == 0 and about.msg_namelen >= KTR_OLD_SOCKADDR:
-        ktr_sockaddr(area, about.msg_name)
+    if copyin(message, &about, sizeof(about)) == 0:
+        ktr_sockaddr(area, about.msg_name, about.msg_namelen)
 
 
 cdef void ktr_thread(area_t *area, uaddr param, int size) noexcept nogil:
@@ -133,8 +142,9 @@ cdef void ktr_arguments(area_t *area, truss_t *call, bint over) noexcept nogil:
         elif kind == LSF_KIND_STAT and over:
             ktr_struct(area, b"stat", call.arg[i], sizeof(freebsd_stat))
         elif kind == LSF_KIND_SOCKADDR and over == (argument.direction & LSF_OUT != 0):
-            if over and (call.arg[i + 1] == 0 or fetch_guest32(call.arg[i + 1], <uint32_t *> &given) < 0 or given < KTR_OLD_SOCKADDR):
-                continue                # nobody asked, or a buffer too small to say how long it is
-            ktr_sockaddr(area, call.arg[i])
+            given = <uint32_t> call.arg[i + 1]
+            if over and (call.arg[i + 1] == 0 or fetch_guest32(call.arg[i + 1], <uint32_t *> &given) < 0):
+                continue                # nobody asked
+            ktr_sockaddr(area, call.arg[i], given)
     if ktr_wants(area, FREEBSD_KTR_STRUCT):
         ktr_call_structs(area, call, over)
