@@ -39,10 +39,9 @@ class Suite(NamedTuple):
 SUITES: tuple[Suite, ...] = (
     Suite("libkqueue's tests", "tests/sys/kqueue/libkqueue of FreeBSD's tree of 2019", "2026-11-30", "13.5", "sud", 44, 44),
     Suite("FreeBSD's ATF tests", "tests/sys, lib/libc/tests, lib/libthr/tests and contrib/netbsd-tests of the tree of 2019, but for those of ptrace(2), of"
-          " Capsicum and of audit", "2026-11-30", "13.5", "sud; trap and ptrace what calls the kernel", 1_223, 1_100, (
+          " Capsicum and of audit", "2026-11-30", "13.5", "sud; trap and ptrace what calls the kernel", 1_223, 1_101, (
         Case("reaper_getpids", 1, "of an orphan that is a zombie it is not known any more from which child of the reaper it comes"),
         Case("aio_test: socket_*", 5, "ru_msgsnd and ru_msgrcv of getrusage(2): Linux counts no messages"),
-        Case("signal_delivered_ptrace of pdeathsig", 1, "does not end: the death of a parent whose child is traced"),
         Case("aio_socket_short_write_cancel, rights_creds_payload", 2, "Linux's local sockets hold more than FreeBSD's, and control messages take no room there"),
         Case("kern_copyin", 1, "FreeBSD maps the last page below 1 << 47, where Linux maps nothing"),
         Case("realpath_empty_symlink", 1, "Linux has no empty symbolic links"),
@@ -123,6 +122,9 @@ SUITES: tuple[Suite, ...] = (
         Case("PT_KILL_competing_stop under the engine ptrace", 1,
              "which of two threads with real-time priorities goes on first: under that engine the supervisor answers them in its own order; under the"
              " others it fails at times on a machine that is busy"),
+    )),
+    Suite("FreeBSD's ATF tests of ktrace(2)", "tests/sys/kern/ktrace_test of the tree of 2026", "2026-11-30", "13.5", "sud, trap, ptrace", 10, 9, (
+        Case("setuid_exec", 1, "it wants FreeBSD's su(1), which the root had not"),
     )),
     Suite("pjdfstest", "github.com/pjd/pjdfstest, FreeBSD's expectations on UFS, run on ext4 as root", "2026-11-30", "13.5", "sud", 12_249, 12_128, (
         Case("chflags/09", 117, "what root may do in a jail, by jail(8): jails are refused"),
