@@ -87,6 +87,8 @@ UP_CALLS: dict[str, Reason] = {
     "capmode_allows": Reason("freebsd/kernel/truss", "what capability mode would refuse is recorded outside of it, too"),
     "send_address": Reason("freebsd/kernel/truss", "with the address that leads outside"),
     "record_answer": Reason("freebsd/kernel/signal", "another guest's ktrace(2) arrives as a signal"),
+    # what a name in /proc leads to
+    "read_link_of_program": Reason("freebsd/kernel/file", "which program a process runs, and where that lies, the folder of processes knows"),
     # descriptors that are the shim's own
     "event_hides": Reason("machine/ground", "kqueues and aio(4) have hidden descriptors of their own"),
     "event_next_hidden": Reason("machine/ground", "as event_hides"),

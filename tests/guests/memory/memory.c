@@ -133,6 +133,36 @@ TEST(alignment)
 	p[(4 << 20) - 1] = 1;
 }
 
+/* RLIMIT_VMEM counts what is asked for (vm_mmap_object): an alignment takes no more. */
+TEST(alignment_within_the_limit)
+{
+	u64 size = 4 << 20, fails = 0, works = 1UL << 40, p;
+	struct rlimit limit;
+
+	CHECK_EQ(sys(SYS_getrlimit, RLIMIT_VMEM, &limit), 0);
+	if (limit.rlim_max < works)
+		SKIP("too low a limit");
+	while (works - fails > PAGE) {
+		limit.rlim_cur = (fails + works) / 2;
+		CHECK_EQ(sys(SYS_setrlimit, RLIMIT_VMEM, &limit), 0);
+		p = (u64)MAP(NULL, size, RW, MAP_ANON | MAP_PRIVATE, -1, 0);
+		if ((i64)p > 0) {
+			CHECK_EQ(sys(SYS_munmap, p, size), 0);
+			works = limit.rlim_cur;
+		} else
+			fails = limit.rlim_cur;
+	}
+	limit.rlim_cur = works;
+	CHECK_EQ(sys(SYS_setrlimit, RLIMIT_VMEM, &limit), 0);
+	for (int bits = 14; bits <= 26; bits += 4) {
+		p = (u64)CHECK_OK(MAP(NULL, size, RW, MAP_ANON | MAP_PRIVATE | MAP_ALIGNED(bits), -1, 0));
+		CHECK_EQ(p & ((1UL << bits) - 1), 0);
+		*(volatile char *)(p + size - 1) = 1;
+		CHECK_ERR(MAP(NULL, size, RW, MAP_ANON | MAP_PRIVATE | MAP_ALIGNED(bits), -1, 0), ENOMEM);
+		CHECK_EQ(sys(SYS_munmap, p, size), 0);
+	}
+}
+
 TEST(guard)
 {
 	char *p = (char *)CHECK_OK(MAP(NULL, 4 * PAGE, PROT_NONE, MAP_GUARD, -1, 0));

@@ -375,6 +375,40 @@ TEST(pathname)
 	});
 }
 
+/* judge: own, the host's /proc, whose links to a program name the guest's, and not the image that executes it */
+TEST(program_by_its_link)
+{
+	char name[32] = "/proc/", text[1100], path[1100];
+	size_t n = sizeof(path);
+	int child, at = 6;
+	u64 size;
+
+	if (sys(SYS_access, "/proc/self/exe", F_OK) != 0)
+		SKIP("no /proc");
+	CHECK_EQ(of_process(KERN_PROC_PATHNAME, -1, path, &n), 0);
+	size = (u64)CHECK_OK(sys(SYS_readlink, "/proc/self/exe", text, sizeof(text)));
+	text[size] = 0;
+	CHECK_STR(text, path);
+	CHECK_EQ(sys(SYS_readlink, "/proc/self/exe", text, 1), 1);
+	CHECK_EQ(text[0], '/');
+	CHECK_ERR(sys(SYS_readlink, "/proc/self/exe", NULL, 100), EFAULT);
+	if ((child = guest_fork()) == 0)
+		for (;;)
+			guest_sleep_ms(1000);
+	for (int tens = 100000000; tens > 0; tens /= 10)
+		if (child >= tens)
+			name[at++] = (char)('0' + child / tens % 10);
+	memcpy(name + at, "/exe", 5);
+	size = (u64)CHECK_OK(sys(SYS_readlinkat, AT_FDCWD, name, text, sizeof(text)));
+	text[size] = 0;
+	CHECK_STR(text, path);
+	CHECK_EQ(sys(SYS_kill, child, SIGKILL), 0);
+	guest_wait(child);
+	/* Other links are what they are. */
+	size = (u64)CHECK_OK(sys(SYS_readlink, "/proc/self", text, sizeof(text)));
+	CHECK(size < 10);
+}
+
 TEST(environment_and_vector)
 {
 	static char text[65536];

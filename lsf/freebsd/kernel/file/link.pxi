@@ -1,5 +1,9 @@
 # Links and names: link(2), unlink(2), rename(2), readlink(2).
 
+cdef enum:
+    PROC_SLASH = 0x2f636f72702fUL       # "/proc/"
+
+
 cdef public long sys_link(frame_t *frame, area_t *area) noexcept nogil:
     """FreeBSD's link follows a symbolic link, Linux's does not."""
     if is_held(LINUX_AT_FDCWD, frame.arg[0], 0, FLAGS_OF_LINUX):
@@ -178,9 +182,21 @@ cdef long read_link(int dirfd, uaddr path, uaddr buffer, uint64_t size) noexcept
                           size if size <= 0x7fffffff else 0x7fffffff)
 
 
+cdef inline bint names_proc(uaddr path) noexcept nogil:
+    """Whether a path begins with /proc/; it is longer then than the word that is looked at."""
+    cdef uint64_t word = 0
+    return fetch_guest64(path, &word) >= 0 and word & 0xffffffffffffUL == PROC_SLASH
+
+
 cdef public long sys_readlink(frame_t *frame, area_t *area) noexcept nogil:
-    return read_link(LINUX_AT_FDCWD, frame.arg[0], frame.arg[1], frame.arg[2])
+    cdef long result = read_link(LINUX_AT_FDCWD, frame.arg[0], frame.arg[1], frame.arg[2])
+    if result > 0 and names_proc(frame.arg[0]):
+        return read_link_of_program(area, frame.arg[0], frame.arg[1], frame.arg[2], result)
+    return result
 
 
 cdef public long sys_readlinkat(frame_t *frame, area_t *area) noexcept nogil:
-    return read_link(<int> frame.arg[0], frame.arg[1], frame.arg[2], frame.arg[3])
+    cdef long result = read_link(<int> frame.arg[0], frame.arg[1], frame.arg[2], frame.arg[3])
+    if result > 0 and names_proc(frame.arg[1]):
+        return read_link_of_program(area, frame.arg[1], frame.arg[2], frame.arg[3], result)
+    return result

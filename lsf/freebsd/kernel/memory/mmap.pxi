@@ -3,6 +3,7 @@
 
 cdef enum:
     PROT_ALL = 7
+    ALIGNED_TRIES = 64
     MINCORE_CHUNK = 1024
     MAP_OLD_FLAGS = 0x60            # MAP_RENAME and MAP_NORESERVE, which never did anything
     SUPERPAGE = 2 << 20
@@ -78,6 +79,30 @@ cdef long protect_range(uint64_t start, uint64_t size, int prot) noexcept nogil:
     return 0
 
 
+cdef long reserve_aligned(uint64_t size, uint64_t align) noexcept nogil:
+    """Room for `size` bytes at a multiple of `align`, where there is not enough for more than that: RLIMIT_VMEM counts what is asked
+    for, on FreeBSD. What Linux would give says where the gaps are; the multiples below it are tried."""
+    cdef uint64_t at
+    cdef int tries
+    cdef long flags = LINUX_MAP_PRIVATE | LINUX_MAP_ANONYMOUS | LINUX_MAP_NORESERVE
+    cdef long result = linux_syscall6(LINUX_SYS_mmap, 0, size, LINUX_PROT_NONE, flags, <uint64_t> -1, 0)
+    if is_error(result) or <uint64_t> result & (align - 1) == 0:
+        return result
+    linux_syscall2(LINUX_SYS_munmap, result, size)
+    at = <uint64_t> result & ~(align - 1)
+    for tries in range(ALIGNED_TRIES):
+        if at < PAGE_SIZE:
+            break
+        if not range_is_ours(at, size):
+            result = linux_syscall6(LINUX_SYS_mmap, at, size, LINUX_PROT_NONE, flags | LINUX_MAP_FIXED_NOREPLACE, <uint64_t> -1, 0)
+            if result == <long> at:
+                return result
+            if not is_error(result):
+                linux_syscall2(LINUX_SYS_munmap, result, size)      # a Linux that does not know the flag
+        at -= align
+    return -LINUX_ENOMEM
+
+
 cdef long map_aligned(uint64_t hint, uint64_t size, uint64_t align, int prot, int flags, int fd,
                       uint64_t offset) noexcept nogil:
     """mmap at an address that is a multiple of `align`: reserve too much, give the ends back, map over the rest."""
@@ -89,6 +114,14 @@ cdef long map_aligned(uint64_t hint, uint64_t size, uint64_t align, int prot, in
         hint = (hint + align - 1) & ~(align - 1)
     result = linux_syscall6(LINUX_SYS_mmap, hint, size + align, LINUX_PROT_NONE, LINUX_MAP_PRIVATE | LINUX_MAP_ANONYMOUS
                             | LINUX_MAP_NORESERVE | (flags & LINUX_MAP_32BIT), <uint64_t> -1, 0)
+    if result == -LINUX_ENOMEM and not flags & LINUX_MAP_32BIT:
+        result = reserve_aligned(size, align)
+        if not is_error(result):
+            start = <uint64_t> result
+            result = linux_syscall6(LINUX_SYS_mmap, start, size, prot, flags | LINUX_MAP_FIXED, fd, offset)
+            if is_error(result):
+                linux_syscall2(LINUX_SYS_munmap, start, size)
+        return result
     if is_error(result):
         return result
     start = (<uint64_t> result + align - 1) & ~(align - 1)

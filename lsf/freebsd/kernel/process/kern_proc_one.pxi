@@ -3,6 +3,7 @@
 
 cdef enum:
     KVME_MAX_SHIFT = 16                 # KVME_MAX_PROT_ in kve_protection
+    PID_DIGITS_END = 100000000
 
 
 cdef uaddr auxiliary_value(area_t *area, int pid, uaddr vector, uint64_t type_) noexcept nogil:
@@ -43,27 +44,62 @@ cdef bint mapped_path(area_t *area, int pid, uaddr address, char *path, uint64_t
     return found
 
 
+cdef bint guest_binpath(area_t *area, int pid, char *path, uint64_t size) noexcept nogil:
+    """The path of a guest's program, resolved, as of when it was executed (proc_get_binpath in sys/kern/kern_proc.c): the one of the
+    file that is mapped, or, without /proc, as it was executed. False where the process is no guest."""
+    cdef process_t *guest = guest_process(area, pid)
+    cdef uint64_t length
+    cdef bint found
+    if guest == NULL:
+        return False
+    found = mapped_path(area, pid, auxiliary_value(area, pid, guest.own.auxv, FREEBSD_AT_PHDR), path, size)
+    if not found:
+        length = string_length(guest.execpath)
+        found = length < size
+        if found:
+            memcpy(path, guest.execpath, length + 1)
+    release_guest(area, guest)
+    return found
+
+
 cdef public long sysctl_pathname(sysctl_request_t *request) noexcept nogil:
-    """The path of the program, resolved, as of when it was executed (proc_get_binpath in sys/kern/kern_proc.c): a guest's is
-    the one of the file that is mapped, or, without /proc, as it was executed."""
+    """The path of the program; of a Linux program what Linux says."""
     cdef char path[FREEBSD_PATH_MAX]
-    cdef process_t *guest
     cdef int pid = 0
     cdef long result = sysctl_pid_or_own(request, &pid)
     if result < 0:
         return result
-    guest = guest_process(request.area, pid)
-    if guest != NULL:
-        if mapped_path(request.area, pid, auxiliary_value(request.area, pid, guest.own.auxv, FREEBSD_AT_PHDR), path, sizeof(path)):
-            result = sysctl_out_string(request, path)
-        else:
-            result = sysctl_out_string(request, guest.execpath)
-        release_guest(request.area, guest)
-        return result
+    if guest_binpath(request.area, pid, path, sizeof(path)):
+        return sysctl_out_string(request, path)
     result = proc_link(pid, b"exe", path, sizeof(path))
     if result < 0:
         return 0 if result == -LINUX_ESRCH or result == -LINUX_EACCES else result
     return sysctl_out_string(request, path)
+
+
+cdef long read_link_of_program(area_t *area, uaddr guest_path, uaddr buffer, uint64_t size, long result) noexcept nogil:
+    """readlink(2) of a name in Linux's /proc, which gave `result`: /proc/self/exe and /proc/PID/exe of a guest name its program.
+    Linux names the shim's image."""
+    cdef char path[FREEBSD_PATH_MAX]
+    cdef uint64_t length = 0
+    cdef const char *name = &path[6]
+    cdef int pid = 0
+    if copyinstr(guest_path, path, sizeof(path), &length) < 0 or not string_starts(path, b"/proc/"):
+        return result
+    if string_starts(name, b"self/"):
+        pid = area.proc.pid
+        name += 4
+    else:
+        while c'0' <= name[0] <= c'9' and pid < PID_DIGITS_END:
+            pid = pid * 10 + name[0] - c'0'
+            name += 1
+    if not string_equal(name, b"/exe") or not guest_binpath(area, pid, path, sizeof(path)):
+        return result
+    length = string_length(path)
+    if length > size:
+        length = size
+    result = copyout(path, buffer, length)
+    return <long> length if result == 0 else result
 
 
 cdef long out_strings(sysctl_request_t *request, int pid, uaddr vector, uint32_t count) noexcept nogil:
