@@ -402,6 +402,27 @@ TEST(mincore)
 }
 
 /* kern_exec.c: the map of a program begins with the second page (security.bsd.map_at_zero is 0), for root too. */
+/* A range without a byte: whether anything is mapped there matters to mincore and msync (kern_mincore, vm_map_sync). */
+TEST(no_bytes)
+{
+	char vec = 9, *p = (char *)CHECK_OK(MAP(NULL, 3 * PAGE, RW, MAP_ANON | MAP_PRIVATE, -1, 0)), *gap = p + PAGE;
+	static const u64 ends[] = { 0, 1UL << 47 };
+
+	CHECK_EQ(sys(SYS_munmap, gap, PAGE), 0);
+	CHECK_EQ(sys(SYS_mincore, p, 0, &vec), 0);
+	CHECK_EQ(vec, 9);
+	CHECK_ERR(sys(SYS_mincore, gap, 0, &vec), ENOMEM);
+	for (int i = 0; i < 2; i++)
+		CHECK_ERR(sys(SYS_mincore, ends[i], 0, &vec), ENOMEM);
+	CHECK_EQ(sys(SYS_msync, p, 0, MS_SYNC), 0);
+	CHECK_ERR(sys(SYS_msync, gap, 0, MS_SYNC), ENOMEM);
+	CHECK_EQ(sys(SYS_madvise, gap, 0, MADV_DONTNEED), 0);
+	CHECK_EQ(sys(SYS_mprotect, gap, 0, PROT_READ), 0);
+	CHECK_EQ(sys(SYS_minherit, gap, 0, INHERIT_NONE), 0);
+	CHECK_EQ(sys(SYS_mlock, gap, 0), 0);
+	CHECK_EQ(sys(SYS_munlock, gap, 0), 0);
+}
+
 TEST(first_page)
 {
 	CHECK_ERR(MAP(NULL, PAGE, RW, MAP_ANON | MAP_PRIVATE | MAP_FIXED, -1, 0), EINVAL);

@@ -449,6 +449,8 @@ cdef public long sys_mincore(frame_t *frame, area_t *area) noexcept nogil:
     cdef long result
     if end < start or end > GUEST_ADDRESS_END:
         return -LINUX_ENOMEM
+    if start == end:                    # FreeBSD looks where it begins, Linux nowhere
+        return linux_syscall3(LINUX_SYS_mincore, start, PAGE_SIZE, <uint64_t> vec)
     while start < end:
         pages = (end - start) // PAGE_SIZE
         if pages > MINCORE_CHUNK:
