@@ -176,7 +176,7 @@ kern.sched.cpusetsize | auto | I c | = 128 | sizeof(cpuset_t)
 kern.sched.cpusetsizemin | auto | I c | = 32 | minimal size of a cpuset
 kern.sched.quantum | auto | I w | = 94488 | Quantum for timeshare threads in microseconds
 kern.smp | auto | N | | Kernel SMP
-kern.smp.maxid | auto | I c | call ncpu -1 | Max CPU ID.
+kern.smp.maxid | auto | I c | call maxid | Max CPU ID.
 kern.smp.maxcpus | auto | I c | = 1024 | Max number of CPUs that the system was compiled for.
 kern.smp.active | auto | I | call process 3 | Indicates system is running in SMP mode
 kern.smp.disabled | auto | I c | = 0 | SMP has been disabled from the loader

@@ -4,6 +4,7 @@
 #define _WANT_SYSVSHM_INTERNALS
 #define _WANT_SYSVSEM_INTERNALS
 #define _WANT_SYSVMSG_INTERNALS
+#include <sys/cpuset.h>
 #include <sys/devicestat.h>
 #include <sys/ipc.h>
 #include <sys/module.h>
@@ -97,6 +98,50 @@ TEST(processor_ticks)
 	/* Linux's processors may be more than this process may use. */
 	CHECK(sum >= cpus * ms * 128 / 1000 / 2);
 	CHECK(part > 0);
+}
+
+static int
+highest_of_mask(u8 *mask)
+{
+	int highest = -1;
+
+	CHECK_EQ(sys(SYS_cpuset_getaffinity, CPU_LEVEL_WHICH, CPU_WHICH_PID, -1, 128, mask), 0);
+	for (int i = 0; i < 1024; i++)
+		if (mask[i / 8] & 1 << i % 8)
+			highest = i;
+	return (highest);
+}
+
+/* Bound to one processor since before it was executed. */
+HELPER(bound_processor)
+{
+	static long ticks[CPUSTATES * 1024];
+	u8 mask[128];
+	int maxid = -1, highest = highest_of_mask(mask);
+	size_t size = sizeof(maxid);
+
+	CHECK_EQ(BY_NAME("kern.smp.maxid", &maxid, &size), 0);
+	CHECK(maxid >= highest);
+	size = sizeof(ticks);
+	CHECK_EQ(BY_NAME("kern.cp_times", ticks, &size), 0);
+	CHECK_EQ(size, (maxid + 1) * sizeof(long) * CPUSTATES);
+	CHECK(ticks[highest * CPUSTATES] > 0);
+	guest_exit(0);
+}
+
+/* subr_smp.c: kern.smp.maxid is the machine's, whatever a process is bound to. sched_setaffinity(3) drops from a mask what is above it. */
+TEST(processors_have_their_numbers)
+{
+	u8 mask[128], one[128] = { 0 };
+	int highest = highest_of_mask(mask), pid = guest_fork();
+	const char *argv[] = { "name", "@bound_processor", NULL };
+
+	if (pid == 0) {
+		one[highest / 8] = (u8)(1 << highest % 8);
+		CHECK_EQ(sys(SYS_cpuset_setaffinity, CPU_LEVEL_WHICH, CPU_WHICH_PID, -1, 128, one), 0);
+		CHECK_OK(sys(SYS_execve, guest_argv[0], argv, NULL));
+	}
+	CHECK_EQ(guest_wait(pid), 0);
 }
 
 /* kern_intr.c: a counter and a name of MAXCOMLEN + 1 bytes for each. vmstat -i walks the names by their NULs. */

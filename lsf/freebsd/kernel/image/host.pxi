@@ -28,34 +28,15 @@ cdef void find_vdso(process_t *proc, uint64_t base) noexcept nogil:
                 proc.vdso_clock_gettime = <int (*)(int, void *) noexcept nogil> (load + symbol[j].st_value)
 
 
-cdef uint32_t count_online_cpus() noexcept nogil:
-    """The processors of the machine, from a list like 0-3,6; 0 where Linux does not show it."""
-    cdef char text[256]
-    cdef const char *at = text
-    cdef int64_t first = 0, last
-    cdef uint32_t count = 0
-    if read_file(b"/sys/devices/system/cpu/online", text, sizeof(text)) < 0:
-        return 0
-    while c'0' <= at[0] <= c'9':
-        at = parse_number(at, &first)
-        last = first
-        if at[0] == c'-':
-            at = parse_number(at + 1, &last)
-        count += <uint32_t> (last - first + 1)
-        if at[0] == c',':
-            at += 1
-    return count
-
-
 cdef uint32_t count_cpus(uint32_t engine) noexcept nogil:
     """The processors that this process may use. A supervisor may have bound it to one for a while."""
     cdef uint64_t mask[128]
     cdef long got
     cdef uint64_t word
-    cdef uint32_t count = 0
+    cdef uint32_t count = 0, highest = 0
     cdef int i
     if engine == ENGINE_PTRACE:
-        count = count_online_cpus()
+        count = count_online_cpus(&highest)
         if count != 0:
             return count
     got = linux_syscall3(LINUX_SYS_sched_getaffinity, 0, sizeof(mask), <uint64_t> mask)
