@@ -151,6 +151,31 @@ SUITES: tuple[Suite, ...] = (
         Case("t4031, t5532", 2, "a program of the test's is in Perl, which the root has not"),
         Case("t5100, t4254, t4041", 22, "they convert character sets, for which this git was built without iconv"),
     )),
+    Suite("CPython's test suite", "CPython 3.11.2 of Debian's python3.11, all 434 modules, without network, sound and a display", "2026-11-30", "13.5",
+          "sud; trap and ptrace what calls the kernel", 39_345, 37_884, (
+        Case("skipped by the tests themselves", 1450, "of Windows, macOS and Linux (epoll, pidfd, splice, abstract sockets), of memory that the machine has not,"
+             " of Tk, locales, bash, zip and llvm-ar, which the root had not"),
+        Case("known failures", 7, "CPython's own: it expects them to fail"),
+        Case("test_freeze, test_search_cpp, test_cppext (2)", 4, "they want a compiler, which the root had not"),
+    )),
+    Suite("gnulib's tests, as m4 has them", "m4 1.4.19, configured by running its checks under LSF", "2026-11-30", "13.5", "sud, trap, ptrace", 267, 232, (
+        Case("skipped by the tests themselves", 35, "of other locales and other systems, for want of git, cvs and a compiler"),
+    )),
+    Suite("gnulib's tests, as coreutils has them", "coreutils 9.1, configured for another machine", "2026-11-30", "13.5", "sud", 370, 312, (
+        Case("skipped by the tests themselves", 56, "of other locales, ACLs and other systems"),
+        Case("test-freopen", 1, "FreeBSD's libc closes the new descriptor where stdin was closed: dup2(0, 0), close(0)"),
+        Case("test-nanosleep", 1, "its nanosleep was made of pselect(2), as configure guesses, and FreeBSD's takes -1 ns for 0 us"),
+    )),
+    Suite("coreutils' own tests, those in sh", "coreutils 9.1, run as root by FreeBSD 10.1's sh", "2026-11-30", "13.5", "sud", 570, 382, (
+        Case("skipped by the tests themselves", 184, "for who is no root, very expensive, of Linux alone, for want of Perl, a compiler and a terminal"),
+        Case("head-write-error", 1, "FreeBSD's libc keeps what it could not write, and says so once more at the end"),
+        Case("shuf", 1, "test-freopen's reason"),
+        Case("df-symlink", 1, "one disk is mounted at several places of a view, and df names the first"),
+        Case("chroot-credentials", 1, "up to release 14 setgid(2) changes the first of the groups; it fails on the machine's Linux, too"),
+    )),
+    Suite("tar's tests", "tar 1.34", "2026-11-30", "13.5", "sud", 204, 170, (
+        Case("skipped by the tests themselves", 34, "for want of a disk image, of older archives, or of what the file system lacks"),
+    )),
     Suite("Rust's standard library", "rust-src 1.96 of Debian's rustc-web", "2026-11-28", "13.5", "sud, trap, ptrace", 532, 532),
 )  # fmt: skip
 
