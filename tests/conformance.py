@@ -161,6 +161,9 @@ SUITES: tuple[Suite, ...] = (
     Suite("gnulib's tests, as m4 has them", "m4 1.4.19, configured by running its checks under LSF", "2026-11-30", "13.5", "sud, trap, ptrace", 267, 232, (
         Case("skipped by the tests themselves", 35, "of other locales and other systems, for want of git, cvs and a compiler"),
     )),
+    Suite("gnulib's tests, as findutils has them", "findutils 4.9.0, configured by running its checks under LSF", "2026-11-30", "13.5", "sud", 262, 224, (
+        Case("skipped by the tests themselves", 38, "of other locales, ACLs and other systems"),
+    )),
     Suite("gnulib's tests, as coreutils has them", "coreutils 9.1, configured for another machine", "2026-11-30", "13.5", "sud", 370, 312, (
         Case("skipped by the tests themselves", 56, "of other locales, ACLs and other systems"),
         Case("test-freopen", 1, "FreeBSD's libc closes the new descriptor where stdin was closed: dup2(0, 0), close(0)"),
