@@ -97,10 +97,17 @@ TEST(every_process)
 	static struct kinfo_proc all[4096];
 	int name[3] = { CTL_KERN, KERN_PROC, KERN_PROC_PROC }, me = (int)sys(SYS_getpid), child, found = 0;
 	size_t n = 0;
+	int ready[2];
+	char c = 0;
 
-	if ((child = guest_fork()) == 0)
+	CHECK_EQ(sys(SYS_pipe2, ready, 0), 0);
+	if ((child = guest_fork()) == 0) {
+		memset(guest_map(4 << 20), 1, 4 << 20);		/* Linux counts few pages late */
+		CHECK_EQ(sys(SYS_write, ready[1], &c, 1), 1);
 		for (;;)
 			guest_sleep_ms(1000);
+	}
+	CHECK_EQ(sys(SYS_read, ready[0], &c, 1), 1);
 	CHECK_EQ(sys(SYS___sysctl, name, 3, NULL, &n, NULL, 0), 0);
 	CHECK(n >= 7 * sizeof(all[0]) && n % sizeof(all[0]) == 0);
 	n = sizeof(all);
