@@ -126,9 +126,15 @@ TEST(tcp)
 	CHECK_EQ(p->xi_socket.xso_family, AF_INET);
 	CHECK_EQ(p->xi_socket.so_options & SO_ACCEPTCONN, SO_ACCEPTCONN);
 	CHECK_EQ(p->xi_socket.so_uid, sys(SYS_getuid));
+	/* Of one that listens: how many wait, and may (sotoxsocket). */
+	CHECK_EQ(p->xi_socket.so_qlimit, 5);
+	CHECK_EQ(p->xi_socket.so_qlen, 0);
 	int client = (int)CHECK_OK(sys(SYS_socket, AF_INET, SOCK_STREAM, 0));
 	CHECK_EQ(sys(SYS_connect, client, &address, sizeof(address)), 0);
 	CHECK_EQ(sys(SYS_write, client, "12345", 5), 5);
+	p = find_inet("net.inet.tcp.pcblist", handle, &state, TCPS_LISTEN);
+	CHECK_EQ(p->xi_socket.so_qlen, 1);
+	CHECK_EQ(p->xi_socket.so_rcv.sb_cc, 0);
 	int accepted = (int)CHECK_OK(sys(SYS_accept, server, NULL, NULL));
 	struct pollfd arrives = { .fd = accepted, .events = POLLIN };
 	CHECK_EQ(sys(SYS_poll, &arrives, 1, 5000), 1);
@@ -191,6 +197,8 @@ find_local(uint64_t handle)
 		CHECK_STR(p->xu_addr.sun_path, "here");
 		CHECK_EQ(p->xu_addr.sun_len, sizeof(struct sockaddr_un));	/* as bound: unp_pcblist, uipc_bindat */
 		CHECK_EQ(p->xu_socket.so_options & SO_ACCEPTCONN, SO_ACCEPTCONN);
+		CHECK_EQ(p->xu_socket.so_qlimit, 5);
+		CHECK_EQ(p->xu_socket.so_qlen, 1);
 	}
 	CHECK(first->xug_count >= records);	/* those of all kinds (unp_count) */
 	return (found);
@@ -203,6 +211,7 @@ TEST(local)
 
 	CHECK_EQ(sys(SYS_bind, fd, &address, sizeof(address)), 0);
 	CHECK_EQ(sys(SYS_listen, fd, 5), 0);
+	CHECK_EQ(sys(SYS_connect, CHECK_OK(sys(SYS_socket, AF_UNIX, SOCK_STREAM, 0)), &address, sizeof(address)), 0);
 	uint64_t handle = socket_of(fd);
 	for (int i = 0; i < 400 && !found; i++)
 		found = find_local(handle);

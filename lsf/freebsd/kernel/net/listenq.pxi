@@ -3,46 +3,30 @@
 cdef enum:
     TCP_INFO_UNACKED = 24           # tcpi_unacked: of a listening socket, the connections that wait
     TCP_INFO_SACKED = 28            # tcpi_sacked: and how many may
-    LINUX_UNIX_DIAG_RQLEN = 4       # <linux/unix_diag.h>
-    LINUX_UDIAG_SHOW_RQLEN = 0x10
 
 
 cdef bint local_queue(int fd, uint32_t *length, uint32_t *limit) noexcept nogil:
     """The queue of a local socket, which sock_diag(7) tells."""
-    cdef uint32_t question[10]
+    cdef linux_unix_diag_req question
     cdef uint8_t answer[512]
-    cdef linux_nlmsghdr *header = <linux_nlmsghdr *> question
+    cdef linux_nlmsghdr *header = <linux_nlmsghdr *> answer
     cdef linux_stat st
-    cdef uint32_t size = 0
-    cdef uint8_t *found
     cdef long got, diag
     if is_error(linux_syscall2(LINUX_SYS_fstat, fd, <uint64_t> &st)):
         return False
-    memset(question, 0, sizeof(question))
-    header.nlmsg_len = sizeof(question)
-    header.nlmsg_type = LINUX_SOCK_DIAG_BY_FAMILY
-    header.nlmsg_flags = LINUX_NLM_F_REQUEST
-    question[4] = LINUX_AF_UNIX                     # struct unix_diag_req: family, protocol
-    question[5] = 0xffffffff                        # states
-    question[6] = <uint32_t> st.st_ino
-    question[7] = LINUX_UDIAG_SHOW_RQLEN
-    question[8] = question[9] = 0xffffffff          # no cookie
+    local_question(&question, 0xffffffff)
+    question.inode = <uint32_t> st.st_ino
+    question.cookie[0] = question.cookie[1] = 0xffffffff            # none
     diag = linux_syscall3(LINUX_SYS_socket, LINUX_AF_NETLINK, LINUX_SOCK_RAW | LINUX_SOCK_CLOEXEC, LINUX_NETLINK_SOCK_DIAG)
     if is_error(diag):
         return False
-    got = linux_syscall6(LINUX_SYS_sendto, diag, <uint64_t> question, sizeof(question), 0, 0, 0)
+    got = linux_syscall6(LINUX_SYS_sendto, diag, <uint64_t> &question, sizeof(question), 0, 0, 0)
     if not is_error(got):
         got = linux_syscall6(LINUX_SYS_recvfrom, diag, <uint64_t> answer, sizeof(answer), 0, 0, 0)
     linux_syscall1(LINUX_SYS_close, diag)
-    header = <linux_nlmsghdr *> answer
     if got < <long> sizeof(linux_nlmsghdr) or header.nlmsg_type != LINUX_SOCK_DIAG_BY_FAMILY:
         return False
-    found = netlink_attribute(header, 16, LINUX_UNIX_DIAG_RQLEN, &size)
-    if found == NULL or size < 8:
-        return False
-    length[0] = (<uint32_t *> found)[0]
-    limit[0] = (<uint32_t *> found)[1]
-    return True
+    return local_answer(header, length, limit)
 
 
 cdef uint32_t half_open(int fd, bint six) noexcept nogil:

@@ -36,7 +36,7 @@ cdef struct lsf_pcb:
     uint64_t inode
     uint32_t uid, receive, send
     int32_t type_, protocol, family, state
-    uint32_t queue, listening, connected
+    uint32_t queue, limit, listening, connected
     freebsd_in_conninfo connection
     uint8_t vflag
 
@@ -53,6 +53,7 @@ cdef void fill_xsocket(freebsd_xsocket *to, const lsf_pcb *pcb) noexcept nogil:
     to.xso_protocol = pcb.protocol
     to.xso_family = pcb.family
     to.so_qlen = pcb.queue
+    to.so_qlimit = pcb.limit
     to.so_uid = pcb.uid
     to.so_type = <int16_t> pcb.type_
     to.so_options = FREEBSD_SO_ACCEPTCONN if pcb.listening else 0
@@ -71,6 +72,7 @@ cdef void fill_xsocket_10(uint8_t *to, const lsf_pcb *pcb) noexcept nogil:
     (<int32_t *> (to + 32))[0] = pcb.protocol
     (<int32_t *> (to + 36))[0] = pcb.family
     (<uint16_t *> (to + 40))[0] = <uint16_t> pcb.queue
+    (<uint16_t *> (to + 44))[0] = <uint16_t> pcb.limit
     (<uint32_t *> (to + 64))[0] = pcb.receive
     (<uint32_t *> (to + 100))[0] = pcb.send
     (<uint32_t *> (to + 136))[0] = pcb.uid
@@ -244,7 +246,8 @@ cdef const char *next_line(const char *text) noexcept nogil:
     return text + 1 if text[0] == c'\n' else text
 
 
-cdef long out_inet_text(sysctl_request_t *request, const char *line, bint six, uint32_t *count) noexcept nogil:
+cdef long out_inet_text(sysctl_request_t *request, const char *line, bint six, const listen_limits_t *limits,
+                        uint32_t *count) noexcept nogil:
     """All sockets of a file's text; with `count` only their number."""
     cdef lsf_pcb pcb
     cdef long result = 0
@@ -253,6 +256,8 @@ cdef long out_inet_text(sysctl_request_t *request, const char *line, bint six, u
             if count != NULL:
                 count[0] += 1
             else:
+                if pcb.listening:
+                    pcb.limit = listen_limit(limits, pcb.inode, &pcb.queue)
                 result = out_inet(request, &pcb)
         line = next_line(line)
     return result
@@ -270,7 +275,8 @@ cdef void leave_room(sysctl_request_t *request, uint64_t before, uint32_t count)
 
 cdef public long sysctl_pcblist(sysctl_request_t *request) noexcept nogil:
     """net.inet.tcp.pcblist and its kin."""
-    cdef uint64_t memory = map_memory(2 * PCB_TEXT)
+    cdef uint64_t memory = map_memory(2 * PCB_TEXT + LISTEN_LIMITS)
+    cdef listen_limits_t limits
     cdef char *four = <char *> memory
     cdef char *six = <char *> memory + PCB_TEXT
     cdef uint32_t count = 0
@@ -287,18 +293,19 @@ cdef public long sysctl_pcblist(sysctl_request_t *request) noexcept nogil:
     else:
         read_file(b"/proc/net/tcp", four, PCB_TEXT)
         read_file(b"/proc/net/tcp6", six, PCB_TEXT)
-    out_inet_text(request, four, False, &count)
-    out_inet_text(request, six, True, &count)
+        listen_limits(&limits, <uint8_t *> memory + 2 * PCB_TEXT, False)
+    out_inet_text(request, four, False, &limits, &count)
+    out_inet_text(request, six, True, &limits, &count)
     result = out_generation(request, count, False)
     begin = request.old_at
     if result >= 0 or result == -LINUX_ENOMEM:
-        result = out_inet_text(request, four, False, NULL)
+        result = out_inet_text(request, four, False, &limits, NULL)
     if result >= 0 or result == -LINUX_ENOMEM:
-        result = out_inet_text(request, six, True, NULL)
+        result = out_inet_text(request, six, True, &limits, NULL)
     leave_room(request, begin, count)
     if result >= 0 or result == -LINUX_ENOMEM:
         result = out_generation(request, count, False)
-    linux_syscall2(LINUX_SYS_munmap, memory, 2 * PCB_TEXT)
+    linux_syscall2(LINUX_SYS_munmap, memory, 2 * PCB_TEXT + LISTEN_LIMITS)
     return result
 
 
@@ -358,7 +365,8 @@ cdef long out_local(sysctl_request_t *request, const lsf_pcb *pcb, const char *p
 
 cdef public long sysctl_local_pcblist(sysctl_request_t *request) noexcept nogil:
     """net.local.*.pcblist: the row's value is the type. Who is connected to whom, Linux does not tell there."""
-    cdef uint64_t memory = map_memory(PCB_TEXT)
+    cdef uint64_t memory = map_memory(PCB_TEXT + LISTEN_LIMITS)
+    cdef listen_limits_t limits
     cdef lsf_pcb pcb
     cdef const char *line
     cdef const char *path
@@ -368,6 +376,7 @@ cdef public long sysctl_local_pcblist(sysctl_request_t *request) noexcept nogil:
     if memory == 0:
         return -LINUX_ENOMEM
     read_file(b"/proc/net/unix", <char *> memory, PCB_TEXT)
+    listen_limits(&limits, <uint8_t *> memory + PCB_TEXT, True)
     while passes < 2 and (result >= 0 or result == -LINUX_ENOMEM):
         line = <char *> memory
         while line[0] != 0 and (result >= 0 or result == -LINUX_ENOMEM):
@@ -376,12 +385,14 @@ cdef public long sysctl_local_pcblist(sysctl_request_t *request) noexcept nogil:
                 if passes == 0:
                     count += 1
                 else:
+                    if pcb.listening:
+                        pcb.limit = listen_limit(&limits, pcb.inode, &pcb.queue)
                     result = out_local(request, &pcb, path)
             line = next_line(line)
         if result >= 0 or result == -LINUX_ENOMEM:
             result = out_generation(request, count, True)
         passes += 1
-    linux_syscall2(LINUX_SYS_munmap, memory, PCB_TEXT)
+    linux_syscall2(LINUX_SYS_munmap, memory, PCB_TEXT + LISTEN_LIMITS)
     return result
 
 

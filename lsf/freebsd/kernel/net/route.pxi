@@ -20,17 +20,11 @@ cdef void interface_rename(char *name) noexcept nogil:
         name[2] = 0
 
 
-cdef long netlink_dump(int fd, int request, uint8_t *buffer, uint64_t size) noexcept nogil:
-    """Ask netlink for all links or addresses: the length of the messages in `buffer`, or an error."""
-    cdef uint32_t question[8]
+cdef long netlink_collect(int fd, const void *question, uint64_t length, uint8_t *buffer, uint64_t size) noexcept nogil:
+    """Put a question for a dump to netlink: the length of the messages in `buffer`, or an error."""
     cdef uint64_t at = 0, seen
-    cdef long result
-    cdef linux_nlmsghdr *header = <linux_nlmsghdr *> question
-    memset(question, 0, sizeof(question))
-    header.nlmsg_len = sizeof(question)
-    header.nlmsg_type = request
-    header.nlmsg_flags = LINUX_NLM_F_REQUEST | LINUX_NLM_F_DUMP
-    result = linux_syscall6(LINUX_SYS_sendto, fd, <uint64_t> question, sizeof(question), 0, 0, 0)
+    cdef linux_nlmsghdr *header
+    cdef long result = linux_syscall6(LINUX_SYS_sendto, fd, <uint64_t> question, length, 0, 0, 0)
     while not is_error(result):
         result = linux_syscall6(LINUX_SYS_recvfrom, fd, <uint64_t> (buffer + at), size - at, 0, 0, 0)
         if result == -LINUX_EINTR:
@@ -50,6 +44,17 @@ cdef long netlink_dump(int fd, int request, uint8_t *buffer, uint64_t size) noex
         if at + 65536 > size:
             return at
     return result if is_error(result) else at
+
+
+cdef long netlink_dump(int fd, int request, uint8_t *buffer, uint64_t size) noexcept nogil:
+    """Ask netlink for all links or addresses: the length of the messages in `buffer`, or an error."""
+    cdef uint32_t question[8]
+    cdef linux_nlmsghdr *header = <linux_nlmsghdr *> question
+    memset(question, 0, sizeof(question))
+    header.nlmsg_len = sizeof(question)
+    header.nlmsg_type = request
+    header.nlmsg_flags = LINUX_NLM_F_REQUEST | LINUX_NLM_F_DUMP
+    return netlink_collect(fd, question, sizeof(question), buffer, size)
 
 
 cdef long netlink_ask(int request, uint8_t *buffer, uint64_t size) noexcept nogil:
