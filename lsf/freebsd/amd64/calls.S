@@ -37,6 +37,7 @@ global fork_sharing_memory
     xor     %r8d, %r8d
     mov     $56, %eax               /* clone */
     syscall
+global vfork_born                   /* as thread_born in entry.S; between the two is the parent's alone */
     test    %rax, %rax
     jz      2f
     mov     (%rsp), %rdi
@@ -53,6 +54,7 @@ global fork_sharing_memory
 3:  add     $40, %rsp
     ret
 2:  wrgsbase %r12                   /* the child */
+global vfork_born_end
     mov     %r13, %rdi
     mov     %r12, %rsi
     call    vfork_child             /* (parent's frame, own area): copies the frame, arms, unblocks */

@@ -15,15 +15,35 @@ cdef void shim_bug(int linux, linux_ucontext *uc, linux_siginfo *info) noexcept 
     kill_self(current_area(), LINUX_SIGABRT)
 
 
-cdef void check_gs(area_t *area, uint64_t frame) noexcept nogil:
-    """The signal stack, on which `frame` lies, tells the area too (but in the child of a vfork, which has its parent's).
-    A program that loads the GS base itself, with wrgsbase, loses the shim: say so while it can be said."""
-    cdef uint64_t at = (frame - AREAS_BASE) & ~(AREA_STRIDE - 1)
-    cdef area_t *owner = <area_t *> (AREAS_BASE + at + AREA_STRUCT)
+cdef area_t *area_around(uint64_t at) noexcept nogil:
+    """The area in which an address lies, one of a stack of the shim's."""
+    return <area_t *> (AREAS_BASE + ((at - AREAS_BASE) & ~(AREA_STRIDE - 1)) + AREA_STRUCT)
+
+
+cdef inline bint is_vfork_born(uint64_t rip) noexcept nogil:
+    """Where clone has returned, and the child has still its parent's GS base and signal stack."""
+    return rip - <uint64_t> vfork_born < <uint64_t> vfork_born_end - <uint64_t> vfork_born
+
+
+cdef area_t *find_area(area_t *area, linux_ucontext *uc) noexcept nogil:
+    """The area of the thread that a signal has met, where the GS base does not tell.
+
+    A new thread, and the child of a vfork, begin with their maker's GS base, and SEGV, BUS and SYS are not blocked then: its stack is in
+    its own area already. Linux has no signal stack for a thread that shares memory, unless it is by a plain vfork, whose child has the
+    parent's: until the GS base is its own nothing else tells which of the two it is.
+    The signal stack, on which `uc` lies, tells the area too (but, again, in the child of a vfork). A program that loads the GS base
+    itself, with wrgsbase, loses the shim: say so while it can be said."""
+    cdef uint64_t rip = uc.uc_mcontext.rip
+    cdef area_t *owner = area_around(<uint64_t> uc)
     cdef uint64_t other = <uint64_t> area - AREAS_BASE - AREA_STRUCT
+    if (is_vfork_born(rip) or <uint64_t> thread_born <= rip < <uint64_t> thread_born_end) and is_shim_stack(uc.uc_mcontext.rsp):
+        owner = area_around(uc.uc_mcontext.rsp)
+        write_gsbase(<uint64_t> owner)
+        return owner
     if other < AREA_STRIDE * AREA_COUNT and other & (AREA_STRIDE - 1) == 0 and slot_at(<int> (other // AREA_STRIDE)).state \
             and area.in_vfork:
-        return
+        return area
     write_gsbase(<uint64_t> owner)
     complain(owner.proc.execpath, b" changed the GS base, which LSF uses itself", NULL, NULL)
     kill_self(owner, LINUX_SIGABRT)
+    return owner

@@ -1,5 +1,6 @@
 /* thr_new(2) and its kin (sys/kern/kern_thr.c). */
 #include "guest.h"
+#include <sys/cpuset.h>
 #include <sys/rtprio.h>
 
 static volatile int counter;
@@ -497,5 +498,41 @@ TEST(signal_at_birth)
 		CHECK_EQ(handled, i + 1);
 		CHECK_EQ(sys(SYS_write, pipe_[1], "x", 1), 1);
 		guest_thread_join(&t);
+	}
+}
+
+static void
+until_handled(void *argument)
+{
+	long begun = guest_now_ms();
+
+	while (handled <= (int)(long)argument && guest_now_ms() - begun < 5000)
+		guest_sleep_ms(1);
+}
+
+/* The same for the signals of faults, which come even while the thread is being made. On one processor, and by rank, a
+ * new thread does not run before its maker sleeps. */
+TEST(fault_at_birth)
+{
+	struct guest_thread t;
+	struct rtprio rank = { .type = RTP_PRIO_FIFO, .prio = RTP_PRIO_MAX };
+	cpuset_t set;
+	long *words = (long *)&set;
+	size_t i = 0;
+
+	CHECK_EQ(sys(SYS_cpuset_getaffinity, CPU_LEVEL_WHICH, CPU_WHICH_PID, -1L, sizeof(set), &set), 0);
+	while (words[i] == 0)
+		i++;
+	words[i] &= -words[i];
+	memset(&words[i + 1], 0, sizeof(set) - (i + 1) * sizeof(long));
+	CHECK_EQ(sys(SYS_cpuset_setaffinity, CPU_LEVEL_WHICH, CPU_WHICH_PID, -1L, sizeof(set), &set), 0);
+	sys(SYS_rtprio_thread, RTP_SET, 0, &rank);	/* where it may; else that is likely */
+	guest_handle(SIGSEGV, count_signal, 0);
+	guest_handle(SIGBUS, count_signal, 0);
+	for (int k = 0; k < 100; k++) {
+		guest_thread_start(&t, until_handled, (void *)(long)k);
+		CHECK_EQ(sys(SYS_thr_kill, t.id, k % 2 ? SIGSEGV : SIGBUS), 0);
+		guest_thread_join(&t);
+		CHECK_EQ(handled, k + 1);
 	}
 }

@@ -63,8 +63,8 @@ cdef public void on_signal(int linux, linux_siginfo *info, linux_ucontext *uc) n
     cdef uint64_t region
     if uc.uc_mcontext.eflags & EFLAGS_AC:
         clear_alignment_check()             # Linux leaves it on in a handler
-    if <uint64_t> area - <uint64_t> uc >= AREA_STRUCT:
-        check_gs(area, <uint64_t> uc)
+    if <uint64_t> area - <uint64_t> uc >= AREA_STRUCT or is_vfork_born(rip):
+        area = find_area(area, uc)
     by_second = queued_first(linux) != linux
     linux = queued_arrived(linux, info)
     from_kernel = info.si_code > 0 and info.si_code != 0x10000
