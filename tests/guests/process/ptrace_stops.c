@@ -411,3 +411,31 @@ TEST(threads_that_come_and_go)
 	}
 	CHECK(stopped > 20);
 }
+
+/* A child with a process descriptor is told of by wait(2) while it is traced, and its end by the descriptor alone (proc_to_reap). */
+TEST(a_descriptor_s_child)
+{
+	int fd, status, pid;
+
+	for (int round = 0; round < 2; round++) {
+		pid = (int)CHECK_OK(sys(SYS_pdfork, &fd, 0));
+		if (pid == 0) {
+			trace_me();
+			CHECK_EQ(sys(SYS_kill, sys(SYS_getpid), SIGUSR1), 0);
+			guest_exit(3);
+		}
+		stops(pid, SIGSTOP);
+		CHECK_EQ(PT(PT_CONTINUE, pid, 1, 0), 0);
+		CHECK_EQ(sys(SYS_wait4, -1, &status, 0, NULL), pid);
+		CHECK(WIFSTOPPED(status));
+		CHECK_EQ(PT(PT_CONTINUE, pid, 1, 0), 0);
+		if (round == 1)
+			guest_sleep_ms(100);	/* it has ended */
+		CHECK_ERR(sys(SYS_wait4, -1, &status, 0, NULL), ECHILD);
+		CHECK_ERR(sys(SYS_wait6, P_ALL, 0L, &status, WEXITED | WTRAPPED, NULL, NULL), ECHILD);
+		CHECK_ERR(PT(PT_CONTINUE, pid, 1, 0), ESRCH);
+		if (round == 1)
+			ends(pid, 3);
+		CHECK_EQ(sys(SYS_close, fd), 0);
+	}
+}

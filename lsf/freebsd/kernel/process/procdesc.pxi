@@ -72,6 +72,12 @@ cdef bint procdesc_take(procdesc_t *entry) noexcept nogil:
     return True
 
 
+cdef bint procdesc_is_over(process_t *proc, int pid) noexcept nogil:
+    """A child with a descriptor that has ended: no wait but one for its number finds it (proc_to_reap)."""
+    cdef procdesc_t *entry = procdesc_find(proc, pid)
+    return entry != NULL and entry.state != PROCDESC_CLONE and (entry.state != PROCDESC_LIVE or process_is_over(pid))
+
+
 cdef void procdesc_let_go(procdesc_t *entry) noexcept nogil:
     """Reap it if it is dead and this process has closed its descriptor: nobody will ask for it (FreeBSD: init reaps it)."""
     if (entry.state == PROCDESC_LIVE or entry.state == PROCDESC_ENDED) and not procdesc_is_held(entry) \

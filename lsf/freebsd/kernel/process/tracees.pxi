@@ -301,6 +301,9 @@ cdef long wait_traced(process_t *proc, int idtype, int64_t id_, long options, ch
         for i in range(TRACEES if list_ != NULL else 0):
             if list_[i].pid == 0 or not tracee_matches(list_[i].pid, idtype, id_):
                 continue
+            if idtype == LINUX_P_ALL and procdesc_is_over(proc, list_[i].pid):
+                tracee_remove(proc, &list_[i])      # it ends traced no more (exit1), and its descriptor tells of that
+                continue
             any_ = True
             if not list_[i].child or list_[i].page.attaching:
                 strangers = True

@@ -191,6 +191,8 @@ cdef void debug_wait(area_t *area, debug_page_t *page, debug_lwp_t *lwp) noexcep
             state = atomic_load32(&page.state)
             if state == DEBUG_LEFT or (state == DEBUG_RUNS and not atomic_load32(&lwp.suspended)):
                 break
+            if area.proc.own.record_asked.state:
+                record_answer(area)
             if atomic_load32(&lwp.remote) == REMOTE_ASKED:
                 debug_remote(area, lwp)
                 continue
