@@ -8,6 +8,7 @@
 #include <sys/event.h>
 #include <sys/poll.h>
 #include <sys/procctl.h>
+#include <sys/ptrace.h>
 #include <sys/socket.h>
 #include <sys/sysctl.h>
 #include <sys/thr.h>
@@ -400,6 +401,26 @@ TEST(of_one_that_waits)
 	guest_put(FILE_, "", 0);
 	CHECK_EQ(sys(SYS_ktrace, FILE_, KTROP_SET, KTRFAC_SYSCALL, pid), 0);
 	CHECK_EQ(sys(SYS_kill, pid, SIGUSR1), 0);
+	CHECK_EQ(guest_wait(pid), 0);
+	CHECK_EQ(calls_of(pid, SYS_getuid), 1);
+}
+
+/* One that a tracer has stopped is recorded from when it goes on. */
+TEST(of_one_that_is_stopped)
+{
+	int status, pid = guest_fork();
+
+	if (pid == 0) {
+		CHECK_EQ(sys(SYS_ptrace, PT_TRACE_ME, 0, 0, 0), 0);
+		CHECK_EQ(sys(SYS_kill, sys(SYS_getpid), SIGSTOP), 0);
+		sys(SYS_getuid);
+		guest_exit(0);
+	}
+	CHECK_EQ(sys(SYS_wait4, pid, &status, 0, NULL), pid);
+	CHECK(WIFSTOPPED(status));
+	guest_put(FILE_, "", 0);
+	CHECK_EQ(sys(SYS_ktrace, FILE_, KTROP_SET, KTRFAC_SYSCALL, pid), 0);
+	CHECK_EQ(sys(SYS_ptrace, PT_CONTINUE, pid, 1, 0), 0);
 	CHECK_EQ(guest_wait(pid), 0);
 	CHECK_EQ(calls_of(pid, SYS_getuid), 1);
 }
