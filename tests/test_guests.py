@@ -21,9 +21,6 @@ NOT_SHOWN: dict[str, str] = {
     f"umtx_priority.{case}@ptrace": "the supervisor is no real-time process, and waits for the guest that keeps the processor"
     for case in ("inherited", "inherited_on", "order", "ceiling", "ceilings_within")
 }
-NOT_SHOWN["proc_fork.vfork_signal_at_birth@ptrace"] = (
-    "a thread sleeps whenever it calls, so that another does not see when it is in vfork"
-)
 
 
 def pytest_generate_tests(metafunc):

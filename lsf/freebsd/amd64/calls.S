@@ -37,7 +37,7 @@ global fork_sharing_memory
     xor     %r8d, %r8d
     mov     $56, %eax               /* clone */
     syscall
-global vfork_born                   /* as thread_born in entry.S; between the two is the parent's alone */
+global vfork_born                   /* to the label below a signal finds the area by the stack (find_area) */
     test    %rax, %rax
     jz      2f
     mov     (%rsp), %rdi

@@ -374,13 +374,11 @@ global clone_thread
     mov     %rcx, %r10
     mov     $56, %eax               /* clone */
     syscall
-global thread_born                  /* from here on_signal finds the child's area by its stack: find_area */
     test    %rax, %rax
     jz      1f
     ret
 1:  mov     (%rsp), %rdi
     wrgsbase %rdi
-global thread_born_end
     xor     %ebp, %ebp
     call    thread_start
     mov     %gs:AREA_FRAME, %rsp

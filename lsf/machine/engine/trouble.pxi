@@ -28,16 +28,20 @@ cdef inline bint is_vfork_born(uint64_t rip) noexcept nogil:
 cdef area_t *find_area(area_t *area, linux_ucontext *uc) noexcept nogil:
     """The area of the thread that a signal has met, where the GS base does not tell.
 
-    A new thread, and the child of a vfork, begin with their maker's GS base, and SEGV, BUS and SYS are not blocked then: its stack is in
-    its own area already. Linux has no signal stack for a thread that shares memory, unless it is by a plain vfork, whose child has the
-    parent's: until the GS base is its own nothing else tells which of the two it is.
+    A new thread, and the child of a vfork, begin with their maker's GS base, and SEGV, BUS and SYS are not blocked then, nor does one of
+    them block another. Linux has no signal stack for a thread that shares memory: these come on its stack, which is in its own area
+    already. The child of a plain vfork has its parent's, and until the GS base is its own its stack pointer alone tells which of the two
+    it is.
     The signal stack, on which `uc` lies, tells the area too (but, again, in the child of a vfork). A program that loads the GS base
     itself, with wrgsbase, loses the shim: say so while it can be said."""
     cdef uint64_t rip = uc.uc_mcontext.rip
     cdef area_t *owner = area_around(<uint64_t> uc)
     cdef uint64_t other = <uint64_t> area - AREAS_BASE - AREA_STRUCT
-    if (is_vfork_born(rip) or <uint64_t> thread_born <= rip < <uint64_t> thread_born_end) and is_shim_stack(uc.uc_mcontext.rsp):
+    cdef bint born = is_shim_stack(<uint64_t> uc) and not is_signal_stack(owner, <uint64_t> uc)
+    if is_vfork_born(rip) and is_shim_stack(uc.uc_mcontext.rsp):
         owner = area_around(uc.uc_mcontext.rsp)
+        born = True
+    if born:
         write_gsbase(<uint64_t> owner)
         return owner
     if other < AREA_STRIDE * AREA_COUNT and other & (AREA_STRIDE - 1) == 0 and slot_at(<int> (other // AREA_STRIDE)).state \

@@ -274,7 +274,7 @@ LSF_HIDDEN extern char accessors[], accessors_end[], accessor_fault[];
 LSF_HIDDEN extern char entry[], entry_end[], pass_number[], pass_syscall[], pass_return[], pass_converted[], pass_end[];
 LSF_HIDDEN extern char guarded[], translate[], translate_args[], translate_call[], translate_return[], translate_commit[], translate_end[];
 LSF_HIDDEN extern char patch_entry[], patch_args[], patch_call[], patch_commit[], patch_end[], tail_return[], tail_end[], blocking_check[], blocking_call[], undeferred_check[], undeferred_call[], blocking_cancel[], signal_restorer[], sigcode[], sigcode_traced[], sigcode_end[];
-LSF_HIDDEN extern char thread_born[], thread_born_end[], vfork_born[], vfork_born_end[];
+LSF_HIDDEN extern char vfork_born[], vfork_born_end[];
 LSF_HIDDEN extern void resume_from(void *linux_frame) __attribute__((noreturn));
 LSF_HIDDEN extern void enter_guest(uint64_t start, uint64_t stack) __attribute__((noreturn));
 LSF_HIDDEN extern long clone_thread(uint64_t flags, void *stack, uint64_t parent_tid, void *child_tid, uint64_t tls);

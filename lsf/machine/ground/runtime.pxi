@@ -183,8 +183,6 @@ cdef extern from "machine/ground/runtime.h" nogil:
     char undeferred_call[1]
     char blocking_cancel[1]
     char signal_restorer[1]
-    char thread_born[1]
-    char thread_born_end[1]
     char vfork_born[1]
     char vfork_born_end[1]
     char sigcode[1]

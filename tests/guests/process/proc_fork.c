@@ -1,7 +1,5 @@
 /* fork, vfork, rfork, wait4, wait6, exit, process groups. */
 #include "guest.h"
-#include <sys/cpuset.h>
-#include <sys/rtprio.h>
 
 TEST(fork)
 {
@@ -674,66 +672,4 @@ TEST(priorities)
 		CHECK_EQ(sys(SYS_setpriority, PRIO_PROCESS, 0, 1000), 0);
 		CHECK_EQ(sys(SYS_getpriority, PRIO_PROCESS, 0), 20);
 	});
-}
-
-static volatile int about, sent_to_parent, sent_to_child, parent_pid;
-
-static void
-count_sent(int signo, siginfo_t *info, void *context)
-{
-	(void)signo, (void)info, (void)context;
-	if (sys(SYS_getpid) == parent_pid)
-		sent_to_parent++;
-	else
-		sent_to_child++;
-}
-
-/* Sends the group a signal when the other thread has given up the processor, that is in vfork, before the child runs. */
-static void
-send_group(void *argument)
-{
-	for (int i = 0; i < (int)(long)argument; i++) {
-		while (!about)
-			sys(SYS_sched_yield);
-		about = 0;
-		CHECK_EQ(sys(SYS_kill, 0, SIGSEGV), 0);
-	}
-}
-
-/* A signal that meets the child of a vfork before its first instruction is the child's. */
-TEST(vfork_signal_at_birth)
-{
-	struct guest_thread sender;
-	struct rtprio rank = { .type = RTP_PRIO_FIFO, .prio = RTP_PRIO_MAX };
-	cpuset_t set;
-	long *words = (long *)&set;
-	const int rounds = 30;
-	size_t i = 0;
-
-	CHECK_EQ(sys(SYS_cpuset_getaffinity, CPU_LEVEL_WHICH, CPU_WHICH_PID, -1L, sizeof(set), &set), 0);
-	while (words[i] == 0)
-		i++;
-	words[i] &= -words[i];
-	memset(&words[i + 1], 0, sizeof(set) - (i + 1) * sizeof(long));
-	CHECK_EQ(sys(SYS_cpuset_setaffinity, CPU_LEVEL_WHICH, CPU_WHICH_PID, -1L, sizeof(set), &set), 0);
-	if (sys(SYS_rtprio_thread, RTP_SET, 0, &rank) != 0)
-		SKIP("no real-time priorities");
-	parent_pid = (int)sys(SYS_getpid);
-	if (sys(SYS_getpgrp) != parent_pid)
-		CHECK_EQ(sys(SYS_setpgid, 0, 0), 0);
-	guest_handle(SIGSEGV, count_sent, 0);
-	guest_thread_start(&sender, send_group, (void *)(long)rounds);
-	for (int k = 0; k < rounds; k++) {
-		about = 1;
-		volatile long pid = sys(SYS_vfork);
-		if (pid == 0) {
-			for (int j = 0; j < 300 && sent_to_child <= k; j++)
-				guest_sleep_ms(1);
-			guest_exit(0);
-		}
-		CHECK_EQ(guest_wait((int)pid), 0);
-		CHECK_EQ(sent_to_child, k + 1);
-	}
-	guest_thread_join(&sender);
-	CHECK_BETWEEN(sent_to_parent, 1, rounds);	/* one that waits merges with the next */
 }

@@ -125,9 +125,14 @@ cdef long debug_open(int tracer, int pid, uint64_t flags) noexcept nogil:
                             flags | LINUX_O_RDWR | LINUX_O_CLOEXEC | LINUX_O_NOFOLLOW, 0o600)
         if is_error(fd):
             continue
-        if linux_syscall2(LINUX_SYS_fstat, fd, <uint64_t> &st) == 0 \
-                and (st.st_uid == 0 or <long> st.st_uid == linux_syscall0(LINUX_SYS_geteuid) or flags & LINUX_O_CREAT):
+        if flags & LINUX_O_CREAT:
             return fd
+        if linux_syscall2(LINUX_SYS_fstat, fd, <uint64_t> &st) == 0 \
+                and (st.st_uid == 0 or <long> st.st_uid == linux_syscall0(LINUX_SYS_geteuid)):
+            if st.st_size != 0:
+                return fd
+            linux_syscall1(LINUX_SYS_close, fd)
+            return -LINUX_ENOENT            # it is being made (debug_make), and nothing is to be found in it yet
         linux_syscall1(LINUX_SYS_close, fd)
         fd = -LINUX_EACCES
     return fd
