@@ -439,3 +439,87 @@ TEST(a_descriptor_s_child)
 		CHECK_EQ(sys(SYS_close, fd), 0);
 	}
 }
+
+#define CROWD 12
+#define CROWD_EACH 3
+#define CROWD_ALL (1 + CROWD + CROWD * CROWD_EACH)
+#define CROWD_TRACERS 6
+
+static struct guest_thread crowd[CROWD][CROWD_EACH];
+static volatile int *crowd_word;	/* how many have begun; the second: 1 to begin, 2 to end */
+
+static void
+crowd_member(void *unused)
+{
+	(void)unused;
+	__atomic_add_fetch(&crowd_word[0], 1, __ATOMIC_SEQ_CST);
+	while (crowd_word[1] < 2)
+		guest_sleep_ms(2);
+}
+
+static void
+crowd_maker(void *mine)
+{
+	struct guest_thread *threads = mine;
+
+	while (crowd_word[1] == 0)
+		sys(SYS_sched_yield);
+	for (int i = 0; i < CROWD_EACH; i++)
+		guest_thread_start(&threads[i], crowd_member, NULL);
+	for (int i = 0; i < CROWD_EACH; i++)
+		guest_thread_join(&threads[i]);
+}
+
+static void
+trace_crowds(void)
+{
+	static struct guest_thread makers[CROWD];
+	static lwpid_t lwps[2 * CROWD_ALL];
+	struct reg regs;
+	int pid, status;
+
+	crowd_word = (volatile int *)sys(SYS_mmap, NULL, PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_ANON | MAP_SHARED, -1, 0);
+	CHECK(!FAILED(crowd_word));
+	for (int round = 0; round < 60; round++) {
+		crowd_word[0] = crowd_word[1] = 0;
+		TRACED(pid, {
+			for (int i = 0; i < CROWD; i++)
+				guest_thread_start(&makers[i], crowd_maker, crowd[i]);
+			crowd_word[1] = 1;
+			for (int i = 0; i < CROWD; i++)
+				guest_thread_join(&makers[i]);
+			guest_exit(8);
+		});
+		go_on(pid, 0);
+		while (crowd_word[0] < CROWD * CROWD_EACH)
+			guest_sleep_ms(1);
+		CHECK_EQ(sys(SYS_kill, pid, SIGUSR1), 0);
+		CHECK_EQ(sys(SYS_wait4, pid, &status, 0, NULL), pid);
+		CHECK_EQ(WSTOPSIG(status), SIGUSR1);
+		CHECK_EQ(PT(PT_GETNUMLWPS, pid, 0, 0), CROWD_ALL);
+		CHECK_EQ(PT(PT_GETLWPLIST, pid, lwps, nitems(lwps)), CROWD_ALL);
+		for (int i = 0; i < CROWD_ALL; i++) {
+			CHECK_EQ(PT(PT_GETREGS, lwps[i], &regs, 0), 0);
+			CHECK_NE(regs.r_rip, 0);
+		}
+		crowd_word[1] = 2;
+		go_on(pid, 0);
+		ends(pid, 8);
+	}
+}
+
+/* Many threads make others at once, and a tracer sees each of them. (Many tracers, so that threads are interrupted anywhere.) */
+TEST(threads_made_at_once)
+{
+	int tracers[CROWD_TRACERS];
+
+	for (int i = 0; i < CROWD_TRACERS; i++) {
+		tracers[i] = guest_fork();
+		if (tracers[i] == 0) {
+			trace_crowds();
+			guest_exit(0);
+		}
+	}
+	for (int i = 0; i < CROWD_TRACERS; i++)
+		CHECK_EQ(guest_wait(tracers[i]), 0);
+}

@@ -172,10 +172,18 @@ cdef bint debug_may_write(uint64_t size) noexcept nogil:
     return limit.rlim_cur >= size
 
 
+cdef bint debug_is_made(long fd) noexcept nogil:
+    """False for a file that was just created and has no bytes yet: to touch a mapping of it would be SIGBUS."""
+    cdef linux_stat st
+    return linux_syscall2(LINUX_SYS_fstat, <uint64_t> fd, <uint64_t> &st) == 0 and <uint64_t> st.st_size >= debug_size(0)
+
+
 cdef uint64_t debug_map_file(long fd, uint64_t at) noexcept nogil:
     """Map a page, all the slots that it can have, at an address that is its place already, or (0) a new one; 0 for a failure."""
     cdef uint64_t size = debug_size(DEBUG_THREADS)
     cdef long result
+    if not debug_is_made(fd):
+        return 0
     if at == 0:
         at = map_memory(size)
         if at == 0:
@@ -183,6 +191,22 @@ cdef uint64_t debug_map_file(long fd, uint64_t at) noexcept nogil:
     result = linux_syscall6(LINUX_SYS_mmap, at, size, LINUX_PROT_READ | LINUX_PROT_WRITE,
                             LINUX_MAP_SHARED | LINUX_MAP_FIXED | LINUX_MAP_NORESERVE, <uint64_t> fd, 0)
     return 0 if is_error(result) else at
+
+
+cdef long debug_extend(long fd, uint32_t slots) noexcept nogil:
+    """Let the file have room for so many slots, of zeros, and never for less than it has, since threads may do so at once: 0 or an error.
+    There is memory for them then (in a full /dev/shm to touch them would be SIGBUS), but on a file system that cannot set it aside."""
+    cdef char zero = 0
+    cdef uint64_t size = debug_size(slots)
+    cdef long result = -LINUX_EINTR
+    if not debug_may_write(size):
+        return -LINUX_ENOMEM
+    while result == -LINUX_EINTR:
+        result = linux_syscall4(LINUX_SYS_fallocate, <uint64_t> fd, 0, 0, size)
+    if result == -LINUX_EOPNOTSUPP or result == -LINUX_ENOSYS:
+        # The last byte of a slot is nobody's.
+        result = linux_syscall4(LINUX_SYS_pwrite64, <uint64_t> fd, <uint64_t> &zero, 1, size - 1)
+    return result if is_error(result) else 0
 
 
 cdef long debug_make(int tracer, int pid, uint32_t slots) noexcept nogil:
@@ -193,7 +217,7 @@ cdef long debug_make(int tracer, int pid, uint32_t slots) noexcept nogil:
     fd = debug_open(tracer, pid, LINUX_O_CREAT)
     if is_error(fd):
         return fd
-    if is_error(linux_syscall2(LINUX_SYS_ftruncate, fd, debug_size(slots))):
+    if is_error(debug_extend(fd, slots)):
         linux_syscall1(LINUX_SYS_close, fd)
         debug_unlink(tracer, pid)
         return -LINUX_ENOMEM
@@ -204,14 +228,17 @@ cdef void debug_grow(process_t *proc, uint32_t index) noexcept nogil:
     """Let the page of this process have a slot for an area."""
     cdef debug_page_t *page = debug_page(proc)
     cdef uint32_t slots = index + DEBUG_GROWS if index + DEBUG_GROWS < DEBUG_THREADS else DEBUG_THREADS
+    cdef uint32_t seen
     cdef long fd
-    if page == NULL or index < atomic_load32(&page.slots) or index >= DEBUG_THREADS or not debug_may_write(debug_size(slots)):
+    if page == NULL or index < atomic_load32(&page.slots) or index >= DEBUG_THREADS:
         return
     fd = debug_open(page.tracer, proc.pid, 0)
     if is_error(fd):
         return
-    if not is_error(linux_syscall2(LINUX_SYS_ftruncate, fd, debug_size(slots))):
-        atomic_store32(&page.slots, slots)
+    if not is_error(debug_extend(fd, slots)):
+        seen = atomic_load32(&page.slots)
+        while seen < slots and atomic_cas32(&page.slots, seen, slots) != seen:
+            seen = atomic_load32(&page.slots)
     linux_syscall1(LINUX_SYS_close, fd)
 
 
