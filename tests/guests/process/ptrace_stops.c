@@ -463,7 +463,7 @@ crowd_maker(void *mine)
 	struct guest_thread *threads = mine;
 
 	while (crowd_word[1] == 0)
-		sys(SYS_sched_yield);
+		sys(SYS__umtx_op, &crowd_word[1], UMTX_OP_WAIT_UINT, 0, NULL, NULL);
 	for (int i = 0; i < CROWD_EACH; i++)
 		guest_thread_start(&threads[i], crowd_member, NULL);
 	for (int i = 0; i < CROWD_EACH; i++)
@@ -476,16 +476,18 @@ trace_crowds(void)
 	static struct guest_thread makers[CROWD];
 	static lwpid_t lwps[2 * CROWD_ALL];
 	struct reg regs;
+	long end = guest_now_ms() + 2500;
 	int pid, status;
 
 	crowd_word = (volatile int *)sys(SYS_mmap, NULL, PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_ANON | MAP_SHARED, -1, 0);
 	CHECK(!FAILED(crowd_word));
-	for (int round = 0; round < 60; round++) {
+	for (int round = 0; round < 60 && guest_now_ms() < end; round++) {
 		crowd_word[0] = crowd_word[1] = 0;
 		TRACED(pid, {
 			for (int i = 0; i < CROWD; i++)
 				guest_thread_start(&makers[i], crowd_maker, crowd[i]);
 			crowd_word[1] = 1;
+			sys(SYS__umtx_op, &crowd_word[1], UMTX_OP_WAKE, CROWD, NULL, NULL);
 			for (int i = 0; i < CROWD; i++)
 				guest_thread_join(&makers[i]);
 			guest_exit(8);
@@ -495,7 +497,7 @@ trace_crowds(void)
 			guest_sleep_ms(1);
 		CHECK_EQ(sys(SYS_kill, pid, SIGUSR1), 0);
 		CHECK_EQ(sys(SYS_wait4, pid, &status, 0, NULL), pid);
-		CHECK_EQ(WSTOPSIG(status), SIGUSR1);
+		CHECK_EQ(status, W_STOPCODE(SIGUSR1));
 		CHECK_EQ(PT(PT_GETNUMLWPS, pid, 0, 0), CROWD_ALL);
 		CHECK_EQ(PT(PT_GETLWPLIST, pid, lwps, nitems(lwps)), CROWD_ALL);
 		for (int i = 0; i < CROWD_ALL; i++) {
@@ -522,4 +524,21 @@ TEST(threads_made_at_once)
 	}
 	for (int i = 0; i < CROWD_TRACERS; i++)
 		CHECK_EQ(guest_wait(tracers[i]), 0);
+}
+
+/* Started where there is no memory for what a tracer and its tracee share. */
+HELPER(no_room)
+{
+	int pid = guest_fork();
+
+	if (pid == 0) {
+		CHECK_ERR(PT(PT_TRACE_ME, 0, 0, 0), ENOMEM);
+		guest_sleep_ms(20000);
+		guest_exit(0);
+	}
+	CHECK_ERR(PT(PT_ATTACH, pid, 0, 0), ENOMEM);
+	guest_sleep_ms(100);
+	CHECK_EQ(sys(SYS_kill, pid, SIGKILL), 0);
+	CHECK_EQ(guest_wait(pid), SIGKILL);
+	say("ok\n");
 }
