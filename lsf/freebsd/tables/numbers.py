@@ -585,6 +585,8 @@ NUMBERS: dict[str, tuple[Number, ...]] = {
         ("KTR_PROCCTOR", 10),
         ("KTR_PROCDTOR", 11),
         ("KTR_STRUCT_ARRAY", 15),
+        ("KTR_ARGS", 16),
+        ("KTR_ENVS", 17),
         ("KTRFAC_MASK", 0xFFFFFF),
         ("KTRFAC_INHERIT", 0x40000000),
         ("KTRFAC_ROOT", 0x80000000),

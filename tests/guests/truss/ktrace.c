@@ -1,10 +1,9 @@
 /*
  * ktrace(2) and utrace(2): what a process writes about itself and its children (sys/kern/kern_ktrace.c, sys/ktrace.h).
  */
-#include "guest.h"
+#include "trace_file.h"
 #include <sys/capsicum.h>
 #include <sys/cpuset.h>
-#include <sys/ktrace.h>
 #include <sys/event.h>
 #include <sys/poll.h>
 #include <sys/procctl.h>
@@ -17,53 +16,6 @@
 #include <machine/trap.h>
 #include <vm/vm.h>
 #include <vm/vm_param.h>
-
-#define FILE_ "trace"
-
-static char data[1 << 18];
-static long size, at;
-
-static int
-trace(int ops, int facs)
-{
-	return ((int)sys(SYS_ktrace, FILE_, ops, facs, sys(SYS_getpid)));
-}
-
-static void
-read_all(void)
-{
-	int fd = (int)CHECK_OK(sys(SYS_open, FILE_, O_RDONLY));
-
-	size = CHECK_OK(sys(SYS_read, fd, data, sizeof(data)));
-	CHECK_EQ(sys(SYS_close, fd), 0);
-	at = 0;
-}
-
-/* The next record of a type (0: of any), of a process (0: of any); its payload, or NULL. */
-static struct ktr_header *header;
-
-static void *
-next(int type, int pid)
-{
-	while (at + (long)sizeof(struct ktr_header) <= size) {
-		header = (struct ktr_header *)(data + at);
-		at += sizeof(struct ktr_header) + header->ktr_len;
-		CHECK(at <= size);
-		CHECK_EQ(header->ktr_type & KTR_VERSIONED, KTR_VERSIONED);
-		CHECK_EQ(header->ktr_version, KTR_VERSION1);
-		CHECK(header->ktr_time.tv_sec > 1700000000 && header->ktr_time.tv_nsec < 1000000000);
-		if ((type == 0 || (header->ktr_type & ~KTR_TYPE) == type) && (pid == 0 || header->ktr_pid == pid))
-			return (header + 1);
-	}
-	return (NULL);
-}
-
-static void
-begin(int facs)
-{
-	guest_put(FILE_, "", 0);
-	CHECK_EQ(trace(KTROP_SET, facs), 0);
-}
 
 TEST(calls)
 {
@@ -80,12 +32,11 @@ TEST(calls)
 	read_all();
 	/* The first is what the call that began it came to. */
 	back = next(0, 0);
-	if ((header->ktr_type & ~KTR_TYPE) == KTR_SYSRET) {	/* FreeBSD's is */
-		CHECK_EQ(back->ktr_code, SYS_ktrace);
-		back = next(0, 0);
-	}
+	CHECK_EQ(header->ktr_type & ~KTR_TYPE, KTR_SYSRET);
+	CHECK_EQ(back->ktr_code, SYS_ktrace);
+	CHECK_EQ(back->ktr_error, 0);
+	call = next(0, 0);
 	CHECK_EQ(header->ktr_type & ~KTR_TYPE, KTR_SYSCALL);
-	call = (struct ktr_syscall *)back;
 	CHECK_EQ(header->ktr_pid, sys(SYS_getpid));
 	CHECK_EQ(call->ktr_code, SYS_open);
 	CHECK_EQ(call->ktr_narg, 3);
@@ -227,6 +178,7 @@ TEST(violations)
 	sys(SYS_getpid);
 	CHECK_ERR(sys(SYS_open, "none", O_RDONLY), ENOENT);
 	CHECK_ERR(sys(SYS_read, fd, data, 1), ENOTCAPABLE);
+	CHECK_ERR(sys(SYS_fcntl, fd, F_GETFL, 0), ENOTCAPABLE);
 	CHECK_ERR(sys(SYS_cap_rights_limit, fd, &more), ENOTCAPABLE);
 	CHECK_EQ(trace(KTROP_CLEAR, ~0), 0);
 	read_all();
@@ -236,12 +188,12 @@ TEST(violations)
 	CHECK_EQ(got->cap_type, CAPFAIL_SYSCALL);
 	CHECK_EQ(got->cap_code, SYS_open);
 	CHECK_EQ(got->cap_svflags & 0xff, 9);
-	for (int i = 0; i < 2; i++) {
+	for (int i = 0; i < 3; i++) {
 		got = next(KTR_CAPFAIL, 0);
 		CHECK(got != NULL);
-		CHECK_EQ(got->cap_type, i ? CAPFAIL_INCREASE : CAPFAIL_NOTCAPABLE);
-		CHECK_EQ(got->cap_code, i ? SYS_cap_rights_limit : SYS_read);
-		CHECK_EQ(got->cap_data.cap_needed.cr_rights[0], i ? more.cr_rights[0] : CAP_READ);
+		CHECK_EQ(got->cap_type, i == 2 ? CAPFAIL_INCREASE : CAPFAIL_NOTCAPABLE);
+		CHECK_EQ(got->cap_code, i == 2 ? SYS_cap_rights_limit : i ? SYS_fcntl : SYS_read);
+		CHECK_EQ(got->cap_data.cap_needed.cr_rights[0], i == 2 ? more.cr_rights[0] : i ? CAP_FCNTL : CAP_READ);
 		CHECK_EQ(got->cap_data.cap_held.cr_rights[0], rights.cr_rights[0]);
 	}
 }
@@ -625,6 +577,9 @@ TEST(sysctl_names)
 	begin(KTRFAC_SYSCTL);
 	CHECK_EQ(sys(SYS___sysctl, name, 2, value, &n, NULL, 0), 0);
 	CHECK_ERR(sys(SYS___sysctl, unknown, 2, value, &n, NULL, 0), ENOENT);
+	n = sizeof(value);
+	CHECK_EQ(sys(SYS___sysctlbyname, "kern.ostype", 11, value, &n, NULL, 0), 0);
+	CHECK_ERR(sys(SYS___sysctlbyname, "kern.none", 9, value, &n, NULL, 0), ENOENT);
 	CHECK_EQ(trace(KTROP_CLEAR, ~0), 0);
 	read_all();
 	char *text = next(KTR_SYSCTL, 0);
@@ -634,5 +589,8 @@ TEST(sysctl_names)
 	text = next(KTR_SYSCTL, 0);
 	CHECK(text != NULL);
 	CHECK_EQ(guest_strcmp(text, "kern.9999"), 0);
+	text = next(KTR_SYSCTL, 0);
+	CHECK(text != NULL);
+	CHECK_EQ(guest_strcmp(text, "kern.ostype"), 0);
 	CHECK(next(0, 0) == NULL);
 }

@@ -176,12 +176,12 @@ cdef bint fcntl_allowed(process_t *proc, int fd, int command) noexcept nogil:
     if caps == NULL:
         return True
     if command == FREEBSD_F_GETFL or command == FREEBSD_F_SETFL or command == FREEBSD_F_GETOWN or command == FREEBSD_F_SETOWN:
-        return rights_contain(&caps.rights, &lsf_rights[LSF_RIGHT_FCNTL]) and caps.fcntls >> command & 1 != 0
+        return caps_allow(proc, fd, LSF_RIGHT_FCNTL) and caps.fcntls >> command & 1 != 0
     if command == FREEBSD_F_KINFO:
-        return rights_contain(&caps.rights, &lsf_rights[LSF_RIGHT_FCNTL])
+        return caps_allow(proc, fd, LSF_RIGHT_FCNTL)
     if command == FREEBSD_F_GETLK or command == FREEBSD_F_SETLK or command == FREEBSD_F_SETLKW or command == FREEBSD_F_OGETLK \
             or command == FREEBSD_F_OSETLK or command == FREEBSD_F_OSETLKW:
-        return rights_contain(&caps.rights, &lsf_rights[LSF_RIGHT_FLOCK])
+        return caps_allow(proc, fd, LSF_RIGHT_FLOCK)
     return True
 
 

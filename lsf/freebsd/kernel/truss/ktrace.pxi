@@ -96,29 +96,6 @@ cdef void ktr_return(area_t *area, uint64_t nr, int error, uint64_t value) noexc
     ktr_write(area, FREEBSD_KTR_SYSRET, &record)
 
 
-cdef void ktr_paths(area_t *area, truss_t *call) noexcept nogil:
-    """KTR_NAMEI: the paths of a call."""
-    cdef ktr_record_t record
-    cdef const lsf_path_t *row
-    cdef uint64_t length = 0
-    if not ktr_wants(area, FREEBSD_KTR_NAMEI) or call.nr >= GUEST_NSYSCALLS or lsf_path_first[call.nr] == 0:
-        if call.nr != FREEBSD_SYS_execve or not ktr_wants(area, FREEBSD_KTR_NAMEI):
-            return
-        record.at = 0
-        if copyinstr(call.arg[0], <char *> record.bytes, FREEBSD_PATH_MAX, &length) >= 0:
-            record.at = length - 1
-            ktr_write(area, FREEBSD_KTR_NAMEI, &record)
-        return
-    row = &lsf_paths[lsf_path_first[call.nr] - 1]
-    while row.nr == call.nr:
-        record.at = 0
-        if call.arg[row.argument] != 0 \
-                and copyinstr(call.arg[row.argument], <char *> record.bytes, FREEBSD_PATH_MAX, &length) >= 0 and length > 1:
-            record.at = length - 1
-            ktr_write(area, FREEBSD_KTR_NAMEI, &record)
-        row += 1
-
-
 cdef void ktr_pieces(ktr_record_t *record, uaddr vector, uint64_t count, uint64_t left) noexcept nogil:
     cdef freebsd_iovec piece
     cdef uint64_t i, size
@@ -130,25 +107,50 @@ cdef void ktr_pieces(ktr_record_t *record, uaddr vector, uint64_t count, uint64_
         left -= size
 
 
-cdef void ktr_transfer(area_t *area, truss_t *call) noexcept nogil:
-    """KTR_GENIO: what a call has read or written."""
+cdef bint ktr_not_begun(long result) noexcept nogil:
+    """Errors of a call that writes before it has begun to (sys_write and its kin, kern_sendit), and EFAULT."""
+    return (result == -LINUX_EBADF or result == -LINUX_EFAULT or result == -LINUX_EINVAL or result == -LINUX_ESPIPE
+            or result == -LINUX_ENOTSOCK or result == -LINUX_ENAMETOOLONG
+            or result == guest_error(FREEBSD_ENOTCAPABLE) or result == guest_error(FREEBSD_ECAPMODE))
+
+
+cdef uint64_t ktr_asked(truss_t *call) noexcept nogil:
+    """How many bytes a read or a write is to move."""
+    cdef freebsd_iovec piece
+    cdef uint64_t nr = call.nr, i, whole = 0
+    if nr == FREEBSD_SYS_readv or nr == FREEBSD_SYS_writev or nr == FREEBSD_SYS_preadv or nr == FREEBSD_SYS_pwritev:
+        for i in range(<uint32_t> call.arg[2]):
+            if copyin(call.arg[1] + i * sizeof(piece), &piece, sizeof(piece)) < 0:
+                break
+            whole += piece.iov_len
+        return whole
+    return call.arg[2]
+
+
+cdef void ktr_transfer(area_t *area, truss_t *call, long result) noexcept nogil:
+    """KTR_GENIO: what a call has read or written; what it was to write where that failed."""
     cdef ktr_record_t record
     cdef freebsd_msghdr message
     cdef uint64_t nr = call.nr, size = <uint64_t> call.result
     cdef int32_t about[2]
-    cdef bint reads = (nr == FREEBSD_SYS_read or nr == FREEBSD_SYS_readv or nr == FREEBSD_SYS_pread or nr == FREEBSD_SYS_preadv
-                       or nr == FREEBSD_SYS_recvfrom or nr == FREEBSD_SYS_recvmsg)
+    cdef bint messages = nr == FREEBSD_SYS_recvmsg or nr == FREEBSD_SYS_sendmsg
+    cdef bint reads = nr == FREEBSD_SYS_read or nr == FREEBSD_SYS_readv or nr == FREEBSD_SYS_pread or nr == FREEBSD_SYS_preadv
+    cdef bint receives = nr == FREEBSD_SYS_recvfrom or nr == FREEBSD_SYS_recvmsg
     cdef bint writes = (nr == FREEBSD_SYS_write or nr == FREEBSD_SYS_writev or nr == FREEBSD_SYS_pwrite or nr == FREEBSD_SYS_pwritev
                         or nr == FREEBSD_SYS_sendto or nr == FREEBSD_SYS_sendmsg)
-    if not (reads or writes) or not ktr_wants(area, FREEBSD_KTR_GENIO):
+    if not (reads or receives or writes) or not ktr_wants(area, FREEBSD_KTR_GENIO):
         return
+    if call.failed and (not writes or ktr_not_begun(result)) or reads and ktr_asked(call) == 0:
+        return
+    if call.failed:
+        size = KTR_DATA if messages else ktr_asked(call)
     if size > KTR_DATA:
         size = KTR_DATA
     about[0] = <int32_t> call.arg[0]
     about[1] = 1 if writes else 0
     record.at = 0
     ktr_add(&record, about, 8)
-    if nr == FREEBSD_SYS_recvmsg or nr == FREEBSD_SYS_sendmsg:
+    if messages:
         if copyin(call.arg[1], &message, sizeof(message)) < 0:
             return
         ktr_pieces(&record, message.msg_iov, <uint32_t> message.msg_iovlen, size)
@@ -213,6 +215,14 @@ cdef void ktr_empty(area_t *area, int type_) noexcept nogil:
 
 # ------------------------------------------------------------------ the hook
 
+cdef void ktr_given(area_t *area, truss_t *call) noexcept nogil:
+    """What a call is given."""
+    ktr_exec(area, call)
+    ktr_paths(area, call)
+    ktr_arguments(area, call, False)
+    ktr_local_path(area, call)
+
+
 cdef long ktrace_call(frame_t *frame, area_t *area, uint64_t rest) noexcept nogil:
     """Run a call and record it."""
     cdef process_t *proc = area.proc
@@ -220,24 +230,25 @@ cdef long ktrace_call(frame_t *frame, area_t *area, uint64_t rest) noexcept nogi
     cdef truss_t call
     cdef int16_t words[4]
     cdef long result
-    cdef int i
+    cdef int i, narg
     if not proc.own.ktrace_facs & FREEBSD_KTRFAC_MASK:
         return run_hooks(frame, area, rest)
     truss_begin(frame, &call)
+    narg = call.call.narg if call.nr < GUEST_NSYSCALLS else 0       # nosys_sysent
     if ktr_wants(area, FREEBSD_KTR_SYSCALL):
         record.at = 0
         words[0] = <int16_t> call.nr
-        words[1] = <int16_t> call.call.narg
+        words[1] = <int16_t> narg
         words[2] = 0
         words[3] = 0
         ktr_add(&record, words, 8)
-        for i in range(call.call.narg):
+        for i in range(narg):
             ktr_add(&record, &call.arg[i], 8)
         ktr_write(area, FREEBSD_KTR_SYSCALL, &record)
     if ktr_wants(area, FREEBSD_KTR_CAPFAIL):
         ktr_cap_call(area, frame, &call)
-    ktr_paths(area, &call)
-    ktr_arguments(area, &call, False)
+    if not proc.own.capmode or call.nr >= GUEST_NSYSCALLS or lsf_cap_enabled[call.nr]:
+        ktr_given(area, &call)
     if call.nr == FREEBSD_SYS_exit:
         ktr_empty(area, FREEBSD_KTR_PROCDTOR)
         return run_hooks(frame, area, rest)
@@ -250,8 +261,8 @@ cdef long ktrace_call(frame_t *frame, area_t *area, uint64_t rest) noexcept nogi
     if area.own.cap_failed and result == guest_error(FREEBSD_ENOTCAPABLE) and ktr_wants(area, FREEBSD_KTR_CAPFAIL):
         ktr_cap_rights(area, call.nr, <int> area.own.cap_failed - 1)
     truss_result(area, &call, result)
+    ktr_transfer(area, &call, result)
     if not call.failed:
-        ktr_transfer(area, &call)
         ktr_arguments(area, &call, True)
         if ktr_wants(area, FREEBSD_KTR_CAPFAIL):
             ktr_cap_paths(area, &call, True)
@@ -353,6 +364,7 @@ cdef public long sys_ktrace(frame_t *frame, area_t *area) noexcept nogil:
     cdef bint descends = frame.arg[1] & FREEBSD_KTRFLAG_DESCEND != 0
     cdef int pid = <int> frame.arg[3]
     cdef long fd = -1, result
+    cdef bint before = area.proc.own.ktrace_facs & FREEBSD_KTRFAC_MASK != 0
     if op != FREEBSD_KTROP_CLEARFILE and facs == 0:
         return -LINUX_EINVAL
     if op != FREEBSD_KTROP_CLEAR:
@@ -366,6 +378,8 @@ cdef public long sys_ktrace(frame_t *frame, area_t *area) noexcept nogil:
         result = ktrace_others(area, FREEBSD_KTROP_CLEAR if op == KTR_OP else op, <int> fd, facs, pid, descends)
     if fd >= 0:
         linux_syscall1(LINUX_SYS_close, fd)
+    if not before:
+        ktr_return(area, FREEBSD_SYS_ktrace, 0, 0)      # of the call that the trace begins with (only where it did)
     return result
 
 

@@ -99,13 +99,18 @@ cdef void ktr_cap_path(area_t *area, truss_t *call, int directory, uaddr path) n
         ktr_cap_name(area, call.nr, path)
 
 
+cdef bint ktr_cap_tells(area_t *area, uint64_t nr) noexcept nogil:
+    """Whether it is told of a call of capability mode what leads outside, as it is since 15."""
+    return (ktr_wants(area, FREEBSD_KTR_CAPFAIL) and area.proc.own.osreldate >= FREEBSD_SINCE_KTR_CAPFAIL
+            and nr < GUEST_NSYSCALLS and lsf_cap_enabled[nr])
+
+
 cdef void ktr_cap_paths(area_t *area, truss_t *call, bint over) noexcept nogil:
-    """The paths of a call of capability mode: the first before it, and (over) a second one behind it, which nobody looks at where the
-    first is missing."""
+    """The paths of a call of capability mode: the first before it (ktr_paths), and (over) a second one behind it, which nobody looks at
+    where the first is missing."""
     cdef const lsf_path_t *row
     cdef bint second = False
-    if call.nr >= GUEST_NSYSCALLS or lsf_path_first[call.nr] == 0 or not lsf_cap_enabled[call.nr] \
-            or area.proc.own.osreldate < FREEBSD_SINCE_KTR_CAPFAIL:
+    if not ktr_cap_tells(area, call.nr) or lsf_path_first[call.nr] == 0:
         return
     row = &lsf_paths[lsf_path_first[call.nr] - 1]
     while row.nr == call.nr:
@@ -119,7 +124,9 @@ cdef void ktr_cap_call(area_t *area, frame_t *frame, truss_t *call) noexcept nog
     """A call is about to be made: tell which it would not be in capability mode. Before 15 those alone that it has not at all."""
     cdef uint64_t nr = call.nr
     area.own.cap_failed = 0
-    if nr >= GUEST_NSYSCALLS or not lsf_cap_enabled[nr]:
+    if nr >= GUEST_NSYSCALLS:
+        return                          # nosys_sysent is a call of capability mode
+    if not lsf_cap_enabled[nr]:
         ktr_cap_data(area, nr, CAPFAIL_SYSCALL, NULL, 0)
         return
     if area.proc.own.osreldate < FREEBSD_SINCE_KTR_CAPFAIL:
@@ -128,4 +135,3 @@ cdef void ktr_cap_call(area_t *area, frame_t *frame, truss_t *call) noexcept nog
         ktr_cap_argument(area, frame, call)
     if nr == FREEBSD_SYS_bindat or nr == FREEBSD_SYS_connectat:
         ktr_cap_path(area, call, <int> call.arg[0], 0)
-    ktr_cap_paths(area, call, False)

@@ -107,16 +107,30 @@ cdef void ktr_call_structs(area_t *area, truss_t *call, bint over) noexcept nogi
         ktr_thread(area, call.arg[0], <int> call.arg[1])
 
 
-cdef void ktr_sysctl(area_t *area, uaddr name, uint64_t length) noexcept nogil:
+cdef void ktr_sysctl_numbers(area_t *area, const int32_t *numbers, uint64_t length) noexcept nogil:
     """KTR_SYSCTL: the dotted name of a number, which is not written where it has none."""
     cdef ktr_record_t record
-    cdef int32_t numbers[FREEBSD_CTL_MAXNAME]
     cdef char text[SYSCTL_NAME_MAX]
-    if not ktr_wants(area, FREEBSD_KTR_SYSCTL) or length < 2 or length > FREEBSD_CTL_MAXNAME or copyin(name, numbers, 4 * length) < 0:
-        return
     record.at = 0
     ktr_add(&record, text, sysctl_dotted(numbers, length, text, sizeof(text)) + 1)
     ktr_write(area, FREEBSD_KTR_SYSCTL, &record)
+
+
+cdef void ktr_sysctl(area_t *area, uaddr name, uint64_t length) noexcept nogil:
+    """Of __sysctl."""
+    cdef int32_t numbers[FREEBSD_CTL_MAXNAME]
+    if ktr_wants(area, FREEBSD_KTR_SYSCTL) and 2 <= length <= FREEBSD_CTL_MAXNAME and copyin(name, numbers, 4 * length) == 0:
+        ktr_sysctl_numbers(area, numbers, length)
+
+
+cdef void ktr_sysctl_name(area_t *area, uaddr name, uint64_t size) noexcept nogil:
+    """Of __sysctlbyname, where there is that name."""
+    cdef int32_t numbers[FREEBSD_CTL_MAXNAME]
+    cdef char text[SYSCTL_NAME_MAX]
+    cdef uint32_t length = 0
+    if ktr_wants(area, FREEBSD_KTR_SYSCTL) and 0 < size <= sizeof(text) and copyin(name, text, size) == 0 \
+            and sysctl_by_name(text, size, numbers, &length) >= 0:
+        ktr_sysctl_numbers(area, numbers, length)
 
 
 cdef void ktr_arguments(area_t *area, truss_t *call, bint over) noexcept nogil:
@@ -124,6 +138,8 @@ cdef void ktr_arguments(area_t *area, truss_t *call, bint over) noexcept nogil:
     cdef const lsf_decode_arg_t *argument
     cdef uint64_t given = 0
     cdef int i, kind
+    if call.nr == FREEBSD_SYS___sysctlbyname and not over:
+        ktr_sysctl_name(area, call.arg[0], call.arg[1])
     for i in range(call.call.narg):
         argument = &lsf_decode_args[call.call.arg + i]
         kind = argument.kind
