@@ -100,7 +100,10 @@ UP_CALLS: dict[str, Reason] = {
     "event_descriptor_closing": Reason("freebsd/kernel/file freebsd/kernel/ipc", "close(2) takes a descriptor's knotes along"),
     "event_descriptor_duplicated": Reason("freebsd/kernel/file", "dup2(2) onto one does, too"),
     "event_range_closing": Reason("freebsd/kernel/file", "and closefrom(2)"),
-    "event_wants_signal": Reason("freebsd/kernel/signal freebsd/kernel/image freebsd/kernel/process", "EVFILT_SIGNAL counts signals that are ignored, too: their disposition depends on it"),
+    "event_wants_signal": Reason(
+        "freebsd/kernel/signal freebsd/kernel/image freebsd/kernel/process",
+        "EVFILT_SIGNAL counts signals that are ignored, too: their disposition depends on it",
+    ),
     "event_signal": Reason("freebsd/kernel/signal", "and is told of each"),
     "event_sends": Reason("freebsd/kernel/signal", "those that the process sends itself are counted at that time"),
     "event_sent": Reason("freebsd/kernel/signal", "as event_sends"),

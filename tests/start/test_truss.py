@@ -51,6 +51,8 @@ def test_files(truss):
     assert calls(lines, "read") == [line('read(3,"a"b\\\\c\\n",6)', "= 6 (0x6)")]
     assert calls(lines, "lseek") == [line("lseek(3,0,SEEK_SET)", "= 0 (0x0)")]
     assert calls(lines, "writev") == [line('writev(3,[{"one",3},{"twothree",8}],2)', "= 11 (0xb)")]
+    # What a vector of buffers holds when the call is over.
+    assert calls(lines, "preadv") == [line('preadv(3,[{"onetwothree789",14}],1,6)', "= 14 (0xe)")]
     good, bad = calls(lines, "fstat")
     assert re.fullmatch(r"fstat\(3,\{ mode=-rw-r----- ,inode=\d+,size=50,blksize=\d+ \}\)\t* = 0 \(0x0\)", good)
     assert re.fullmatch(rf"fstat\(99,0x[0-9a-f]+\)\t+ {BAD_FILE}", bad)

@@ -169,7 +169,8 @@ cdef inline void freebsd_stat_from_statx(freebsd_stat *to, const linux_statx *so
     """Like freebsd_stat_from_linux, with the birth time and the file flags that statx(2) tells.
 
     Linux's immutable and append-only attributes are root's to change, so they are FreeBSD's SF_ (system) flags. A file that was given an
-    earlier time of modification than that of its birth was born then (setutimes of vfs_syscalls.c). What is not assigned is zeroed by name: clearing the whole struct first is a tenth of the time that fstat(2) takes.
+    earlier time of modification than that of its birth was born then (setutimes of vfs_syscalls.c). What is not assigned is
+    zeroed by name: clearing the whole struct first is a tenth of the time that fstat(2) takes.
     """
     to.st_padding0 = 0
     to.st_padding1 = 0

@@ -464,7 +464,8 @@ TEST(structs)
 	CHECK(next(KTR_STRUCT_ARRAY, 0) == NULL);
 }
 
-/* sys_capability.c, kern_time.c, kern_cpuset.c, kern_thr.c, uipc_syscalls.c (kern_sendit, kern_recvit), and stat(2) of FreeBSD 11, of which the kernel's is told. */
+/* sys_capability.c, kern_time.c, kern_cpuset.c, kern_thr.c, uipc_syscalls.c (kern_sendit, kern_recvit), and stat(2) of FreeBSD 11, of which the
+ * kernel's is told. */
 TEST(more_structs)
 {
 	struct itimerval timer = { { 0, 0 }, { 1000, 0 } }, back;

@@ -9,7 +9,7 @@ TEST(files)
 {
 	char buf[100];
 	struct stat st;
-	struct iovec iov[2] = { { "one", 3 }, { "twothree", 8 } };
+	struct iovec iov[2] = { { "one", 3 }, { "twothree", 8 } }, into = { buf, 14 };
 	int fd = (int)CHECK_OK(sys(SYS_open, "new\nfile", O_RDWR | O_CREAT | O_TRUNC, 0640));
 
 	CHECK_EQ(sys(SYS_write, fd, "a\"b\\c\n\t\0\001\377", 10), 10);
@@ -17,6 +17,7 @@ TEST(files)
 	CHECK_EQ(sys(SYS_lseek, fd, 0, SEEK_SET), 0);
 	CHECK_EQ(sys(SYS_read, fd, buf, 6), 6);
 	CHECK_EQ(sys(SYS_writev, fd, iov, 2), 11);
+	CHECK_EQ(sys(SYS_preadv, fd, &into, 1, 6), 14);
 	CHECK_EQ(sys(SYS_fstat, fd, &st), 0);
 	CHECK_EQ(sys(SYS_fcntl, fd, F_SETFD, FD_CLOEXEC), 0);
 	CHECK_ERR(sys(SYS_open, "missing", O_RDONLY | O_CLOEXEC), ENOENT);

@@ -1,5 +1,6 @@
 # What is kept of a descriptor beside its file and is not Linux's to keep: which end of a pipe it is, the flags FD_CLOFORK and
-# FD_RESOLVE_BENEATH of FreeBSD 15, that it is limited (capability.pxi), and what sort of descriptor it is where that is looked at. Model: FreeBSD sys/kern/kern_descrip.c (fde_flags).
+# FD_RESOLVE_BENEATH of FreeBSD 15, that it is limited (capability.pxi), and what sort of descriptor it is where that is looked at.
+# Model: FreeBSD sys/kern/kern_descrip.c (fde_flags).
 #
 # Descriptors that are closed lose their marks, whoever closes them. Those that an execution closes go with the process's memory.
 

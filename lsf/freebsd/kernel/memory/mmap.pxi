@@ -138,10 +138,10 @@ cdef long map_unread(uint64_t addr, uint64_t size, int prot, long linux, int fd,
     """A mapping without PROT_READ, for which a descriptor is enough that may not be read: one for writing alone, where it is private, or
     one for execution alone (vn_mmap). Linux wants one for reading: so the file is opened anew, and EACCES it is for who may not read it."""
     cdef long opened, result, flags = linux_syscall2(LINUX_SYS_fcntl, fd, LINUX_F_GETFL)
-    if is_error(flags) or prot & 1:
+    if is_error(flags) or prot & LINUX_PROT_READ:
         return -LINUX_EACCES
     if flags & LINUX_O_PATH:
-        if linux & LINUX_MAP_SHARED and prot & 2:
+        if linux & LINUX_MAP_SHARED and prot & LINUX_PROT_WRITE:
             return -LINUX_EACCES
     elif flags & LINUX_O_ACCMODE != LINUX_O_WRONLY or not linux & LINUX_MAP_PRIVATE:
         return -LINUX_EACCES

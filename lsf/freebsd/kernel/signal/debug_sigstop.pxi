@@ -1,5 +1,6 @@
-# SIGSTOP for a traced process, and SIGKILL for one that is stopped. Linux lets nobody catch it, and would stop the process where no tracer sees it: who sends it to a guest
-# that is traced makes that stop for its tracer. (A Linux program that sends it, and one sent to a group, stop it as on Linux.)
+# SIGSTOP for a traced process, and SIGKILL for one that is stopped. Linux lets nobody catch it, and would stop the process where no
+# tracer sees it: who sends it to a guest that is traced makes that stop for its tracer. (A Linux program that sends it, and one sent to a
+# group, stop it as on Linux.)
 
 
 cdef bint debug_other_stops(area_t *area, int pid, int signo) noexcept nogil:

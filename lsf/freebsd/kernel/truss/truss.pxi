@@ -92,7 +92,8 @@ cdef bint truss_deferred(truss_t *call, int index) noexcept nogil:
     cdef const lsf_decode_arg_t *argument = &lsf_decode_args[call.call.arg + index]
     cdef int kind = argument.kind
     if not argument.direction & LSF_OUT:
-        return False
+        # The vector is read, and what it names is written to.
+        return kind == LSF_KIND_IOVEC and (call.nr == FREEBSD_SYS_readv or call.nr == FREEBSD_SYS_preadv)
     if not argument.direction & LSF_IN:
         return True
     return (kind == LSF_KIND_INTP or kind == LSF_KIND_LONGP or kind == LSF_KIND_OFFP or kind == LSF_KIND_MSGHDR
