@@ -627,3 +627,58 @@ TEST(socket_errors)
 	CHECK_EQ(got[0].flags & EV_EOF, EV_EOF);
 	CHECK_EQ(got[0].fflags, ECONNREFUSED);
 }
+
+/* Who has shut down its own side is told that nothing can be written any more, and of no error (filt_sowrite, and
+ * uipc_filt_sowrite of 15): those that watch already, by an edge too, and those that come later. */
+static void
+shut_side(int fd)
+{
+	CHECK_EQ(change(fd, EVFILT_WRITE, EV_ADD | EV_CLEAR, 0, 0, NULL), 0);
+	CHECK_EQ(poll_events(8), 1);
+	CHECK_EQ(got[0].flags & EV_EOF, 0);
+	CHECK_EQ(poll_events(8), 0);
+	CHECK_EQ(sys(SYS_shutdown, fd, SHUT_WR), 0);
+	CHECK_EQ(poll_events(8), 1);
+	CHECK_EQ(got[0].ident, (u64)fd);
+	CHECK_EQ(got[0].filter, EVFILT_WRITE);
+	CHECK_EQ(got[0].flags & EV_EOF, EV_EOF);
+	CHECK_EQ(got[0].fflags, 0);
+	CHECK_EQ(change(fd, EVFILT_WRITE, EV_DELETE, 0, 0, NULL), 0);
+	CHECK_EQ(change(fd, EVFILT_WRITE, EV_ADD, 0, 0, NULL), 0);
+	for (int i = 0; i < 2; i++) {
+		CHECK_EQ(poll_events(8), 1);
+		CHECK_EQ(got[0].flags & EV_EOF, EV_EOF);
+		CHECK_EQ(got[0].fflags, 0);
+	}
+	CHECK_EQ(change(fd, EVFILT_WRITE, EV_DELETE, 0, 0, NULL), 0);
+}
+
+TEST(own_end_of_writing)
+{
+	struct sockaddr_in at = { .sin_len = sizeof(at), .sin_family = AF_INET, .sin_addr.s_addr = 0x0100007f };
+	u32 length = sizeof(at);
+	int ends[2], listener = (int)CHECK_OK(sys(SYS_socket, AF_INET, SOCK_STREAM, 0));
+	int client = (int)CHECK_OK(sys(SYS_socket, AF_INET, SOCK_STREAM, 0));
+	char c;
+
+	kq = (int)CHECK_OK(sys(SYS_kqueue));
+	CHECK_EQ(sys(SYS_bind, listener, &at, sizeof(at)), 0);
+	CHECK_EQ(sys(SYS_listen, listener, 5), 0);
+	CHECK_EQ(sys(SYS_getsockname, listener, &at, &length), 0);
+	CHECK_EQ(sys(SYS_connect, client, &at, sizeof(at)), 0);
+	int server = (int)CHECK_OK(sys(SYS_accept, listener, NULL, NULL));
+	shut_side(client);
+	CHECK_EQ(sys(SYS_read, server, &c, 1), 0);
+	CHECK_EQ(sys(SYS_write, server, "x", 1), 1);
+	CHECK_EQ(sys(SYS_read, client, &c, 1), 1);
+	CHECK_EQ(change(server, EVFILT_WRITE, EV_ADD, 0, 0, NULL), 0);
+	CHECK_EQ(poll_events(8), 1);
+	CHECK_EQ(got[0].flags & EV_EOF, 0);		/* the other side may still write */
+	CHECK_EQ(change(server, EVFILT_WRITE, EV_DELETE, 0, 0, NULL), 0);
+	CHECK_EQ(sys(SYS_socketpair, AF_UNIX, SOCK_STREAM, 0, ends), 0);
+	shut_side(ends[0]);
+	CHECK_EQ(sys(SYS_read, ends[1], &c, 1), 0);
+	CHECK_EQ(change(ends[1], EVFILT_WRITE, EV_ADD, 0, 0, NULL), 0);
+	CHECK_EQ(poll_events(8), 1);
+	CHECK_EQ(got[0].flags & EV_EOF, 0);
+}

@@ -45,6 +45,24 @@ cdef void event_descriptor_closing(process_t *proc, int fd) noexcept nogil:
     lock_release(&proc.own.lock_event)
 
 
+cdef void event_shut(process_t *proc, int fd) noexcept nogil:
+    """To be called after a socket was shut down for writing: Linux tells nobody, since nothing would wait there any more."""
+    cdef events_t *ev
+    cdef knote_t *kn
+    SHIM.own.sockets |= SOCKETS_SHUT
+    if not event_watches(proc, fd):
+        return
+    ev = <events_t *> proc.own.events
+    lock_acquire(&proc.own.lock_event)
+    kn = ev.hash[event_hash(<uint64_t> fd)]
+    while kn != NULL:
+        if kn.kev.ident == <uint64_t> fd and kn.kev.filter == FREEBSD_EVFILT_WRITE:
+            kn.status |= KN_SHUT
+            knote_activate(kn)
+        kn = kn.hash_next
+    lock_release(&proc.own.lock_event)
+
+
 cdef void event_range_closing(process_t *proc, uint32_t low, uint32_t high) noexcept nogil:
     """The same for all descriptors between two numbers, both included."""
     cdef events_t *ev = <events_t *> proc.own.events

@@ -130,6 +130,11 @@ cdef void known_connected(events_t *ev, knote_t *kn) noexcept nogil:
         other.status |= KN_CONNECTED
 
 
+cdef bint is_shut(int fd) noexcept nogil:
+    """A stream that nothing can be sent on: where Linux would say EPIPE, it does so of no bytes, too."""
+    return linux_syscall6(LINUX_SYS_sendto, fd, 0, 0, LINUX_MSG_DONTWAIT | LINUX_MSG_NOSIGNAL, 0, 0) == -LINUX_EPIPE
+
+
 cdef bint write_ready(events_t *ev, knote_t *kn, uint32_t revents) noexcept nogil:
     """EVFILT_WRITE on what Linux can poll: `data` is the room in the buffer."""
     cdef int fd = <int> kn.kev.ident
@@ -137,6 +142,11 @@ cdef bint write_ready(events_t *ev, knote_t *kn, uint32_t revents) noexcept nogi
     cdef long size
     kn.kev.flags &= ~<uint16_t> FREEBSD_EV_EOF
     kn.kev.fflags = 0
+    if kn.status & KN_SHUT and revents & (LINUX_EPOLLHUP | LINUX_EPOLLERR) == 0:
+        room = room_of(fd)
+        kn.kev.data = room if room > 0 else 0
+        kn.kev.flags |= FREEBSD_EV_EOF
+        return True
     if revents & (LINUX_EPOLLOUT | LINUX_EPOLLHUP | LINUX_EPOLLERR) == 0:
         kn.kev.data = 0
         return False
@@ -277,6 +287,9 @@ cdef long descriptor_attach(process_t *proc, events_t *ev, knote_t *kn) noexcept
         return -LINUX_EBADF if is_path_only(<int> kn.kev.ident) and not path_is_watchable(kn) else 0
     if kn.mode == LINUX_S_IFIFO and kn.kev.filter == FREEBSD_EVFILT_WRITE and is_read_by_nobody(proc, <int> kn.kev.ident):
         return -LINUX_EPIPE
+    if kn.kev.filter == FREEBSD_EVFILT_WRITE and kn.status & KN_STREAM and proc.own.sockets & SOCKETS_SHUT \
+            and is_shut(<int> kn.kev.ident):
+        kn.status |= KN_SHUT
     result = knote_watch(ev, kn)
     if result == -LINUX_EBADF and is_path_only(<int> kn.kev.ident) and path_is_watchable(kn):
         return 0

@@ -30,6 +30,7 @@ cdef enum:
     KN_TCP = 512                        # on one of TCP
     KN_GONE = 1024                      # PROC: a tracked child that had ended when it was told of
     KN_BACK = 2048                      # READ or WRITE of a pipe's odd end (filter_pipe.pxi): `source` is the way back, `links` the pipe
+    KN_SHUT = 4096                      # WRITE of a socket that the process has shut down for writing
 
 cdef enum:                              # in epoll_event.data, instead of a knote's index
     EVENT_WAKE = 0xfffffff1UL

@@ -34,6 +34,7 @@ cdef enum:
     SOCKETS_RECORDS = 4             # local streams that keep records
     SOCKETS_LOW_PORTS = 8           # such that connect(2) gives a low port
     SOCKETS_TIMES = 16              # such that tell the times of what is received
+    SOCKETS_SHUT = 32               # such that were shut down for writing
 
 
 cdef long socket_option(int fd, int name) noexcept nogil:

@@ -7,7 +7,8 @@ cdef enum:
     SOCKET_ADDRESS = 264            # room for an address of either system
     SOCKET_CONTROL = 4096           # for control messages; FreeBSD sends 2048 bytes at most
     SOCKET_CONTROL_MAX = 2048
-    SHUT_WR = 1                     # shutdown(2): sending alone ends
+    SHUT_RD = 0                     # shutdown(2): receiving alone ends
+    SHUT_WR = 1                     # sending alone does
     CREDENTIALS_SPACE = 32          # of Linux's SCM_CREDENTIALS
 
 
@@ -383,6 +384,8 @@ cdef public long sys_shutdown(frame_t *frame, area_t *area) noexcept nogil:
         set_socket_option(fd, KEPT_SHUT, 1)         # before who waits in accept(2) is woken
     if not alone or listens or socket_option(fd, LINUX_SO_TYPE) == FREEBSD_SOCK_DGRAM:
         result = linux_syscall2(LINUX_SYS_shutdown, fd, how)
+        if result == 0 and how != SHUT_RD and not listens:
+            event_shut(area.proc, fd)
     if not is_error(result) and (alone or listens):
         result = -LINUX_ENOTCONN
     return 0 if result == -LINUX_ENOTCONN and area.proc.own.osrel < OSREL_SHUTDOWN_ENOTCONN else result
