@@ -33,6 +33,7 @@ DIFFERENCES = (
     Difference("DGRAM_EAGAIN", 1400000, "a local datagram that finds the receiver's queue full is EAGAIN on a non-blocking socket",
                "kern/uipc_usrreq.c"),
     Difference("PUSER_88", 1400000, "priorities of processes begin at 88, and no longer 120", "sys/priority.h"),
+    Difference("FLOCK_FIFO", 1400000, "flock(2) locks FIFOs", "kern/kern_descrip.c"),
     Difference("MAX_PROT", 1400000, "KERN_PROC_VMMAP tells KVME_MAX_PROT_", "kern/kern_proc.c"),
     Difference("TCPSTAT_14", 1400000, "struct tcpstat (net.inet.tcp.stats) has tcps_progdrops", "netinet/tcp_var.h"),
     Difference("PIPEBUF", 1402000, "RLIMIT_PIPEBUF, in core files too", "kern/kern_resource.c"),

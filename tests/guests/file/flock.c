@@ -317,3 +317,22 @@ TEST(crowd)
 	CHECK_EQ(sys(SYS_pread, fd, &number, sizeof(number), 0L), sizeof(number));
 	CHECK_EQ(number, 600);
 }
+
+/* FIFOs are locked as files are, but pipes are not, and no FIFO has record locks (sys_flock: DTYPE_FIFO; kern_fcntl: DTYPE_VNODE). */
+TEST(of_fifos)
+{
+	int ends[2];
+
+	CHECK_EQ(sys(SYS_mkfifoat, AT_FDCWD, "fifo", 0600), 0);
+	int a = (int)CHECK_OK(sys(SYS_open, "fifo", O_RDWR)), b = (int)CHECK_OK(sys(SYS_open, "fifo", O_RDWR));
+	CHECK_EQ(sys(SYS_flock, a, LOCK_EX), 0);
+	CHECK_ERR(sys(SYS_flock, b, LOCK_SH | LOCK_NB), EWOULDBLOCK);
+	CHECK_EQ(sys(SYS_flock, a, LOCK_UN), 0);
+	CHECK_EQ(sys(SYS_flock, b, LOCK_SH | LOCK_NB), 0);
+	CHECK_EQ(sys(SYS_flock, a, LOCK_SH | LOCK_NB), 0);
+	CHECK_ERR(sys(SYS_flock, a, 0), EBADF);
+	CHECK_ERR(record(a, F_SETLK, F_WRLCK, 0, 0), EBADF);
+	CHECK_EQ(sys(SYS_pipe2, ends, 0), 0);
+	CHECK_ERR(sys(SYS_flock, ends[0], LOCK_SH), EOPNOTSUPP);
+	CHECK_ERR(sys(SYS_flock, ends[1], LOCK_SH), EOPNOTSUPP);
+}

@@ -92,12 +92,20 @@ cdef long flock_take(int fd, bint exclusive, bint wait) noexcept nogil:
     return result
 
 
-cdef bint may_be_locked(int fd) noexcept nogil:
-    """A file, a folder or a device: DTYPE_VNODE."""
+cdef bint is_fifo(int fd) noexcept nogil:
+    """Of what Linux calls one: that it has a name, and is no pipe of pipe(2)."""
+    cdef linux_statfs fs
+    return linux_syscall2(LINUX_SYS_fstatfs, <uint32_t> fd, <uint64_t> &fs) == 0 and fs.f_type != LINUX_PIPEFS_MAGIC
+
+
+cdef bint may_be_locked(process_t *proc, int fd) noexcept nogil:
+    """A file, a folder or a device: DTYPE_VNODE; since FreeBSD 14 a FIFO, too."""
     cdef long kind = mode_of(fd, <uint64_t> <const char *> b"", LINUX_AT_EMPTY_PATH)
     if is_error(kind):
         return True                     # flock says what is wrong
     kind &= LINUX_S_IFMT
+    if kind == LINUX_S_IFIFO:
+        return proc.own.osreldate >= FREEBSD_SINCE_FLOCK_FIFO and is_fifo(fd)
     return kind == LINUX_S_IFREG or kind == LINUX_S_IFDIR or kind == LINUX_S_IFCHR or kind == LINUX_S_IFBLK or kind == LINUX_S_IFLNK
 
 
@@ -108,7 +116,7 @@ cdef public long sys_flock(frame_t *frame, area_t *area) noexcept nogil:
     cdef long result
     if descriptor_is_hidden(area.proc, fd):
         return -LINUX_EBADF
-    if not may_be_locked(fd):
+    if not may_be_locked(area.proc, fd):
         return -LINUX_EOPNOTSUPP
     if how & FREEBSD_LOCK_UN:
         open_file_unlock(fd)
