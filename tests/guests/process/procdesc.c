@@ -585,6 +585,15 @@ TEST(calls_of_15_1)
 	CHECK_ERR(sys(PDWAIT, fd, &status, 0, NULL, NULL), EINVAL);
 	CHECK_EQ(sys(SYS_close, fd), 0);
 	CHECK_ERR(sys(SYS_wait4, pid, NULL, 0, NULL), ECHILD);
+	/* With RFCFDG the child has no descriptors. */
+	CHECK_ERR(sys(PDRFORK, &fd, 0, RFCFDG | RFFDG | RFPROC | RFPROCDESC), EINVAL);
+	int kept = (int)CHECK_OK(sys(SYS_open, "/", O_RDONLY));
+	pid = (int)CHECK_OK(sys(PDRFORK, &fd, 0, RFCFDG | RFPROC | RFPROCDESC));
+	if (pid == 0)
+		guest_exit(sys(SYS_fcntl, kept, F_GETFD, 0) == -EBADF && sys(SYS_fcntl, 2, F_GETFD, 0) == -EBADF ? 7 : 8);
+	CHECK_EQ(sys(PDWAIT, fd, &status, WEXITED, NULL, NULL), 0);
+	CHECK_EQ(WEXITSTATUS(status), 7);
+	CHECK_EQ(sys(SYS_fcntl, kept, F_GETFD, 0), 0);
 }
 
 /* RFSPAWN alone is a vfork with the caught signals at their defaults, as for rfork(2), here with a descriptor. */

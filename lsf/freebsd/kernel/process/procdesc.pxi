@@ -271,12 +271,18 @@ cdef public long sys_pdfork(frame_t *frame, area_t *area) noexcept nogil:
 
 
 cdef public long pdrfork_other(frame_t *frame, area_t *area) noexcept nogil:
-    """The same with rfork's flags, of which two are needed: those that LSF knows make a process with copies of everything.
+    """The same with rfork's flags, of which two are needed: those that LSF knows make a process with copies of everything, or with
+    no descriptors.
     (RFSPAWN alone, which is a vfork, has left for there: calls.S.)"""
     cdef uint32_t flags = <uint32_t> frame.arg[2]
-    if flags != (FREEBSD_RFPROC | FREEBSD_RFPROCDESC | FREEBSD_RFFDG):
+    cdef long result
+    if flags & ~<uint32_t> (FREEBSD_RFFDG | FREEBSD_RFCFDG) != FREEBSD_RFPROC | FREEBSD_RFPROCDESC \
+            or (flags & FREEBSD_RFFDG != 0) == (flags & FREEBSD_RFCFDG != 0):
         return -LINUX_EINVAL
-    return procdesc_fork(frame, area)
+    result = procdesc_fork(frame, area)
+    if result == 0 and flags & FREEBSD_RFCFDG:
+        close_visible(area.proc, 0, 0xffffffffUL, 0)
+    return result
 
 
 cdef long procdesc_spawn_begin(frame_t *frame, area_t *area) noexcept nogil:
