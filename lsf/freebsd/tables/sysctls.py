@@ -356,6 +356,10 @@ vfs.aio.max_aio_per_proc | auto | I w | = 32 | Maximum active aio requests per p
 vfs.aio.max_aio_queue_per_proc | auto | I w | = 256 | Maximum queued aio requests per process
 vfs.aio.max_aio_queue | auto | I w | = 1024 | Maximum number of aio requests to queue, globally
 vfs.aio.max_buf_aio | auto | I w | = 16 | Maximum buf aio requests per process
+vfs.inotify | auto | N | | inotify configuration
+vfs.inotify.max_queued_events | auto | I wt | file /proc/sys/fs/inotify/max_queued_events 0 16384 | Maximum number of events to queue on an inotify descriptor
+vfs.inotify.max_user_instances | auto | I wt | file /proc/sys/fs/inotify/max_user_instances 0 256 | Maximum number of inotify descriptors per user
+vfs.inotify.max_user_watches | auto | I wt | file /proc/sys/fs/inotify/max_user_watches 0 8192 | Maximum number of inotify watches per user
 vfs.conflist | auto | S,xvfsconf | call vfs_conflist | List of all configured filesystems
 net | 4 | N | | Network, (see socket.h)
 net.local | 1 | N | | Local domain

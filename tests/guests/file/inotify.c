@@ -294,3 +294,18 @@ TEST(waits)
 	CHECK_STR(e->name, "longer name");
 	CHECK_EQ(sys(SYS_wait4, child, NULL, 0, NULL), child);
 }
+
+/* The limits have names (SYSCTL_INT in vfs_inotify.c). */
+TEST(limits)
+{
+	static const char *const names[] = { "vfs.inotify.max_queued_events", "vfs.inotify.max_user_instances",
+	    "vfs.inotify.max_user_watches" };
+
+	for (int i = 0; i < 3; i++) {
+		int value = -1;
+		size_t n = sizeof(value);
+		CHECK_EQ(sys(SYS___sysctlbyname, names[i], strlen(names[i]), &value, &n, NULL, 0L), 0);
+		CHECK_EQ(n, sizeof(value));
+		CHECK_BETWEEN(value, 1, 0x7fffffff);
+	}
+}
