@@ -335,6 +335,29 @@ TEST(udp)
 	CHECK_ERR(sys(SYS_sendto, s, "x", 1, 0, NULL, 0), EDESTADDRREQ);
 }
 
+/* An address of IPv4 is none for a socket of IPv6 alone, which they are at first (udp6_send, udp6_connect, tcp6_usr_connect). */
+TEST(ipv6_alone)
+{
+	struct sockaddr_in6 a = { .sin6_len = sizeof(a), .sin6_family = AF_INET6, .sin6_port = 0x0f27 };
+	struct iovec iov = { "x", 1 };
+	struct msghdr message = { .msg_name = &a, .msg_namelen = sizeof(a), .msg_iov = &iov, .msg_iovlen = 1 };
+	int s = (int)sys(SYS_socket, AF_INET6, SOCK_DGRAM, 0), none = 0;
+
+	if (s == -EAFNOSUPPORT)
+		SKIP("no IPv6 here");
+	a.sin6_addr.s6_addr[10] = a.sin6_addr.s6_addr[11] = 0xff;
+	a.sin6_addr.s6_addr[12] = 127;
+	a.sin6_addr.s6_addr[15] = 1;
+	CHECK_ERR(sys(SYS_sendto, s, "x", 1, 0, &a, sizeof(a)), EINVAL);
+	CHECK_ERR(sys(SYS_sendmsg, s, &message, 0), EINVAL);
+	CHECK_ERR(sys(SYS_connect, s, &a, sizeof(a)), EINVAL);
+	int t = (int)CHECK_OK(sys(SYS_socket, AF_INET6, SOCK_STREAM, 0));
+	CHECK_ERR(sys(SYS_connect, t, &a, sizeof(a)), EINVAL);
+	s = (int)CHECK_OK(sys(SYS_socket, AF_INET6, SOCK_DGRAM, 0));
+	CHECK_EQ(sys(SYS_setsockopt, s, IPPROTO_IPV6, IPV6_V6ONLY, &none, sizeof(none)), 0);
+	CHECK_EQ(sys(SYS_sendto, s, "x", 1, 0, &a, sizeof(a)), 1);
+}
+
 TEST(ipv6)
 {
 	struct sockaddr_in6 a;

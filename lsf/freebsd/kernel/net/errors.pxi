@@ -60,6 +60,18 @@ cdef long send_error(int fd, long result, bint addressed, bint *signal) noexcept
     return result
 
 
+cdef long mapped_error(int fd, const uint8_t *address, long result) noexcept nogil:
+    """The error of a transfer or a connect to an address, Linux's. A mapped address of IPv4 is no address to a socket of IPv6 alone
+    (udp6_send, tcp6_usr_connect); Linux has no way there."""
+    cdef int alone = 0
+    cdef uint32_t length = 4
+    if result != -LINUX_ENETUNREACH or address[0] != LINUX_AF_INET6 or (<const uint64_t *> &address[8])[0] != 0 \
+            or (<const uint32_t *> &address[16])[0] != 0xffff0000UL:
+        return result
+    linux_syscall5(LINUX_SYS_getsockopt, fd, FREEBSD_IPPROTO_IPV6, LINUX_IPV6_V6ONLY, <uint64_t> &alone, <uint64_t> &length)
+    return -LINUX_EINVAL if alone else result
+
+
 cdef bint linux_sends_sigpipe(int fd) noexcept nogil:
     """For pipes and streams alone."""
     cdef long type_ = socket_option(fd, LINUX_SO_TYPE)

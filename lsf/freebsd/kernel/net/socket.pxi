@@ -110,8 +110,8 @@ cdef long sent(area_t *area, int fd, uint64_t flags, bint quiet, bint addressed,
         if result == -LINUX_EAGAIN:
             return restartable(full_error(area, fd))
         return restartable(send_failed(area, fd, result, quiet, addressed))
-    if flags & FREEBSD_MSG_EOF:
-        linux_syscall2(LINUX_SYS_shutdown, fd, 1)
+    if flags & FREEBSD_MSG_EOF and linux_syscall2(LINUX_SYS_shutdown, fd, SHUT_WR) == 0:
+        event_shut(area.proc, fd)
     return result
 
 
@@ -277,7 +277,7 @@ cdef long bind_or_connect(area_t *area, long number, int dirfd, int fd, uaddr na
         return -LINUX_EINVAL              # no second name, whatever there is
     if number == LINUX_SYS_connect and result == -LINUX_EPERM and address[0] == LINUX_AF_INET:
         return -LINUX_EACCES
-    return result
+    return mapped_error(fd, address, result) if number == LINUX_SYS_connect and is_error(result) else result
 
 
 cdef public long sys_bind(frame_t *frame, area_t *area) noexcept nogil:
@@ -463,6 +463,8 @@ cdef public long sys_sendto(frame_t *frame, area_t *area) noexcept nogil:
         result = blocking_syscall(LINUX_SYS_sendto, fd, frame.arg[1], frame.arg[2], flags, 0, 0)     # a stream looks at none
     if result == -LINUX_EINVAL and to != 0 and is_of_another_family(fd, frame.arg[4], frame.arg[5]):
         return -LINUX_EAFNOSUPPORT
+    if result == -LINUX_ENETUNREACH and to != 0:
+        return mapped_error(fd, address, result)
     return sent(area, fd, frame.arg[3], flags & LINUX_MSG_NOSIGNAL != 0, to != 0, result)
 
 
@@ -557,6 +559,8 @@ cdef public long sys_sendmsg(frame_t *frame, area_t *area) noexcept nogil:
         linux_syscall1(LINUX_SYS_close, manifest)
     if result == -LINUX_EINVAL and message.msg_name != 0 and is_of_another_family(fd, message.msg_name, message.msg_namelen):
         return -LINUX_EAFNOSUPPORT
+    if result == -LINUX_ENETUNREACH and header.msg_name != NULL:
+        return mapped_error(fd, address, result)
     return sent(area, fd, frame.arg[2], flags & LINUX_MSG_NOSIGNAL != 0, message.msg_name != 0, result)
 
 
