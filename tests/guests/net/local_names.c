@@ -4,6 +4,7 @@
  */
 #include "guest.h"
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/sysctl.h>
 #include <sys/uio.h>
 #include <sys/un.h>
@@ -318,4 +319,22 @@ TEST(random_addresses)
 		}
 		CHECK_EQ(sys(SYS_close, s), 0);
 	}
+}
+
+/* fchmod(2) says which mode the name of a local socket is to have, and means nothing to others (soo_chmod, uipc_chmod). */
+TEST(mode_before_the_name)
+{
+	struct sockaddr_un a = name("sock");
+	struct stat st;
+	int s = (int)CHECK_OK(sys(SYS_socket, PF_LOCAL, SOCK_DGRAM, 0));
+
+	CHECK_ERR(sys(SYS_fchmod, s, 0600 | S_ISUID), EINVAL);
+	CHECK_ERR(sys(SYS_fchmod, s, 0600 | S_ISVTX), EINVAL);
+	sys(SYS_umask, 022);
+	CHECK_EQ(sys(SYS_fchmod, s, 0766), 0);
+	CHECK_EQ(sys(SYS_bind, s, &a, sizeof(a)), 0);
+	CHECK_EQ(sys(SYS_fstatat, AT_FDCWD, "sock", &st, 0), 0);
+	CHECK_EQ(st.st_mode & 07777, 0744);
+	CHECK_ERR(sys(SYS_fchmod, s, 0600), EINVAL);
+	CHECK_ERR(sys(SYS_fchmod, CHECK_OK(sys(SYS_socket, PF_INET, SOCK_DGRAM, 0)), 0600), EINVAL);
 }

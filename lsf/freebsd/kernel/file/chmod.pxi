@@ -74,8 +74,20 @@ cdef public long sys_chmod(frame_t *frame, area_t *area) noexcept nogil:
     return result if result < 0 else tail_syscall2(area, LINUX_SYS_chmod, frame.arg[0], frame.arg[1])
 
 
+cdef bint is_socket_without_mode(int fd, uint64_t mode) noexcept nogil:
+    """A socket has no mode to change, but for what a local one is to have when it is bound (uipc_chmod)."""
+    cdef uint8_t address[128]
+    cdef uint32_t length = sizeof(address)
+    if linux_syscall3(LINUX_SYS_getsockname, <uint32_t> fd, <uint64_t> address, <uint64_t> &length) != 0:
+        return False
+    return address[0] != LINUX_AF_UNIX or length > 2 or mode & ~<uint64_t> FREEBSD_ACCESSPERMS != 0
+
+
 cdef public long sys_fchmod(frame_t *frame, area_t *area) noexcept nogil:
-    cdef long result = mode_refused(<int> frame.arg[0], <uint64_t> <const char *> b"", LINUX_AT_EMPTY_PATH, frame.arg[1])
+    cdef long result
+    if is_socket_without_mode(<int> frame.arg[0], frame.arg[1]):
+        return -LINUX_EINVAL
+    result = mode_refused(<int> frame.arg[0], <uint64_t> <const char *> b"", LINUX_AT_EMPTY_PATH, frame.arg[1])
     if result == 0:
         result = linux_syscall2(LINUX_SYS_fchmod, frame.arg[0], frame.arg[1])
     if result == -LINUX_EBADF and path_kind(<int> frame.arg[0]) == ACCESS_EXECUTE:
