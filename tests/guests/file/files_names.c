@@ -537,3 +537,16 @@ TEST(flags_of_others)
 	}
 	CHECK_EQ(guest_wait(pid), 0);
 }
+
+/* The file of a descriptor is root's to link (kern_linkat: PRIV_VFS_FHOPEN), and where to does not matter to others. */
+TEST(link_of_an_open_file_by_a_user)
+{
+	guest_put("f", "x", 1);
+	int fd = OPEN("f", O_PATH);
+	CHECK_EQ(sys(SYS_chmod, ".", 0777), 0);
+	if (sys(SYS_geteuid) == 0)
+		CHECK_EQ(sys(SYS_setuid, 65534), 0);
+	CHECK_ERR(sys(SYS_linkat, fd, "", AT_FDCWD, "g", AT_EMPTY_PATH), EPERM);
+	CHECK_ERR(sys(SYS_linkat, fd, "", AT_FDCWD, "none/g", AT_EMPTY_PATH), EPERM);
+	CHECK_ERR(sys(SYS_linkat, 99, "", AT_FDCWD, "g", AT_EMPTY_PATH), EBADF);
+}

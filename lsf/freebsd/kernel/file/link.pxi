@@ -37,7 +37,16 @@ cdef public long sys_linkat(frame_t *frame, area_t *area) noexcept nogil:
         return result
     if is_held(<int> frame.arg[0], frame.arg[1], 0 if flags & FREEBSD_AT_SYMLINK_FOLLOW else FREEBSD_AT_SYMLINK_NOFOLLOW, FLAGS_OF_LINUX):
         return -LINUX_EPERM
+    if flags & FREEBSD_AT_EMPTY_PATH and names_open_file(frame.arg[1]) and linux_syscall0(LINUX_SYS_geteuid) != 0:
+        fd = 0 if <int> frame.arg[0] == LINUX_AT_FDCWD else linux_syscall2(LINUX_SYS_fcntl, <uint32_t> frame.arg[0], LINUX_F_GETFD)
+        return fd if is_error(fd) else -LINUX_EPERM         # PRIV_VFS_FHOPEN
     return linux_syscall5(LINUX_SYS_linkat, frame.arg[0], frame.arg[1], frame.arg[2], frame.arg[3], <uint64_t> result)
+
+
+cdef bint names_open_file(uaddr path) noexcept nogil:
+    """True for the empty path, which with AT_EMPTY_PATH is the descriptor's file."""
+    cdef char first = 0
+    return copyin(path, &first, 1) == 0 and first == 0
 
 
 cdef long unlink_beneath(int dirfd, uaddr path, uint64_t linux_flags) noexcept nogil:
