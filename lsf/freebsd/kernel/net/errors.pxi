@@ -60,16 +60,15 @@ cdef long send_error(int fd, long result, bint addressed, bint *signal) noexcept
     return result
 
 
-cdef long mapped_error(int fd, const uint8_t *address, long result) noexcept nogil:
-    """The error of a transfer or a connect to an address, Linux's. A mapped address of IPv4 is no address to a socket of IPv6 alone
-    (udp6_send, tcp6_usr_connect); Linux has no way there."""
+cdef bint is_mapped_for_nobody(int fd, const uint8_t *address) noexcept nogil:
+    """A mapped address of IPv4, Linux's, for a socket of IPv6 alone: EINVAL, and the socket has no port by it (udp6_send, udp6_connect,
+    tcp6_usr_connect). Linux gives it one, and says ENETUNREACH."""
     cdef int alone = 0
     cdef uint32_t length = 4
-    if result != -LINUX_ENETUNREACH or address[0] != LINUX_AF_INET6 or (<const uint64_t *> &address[8])[0] != 0 \
-            or (<const uint32_t *> &address[16])[0] != 0xffff0000UL:
-        return result
+    if address[0] != LINUX_AF_INET6 or (<const uint64_t *> &address[8])[0] != 0 or (<const uint32_t *> &address[16])[0] != 0xffff0000UL:
+        return False
     linux_syscall5(LINUX_SYS_getsockopt, fd, FREEBSD_IPPROTO_IPV6, LINUX_IPV6_V6ONLY, <uint64_t> &alone, <uint64_t> &length)
-    return -LINUX_EINVAL if alone else result
+    return alone != 0
 
 
 cdef bint linux_sends_sigpipe(int fd) noexcept nogil:

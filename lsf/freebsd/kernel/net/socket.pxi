@@ -265,6 +265,8 @@ cdef long bind_or_connect(area_t *area, long number, int dirfd, int fd, uaddr na
         result = linux_bound_address(address, result, bound_nuls(name, length))
     if number == LINUX_SYS_bind and wants_a_range(fd, address):
         return bind_in_range(fd, address, result)
+    if number == LINUX_SYS_connect and is_mapped_for_nobody(fd, address):
+        return -LINUX_EINVAL
     if number == LINUX_SYS_connect and SHIM.own.sockets & SOCKETS_LOW_PORTS:
         at = <uint64_t> bind_low(fd, address[0])
         if is_error(<long> at):
@@ -277,7 +279,7 @@ cdef long bind_or_connect(area_t *area, long number, int dirfd, int fd, uaddr na
         return -LINUX_EINVAL              # no second name, whatever there is
     if number == LINUX_SYS_connect and result == -LINUX_EPERM and address[0] == LINUX_AF_INET:
         return -LINUX_EACCES
-    return mapped_error(fd, address, result) if number == LINUX_SYS_connect and is_error(result) else result
+    return result
 
 
 cdef public long sys_bind(frame_t *frame, area_t *area) noexcept nogil:
@@ -444,6 +446,8 @@ cdef public long sys_sendto(frame_t *frame, area_t *area) noexcept nogil:
             length = lookup_address(area.proc, address, length)
         if length < 0:
             return length
+        if is_mapped_for_nobody(fd, address):
+            return -LINUX_EINVAL
         to = <uint64_t> address
     if is_out_of_band(fd, frame.arg[3]):
         return -LINUX_EOPNOTSUPP
@@ -463,8 +467,6 @@ cdef public long sys_sendto(frame_t *frame, area_t *area) noexcept nogil:
         result = blocking_syscall(LINUX_SYS_sendto, fd, frame.arg[1], frame.arg[2], flags, 0, 0)     # a stream looks at none
     if result == -LINUX_EINVAL and to != 0 and is_of_another_family(fd, frame.arg[4], frame.arg[5]):
         return -LINUX_EAFNOSUPPORT
-    if result == -LINUX_ENETUNREACH and to != 0:
-        return mapped_error(fd, address, result)
     return sent(area, fd, frame.arg[3], flags & LINUX_MSG_NOSIGNAL != 0, to != 0, result)
 
 
@@ -534,6 +536,8 @@ cdef public long sys_sendmsg(frame_t *frame, area_t *area) noexcept nogil:
             result = lookup_address(area.proc, address, result)
         if result < 0:
             return result
+        if is_mapped_for_nobody(fd, address):
+            return -LINUX_EINVAL
         header.msg_name = address
         header.msg_namelen = <uint32_t> result
     if area.proc.own.sockets & SOCKETS_LOCAL_DGRAM:
@@ -559,8 +563,6 @@ cdef public long sys_sendmsg(frame_t *frame, area_t *area) noexcept nogil:
         linux_syscall1(LINUX_SYS_close, manifest)
     if result == -LINUX_EINVAL and message.msg_name != 0 and is_of_another_family(fd, message.msg_name, message.msg_namelen):
         return -LINUX_EAFNOSUPPORT
-    if result == -LINUX_ENETUNREACH and header.msg_name != NULL:
-        return mapped_error(fd, address, result)
     return sent(area, fd, frame.arg[2], flags & LINUX_MSG_NOSIGNAL != 0, message.msg_name != 0, result)
 
 
