@@ -324,6 +324,8 @@ TEST(of_fifos)
 	int ends[2];
 
 	CHECK_EQ(sys(SYS_mkfifoat, AT_FDCWD, "fifo", 0600), 0);
+	CHECK_ERR(sys(SYS_open, "fifo", O_RDWR | O_EXLOCK), EOPNOTSUPP);	/* as in all releases */
+	CHECK_ERR(sys(SYS_open, "fifo", O_RDONLY | O_NONBLOCK | O_SHLOCK), EOPNOTSUPP);
 	int a = (int)CHECK_OK(sys(SYS_open, "fifo", O_RDWR)), b = (int)CHECK_OK(sys(SYS_open, "fifo", O_RDWR));
 	CHECK_EQ(sys(SYS_flock, a, LOCK_EX), 0);
 	CHECK_ERR(sys(SYS_flock, b, LOCK_SH | LOCK_NB), EWOULDBLOCK);

@@ -536,6 +536,8 @@ fuzz(void)
 		sys(SYS_pdgetpid, a[1], a[0]);
 		if (a[0] > 2)
 			sys(SYS_pdkill, a[0], a[1]);
+		if (pid > 0)
+			sys(SYS_kill, pid, SIGCONT);	/* a daemon that was stopped would stay so */
 		sys(SYS_wait4, pid, NULL, WNOHANG | (int)(a[1] & 0xff), NULL);
 		if (fd > 2 && i & 1)
 			sys(SYS_close, fd);

@@ -106,8 +106,11 @@ cdef long check_executable(int fd, bint nofollow) noexcept nogil:
 
 
 cdef long lock_opened(int fd, uint32_t flags, uint64_t linux_flags) noexcept nogil:
-    """O_SHLOCK and O_EXLOCK, and the truncation that waited for the lock."""
-    cdef long result = flock_take(fd, flags & FREEBSD_O_EXLOCK != 0, flags & FREEBSD_O_NONBLOCK == 0)
+    """O_SHLOCK and O_EXLOCK, which an opened FIFO has not (vn_open_vnode_advlock), and the truncation that waited for the lock."""
+    cdef long result = mode_of(fd, <uint64_t> <const char *> b"", LINUX_AT_EMPTY_PATH)
+    if not is_error(result) and result & LINUX_S_IFMT == LINUX_S_IFIFO:
+        return -LINUX_EOPNOTSUPP
+    result = flock_take(fd, flags & FREEBSD_O_EXLOCK != 0, flags & FREEBSD_O_NONBLOCK == 0)
     if not is_error(result) and flags & FREEBSD_O_TRUNC and linux_flags & 3:
         result = linux_syscall2(LINUX_SYS_ftruncate, fd, 0)
     return result

@@ -132,7 +132,7 @@ cdef long debug_open(int tracer, int pid, uint64_t flags) noexcept nogil:
             if st.st_size != 0:
                 return fd
             linux_syscall1(LINUX_SYS_close, fd)
-            return -LINUX_ENOENT            # it is being made (debug_make), and nothing is to be found in it yet
+            return -LINUX_ENOENT            # it is being made (debug_make): to touch a mapping of it would be SIGBUS
         linux_syscall1(LINUX_SYS_close, fd)
         fd = -LINUX_EACCES
     return fd
@@ -172,18 +172,10 @@ cdef bint debug_may_write(uint64_t size) noexcept nogil:
     return limit.rlim_cur >= size
 
 
-cdef bint debug_is_made(long fd) noexcept nogil:
-    """False for a file that was just created and has no bytes yet: to touch a mapping of it would be SIGBUS."""
-    cdef linux_stat st
-    return linux_syscall2(LINUX_SYS_fstat, <uint64_t> fd, <uint64_t> &st) == 0 and <uint64_t> st.st_size >= debug_size(0)
-
-
 cdef uint64_t debug_map_file(long fd, uint64_t at) noexcept nogil:
     """Map a page, all the slots that it can have, at an address that is its place already, or (0) a new one; 0 for a failure."""
     cdef uint64_t size = debug_size(DEBUG_THREADS)
     cdef long result
-    if not debug_is_made(fd):
-        return 0
     if at == 0:
         at = map_memory(size)
         if at == 0:
