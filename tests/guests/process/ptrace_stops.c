@@ -275,7 +275,7 @@ TEST(attach_to_who_sleeps)
 	/* A signal that it goes on with is nobody's. */
 	pid = guest_fork();
 	if (pid == 0) {
-		guest_sleep_ms(150);
+		guest_sleep_ms(800);
 		guest_exit(9);
 	}
 	guest_sleep_ms(20);
