@@ -72,6 +72,13 @@ cdef uint64_t append_number(char *buffer, uint64_t at, uint64_t size, uint64_t v
     return append(buffer, at, size, &digits[n])
 
 
+cdef const char *next_line(const char *text) noexcept nogil:
+    """The beginning of the next line, or the end of the text."""
+    while text[0] != 0 and text[0] != c'\n':
+        text += 1
+    return text + 1 if text[0] == c'\n' else text
+
+
 cdef const char *parse_number(const char *text, int64_t *value) noexcept nogil:
     """Read a decimal number after blanks, which may be one of 64 bits without a sign; where the text goes on."""
     cdef bint negative = False

@@ -266,7 +266,6 @@ cdef long lookup_path(process_t *proc, int dirfd, uaddr path, bint follow, char 
     cdef lookup_t *view = <lookup_t *> proc.lookup
     cdef lookup_walk_t walk
     cdef lookup_rule_t *base = NULL
-    cdef char link[32]
     cdef uint64_t length = 0
     cdef long got, result
     if path == 0 or copyinstr(path, walk.link, LOOKUP_PATH, &length) < 0 or length < 2:

@@ -7,25 +7,6 @@
 #include <sys/umtx.h>
 #include <machine/reg.h>
 
-static volatile int seen;
-
-static void
-count(int signo, siginfo_t *info, void *context)
-{
-	(void)signo, (void)info, (void)context;
-	seen++;
-}
-
-static struct ptrace_lwpinfo
-next_stop(int pid, int signo)
-{
-	struct ptrace_lwpinfo info;
-
-	stops(pid, signo);
-	CHECK_EQ(PT(PT_LWPINFO, pid, &info, sizeof(info)), 0);
-	return (info);
-}
-
 static void
 go_on(int pid, int signo)
 {

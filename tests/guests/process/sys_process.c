@@ -5,23 +5,12 @@
 #include <sys/sysctl.h>
 #include <machine/psl.h>
 
-static volatile int seen;
-
-static void
-count(int signo, siginfo_t *info, void *context)
-{
-	(void)signo, (void)info, (void)context;
-	seen++;
-}
-
-/* The next stop of a tracee is by this signal; what its thread tells. */
+/* The next stop of a tracee is by this signal, and its thread says so. */
 static struct ptrace_lwpinfo
-next_stop(int pid, int signo)
+signal_stop(int pid, int signo)
 {
-	struct ptrace_lwpinfo info;
+	struct ptrace_lwpinfo info = next_stop(pid, signo);
 
-	stops(pid, signo);
-	CHECK_EQ(PT(PT_LWPINFO, pid, &info, sizeof(info)), 0);
 	CHECK_EQ(info.pl_event, PL_EVENT_SIGNAL);
 	return (info);
 }
@@ -53,7 +42,7 @@ go_on(int pid, int signo)
 		__VA_ARGS__; \
 		guest_exit(0); \
 	} \
-	struct ptrace_lwpinfo first = next_stop((pid), SIGSTOP); \
+	struct ptrace_lwpinfo first = signal_stop((pid), SIGSTOP); \
 	CHECK_EQ(first.pl_flags, PL_FLAG_SI); \
 	CHECK_EQ(first.pl_siginfo.si_signo, SIGSTOP); \
 } while (0)
@@ -96,7 +85,7 @@ TEST(a_stop_is_told_by_sigchld)
 	for (int i = 0; i < 500 && seen == 0; i++)
 		guest_sleep_ms(10);
 	CHECK_EQ(seen, 1);
-	next_stop(pid, SIGSTOP);
+	signal_stop(pid, SIGSTOP);
 	go_on(pid, 0);
 	ends(pid, 0);
 	CHECK_BETWEEN(seen, 1, 2);
@@ -118,12 +107,12 @@ TEST(signals_are_dropped_passed_and_replaced)
 		guest_exit(seen);
 	});
 	go_on(pid, 0);
-	info = next_stop(pid, SIGUSR1);
+	info = signal_stop(pid, SIGUSR1);
 	CHECK_EQ(info.pl_siginfo.si_pid, pid);
 	go_on(pid, 0);
-	next_stop(pid, SIGUSR1);
+	signal_stop(pid, SIGUSR1);
 	go_on(pid, SIGUSR1);
-	next_stop(pid, SIGUSR1);
+	signal_stop(pid, SIGUSR1);
 	go_on(pid, SIGUSR2);
 	ends(pid, 2);
 
@@ -134,9 +123,9 @@ TEST(signals_are_dropped_passed_and_replaced)
 		sys(SYS_kill, sys(SYS_getpid), SIGTERM);
 	});
 	go_on(pid, 0);
-	next_stop(pid, SIGTERM);
+	signal_stop(pid, SIGTERM);
 	go_on(pid, 0);
-	next_stop(pid, SIGTERM);
+	signal_stop(pid, SIGTERM);
 	go_on(pid, SIGTERM);
 	status = guest_wait(pid);
 	CHECK(WIFSIGNALED(status));
@@ -172,7 +161,7 @@ TEST(a_dropped_signal_has_ended_the_call)
 
 		guest_sleep_ms(30);
 		CHECK_EQ(sys(SYS_kill, pid, sent[i]), 0);
-		next_stop(pid, sent[i]);
+		signal_stop(pid, sent[i]);
 		if (i == 2)
 			CHECK_EQ(sys(SYS_write, pipes[1], "x", 1), 1);
 		go_on(pid, i == 4 ? SIGUSR1 : 0);
@@ -208,7 +197,7 @@ TEST(breakpoints_steps_and_registers)
 	CHECK_EQ(PT(PT_IO, pid, &io, 0), 0);
 	CHECK_EQ(*(u8 *)answer, was);		/* its own memory, not ours */
 	go_on(pid, 0);
-	info = next_stop(pid, SIGTRAP);
+	info = signal_stop(pid, SIGTRAP);
 	CHECK_EQ(info.pl_siginfo.si_code, TRAP_BRKPT);
 	CHECK_EQ(PT(PT_GETREGS, pid, &regs, 0), 0);
 	CHECK_EQ(regs.r_rip, (u64)answer + 1);
@@ -220,7 +209,7 @@ TEST(breakpoints_steps_and_registers)
 	CHECK_EQ(PT(PT_SETREGS, pid, &regs, 0), 0);
 	for (int i = 0; i < 2; i++) {
 		CHECK_EQ(PT(PT_STEP, pid, 1, 0), 0);
-		info = next_stop(pid, SIGTRAP);
+		info = signal_stop(pid, SIGTRAP);
 		CHECK_EQ(info.pl_siginfo.si_code, TRAP_TRACE);
 		CHECK_EQ(PT(PT_GETREGS, pid, &regs, 0), 0);
 		CHECK_EQ(regs.r_rflags & PSL_T, 0);
@@ -250,7 +239,7 @@ TEST(a_step_over_a_call)
 	CHECK_EQ(PT(PT_SETREGS, pid, &regs, 0), 0);
 	for (size_t i = 0; i < nitems(lengths); i++) {
 		CHECK_EQ(PT(PT_STEP, pid, 1, 0), 0);
-		next_stop(pid, SIGTRAP);
+		signal_stop(pid, SIGTRAP);
 		at += (u64)lengths[i];
 		CHECK_EQ(PT(PT_GETREGS, pid, &regs, 0), 0);
 		CHECK_EQ(regs.r_rip, at);
@@ -273,7 +262,7 @@ TEST(vector_registers)
 		guest_exit(low == 0x0102030405060708UL ? 3 : 4);
 	});
 	go_on(pid, 0);
-	next_stop(pid, SIGTRAP);
+	signal_stop(pid, SIGTRAP);
 	CHECK_EQ(PT(PT_GETFPREGS, pid, &fp, 0), 0);
 	CHECK_EQ(*(u64 *)&fp.fpr_xacc[7], 0x1122334455667788UL);
 	*(u64 *)&fp.fpr_xacc[7] = 0x0102030405060708UL;
@@ -305,7 +294,7 @@ TEST(calls_are_shown_and_changed)
 	});
 	CHECK_ERR(PT(PT_GET_SC_RET, pid, &ret, sizeof(ret)), EINVAL);
 	CHECK_EQ(PT(PT_SYSCALL, pid, 1, 0), 0);
-	info = next_stop(pid, SIGTRAP);
+	info = signal_stop(pid, SIGTRAP);
 	CHECK_EQ(info.pl_flags & (PL_FLAG_SCE | PL_FLAG_SCX | PL_FLAG_SI), PL_FLAG_SCE);
 	CHECK_EQ(info.pl_syscall_code, SYS_dup2);
 	CHECK_EQ(info.pl_syscall_narg, 2);
@@ -313,7 +302,7 @@ TEST(calls_are_shown_and_changed)
 	CHECK_EQ(args[0], 1000000);
 	CHECK_EQ(args[1], 5);
 	go_on(pid, 0);
-	info = next_stop(pid, SIGTRAP);
+	info = signal_stop(pid, SIGTRAP);
 	CHECK_EQ(info.pl_flags & (PL_FLAG_SCE | PL_FLAG_SCX), PL_FLAG_SCX);
 	CHECK_EQ(PT(PT_GET_SC_RET, pid, &ret, sizeof(ret)), 0);
 	CHECK_EQ(ret.sr_error, EBADF);
@@ -325,7 +314,7 @@ TEST(calls_are_shown_and_changed)
 	CHECK_EQ(PT(PT_SETREGS, pid, &regs, 0), 0);
 	CHECK_EQ(PT(PT_TO_SCE, pid, 1, 0), 0);
 	/* exit(9) becomes exit(11). */
-	info = next_stop(pid, SIGTRAP);
+	info = signal_stop(pid, SIGTRAP);
 	CHECK_EQ(info.pl_syscall_code, SYS_exit);
 	CHECK_EQ(PT(PT_GETREGS, pid, &regs, 0), 0);
 	CHECK_EQ(regs.r_rax, SYS_exit);
@@ -389,7 +378,7 @@ TEST(attach_and_detach)
 	if (GUEST_RELEASE >= 15) {
 		go_on(pid, 0);
 		CHECK_EQ(sys(SYS_kill, pid, SIGSTOP), 0);
-		next_stop(pid, SIGSTOP);	/* one that a thread has got, and may have back */
+		signal_stop(pid, SIGSTOP);	/* one that a thread has got, and may have back */
 	}
 	CHECK_EQ(PT(PT_DETACH, pid, 1, SIGSTOP), 0);
 	CHECK_EQ(sys(SYS_wait4, pid, &status, WUNTRACED, NULL), pid);
@@ -489,11 +478,11 @@ TEST(a_step_while_sigtrap_is_blocked)
 		guest_exit(was.__bits[0] & 1 << (SIGTRAP - 1) ? 1 : 8);
 	});
 	go_on(pid, 0);
-	next_stop(pid, SIGUSR1);
+	signal_stop(pid, SIGUSR1);
 	CHECK_EQ(PT(PT_STEP, pid, 1, 0), 0);
-	next_stop(pid, SIGTRAP);
+	signal_stop(pid, SIGTRAP);
 	go_on(pid, 0);
-	next_stop(pid, SIGTRAP);		/* the one that was sent, which nothing blocks now */
+	signal_stop(pid, SIGTRAP);		/* the one that was sent, which nothing blocks now */
 	go_on(pid, 0);
 	ends(pid, 8);
 }
@@ -627,7 +616,7 @@ TEST(exec_stops_before_the_first_instruction)
 			CHECK_EQ(PT(PT_SET_EVENT_MASK, pid, &mask, sizeof(mask)), 0);
 		go_on(pid, 0);
 		if (i == 0) {
-			info = next_stop(pid, SIGTRAP);
+			info = signal_stop(pid, SIGTRAP);
 			CHECK_EQ(info.pl_flags & (PL_FLAG_EXEC | PL_FLAG_SCX), PL_FLAG_EXEC | PL_FLAG_SCX);
 			CHECK_EQ(PT(PT_GETREGS, pid, &regs, 0), 0);
 			CHECK_EQ(regs.r_rdi & 7, 0);
@@ -671,11 +660,11 @@ TEST(threads)
 	CHECK_EQ(PT(PT_LWP_EVENTS, pid, 0, 1), 0);
 	go_on(pid, 0);
 	for (int i = 0; i < 2; i++) {
-		info = next_stop(pid, SIGTRAP);
+		info = signal_stop(pid, SIGTRAP);
 		CHECK_EQ(info.pl_flags & PL_FLAG_BORN, PL_FLAG_BORN);
 		go_on(pid, 0);
 	}
-	next_stop(pid, SIGUSR1);
+	signal_stop(pid, SIGUSR1);
 	CHECK_EQ(PT(PT_GETNUMLWPS, pid, 0, 0), 3);
 	CHECK_EQ(PT(PT_GETLWPLIST, pid, lwps, 2), 2);
 	CHECK_EQ(PT(PT_GETLWPLIST, pid, lwps, 4), 3);
@@ -695,7 +684,7 @@ TEST(threads)
 	int status;
 	CHECK_EQ(sys(SYS_wait4, pid, &status, WNOHANG, NULL), 0);
 	CHECK_EQ(sys(SYS_kill, pid, SIGSTOP), 0);
-	next_stop(pid, SIGSTOP);
+	signal_stop(pid, SIGSTOP);
 	CHECK_EQ(PT(PT_RESUME, lwps[1], 0, 0), 0);
 	go_on(pid, 0);
 	ends(pid, 17);

@@ -26,6 +26,27 @@ stops(int pid, int signo)
 	CHECK_EQ(WSTOPSIG(status), signo);
 }
 
+/* The same, with what its thread tells. */
+static inline struct ptrace_lwpinfo
+next_stop(int pid, int signo)
+{
+	struct ptrace_lwpinfo info;
+
+	stops(pid, signo);
+	CHECK_EQ(PT(PT_LWPINFO, pid, &info, sizeof(info)), 0);
+	return (info);
+}
+
+static volatile int seen;
+
+/* A handler that counts. */
+static inline void
+count(int signo, siginfo_t *info, void *context)
+{
+	(void)signo, (void)info, (void)context;
+	seen++;
+}
+
 static inline void
 ends(int pid, int code)
 {

@@ -536,7 +536,6 @@ cdef public long sys_fspacectl(frame_t *frame, area_t *area) noexcept nogil:
 cdef public long sys___realpathat(frame_t *frame, area_t *area) noexcept nogil:
     """The path of a file without links. By /proc: where that is missing, libc's own search serves (it always does
     where this call fails)."""
-    cdef char link[32]
     cdef char path[FREEBSD_PATH_MAX + 16]
     cdef uint64_t size = frame.arg[3] if frame.arg[3] < FREEBSD_PATH_MAX else FREEBSD_PATH_MAX
     cdef linux_stat st

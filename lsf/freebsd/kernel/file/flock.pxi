@@ -66,10 +66,10 @@ cdef long try_flock(int fd, bint exclusive) noexcept nogil:
     return result
 
 
-cdef void release_flock(int fd) noexcept nogil:
+cdef long release_flock(int fd) noexcept nogil:
     """The record lock first, since who waits for both waits in flock."""
     open_file_unlock(fd)
-    linux_syscall2(LINUX_SYS_flock, <uint32_t> fd, LINUX_LOCK_UN)
+    return linux_syscall2(LINUX_SYS_flock, <uint32_t> fd, LINUX_LOCK_UN)
 
 
 cdef long flock_take(int fd, bint exclusive, bint wait) noexcept nogil:
@@ -119,8 +119,7 @@ cdef public long sys_flock(frame_t *frame, area_t *area) noexcept nogil:
     if not may_be_locked(area.proc, fd):
         return -LINUX_EOPNOTSUPP
     if how & FREEBSD_LOCK_UN:
-        open_file_unlock(fd)
-        result = linux_syscall2(LINUX_SYS_flock, <uint32_t> fd, LINUX_LOCK_UN)
+        result = release_flock(fd)
     elif how & (FREEBSD_LOCK_EX | FREEBSD_LOCK_SH):
         result = restartable(flock_take(fd, how & FREEBSD_LOCK_EX != 0, how & FREEBSD_LOCK_NB == 0))
     else:

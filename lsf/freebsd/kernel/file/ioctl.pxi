@@ -196,7 +196,6 @@ cdef long find_device_name(int fd, char *name) noexcept nogil:
     """The name (256 bytes) of the device that a descriptor is open to, without /dev/: 0, -ENOTTY where it is none."""
     cdef linux_stat st
     cdef uint32_t major, minor, number = 0
-    cdef char link[40]
     cdef uint64_t at
     cdef long result = linux_syscall2(LINUX_SYS_fstat, fd, <uint64_t> &st)
     if is_error(result):

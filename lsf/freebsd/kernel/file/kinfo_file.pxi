@@ -69,10 +69,9 @@ cdef int kinfo_type(const char *path, uint32_t mode) noexcept nogil:
 
 cdef long fill_kinfo_file(int fd, freebsd_kinfo_file *info) noexcept nogil:
     """struct kinfo_file of one of the process's own descriptors."""
-    cdef char link[32]
     cdef freebsd_stat st
     cdef caps_t caps
-    cdef long got, result = stat_descriptor(fd, &st)
+    cdef long result = stat_descriptor(fd, &st)
     memset(info, 0, sizeof(freebsd_kinfo_file))
     if result < 0:
         return result

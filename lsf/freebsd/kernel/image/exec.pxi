@@ -387,8 +387,6 @@ cdef long execute_linux(area_t *area, const char *path, uint64_t *argv, uaddr en
 cdef void execution_path(int fd, const char *path, char *execpath) noexcept nogil:
     """What AT_EXECPATH says of an opened program: an absolute name as it was given, of another one the file's own, resolved
     (do_execve in sys/kern/kern_exec.c); without /proc the name in the current directory."""
-    cdef char link[64]
-    cdef uint64_t at
     cdef long got = -LINUX_ENOENT
     if path[0] != c'/':
         got = descriptor_name(fd, execpath, 4096)

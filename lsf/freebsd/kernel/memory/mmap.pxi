@@ -257,8 +257,7 @@ cdef long map_guest(area_t *area, uint64_t addr, uint64_t len_, uint64_t prot_wo
         result = map_aligned(addr, size, align, prot, <int> linux, fd, pos)
     else:
         result = linux_syscall6(LINUX_SYS_mmap, addr, size, prot, linux, fd, pos)
-    if (result == -LINUX_EACCES and linux & LINUX_MAP_PRIVATE and not prot & 1) \
-            or (result == -LINUX_EBADF and path_kind(fd) == ACCESS_EXECUTE):
+    if result == -LINUX_EACCES or (result == -LINUX_EBADF and path_kind(fd) == ACCESS_EXECUTE):
         result = map_unread(addr, size, prot, linux, fd, pos)
     if locked:
         if not is_error(result):

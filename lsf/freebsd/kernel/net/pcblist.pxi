@@ -240,12 +240,6 @@ cdef long out_generation(sysctl_request_t *request, uint32_t count, bint local) 
     return sysctl_out(request, &generation, size)
 
 
-cdef const char *next_line(const char *text) noexcept nogil:
-    while text[0] != 0 and text[0] != c'\n':
-        text += 1
-    return text + 1 if text[0] == c'\n' else text
-
-
 cdef long out_inet_text(sysctl_request_t *request, const char *line, bint six, const listen_limits_t *limits,
                         uint32_t *count) noexcept nogil:
     """All sockets of a file's text; with `count` only their number."""

@@ -3,7 +3,6 @@
 
 cdef enum:
     KVME_MAX_SHIFT = 16                 # KVME_MAX_PROT_ in kve_protection
-    PID_DIGITS_END = 100000000
 
 
 cdef uaddr auxiliary_value(area_t *area, int pid, uaddr vector, uint64_t type_) noexcept nogil:
@@ -83,16 +82,16 @@ cdef long read_link_of_program(area_t *area, uaddr guest_path, uaddr buffer, uin
     cdef char path[FREEBSD_PATH_MAX]
     cdef uint64_t length = 0
     cdef const char *name = &path[6]
-    cdef int pid = 0
+    cdef int64_t number = 0
+    cdef int pid
     if copyinstr(guest_path, path, sizeof(path), &length) < 0 or not string_starts(path, b"/proc/"):
         return result
     if string_starts(name, b"self/"):
         pid = area.proc.pid
         name += 4
     else:
-        while c'0' <= name[0] <= c'9' and pid < PID_DIGITS_END:
-            pid = pid * 10 + name[0] - c'0'
-            name += 1
+        name = parse_number(name, &number)
+        pid = <int> number
     if not string_equal(name, b"/exe") or not guest_binpath(area, pid, path, sizeof(path)):
         return result
     length = string_length(path)

@@ -25,13 +25,6 @@ cdef uint32_t listed_cpus(uint32_t *highest) noexcept nogil:
     return count
 
 
-cdef const char *line_behind(const char *at) noexcept nogil:
-    """The beginning of the next line, or the end of the text."""
-    while at[0] != 0 and at[0] != c'\n':
-        at += 1
-    return at + 1 if at[0] != 0 else at
-
-
 cdef uint32_t counted_cpus(uint32_t *highest) noexcept nogil:
     """The same from /proc/stat, which has a line for each ("cpu0 ...") behind that of all; 0 without /proc."""
     cdef uint64_t memory = map_memory(STAT_ROOM)
@@ -48,7 +41,7 @@ cdef uint32_t counted_cpus(uint32_t *highest) noexcept nogil:
             parse_number(at + 3, &number)
             highest[0] = <uint32_t> number
             count += 1
-        at = line_behind(at)
+        at = next_line(at)
     linux_syscall2(LINUX_SYS_munmap, memory, STAT_ROOM)
     return count
 

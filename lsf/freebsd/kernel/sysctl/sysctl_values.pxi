@@ -448,20 +448,21 @@ cdef public long sysctl_cp_times(sysctl_request_t *request) noexcept nogil:
     """Five numbers for each processor up to kern.smp.maxid; of one that is not there they are 0."""
     cdef char text[8192]
     cdef int64_t ticks[5]
-    cdef const char *at = text
+    cdef const char *at
+    cdef const char *behind
     cdef int64_t number = 0
     cdef uint32_t i, highest = highest_cpu(request.area.proc)
     cdef long result
     if read_file(b"/proc/stat", text, sizeof(text)) < 0:
         text[0] = 0
-    at = line_behind(text)
+    at = next_line(text)
     for i in range(highest + 1):
         memset(ticks, 0, sizeof(ticks))
         if string_starts(at, b"cpu"):
-            parse_number(at + 3, &number)
+            behind = parse_number(at + 3, &number)
             if number == i:
-                cp_ticks(parse_number(at + 3, &number), ticks)
-                at = line_behind(at)
+                cp_ticks(behind, ticks)
+                at = next_line(at)
         result = sysctl_out(request, ticks, sizeof(ticks))
         if result < 0:
             return result
