@@ -145,17 +145,20 @@ class Images:
 
 class Engine:
     """An engine with a store of its own. `client` is its command, with the options that choose store and runtime; `limits` are what `run` needs
-    on this machine. `images` names those that are loaded."""
+    on this machine. `images` names those that are loaded. Commands run in `folder`: conmon leaves a file there when memory has run out."""
 
-    def __init__(self, name: str, client: list[str], linux_client: list[str], linux_options: list[str]) -> None:
-        self.name = name
+    def __init__(
+        self, name: str, folder: Path, client: list[str], linux_client: list[str], linux_options: list[str]
+    ) -> None:
+        self.name, self.folder = name, folder
         self.client, self.linux_client, self.linux_options = client, linux_client, linux_options
         self.limits = ["--network", "none"]
 
     def __call__(self, *words: object, check: bool = True, client: list[str] | None = None, timeout: float = 120,
                  **options) -> subprocess.CompletedProcess:  # fmt: skip
-        done = subprocess.run([*(client or self.client), *map(str, words)], capture_output=True, text=True, timeout=timeout, check=False,
-                              stdin=options.pop("stdin", subprocess.DEVNULL), **options)  # fmt: skip
+        options = {"stdin": subprocess.DEVNULL, "cwd": self.folder, **options}
+        command = [*(client or self.client), *map(str, words)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False, **options)
         done.stderr = "".join(line for line in done.stderr.splitlines(True) if "WARNING: image platform" not in line)
         if check and done.returncode:
             raise AssertionError(f"{' '.join(map(str, words))}: status {done.returncode}\n{done.stdout}{done.stderr}")
@@ -249,7 +252,7 @@ def podman(stack: Stack, command: Path, runtime: str, images: Images) -> Engine:
         holder = stack.start(*prefix, "sh", "-c", "echo ready; exec sleep 3600")
         while "ready" not in stack.said() and holder.poll() is None:
             time.sleep(0.02)
-        prefix = ["nsenter", f"--mount=/proc/{holder.pid}/ns/mnt"]
+        prefix = ["nsenter", f"--mount=/proc/{holder.pid}/ns/mnt", "env", f"--chdir={stack.folder}"]
     place = stack.folder
     store = ["podman", "--root", f"{place}/root", "--runroot", f"{place}/run", "--tmpdir", f"{place}/tmp", "--cgroup-manager", "cgroupfs",
              "--events-backend", "none"]  # fmt: skip
@@ -258,7 +261,7 @@ def podman(stack: Stack, command: Path, runtime: str, images: Images) -> Engine:
     if not link.is_symlink():
         link.symlink_to("lsf-oci")
     client = [*prefix, *store, "--runtime", str(link)]
-    engine = Engine(f"podman-{runtime}", client, [*prefix, *store, "--runtime", str(shutil.which(runtime))], [])
+    engine = Engine(f"podman-{runtime}", place, client, [*prefix, *store, "--runtime", str(shutil.which(runtime))], [])
     done = engine("import", images.linux_tar, "linux", check=False, client=engine.linux_client)
     if done.returncode or (reason := engine.why_not()):
         harness.not_covered(
@@ -282,7 +285,7 @@ def docker(stack: Stack, command: Path, images: Images) -> Engine:
     place = stack.folder
     socket = f"unix://{place}/docker.sock"
     (place / "daemon.json").write_text("{}")
-    engine = Engine("docker", [client, "-H", socket], [client, "-H", socket], ["--runtime", "runc"])
+    engine = Engine("docker", place, [client, "-H", socket], [client, "-H", socket], ["--runtime", "runc"])
     had_bridge = Path("/sys/class/net/docker0").exists()
     # Ports are published by docker's own proxy; without a bridge, where the machine allows none, they are not.
     for network in ("--bip=10.213.7.1/24", "--bridge=none"):

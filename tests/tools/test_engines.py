@@ -239,7 +239,7 @@ def test_a_terminal(engine, name):
             started(engine, name)
         ours, theirs = pty.openpty()
         process = subprocess.Popen([*engine.client, *words, "/bin/sh", "-c", script], stdin=theirs, stdout=theirs, stderr=theirs,
-                                   start_new_session=True)  # fmt: skip
+                                   start_new_session=True, cwd=engine.folder)  # fmt: skip
         os.close(theirs)
         text = b""
         os.set_blocking(ours, False)
@@ -702,7 +702,11 @@ def test_rootless(images, tmp_path):
         ]
         client = [*become, *user, "podman", "--cgroup-manager", "cgroupfs", "--runtime"]
         engine = engines.Engine(
-            "podman without root", [*client, str(place / "bin/lsf-oci")], [*client, str(shutil.which("runc"))], []
+            "podman without root",
+            place,
+            [*client, str(place / "bin/lsf-oci")],
+            [*client, str(shutil.which("runc"))],
+            [],
         )
         done = engine("import", place / images.linux_tar.name, "linux", check=False, cwd=place)
         if done.returncode or (reason := engine.why_not()):
