@@ -70,7 +70,7 @@ struct process_own {
     uint32_t cpuset;            /* resource.pxi's: the number of the processor set, 0 for the first */
     uint32_t reaper;            /* procctl.pxi's: PROC_REAP_ACQUIRE, for other guests to see, */
     uint32_t subtree;           /* and the child of a reaper that this process is, or comes from; 0: none that is known */
-    uint32_t memlock_set;       /* resource.pxi's: RLIMIT_MEMLOCK is the guest's own choice */
+    uint32_t memlock_set;       /* limits.pxi's: RLIMIT_MEMLOCK is the guest's own choice */
     uint32_t signals;           /* and how many its handlers were called for, as area_own's */
     uint32_t ctl[8];            /* procctl.pxi's: what was set, by kind */
     uint32_t osrel;             /* the release that the program was built for, from its note */

@@ -346,29 +346,6 @@ cdef public long sysctl_proc_groups(sysctl_request_t *request) noexcept nogil:
     return result if result < 0 else sysctl_out(request, info.ki_groups, info.ki_ngroups * 4)
 
 
-cdef public long sysctl_proc_rlimit(sysctl_request_t *request) noexcept nogil:
-    """kern.proc.rlimit.PID.WHICH"""
-    cdef linux_rlimit limit
-    cdef freebsd_rlimit out
-    cdef int pid, linux
-    cdef long result
-    if request.nrest != 2 or <uint32_t> request.rest[1] >= FREEBSD_RLIM_NLIMITS:
-        return -LINUX_EINVAL
-    pid = request.rest[0]
-    if pid < 1:
-        return -LINUX_ESRCH
-    linux = freebsd_to_linux_rlimit(request.rest[1])
-    out.rlim_cur = FREEBSD_RLIM_INFINITY
-    out.rlim_max = FREEBSD_RLIM_INFINITY
-    if linux >= 0:
-        result = linux_syscall4(LINUX_SYS_prlimit64, pid, linux, 0, <uint64_t> &limit)
-        if is_error(result):
-            return result
-        limit_cut(<uint32_t> request.rest[1], &limit)
-        freebsd_rlimit_from_linux(&out, &limit)
-    return sysctl_out(request, &out, sizeof(out))
-
-
 cdef public long sysctl_proc_umask(sysctl_request_t *request) noexcept nogil:
     cdef char status[1024]
     cdef const char *at

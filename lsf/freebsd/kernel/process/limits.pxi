@@ -1,0 +1,202 @@
+# Limits of resources: getrlimit(2), setrlimit(2), kern.proc.rlimit.
+# Model: FreeBSD sys/kern/kern_resource.c (kern_proc_setrlimit).
+
+cdef inline uint64_t limit_top(uint32_t which) noexcept nogil:
+    """What no limit of a kind exceeds, in bytes: maxssiz and maxdsiz (kern_proc_setrlimit); 0: it has no such end."""
+    if which == FREEBSD_RLIMIT_STACK:
+        return FREEBSD_MAXSSIZ
+    return DATA_ROOM if which == FREEBSD_RLIMIT_DATA else 0
+
+
+cdef void limit_cut(uint32_t which, linux_rlimit *limit) noexcept nogil:
+    """Cut a limit to what FreeBSD has at most."""
+    cdef uint64_t top = limit_top(which)
+    if top != 0 and limit.rlim_cur > top:
+        limit.rlim_cur = top
+    if top != 0 and limit.rlim_max > top:
+        limit.rlim_max = top
+
+
+cdef long limit_fit(uint32_t which, linux_rlimit *wanted, linux_rlimit *now) noexcept nogil:
+    """Cut a wanted limit; `now` is Linux's, whose maximum beyond FreeBSD's end is kept: 0 or -EPERM."""
+    cdef linux_rlimit shown = now[0]
+    limit_cut(which, &shown)
+    if (wanted.rlim_cur > shown.rlim_max or wanted.rlim_max > shown.rlim_max) and linux_syscall0(LINUX_SYS_geteuid) != 0:
+        return -LINUX_EPERM
+    limit_cut(which, wanted)
+    if wanted.rlim_max == limit_top(which) and now.rlim_max > wanted.rlim_max:
+        wanted.rlim_max = now.rlim_max
+    return 0
+
+
+cdef uint64_t files_most() noexcept nogil:
+    """What no limit of open files exceeds: fs.nr_open, which kern.maxfilesperproc shows."""
+    cdef char text[32]
+    cdef int64_t number = 0
+    if read_file(b"/proc/sys/fs/nr_open", text, sizeof(text)) > 0:
+        parse_number(text, &number)
+    return <uint64_t> number if number > 0 else 1048576
+
+
+cdef long limit_for_root(int linux, linux_rlimit *wanted) noexcept nogil:
+    """root raises a limit that Linux refuses to raise so far: on FreeBSD it is cut to what the kernel can do. -EPERM for others."""
+    cdef linux_rlimit now
+    cdef uint64_t most
+    cdef long result
+    if linux_syscall0(LINUX_SYS_geteuid) != 0:
+        return -LINUX_EPERM
+    if linux == LINUX_RLIMIT_NOFILE:
+        most = files_most()
+        if wanted.rlim_cur > most:
+            wanted.rlim_cur = most
+        if wanted.rlim_max > most:
+            wanted.rlim_max = most
+        result = linux_syscall4(LINUX_SYS_prlimit64, 0, linux, <uint64_t> wanted, 0)
+        if result != -LINUX_EPERM:
+            return result
+    # a root without Linux's CAP_SYS_RESOURCE: of a container, or of a namespace of its own
+    result = linux_syscall4(LINUX_SYS_prlimit64, 0, linux, 0, <uint64_t> &now)
+    if is_error(result):
+        return result
+    if wanted.rlim_cur > now.rlim_max:
+        wanted.rlim_cur = now.rlim_max
+    if wanted.rlim_max > now.rlim_max:
+        wanted.rlim_max = now.rlim_max
+    return linux_syscall4(LINUX_SYS_prlimit64, 0, linux, <uint64_t> wanted, 0)
+
+
+cdef public long sys_getrlimit(frame_t *frame, area_t *area) noexcept nogil:
+    """Limits of resources that Linux does not have are infinite."""
+    cdef linux_rlimit limit
+    cdef freebsd_rlimit out
+    cdef uint32_t which = <uint32_t> frame.arg[0]
+    cdef int linux
+    cdef long result
+    if which >= FREEBSD_RLIM_NLIMITS:
+        return -LINUX_EINVAL
+    linux = freebsd_to_linux_rlimit(which)
+    out.rlim_cur = FREEBSD_RLIM_INFINITY
+    out.rlim_max = FREEBSD_RLIM_INFINITY
+    if linux >= 0:
+        result = linux_syscall4(LINUX_SYS_prlimit64, 0, linux, 0, <uint64_t> &limit)
+        if is_error(result):
+            return result
+        limit_cut(which, &limit)
+        freebsd_rlimit_from_linux(&out, &limit)
+    return copyout(&out, frame.arg[1], sizeof(out))
+
+
+cdef public long sys_setrlimit(frame_t *frame, area_t *area) noexcept nogil:
+    cdef freebsd_rlimit limit
+    cdef linux_rlimit wanted, now
+    cdef uint32_t which = <uint32_t> frame.arg[0]
+    cdef int linux
+    cdef long result
+    if copyin(frame.arg[1], &limit, sizeof(limit)) < 0:
+        return -LINUX_EFAULT
+    if which >= FREEBSD_RLIM_NLIMITS:
+        return -LINUX_EINVAL
+    linux = freebsd_to_linux_rlimit(which)
+    linux_rlimit_from_freebsd(&wanted, &limit)
+    if linux < 0:
+        return 0                    # see the table's note
+    if limit_top(which) != 0:
+        result = linux_syscall4(LINUX_SYS_prlimit64, 0, linux, 0, <uint64_t> &now)
+        if not is_error(result):
+            result = limit_fit(which, &wanted, &now)
+        if is_error(result):
+            return result
+    if wanted.rlim_cur > wanted.rlim_max:
+        # FreeBSD checks both against the present maximum and then lowers the soft limit to the new one.
+        result = linux_syscall4(LINUX_SYS_prlimit64, 0, linux, 0, <uint64_t> &now)
+        if is_error(result):
+            return result
+        if wanted.rlim_cur > now.rlim_max and linux_syscall0(LINUX_SYS_geteuid) != 0:
+            return -LINUX_EPERM
+        wanted.rlim_cur = wanted.rlim_max
+    if linux == LINUX_RLIMIT_FSIZE:
+        image_needed(area.proc)     # below a small limit it could not be made any more
+    result = linux_syscall4(LINUX_SYS_prlimit64, 0, linux, <uint64_t> &wanted, 0)
+    if which == FREEBSD_RLIMIT_MEMLOCK and result == 0:
+        area.proc.own.memlock_set = 1
+    if result == 0 and which == FREEBSD_RLIMIT_STACK:
+        area.proc.own.stack_linux = 0   # from now on it is the guest's choice
+        stack_protect(area.proc, now.rlim_cur, wanted.rlim_cur)
+    if result == 0 and which == FREEBSD_RLIMIT_CORE:
+        cores_allowed(area.proc, wanted.rlim_cur != 0)
+    if result == -LINUX_EPERM and (which == FREEBSD_RLIMIT_NOFILE or which == FREEBSD_RLIMIT_MEMLOCK):
+        result = limit_for_root(linux, &wanted)
+    return result
+
+
+cdef public long sys_getdtablesize(frame_t *frame, area_t *area) noexcept nogil:
+    cdef linux_rlimit limit
+    limit.rlim_cur = 1024
+    linux_syscall4(LINUX_SYS_prlimit64, 0, 7, 0, <uint64_t> &limit)
+    return <long> (limit.rlim_cur if limit.rlim_cur < 0x7fffffff else 0x7fffffff)
+
+
+cdef public long sys_getrlimitusage(frame_t *frame, area_t *area) noexcept nogil:
+    """How much of a limit is used; ENXIO where that is not accounted for."""
+    cdef char text[2048]
+    cdef linux_rusage usage
+    cdef proc_walk_t walk
+    cdef uint32_t which = <uint32_t> frame.arg[0]
+    cdef uint64_t value = 0
+    cdef int fd
+    cdef long result
+    if which >= FREEBSD_RLIM_NLIMITS or <uint32_t> frame.arg[1] > 1:
+        return -LINUX_EINVAL
+    if which == FREEBSD_RLIMIT_CPU:
+        linux_syscall2(LINUX_SYS_getrusage, 0, <uint64_t> &usage)
+        value = <uint64_t> (usage.ru_utime.tv_sec + usage.ru_stime.tv_sec)
+    elif which == FREEBSD_RLIMIT_DATA:
+        value = area.proc.break_end - area.proc.break_start
+    elif which == FREEBSD_RLIMIT_NOFILE:
+        result = walk_begin(&walk, b"/proc/self/fd")
+        if result < 0:
+            return -LINUX_ENXIO
+        while True:
+            fd = walk_next(&walk)
+            if fd < 0:
+                break
+            if fd != walk.fd and not descriptor_is_hidden(area.proc, fd):
+                value += 1
+    elif which == FREEBSD_RLIMIT_STACK or which == FREEBSD_RLIMIT_RSS or which == FREEBSD_RLIMIT_MEMLOCK \
+            or which == FREEBSD_RLIMIT_VMEM:
+        if read_file(b"/proc/self/status", text, sizeof(text)) < 0:
+            return -LINUX_ENXIO
+        if which == FREEBSD_RLIMIT_STACK:
+            value = status_number(text, b"VmStk:", 0, 10) * 1024
+        elif which == FREEBSD_RLIMIT_RSS:
+            value = status_number(text, b"VmRSS:", 0, 10) * 1024
+        elif which == FREEBSD_RLIMIT_MEMLOCK:
+            value = status_number(text, b"VmLck:", 0, 10) * 1024
+        else:
+            value = status_number(text, b"VmSize:", 0, 10) * 1024
+    else:
+        return -LINUX_ENXIO
+    return store_guest64(frame.arg[2], value)
+
+
+cdef public long sysctl_proc_rlimit(sysctl_request_t *request) noexcept nogil:
+    """kern.proc.rlimit.PID.WHICH"""
+    cdef linux_rlimit limit
+    cdef freebsd_rlimit out
+    cdef int pid, linux
+    cdef long result
+    if request.nrest != 2 or <uint32_t> request.rest[1] >= FREEBSD_RLIM_NLIMITS:
+        return -LINUX_EINVAL
+    pid = request.rest[0]
+    if pid < 1:
+        return -LINUX_ESRCH
+    linux = freebsd_to_linux_rlimit(request.rest[1])
+    out.rlim_cur = FREEBSD_RLIM_INFINITY
+    out.rlim_max = FREEBSD_RLIM_INFINITY
+    if linux >= 0:
+        result = linux_syscall4(LINUX_SYS_prlimit64, pid, linux, 0, <uint64_t> &limit)
+        if is_error(result):
+            return result
+        limit_cut(<uint32_t> request.rest[1], &limit)
+        freebsd_rlimit_from_linux(&out, &limit)
+    return sysctl_out(request, &out, sizeof(out))
