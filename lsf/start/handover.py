@@ -43,6 +43,9 @@ WORDS = {
     "KEPT": "K",            # what FreeBSD keeps over exec
     "WOKEN": "W",           # thr_wake came before
     "CPUSET": "u",
+    "LIMIT": "E",           # the number of a limit that Linux does not have; how far the next two are from infinity:
+    "LIMIT_CUR": "6",
+    "LIMIT_MAX": "7",
     "CAPMODE": "C",         # capability mode
     "RIGHTS": "R",          # descriptor of a file that says what limited descriptors have
     "BENEATH": "b",         # a descriptor with FD_RESOLVE_BENEATH

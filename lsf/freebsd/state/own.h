@@ -30,6 +30,11 @@ struct record_asked {
 /* Zombies that the program was told of (sigchld.pxi). */
 #define CHILDREN_TOLD 256
 
+/* A limit that Linux does not have (kept_limits.pxi), as what it differs in from infinity: nothing set is zero. */
+struct kept_limit {
+    int64_t below_cur, below_max;
+};
+
 /* Where `ctl` keeps what procctl(2) has set. */
 enum { CTL_TRACE = 1, CTL_TRAPCAP, CTL_ASLR, CTL_PROTMAX, CTL_STACKGAP, CTL_WXMAP, CTL_LOGSIGEXIT, CTL_KINDS };
 
@@ -70,6 +75,7 @@ struct process_own {
     uint32_t cpuset;            /* resource.pxi's: the number of the processor set, 0 for the first */
     uint32_t reaper;            /* procctl.pxi's: PROC_REAP_ACQUIRE, for other guests to see, */
     uint32_t subtree;           /* and the child of a reaper that this process is, or comes from; 0: none that is known */
+    struct kept_limit limits_kept[6];   /* kept_limits.pxi's */
     uint32_t memlock_set;       /* limits.pxi's: RLIMIT_MEMLOCK is the guest's own choice */
     uint32_t signals;           /* and how many its handlers were called for, as area_own's */
     uint32_t ctl[8];            /* procctl.pxi's: what was set, by kind */

@@ -13,6 +13,8 @@ cdef extern from "own.h" nogil:
         uint32_t op, facs
         int32_t fd
         uint32_t error
+    ctypedef struct kept_limit_t "struct kept_limit":
+        int64_t below_cur, below_max
     ctypedef struct kept_t "struct kept":
         uint32_t word
         int32_t tid, pid
@@ -53,6 +55,7 @@ cdef extern from "own.h" nogil:
         uint32_t cpuset
         uint32_t reaper
         uint32_t subtree
+        kept_limit_t limits_kept[6]
         uint32_t memlock_set
         uint32_t signals
         uint32_t ctl[8]

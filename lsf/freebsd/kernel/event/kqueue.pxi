@@ -113,10 +113,30 @@ cdef struct events_t:
 
 # ------------------------------------------------------------------ kqueue(2)
 
+cdef bint kqueues_exhausted(process_t *proc) noexcept nogil:
+    """RLIMIT_KQUEUES: the kqueues of this process. FreeBSD counts the user's."""
+    cdef events_t *ev
+    cdef kqueue_t *kq
+    cdef uint64_t count = 0
+    if proc.own.limits_kept[limit_kept_at(FREEBSD_RLIMIT_KQUEUES)].below_cur == 0:
+        return False
+    lock_acquire(&proc.own.lock_event)
+    ev = events_of(proc)
+    kq = NULL if ev == NULL else ev.kqueues
+    while kq != NULL:
+        count += kq.fd >= 0
+        kq = kq.next
+    lock_release(&proc.own.lock_event)
+    return limit_reached(proc, FREEBSD_RLIMIT_KQUEUES, count)
+
+
 cdef long kqueue_new(process_t *proc, uint32_t flags) noexcept nogil:
     cdef events_t *ev
     cdef kqueue_t *kq
-    cdef long fd = linux_syscall1(LINUX_SYS_epoll_create1, LINUX_EPOLL_CLOEXEC if flags & FREEBSD_KQUEUE_CLOEXEC else 0)
+    cdef long fd
+    if kqueues_exhausted(proc):
+        return -LINUX_ENOMEM
+    fd = linux_syscall1(LINUX_SYS_epoll_create1, LINUX_EPOLL_CLOEXEC if flags & FREEBSD_KQUEUE_CLOEXEC else 0)
     if is_error(fd):
         return fd
     lock_acquire(&proc.own.lock_event)

@@ -4,7 +4,7 @@
 # What the start learns from argv, the words of a handover and the auxiliary vector.
 
 cdef enum:
-    HANDOVER_ROOM = 1024                # for the words of a handover
+    HANDOVER_ROOM = 1536                # for the words of a handover
     CONFINED_ROOM = 32                  # descriptors with FD_RESOLVE_BENEATH among them
     KEPT_NICE_BEYOND = 1
     KEPT_NOCLDSTOP = 2
@@ -57,6 +57,7 @@ cdef void parse_words(process_t *proc, start_t *start, const char *text) noexcep
     """The words of a handover (lsf/start/handover.py)."""
     cdef char key
     cdef uint64_t value
+    cdef uint64_t limit = 0
     cdef bint same = False
     while text[0] != 0:
         key = text[0]
@@ -147,6 +148,12 @@ cdef void parse_words(process_t *proc, start_t *start, const char *text) noexcep
             start.rights_fd = <int> value
         elif key == HANDOVER_CPUSET:
             proc.own.cpuset = <uint32_t> value
+        elif key == HANDOVER_LIMIT:
+            limit = value
+        elif key == HANDOVER_LIMIT_CUR and limit < LIMITS_KEPT:
+            proc.own.limits_kept[limit].below_cur = <int64_t> value
+        elif key == HANDOVER_LIMIT_MAX and limit < LIMITS_KEPT:
+            proc.own.limits_kept[limit].below_max = <int64_t> value
         elif HANDOVER_LOGIN <= key < HANDOVER_LOGIN + 4:
             memcpy(&proc.own.login[8 * (key - HANDOVER_LOGIN)], &value, 8)
         elif key == HANDOVER_USERS:
@@ -279,6 +286,19 @@ cdef uint64_t append_confined(char *words, uint64_t at, process_t *proc) noexcep
     return at
 
 
+cdef uint64_t append_limits(char *words, uint64_t at, process_t *proc) noexcept nogil:
+    """The limits that Linux does not have, of which one is set."""
+    cdef kept_limit_t *kept
+    cdef int i
+    for i in range(LIMITS_KEPT):
+        kept = &proc.own.limits_kept[i]
+        if kept.below_cur | kept.below_max:
+            at = append_word(words, at, HANDOVER_LIMIT, i)
+            at = append_word(words, at, HANDOVER_LIMIT_CUR, <uint64_t> kept.below_cur)
+            at = append_word(words, at, HANDOVER_LIMIT_MAX, <uint64_t> kept.below_max)
+    return at
+
+
 cdef void handover_words(process_t *proc, area_t *area, int target, char *words) noexcept nogil:
     """The words of a handover, in HANDOVER_ROOM bytes; parse_words (start.pxi) reads them."""
     cdef uint64_t at = append_word(words, 0, HANDOVER_VERSION, HANDOVER_NUMBER), kept
@@ -339,6 +359,7 @@ cdef void handover_words(process_t *proc, area_t *area, int target, char *words)
         at = append_word(words, at, HANDOVER_WOKEN, 1)
     if proc.own.cpuset:
         at = append_word(words, at, HANDOVER_CPUSET, proc.own.cpuset)
+    at = append_limits(words, at, proc)
     if proc.own.fd_marked & MARK_BENEATH:
         at = append_confined(words, at, proc)
     if proc.own.capmode:

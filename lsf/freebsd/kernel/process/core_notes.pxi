@@ -77,7 +77,7 @@ cdef void core_note_sysctl(core_t *core, uint32_t type_, const char *name, int32
 
 cdef void core_note_limits(core_t *core) noexcept nogil:
     cdef freebsd_rlimit limits[FREEBSD_RLIM_NLIMITS]
-    cdef uint32_t count = FREEBSD_RLIM_NLIMITS if core.area.proc.own.osreldate >= FREEBSD_SINCE_PIPEBUF else FREEBSD_RLIM_NLIMITS - 1
+    cdef uint32_t count = limit_count(core.area.proc)
     cdef int32_t size = <int32_t> (count * sizeof(freebsd_rlimit))
     cdef uint32_t i
     memset(limits, 0, sizeof(limits))

@@ -66,18 +66,17 @@ cdef long limit_for_root(int linux, linux_rlimit *wanted) noexcept nogil:
 
 
 cdef public long sys_getrlimit(frame_t *frame, area_t *area) noexcept nogil:
-    """Limits of resources that Linux does not have are infinite."""
     cdef linux_rlimit limit
     cdef freebsd_rlimit out
     cdef uint32_t which = <uint32_t> frame.arg[0]
     cdef int linux
     cdef long result
-    if which >= FREEBSD_RLIM_NLIMITS:
+    if which >= limit_count(area.proc):
         return -LINUX_EINVAL
     linux = freebsd_to_linux_rlimit(which)
-    out.rlim_cur = FREEBSD_RLIM_INFINITY
-    out.rlim_max = FREEBSD_RLIM_INFINITY
-    if linux >= 0:
+    if linux < 0:
+        limit_kept(area.proc, which, &out)
+    else:
         result = linux_syscall4(LINUX_SYS_prlimit64, 0, linux, 0, <uint64_t> &limit)
         if is_error(result):
             return result
@@ -94,12 +93,12 @@ cdef public long sys_setrlimit(frame_t *frame, area_t *area) noexcept nogil:
     cdef long result
     if copyin(frame.arg[1], &limit, sizeof(limit)) < 0:
         return -LINUX_EFAULT
-    if which >= FREEBSD_RLIM_NLIMITS:
+    if which >= limit_count(area.proc):
         return -LINUX_EINVAL
     linux = freebsd_to_linux_rlimit(which)
     linux_rlimit_from_freebsd(&wanted, &limit)
     if linux < 0:
-        return 0                    # see the table's note
+        return limit_keep(area.proc, which, &wanted)
     if limit_top(which) != 0:
         result = linux_syscall4(LINUX_SYS_prlimit64, 0, linux, 0, <uint64_t> &now)
         if not is_error(result):
@@ -114,6 +113,10 @@ cdef public long sys_setrlimit(frame_t *frame, area_t *area) noexcept nogil:
         if wanted.rlim_cur > now.rlim_max and linux_syscall0(LINUX_SYS_geteuid) != 0:
             return -LINUX_EPERM
         wanted.rlim_cur = wanted.rlim_max
+    if which == FREEBSD_RLIMIT_NPROC and wanted.rlim_cur == 0:
+        wanted.rlim_cur = 1
+    if which == FREEBSD_RLIMIT_NPROC and wanted.rlim_max == 0:
+        wanted.rlim_max = 1
     if linux == LINUX_RLIMIT_FSIZE:
         image_needed(area.proc)     # below a small limit it could not be made any more
     result = linux_syscall4(LINUX_SYS_prlimit64, 0, linux, <uint64_t> &wanted, 0)
@@ -145,7 +148,7 @@ cdef public long sys_getrlimitusage(frame_t *frame, area_t *area) noexcept nogil
     cdef uint64_t value = 0
     cdef int fd
     cdef long result
-    if which >= FREEBSD_RLIM_NLIMITS or <uint32_t> frame.arg[1] > 1:
+    if which >= limit_count(area.proc) or <uint32_t> frame.arg[1] > 1:
         return -LINUX_EINVAL
     if which == FREEBSD_RLIMIT_CPU:
         linux_syscall2(LINUX_SYS_getrusage, 0, <uint64_t> &usage)
@@ -181,19 +184,25 @@ cdef public long sys_getrlimitusage(frame_t *frame, area_t *area) noexcept nogil
 
 cdef public long sysctl_proc_rlimit(sysctl_request_t *request) noexcept nogil:
     """kern.proc.rlimit.PID.WHICH"""
+    cdef process_t *guest
     cdef linux_rlimit limit
     cdef freebsd_rlimit out
     cdef int pid, linux
     cdef long result
-    if request.nrest != 2 or <uint32_t> request.rest[1] >= FREEBSD_RLIM_NLIMITS:
+    if request.nrest != 2 or <uint32_t> request.rest[1] >= limit_count(request.area.proc):
         return -LINUX_EINVAL
     pid = request.rest[0]
     if pid < 1:
         return -LINUX_ESRCH
     linux = freebsd_to_linux_rlimit(request.rest[1])
-    out.rlim_cur = FREEBSD_RLIM_INFINITY
-    out.rlim_max = FREEBSD_RLIM_INFINITY
-    if linux >= 0:
+    if linux < 0:
+        result = linux_syscall2(LINUX_SYS_kill, pid, 0)
+        if result == -LINUX_ESRCH:
+            return result
+        guest = guest_process(request.area, pid)
+        limit_kept(guest, <uint32_t> request.rest[1], &out)
+        release_guest(request.area, guest)
+    else:
         result = linux_syscall4(LINUX_SYS_prlimit64, pid, linux, 0, <uint64_t> &limit)
         if is_error(result):
             return result

@@ -130,6 +130,24 @@ cdef long ioctl_tty(area_t *area, int fd, const lsf_ioctl_t *row, uaddr data) no
     return -LINUX_ENOTTY
 
 
+cdef bint terminals_exhausted(process_t *proc) noexcept nogil:
+    """RLIMIT_NPTS: the user's pseudo-terminals, whoever has opened them."""
+    cdef proc_walk_t walk
+    cdef linux_stat info
+    cdef char name[16]
+    cdef uint64_t count = 0
+    cdef uint32_t user = <uint32_t> linux_syscall0(LINUX_SYS_getuid)
+    cdef int number
+    if proc.own.limits_kept[limit_kept_at(FREEBSD_RLIMIT_NPTS)].below_cur == 0 or walk_begin(&walk, b"/dev/pts") < 0:
+        return False
+    while True:
+        number = walk_next(&walk)
+        if number < 0:
+            return limit_reached(proc, FREEBSD_RLIMIT_NPTS, count)
+        append_number(name, 0, sizeof(name), number, 10)
+        if not is_error(linux_syscall4(LINUX_SYS_newfstatat, walk.fd, <uint64_t> name, <uint64_t> &info, 0)) and info.st_uid == user:
+            count += 1
+
 cdef public long sys_posix_openpt(frame_t *frame, area_t *area) noexcept nogil:
     """A new pseudo-terminal's master. Its slave is usable at once: unlockpt(3) does nothing on FreeBSD."""
     cdef uint32_t flags = <uint32_t> frame.arg[0]
@@ -143,6 +161,8 @@ cdef public long sys_posix_openpt(frame_t *frame, area_t *area) noexcept nogil:
         return -LINUX_EINVAL
     if flags & FREEBSD_O_CLOEXEC:
         linux_flags |= LINUX_O_CLOEXEC
+    if terminals_exhausted(area.proc):
+        return -LINUX_EAGAIN
     fd = linux_syscall4(LINUX_SYS_openat, <uint64_t> LINUX_AT_FDCWD, <uint64_t> <const char *> b"/dev/ptmx", linux_flags, 0)
     if fd == -LINUX_ENOENT or fd == -LINUX_EACCES:
         fd = linux_syscall4(LINUX_SYS_openat, <uint64_t> LINUX_AT_FDCWD, <uint64_t> <const char *> b"/dev/pts/ptmx",
