@@ -300,7 +300,7 @@ cdef uint64_t append_limits(char *words, uint64_t at, process_t *proc) noexcept 
 
 
 cdef void handover_words(process_t *proc, area_t *area, int target, char *words) noexcept nogil:
-    """The words of a handover, in HANDOVER_ROOM bytes; parse_words (start.pxi) reads them."""
+    """The words of a handover, in HANDOVER_ROOM bytes; parse_words reads them."""
     cdef uint64_t at = append_word(words, 0, HANDOVER_VERSION, HANDOVER_NUMBER), kept
     cdef uint64_t ignored[2]
     cdef uint64_t login[4]              # of 33 bytes, the last of which is NUL

@@ -1,5 +1,5 @@
 # sysctl(2): the walk through the tree, and the calls about the tree itself. The tree: lsf/freebsd/tables/sysctls.py; the
-# values: sysctl_values.pxi and kern_proc.pxi.
+# values: sysctl_values.pxi and its neighbours, and kern_proc.pxi.
 # Model: FreeBSD sys/kern/kern_sysctl.c.
 
 cdef extern from "sysctls.h" nogil:
