@@ -72,7 +72,7 @@ cdef int hide_descriptor(int fd, bint close_on_exec) noexcept nogil:
     cdef long result = -LINUX_EINVAL
     cdef int floor_
     limit[0] = 256
-    linux_syscall4(LINUX_SYS_prlimit64, 0, 7, 0, <uint64_t> limit)       # RLIMIT_NOFILE
+    linux_syscall4(LINUX_SYS_prlimit64, 0, LINUX_RLIMIT_NOFILE, 0, <uint64_t> limit)
     floor_ = 250 if limit[0] >= 256 else <int> limit[0] - 4
     if fd >= floor_ and floor_ > 2:
         linux_syscall3(LINUX_SYS_fcntl, fd, LINUX_F_SETFD, close_on_exec)

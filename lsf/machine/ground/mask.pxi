@@ -11,4 +11,4 @@ cdef inline uint64_t linux_all_mask() noexcept nogil:
 
 cdef void block_all(uint64_t *old) noexcept nogil:
     cdef uint64_t mask = linux_all_mask()
-    linux_syscall4(LINUX_SYS_rt_sigprocmask, 2, <uint64_t> &mask, <uint64_t> old, 8)
+    linux_syscall4(LINUX_SYS_rt_sigprocmask, LINUX_SIG_SETMASK, <uint64_t> &mask, <uint64_t> old, 8)

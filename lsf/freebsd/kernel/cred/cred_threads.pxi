@@ -35,7 +35,7 @@ cdef void ids_adopt(area_t *area) noexcept nogil:
         return
     # The next change may begin before this handler has returned: let its signal wait until then. Nothing of the guest's
     # memory is touched from here on, and no fault can come.
-    linux_syscall4(LINUX_SYS_rt_sigprocmask, 0, <uint64_t> &mask, 0, 8)
+    linux_syscall4(LINUX_SYS_rt_sigprocmask, LINUX_SIG_BLOCK, <uint64_t> &mask, 0, 8)
     generation = atomic_load32(&shared.generation)
     if shared.count >= 0:
         linux_syscall2(LINUX_SYS_setgroups, <uint64_t> shared.count, <uint64_t> shared.list_)

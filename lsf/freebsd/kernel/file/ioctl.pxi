@@ -82,7 +82,7 @@ cdef long get_owner(int fd, int *owner) noexcept nogil:
 cdef long socket_send_space(int fd, int *space) noexcept nogil:
     cdef int size = 0, waiting = 0
     cdef uint32_t length = 4
-    cdef long result = linux_syscall5(LINUX_SYS_getsockopt, fd, 1, 7, <uint64_t> &size, <uint64_t> &length)  # SO_SNDBUF
+    cdef long result = linux_syscall5(LINUX_SYS_getsockopt, fd, LINUX_SOL_SOCKET, LINUX_SO_SNDBUF, <uint64_t> &size, <uint64_t> &length)
     if is_error(result):
         return result
     result = linux_syscall3(LINUX_SYS_ioctl, fd, LINUX_SIOCOUTQ, <uint64_t> &waiting)

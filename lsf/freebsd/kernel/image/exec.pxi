@@ -17,7 +17,7 @@ cdef long open_executable(int dirfd, const char *path) noexcept nogil:
             path = host
     result = linux_syscall4(LINUX_SYS_faccessat2, dirfd, <uint64_t> path, LINUX_X_OK, LINUX_AT_EACCESS)
     if result == -LINUX_ENOSYS:
-        result = linux_syscall3(269, dirfd, <uint64_t> path, 1)                 # faccessat
+        result = linux_syscall3(LINUX_SYS_faccessat, dirfd, <uint64_t> path, LINUX_X_OK)
     if result < 0:
         return result
     # NONBLOCK: a FIFO must be refused, not waited for.
@@ -32,14 +32,14 @@ cdef long open_above_limit(int dirfd, const char *path) noexcept nogil:
     cdef uint64_t old[2]
     cdef uint64_t more[2]
     cdef long result
-    linux_syscall4(LINUX_SYS_prlimit64, 0, 7, 0, <uint64_t> old)         # RLIMIT_NOFILE
+    linux_syscall4(LINUX_SYS_prlimit64, 0, LINUX_RLIMIT_NOFILE, 0, <uint64_t> old)
     more[0] = old[0] + 8
     more[1] = old[1] if old[1] > more[0] else more[0]
-    result = linux_syscall4(LINUX_SYS_prlimit64, 0, 7, <uint64_t> more, 0)
+    result = linux_syscall4(LINUX_SYS_prlimit64, 0, LINUX_RLIMIT_NOFILE, <uint64_t> more, 0)
     if is_error(result):
         return -LINUX_EMFILE
     result = linux_syscall4(LINUX_SYS_openat, dirfd, <uint64_t> path, LINUX_O_NONBLOCK | LINUX_O_CLOEXEC, 0)
-    linux_syscall4(LINUX_SYS_prlimit64, 0, 7, <uint64_t> old, 0)
+    linux_syscall4(LINUX_SYS_prlimit64, 0, LINUX_RLIMIT_NOFILE, <uint64_t> old, 0)
     return result
 
 
@@ -241,9 +241,9 @@ cdef long execute_linux(area_t *area, const char *path, uint64_t *argv, uaddr en
         path = host
     virtual_mask = linux_virtual_mask(area)
     if virtual_mask:
-        linux_syscall4(LINUX_SYS_rt_sigprocmask, 0, <uint64_t> &virtual_mask, <uint64_t> &old, 8)
+        linux_syscall4(LINUX_SYS_rt_sigprocmask, LINUX_SIG_BLOCK, <uint64_t> &virtual_mask, <uint64_t> &old, 8)
     if area.proc.image_fd >= 0:
-        linux_syscall3(LINUX_SYS_fcntl, area.proc.image_fd, LINUX_F_SETFD, 1)         # F_SETFD, FD_CLOEXEC
+        linux_syscall3(LINUX_SYS_fcntl, area.proc.image_fd, LINUX_F_SETFD, LINUX_FD_CLOEXEC)
     truss_before_exec(area)
     umtx_thread_exit(area)
     pipes_leave(area.proc, False)
@@ -267,7 +267,7 @@ cdef long execute_linux(area_t *area, const char *path, uint64_t *argv, uaddr en
     if area.proc.image_fd >= 0:
         linux_syscall3(LINUX_SYS_fcntl, area.proc.image_fd, LINUX_F_SETFD, 0)
     if virtual_mask:
-        linux_syscall4(LINUX_SYS_rt_sigprocmask, 1, <uint64_t> &virtual_mask, 0, 8)
+        linux_syscall4(LINUX_SYS_rt_sigprocmask, LINUX_SIG_UNBLOCK, <uint64_t> &virtual_mask, 0, 8)
     return result
 
 

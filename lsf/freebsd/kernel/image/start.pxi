@@ -72,7 +72,7 @@ cdef void show_command(start_t *start, process_t *proc) noexcept nogil:
     """Let ps on the host show the program's own name and arguments, not the shim's."""
     cdef uint64_t map_[13]
     cdef uint64_t end
-    linux_syscall2(LINUX_SYS_prctl, 15, <uint64_t> base_name(proc.execpath))             # PR_SET_NAME
+    linux_syscall2(LINUX_SYS_prctl, LINUX_PR_SET_NAME, <uint64_t> base_name(proc.execpath))
     if start.argc == 0:
         return
     end = <uint64_t> start.argv[start.argc - 1]
@@ -93,7 +93,7 @@ cdef void show_command(start_t *start, process_t *proc) noexcept nogil:
     map_[10] = (<uint64_t> start.envp[start.envc - 1] + string_length(start.envp[start.envc - 1]) + 1
                 if start.envc else end)
     map_[12] = 0xffffffff00000000UL
-    linux_syscall5(LINUX_SYS_prctl, 35, 14, <uint64_t> map_, sizeof(map_), 0)     # PR_SET_MM, PR_SET_MM_MAP
+    linux_syscall5(LINUX_SYS_prctl, LINUX_PR_SET_MM, LINUX_PR_SET_MM_MAP, <uint64_t> map_, sizeof(map_), 0)
 
 
 cdef void tell_start(process_t *proc, image_t *image, const char *interp_path) noexcept nogil:
@@ -121,7 +121,7 @@ cdef void refuse_stack(start_t *start) noexcept nogil:
     if start.executed:
         memset(nothing, 0, sizeof(nothing))
         linux_syscall4(LINUX_SYS_rt_sigaction, 6, <uint64_t> nothing, 0, 8)
-        linux_syscall4(LINUX_SYS_rt_sigprocmask, 2, <uint64_t> nothing, 0, 8)         # SIG_SETMASK
+        linux_syscall4(LINUX_SYS_rt_sigprocmask, LINUX_SIG_SETMASK, <uint64_t> nothing, 0, 8)
         linux_syscall2(LINUX_SYS_tkill, linux_syscall0(LINUX_SYS_gettid), 6)
     linux_syscall1(LINUX_SYS_exit_group, EXIT_NOT_RUNNABLE)
 

@@ -47,9 +47,9 @@ cdef void hidden_descriptors(process_t *proc) noexcept nogil:
 
 cdef void signals_start(process_t *proc, area_t *area, start_t *start) noexcept nogil:
     """Save the inherited mask, install the shim's handlers, unblock the virtual signals, arm."""
-    cdef uint64_t old = 0, all_ = linux_all_mask(), flags = 0x04000000 | 0x08000000 | 4
+    cdef uint64_t old = 0, all_ = linux_all_mask(), flags = LINUX_SA_RESTORER | LINUX_SA_ONSTACK | LINUX_SA_SIGINFO
     cdef int signo
-    linux_syscall4(LINUX_SYS_rt_sigprocmask, 2, <uint64_t> &all_, <uint64_t> &old, 8)
+    linux_syscall4(LINUX_SYS_rt_sigprocmask, LINUX_SIG_SETMASK, <uint64_t> &all_, <uint64_t> &old, 8)
     if start.has_mask:
         area.sigmask[0] = start.mask[0]
         area.sigmask[1] = start.mask[1]

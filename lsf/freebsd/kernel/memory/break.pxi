@@ -28,7 +28,7 @@ cdef public long sys_break(frame_t *frame, area_t *area) noexcept nogil:
     cdef uint64_t limit[2]
     cdef long result
     limit[0] = DATA_ROOM
-    linux_syscall4(LINUX_SYS_prlimit64, 0, 2, 0, <uint64_t> limit)       # RLIMIT_DATA
+    linux_syscall4(LINUX_SYS_prlimit64, 0, LINUX_RLIMIT_DATA, 0, <uint64_t> limit)
     if frame.arg[0] > area.proc.break_end:
         evict_trampolines(area, area.proc.break_end, page_up(frame.arg[0]) - area.proc.break_end)
     lock_acquire(&area.proc.own.lock_memory)

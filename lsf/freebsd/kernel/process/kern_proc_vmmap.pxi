@@ -96,7 +96,7 @@ cdef public long sysctl_vm_layout(sysctl_request_t *request) noexcept nogil:
         return -LINUX_EPERM
     memset(&layout, 0, sizeof(layout))
     limit.rlim_cur = 8 << 20
-    linux_syscall4(LINUX_SYS_prlimit64, pid, 3, 0, <uint64_t> &limit)
+    linux_syscall4(LINUX_SYS_prlimit64, pid, LINUX_RLIMIT_STACK, 0, <uint64_t> &limit)
     layout.kvm_min_user_addr = PAGE_SIZE
     layout.kvm_max_user_addr = GUEST_ADDRESS_END
     layout.kvm_data_addr = guest.break_start

@@ -135,7 +135,7 @@ cdef public long sys_setrlimit(frame_t *frame, area_t *area) noexcept nogil:
 cdef public long sys_getdtablesize(frame_t *frame, area_t *area) noexcept nogil:
     cdef linux_rlimit limit
     limit.rlim_cur = 1024
-    linux_syscall4(LINUX_SYS_prlimit64, 0, 7, 0, <uint64_t> &limit)
+    linux_syscall4(LINUX_SYS_prlimit64, 0, LINUX_RLIMIT_NOFILE, 0, <uint64_t> &limit)
     return <long> (limit.rlim_cur if limit.rlim_cur < 0x7fffffff else 0x7fffffff)
 
 

@@ -236,7 +236,7 @@ cdef void deliver(area_t *area, linux_ucontext *uc, int linux, linux_siginfo *in
             tell_of_signal(area, &traced, 0, True, uc if fault else NULL)
         if core_signal(area, uc, signo, info, linux, code) or linux == LINUX_SIGTRAP or lsf_signal_to_linux[signo] != linux:
             kill_self(area, lsf_signal_to_linux[signo])
-        set_linux_handler(linux, FREEBSD_SIG_DFL, 0x04000000)
+        set_linux_handler(linux, FREEBSD_SIG_DFL, LINUX_SA_RESTORER)
         return
     if handler.function == FREEBSD_SIG_IGN:
         call_again(area, uc)

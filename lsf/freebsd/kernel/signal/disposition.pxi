@@ -59,7 +59,7 @@ cdef void queued_start(process_t *proc, bint from_linux) noexcept nogil:
         if from_linux:
             know_handler(proc, signo)
         old[0] = 0
-        linux_action(action, queued_disposition(signo, proc.handlers[signo].function), 0x04000000 | 0x08000000 | 4)
+        linux_action(action, queued_disposition(signo, proc.handlers[signo].function), LINUX_SA_RESTORER | LINUX_SA_ONSTACK | LINUX_SA_SIGINFO)
         linux_syscall4(LINUX_SYS_rt_sigaction, lsf_signal_queued[signo], <uint64_t> action, <uint64_t> old, 8)
         if old[0] == FREEBSD_SIG_IGN and not from_linux and action[0] != FREEBSD_SIG_IGN:
             know_handler(proc, signo)
@@ -97,7 +97,7 @@ cdef void queued_again(process_t *proc) noexcept nogil:
 cdef void apply_disposition(process_t *proc, int signo) noexcept nogil:
     """Make Linux's disposition follow the guest's."""
     cdef int linux = lsf_signal_to_linux[signo]
-    cdef uint64_t flags = 0x04000000 | 0x08000000 | 4       # RESTORER | ONSTACK | SIGINFO
+    cdef uint64_t flags = LINUX_SA_RESTORER | LINUX_SA_ONSTACK | LINUX_SA_SIGINFO
     cdef uint64_t function = proc.handlers[signo].function, others
     if linux == 0 or is_virtual(signo):
         return

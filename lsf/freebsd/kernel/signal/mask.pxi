@@ -99,5 +99,5 @@ cdef void set_mask_unless_deferred(area_t *area, uint64_t mask) noexcept nogil:
     """Give Linux a mask as one step with the check that no signal is deferred: one that came between the two has blocked
     all others, and must find them blocked."""
     cdef uint32_t not_begun = area.not_begun
-    undeferred_syscall(LINUX_SYS_rt_sigprocmask, 2, <uint64_t> &mask, 0, 8, 0, 0)
+    undeferred_syscall(LINUX_SYS_rt_sigprocmask, LINUX_SIG_SETMASK, <uint64_t> &mask, 0, 8, 0, 0)
     area.not_begun = not_begun

@@ -169,7 +169,7 @@ cdef void guest_mark_clear() noexcept nogil:
 cdef void queued_block() noexcept nogil:
     """Before an exec of a guest: what comes by second numbers waits for it."""
     cdef uint64_t mask = LSF_SIGNALS_QUEUED
-    linux_syscall4(LINUX_SYS_rt_sigprocmask, 0, <uint64_t> &mask, 0, 8)
+    linux_syscall4(LINUX_SYS_rt_sigprocmask, LINUX_SIG_BLOCK, <uint64_t> &mask, 0, 8)
 
 
 cdef void resent_restore(linux_siginfo *info) noexcept nogil:

@@ -35,8 +35,8 @@ cdef void kill_self(area_t *area, int linux) noexcept nogil:
     """Die by a signal's default action."""
     cdef uint64_t mask
     umtx_thread_exit(area)
-    set_linux_handler(linux, FREEBSD_SIG_DFL, 0x04000000)
+    set_linux_handler(linux, FREEBSD_SIG_DFL, LINUX_SA_RESTORER)
     linux_syscall3(LINUX_SYS_tgkill, area.proc.pid, area.tid, linux)
     mask = linux_all_mask() & ~signal_bit(linux)
-    linux_syscall4(LINUX_SYS_rt_sigprocmask, 2, <uint64_t> &mask, 0, 8)
+    linux_syscall4(LINUX_SYS_rt_sigprocmask, LINUX_SIG_SETMASK, <uint64_t> &mask, 0, 8)
     linux_syscall1(LINUX_SYS_exit_group, 128 + linux)

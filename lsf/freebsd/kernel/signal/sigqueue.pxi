@@ -323,7 +323,7 @@ cdef void kept_before_exec(area_t *area) noexcept nogil:
         return
     none[0] = 0
     none[1] = 0
-    linux_syscall4(LINUX_SYS_rt_sigprocmask, 0, <uint64_t> &mask, 0, 8)
+    linux_syscall4(LINUX_SYS_rt_sigprocmask, LINUX_SIG_BLOCK, <uint64_t> &mask, 0, 8)
     while kept_take(area, none, &info):
         (<uint64_t *> &info)[CARRIER_KEPT] = 0
         if info.si_errno & CARRIER_THREAD:
@@ -343,7 +343,7 @@ cdef void carrier_last_words(int signo) noexcept nogil:
     fd = linux_syscall4(LINUX_SYS_openat, <uint64_t> LINUX_AT_FDCWD, <uint64_t> <const char *> b"/proc/self/comm",
                         LINUX_O_WRONLY | LINUX_O_CLOEXEC, 0)
     if is_error(fd):
-        linux_syscall2(LINUX_SYS_prctl, 15, <uint64_t> name)         # PR_SET_NAME: of this thread, which may be the first
+        linux_syscall2(LINUX_SYS_prctl, LINUX_PR_SET_NAME, <uint64_t> name)         # of this thread, which may be the first
         return
     linux_syscall3(LINUX_SYS_write, fd, <uint64_t> name, at)
     linux_syscall1(LINUX_SYS_close, fd)
