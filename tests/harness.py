@@ -637,6 +637,14 @@ def as_user(uid: int = 1000, namespaces: bool = False):
     return prepare
 
 
+def unshare_command(what: str, why: str = "") -> str:
+    """unshare(1), for root's namespaces: `what` is not covered without it."""
+    command = shutil.which("unshare")
+    if os.geteuid() != 0 or command is None:
+        not_covered(what, f"this needs root and unshare(1){why}")
+    return command
+
+
 def run_as_user(command: list[str], env: dict[str, str], cwd: Path, uid: int = 1000,
                 namespaces: bool = False) -> subprocess.CompletedProcess:  # fmt: skip
     """Run a command as `as_user` says."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import subprocess
 
 import harness
@@ -12,9 +10,7 @@ import pytest
 
 @pytest.mark.engines("sud", "trap")
 def test_tracing(lsf):
-    unshare = shutil.which("unshare")
-    if os.geteuid() != 0 or unshare is None:
-        harness.not_covered("a full /dev/shm", "this needs root and unshare(1)")
+    unshare = harness.unshare_command("a full /dev/shm")
     program = harness.compile_guest(harness.GUESTS / "process/ptrace_stops.c", name="ptrace_stops")
     full = "mount -t tmpfs -o mode=1777,size=64k none /dev/shm && head -c 61440 /dev/zero > /dev/shm/full"
     shell = f"{full} && exec {lsf.image()} -- {program} @no_room"

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import subprocess
 
 import harness
@@ -12,9 +10,7 @@ import pytest
 
 @pytest.mark.engines("sud", "trap")
 def test_root_sets_it_for_everybody(lsf):
-    unshare = shutil.which("unshare")
-    if os.geteuid() != 0 or unshare is None:
-        harness.not_covered("kern.trap_enotcap", "this needs root and unshare(1)")
+    unshare = harness.unshare_command("kern.trap_enotcap")
     program = harness.compile_guest(harness.GUESTS / "file/capmode.c", name="capmode")
     shell = f"mount -t tmpfs -o mode=1777 none /dev/shm && exec {lsf.image()} -- {program} @machine"
     done = subprocess.run([unshare, "--mount", "sh", "-c", shell], env=lsf.environment(None), capture_output=True,

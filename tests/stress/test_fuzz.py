@@ -3,7 +3,6 @@ program asks may be a bug of the shim's."""
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 
@@ -23,9 +22,7 @@ def numbers() -> str:
 @pytest.mark.parametrize("seed", [1, 2, 3] if harness.STRESS else [1])
 def test_random_syscalls(lsf, seed):
     program = harness.compile_guest(harness.GUESTS / "fuzz/fuzz.c", name="fuzz")
-    unshare = shutil.which("unshare")
-    if os.geteuid() != 0 or unshare is None:
-        harness.not_covered("random syscalls", "this needs root and unshare(1): they run as nobody in a namespace")
+    unshare = harness.unshare_command("random syscalls", ": they run as nobody in a namespace")
     local = shutil.copy(program, lsf.cwd / "fuzz")
     # Nobody must be able to come to the program and the image.
     image = shutil.copy(lsf.image(), lsf.cwd / "shim.elf")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import subprocess
 
 import harness
@@ -15,9 +13,7 @@ import pytest
 def test_no_thread_has_a_number_that_means_a_dead_owner(lsf, before):
     """UMUTEX_RB_OWNERDEAD is UMUTEX_CONTESTED | 16 (sys/umtx.h): a contested mutex of thread 16 would be anybody's. `before` shifts
     which kind of call comes to these numbers."""
-    unshare = shutil.which("unshare")
-    if os.geteuid() != 0 or unshare is None:
-        harness.not_covered("numbers of threads", "this needs root and unshare(1)")
+    unshare = harness.unshare_command("numbers of threads")
     program = harness.compile_guest(harness.GUESTS / "sync/umtx_mutex.c", name="umtx_mutex")
     shell = "; ".join(["true"] + ["(true)"] * before + [f"exec {lsf.image()} -- {program} @numbers"])
     done = subprocess.run([unshare, "--pid", "--fork", "--kill-child", "sh", "-c", shell], env=lsf.environment(None),
