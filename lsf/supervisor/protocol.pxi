@@ -34,10 +34,11 @@ cdef extern from * nogil:
     /* What is needed of siginfo_t, whose members are macros. */
     static inline int signal_code(const siginfo_t *info) { return info->si_code; }
     static inline int signal_errno(const siginfo_t *info) { return info->si_errno; }
-    /* A SIGBUS by which the shim speaks with its own threads (freebsd/kernel/cred/cred_threads.pxi, freebsd/kernel/signal/wake.pxi). */
+    /* A SIGBUS by which the shim speaks with its own threads (freebsd/kernel/cred/cred_threads.pxi, freebsd/kernel/signal/wake.pxi,
+     * look_again.pxi). */
     static inline int signal_is_shims(const siginfo_t *info)
     {
-        return (info->si_code == SI_QUEUE && info->si_errno == 0x4c530001)
+        return (info->si_code == SI_QUEUE && (info->si_errno == 0x4c530001 || info->si_errno == 0x4c530002))
             || (info->si_code == SI_TIMER && (unsigned long) info->si_value.sival_ptr == 0x4c5346776b75);
     }
     static inline int signal_sender(const siginfo_t *info) { return info->si_pid; }

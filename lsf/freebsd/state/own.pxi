@@ -91,6 +91,8 @@ cdef extern from "own.h" nogil:
         uint32_t master_quoted
         void *backs
         uint32_t fd_marked
+        uint32_t pollers
+        uint32_t pollers_seen
         uint8_t *fd_marks_high
         uint8_t fd_marks[512]
         uint64_t debugged
@@ -172,4 +174,7 @@ cdef extern from "own.h" nogil:
         uint64_t debug_registers[8]
         uint32_t debug_dies
         uint32_t waits
+        uint64_t polled
+        uint32_t poll_closed
+        uint32_t poll_gone
         uint64_t waiting[2]

@@ -1,7 +1,9 @@
 /* inotify(2): its calls, its records, and who reads them. */
 #include "guest.h"
 #include <sys/event.h>
+#include <sys/filio.h>
 #include <sys/poll.h>
+#include <sys/socket.h>
 #include <sys/uio.h>
 
 #ifndef SYS_inotify_add_watch_at
@@ -293,6 +295,184 @@ TEST(waits)
 	CHECK_EQ(sys(SYS_read, fd, buffer, 28), 28);
 	CHECK_STR(e->name, "longer name");
 	CHECK_EQ(sys(SYS_wait4, child, NULL, 0, NULL), child);
+}
+
+static int
+waiting(int fd)
+{
+	int n = -1;
+
+	CHECK_EQ(sys(SYS_ioctl, fd, FIONREAD, &n), 0);
+	return (n);
+}
+
+/* Whoever waits for the descriptor finds it ready: poll, select and kevent, which tells how many bytes wait. */
+static int
+ready(int fd, int kq)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+	struct timeval none = { 0, 0 };
+	struct kevent e;
+	fd_set set;
+	int by_poll = (int)CHECK_OK(sys(SYS_poll, &p, 1, 0));
+
+	memset(&set, 0, sizeof(set));
+	FD_SET(fd, &set);
+	CHECK_EQ(sys(SYS_select, fd + 1, &set, NULL, NULL, &none), by_poll);
+	CHECK_EQ(sys(SYS_kevent, kq, NULL, 0, &e, 1, &now), by_poll);
+	CHECK_EQ(by_poll ? (int)e.data : 0, waiting(fd));
+	return (by_poll);
+}
+
+/* FIONREAD counts the records as they will be read (nbpending), and disturbs nothing; so does fstat. */
+TEST(counted)
+{
+	struct event_ *e = (struct event_ *)buffer;
+	struct kevent change;
+	struct stat st;
+	int fd, kq, wd, other;
+
+	if (GUEST_RELEASE < 15)
+		ON_ANOTHER_RELEASE();
+	fd = (int)CHECK_OK(inotify_(O_NONBLOCK));
+	kq = (int)CHECK_OK(sys(SYS_kqueue));
+	EV_SET(&change, fd, EVFILT_READ, EV_ADD, 0, 0, NULL);
+	CHECK_EQ(sys(SYS_kevent, kq, &change, 1, NULL, 0, NULL), 0);
+	wd = watch(fd, "w", IN_CREATE_ | IN_DELETE_);
+	CHECK_EQ(waiting(fd), 0);
+	CHECK_EQ(ready(fd, kq), 0);
+	guest_put("w/abc", "", 0);
+	CHECK_EQ(waiting(fd), 20);
+	CHECK_EQ(ready(fd, kq), 1);
+	guest_put("w/abcd", "", 0);
+	CHECK_EQ(waiting(fd), 44);
+	CHECK_EQ(waiting(fd), 44);
+	CHECK_EQ(sys(SYS_fstat, fd, &st), 0);
+	CHECK_EQ(st.st_size, 44);
+	CHECK_EQ(st.st_blocks, 2);
+	CHECK_EQ(st.st_blksize, 272);
+	CHECK_EQ(st.st_mode, S_IFREG | S_IRUSR);
+	other = (int)CHECK_OK(sys(SYS_dup, fd));
+	CHECK_EQ(sys(SYS_read, other, buffer, 20), 20);
+	CHECK_EQ(e->wd, wd);
+	CHECK_STR(e->name, "abc");
+	CHECK_EQ(waiting(fd), 24);
+	CHECK_EQ(ready(fd, kq), 1);
+	CHECK_EQ(sys(SYS_unlink, "w/abc"), 0);
+	CHECK_EQ(sys(SYS_read, fd, buffer, sizeof(buffer)), 44);
+	CHECK_STR(e->name, "abcd");
+	e = (struct event_ *)(buffer + 24);
+	CHECK_EQ(e->mask, IN_DELETE_);
+	CHECK_EQ(waiting(fd), 0);
+	CHECK_EQ(ready(fd, kq), 0);
+	CHECK_ERR(sys(SYS_read, fd, buffer, sizeof(buffer)), EAGAIN);
+	/* a watch that is made behind has a number of its own, and is told of */
+	CHECK(watch(fd, "v", IN_CREATE_) != wd);
+	guest_put("v/x", "", 0);
+	e = (struct event_ *)buffer;
+	CHECK_EQ(sys(SYS_read, fd, buffer, sizeof(buffer)), 20);
+	CHECK_STR(e->name, "x");
+}
+
+/* A record that had no room, or whose buffer is none, stays, and those who wait find it; what was read before it is read (inotify_read). */
+TEST(stays)
+{
+	struct event_ *e = (struct event_ *)buffer;
+	struct iovec two[2] = { { buffer, 20 }, { (void *)8, 1000 } };
+	struct kevent change;
+	int fd, kq;
+	u8 *page;
+
+	if (GUEST_RELEASE < 15)
+		ON_ANOTHER_RELEASE();
+	fd = (int)CHECK_OK(inotify_(O_NONBLOCK));
+	kq = (int)CHECK_OK(sys(SYS_kqueue));
+	EV_SET(&change, fd, EVFILT_READ, EV_ADD, 0, 0, NULL);
+	CHECK_EQ(sys(SYS_kevent, kq, &change, 1, NULL, 0, NULL), 0);
+	watch(fd, "w", IN_CREATE_);
+	guest_put("w/abcdefghijklmno", "", 0);
+	for (int i = 0; i < 2; i++) {
+		CHECK_ERR(sys(SYS_read, fd, buffer, 31), EINVAL);
+		CHECK_EQ(ready(fd, kq), 1);
+		CHECK_ERR(sys(SYS_read, fd, NULL, 4096), EFAULT);
+		CHECK_EQ(ready(fd, kq), 1);
+		CHECK_EQ(waiting(fd), 32);
+	}
+	guest_put("w/b", "", 0);
+	CHECK_EQ(waiting(fd), 52);
+	CHECK_EQ(sys(SYS_read, fd, buffer, 4096), 52);
+	CHECK_STR(e->name, "abcdefghijklmno");
+	CHECK_EQ(ready(fd, kq), 0);
+	/* The second record meets the end of what there is. */
+	page = guest_map(8192);
+	CHECK_EQ(sys(SYS_munmap, page + 4096, 4096), 0);
+	for (int i = 0; i < 2; i++) {
+		guest_put(i ? "w/e" : "w/c", "", 0);
+		guest_put(i ? "w/f" : "w/d", "", 0);
+		CHECK_ERR(i ? sys(SYS_readv, fd, two, 2) : sys(SYS_read, fd, page + 4096 - 20, 400), EFAULT);
+		e = (struct event_ *)(i ? (u8 *)buffer : page + 4096 - 20);
+		CHECK_STR(e->name, i ? "e" : "c");
+		CHECK_EQ(waiting(fd), 20);
+		CHECK_EQ(ready(fd, kq), 1);
+		CHECK_EQ(sys(SYS_read, fd, buffer, 4096), 20);
+		e = (struct event_ *)buffer;
+		CHECK_STR(e->name, i ? "f" : "d");
+	}
+	CHECK_EQ(ready(fd, kq), 0);
+}
+
+HELPER(inherits)
+{
+	struct event_ *e = (struct event_ *)buffer;
+
+	CHECK_EQ(sys(SYS_read, guest_number(guest_argv[2]), buffer, sizeof(buffer)), 24);
+	CHECK_STR(e->name, "abcd");
+	CHECK_EQ(sys(SYS_fcntl, 1, F_GETFD), 0);
+}
+
+/* Who was given the descriptor, by an execution or in a message, reads the same records. */
+TEST(given_to_others)
+{
+	struct event_ *e = (struct event_ *)buffer;
+	char number[] = "000", *argv_[] = { guest_argv[0], "@inherits", number, NULL };
+	char space[CMSG_SPACE(4)] __attribute__((aligned(8)));
+	struct iovec one = { number, 1 };
+	struct msghdr m = { .msg_iov = &one, .msg_iovlen = 1, .msg_control = space, .msg_controllen = sizeof(space) };
+	struct cmsghdr *c = (struct cmsghdr *)space;
+	int fd, ends[2];
+
+	if (GUEST_RELEASE < 15)
+		ON_ANOTHER_RELEASE();
+	CHECK_EQ(sys(SYS_socketpair, AF_UNIX, SOCK_STREAM, 0, ends), 0);
+	long child = CHECK_OK(sys(SYS_fork));
+	if (child == 0) {
+		/* made here, for the parent to receive */
+		fd = (int)CHECK_OK(inotify_(0));
+		watch(fd, "w", IN_CREATE_);
+		c->cmsg_len = CMSG_LEN(4);
+		c->cmsg_level = SOL_SOCKET;
+		c->cmsg_type = SCM_RIGHTS;
+		*(int *)CMSG_DATA(c) = fd;
+		CHECK_EQ(sys(SYS_sendmsg, ends[1], &m, 0), 1);
+		guest_exit(0);
+	}
+	CHECK_EQ(guest_wait((int)child), 0);
+	CHECK_EQ(sys(SYS_recvmsg, ends[0], &m, 0), 1);
+	fd = *(int *)CMSG_DATA(c);
+	guest_put("w/abcd", "", 0);
+	CHECK_EQ(waiting(fd), 24);
+	CHECK_EQ(sys(SYS_read, fd, buffer, sizeof(buffer)), 24);
+	CHECK_STR(e->name, "abcd");
+	CHECK_EQ(sys(SYS_unlink, "w/abcd"), 0);
+	guest_put("w/abcd", "", 0);
+	for (int i = 2, v = fd; i >= 0; i--, v /= 10)
+		number[i] = (char)('0' + v % 10);
+	child = CHECK_OK(sys(SYS_fork));
+	if (child == 0) {
+		sys(SYS_execve, guest_argv[0], argv_, guest_envp);
+		guest_exit(9);
+	}
+	CHECK_EQ(guest_wait((int)child), 0);
 }
 
 /* The limits have names (SYSCTL_INT in vfs_inotify.c). */

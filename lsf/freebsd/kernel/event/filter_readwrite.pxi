@@ -101,6 +101,8 @@ cdef bint read_ready(events_t *ev, knote_t *kn, uint32_t revents) noexcept nogil
         kn.kev.data = 0
         return False
     kn.kev.data = bytes_of(fd, LINUX_FIONREAD) if kn.status & KN_LISTENS == 0 else 0
+    if kn.mode == ANONYMOUS_INOTIFY:
+        kn.kev.data = inotify_waiting(current_area().proc, fd, kn.kev.data)
     if kn.mode == LINUX_S_IFSOCK:
         if kn.kev.data > 0:         # a socket that listens has no bytes, and so it need not be asked whether it does
             kn.status |= KN_CONNECTED

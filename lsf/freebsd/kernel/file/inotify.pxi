@@ -2,37 +2,18 @@
 # (inotify_transfer); and it does not say that a watched directory which was moved or removed is one. Model: FreeBSD
 # sys/kern/vfs_inotify.c.
 #
-# A descriptor is known by its mark (fd_marks.pxi). One that came by execve or from another process has none before it is first
-# given to inotify_add_watch_at or inotify_rm_watch.
+# A descriptor is known by its mark (fd_marks.pxi), which one gets that came by execve or SCM_RIGHTS, too.
 
 cdef enum:
     INOTIFY_SMALL = 4096                    # bytes that are read on the shim's stack
     INOTIFY_LARGE = 1 << 20                 # bytes that are read at once
     INOTIFY_ALIGN = 16                      # what the size of Linux's records is a multiple of
-    INOTIFY_RECORD_MOST = 272               # the largest: a struct inotify_event with a name of NAME_MAX
     INOTIFY_FOLDERS = 512                   # places of the first table
     INOTIFY_FOLDERS_MOST = 1 << 17
     LINUX_IN_SELF = LINUX_IN_DELETE_SELF | LINUX_IN_MOVE_SELF
 
-cdef struct inotify_t:
-    uint64_t *folders                   # descriptor and watch of each watched directory, by hash; 0: free
-    uint32_t folders_room, folders_used     # places, a power of two; and how many are not free
-    int32_t kept_fd                     # a record was read for this descriptor that had no room in the guest's buffer,
-    uint32_t kept_size                  # FreeBSD's, of so many bytes; 0: none
-    uint8_t kept[INOTIFY_RECORD_MOST]
-
-
 cdef inline bint is_inotify(process_t *proc, int fd) noexcept nogil:
     return proc.own.fd_marked & MARK_INOTIFY != 0 and fd_marks(proc, fd) & MARK_SORT == MARK_INOTIFY
-
-
-cdef inline inotify_t *inotify_own(process_t *proc) noexcept nogil:
-    """This process's, with the lock held; NULL: there is no memory for it."""
-    cdef uint64_t memory
-    if proc.own.inotify == NULL:
-        memory = map_memory(page_up(sizeof(inotify_t)))
-        proc.own.inotify = <void *> memory
-    return <inotify_t *> proc.own.inotify
 
 
 # ------------------------------------------------------------------ which watches are of directories
@@ -86,14 +67,13 @@ cdef void inotify_remember(process_t *proc, int fd, int wd) noexcept nogil:
 
 
 cdef void inotify_name_folders(process_t *proc, int fd, char *data, uint64_t size) noexcept nogil:
-    """Linux leaves IN_ISDIR out where a watched directory was moved or removed."""
+    """Linux leaves IN_ISDIR out where a watched directory was moved or removed. lock_event is held."""
     cdef inotify_t *own = <inotify_t *> proc.own.inotify
     cdef linux_inotify_event *event
     cdef uint64_t *place
     cdef uint64_t at = 0
     if own == NULL or own.folders == NULL:
         return
-    lock_acquire(&proc.own.lock_event)
     while at < size:
         event = <linux_inotify_event *> &data[at]
         if event.mask & LINUX_IN_SELF:
@@ -101,56 +81,28 @@ cdef void inotify_name_folders(process_t *proc, int fd, char *data, uint64_t siz
             if place[0] != 0:
                 event.mask |= LINUX_IN_ISDIR
         at += sizeof(linux_inotify_event) + event.len
-    lock_release(&proc.own.lock_event)
 
 
 # ------------------------------------------------------------------ reading
 
 cdef long inotify_take(area_t *area, int fd, char *data, uint64_t room) noexcept nogil:
-    """Wait for events and read as many as Linux puts into so much room: FreeBSD's records, and their size; or an error."""
+    """Wait for events and read as many as Linux puts into so much room: FreeBSD's records, and their size; 0: there was the nudge
+    alone; or an error."""
     cdef long result = blocking_syscall(LINUX_SYS_read, fd, <uint64_t> data, room, 0, 0, 0)
     if result <= 0:
         return result
     result = <long> freebsd_inotify_events_from_linux(data, <uint64_t> result)
+    lock_acquire(&area.proc.own.lock_event)
     inotify_name_folders(area.proc, fd, data, <uint64_t> result)
+    result = <long> inotify_drop_nudge(area.proc, fd, data, <uint64_t> result)
+    lock_release(&area.proc.own.lock_event)
     return result
-
-
-cdef long inotify_take_kept(process_t *proc, int fd, char *data, uint64_t room) noexcept nogil:
-    """The record that had no room before; 0: there is none."""
-    cdef inotify_t *own = <inotify_t *> proc.own.inotify
-    cdef long result = 0
-    if own == NULL or own.kept_size == 0:
-        return 0
-    lock_acquire(&proc.own.lock_event)
-    if own.kept_size != 0 and own.kept_fd == fd:
-        result = -LINUX_EINVAL
-        if own.kept_size <= room:
-            memcpy(data, own.kept, own.kept_size)
-            result = own.kept_size
-            own.kept_size = 0
-    lock_release(&proc.own.lock_event)
-    return result
-
-
-cdef void inotify_keep(process_t *proc, int fd, const char *data, uint64_t size) noexcept nogil:
-    """Keep a record for the next read."""
-    cdef inotify_t *own
-    lock_acquire(&proc.own.lock_event)
-    own = inotify_own(proc)
-    if own != NULL and own.kept_size == 0 and size <= INOTIFY_RECORD_MOST:
-        memcpy(own.kept, data, size)
-        own.kept_fd = fd
-        own.kept_size = <uint32_t> size
-    lock_release(&proc.own.lock_event)
 
 
 cdef long inotify_take_first(area_t *area, int fd, char *data, uint64_t room) noexcept nogil:
     """The next record alone, into less room than a record may take: Linux says EINVAL until it has what its own needs,
-    which is 12 bytes more than FreeBSD's at most. A record that has no room after all is kept, where there is none yet."""
-    cdef inotify_t *own = <inotify_t *> area.proc.own.inotify
-    cdef uint64_t size = sizeof(linux_inotify_event)
-    cdef uint64_t most = room if own != NULL and own.kept_size else room + INOTIFY_ALIGN - 4
+    which is 12 bytes more than FreeBSD's at most. A record that has no room after all is put back."""
+    cdef uint64_t size = sizeof(linux_inotify_event), most = room + INOTIFY_ALIGN - 4
     cdef long result = -LINUX_EINVAL
     if room < size:
         return blocking_syscall(LINUX_SYS_read, fd, <uint64_t> data, room, 0, 0, 0)
@@ -158,26 +110,71 @@ cdef long inotify_take_first(area_t *area, int fd, char *data, uint64_t room) no
         result = inotify_take(area, fd, data, size)
         size += INOTIFY_ALIGN
     if result > <long> room:
-        inotify_keep(area.proc, fd, data, <uint64_t> result)
+        inotify_put_back(area.proc, fd, data, <uint64_t> result)
         result = -LINUX_EINVAL
     return result
 
 
-cdef long inotify_copyout(frame_t *frame, bint vector, const char *data, uint64_t size) noexcept nogil:
+cdef long inotify_copyout(frame_t *frame, bint vector, uint64_t to, const char *data, uint64_t size) noexcept nogil:
+    """Give the guest's buffers `size` bytes, from the byte `to` of them on."""
     cdef freebsd_iovec piece
     cdef uint64_t done = 0, length
     cdef uint32_t i = 0
     if not vector:
-        return -LINUX_EFAULT if copyout(data, frame.arg[1], size) < 0 else <long> size
+        return copyout(data, frame.arg[1] + to, size)
     while done < size:
         if copyin(frame.arg[1] + i * sizeof(piece), &piece, sizeof(piece)) < 0:
             return -LINUX_EFAULT
-        length = size - done if size - done < piece.iov_len else piece.iov_len
-        if copyout(&data[done], piece.iov_base, length) < 0:
-            return -LINUX_EFAULT
-        done += length
         i += 1
-    return <long> size
+        if piece.iov_len <= to:
+            to -= piece.iov_len
+            continue
+        length = size - done if size - done < piece.iov_len - to else piece.iov_len - to
+        if copyout(&data[done], piece.iov_base + to, length) < 0:
+            return -LINUX_EFAULT
+        to = 0
+        done += length
+    return 0
+
+
+cdef long inotify_give(frame_t *frame, bint vector, const char *data, uint64_t size, uint64_t *given) noexcept nogil:
+    """Give the guest records, all at once where that can be: how many bytes, or -EFAULT; `given` of them are read in any case."""
+    cdef uint64_t next_
+    given[0] = size
+    if inotify_copyout(frame, vector, 0, data, size) == 0:
+        return <long> size
+    given[0] = 0
+    while given[0] < size:
+        next_ = inotify_next(&data[given[0]])
+        if inotify_copyout(frame, vector, given[0], &data[given[0]], next_) < 0:
+            break
+        given[0] += next_
+    return -LINUX_EFAULT
+
+
+cdef long inotify_give_queued(area_t *area, frame_t *frame, bint vector, uint64_t room) noexcept nogil:
+    """What was taken from Linux before, and what it has now, as far as there is room; 0: nothing was."""
+    cdef int fd = <int> frame.arg[0]
+    cdef inotify_queue_t *queue
+    cdef uint64_t end, given = 0
+    cdef long result = 0
+    lock_acquire(&area.proc.own.lock_event)
+    queue = inotify_queue(area.proc, fd)
+    if queue != NULL and queue.records != NULL:
+        inotify_drain(area.proc, queue, fd)
+        end = queue.begin
+        while end < queue.end and end + inotify_next(&queue.records[end]) - queue.begin <= room:
+            end += inotify_next(&queue.records[end])
+        result = -LINUX_EINVAL
+        if end > queue.begin:
+            result = inotify_give(frame, vector, &queue.records[queue.begin], end - queue.begin, &given)
+            queue.begin += given
+        if queue.begin == queue.end:
+            inotify_queue_empty(queue)
+        else:
+            inotify_nudge(queue, fd)
+    lock_release(&area.proc.own.lock_event)
+    return result
 
 
 cdef long inotify_room(frame_t *frame, bint vector) noexcept nogil:
@@ -205,7 +202,7 @@ cdef long inotify_transfer(area_t *area, frame_t *frame, uint64_t nr) noexcept n
     cdef int fd = <int> frame.arg[0]
     cdef bint vector = nr == FREEBSD_SYS_readv
     cdef long result = inotify_room(frame, vector)
-    cdef uint64_t room = <uint64_t> result, memory = 0
+    cdef uint64_t room = <uint64_t> result, memory = 0, size, given = 0
     if nr == FREEBSD_SYS_write or nr == FREEBSD_SYS_writev:
         return -LINUX_EBADF
     if result <= 0:
@@ -215,12 +212,19 @@ cdef long inotify_transfer(area_t *area, frame_t *frame, uint64_t nr) noexcept n
         memory = map_memory(page_up(room))
         data = <char *> memory if memory else small
         room = room if memory else INOTIFY_SMALL
-    result = inotify_take_kept(area.proc, fd, data, room)
-    if result == 0:
+    result = 0
+    while result == 0:                      # again where it was the nudge alone
+        if (<inotify_t *> area.proc.own.inotify) != NULL and (<inotify_t *> area.proc.own.inotify).queued:
+            result = inotify_give_queued(area, frame, vector, room)
+            if result != 0:
+                break
         result = (inotify_take(area, fd, data, room) if room >= INOTIFY_RECORD_MOST
                   else inotify_take_first(area, fd, data, room))
-    if result > 0:
-        result = inotify_copyout(frame, vector, data, <uint64_t> result)
+        if result > 0:
+            size = <uint64_t> result
+            result = inotify_give(frame, vector, data, size, &given)
+            if given < size:
+                inotify_put_back(area.proc, fd, &data[given], size - given)
     if memory:
         linux_syscall2(LINUX_SYS_munmap, memory, page_up(room))
     return result
@@ -235,6 +239,26 @@ cdef void inotify_mark(process_t *proc, int fd) noexcept nogil:
     hide_number(NO_DESCRIPTOR - 1)
 
 
+cdef void inotify_learn(process_t *proc, int fd) noexcept nogil:
+    """A descriptor came from elsewhere: mark it, where it is inotify's."""
+    cdef long mode = mode_of(fd, <uint64_t> <const char *> b"", LINUX_AT_EMPTY_PATH)
+    if not is_error(mode) and mode & LINUX_S_IFMT == 0 and anonymous_kind(fd) == ANONYMOUS_INOTIFY:
+        inotify_mark(proc, fd)
+
+
+cdef void inotify_learn_all(process_t *proc) noexcept nogil:
+    """A process that had such descriptors has executed this program: those that were inherited."""
+    cdef proc_walk_t walk
+    cdef int fd
+    if walk_begin(&walk, b"/proc/self/fd") < 0:
+        return
+    fd = walk_next(&walk)
+    while fd >= 0:
+        if fd != walk.fd and not descriptor_is_hidden(proc, fd):
+            inotify_learn(proc, fd)
+        fd = walk_next(&walk)
+
+
 cdef long inotify_create(area_t *area, uint32_t flags) noexcept nogil:
     """inotify_create_file. flags: FreeBSD's O_ flags, checked."""
     cdef inotify_t *own
@@ -245,8 +269,7 @@ cdef long inotify_create(area_t *area, uint32_t flags) noexcept nogil:
     own = <inotify_t *> area.proc.own.inotify
     if own != NULL:                         # what an earlier descriptor of this number left
         lock_acquire(&area.proc.own.lock_event)
-        if own.kept_fd == fd:
-            own.kept_size = 0
+        inotify_queues_closed(area.proc, <int> fd)
         if own.folders_used:
             inotify_rebuild(own, own.folders_room, <int> fd)
         lock_release(&area.proc.own.lock_event)

@@ -14,6 +14,7 @@ cdef public long sys_ioctl(frame_t *frame, area_t *area) noexcept nogil:
     cdef const lsf_ioctl_t *row = ioctl_row(command)
     cdef long result
     cdef int32_t count
+    cdef uint64_t records
     if row == NULL:
         result = ioctl_check(area.proc, fd)
         return -LINUX_ENOTTY if result == 0 else result
@@ -25,6 +26,8 @@ cdef public long sys_ioctl(frame_t *frame, area_t *area) noexcept nogil:
         if command == FREEBSD_FIONREAD and pipe_end(area.proc, fd) == MARK_WRITES:
             result = pipe_readable(area.proc, fd, MARK_WRITES, &count)
             return result if result < 0 else copyout_int(count, data)
+        if command == FREEBSD_FIONREAD and is_inotify(area.proc, fd):
+            return copyout_int(<int> inotify_pending(area.proc, fd, &records), data)
         result = linux_ioctl(fd, row.linux_command, data)
         if result == -LINUX_ENOTTY and command == FREEBSD_FIOASYNC:
             return async_refused(fd, data)

@@ -41,7 +41,7 @@ cdef long wait_call(area_t *area, long nr, uint64_t a, uint64_t b, uint64_t c, u
         wait_left(area, <freebsd_timespec *> timeout)
     if timeout != NULL and timeout.tv_sec == 0 and timeout.tv_nsec == 0:
         return wait_over(area, undeferred_syscall(nr, a, b, c, d, e, f))
-    result = blocking_syscall(nr, a, b, c, d, e, f)
+    result = blocking_syscall(nr, a, b, c, d, e, f) if is_alone(area) else poll_asleep(area, nr, a, b, c, d, e, f)
     if result == -LINUX_EINTR and timeout != NULL:
         wait_leave(area, <freebsd_timespec *> timeout)
     return wait_over(area, result)

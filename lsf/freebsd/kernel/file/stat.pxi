@@ -87,6 +87,22 @@ cdef long stat_typed(process_t *proc, int fd, freebsd_stat *st) noexcept nogil:
     return result
 
 
+cdef void inotify_stat(int fd, freebsd_stat *st) noexcept nogil:
+    """Model: sys/kern/vfs_inotify.c (inotify_stat)."""
+    cdef process_t *proc = current_area().proc
+    cdef uint64_t records = 0
+    cdef int64_t ino = st.st_ino
+    memset(st, 0, sizeof(freebsd_stat))
+    st.st_ino = ino
+    st.st_mode = LINUX_S_IFREG | 0o400
+    st.st_uid = <uint32_t> linux_syscall0(LINUX_SYS_getuid)
+    st.st_gid = <uint32_t> linux_syscall0(LINUX_SYS_getgid)
+    st.st_blksize = INOTIFY_RECORD_MOST
+    if is_inotify(proc, fd):
+        st.st_size = <int64_t> inotify_pending(proc, fd, &records)
+        st.st_blocks = <int64_t> records
+
+
 cdef inline long stat_untyped(int fd, freebsd_stat *st) noexcept nogil:
     """fstat(2) with the mode that FreeBSD shows for what is no file, and Linux calls a file without a type."""
     cdef long result = stat_descriptor(fd, st)
@@ -98,7 +114,7 @@ cdef inline long stat_untyped(int fd, freebsd_stat *st) noexcept nogil:
         elif kind == ANONYMOUS_TIMERFD:
             timerfd_stat(st)
         elif kind == ANONYMOUS_INOTIFY:
-            st.st_mode = LINUX_S_IFREG | 0o400
+            inotify_stat(fd, st)
     if result == 0 and st.st_mode == PROCDESC_MODE:
         procdesc_stat(fd, st)
     return result

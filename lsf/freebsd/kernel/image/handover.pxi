@@ -10,6 +10,7 @@ cdef enum:
     KEPT_NOCLDSTOP = 2
     KEPT_CTL_SHIFT = 4              # then 4 bits for each kind of procctl
     KEPT_REAPER = 4
+    KEPT_INOTIFY = 8                # some descriptor is inotify's
     KEPT_SUBTREE_SHIFT = 40
 
 
@@ -248,6 +249,8 @@ cdef uint64_t process_kept(process_t *proc) noexcept nogil:
         kept |= KEPT_NOCLDSTOP
     if proc.own.reaper:
         kept |= KEPT_REAPER
+    if proc.own.fd_marked & MARK_INOTIFY:
+        kept |= KEPT_INOTIFY
     kept |= <uint64_t> proc.own.subtree << KEPT_SUBTREE_SHIFT
     for i in range(CTL_KINDS):
         value = proc.own.ctl[i]
@@ -267,6 +270,8 @@ cdef void process_keep(process_t *proc, uint64_t kept) noexcept nogil:
     proc.own.subtree = <uint32_t> (kept >> KEPT_SUBTREE_SHIFT)
     for i in range(CTL_KINDS):
         proc.own.ctl[i] = <uint32_t> (kept >> (KEPT_CTL_SHIFT + 4 * i)) & 0xf
+    if kept & KEPT_INOTIFY:
+        inotify_learn_all(proc)
     if kept & KEPT_NOCLDSTOP:
         proc.handlers[FREEBSD_SIGCHLD].flags = FREEBSD_SA_NOCLDSTOP | FREEBSD_SA_RESTART | HANDLER_SET | HANDLER_KNOWN
         apply_disposition(proc, FREEBSD_SIGCHLD)

@@ -384,7 +384,7 @@ cdef void local_control_out(process_t *proc, int fd, uint8_t *control, uint64_t 
     cdef linux_cmsghdr *header
     cdef sender_t who
     cdef uint64_t at = 0
-    cdef int manifest = -1
+    cdef int manifest = -1, i
     cdef bint persistent, once = False
     memset(&who, 0, sizeof(who))
     while length - at >= sizeof(linux_cmsghdr):
@@ -416,6 +416,9 @@ cdef void local_control_out(process_t *proc, int fd, uint8_t *control, uint64_t 
         list_.count = 0
         list_.words = 0
     control_put_listed(out, &list_, &who, not once)
+    if proc.own.osreldate >= FREEBSD_SINCE_INOTIFY:
+        for i in range(out.rights_count):
+            inotify_learn(proc, out.rights[i])
     if list_.words:
         control_limit(proc, out, manifest, &list_)
         out.limited = proc

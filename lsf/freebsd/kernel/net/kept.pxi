@@ -9,6 +9,7 @@ cdef enum:
     KEPT_DEBUG = 40                 # SO_RXQ_OVFL, a count that the shim drops: SO_DEBUG, which Linux gives only to root
     KEPT_CREDS = 11                 # SO_NO_CHECK, of checksums; of a local socket: LOCAL_CREDS
     KEPT_SHUT = 11                  # and of an inet stream: it was shut down while it listened
+    KEPT_BACKLOG = 49               # SO_INCOMING_CPU, of packets; of such a stream: how many connections may wait
     KEPT_CREDS_PERSISTENT = 41      # SO_WIFI_STATUS; of a local socket: LOCAL_CREDS_PERSISTENT
     KEPT_TYPE = 49                  # SO_INCOMING_CPU, of packets; of a local stream: SOCK_SEQPACKET for one
                                     # that keeps records (record.pxi); of a netlink socket: AF_ROUTE for one of routing

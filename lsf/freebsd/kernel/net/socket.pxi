@@ -306,16 +306,39 @@ cdef void local_inherit(area_t *area, int listener, int fd) noexcept nogil:
         records_made(area, fd)
 
 
+cdef void listen_shut(int fd) noexcept nogil:
+    """A stream of inet that listens is about to be shut down for reading. On Linux it then listens no more, and forgets how many
+    connections may wait: that is kept until the next accept is told."""
+    cdef int backlog = 0
+    listen_queue(fd, FREEBSD_SO_LISTENQLIMIT, &backlog)
+    set_socket_option(fd, KEPT_BACKLOG, backlog)
+    set_socket_option(fd, KEPT_SHUT, 1)     # before who waits in accept(2) is woken
+
+
+cdef long listen_on(int fd) noexcept nogil:
+    """The first accept behind that is told of it, and the socket listens on (so_error of solisten_dequeue). A port that it did not
+    ask for Linux has taken from it, but for the name; and one that has connections it gives again with SO_REUSEADDR alone: where it
+    does not, the next accept is told so, too."""
+    cdef uint8_t address[SOCKET_ADDRESS]
+    cdef uint32_t length = SOCKET_ADDRESS
+    cdef long backlog = socket_option(fd, KEPT_BACKLOG)
+    if linux_syscall3(LINUX_SYS_getsockname, fd, <uint64_t> address, <uint64_t> &length) == 0:
+        linux_syscall3(LINUX_SYS_bind, fd, <uint64_t> address, length)
+    if linux_syscall2(LINUX_SYS_listen, fd, <uint64_t> backlog) == 0:
+        set_socket_option(fd, KEPT_BACKLOG, -1)
+        set_socket_option(fd, KEPT_SHUT, 0)
+    return -LINUX_ECONNABORTED
+
+
 cdef long accept_error(int fd, long result) noexcept nogil:
-    """FreeBSD's errno for an accept that failed. Of a socket that was shut down while it listened it is told that (solisten_dequeue);
-    one of inet then listens no more on Linux."""
+    """FreeBSD's errno for an accept that failed. Of a socket that was shut down while it listened it is told that (solisten_dequeue)."""
     if result == -LINUX_EOPNOTSUPP:
         return -LINUX_EINVAL                # a socket that does not listen, whatever its type
     if result != -LINUX_EINVAL:
         return restartable(result)
     if socket_option(fd, LINUX_SO_DOMAIN) == LINUX_AF_UNIX:
         return -LINUX_ECONNABORTED if socket_option(fd, LINUX_SO_ACCEPTCONN) > 0 else result
-    return -LINUX_ECONNABORTED if socket_option(fd, KEPT_SHUT) > 0 else result
+    return listen_on(fd) if socket_option(fd, KEPT_SHUT) > 0 else result
 
 
 cdef long accept_with(frame_t *frame, area_t *area, uint64_t linux_flags) noexcept nogil:
@@ -383,7 +406,7 @@ cdef public long sys_shutdown(frame_t *frame, area_t *area) noexcept nogil:
     alone = 0 <= how <= 2 and socket_option(fd, LINUX_SO_DOMAIN) == LINUX_AF_UNIX and has_no_peer(fd)
     listens = socket_option(fd, LINUX_SO_ACCEPTCONN) > 0
     if listens and not alone and how != SHUT_WR and 0 <= how <= 2:
-        set_socket_option(fd, KEPT_SHUT, 1)         # before who waits in accept(2) is woken
+        listen_shut(fd)
     if not alone or listens or socket_option(fd, LINUX_SO_TYPE) == FREEBSD_SOCK_DGRAM:
         result = linux_syscall2(LINUX_SYS_shutdown, fd, how)
         if result == 0 and how != SHUT_RD and not listens:

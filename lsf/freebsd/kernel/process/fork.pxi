@@ -161,6 +161,7 @@ cdef long vfork_area(frame_t *frame, area_t *area) noexcept nogil:
     copy.own.lock_thread.word = 0
     copy.own.events = NULL              # the child has no kqueues, and what it closes is not closed here
     copy.own.backs = NULL
+    pollers_none(copy)
     copy.own.mqueue_notes = NULL
     copy.own.aio = NULL
     copy.own.procdescs = NULL
@@ -514,6 +515,8 @@ cdef public long sys_exit(frame_t *frame, area_t *area) noexcept nogil:
 cdef void after_fork(process_t *proc, area_t *area) noexcept nogil:
     """What each domain has to do in the child of a fork."""
     proc.own.umtx_shared_waiters = 0
+    pollers_none(proc)
+    inotify_after_fork(proc)
     event_after_fork(proc)
     backs_after_fork(proc)
     fd_marks_after_fork(proc)

@@ -83,8 +83,9 @@ cdef public void on_signal(int linux, linux_siginfo *info, linux_ucontext *uc) n
     elif linux == LINUX_SIGBUS and is_wake_signal(info):
         wake_again(area)
         return
-    elif linux == LINUX_SIGBUS and is_ids_signal(info):
-        ids_adopt(area)
+    elif linux == LINUX_SIGBUS and (is_ids_signal(info) or is_look_signal(info)):
+        if is_ids_signal(info):
+            ids_adopt(area)
         if area.deferred or is_signal_stack(area, uc.uc_mcontext.rsp):
             return                      # what this interrupts sees to the call
         linux = LINUX_CARRIER           # from here on as one that nobody wants
