@@ -99,6 +99,7 @@ UP_CALLS: dict[str, Reason] = {
     "event_truncated": Reason("freebsd/kernel/file", "as event_truncates"),
     "event_descriptor_closing": Reason("freebsd/kernel/file freebsd/kernel/ipc", "close(2) takes a descriptor's knotes along"),
     "event_descriptor_duplicated": Reason("freebsd/kernel/file", "dup2(2) onto one does, too"),
+    "is_not_written": Reason("freebsd/kernel/net", "what a descriptor is whose write failed"),
     "inotify_learn": Reason("freebsd/kernel/net", "a descriptor that a message brought may be one whose reads are converted"),
     "event_shut": Reason("freebsd/kernel/net", "shutdown(2) ends what EVFILT_WRITE waits for"),
     "event_range_closing": Reason("freebsd/kernel/file", "and closefrom(2)"),

@@ -65,7 +65,9 @@ struct process_own {
     void *shared_ids;           /* cred_threads.pxi's */
     void *threads;              /* thread.pxi's */
     uint32_t fakeroot;          /* --fakeroot: owners that cannot be given are remembered (fakeroot.pxi) */
-    uint32_t paths_opened;      /* path_only.pxi's: it has opened files with O_PATH */
+    uint32_t flocked;           /* flock.pxi's: some open file has, or had, a lock of flock */
+    uint32_t stat_apart;        /* fakeroot, or object_fd.pxi's: some descriptors are not what they are for Linux */
+    uint32_t paths_opened;      /* OPENED_ of object_fd.pxi: it has opened files with O_PATH, or such objects */
     uint32_t trusted;           /* cred.pxi's: whether it has been root (TRUSTED_) */
     uint32_t users_shown, groups_shown;     /* cred_shown.pxi's: the ids below are shown instead of Linux's */
     uint32_t users[3], groups[3];           /* real, effective, saved */

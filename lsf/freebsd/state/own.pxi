@@ -44,6 +44,8 @@ cdef extern from "own.h" nogil:
         void *shared_ids
         void *threads
         uint32_t fakeroot
+        uint32_t flocked
+        uint32_t stat_apart
         uint32_t paths_opened
         uint32_t trusted
         uint32_t users_shown, groups_shown

@@ -440,3 +440,37 @@ TEST(born_when_modified)
 	CHECK_EQ(st.st_birthtim.tv_sec, 200);
 	CHECK_EQ(st.st_birthtim.tv_nsec, 8);
 }
+
+/* What keeps a name keeps it also from who has no descriptor free. */
+TEST(held_without_a_descriptor)
+{
+	static const char *const names[] = { "file", "fifo" };
+	struct rlimit limit;
+
+	if (sys(SYS_geteuid) != 0)
+		SKIP("root's to keep");
+	guest_put("file", "x", 1);
+	CHECK_EQ(sys(SYS_mkfifo, "fifo", 0644), 0);
+	int dir = (int)CHECK_OK(sys(SYS_open, ".", O_RDONLY | O_DIRECTORY));
+	for (int i = 0; i < 2; i++) {
+		long ret = sys(SYS_lchflags, names[i], UF_NOUNLINK);
+		if (ret == -EOPNOTSUPP)
+			SKIP("this file system keeps no such attributes");
+		CHECK_EQ(ret, 0);
+	}
+	CHECK_EQ(sys(SYS_getrlimit, RLIMIT_NOFILE, &limit), 0);
+	limit.rlim_cur = (rlim_t)dir + 1;
+	CHECK_EQ(sys(SYS_setrlimit, RLIMIT_NOFILE, &limit), 0);
+	CHECK_ERR(sys(SYS_dup, dir), EMFILE);
+	for (int i = 0; i < 2; i++) {
+		CHECK_ERR(sys(SYS_unlinkat, dir, names[i], 0), EPERM);
+		CHECK_ERR(sys(SYS_unlink, names[i]), EPERM);
+		CHECK_ERR(sys(SYS_renameat, dir, names[i], dir, "other"), EPERM);
+	}
+	limit.rlim_cur = limit.rlim_max;
+	CHECK_EQ(sys(SYS_setrlimit, RLIMIT_NOFILE, &limit), 0);
+	for (int i = 0; i < 2; i++) {
+		CHECK_EQ(sys(SYS_lchflags, names[i], 0), 0);
+		CHECK_EQ(sys(SYS_unlinkat, dir, names[i], 0), 0);
+	}
+}

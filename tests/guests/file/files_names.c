@@ -550,3 +550,40 @@ TEST(link_of_an_open_file_by_a_user)
 	CHECK_ERR(sys(SYS_linkat, fd, "", AT_FDCWD, "none/g", AT_EMPTY_PATH), EPERM);
 	CHECK_ERR(sys(SYS_linkat, 99, "", AT_FDCWD, "g", AT_EMPTY_PATH), EBADF);
 }
+
+/* An empty path is looked up nowhere: ENOENT; but that it would begin at what is no folder is said first (cache_fplookup_dirfd). */
+TEST(empty_path_at_a_file)
+{
+	struct timespec times[2] = { { 1, 0 }, { 1, 0 } };
+	struct stat st;
+	char c[8];
+	int where[3];
+
+	guest_put("file", "x", 1);
+	where[0] = OPEN("file", O_RDONLY);
+	where[1] = OPEN(".", O_RDONLY | O_DIRECTORY);
+	where[2] = AT_FDCWD;
+	for (int i = 0; i < 3; i++) {
+		int at = where[i], error = i ? ENOENT : ENOTDIR;
+
+		CHECK_ERR(sys(SYS_openat, at, "", O_RDONLY), error);
+		CHECK_ERR(sys(SYS_fstatat, at, "", &st, 0), error);
+		CHECK_ERR(sys(SYS_faccessat, at, "", F_OK, 0), error);
+		CHECK_ERR(sys(SYS_faccessat, at, "", F_OK, AT_EACCESS), error);
+		CHECK_ERR(sys(SYS_fchmodat, at, "", 0600, 0), error);
+		CHECK_ERR(sys(SYS_fchownat, at, "", -1, -1, 0), error);
+		CHECK_ERR(sys(SYS_utimensat, at, "", times, 0), error);
+		CHECK_ERR(sys(SYS_chflagsat, at, "", 0UL, 0), error);
+		CHECK_ERR(sys(SYS_readlinkat, at, "", c, sizeof(c)), EINVAL);	/* of the file itself */
+		CHECK_ERR(sys(SYS_mkdirat, at, "", 0755), error);
+		CHECK_ERR(sys(SYS_mkfifoat, at, "", 0600), error);
+		CHECK_ERR(sys(SYS_mknodat, at, "", S_IFIFO | 0600, 0UL), error);
+		CHECK_ERR(sys(SYS_symlinkat, "x", at, ""), error);
+		CHECK_ERR(sys(SYS_unlinkat, at, "", 0), error);
+		CHECK_ERR(sys(SYS_linkat, at, "", AT_FDCWD, "other", 0), error);
+		CHECK_ERR(sys(SYS_linkat, AT_FDCWD, "file", at, "", 0), error);
+		CHECK_ERR(sys(SYS_renameat, at, "", AT_FDCWD, "other"), error);
+		CHECK_ERR(sys(SYS_renameat, AT_FDCWD, "file", at, ""), error);
+	}
+	CHECK_EQ(guest_stat("file", &st), 0);
+}

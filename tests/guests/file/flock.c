@@ -338,3 +338,25 @@ TEST(of_fifos)
 	CHECK_ERR(sys(SYS_flock, ends[0], LOCK_SH), EOPNOTSUPP);
 	CHECK_ERR(sys(SYS_flock, ends[1], LOCK_SH), EOPNOTSUPP);
 }
+
+#define FHASLOCK_ 0x4000	/* sys/fcntl.h, for the kernel */
+
+/* F_GETFL shows that the open file has a lock: FHASLOCK (sys_flock, vn_open_vnode_advlock). */
+TEST(shown_by_getfl)
+{
+	int a = OPEN("file", O_RDWR | O_CREAT | O_EXLOCK), b = OPEN("file", O_RDONLY), c = (int)CHECK_OK(sys(SYS_dup, a));
+
+	CHECK_EQ(sys(SYS_fcntl, a, F_GETFL), O_RDWR | FHASLOCK_);
+	CHECK_EQ(sys(SYS_fcntl, b, F_GETFL), O_RDONLY);
+	CHECK_EQ(sys(SYS_fcntl, c, F_GETFL), O_RDWR | FHASLOCK_);
+	CHECK_EQ(sys(SYS_fcntl, a, F_SETFL, O_APPEND), 0);
+	CHECK_EQ(sys(SYS_fcntl, a, F_GETFL), O_RDWR | O_APPEND | FHASLOCK_);
+	CHECK_EQ(sys(SYS_flock, c, LOCK_UN), 0);
+	CHECK_EQ(sys(SYS_fcntl, a, F_GETFL), O_RDWR | O_APPEND);
+	CHECK_EQ(sys(SYS_flock, b, LOCK_SH | LOCK_NB), 0);
+	CHECK_EQ(sys(SYS_fcntl, b, F_GETFL), O_RDONLY | FHASLOCK_);
+	CHECK_EQ(sys(SYS_fcntl, c, F_GETFL), O_RDWR | O_APPEND);
+	/* a record lock is none of these */
+	CHECK_EQ(record(c, F_SETLK, F_RDLCK, 0, 1), 0);
+	CHECK_EQ(sys(SYS_fcntl, c, F_GETFL), O_RDWR | O_APPEND);
+}

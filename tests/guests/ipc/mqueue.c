@@ -343,3 +343,24 @@ TEST(events)
 	CHECK_EQ(got[i].filter, EVFILT_WRITE);
 	CHECK_EQ(got[1 - i].filter, EVFILT_READ);
 }
+
+/* What other calls say of the descriptor: mqueueops. */
+TEST(descriptor)
+{
+	int fd = make(O_RDWR), other = (int)CHECK_OK(sys(SYS_kmq_open, name, O_RDONLY, 0, NULL));
+	struct flock l = { .l_type = F_RDLCK };
+	struct stat st;
+
+	CHECK_EQ(sys(SYS_kmq_unlink, name), 0);
+	CHECK_EQ(sys(SYS_kmq_timedsend, fd, "x", 1, 0, NULL), 0);
+	CHECK_EQ(sys(SYS_fstat, fd, &st), 0);
+	CHECK_EQ(st.st_mode, S_IFIFO | 0600);
+	CHECK_EQ(st.st_size, 0);
+	CHECK_EQ(st.st_nlink, 0);
+	CHECK_EQ(st.st_uid, sys(SYS_geteuid));
+	CHECK_ERR(sys(SYS_write, fd, "x", 1), EOPNOTSUPP);
+	CHECK_ERR(sys(SYS_write, other, "x", 1), EBADF);
+	CHECK_ERR(sys(SYS_lseek, fd, 0, SEEK_SET), ESPIPE);
+	CHECK_ERR(sys(SYS_flock, fd, 1 /* LOCK_SH */), EOPNOTSUPP);
+	CHECK_ERR(sys(SYS_fcntl, fd, F_GETLK, &l), EBADF);
+}

@@ -181,3 +181,38 @@ TEST(shared_with_a_child)
 	IN_CHILD(*p = 77);
 	CHECK_EQ(*p, 77);
 }
+
+/* A descriptor of it: its blocks are pages, its offset ends where it does, and it has no locks (shm_stat, shm_seek, sys_flock). */
+TEST(descriptor)
+{
+	struct flock l = { .l_type = F_WRLCK };
+	struct stat st;
+
+	make_names();
+	for (int i = 0; i < 2; i++) {
+		int fd = (int)CHECK_OK(i ? SHM_OPEN(names[0], O_RDWR | O_CREAT) : SHM_OPEN(SHM_ANON, O_RDWR));
+		CHECK_EQ(sys(SYS_ftruncate, fd, 20000), 0);
+		CHECK_EQ(sys(SYS_pwrite, fd, "x", 1, 5000), 1);
+		CHECK_EQ(sys(SYS_pwrite, fd, "x", 1, 10000), 1);
+		for (int copy = 0; copy < 2; copy++) {
+			CHECK_EQ(sys(SYS_fstat, fd, &st), 0);
+			CHECK_EQ(st.st_size, 20000);
+			CHECK_EQ(st.st_blksize, 4096);
+			CHECK_EQ(st.st_blocks, 2);
+			CHECK_EQ(sys(SYS_lseek, fd, 20000, SEEK_SET), 20000);
+			CHECK_EQ(sys(SYS_lseek, fd, 0, SEEK_END), 20000);
+			CHECK_ERR(sys(SYS_lseek, fd, 1, SEEK_CUR), EINVAL);
+			CHECK_ERR(sys(SYS_lseek, fd, 20001, SEEK_SET), EINVAL);
+			CHECK_ERR(sys(SYS_lseek, fd, 1, SEEK_END), EINVAL);
+			CHECK_ERR(sys(SYS_lseek, fd, -1, SEEK_SET), EINVAL);
+			CHECK_ERR(sys(SYS_lseek, fd, 0x7fffffffffffffff, SEEK_END), EOVERFLOW);
+			CHECK_EQ(sys(SYS_lseek, fd, -20000, SEEK_CUR), 0);
+			CHECK_ERR(sys(SYS_flock, fd, 2 | 4 /* LOCK_EX | LOCK_NB */), EOPNOTSUPP);
+			CHECK_ERR(sys(SYS_flock, fd, 8 /* LOCK_UN */), EOPNOTSUPP);
+			CHECK_ERR(sys(SYS_fcntl, fd, F_SETLK, &l), EBADF);
+			CHECK_ERR(sys(SYS_fcntl, fd, F_GETLK, &l), EBADF);
+			fd = (int)CHECK_OK(sys(SYS_dup, fd));
+		}
+	}
+	CHECK_EQ(sys(SYS_shm_unlink, names[0]), 0);
+}

@@ -518,6 +518,16 @@ TEST(holder_executes)
 	CHECK_EQ(guest_wait(holder), 0);
 }
 
+/* It is not written to (invfo_rdwr). */
+TEST(written)
+{
+	int fd, pid = sleeper(0, &fd);
+
+	CHECK_ERR(sys(SYS_write, fd, "x", 1), EOPNOTSUPP);
+	CHECK_EQ(sys(SYS_pdkill, fd, SIGKILL), 0);
+	CHECK_EQ(WTERMSIG(guest_wait(pid)), SIGKILL);
+}
+
 static void
 fuzz(void)
 {

@@ -15,6 +15,7 @@ cdef enum:
     MARK_MIDLINE = 64                   # and what was read last from it did not end a line. Of what is no master:
     MARK_INOTIFY = MARK_MIDLINE         # inotify's, whose reads are converted (inotify.pxi)
     MARK_SORT = MARK_MASTER | MARK_MIDLINE
+    MARK_OBJECT = 128                   # of POSIX's shared memory, or a message queue's: Linux has a file for it (object_fd.pxi)
     MARKS_HIGH = 1 << 20                # descriptors that can have any
 
 cdef inline int fd_marks(process_t *proc, int fd) noexcept nogil:

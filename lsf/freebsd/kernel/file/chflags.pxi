@@ -165,7 +165,8 @@ cdef public long sys_lchflags(frame_t *frame, area_t *area) noexcept nogil:
 
 
 cdef public long sys_chflagsat(frame_t *frame, area_t *area) noexcept nogil:
-    return change_flags_at(<int> frame.arg[0], frame.arg[1], frame.arg[2], <uint32_t> frame.arg[3])
+    return empty_path_error(<int> frame.arg[0], frame.arg[1], change_flags_at(
+        <int> frame.arg[0], frame.arg[1], frame.arg[2], <uint32_t> frame.arg[3]))
 
 
 cdef public long sys_fchflags(frame_t *frame, area_t *area) noexcept nogil:

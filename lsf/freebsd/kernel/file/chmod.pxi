@@ -35,7 +35,8 @@ cdef public long sys_eaccess(frame_t *frame, area_t *area) noexcept nogil:
 
 
 cdef public long sys_faccessat(frame_t *frame, area_t *area) noexcept nogil:
-    return access_file(<int> frame.arg[0], frame.arg[1], <uint32_t> frame.arg[2], <uint32_t> frame.arg[3])
+    return empty_path_error(<int> frame.arg[0], frame.arg[1], access_file(
+        <int> frame.arg[0], frame.arg[1], <uint32_t> frame.arg[2], <uint32_t> frame.arg[3]))
 
 
 cdef bint is_group_member(uint32_t gid) noexcept nogil:
@@ -153,7 +154,8 @@ cdef long path_descriptor(int dirfd, uaddr path, uint32_t flags) noexcept nogil:
 
 
 cdef public long sys_fchmodat(frame_t *frame, area_t *area) noexcept nogil:
-    return change_mode(<int> frame.arg[0], frame.arg[1], frame.arg[2], <uint32_t> frame.arg[3])
+    return empty_path_error(<int> frame.arg[0], frame.arg[1], change_mode(
+        <int> frame.arg[0], frame.arg[1], frame.arg[2], <uint32_t> frame.arg[3]))
 
 
 cdef public long sys_lchmod(frame_t *frame, area_t *area) noexcept nogil:
@@ -174,4 +176,5 @@ cdef public long sys_fchownat(frame_t *frame, area_t *area) noexcept nogil:
                               LINUX_AT_EMPTY_PATH)
         linux_syscall1(LINUX_SYS_close, fd)
         return result
-    return change_owner(area.proc, <int> frame.arg[0], frame.arg[1], frame.arg[2], frame.arg[3], <uint64_t> result)
+    return empty_path_error(<int> frame.arg[0], frame.arg[1], change_owner(
+        area.proc, <int> frame.arg[0], frame.arg[1], frame.arg[2], frame.arg[3], <uint64_t> result))

@@ -183,7 +183,7 @@ cdef long get_status_flags(process_t *proc, int fd) noexcept nogil:
         return FREEBSD_O_PATH | (FKQALLOWED if may_be_read(fd) else 0)
     return linux_to_freebsd_open_flags(<uint32_t> flags) & (
         FREEBSD_O_ACCMODE | FREEBSD_O_NONBLOCK | FREEBSD_O_APPEND | FREEBSD_O_ASYNC | FREEBSD_O_SYNC
-        | FREEBSD_O_DSYNC | FREEBSD_O_DIRECT)
+        | FREEBSD_O_DSYNC | FREEBSD_O_DIRECT) | (FHASLOCK if SHIM.own.flocked and holds_flock(fd) else 0)
 
 
 cdef long set_status_flags(int fd, uint32_t flags) noexcept nogil:
@@ -205,7 +205,7 @@ cdef long get_signal_owner(area_t *area, int fd) noexcept nogil:
     return result if result < 0 else return_value(area, owner)
 
 
-cdef long record_lock(int fd, int command, uaddr lock, bint old) noexcept nogil:
+cdef long record_lock(process_t *proc, int fd, int command, uaddr lock, bint old) noexcept nogil:
     """F_GETLK, F_SETLK, F_SETLKW with struct flock, or with the one of FreeBSD 7 (`old`)."""
     cdef freebsd_flock flock_
     cdef freebsd_oflock oflock
@@ -219,7 +219,7 @@ cdef long record_lock(int fd, int command, uaddr lock, bint old) noexcept nogil:
         return -LINUX_EFAULT
     # FreeBSD locks files alone, Linux pipes too.
     result = linux_syscall3(LINUX_SYS_lseek, <uint32_t> fd, 0, 1)
-    if is_error(result):
+    if is_error(result) or is_object(proc, fd):
         return -LINUX_EBADF
     result = linux_flock_from_freebsd(&linux, &flock_)
     if result < 0:
@@ -295,17 +295,17 @@ cdef public long sys_fcntl(frame_t *frame, area_t *area) noexcept nogil:
     if command & F_DUP3FD_COMMAND == FREEBSD_F_DUP3FD or command == FREEBSD_F_DUPFD_CLOFORK:
         return duplicate_marked(proc, fd, command, value)
     if command == FREEBSD_F_GETLK:
-        return record_lock(fd, LINUX_F_GETLK, frame.arg[2], False)
+        return record_lock(proc, fd, LINUX_F_GETLK, frame.arg[2], False)
     if command == FREEBSD_F_SETLK:
-        return record_lock(fd, LINUX_F_SETLK, frame.arg[2], False)
+        return record_lock(proc, fd, LINUX_F_SETLK, frame.arg[2], False)
     if command == FREEBSD_F_SETLKW:
-        return record_lock(fd, LINUX_F_SETLKW, frame.arg[2], False)
+        return record_lock(proc, fd, LINUX_F_SETLKW, frame.arg[2], False)
     if command == FREEBSD_F_OGETLK:
-        return record_lock(fd, LINUX_F_GETLK, frame.arg[2], True)
+        return record_lock(proc, fd, LINUX_F_GETLK, frame.arg[2], True)
     if command == FREEBSD_F_OSETLK:
-        return record_lock(fd, LINUX_F_SETLK, frame.arg[2], True)
+        return record_lock(proc, fd, LINUX_F_SETLK, frame.arg[2], True)
     if command == FREEBSD_F_OSETLKW:
-        return record_lock(fd, LINUX_F_SETLKW, frame.arg[2], True)
+        return record_lock(proc, fd, LINUX_F_SETLKW, frame.arg[2], True)
     if command == FREEBSD_F_GETOWN:
         return get_signal_owner(area, fd)
     if command == FREEBSD_F_SETOWN:

@@ -245,11 +245,11 @@ cdef long open_file(area_t *area, int dirfd, uaddr path, uint32_t flags, uint64_
     if result < 0:
         return open_error(dirfd, path, flags, restartable(result))
     if flags & FREEBSD_O_PATH:
-        area.proc.own.paths_opened = 1
+        area.proc.own.paths_opened |= OPENED_PATHS
         if flags & FREEBSD_O_NOFOLLOW:
             unmark_path(<int> result)
     elif flags & FREEBSD_O_EXEC:
-        area.proc.own.paths_opened = 1
+        area.proc.own.paths_opened |= OPENED_PATHS
         mark_executable(<int> result)
     return result
 
@@ -285,6 +285,8 @@ cdef long seek(area_t *area, uint64_t fd, uint64_t offset, uint64_t whence) noex
         result = path_error(<int> fd, linux_syscall3(LINUX_SYS_lseek, fd, 0, FREEBSD_SEEK_CUR), -LINUX_ESPIPE)
         if result == -LINUX_ESPIPE:
             return result
+        if is_object(area.proc, <int> fd):
+            return object_seek(<int> fd, <int64_t> offset, <int> whence)
     if <int64_t> offset <= 0 or <int> whence == FREEBSD_SEEK_SET:
         return tail_syscall3(area, LINUX_SYS_lseek, fd, offset, whence)
     result = linux_syscall3(LINUX_SYS_lseek, fd, offset, whence)

@@ -6,6 +6,7 @@
 # Model: FreeBSD sys/kern/kern_lockf.c (lf_setlock), kern_descrip.c (sys_flock), vfs_vnops.c (vn_open_vnode_advlock).
 
 cdef enum:
+    FHASLOCK = 0x4000                   # sys/fcntl.h: F_GETFL shows it while the open file has a lock of flock
     LOCK_ASK_AGAIN_NS = 10000000        # while a record lock is waited for by an open file that Linux gives none of its kind
 
 
@@ -76,6 +77,7 @@ cdef long flock_take(int fd, bint exclusive, bint wait) noexcept nogil:
     """Errors: -EAGAIN (EWOULDBLOCK) without `wait`; -EINTR, and then nothing is held, as on FreeBSD, where a shared lock is given up before
     an exclusive one is waited for."""
     cdef long result = try_flock(fd, exclusive)
+    SHIM.own.flocked = 1
     while wait and result == -LINUX_EAGAIN:
         release_flock(fd)
         result = blocking_syscall(LINUX_SYS_flock, <uint32_t> fd, LINUX_LOCK_EX if exclusive else LINUX_LOCK_SH, 0, 0, 0, 0)
@@ -92,6 +94,22 @@ cdef long flock_take(int fd, bint exclusive, bint wait) noexcept nogil:
     return result
 
 
+cdef bint holds_flock(int fd) noexcept nogil:
+    """Whether the open file has a lock of flock, by /proc. Asked where this process, or one that forked it, has taken any."""
+    cdef char path[40]
+    cdef char text[FDINFO_SIZE]
+    cdef char *at = text
+    cdef uint64_t end = append(path, 0, sizeof(path), b"/proc/self/fdinfo/")
+    append_number(path, end, sizeof(path), <uint32_t> fd, 10)
+    if read_file(path, text, FDINFO_SIZE) <= 0:
+        return False
+    while at[0] != 0:
+        if string_starts(at, b"FLOCK "):
+            return True
+        at += 1
+    return False
+
+
 cdef bint is_fifo(int fd) noexcept nogil:
     """Of what Linux calls one: that it has a name, and is no pipe of pipe(2)."""
     cdef linux_statfs fs
@@ -101,6 +119,8 @@ cdef bint is_fifo(int fd) noexcept nogil:
 cdef bint may_be_locked(process_t *proc, int fd) noexcept nogil:
     """A file, a folder or a device: DTYPE_VNODE; since FreeBSD 14 a FIFO, too."""
     cdef long kind = mode_of(fd, <uint64_t> <const char *> b"", LINUX_AT_EMPTY_PATH)
+    if is_object(proc, fd):
+        return False                    # DTYPE_SHM, DTYPE_MQUEUE
     if is_error(kind):
         return True                     # flock says what is wrong
     kind &= LINUX_S_IFMT

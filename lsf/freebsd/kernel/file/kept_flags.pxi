@@ -49,13 +49,35 @@ cdef void show_kept_flags(const char *path, freebsd_stat *st) noexcept nogil:
     st.st_flags = (st.st_flags & ~<uint32_t> FREEBSD_UF_NODUMP) | flags
 
 
+cdef bint attribute_at(int dirfd, uaddr path, uint32_t at_flags, const char *name, uint32_t *value) noexcept nogil:
+    """A word that is kept of a path's file; `at_flags` are FreeBSD's. By names alone, where they fit: a process that has no descriptor free
+    is not to remove what it may not."""
+    cdef char named[FREEBSD_PATH_MAX + 32]
+    cdef char first = 0
+    cdef uint64_t at
+    cdef long fd, result
+    if at_flags & FREEBSD_AT_EMPTY_PATH:
+        fd = path_descriptor(dirfd, path, at_flags)
+        if fd < 0:
+            return False
+        descriptor_path(<int> fd, named)
+        result = linux_syscall4(LINUX_SYS_getxattr, <uint64_t> named, <uint64_t> name, <uint64_t> value, 4)
+        linux_syscall1(LINUX_SYS_close, fd)
+        return result == 4
+    if dirfd != LINUX_AT_FDCWD and copyin(path, &first, 1) == 0 and first != c'/':
+        descriptor_path(dirfd, named)
+        at = append(named, string_length(named), sizeof(named), b"/")
+        if copyinstr(path, &named[at], FREEBSD_PATH_MAX, NULL) < 0:
+            return False
+        path = <uint64_t> named
+    return linux_syscall4(LINUX_SYS_lgetxattr if at_flags & FREEBSD_AT_SYMLINK_NOFOLLOW else LINUX_SYS_getxattr, path,
+                          <uint64_t> name, <uint64_t> value, 4) == 4
+
+
 cdef bint is_nounlink(int dirfd, uaddr path) noexcept nogil:
     """True for a name whose file may be neither removed nor renamed (ufs_remove, ufs_rmdir, ufs_rename), and Linux would."""
     cdef linux_statx sx
-    cdef char link[32]
     cdef uint32_t flags = 0
-    cdef bint found
-    cdef long fd
     if is_error(linux_syscall5(LINUX_SYS_statx, <uint64_t> <int64_t> dirfd, path, LINUX_AT_SYMLINK_NOFOLLOW, LINUX_STATX_BTIME,
                                <uint64_t> &sx)):
         return False
@@ -63,10 +85,5 @@ cdef bint is_nounlink(int dirfd, uaddr path) noexcept nogil:
         return special_flags_at(dirfd, path, FREEBSD_AT_SYMLINK_NOFOLLOW) & FLAGS_UNLINKED != 0
     if not sx.stx_attributes & LINUX_STATX_ATTR_NODUMP:
         return False
-    fd = path_descriptor(dirfd, path, FREEBSD_AT_SYMLINK_NOFOLLOW)
-    if fd < 0:
-        return False
-    descriptor_path(<int> fd, link)
-    found = kept_flags(link, &flags)
-    linux_syscall1(LINUX_SYS_close, fd)
-    return found and flags & FLAGS_NOUNLINK != 0 and not SHIM.own.fakeroot
+    return (attribute_at(dirfd, path, FREEBSD_AT_SYMLINK_NOFOLLOW, kept_flags_attribute(), &flags)
+            and flags & FLAGS_NOUNLINK != 0 and not SHIM.own.fakeroot)

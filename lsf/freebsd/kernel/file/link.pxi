@@ -13,7 +13,8 @@ cdef public long sys_link(frame_t *frame, area_t *area) noexcept nogil:
 
 
 cdef public long sys_symlinkat(frame_t *frame, area_t *area) noexcept nogil:
-    return tail_syscall3(area, LINUX_SYS_symlinkat, frame.arg[0], frame.arg[1], frame.arg[2])
+    return empty_path_error(<int> frame.arg[1], frame.arg[2], linux_syscall3(
+        LINUX_SYS_symlinkat, frame.arg[0], frame.arg[1], frame.arg[2]))
 
 
 cdef public long sys_linkat(frame_t *frame, area_t *area) noexcept nogil:
@@ -40,7 +41,10 @@ cdef public long sys_linkat(frame_t *frame, area_t *area) noexcept nogil:
     if flags & FREEBSD_AT_EMPTY_PATH and names_open_file(frame.arg[1]) and linux_syscall0(LINUX_SYS_geteuid) != 0:
         fd = 0 if <int> frame.arg[0] == LINUX_AT_FDCWD else linux_syscall2(LINUX_SYS_fcntl, <uint32_t> frame.arg[0], LINUX_F_GETFD)
         return fd if is_error(fd) else -LINUX_EPERM         # PRIV_VFS_FHOPEN
-    return linux_syscall5(LINUX_SYS_linkat, frame.arg[0], frame.arg[1], frame.arg[2], frame.arg[3], <uint64_t> result)
+    result = linux_syscall5(LINUX_SYS_linkat, frame.arg[0], frame.arg[1], frame.arg[2], frame.arg[3], <uint64_t> result)
+    if result == -LINUX_ENOENT and not flags & FREEBSD_AT_EMPTY_PATH:
+        result = empty_path_error(<int> frame.arg[0], frame.arg[1], result)
+    return empty_path_error(<int> frame.arg[2], frame.arg[3], result)
 
 
 cdef bint names_open_file(uaddr path) noexcept nogil:
@@ -119,7 +123,8 @@ cdef public long sys_unlink(frame_t *frame, area_t *area) noexcept nogil:
 
 
 cdef public long sys_unlinkat(frame_t *frame, area_t *area) noexcept nogil:
-    return unlink_file(<int> frame.arg[0], frame.arg[1], <uint32_t> frame.arg[2])
+    return empty_path_error(<int> frame.arg[0], frame.arg[1], unlink_file(
+        <int> frame.arg[0], frame.arg[1], <uint32_t> frame.arg[2]))
 
 
 cdef public long sys_rmdir(frame_t *frame, area_t *area) noexcept nogil:
@@ -175,7 +180,9 @@ cdef public long sys_rename(frame_t *frame, area_t *area) noexcept nogil:
 
 
 cdef public long sys_renameat(frame_t *frame, area_t *area) noexcept nogil:
-    return rename_file(frame.arg[0], frame.arg[1], frame.arg[2], frame.arg[3])
+    cdef long result = rename_file(frame.arg[0], frame.arg[1], frame.arg[2], frame.arg[3])
+    result = empty_path_error(<int> frame.arg[0], frame.arg[1], result)
+    return empty_path_error(<int> frame.arg[2], frame.arg[3], result)
 
 
 cdef long read_link(int dirfd, uaddr path, uaddr buffer, uint64_t size) noexcept nogil:
@@ -205,7 +212,10 @@ cdef public long sys_readlink(frame_t *frame, area_t *area) noexcept nogil:
 
 
 cdef public long sys_readlinkat(frame_t *frame, area_t *area) noexcept nogil:
+    """An empty path is the descriptor's own file (EMPTYPATH); of what is no link Linux then says ENOENT."""
     cdef long result = read_link(<int> frame.arg[0], frame.arg[1], frame.arg[2], frame.arg[3])
+    if result == -LINUX_ENOENT and names_open_file(frame.arg[1]):
+        return -LINUX_EINVAL
     if result > 0 and names_proc(frame.arg[1]):
         return read_link_of_program(area, frame.arg[1], frame.arg[2], frame.arg[3], result)
     return result

@@ -19,7 +19,7 @@ cdef public long sys_mkdir(frame_t *frame, area_t *area) noexcept nogil:
 
 
 cdef public long sys_mkdirat(frame_t *frame, area_t *area) noexcept nogil:
-    return make_directory(<int> frame.arg[0], frame.arg[1], frame.arg[2])
+    return empty_path_error(<int> frame.arg[0], frame.arg[1], make_directory(<int> frame.arg[0], frame.arg[1], frame.arg[2]))
 
 
 cdef long make_node(int dirfd, uaddr path, uint32_t mode, uint64_t dev) noexcept nogil:
@@ -45,11 +45,13 @@ cdef public long sys_mkfifo(frame_t *frame, area_t *area) noexcept nogil:
 
 
 cdef public long sys_mkfifoat(frame_t *frame, area_t *area) noexcept nogil:
-    return make_node(<int> frame.arg[0], frame.arg[1], LINUX_S_IFIFO | (<uint32_t> frame.arg[2] & FREEBSD_ALLPERMS), 0)
+    return empty_path_error(<int> frame.arg[0], frame.arg[1], make_node(
+        <int> frame.arg[0], frame.arg[1], LINUX_S_IFIFO | (<uint32_t> frame.arg[2] & FREEBSD_ALLPERMS), 0))
 
 
 cdef public long sys_mknodat(frame_t *frame, area_t *area) noexcept nogil:
-    return make_node(<int> frame.arg[0], frame.arg[1], <uint16_t> frame.arg[2], frame.arg[3])
+    return empty_path_error(<int> frame.arg[0], frame.arg[1], make_node(
+        <int> frame.arg[0], frame.arg[1], <uint16_t> frame.arg[2], frame.arg[3]))
 
 
 cdef public long sys_freebsd11_mknod(frame_t *frame, area_t *area) noexcept nogil:

@@ -12,7 +12,7 @@ cdef long linux_at_flags(uint32_t flags, uint32_t allowed) noexcept nogil:
 
 
 cdef long empty_path_error(int dirfd, uaddr path, long error) noexcept nogil:
-    """ENOENT for an empty path is ENOTDIR where it is to begin at what is no directory: namei looks at that first."""
+    """ENOENT for an empty path is ENOTDIR where it is to begin at what is no directory: namei looks at that first. Any other `error` stays."""
     cdef char first = 0
     cdef long mode
     if error != -LINUX_ENOENT or dirfd == LINUX_AT_FDCWD or copyin(path, &first, 1) < 0 or first != 0:

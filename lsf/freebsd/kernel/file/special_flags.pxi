@@ -38,15 +38,7 @@ cdef uint32_t special_flags(int fd) noexcept nogil:
 cdef uint32_t special_flags_at(int dirfd, uaddr path, uint32_t flags) noexcept nogil:
     """The same by a path; `flags` are FreeBSD's AT_."""
     cdef uint32_t found = 0
-    cdef long fd
-    if dirfd == LINUX_AT_FDCWD and not flags & FREEBSD_AT_EMPTY_PATH:
-        linux_syscall4(LINUX_SYS_lgetxattr if flags & FREEBSD_AT_SYMLINK_NOFOLLOW else LINUX_SYS_getxattr, path,
-                       <uint64_t> special_flags_attribute(), <uint64_t> &found, 4)
-        return found
-    fd = path_descriptor(dirfd, path, flags)
-    if fd >= 0:
-        found = special_flags(<int> fd)
-        linux_syscall1(LINUX_SYS_close, fd)
+    attribute_at(dirfd, path, flags, special_flags_attribute(), &found)
     return found
 
 

@@ -84,6 +84,8 @@ cdef long stat_typed(process_t *proc, int fd, freebsd_stat *st) noexcept nogil:
     cdef long result = stat_untyped(fd, st)
     if result == 0 and st.st_mode & LINUX_S_IFMT == LINUX_S_IFIFO:
         pipe_stat(proc, fd, st)
+    if result == 0 and is_object(proc, fd):
+        object_stat(fd, st)
     return result
 
 
@@ -127,7 +129,7 @@ cdef public long sys_fstat(frame_t *frame, area_t *area) noexcept nogil:
     cdef long result = -LINUX_EFAULT
     # The common case without a call of a function: its return would be mispredicted after Linux's (see tail_syscall).
     if fd >= 0 and area.proc.own.events == NULL and fd != area.proc.image_fd and fd != area.proc.truss_fd and fd != area.proc.record_fd \
-            and fd != area.proc.stats_fd and fd != area.proc.life_fd and not area.proc.own.fakeroot:
+            and fd != area.proc.stats_fd and fd != area.proc.life_fd and not area.proc.own.stat_apart:
         result = linux_syscall5(LINUX_SYS_statx, fd, 0, LINUX_AT_EMPTY_PATH, LINUX_STATX_ALL, <uint64_t> &sx)
     if result == 0 and sx.stx_mode & LINUX_S_IFMT and sx.stx_mode != PROCDESC_MODE and sx.stx_mode != LINK_MODE:
         freebsd_stat_from_statx(&st, &sx)

@@ -27,7 +27,7 @@ cdef public long sys_truncate(frame_t *frame, area_t *area) noexcept nogil:
 
 cdef public long sys_ftruncate(frame_t *frame, area_t *area) noexcept nogil:
     """A descriptor of O_PATH is, as any that cannot be written to, EINVAL (kern_ftruncate)."""
-    if area.proc.own.paths_opened and path_kind(<int> frame.arg[0]) != ACCESS_FILE:
+    if area.proc.own.paths_opened & OPENED_PATHS and path_kind(<int> frame.arg[0]) != ACCESS_FILE:
         return -LINUX_EINVAL
     return set_size(area, LINUX_SYS_ftruncate, frame.arg[0], frame.arg[1])
 

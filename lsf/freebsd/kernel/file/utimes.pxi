@@ -32,7 +32,8 @@ cdef public long sys_utimensat(frame_t *frame, area_t *area) noexcept nogil:
         result = linux_syscall4(LINUX_SYS_utimensat, fd, <uint64_t> <const char *> b"", times, LINUX_AT_EMPTY_PATH)
         linux_syscall1(LINUX_SYS_close, fd)
         return result
-    return linux_syscall4(LINUX_SYS_utimensat, frame.arg[0], frame.arg[1], times, <uint64_t> linux_flags)
+    return empty_path_error(<int> frame.arg[0], frame.arg[1], linux_syscall4(
+        LINUX_SYS_utimensat, frame.arg[0], frame.arg[1], times, <uint64_t> linux_flags))
 
 
 cdef long set_times_of(int fd, uint64_t times) noexcept nogil:

@@ -113,6 +113,7 @@ cdef void parse_words(process_t *proc, start_t *start, const char *text) noexcep
             proc.own.osreldate_given = 1
         elif key == HANDOVER_FAKEROOT:
             proc.own.fakeroot = <uint32_t> value
+            proc.own.stat_apart = 1
         elif key == HANDOVER_RULES:
             start.rules = value
         elif key == HANDOVER_STACK:

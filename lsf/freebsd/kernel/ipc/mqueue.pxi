@@ -147,9 +147,10 @@ cdef public long sys_kmq_open(frame_t *frame, area_t *area) noexcept nogil:
         linux_flags |= LINUX_O_EXCL
     if flags & FREEBSD_O_NONBLOCK:
         linux_flags |= LINUX_O_NONBLOCK
-    return linux_syscall4(LINUX_SYS_mq_open, <uint64_t> name, linux_flags | LINUX_O_CLOEXEC,
-                          frame.arg[2] & FREEBSD_ACCESSPERMS,
-                          <uint64_t> &attr)
+    result = linux_syscall4(LINUX_SYS_mq_open, <uint64_t> name, linux_flags | LINUX_O_CLOEXEC, frame.arg[2] & FREEBSD_ACCESSPERMS,
+                            <uint64_t> &attr)
+    object_made(area.proc, result)
+    return result
 
 
 cdef public long sys_kmq_unlink(frame_t *frame, area_t *area) noexcept nogil:

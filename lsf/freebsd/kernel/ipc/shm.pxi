@@ -99,13 +99,16 @@ cdef long shm_open_object(uaddr guest_path, uint32_t flags, uint64_t mode, uint3
 
 
 cdef public long sys_shm_open2(frame_t *frame, area_t *area) noexcept nogil:
-    return shm_open_object(frame.arg[0], <uint32_t> frame.arg[1], frame.arg[2], <uint32_t> frame.arg[3],
-                           frame.arg[4])
+    cdef long result = shm_open_object(frame.arg[0], <uint32_t> frame.arg[1], frame.arg[2], <uint32_t> frame.arg[3], frame.arg[4])
+    object_made(area.proc, result)
+    return result
 
 
 cdef public long sys_freebsd12_shm_open(frame_t *frame, area_t *area) noexcept nogil:
     """Up to FreeBSD 12 the descriptor always was close-on-exec."""
-    return shm_open_object(frame.arg[0], <uint32_t> frame.arg[1] | FREEBSD_O_CLOEXEC, frame.arg[2], 0, 0)
+    cdef long result = shm_open_object(frame.arg[0], <uint32_t> frame.arg[1] | FREEBSD_O_CLOEXEC, frame.arg[2], 0, 0)
+    object_made(area.proc, result)
+    return result
 
 
 cdef public long sys_shm_unlink(frame_t *frame, area_t *area) noexcept nogil:

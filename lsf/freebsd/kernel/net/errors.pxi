@@ -188,6 +188,8 @@ cdef long passed_error(area_t *area, frame_t *frame, uint64_t nr, long result) n
     if result == -LINUX_EFAULT:
         return size_error(frame, nr)
     if writes or nr == FREEBSD_SYS_read or nr == FREEBSD_SYS_readv:
+        if writes and (result == -LINUX_EBADF or result == -LINUX_EINVAL) and is_not_written(area.proc, fd, result):
+            return -LINUX_EOPNOTSUPP
         if result == -LINUX_EBADF:
             return pipe_failed(area, frame, writes, nr == FREEBSD_SYS_readv or nr == FREEBSD_SYS_writev)
         if result == -LINUX_EIO:
