@@ -84,7 +84,7 @@ def test_who_was_built_for_15_finds_it(lsf):
 #: Cases that expect what the release says that they find.
 BY_RELEASE = [
     ("releases", "priorities"), ("releases", "posix_version"), ("releases", "context_flags"), ("releases", "calls_of_a_release"),
-    ("procdesc", "calls_of_15_1"), ("procdesc", "spawn_of_15_1"), ("fd_flags", "before_15"),
+    ("procdesc", "calls_of_15_1"), ("procdesc", "spawn_of_15_1"), ("procdesc", "shared_table_of_15_1"), ("fd_flags", "before_15"),
     ("releases", "tls_base"), ("releases", "thread_flags"), ("releases", "small_commands"),
     ("releases", "entries_of_a_file"), ("releases", "names_of_message_queues"),
     ("sysv", "shared_memory_in_place"), ("local_control", "receiver_asks"), ("local_control", "documented_size"),

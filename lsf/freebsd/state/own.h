@@ -105,6 +105,9 @@ struct process_own {
     uint64_t mount_cache;       /* mount.pxi's, a mapping of its own; 0: none yet */
     int32_t procdesc_making;    /* the writing end of the pipe of a pdfork that is under way, */
     uint32_t procdesc_maker;    /* and whose it is: an area's index and 1, 0 for nobody's */
+    uint32_t procdesc_holder;   /* procdesc_shared.pxi's: the thread that has this process's writing end, where it shares descriptors; 0: none */
+    int32_t procdesc_held, procdesc_ready;  /* its numbers in that thread's table; the second until it has said that it has it */
+    uint32_t procdesc_daemon;   /* PD_DAEMON */
     uint64_t unknown_reported[10];
     uint32_t timer_words[32];   /* sigqueue.pxi's: the carrier's si_errno for the timers that send it; 0: free */
     int32_t timer_ids[32];      /* their numbers */

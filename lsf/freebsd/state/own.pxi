@@ -85,6 +85,10 @@ cdef extern from "own.h" nogil:
         uint64_t mount_cache
         int32_t procdesc_making
         uint32_t procdesc_maker
+        uint32_t procdesc_holder
+        int32_t procdesc_held
+        int32_t procdesc_ready
+        uint32_t procdesc_daemon
         uint64_t unknown_reported[10]
         uint32_t timer_words[32]
         int32_t timer_ids[32]

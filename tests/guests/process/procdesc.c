@@ -608,6 +608,73 @@ TEST(calls_of_15_1)
 	CHECK_EQ(sys(SYS_fcntl, kept, F_GETFD, 0), 0);
 }
 
+/* With neither RFFDG nor RFCFDG both have one table: what one opens the other has; the descriptor stands for the child all the same,
+ * over an execution too. */
+TEST(shared_table_of_15_1)
+{
+	char *napper[] = { guest_argv[0], "@look_nap", NULL };
+	int mib[2] = { 1, 24 }, date = 0, fd = -1, status = -1, told = -1, ready[2];
+	size_t n = sizeof(date);
+	char c;
+
+	CHECK_EQ(sys(SYS___sysctl, mib, 2, &date, &n, NULL, 0), 0);
+	if (date < 1501000)
+		ON_ANOTHER_RELEASE();
+	int lowest = (int)CHECK_OK(sys(SYS_dup, 0));
+	CHECK_EQ(sys(SYS_close, lowest), 0);
+	int pid = (int)CHECK_OK(sys(PDRFORK, &fd, 0, RFPROC | RFPROCDESC));
+	if (pid == 0) {
+		guest_sleep_ms(100);
+		CHECK_EQ(sys(SYS_dup2, 2, 77), 77);
+		guest_exit(fd == -1 ? 7 : 8);
+	}
+	CHECK_EQ(fd, lowest);
+	CHECK_EQ(sys(SYS_pdgetpid, fd, &told), 0);
+	CHECK_EQ(told, pid);
+	CHECK_ERR(sys(PDWAIT, fd, &status, WEXITED | WNOHANG, NULL, NULL), EWOULDBLOCK);
+	int next = (int)CHECK_OK(sys(SYS_dup, 0));		/* none is left of what made the child */
+	CHECK_EQ(next, lowest + 1);
+	CHECK_EQ(sys(SYS_close, next), 0);
+	struct pollfd one = { .fd = fd, .events = POLLIN };
+	CHECK_EQ(sys(SYS_poll, &one, 1, 5000), 1);
+	CHECK_EQ(one.revents, POLLHUP);
+	CHECK_EQ(sys(SYS_wait4, pid, &status, 0, NULL), pid);
+	CHECK_EQ(WEXITSTATUS(status), 7);
+	CHECK_EQ(sys(SYS_fcntl, 77, F_GETFD), 0);
+	CHECK_EQ(sys(SYS_close, fd), 0);
+	CHECK_ERR(sys(SYS_wait4, pid, &status, WNOHANG, NULL), ECHILD);
+	/* The last close kills the child, which has the descriptor in the same table. */
+	CHECK_EQ(sys(SYS_pipe2, ready, 0), 0);
+	CHECK_EQ(sys(SYS_dup2, ready[1], 20), 20);
+	pid = (int)CHECK_OK(sys(PDRFORK, &fd, 0, RFPROC | RFPROCDESC));
+	if (pid == 0)
+		nap();
+	CHECK_EQ(sys(SYS_close, fd), 0);
+	for (int i = 0; i < 500 && sys(SYS_kill, pid, 0) == 0; i++)
+		guest_sleep_ms(10);
+	CHECK_ERR(sys(SYS_kill, pid, 0), ESRCH);
+	/* A child that executes a program has a table of its own then. */
+	pid = (int)CHECK_OK(sys(PDRFORK, &fd, 0, RFPROC | RFPROCDESC));
+	if (pid == 0) {
+		sys(SYS_execve, guest_argv[0], napper, no_strings);
+		guest_exit(1);
+	}
+	CHECK_EQ(sys(SYS_read, ready[0], &c, 1), 1);
+	one.fd = fd;
+	CHECK_EQ(sys(SYS_poll, &one, 1, 100), 0);
+	CHECK_EQ(sys(SYS_fcntl, 77, F_GETFD), 0);
+	CHECK_EQ(sys(SYS_pdkill, fd, SIGTERM), 0);
+	CHECK_EQ(sys(PDWAIT, fd, &status, WEXITED, NULL, NULL), 0);
+	CHECK_EQ(WTERMSIG(status), SIGTERM);
+	CHECK_EQ(sys(SYS_close, fd), 0);
+	/* A bad address is found when the child is there already. */
+	pid = (int)sys(SYS_getpid);
+	long result = sys(PDRFORK, 8, 0, RFPROC | RFPROCDESC);
+	if (sys(SYS_getpid) != pid)
+		guest_exit(0);
+	CHECK_ERR(result, EFAULT);
+}
+
 /* RFSPAWN alone is a vfork with the caught signals at their defaults, as for rfork(2), here with a descriptor. */
 static long __attribute__((noinline))
 pdspawn(int *fd, int flags, volatile int *shared)

@@ -152,7 +152,7 @@ cdef void kqueue_destroy(process_t *proc, events_t *ev, kqueue_t *kq) noexcept n
 
 
 cdef void event_after_fork(process_t *proc) noexcept nogil:
-    """In the child of a fork: kqueues are not inherited."""
+    """In the child of a fork: kqueues are not inherited. Descriptors that are its parent's, too, stay."""
     cdef events_t *ev = <events_t *> proc.own.events
     cdef uint32_t word, i
     cdef uint64_t bits
@@ -166,11 +166,11 @@ cdef void event_after_fork(process_t *proc) noexcept nogil:
     for i in range(EVENT_HASH):
         kn = ev.hash[i]
         while kn != NULL:
-            if kn.kev.filter == 0:
+            if kn.kev.filter == 0 and not proc.own.files_shared:
                 linux_syscall1(LINUX_SYS_close, kn.kev.ident)
             kn = kn.hash_next
     for word in range(EVENT_WORDS):
-        bits = ev.hidden[word]
+        bits = ev.hidden[word] if not proc.own.files_shared else 0
         while bits:
             linux_syscall1(LINUX_SYS_close, word * 64 + count_trailing_zeros(bits))
             bits = bits & (bits - 1)

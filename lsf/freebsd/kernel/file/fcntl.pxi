@@ -56,6 +56,7 @@ cdef void close_visible(process_t *proc, uint32_t low, uint32_t high, uint32_t f
     cdef int hidden
     if not flags:
         event_range_closing(proc, low, high)
+        pollers_look(proc, ~0UL, -1, False)
         pipe_range_closing(proc, low, high)
     proc.own.directory_changes += 1
     while True:

@@ -116,6 +116,7 @@ cdef bint goes_with(process_t *proc, int fd) noexcept nogil:
     cdef long mode
     if atomic_load32(&proc.own.pollers) == 0:
         return True
+    pollers_look(proc, 1UL << (fd & 63), -1, False)     # who is woken by that itself
     mode = mode_of(fd, <uint64_t> <const char *> b"", LINUX_AT_EMPTY_PATH)
     if is_error(mode) or mode & LINUX_S_IFMT == LINUX_S_IFCHR or walk_begin(&walk, b"/proc/self/fd") < 0:
         return not is_error(mode) and mode & LINUX_S_IFMT != LINUX_S_IFCHR

@@ -122,6 +122,7 @@ cdef long hand_over(area_t *area, int target, const char *execpath, uint64_t *ar
     rights = caps_file(proc)
     if rights < -1:
         return rights
+    procdesc_before_exec(proc)
     handover_words(proc, area, target, words)
     if rights >= 0:
         append_word(words, string_length(words), HANDOVER_RIGHTS, rights)
@@ -239,6 +240,7 @@ cdef long execute_linux(area_t *area, const char *path, uint64_t *argv, uaddr en
         return -LINUX_ENOEXEC
     if area.proc.lookup != NULL and lookup_path(area.proc, LINUX_AT_FDCWD, <uint64_t> path, True, host) > 0:
         path = host
+    procdesc_before_exec(area.proc)
     virtual_mask = linux_virtual_mask(area)
     if virtual_mask:
         linux_syscall4(LINUX_SYS_rt_sigprocmask, LINUX_SIG_BLOCK, <uint64_t> &virtual_mask, <uint64_t> &old, 8)

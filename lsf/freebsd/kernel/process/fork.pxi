@@ -71,6 +71,7 @@ cdef long fork_with(frame_t *frame, area_t *area, uint64_t flags) noexcept nogil
         area.in_vfork = 0
         if not alone:
             free_other_areas(area)
+        proc.own.files_shared = flags & LINUX_CLONE_FILES != 0
         area.own.virtual_pending = 0
         area.own.has_tlsbase = 0            # copy_thread
         area.own.signals = 0
@@ -166,6 +167,7 @@ cdef long vfork_area(frame_t *frame, area_t *area) noexcept nogil:
     copy.own.aio = NULL
     copy.own.procdescs = NULL
     copy.own.procdesc_maker = 0
+    copy.own.procdesc_holder = 0
     tracees_none(copy)
     copy.own.shared_ids = NULL
     copy.own.lock_ids.word = 0
@@ -519,7 +521,8 @@ cdef void after_fork(process_t *proc, area_t *area) noexcept nogil:
     inotify_after_fork(proc)
     event_after_fork(proc)
     backs_after_fork(proc)
-    fd_marks_after_fork(proc)
+    if not proc.own.files_shared:
+        fd_marks_after_fork(proc)
     ktrace_after_fork(area)
     stats_after_fork(proc)
     aio_after_fork(proc)

@@ -204,14 +204,19 @@ cdef bint procdesc_status(process_t *proc, int64_t pid, int32_t *status) noexcep
 
 cdef void procdesc_begin(process_t *proc, int fd, bint daemon) noexcept nogil:
     """In the child of pdfork: keep the writing end, and die with the last reader."""
-    cdef uint64_t pid = <uint64_t> proc.pid
     proc.life_fd = hide_descriptor(fd, False)
+    procdesc_arm(proc, proc.life_fd, daemon)
+
+
+cdef void procdesc_arm(process_t *proc, int fd, bint daemon) noexcept nogil:
+    """Have Linux kill this process when the pipe of this writing end has no reader any more."""
+    cdef uint64_t pid = <uint64_t> proc.pid
     if daemon:
         return
-    linux_syscall3(LINUX_SYS_fcntl, proc.life_fd, LINUX_F_SETOWN, pid)
-    linux_syscall3(LINUX_SYS_fcntl, proc.life_fd, LINUX_F_SETSIG, LINUX_SIGKILL)
-    linux_syscall3(LINUX_SYS_fcntl, proc.life_fd, LINUX_F_SETFL, LINUX_O_ASYNC | LINUX_O_NONBLOCK)
-    if procdesc_hung_up(proc.life_fd):
+    linux_syscall3(LINUX_SYS_fcntl, fd, LINUX_F_SETOWN, pid)
+    linux_syscall3(LINUX_SYS_fcntl, fd, LINUX_F_SETSIG, LINUX_SIGKILL)
+    linux_syscall3(LINUX_SYS_fcntl, fd, LINUX_F_SETFL, LINUX_O_ASYNC | LINUX_O_NONBLOCK)
+    if procdesc_hung_up(fd):
         linux_syscall2(LINUX_SYS_kill, pid, LINUX_SIGKILL)        # it was closed before Linux knew whom to kill
 
 
@@ -228,6 +233,7 @@ cdef void procdesc_after_fork(process_t *proc, area_t *area) noexcept nogil:
     if proc.own.procdesc_maker != 0 and proc.own.procdesc_maker != area.index + 1 and not proc.own.files_shared:
         linux_syscall1(LINUX_SYS_close, proc.own.procdesc_making)
     proc.own.procdesc_maker = 0
+    proc.own.procdesc_holder = 0
     proc.own.procdescs = NULL               # the children are the parent's
 
 
@@ -271,14 +277,16 @@ cdef public long sys_pdfork(frame_t *frame, area_t *area) noexcept nogil:
 
 
 cdef public long pdrfork_other(frame_t *frame, area_t *area) noexcept nogil:
-    """The same with rfork's flags, of which two are needed: those that LSF knows make a process with copies of everything, or with
-    no descriptors.
+    """The same with rfork's flags, of which two are needed: those that LSF knows make a process with copies of everything, with its
+    parent's descriptors, or with none.
     (RFSPAWN alone, which is a vfork, has left for there: calls.S.)"""
     cdef uint32_t flags = <uint32_t> frame.arg[2]
     cdef long result
     if flags & ~<uint32_t> (FREEBSD_RFFDG | FREEBSD_RFCFDG) != FREEBSD_RFPROC | FREEBSD_RFPROCDESC \
-            or (flags & FREEBSD_RFFDG != 0) == (flags & FREEBSD_RFCFDG != 0):
+            or flags & (FREEBSD_RFFDG | FREEBSD_RFCFDG) == FREEBSD_RFFDG | FREEBSD_RFCFDG:
         return -LINUX_EINVAL
+    if not flags & (FREEBSD_RFFDG | FREEBSD_RFCFDG):
+        return procdesc_share(frame, area)
     result = procdesc_fork(frame, area)
     if result == 0 and flags & FREEBSD_RFCFDG:
         close_visible(area.proc, 0, 0xffffffffUL, 0)
