@@ -65,7 +65,7 @@ cdef long object_seek(int fd, int64_t offset, int whence) noexcept nogil:
         from_ = st.st_size
     elif whence != FREEBSD_SEEK_SET:
         return -LINUX_EINVAL
-    if offset > 0 and from_ > IOSIZE_MAX - offset:
+    if offset > 0 and from_ > <int64_t> IOSIZE_MAX - offset:
         return -LINUX_EOVERFLOW
     offset += from_
     if is_error(linux_syscall2(LINUX_SYS_fstat, fd, <uint64_t> &st)) or offset < 0 or offset > st.st_size:
