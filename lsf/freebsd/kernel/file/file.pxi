@@ -282,9 +282,10 @@ cdef long seek(area_t *area, uint64_t fd, uint64_t offset, uint64_t whence) noex
     cdef long result
     area.proc.own.directory_changes += 1
     if area.proc.own.paths_opened:
-        result = path_error(<int> fd, linux_syscall3(LINUX_SYS_lseek, fd, 0, FREEBSD_SEEK_CUR), -LINUX_ESPIPE)
-        if result == -LINUX_ESPIPE:
-            return result
+        if area.proc.own.paths_opened & OPENED_PATHS:
+            result = path_error(<int> fd, linux_syscall3(LINUX_SYS_lseek, fd, 0, FREEBSD_SEEK_CUR), -LINUX_ESPIPE)
+            if result == -LINUX_ESPIPE:
+                return result
         if is_object(area.proc, <int> fd):
             return object_seek(<int> fd, <int64_t> offset, <int> whence)
     if <int64_t> offset <= 0 or <int> whence == FREEBSD_SEEK_SET:
