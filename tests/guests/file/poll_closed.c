@@ -98,7 +98,7 @@ first_of_pair(void)
 }
 
 static int
-something(int kind)
+made(int kind)
 {
 	switch (kind) {
 	case 0:
@@ -114,6 +114,34 @@ something(int kind)
 	default:
 		return (-1);
 	}
+}
+
+/* The lowest free numbers are others: what opens a file for a moment while the number is closed does not get it. */
+#define HOLES 4
+
+static int
+above_holes(int (*make)(int), int argument)
+{
+	int holes[HOLES], fd;
+
+	for (int i = 0; i < HOLES; i++)
+		holes[i] = (int)CHECK_OK(sys(SYS_dup, 0));
+	fd = make(argument);
+	for (int i = 0; i < HOLES; i++)
+		CHECK_EQ(sys(SYS_close, holes[i]), 0);
+	return (fd);
+}
+
+static int
+something(int kind)
+{
+	return (above_holes(made, kind));
+}
+
+static int
+duplicate(int fd)
+{
+	return ((int)CHECK_OK(sys(SYS_dup, fd)));
 }
 
 TEST(closed)
@@ -136,19 +164,19 @@ TEST(closed_otherwise)
 	struct pollfd p;
 	int fd, ends[2];
 
-	fd = first_of_pair();
+	fd = something(2);
 	CHECK_EQ(sys(SYS_fcntl, fd, F_DUP2FD, 900), 900);
 	CHECK_EQ(sys(SYS_close, fd), 0);
 	falls_asleep(0, 900, -1);
 	CHECK_EQ(sys(SYS_close_range, 900, 901, 0), 0);
 	found_it_closed();
-	fd = first_of_pair();
+	fd = something(2);
 	falls_asleep(2, fd, -1);
 	CHECK_EQ(sys(SYS_close_range, 3, ~0U, 0), 0);
 	found_it_closed();
 	CHECK_EQ(sys(SYS_pipe2, ends, 0), 0);
 	CHECK_EQ(sys(SYS_write, ends[1], "x", 1), 1);
-	fd = first_of_pair();
+	fd = something(2);
 	falls_asleep(0, fd, 20000);
 	CHECK_EQ(sys(SYS_dup2, ends[0], fd), fd);
 	guest_thread_join(&sleeper.thread);
@@ -166,7 +194,7 @@ TEST(kept_by_another)
 
 	CHECK_EQ(sys(SYS_socketpair, AF_UNIX, SOCK_STREAM, 0, ends), 0);
 	for (int call = 0; call < 4; call++) {
-		other = (int)CHECK_OK(sys(SYS_dup, ends[0]));
+		other = above_holes(duplicate, ends[0]);
 		falls_asleep(call, other, -1);
 		CHECK_EQ(sys(SYS_close, other), 0);
 		guest_sleep_ms(60);
@@ -181,7 +209,7 @@ TEST(kept_by_another)
 TEST(others_sleep_on)
 {
 	struct timespec before, after;
-	int fd = first_of_pair(), other = 64 + fd;
+	int fd = something(2), other = 64 + fd;
 
 	for (int call = 0; call < 4; call++) {
 		CHECK_EQ(sys(SYS_clock_gettime, CLOCK_MONOTONIC, &before), 0);
@@ -202,7 +230,7 @@ TEST(others_sleep_on)
 /* The child of a fork, and of a vfork, has no sleepers, and disturbs none. */
 TEST(children)
 {
-	int fd = first_of_pair(), pid;
+	int fd = something(2), pid;
 
 	falls_asleep(0, fd, 500);
 	for (int i = 0; i < 2; i++) {
@@ -223,7 +251,7 @@ TEST(shut_down)
 {
 	for (int call = 0; call < 4; call++)
 		for (int before = 0; before < 2; before++) {
-			int s = listener(AF_INET);
+			int s = something(0);
 
 			if (!before)
 				falls_asleep(call, s, -1);
