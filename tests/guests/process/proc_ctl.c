@@ -327,10 +327,10 @@ TEST(rfork_itself)
 	CHECK_EQ(guest_wait((int)pid), 0);
 }
 
-/* judge: gap, a child with one of these shares memory or handlers with its parent, ends with its peers, or is init's at once (fork1) */
+/* judge: gap, a child with one of these shares memory or handlers with its parent, or ends with its peers (fork1) */
 TEST(rfork_refused)
 {
-	static const int refused_[] = { RFMEM, RFMEM | RFSIGSHARE, RFMEM | RFTHREAD, RFNOWAIT, RFMEM | RFFDG, RFSIGSHARE | RFFDG };
+	static const int refused_[] = { RFMEM, RFMEM | RFSIGSHARE, RFMEM | RFTHREAD, RFMEM | RFFDG, RFSIGSHARE | RFFDG };
 
 	for (size_t i = 0; i < nitems(refused_); i++)
 		CHECK_ERR(sys(SYS_rfork, RFPROC | refused_[i]), EINVAL);

@@ -573,6 +573,47 @@ TEST(rfork)
 	CHECK_ERR(sys(SYS_rfork, 1 << 3), EINVAL);
 }
 
+static volatile int told;
+
+static void
+count_told(int signo)
+{
+	(void)signo;
+	told++;
+}
+
+/* Nobody's child but the reaper's: its end is not told, and it is not waited for. */
+TEST(rfork_nowait)
+{
+	static const int more[] = { 0, RFFDG, RFFDG | RFTSIGZMB | RFTSIGFLAGS(SIGUSR1), RFFDG | RFLINUXTHPN };
+	struct sigaction act = { .sa_handler = count_told };
+	int me = (int)sys(SYS_getpid);
+
+	CHECK_EQ(sys(SYS_sigaction, SIGCHLD, &act, NULL), 0);
+	CHECK_EQ(sys(SYS_sigaction, SIGUSR1, &act, NULL), 0);
+	for (size_t i = 0; i < nitems(more); i++) {
+		int ends[2], report[3] = { 0, 0, 0 };
+		CHECK_EQ(sys(SYS_pipe2, ends, 0), 0);
+		long pid = CHECK_OK(sys(SYS_rfork, RFPROC | RFNOWAIT | more[i]));
+		if (pid == 0) {
+			report[0] = (int)sys(SYS_getpid);
+			report[1] = (int)sys(SYS_getppid);
+			report[2] = (int)sys(SYS_getpgrp);
+			sys(SYS_write, ends[1], report, sizeof(report));
+			guest_exit(7);
+		}
+		CHECK_EQ(sys(SYS_read, ends[0], report, sizeof(report)), sizeof(report));
+		CHECK_EQ(report[0], pid);
+		CHECK_NE(report[1], me);
+		CHECK_EQ(report[2], sys(SYS_getpgrp));
+		CHECK_ERR(sys(SYS_wait4, pid, NULL, 0, NULL), ECHILD);
+		CHECK_ERR(sys(SYS_wait4, -1, NULL, 0, NULL), ECHILD);
+		for (int ms = 0; ms < 100 && sys(SYS_kill, pid, 0) == 0; ms++)
+			guest_sleep_ms(1);
+		CHECK_EQ(told, 0);
+	}
+}
+
 TEST(orphans)
 {
 	int ends[2], parents[2];

@@ -39,7 +39,7 @@ cdef void no_owner_ends(long child) noexcept nogil:
 
 
 cdef long fork_with(frame_t *frame, area_t *area, uint64_t flags) noexcept nogil:
-    """clone without CLONE_VM: the parent gets the child's pid, the child 0 (and 1 in rdx)."""
+    """clone without CLONE_VM: the parent gets the child's pid, the child 0 (and 1 in rdx). flags: clone's, and ORPHAN."""
     cdef process_t *proc = area.proc
     cdef long result
     cdef bint alone
@@ -56,8 +56,7 @@ cdef long fork_with(frame_t *frame, area_t *area, uint64_t flags) noexcept nogil
         locks_acquire(proc)
     stats_expect(proc, 1)
     while True:
-        result = linux_syscall5(LINUX_SYS_clone, flags | LINUX_CLONE_CHILD_SETTID | LINUX_CLONE_CHILD_CLEARTID, 0, 0,
-                                <uint64_t> &area.slot.state, 0)
+        result = clone_process(area, flags) if not flags & ORPHAN else clone_orphan(area, flags & ~<uint64_t> ORPHAN)
         if not is_no_owner(result or area.slot.state):
             break
         no_owner_ends(result)

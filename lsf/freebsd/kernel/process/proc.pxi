@@ -146,7 +146,7 @@ cdef public long rfork_other(frame_t *frame, area_t *area) noexcept nogil:
         if result == 0:
             frame.arg[2] = 0
         return result
-    if flags & (FREEBSD_RFMEM | FREEBSD_RFSIGSHARE | FREEBSD_RFTHREAD | FREEBSD_RFNOWAIT):
+    if flags & (FREEBSD_RFMEM | FREEBSD_RFSIGSHARE | FREEBSD_RFTHREAD):
         return -LINUX_EINVAL
     if flags & FREEBSD_RFTSIGZMB:
         clone_flags = lsf_signal_to_linux[signo]
@@ -155,6 +155,8 @@ cdef public long rfork_other(frame_t *frame, area_t *area) noexcept nogil:
     if not flags & (FREEBSD_RFFDG | FREEBSD_RFCFDG):
         clone_flags |= LINUX_CLONE_FILES
         area.proc.own.files_shared = 1
+    if flags & FREEBSD_RFNOWAIT:
+        clone_flags = clone_flags & ~<uint64_t> 0xff | LINUX_SIGCHLD | ORPHAN
     result = fork_with(frame, area, clone_flags)
     if result > 0 and clone_flags & 0xff != LINUX_SIGCHLD:
         procdesc_note(area.proc, <int> result, PROCDESC_CLONE, -1)
