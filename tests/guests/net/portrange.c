@@ -67,7 +67,7 @@ TEST(low)
 		if (i & 1)
 			CHECK_EQ(sys(SYS_setsockopt, s, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)), 0);
 		ports[i] = bound(s);
-		if (ports[i] == -EACCES && sys(SYS_geteuid) != 0)
+		if (ports[i] == -EPERM && sys(SYS_geteuid) != 0)
 			return;
 		CHECK_BETWEEN(ports[i], IPPORT_RESERVEDSTART, IPPORT_RESERVED - 1);
 		for (int k = 0; k < i; k++)
