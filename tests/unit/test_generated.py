@@ -120,7 +120,8 @@ def test_the_tables_stay_small(compiler, generated, tmp_path):
             text, data, bss = map(int, sizes.splitlines()[1].split()[:3])
             assert bss == 0, "state"
             total += text + data
-    assert 16 << 10 < total < 148 << 10
+    # Of these, names of sysctl are 68 KiB: those that programs ask a kernel of 15 for, with its words for each.
+    assert 16 << 10 < total < 164 << 10
 
 
 # --- what it says

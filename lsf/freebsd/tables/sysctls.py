@@ -95,6 +95,7 @@ kern.proc.sigtramp | 41 | N | call of_guest 2 | Process signal trampoline locati
 kern.proc.cwd | 42 | N | call cwd | Process current working directory
 kern.proc.nfds | 43 | N c | call filedesc 1 | Number of open file descriptors
 kern.proc.vm_layout | 45 | N | call vm_layout | Process virtual address space layout info
+kern.proc.rlimit_usage | 46 | N | call rlimit_usage | Process limited resources usage info
 kern.file | 15 | S,xfile | call file_table | Entire file table
 kern.posix1version | 17 | I c | call posix1version | Version of POSIX attempting to comply to
 kern.ngroups | 18 | I c | = 1023 | Maximum number of supplemental groups a user can belong to
@@ -154,6 +155,25 @@ kern.nselcoll | auto | I | = 0 |
 kern.pid_max | auto | I | file /proc/sys/kernel/pid_max 0 99999 | Maximum allowed pid
 kern.lastpid | auto | I | file /proc/loadavg 4 0 | Last used PID
 kern.randompid | auto | I w | = 0 | Random PID modulus
+kern.signosys | auto | I w | = 1 | Send SIGSYS on return from invalid syscall
+kern.lognosys | auto | I w | = 0 | Log invalid syscalls
+kern.forcesigexit | auto | I w | = 1 | Force trap signal to be handled
+kern.sig_discard_ign | auto | CU w | = 1 | Discard ignored signals on delivery, otherwise queue them to the target queue
+kern.sigfastblock_fetch_always | auto | CU w | = 0 | Fetch sigfastblock word on each syscall entry for proper blocking semantic
+kern.wait_dequeue_sigchld | auto | CU w | = 1 | Dequeue SIGCHLD on wait(2) for live process
+kern.core_dump_can_intr | auto | I w | = 1 | Core dumping interruptible with SIGKILL
+kern.disallow_high_osrel | auto | I w | = 0 | Disallow execution of binaries built for higher version of the world
+kern.ps_arg_cache_limit | auto | LU w | = 256 | Process' command line characters cache limit
+kern.sync_on_panic | auto | I w | = 0 | Do a sync before rebooting from a panic
+kern.pid_max_limit | auto | I | = 99999 | Maximum allowed pid (kern.pid_max) top limit
+kern.maxthread | auto | I t | = 1000000 | Maximum number of threads
+kern.kstack_pages | auto | I t | = 4 | Kernel stack size in pages
+kern.chroot_allow_open_directories | auto | I w | = 1 | Allow a process to chroot(2) if it has a directory open
+kern.tty_info_kstacks | auto | I w | = 0 | Adjust format of kernel stack(9) traces on ^T (tty info): 0 - disabled; 1 - long; 2 - compact
+kern.tty_drainwait | auto | I w | = 300 | Default output drain timeout in seconds
+kern.boot_tag | auto | A t | = "---<<BOOT>>---" | Tag added to dmesg at start of boot
+kern.hz_min | auto | I | = 8 | Minimum hz value supported
+kern.hz_max | auto | I | = 137438 | Maximum hz value supported
 kern.trap_enotcap | auto | CU wgt | call trap_enotcap | Deliver SIGTRAP on ECAPMODE and ENOTCAPABLE
 kern.module_path | auto | A w | = "/boot/kernel;/boot/modules" | module load search path
 kern.corefile | auto | A w | call corefile | Process corefile name format string
@@ -173,8 +193,23 @@ kern.sched.name | auto | A | = "ULE" | Scheduler name
 kern.sigqueue | auto | N | | POSIX real time signal
 kern.sigqueue.max_pending_per_proc | auto | I | = 128 | Max pending signals per proc
 kern.sched.cpusetsize | auto | I c | = 128 | sizeof(cpuset_t)
-kern.sched.cpusetsizemin | auto | I c | = 32 | minimal size of a cpuset
+kern.sched.cpusetsizemin | auto | IU c | call cpusetsizemin | The minimum size of cpuset_t allowed by the kernel
 kern.sched.quantum | auto | I w | = 94488 | Quantum for timeshare threads in microseconds
+kern.sched.topology_spec | auto | A | call topology | XML dump of detected CPU topology
+kern.sched.always_steal | auto | I w | = 0 | Always run the stealer from the idle thread
+kern.sched.trysteal_limit | auto | I w | = 2 | Topological distance limit for stealing threads in sched_switch()
+kern.sched.steal_thresh | auto | I w | = 2 | Minimum load on remote CPU before we'll steal
+kern.sched.steal_idle | auto | I w | = 1 | Attempts to steal work from other cores before idling
+kern.sched.balance_interval | auto | I w | = 127 | Average period in stathz ticks to run the long-term balancer
+kern.sched.balance | auto | I w | = 1 | Enables the long-term load balancer
+kern.sched.affinity | auto | I w | = 1 | Number of hz ticks to keep thread affinity for
+kern.sched.idlespinthresh | auto | I w | = 157 | Threshold before we will permit idle thread spinning
+kern.sched.idlespins | auto | I w | = 10000 | Number of times idle thread will spin waiting for new work
+kern.sched.static_boost | auto | I w | = 115 | Assign static kernel priorities to sleeping threads
+kern.sched.preempt_thresh | auto | I w | = 40 | Maximal (lowest) priority for preemption
+kern.sched.interact | auto | IU w | = 30 | Interactivity score threshold
+kern.sched.slice | auto | I w | = 12 | Quantum for timeshare threads in stathz ticks
+kern.sched.preemption | auto | I | = 1 | Kernel preemption enabled
 kern.smp | auto | N | | Kernel SMP
 kern.smp.maxid | auto | I c | call maxid | Max CPU ID.
 kern.smp.maxcpus | auto | I c | = 1024 | Max number of CPUs that the system was compiled for.
@@ -183,6 +218,7 @@ kern.smp.disabled | auto | I c | = 0 | SMP has been disabled from the loader
 kern.smp.cpus | auto | I c | call ncpu | Number of CPUs online
 kern.smp.cores | auto | I c | call ncpu | Number of physical cores online
 kern.smp.threads_per_core | auto | I c | = 1 | Number of SMT threads online per core
+kern.smp.topology | auto | I t | = 0 | Topology override setting; 0 is default provided by hardware.
 kern.features | auto | N | | Kernel Features
 kern.features.compat_freebsd4 | auto | I c | = 0 |
 kern.features.compat_freebsd10 | auto | I c | = 1 |
@@ -194,6 +230,23 @@ kern.features.security_capabilities | auto | I c | = 1 | Capsicum Capabilities
 kern.features.security_capability_mode | auto | I c | = 1 | Capsicum Capability Mode
 kern.features.posix_shm | auto | I c | = 1 | POSIX shared memory
 kern.features.evdev_support | auto | I c | = 0 | Evdev support in hybrid drivers
+kern.features.netlink | auto | I c | = 1 | Netlink support
+kern.features.aio | auto | I c | = 1 | Asynchronous I/O
+kern.features.posix_sem | auto | I c | = 1 | POSIX semaphores
+kern.features.p1003_1b_semaphores | auto | I c | = 1 | POSIX P1003.1B semaphores support
+kern.features.p1003_1b_mqueue | auto | I c | = 1 | POSIX P1003.1B message queues support
+kern.features.sysv_shm | auto | I c | = 1 | System V shared memory segments support
+kern.features.sysv_sem | auto | I c | = 1 | System V semaphores support
+kern.features.sysv_msg | auto | I c | = 1 | System V message queues support
+kern.features.process_descriptors | auto | I c | = 1 | Process Descriptors
+kern.features.compat_freebsd14 | auto | I c | = 1 | Compatible with FreeBSD 14
+kern.features.compat_freebsd13 | auto | I c | = 1 | Compatible with FreeBSD 13
+kern.features.compat_freebsd9 | auto | I c | = 1 | Compatible with FreeBSD 9
+kern.features.compat_freebsd7 | auto | I c | = 1 | Compatible with FreeBSD 7
+kern.features.compat_freebsd6 | auto | I c | = 1 | Compatible with FreeBSD 6
+kern.features.compat_freebsd5 | auto | I c | = 1 | Compatible with FreeBSD 5
+kern.features.ktrace | auto | I c | = 1 | Kernel support for system-call tracing
+kern.features.kposix_priority_scheduling | auto | I c | = 1 | POSIX P1003.1B realtime extensions
 kern.elf64 | auto | N | | ELF sysctls
 kern.elf64.fallback_brand | auto | I w | = -1 | ELF64 brand of last resort
 kern.elf64.nxstack | auto | I w | = 1 | ELF64: support PT_GNU_STACK for non-executable stack control
@@ -201,7 +254,12 @@ kern.elf64.aslr | auto | N | |
 kern.elf64.aslr.enable | auto | I w | = 1 | ELF64: enable address map randomization
 kern.elf64.aslr.pie_enable | auto | I w | = 1 | ELF64: enable address map randomization for PIE binaries
 kern.elf64.aslr.stack | auto | I w | = 1 | ELF64: enable stack address randomization
-kern.elf64.allow_wx | auto | I w | = 1 | ELF64: Allow pages to be mapped simultaneously writable and executable
+kern.elf64.aslr.shared_page | auto | I w | = 1 | ELF64: enable shared page address randomization
+kern.elf64.aslr.honor_sbrk | auto | I w | = 0 | ELF64: assume sbrk is used
+kern.elf64.allow_wx | auto | CU w | = 1 | ELF64: Allow pages to be mapped simultaneously writable and executable
+kern.elf64.sigfastblock | auto | I w | = 1 | enable sigfastblock for new processes
+kern.elf64.pie_base | auto | LU w | = 16912384 | PIE load base without randomization
+kern.elf64.vdso | auto | I w | = 1 | ELF64: enable vdso preloading
 kern.devstat | auto | N | | Device Statistics
 kern.devstat.numdevs | auto | I | call devstat_count | Number of devices in the devstat list
 kern.devstat.generation | auto | L | call devstat_generation | Devstat list generation
@@ -211,6 +269,12 @@ kern.timecounter | auto | N | |
 kern.timecounter.hardware | auto | A w | = "TSC" | Timecounter hardware selected
 kern.timecounter.choice | auto | A | = "TSC(1000)" | Timecounter hardware detected
 kern.timecounter.fast_gettime | auto | I w | = 0 | Enable fast time of day
+kern.timecounter.invariant_tsc | auto | I t | = 1 | Indicates whether the TSC is P-state invariant
+kern.timecounter.smp_tsc | auto | I t | = 1 | Indicates whether the TSC is safe to use in SMP mode
+kern.timecounter.smp_tsc_adjust | auto | I t | = 0 | Try to adjust TSC on APs to match BSP
+kern.timecounter.nanosleep_precise | auto | CU w | = 1 | clock_nanosleep() with CLOCK_REALTIME, CLOCK_MONOTONIC, CLOCK_UPTIME and nanosleep(2) use precise clock
+kern.timecounter.tick | auto | I | = 1 | Approximate number of hardclock ticks in a millisecond
+kern.timecounter.stepwarnings | auto | I w | = 0 | Log time steps
 kern.timecounter.alloweddeviation | auto | I w | = 5 | Allowed time interval deviation in percents
 kern.ipc.maxsockbuf | auto | LU w | file /proc/sys/net/core/rmem_max 0 2097152 | Maximum socket buffer size
 kern.ipc.soacceptqueue | auto | IU w | file /proc/sys/net/core/somaxconn 0 128 | Maximum listen socket pending connection accept queue size
@@ -219,6 +283,11 @@ kern.ipc.maxsockets | auto | I w | = 100000 | Maximum number of sockets availabl
 kern.ipc.numopensockets | auto | IU | file /proc/net/sockstat 2 0 | Number of open sockets
 kern.ipc.nmbclusters | auto | I w | = 250000 | Maximum number of mbuf clusters allowed
 kern.ipc.maxpipekva | auto | L w | = 100000000 | Pipe KVA limit
+kern.ipc.pipe_mindirect | auto | L w | = 8192 | Minimum write size triggering VM optimization
+kern.ipc.piperesizeallowed | auto | I w | = 1 | Pipe resizing allowed
+kern.ipc.pipebuf_reserv | auto | I w | = 2 | Superuser-reserved percentage of the pipe buffers space
+kern.ipc.umtx_max_robust | auto | I w | = 1000 | Maximum number of robust mutexes allowed for each thread
+kern.ipc.umtx_vnode_persistent | auto | I w | = 0 | False forces destruction of umtx attached to file, on last close
 kern.ipc.shmmax | auto | LU w | file /proc/sys/kernel/shmmax 0 536870912 | Maximum shared memory segment size
 kern.ipc.shmmin | auto | LU w | = 1 | Minimum shared memory segment size
 kern.ipc.shmmni | auto | LU | call ipc_places 0 | Number of shared memory identifiers
@@ -250,7 +319,7 @@ kern.ipc.nsfbufspeak | auto | I | = 0 | Number of sendfile(2) sf_bufs at peak us
 kern.ipc.nsfbufsused | auto | I | = 0 | Number of sendfile(2) sf_bufs in use
 kern.ipc.sfstat | auto | S,sfstat w | call zeros 88 | sendfile statistics
 kern.ipc.tls | auto | N | | Kernel TLS offload
-kern.ipc.tls.enable | auto | B w | = 0 | Enable support for kernel TLS offload
+kern.ipc.tls.enable | auto | CU w | = 0 | Enable support for kernel TLS offload
 kern.mqueue | auto | N | | POSIX real time message queue
 kern.mqueue.maxmsg | auto | I w | = 100 | Default maximum messages in queue
 kern.mqueue.maxmsgsize | auto | I w | = 16384 | Default maximum message size
@@ -264,6 +333,8 @@ vm.v_free_min | 3 | IU w | = 25000 | Minimum low-free-pages threshold
 vm.v_free_target | 4 | IU w | = 85000 | Desired free pages
 vm.v_free_reserved | 5 | IU w | = 5000 | Pages reserved for deadlock
 vm.v_inactive_target | 6 | IU w | = 128000 | Pages desired inactive
+vm.v_pageout_free_min | auto | IU w | = 34 | Min pages reserved for kernel
+vm.v_free_severe | auto | IU w | = 15000 | Severe page depletion point
 vm.swap_enabled | 11 | I w | = 1 | Enable entire process swapout
 vm.overcommit | 12 | I w | = 0 | Configure virtual memory overcommit behavior. See tuning(7) for details.
 vm.swap_total | auto | QU | call memory 10 | Total amount of available swap storage.
@@ -308,7 +379,7 @@ vm.stats.vm.v_pdshortfalls | auto | QU | call counter | Page reclamation shortfa
 vm.stats.vm.v_tfree | auto | QU | call counter | Total pages freed
 vm.stats.vm.v_dfree | auto | QU | call counter | Pages freed by pagedaemon
 vm.stats.vm.v_pfree | auto | QU | call counter | Pages freed by exiting processes
-vm.stats.vm.v_tcached | auto | QU | call counter | Total pages cached
+vm.stats.vm.v_tcached | auto | IU | = 0 | Dummy for compatibility
 vm.stats.vm.v_vforks | auto | QU | call counter | Number of vfork() calls
 vm.stats.vm.v_rforks | auto | QU | call counter | Number of rfork() calls
 vm.stats.vm.v_kthreads | auto | QU | call counter | Number of fork() calls by kernel
@@ -437,6 +508,8 @@ debug | 5 | N | | Debugging
 debug.minidump | auto | I w | = 1 | Enable mini crash dumps
 debug.iosize_max_clamp | auto | I w | = 0 | Clamp max i/o size to INT_MAX
 debug.devfs_iosize_max_clamp | auto | I w | = 1 | Clamp max i/o size to INT_MAX for devices
+debug.bootverbose | auto | I w | = 0 | Control the output of verbose kernel messages
+debug.ncores | auto | I w | = 5 | Maximum number of generated process corefiles while using index format
 hw | 6 | N | | hardware
 hw.machine | 1 | A c | = "amd64" | Machine class
 hw.model | 2 | A c | call model | Machine model
@@ -500,7 +573,7 @@ p1003_1b.prioritized_io | 7 | I c | = 0 |
 p1003_1b.priority_scheduling | 8 | I c | = 200112 |
 p1003_1b.realtime_signals | 9 | I c | = 200112 |
 p1003_1b.semaphores | 10 | I c | = 200112 |
-p1003_1b.fsync | 11 | I c | = 0 |
+p1003_1b.fsync | 11 | I c | = 200112 |
 p1003_1b.shared_memory_objects | 12 | I c | = 200112 |
 p1003_1b.synchronized_io | 13 | I c | = 0 |
 p1003_1b.timers | 14 | I c | = 200112 |
@@ -594,12 +667,21 @@ security.jail.param.allow.mount.tmpfs | auto | B w | = 0 | Jail may mount the tm
 security.bsd | auto | N | | BSD security policy
 security.bsd.see_other_uids | auto | I w | = 1 | Unprivileged processes may see subjects/objects with different real uid
 security.bsd.see_other_gids | auto | I w | = 1 | Unprivileged processes may see subjects/objects with different real gid
-security.bsd.unprivileged_proc_debug | auto | I w | = 0 | Unprivileged processes may use process debugging facilities
+security.bsd.unprivileged_proc_debug | auto | I w | = 1 | Unprivileged processes may use process debugging facilities
 security.bsd.unprivileged_mlock | auto | I w | = 1 | Allow non-root users to call mlock(2)
 security.bsd.unprivileged_idprio | auto | I w | = 0 | Allow non-root users to set an idle priority
 security.bsd.hardlink_check_uid | auto | I w | = 0 | Unprivileged processes cannot create hard links to files owned by other users
 security.bsd.stack_guard_page | auto | I w | = 1 | Specifies the number of guard pages for a stack that grows
 security.bsd.map_at_zero | auto | I w | = 0 | Permit processes to map an object at virtual address 0.
+security.bsd.unprivileged_get_quota | auto | I w | = 0 | Unprivileged processes may retrieve quotas for other uids and gids
+security.bsd.allow_read_dir | auto | I w | = 0 | Enable read(2) of directory by root for filesystems that support it
+security.bsd.hardlink_check_gid | auto | I w | = 0 | Unprivileged processes cannot create hard links to files owned by other groups
+security.bsd.unprivileged_chroot | auto | I w | = 0 | Unprivileged processes can use chroot(2)
+security.bsd.allow_ptrace | auto | CU w | = 1 | Deny ptrace(2) use by returning ENOSYS
+security.bsd.conservative_signals | auto | I w | = 1 | Unprivileged processes prevented from sending certain signals to processes whose credentials have changed
+security.bsd.see_jail_proc | auto | I w | = 1 | Unprivileged processes may see subjects/objects with different jail ids
+security.bsd.suser_enabled | auto | I w | = 1 | Processes with uid 0 have privilege
+security.bsd.unprivileged_read_msgbuf | auto | I w | call msgbuf_readable | Unprivileged processes may read the kernel message buffer
 """
 
 

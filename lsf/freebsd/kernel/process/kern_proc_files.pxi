@@ -108,13 +108,21 @@ cdef long kinfo_of_descriptor(area_t *area, int pid, int fd, process_t *guest, f
     return 0
 
 
+cdef bint is_shims(area_t *area, process_t *guest, int fd) noexcept nogil:
+    """True for a descriptor of a guest that its shim hides. Of another guest, `guest` is a copy, or NULL for a Linux program; what its kqueues
+    hide is not known."""
+    if guest == area.proc:
+        return descriptor_is_hidden(guest, fd)
+    return guest != NULL and (fd == guest.image_fd or fd == guest.truss_fd or fd == guest.stats_fd or fd == guest.record_fd or fd == guest.life_fd)
+
+
 cdef public long sysctl_filedesc(sysctl_request_t *request) noexcept nogil:
     """Program, current folder, root, and the descriptors; with the argument 1 only their number, for the caller (process 0)."""
     cdef freebsd_kinfo_file info
     cdef proc_walk_t walk
     cdef process_t *guest
     cdef char path[48]
-    cdef int pid = request.area.proc.pid, fd, hidden1 = -1, hidden2 = -1, hidden3 = -1, hidden4 = -1, count = 0
+    cdef int pid = request.area.proc.pid, fd, count = 0
     cdef long result = 0
     if request.row.value and (request.nrest != 1 or request.rest[0] != 0):
         return -LINUX_EINVAL
@@ -123,16 +131,11 @@ cdef public long sysctl_filedesc(sysctl_request_t *request) noexcept nogil:
     if result < 0:
         return result
     guest = guest_process(request.area, pid)
-    if guest != NULL:
-        hidden1 = guest.image_fd
-        hidden2 = guest.truss_fd
-        hidden3 = guest.stats_fd
-        hidden4 = guest.record_fd
-        if request.row.value == 0:
-            proc_path(path, sizeof(path), pid, b"exe")
-            kinfo_of_path(path, FREEBSD_KF_FD_TYPE_TEXT, &info)
-            append(info.kf_path, 0, sizeof(info.kf_path), guest.execpath)
-            result = out_kinfo_file(request, &info)
+    if guest != NULL and request.row.value == 0:
+        proc_path(path, sizeof(path), pid, b"exe")
+        kinfo_of_path(path, FREEBSD_KF_FD_TYPE_TEXT, &info)
+        append(info.kf_path, 0, sizeof(info.kf_path), guest.execpath)
+        result = out_kinfo_file(request, &info)
     if request.row.value == 0 and result == 0:
         proc_path(path, sizeof(path), pid, b"cwd")
         kinfo_of_path(path, FREEBSD_KF_FD_TYPE_CWD, &info)
@@ -154,7 +157,7 @@ cdef public long sysctl_filedesc(sysctl_request_t *request) noexcept nogil:
         fd = walk_next(&walk)
         if fd < 0:
             break
-        if fd == hidden1 or fd == hidden2 or fd == hidden3 or fd == hidden4 or (pid == request.area.proc.pid and fd == walk.fd):
+        if is_shims(request.area, guest, fd) or (pid == request.area.proc.pid and fd == walk.fd):
             continue
         count += 1
         if request.row.value == 0 and result == 0 and kinfo_of_descriptor(request.area, pid, fd, guest, &info) == 0:

@@ -139,47 +139,86 @@ cdef public long sys_getdtablesize(frame_t *frame, area_t *area) noexcept nogil:
     return <long> (limit.rlim_cur if limit.rlim_cur < 0x7fffffff else 0x7fffffff)
 
 
+cdef int64_t limit_used(area_t *area, int pid, uint32_t which) noexcept nogil:
+    """How much of a limit a process uses: a count, bytes or seconds, or -ENXIO where that is not accounted for.
+    Model: getrlimitusage_one."""
+    cdef char text[2048]
+    cdef proc_stat_t stat
+    cdef process_t *guest
+    cdef const char *field = NULL
+    cdef int64_t value = -LINUX_ENXIO
+    if which == FREEBSD_RLIMIT_CPU:
+        if proc_stat(pid, &stat) >= 0:
+            value = <int64_t> ((stat.utime + stat.stime) // LINUX_TICKS)
+    elif which == FREEBSD_RLIMIT_DATA:
+        guest = guest_process(area, pid)
+        if guest != NULL:
+            value = guest.break_end - guest.break_start
+        release_guest(area, guest)
+    elif which == FREEBSD_RLIMIT_NOFILE:
+        value = descriptors_open(area, pid)
+    elif which == FREEBSD_RLIMIT_STACK:
+        field = b"VmStk:"
+    elif which == FREEBSD_RLIMIT_RSS:
+        field = b"VmRSS:"
+    elif which == FREEBSD_RLIMIT_MEMLOCK:
+        field = b"VmLck:"
+    elif which == FREEBSD_RLIMIT_VMEM:
+        field = b"VmSize:"
+    if field != NULL and proc_read(pid, b"status", text, sizeof(text)) >= 0:
+        value = status_number(text, field, 0, 10) * 1024
+    return value
+
+
+cdef int64_t descriptors_open(area_t *area, int pid) noexcept nogil:
+    """How many descriptors a process has that are the guest's, or -ENXIO."""
+    cdef process_t *guest
+    cdef proc_walk_t walk
+    cdef char path[32]
+    cdef int64_t count = 0
+    cdef int fd
+    proc_path(path, sizeof(path), pid, b"fd")
+    if walk_begin(&walk, path) < 0:
+        return -LINUX_ENXIO
+    guest = guest_process(area, pid)
+    fd = walk_next(&walk)
+    while fd >= 0:
+        if not (fd == walk.fd and pid == area.proc.pid) and not is_shims(area, guest, fd):
+            count += 1
+        fd = walk_next(&walk)
+    release_guest(area, guest)
+    return count
+
+
 cdef public long sys_getrlimitusage(frame_t *frame, area_t *area) noexcept nogil:
     """How much of a limit is used; ENXIO where that is not accounted for."""
-    cdef char text[2048]
-    cdef linux_rusage usage
-    cdef proc_walk_t walk
     cdef uint32_t which = <uint32_t> frame.arg[0]
-    cdef uint64_t value = 0
-    cdef int fd
-    cdef long result
+    cdef int64_t value
     if which >= limit_count(area.proc) or <uint32_t> frame.arg[1] > 1:
         return -LINUX_EINVAL
-    if which == FREEBSD_RLIMIT_CPU:
-        linux_syscall2(LINUX_SYS_getrusage, 0, <uint64_t> &usage)
-        value = <uint64_t> (usage.ru_utime.tv_sec + usage.ru_stime.tv_sec)
-    elif which == FREEBSD_RLIMIT_DATA:
-        value = area.proc.break_end - area.proc.break_start
-    elif which == FREEBSD_RLIMIT_NOFILE:
-        result = walk_begin(&walk, b"/proc/self/fd")
-        if result < 0:
-            return -LINUX_ENXIO
-        while True:
-            fd = walk_next(&walk)
-            if fd < 0:
-                break
-            if fd != walk.fd and not descriptor_is_hidden(area.proc, fd):
-                value += 1
-    elif which == FREEBSD_RLIMIT_STACK or which == FREEBSD_RLIMIT_RSS or which == FREEBSD_RLIMIT_MEMLOCK \
-            or which == FREEBSD_RLIMIT_VMEM:
-        if read_file(b"/proc/self/status", text, sizeof(text)) < 0:
-            return -LINUX_ENXIO
-        if which == FREEBSD_RLIMIT_STACK:
-            value = status_number(text, b"VmStk:", 0, 10) * 1024
-        elif which == FREEBSD_RLIMIT_RSS:
-            value = status_number(text, b"VmRSS:", 0, 10) * 1024
-        elif which == FREEBSD_RLIMIT_MEMLOCK:
-            value = status_number(text, b"VmLck:", 0, 10) * 1024
-        else:
-            value = status_number(text, b"VmSize:", 0, 10) * 1024
-    else:
-        return -LINUX_ENXIO
-    return store_guest64(frame.arg[2], value)
+    value = limit_used(area, area.proc.pid, which)
+    return value if value < 0 else store_guest64(frame.arg[2], value)
+
+
+cdef public long sysctl_rlimit_usage(sysctl_request_t *request) noexcept nogil:
+    """kern.proc.rlimit_usage.PID[.WHICH]: of all limits, or of one; -1 where that is not accounted for."""
+    cdef int64_t used[FREEBSD_RLIM_NLIMITS]
+    cdef uint32_t count = limit_count(request.area.proc), i
+    cdef int pid
+    if request.nrest != 1 and request.nrest != 2 or request.new_ != 0:
+        return -LINUX_EINVAL
+    pid = request.rest[0]
+    if pid < 1 or linux_syscall2(LINUX_SYS_kill, pid, 0) == -LINUX_ESRCH:
+        return -LINUX_ESRCH
+    if request.nrest == 2 and <uint32_t> request.rest[1] >= count:
+        return -LINUX_EINVAL
+    for i in range(count):
+        used[i] = limit_used(request.area, pid, i) if request.nrest == 1 or i == <uint32_t> request.rest[1] else 0
+        if used[i] < 0:
+            used[i] = -1
+    if request.nrest == 2:
+        return sysctl_out(request, &used[request.rest[1]], 8)
+    return sysctl_out(request, used, count * 8)
 
 
 cdef public long sysctl_proc_rlimit(sysctl_request_t *request) noexcept nogil:

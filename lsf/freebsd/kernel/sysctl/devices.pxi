@@ -251,3 +251,9 @@ cdef public long sysctl_msgbuf(sysctl_request_t *request) noexcept nogil:
         result = sysctl_out(request, <void *> buffer, <uint64_t> result + 1)
     linux_syscall2(LINUX_SYS_munmap, buffer, page_up(<uint64_t> size + 1))
     return result
+
+
+cdef public long sysctl_msgbuf_readable(sysctl_request_t *request) noexcept nogil:
+    """security.bsd.unprivileged_read_msgbuf: whether Linux lets a user read what the kernel has said."""
+    cdef char text[8]
+    return sysctl_out_number(request, read_file(b"/proc/sys/kernel/dmesg_restrict", text, sizeof(text)) <= 0 or text[0] == c'0')

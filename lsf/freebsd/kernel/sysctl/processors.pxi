@@ -61,3 +61,8 @@ cdef uint32_t highest_cpu(process_t *proc) noexcept nogil:
 cdef public long sysctl_maxid(sysctl_request_t *request) noexcept nogil:
     """libc drops what is above it from a mask (sched_setaffinity(3))."""
     return sysctl_out_number(request, highest_cpu(request.area.proc))
+
+
+cdef public long sysctl_cpusetsizemin(sysctl_request_t *request) noexcept nogil:
+    """How many bytes the highest processor needs."""
+    return sysctl_out_number(request, highest_cpu(request.area.proc) // 8 + 1)
