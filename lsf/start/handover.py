@@ -57,6 +57,7 @@ WORDS = {
     "TRACING": "j",         # this process may trace others
     "RECORD": "y",          # descriptor of ktrace(2)'s file: all is recorded, of children too
     "RECORD_FACS": "Y",     # after it: what is recorded instead
+    "SOCKETS": "N",         # kinds of sockets that the sender has passed on (SOCKETS_ in kept.pxi)
     "LINUX": "z",           # a Linux program is executed as it is
 }  # fmt: skip
 

@@ -100,6 +100,11 @@ NUMBERS: dict[str, tuple[Number, ...]] = {
         ("IN6_IFF_AUTOCONF", 0x40),
         ("IN6_IFF_TEMPORARY", 0x80),
     ),
+    "netlink/netlink.h": _rows(
+        ("NETLINK_MSG_INFO", 257),
+        ("NLMSGINFO_ATTR_PROCESS_ID", 1),
+        ("NLMSGINFO_ATTR_PORT_ID", 2),
+    ),
     "semaphore.h": _rows(
         ("SEM_VALUE_MAX", 0x7FFFFFFF),
     ),

@@ -31,6 +31,9 @@ cdef public long sys_ioctl(frame_t *frame, area_t *area) noexcept nogil:
         result = linux_ioctl(fd, row.linux_command, data)
         if result == -LINUX_ENOTTY and command == FREEBSD_FIOASYNC:
             return async_refused(fd, data)
+        if result == -LINUX_ENOTTY and command == FREEBSD_FIONREAD:
+            result = netlink_readable(area, fd, &count)
+            return result if result < 0 else copyout_int(count, data)
     elif row.how == LSF_IOCTL_VALUE:
         result = linux_ioctl(fd, row.linux_command, row.value)
     elif (command >> 8) & 0xff == 116:          # 't'
@@ -127,6 +130,8 @@ cdef long ioctl_file(area_t *area, int fd, const lsf_ioctl_t *row, uaddr data) n
             result = socket_send_space(fd, &number)
         else:
             result = linux_syscall3(LINUX_SYS_ioctl, fd, LINUX_SIOCOUTQ, <uint64_t> &number)
+            if result == -LINUX_ENOTTY:
+                result = 0              # of netlink and routing sockets, where nothing waits
         return result if is_error(result) else copyout_int(number, data)
     if command == FREEBSD_FIOSEEKDATA or command == FREEBSD_FIOSEEKHOLE:
         if st.st_mode & LINUX_S_IFMT != LINUX_S_IFREG:

@@ -144,6 +144,8 @@ cdef void parse_words(process_t *proc, start_t *start, const char *text) noexcep
             proc.own.ktrace_facs = <uint32_t> value
         elif key == HANDOVER_BENEATH:
             fd_mark(proc, <int> value, fd_marks(proc, <int> value) | MARK_BENEATH)
+        elif key == HANDOVER_SOCKETS:
+            sockets_watch(proc, <uint32_t> value)
         elif key == HANDOVER_CAPMODE:
             proc.own.capmode = value != 0
         elif key == HANDOVER_RIGHTS:
@@ -305,6 +307,23 @@ cdef uint64_t append_limits(char *words, uint64_t at, process_t *proc) noexcept 
     return at
 
 
+cdef uint32_t sockets_passed(process_t *proc) noexcept nogil:
+    """process_own.sockets for the new image. A kind that is read by the shim slows every read down, so such a socket is looked for."""
+    cdef proc_walk_t walk
+    cdef uint32_t kinds = proc.own.sockets & ~<uint32_t> SOCKETS_READ
+    cdef int fd
+    if kinds == proc.own.sockets:
+        return kinds
+    if walk_begin(&walk, b"/proc/self/fd") < 0:
+        return proc.own.sockets
+    fd = walk_next(&walk)
+    while fd >= 0:
+        if fd != walk.fd and linux_syscall2(LINUX_SYS_fcntl, fd, LINUX_F_GETFD) == 0:
+            kinds |= socket_kind(fd)
+        fd = walk_next(&walk)
+    return kinds
+
+
 cdef void handover_words(process_t *proc, area_t *area, int target, char *words) noexcept nogil:
     """The words of a handover, in HANDOVER_ROOM bytes; parse_words reads them."""
     cdef uint64_t at = append_word(words, 0, HANDOVER_VERSION, HANDOVER_NUMBER), kept
@@ -370,6 +389,9 @@ cdef void handover_words(process_t *proc, area_t *area, int target, char *words)
         at = append_confined(words, at, proc)
     if proc.own.capmode:
         at = append_word(words, at, HANDOVER_CAPMODE, 1)
+    kept = sockets_passed(proc)
+    if kept:
+        at = append_word(words, at, HANDOVER_SOCKETS, kept)
     memcpy(login, proc.own.login, sizeof(login))
     if login[0]:
         at = append_word(words, at, HANDOVER_LOGIN, login[0])

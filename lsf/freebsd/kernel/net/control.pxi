@@ -424,6 +424,9 @@ cdef void local_control_out(process_t *proc, int fd, uint8_t *control, uint64_t 
         out.limited = proc
     if manifest >= 0:
         linux_syscall1(LINUX_SYS_close, <uint32_t> manifest)
+    for i in range(out.rights_count):
+        if out.rights[i] >= 0:
+            socket_came(proc, out.rights[i])
 
 
 cdef void control_dispose(control_t *out) noexcept nogil:

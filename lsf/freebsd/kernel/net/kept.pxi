@@ -10,9 +10,10 @@ cdef enum:
     KEPT_CREDS = 11                 # SO_NO_CHECK, of checksums; of a local socket: LOCAL_CREDS
     KEPT_SHUT = 11                  # and of an inet stream: it was shut down while it listened
     KEPT_BACKLOG = 49               # SO_INCOMING_CPU, of packets; of such a stream: how many connections may wait
+    KEPT_MSG_INFO = 11              # and of a netlink socket: NETLINK_MSG_INFO
     KEPT_CREDS_PERSISTENT = 41      # SO_WIFI_STATUS; of a local socket: LOCAL_CREDS_PERSISTENT
     KEPT_TYPE = 49                  # SO_INCOMING_CPU, of packets; of a local stream: SOCK_SEQPACKET for one
-                                    # that keeps records (record.pxi); of a netlink socket: AF_ROUTE for one of routing
+                                    # that keeps records (record.pxi); of a netlink socket: netlink.pxi
     # <linux/in.h>, on sockets of both inet families
     KEPT_RECVDSTADDR = 7            # IP_RETOPTS, an echo of options that the shim drops: IP_RECVDSTADDR
     KEPT_RECVIF = 25                # IP_RECVFRAGSIZE, which the shim drops: IP_RECVIF
@@ -36,6 +37,7 @@ cdef enum:
     SOCKETS_LOW_PORTS = 8           # such that connect(2) gives a low port
     SOCKETS_TIMES = 16              # such that tell the times of what is received
     SOCKETS_SHUT = 32               # such that were shut down for writing
+    SOCKETS_READ = SOCKETS_NETLINK | SOCKETS_RECORDS    # such that are not read as Linux reads them
 
 
 cdef long socket_option(int fd, int name) noexcept nogil:
@@ -82,3 +84,31 @@ cdef int kept_flag(uint32_t name) noexcept nogil:
     if name == FREEBSD_SO_USELOOPBACK:
         return KEPT_USELOOPBACK
     return KEPT_DEBUG if name == FREEBSD_SO_DEBUG else -1
+
+
+cdef void sockets_watch(process_t *proc, uint32_t bits) noexcept nogil:
+    """This process has such a socket now. What the pass lane would take for it, SOCKETS_READ's kinds, comes to the shim (own_transfer)."""
+    cdef uint32_t before = proc.own.sockets
+    proc.own.sockets |= bits
+    if bits & ~before & SOCKETS_READ:
+        hide_number(0)
+        hide_number(NO_DESCRIPTOR - 1)
+
+
+cdef uint32_t socket_kind(int fd) noexcept nogil:
+    """The bit of process_own.sockets for a socket that somebody else made, or 0."""
+    cdef long domain = socket_option(fd, LINUX_SO_DOMAIN), kept
+    if domain == LINUX_AF_NETLINK:
+        return SOCKETS_NETLINK
+    if domain != LINUX_AF_UNIX:
+        return 0
+    if socket_option(fd, LINUX_SO_TYPE) == FREEBSD_SOCK_DGRAM:
+        return SOCKETS_LOCAL_DGRAM
+    kept = socket_option(fd, KEPT_TYPE)
+    return SOCKETS_RECORDS if kept >= 0 and kept & 0xff == FREEBSD_SOCK_SEQPACKET else 0
+
+
+cdef void socket_came(process_t *proc, int fd) noexcept nogil:
+    """A descriptor has come by SCM_RIGHTS."""
+    if ~proc.own.sockets & (SOCKETS_READ | SOCKETS_LOCAL_DGRAM):
+        sockets_watch(proc, socket_kind(fd))

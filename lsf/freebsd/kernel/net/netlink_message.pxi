@@ -1,7 +1,6 @@
 # What Linux says on a netlink socket, as FreeBSD says it. The structs at the heads are the same on both systems (RFC 3549); address
 # families, types and flags of interfaces, errors, and which attributes there are, are not. Model: FreeBSD
-# sys/netlink/route/iface.c (dump_iface, dump_iface_addr), rt.c (dump_px), neigh.c (dump_lle_locked),
-# netlink_message_writer.c (nlmsg_ack).
+# sys/netlink/route/iface.c (dump_iface, dump_iface_addr), rt.c (dump_px), neigh.c (dump_lle_locked).
 
 cdef enum:
     NETLINK_SPARE = 1024            # more than any one message is longer for the guest than Linux's
@@ -151,10 +150,7 @@ cdef bint put_address(int fd, linux_nlmsghdr *entry, uint8_t *to, uint64_t *at) 
 
 cdef bint is_answer(int fd, linux_nlmsghdr *message) noexcept nogil:
     """True for what was said to this socket because it had asked."""
-    cdef uint32_t address[3]
-    cdef uint32_t length = sizeof(address)
-    return (message.nlmsg_pid != 0 and linux_syscall3(LINUX_SYS_getsockname, fd, <uint64_t> address, <uint64_t> &length) == 0
-            and address[1] == message.nlmsg_pid)
+    return message.nlmsg_pid != 0 and netlink_port(fd) == message.nlmsg_pid
 
 
 cdef bint put_route(int fd, linux_nlmsghdr *entry, uint8_t *to, uint64_t *at) noexcept nogil:
@@ -230,38 +226,21 @@ cdef bint put_neighbour(linux_nlmsghdr *entry, uint8_t *to, uint64_t *at) noexce
     return True
 
 
-cdef void put_error(linux_nlmsghdr *source, uint8_t *to, uint64_t *at) noexcept nogil:
-    """NLMSG_ERROR and NLMSG_DONE: FreeBSD's errno, which is positive there. Of the request that an error repeats, the family is the
-    guest's again, and the type of one that was refused."""
-    cdef uint64_t size = source.nlmsg_len - sizeof(linux_nlmsghdr)
-    cdef int32_t *error = <int32_t *> (to + at[0])
-    cdef linux_nlmsghdr *request = <linux_nlmsghdr *> (to + at[0] + 4)
-    cdef int32_t code
-    memcpy(to + at[0], <uint8_t *> source + sizeof(linux_nlmsghdr), size)
-    code = error[0]
-    if size >= 4 and error[0] < 0:
-        error[0] = lsf_errno_map[-error[0] & 4095]
-    if source.nlmsg_type == LINUX_NLMSG_ERROR and size >= 4 + sizeof(linux_nlmsghdr):
-        if (request.nlmsg_type == LINUX_RTM_GETROUTE and (code == -LINUX_ENETUNREACH or code == -LINUX_EHOSTUNREACH)) \
-                or (request.nlmsg_type == LINUX_RTM_GETNEIGH and code == -LINUX_ENOENT):
-            error[0] = lsf_errno_map[LINUX_ESRCH]       # nothing leads there, nobody is there
-        request.nlmsg_type &= ~<uint16_t> NETLINK_REFUSED
-        if size > 4 + sizeof(linux_nlmsghdr) and to[at[0] + 4 + sizeof(linux_nlmsghdr)] == LINUX_AF_INET6:
-            to[at[0] + 4 + sizeof(linux_nlmsghdr)] = FREEBSD_AF_INET6
-    at[0] += size
-
-
-cdef void put_message(int fd, linux_nlmsghdr *source, uint8_t *to, uint64_t *at) noexcept nogil:
-    """One message of Linux's; nothing where the guest would not get one."""
+cdef void put_message(int fd, int kind, bint bound, linux_nlmsghdr *source, uint8_t *to, uint64_t *at) noexcept nogil:
+    """One message of Linux's; nothing where the guest would not get one. bound: the socket has a port for the guest."""
     cdef linux_nlmsghdr *header = <linux_nlmsghdr *> (to + at[0])
     cdef uint64_t start = at[0]
     cdef uint32_t type_ = source.nlmsg_type
     cdef uint32_t body = source.nlmsg_len - <uint32_t> sizeof(linux_nlmsghdr)
     cdef bint said = True
     header[0] = source[0]
+    if not bound:
+        header.nlmsg_pid = 0
     at[0] += sizeof(linux_nlmsghdr)
     if type_ == LINUX_NLMSG_ERROR or type_ == LINUX_NLMSG_DONE:
-        put_error(source, to, at)
+        put_error(fd, kind, source, header, to, at)
+    elif kind == SOCKET_IS_GENERIC:
+        said = put_family(source, to, at)
     elif (type_ == LINUX_RTM_NEWLINK or type_ == LINUX_RTM_DELLINK) and body >= sizeof(linux_ifinfomsg):
         said = (<linux_ifinfomsg *> (source + 1)).ifi_family == LINUX_AF_UNSPEC     # else a bridge's, or IPv6's settings
         if said:
@@ -283,13 +262,14 @@ cdef void put_message(int fd, linux_nlmsghdr *source, uint8_t *to, uint64_t *at)
         at[0] += 1
 
 
-cdef long netlink_messages(int fd, netlink_work_t *work, uint64_t length) noexcept nogil:
+cdef long netlink_messages(int fd, int kind, netlink_work_t *work, uint64_t length) noexcept nogil:
     """Translate what came, in work.linux, to work.guest; its length."""
     cdef uint64_t at = 0, written = 0
+    cdef bint bound = netlink_is_bound(fd)
     cdef linux_nlmsghdr *source
     while True:
         source = netlink_message(work.linux, length, &at)
         if source == NULL or source.nlmsg_len < sizeof(linux_nlmsghdr) \
                 or written + source.nlmsg_len + NETLINK_SPARE > NETLINK_ROOM:
             return <long> written
-        put_message(fd, source, work.guest, &written)
+        put_message(fd, kind, bound, source, work.guest, &written)

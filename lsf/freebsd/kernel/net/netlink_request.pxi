@@ -1,10 +1,21 @@
 # What a guest asks on a netlink socket, as Linux is asked it: interfaces, addresses, routes, neighbours. Who wants to change
-# something is told EOPNOTSUPP. Model: FreeBSD sys/netlink/route/iface.c (rtnl_handle_getlink, rtnl_handle_getaddr), rt.c
-# (rtnl_handle_getroute), neigh.c (rtnl_handle_getneigh).
+# something is told EPERM, or EOPNOTSUPP if it might. Model: FreeBSD sys/netlink/netlink_route.c (rtnl_handle_message),
+# netlink/route/iface.c (rtnl_handle_getlink, rtnl_handle_getaddr), rt.c (rtnl_handle_getroute), neigh.c (rtnl_handle_getneigh),
+# nexthop.c (rtnl_handle_getnhop).
 
+# A request that is refused goes to Linux as it is, so that its answer has its place among the others and repeats the request. The type
+# is one that Linux does not know, by which the answer is told what to say.
 cdef enum:
-    NETLINK_REFUSED = 0x4000        # in the type of a request: Linux has none of that number, and says so
-    NLM_F_SINGLE = ~0x300 & 0xffff  # without NLM_F_DUMP
+    NETLINK_REFUSED = 0x8000
+    NETLINK_UNKNOWN = NETLINK_REFUSED               # EOPNOTSUPP: no such type
+    NETLINK_UNDONE = NETLINK_REFUSED | 0x2000       # EOPNOTSUPP: LSF changes no network
+    NETLINK_NO_RIGHT = NETLINK_REFUSED | 0x4000     # EPERM
+    NETLINK_NOTHING = NETLINK_REFUSED | 0x6000      # ESRCH
+    NETLINK_ASKED = 0x1fff                          # the guest's type
+    NLM_F_SINGLE = ~0x300 & 0xffff                  # without NLM_F_DUMP
+    NL_RTM_NEWNEXTHOP = 104
+    NL_RTM_GETNEXTHOP = 106
+    NETLINK_REQUEST_SPARE = 256                     # more than any one is longer for Linux than the guest's
 
 
 cdef uint8_t *request_attribute(const uint8_t *request, uint64_t body, uint32_t type_, uint32_t *size) noexcept nogil:
@@ -92,7 +103,33 @@ cdef bint ask_neighbour(const uint8_t *request, uint8_t *to, uint64_t *at) noexc
     return False
 
 
-cdef void put_request(const uint8_t *request, uint8_t *to, uint64_t *at) noexcept nogil:
+cdef bint changes_network(uint32_t type_) noexcept nogil:
+    """True for the requests that want a privilege: of each four from RTM_NEWLINK on the first two make and delete something."""
+    return (LINUX_RTM_NEWLINK <= type_ <= LINUX_RTM_DELNEIGH and type_ & 3 <= 1
+            or NL_RTM_NEWNEXTHOP <= type_ < NL_RTM_GETNEXTHOP)
+
+
+cdef uint32_t request_refused(area_t *area, uint32_t type_) noexcept nogil:
+    """What Linux gets as the type of a request that it is not to serve."""
+    if type_ & ~<uint32_t> NETLINK_ASKED:
+        return type_
+    if type_ == NL_RTM_GETNEXTHOP:              # nobody has made any
+        return type_ | NETLINK_NOTHING
+    if not changes_network(type_):
+        return type_ | NETLINK_UNKNOWN
+    return type_ | (NETLINK_NO_RIGHT if effective_user(area.proc) else NETLINK_UNDONE)
+
+
+cdef void put_refused(linux_nlmsghdr *asked, uint32_t type_, uint8_t *to, uint64_t *at) noexcept nogil:
+    """The whole request, of another type; the header is there."""
+    cdef uint64_t body = asked.nlmsg_len - sizeof(linux_nlmsghdr)
+    (<linux_nlmsghdr *> (to + at[0] - sizeof(linux_nlmsghdr))).nlmsg_type = <uint16_t> type_
+    memcpy(to + at[0], asked + 1, body)
+    memset(to + at[0] + body, 0, 3)
+    at[0] += body
+
+
+cdef void put_request(area_t *area, int kind, const uint8_t *request, uint8_t *to, uint64_t *at) noexcept nogil:
     """One request. What it does not say is 0, as is the rest of a body that is too short."""
     cdef uint8_t whole[256]
     cdef linux_nlmsghdr *asked = <linux_nlmsghdr *> request
@@ -105,7 +142,9 @@ cdef void put_request(const uint8_t *request, uint8_t *to, uint64_t *at) noexcep
         memset(whole, 0, sizeof(whole))
         memcpy(whole, request, asked.nlmsg_len)
         request = whole
-    if asked.nlmsg_type == LINUX_RTM_GETLINK:
+    if kind == SOCKET_IS_GENERIC:
+        dump = asked.nlmsg_type >= LINUX_NLMSG_MIN_TYPE and ask_generic(asked, to, at)
+    elif asked.nlmsg_type == LINUX_RTM_GETLINK:
         dump = ask_link(request, to, at)
     elif asked.nlmsg_type == LINUX_RTM_GETADDR:
         ask_addresses(request, to, at)
@@ -115,19 +154,20 @@ cdef void put_request(const uint8_t *request, uint8_t *to, uint64_t *at) noexcep
     elif asked.nlmsg_type == LINUX_RTM_GETNEIGH:
         dump = ask_neighbour(request, to, at)
     elif asked.nlmsg_type >= LINUX_NLMSG_MIN_TYPE:
-        header.nlmsg_type |= NETLINK_REFUSED
-        memset(to + at[0], 0, 4)
-        at[0] += 4
-    header.nlmsg_flags = <uint16_t> (asked.nlmsg_flags & NLM_F_SINGLE | (LINUX_NLM_F_DUMP if dump else 0))
+        put_refused(asked, request_refused(area, asked.nlmsg_type), to, at)
+    if not header.nlmsg_type & NETLINK_REFUSED:
+        header.nlmsg_flags = <uint16_t> (asked.nlmsg_flags & NLM_F_SINGLE | (LINUX_NLM_F_DUMP if dump else 0))
     header.nlmsg_len = <uint32_t> (at[0] - start)
+    at[0] = start + (at[0] - start + 3 & ~3UL)
 
 
-cdef long netlink_requests(netlink_work_t *work, uint64_t length) noexcept nogil:
+cdef long netlink_requests(area_t *area, int kind, netlink_work_t *work, uint64_t length) noexcept nogil:
     """Translate what the guest sends, in work.guest, to work.linux; its length. What is no message is not looked at."""
     cdef uint64_t at = 0, written = 0
     cdef linux_nlmsghdr *asked
     while True:
         asked = netlink_message(work.guest, length, &at)
-        if asked == NULL or asked.nlmsg_len < sizeof(linux_nlmsghdr) or written + 256 > NETLINK_ROOM:
+        if asked == NULL or asked.nlmsg_len < sizeof(linux_nlmsghdr) \
+                or written + asked.nlmsg_len + NETLINK_REQUEST_SPARE > NETLINK_ROOM:
             return <long> written
-        put_request(<uint8_t *> asked, work.linux, &written)
+        put_request(area, kind, <uint8_t *> asked, work.linux, &written)

@@ -132,10 +132,7 @@ cdef long send_record(area_t *area, int fd, linux_msghdr *header, const freebsd_
 cdef void records_made(area_t *area, int fd) noexcept nogil:
     """Mark a stream of Linux's as one that keeps records. Its reads are not passed to Linux as they are."""
     set_socket_option(fd, KEPT_TYPE, FREEBSD_SOCK_SEQPACKET)
-    if not area.proc.own.sockets & SOCKETS_RECORDS:
-        area.proc.own.sockets |= SOCKETS_RECORDS
-        hide_number(0)
-        hide_number(NO_DESCRIPTOR - 1)
+    sockets_watch(area.proc, SOCKETS_RECORDS)
 
 
 cdef long record_left(area_t *area, int fd) noexcept nogil:

@@ -261,6 +261,8 @@ cdef long bind_or_connect(area_t *area, long number, int dirfd, int fd, uaddr na
         result = lookup_address(area.proc, address, result)
         if result < 0:
             return result
+    if address[0] == LINUX_AF_NETLINK:
+        return netlink_bind(fd, number, address, result)
     if number == LINUX_SYS_bind and address[0] == LINUX_AF_UNIX:
         result = linux_bound_address(address, result, bound_nuls(name, length))
     if number == LINUX_SYS_bind and wants_a_range(fd, address):
@@ -392,6 +394,10 @@ cdef long socket_name(frame_t *frame, area_t *area, long number) noexcept nogil:
     result = linux_syscall3(number, <uint32_t> frame.arg[0], <uint64_t> address, <uint64_t> &length)
     if is_error(result):
         return result
+    if address[0] == LINUX_AF_NETLINK:
+        if number == LINUX_SYS_getpeername:
+            return -LINUX_EOPNOTSUPP
+        netlink_name_shown(<int> frame.arg[0], address)
     return sockaddr_out(address, length, frame.arg[1], frame.arg[2], room, names_are_whole(area))
 
 
@@ -545,6 +551,8 @@ cdef public long sys_sendmsg(frame_t *frame, area_t *area) noexcept nogil:
     if copyin(frame.arg[1], &message, sizeof(message)) < 0:
         return -LINUX_EFAULT
     kind = netlink_kind(area, fd)
+    if kind and kind != SOCKET_IS_ROUTE and message.msg_control != 0:
+        return -LINUX_EINVAL
     if kind:
         return netlink_give(area, fd, kind, message.msg_iov, <uint32_t> message.msg_iovlen, NULL,
                             send_flags(area, fd, frame.arg[2]))

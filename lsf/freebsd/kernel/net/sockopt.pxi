@@ -439,9 +439,13 @@ cdef long set_netlink(int fd, int level, uint32_t name, const uint8_t *value, ui
         return -LINUX_EINVAL
     if name == LINUX_NETLINK_GET_STRICT_CHK:
         return 0
+    if name == FREEBSD_NETLINK_MSG_INFO:
+        return set_socket_option(fd, KEPT_MSG_INFO, (<const int32_t *> value)[0] != 0)
     if name == LINUX_NETLINK_ADD_MEMBERSHIP or name == LINUX_NETLINK_DROP_MEMBERSHIP:
         if (<const int32_t *> value)[0] <= 0 or (<const int32_t *> value)[0] >= 128:
             return -LINUX_ERANGE
+        if socket_option(fd, LINUX_SO_PROTOCOL) == LINUX_NETLINK_GENERIC:
+            return 0                        # of families that come and go: none does
         return linux_syscall5(LINUX_SYS_setsockopt, fd, LINUX_SOL_NETLINK, name, <uint64_t> value, 4)
     if not is_netlink_option(level, name):
         return -LINUX_ENOPROTOOPT
@@ -449,6 +453,10 @@ cdef long set_netlink(int fd, int level, uint32_t name, const uint8_t *value, ui
 
 
 cdef long get_netlink(int fd, int level, uint32_t name, uint8_t *value, uint32_t *size) noexcept nogil:
+    if name == FREEBSD_NETLINK_MSG_INFO:
+        size[0] = 4
+        (<int32_t *> value)[0] = socket_option(fd, KEPT_MSG_INFO) > 0
+        return 0
     if name != LINUX_NETLINK_LIST_MEMBERSHIPS and name != LINUX_NETLINK_GET_STRICT_CHK and not is_netlink_option(level, name):
         return -LINUX_ENOPROTOOPT
     size[0] = 4
