@@ -28,6 +28,7 @@ cdef extern from "machine/linux/linux.h" nogil:
         LINUX_EINTR "EINTR"
         LINUX_EINVAL "EINVAL"
         LINUX_EIO "EIO"
+        LINUX_EINPROGRESS "EINPROGRESS"
         LINUX_EISCONN "EISCONN"
         LINUX_EISDIR "EISDIR"
         LINUX_ELOOP "ELOOP"

@@ -379,7 +379,7 @@ cdef void control_limit(process_t *proc, control_t *out, int manifest, const man
 
 cdef void local_control_out(process_t *proc, int fd, uint8_t *control, uint64_t length, control_t *out,
                             bint peek) noexcept nogil:
-    """unp_externalize: the guest's control part for Linux's, of which `out` keeps the descriptors."""
+    """unp_externalize: the guest's control part for Linux's, of which `out` keeps the descriptors. Who only looks gets none."""
     cdef manifest_t list_
     cdef linux_cmsghdr *header
     cdef sender_t who
@@ -415,6 +415,9 @@ cdef void local_control_out(process_t *proc, int fd, uint8_t *control, uint64_t 
     else:
         list_.count = 0
         list_.words = 0
+    if peek:
+        control_dispose(out)
+        out.rights_count = 0
     control_put_listed(out, &list_, &who, not once)
     if proc.own.osreldate >= FREEBSD_SINCE_INOTIFY:
         for i in range(out.rights_count):

@@ -96,8 +96,22 @@ cdef bint was_left_unread(int fd, long result) noexcept nogil:
             and socket_option(fd, LINUX_SO_TYPE) != FREEBSD_SOCK_DGRAM)
 
 
+cdef bint was_shut_for_reading(int fd) noexcept nogil:
+    """True for a socket that receives no more, in a process that has shut one down so."""
+    cdef linux_pollfd waits
+    if not SHIM.own.sockets & SOCKETS_DEAF:
+        return False
+    waits.fd = fd
+    waits.events = LINUX_EPOLLRDHUP
+    waits.revents = 0
+    return linux_syscall3(LINUX_SYS_poll, <uint64_t> &waits, 1, 0) > 0 and waits.revents & LINUX_EPOLLRDHUP != 0
+
+
 cdef long receive_error(int fd, long result) noexcept nogil:
-    """FreeBSD's errno for a receive that failed: a local stream that is not connected is EINVAL on Linux."""
+    """FreeBSD's errno for a receive that failed: a local stream that is not connected is EINVAL on Linux. A datagram that will not come
+    is none."""
+    if result == -LINUX_EAGAIN and was_shut_for_reading(fd):
+        return 0
     if (result == -LINUX_EINVAL and socket_option(fd, LINUX_SO_DOMAIN) == LINUX_AF_UNIX
             and socket_option(fd, LINUX_SO_TYPE) == FREEBSD_SOCK_STREAM and has_no_peer(fd)):
         return -LINUX_ENOTCONN

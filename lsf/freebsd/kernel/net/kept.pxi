@@ -12,6 +12,7 @@ cdef enum:
     KEPT_BACKLOG = 49               # SO_INCOMING_CPU, of packets; of such a stream: how many connections may wait
     KEPT_MSG_INFO = 11              # and of a netlink socket: NETLINK_MSG_INFO
     KEPT_CREDS_PERSISTENT = 41      # SO_WIFI_STATUS; of a local socket: LOCAL_CREDS_PERSISTENT
+    KEPT_BALANCED = 41              # and of one of inet: Linux's SO_REUSEPORT is FreeBSD's SO_REUSEPORT_LB
     KEPT_TYPE = 49                  # SO_INCOMING_CPU, of packets; of a local stream: SOCK_SEQPACKET for one
                                     # that keeps records (record.pxi); of a netlink socket: netlink.pxi
     # <linux/in.h>, on sockets of both inet families
@@ -37,6 +38,9 @@ cdef enum:
     SOCKETS_LOW_PORTS = 8           # such that connect(2) gives a low port
     SOCKETS_TIMES = 16              # such that tell the times of what is received
     SOCKETS_SHUT = 32               # such that were shut down for writing
+    SOCKETS_BALANCED = 64           # such with SO_REUSEPORT_LB
+    SOCKETS_MARKED = 128            # such with options that one which is accepted leaves out
+    SOCKETS_DEAF = 256              # datagrams' that were shut down for reading
     SOCKETS_READ = SOCKETS_NETLINK | SOCKETS_RECORDS    # such that are not read as Linux reads them
 
 
@@ -84,6 +88,19 @@ cdef int kept_flag(uint32_t name) noexcept nogil:
     if name == FREEBSD_SO_USELOOPBACK:
         return KEPT_USELOOPBACK
     return KEPT_DEBUG if name == FREEBSD_SO_DEBUG else -1
+
+
+cdef inline bint is_left_out(uint32_t name) noexcept nogil:
+    """Options that since FreeBSD 15 a socket which is accepted does not take over (solisten_clone), but for those that decide who may
+    bind beside it: on Linux their want would keep the next listener out."""
+    return name == FREEBSD_SO_DEBUG or name == FREEBSD_SO_USELOOPBACK or name == FREEBSD_SO_BROADCAST
+
+
+cdef void leave_out(int fd) noexcept nogil:
+    """Of a socket that has been accepted."""
+    set_socket_option(fd, KEPT_DEBUG, 0)
+    set_socket_option(fd, KEPT_USELOOPBACK, 0)
+    set_socket_option(fd, LINUX_SO_BROADCAST, 0)
 
 
 cdef void sockets_watch(process_t *proc, uint32_t bits) noexcept nogil:

@@ -9,6 +9,7 @@ cdef enum:
     SOCKET_CONTROL_MAX = 2048
     SHUT_RD = 0                     # shutdown(2): receiving alone ends
     SHUT_WR = 1                     # sending alone does
+    FLUSH_MOST = 4096               # reads of what is dropped: who sends all the time shall not keep the caller
     CREDENTIALS_SPACE = 32          # of Linux's SCM_CREDENTIALS
 
 
@@ -230,6 +231,12 @@ cdef inline bint is_multicast(const uint8_t *address) noexcept nogil:
     return address[0] == LINUX_AF_INET and address[4] & 0xf0 == 0xe0 or address[0] == LINUX_AF_INET6 and address[8] == 0xff
 
 
+cdef bint is_balanced_stream(area_t *area, int fd) noexcept nogil:
+    """A TCP socket with SO_REUSEPORT_LB, which makes no connection (tcp_connect)."""
+    return (area.proc.own.osreldate >= FREEBSD_SINCE_BALANCED_ALONE and socket_option(fd, KEPT_BALANCED) > 0
+            and socket_option(fd, LINUX_SO_DOMAIN) != LINUX_AF_UNIX and socket_option(fd, LINUX_SO_TYPE) == FREEBSD_SOCK_STREAM)
+
+
 cdef long bind_or_connect(area_t *area, long number, int dirfd, int fd, uaddr name, uint64_t length) noexcept nogil:
     """bind(2), connect(2) and their *at forms, whose descriptor is where a local path starts."""
     cdef uint8_t address[SOCKET_ADDRESS]
@@ -269,6 +276,8 @@ cdef long bind_or_connect(area_t *area, long number, int dirfd, int fd, uaddr na
         return bind_in_range(fd, address, result)
     if number == LINUX_SYS_connect and is_mapped_for_nobody(fd, address):
         return -LINUX_EINVAL
+    if number == LINUX_SYS_connect and area.proc.own.sockets & SOCKETS_BALANCED and is_balanced_stream(area, fd):
+        return -LINUX_EOPNOTSUPP
     if number == LINUX_SYS_connect and SHIM.own.sockets & SOCKETS_LOW_PORTS:
         at = <uint64_t> bind_low(fd, address[0])
         if is_error(<long> at):
@@ -362,6 +371,8 @@ cdef long accept_with(frame_t *frame, area_t *area, uint64_t linux_flags) noexce
         local_inherit(area, fd, <int> result)
     if area.proc.own.sockets & SOCKETS_TIMES:
         times_of_accepted(area.proc, <int> result)
+    if area.proc.own.sockets & SOCKETS_MARKED and area.proc.own.osreldate >= FREEBSD_SINCE_ACCEPTED_OPTIONS:
+        leave_out(<int> result)
     if name != 0 and sockaddr_out(address, length, name, frame.arg[2], room, names_are_whole(area)) < 0:
         linux_syscall1(LINUX_SYS_close, result)
         return -LINUX_EFAULT
@@ -401,6 +412,20 @@ cdef long socket_name(frame_t *frame, area_t *area, long number) noexcept nogil:
     return sockaddr_out(address, length, frame.arg[1], frame.arg[2], room, names_are_whole(area))
 
 
+cdef void receive_flush(process_t *proc, int fd) noexcept nogil:
+    """After SHUT_RD: what waited to be read is dropped, and descriptors among it are closed (sorflush, unp_dispose)."""
+    cdef uint8_t dropped[4096]
+    cdef bint messages = socket_option(fd, LINUX_SO_TYPE) != FREEBSD_SOCK_STREAM
+    cdef long result
+    cdef int i
+    if messages:
+        proc.own.sockets |= SOCKETS_DEAF
+    for i in range(FLUSH_MOST):
+        result = linux_syscall6(LINUX_SYS_recvfrom, fd, <uint64_t> dropped, sizeof(dropped), LINUX_MSG_DONTWAIT, 0, 0)
+        if result < 0 or result == 0 and not messages:
+            return
+
+
 cdef public long sys_shutdown(frame_t *frame, area_t *area) noexcept nogil:
     """A local socket that is not connected is ENOTCONN, as others are on Linux too; a datagram's, and one that listens, of whatever
     family, is shut down all the same (uipc_shutdown, tcp_usr_shutdown). Programs of before FreeBSD 11 are not told."""
@@ -417,6 +442,8 @@ cdef public long sys_shutdown(frame_t *frame, area_t *area) noexcept nogil:
         result = linux_syscall2(LINUX_SYS_shutdown, fd, how)
         if result == 0 and how != SHUT_RD and not listens:
             event_shut(area.proc, fd)
+        if result == 0 and how != SHUT_WR and not listens:
+            receive_flush(area.proc, fd)
     if not is_error(result) and (alone or listens):
         result = -LINUX_ENOTCONN
     return 0 if result == -LINUX_ENOTCONN and area.proc.own.osrel < OSREL_SHUTDOWN_ENOTCONN else result
@@ -453,6 +480,22 @@ cdef public long sys_getpeername(frame_t *frame, area_t *area) noexcept nogil:
 cdef bint is_too_long(area_t *area, int fd, uint64_t size) noexcept nogil:
     """True for a local datagram above net.local.dgram.maxdgram."""
     return (size > LOCAL_MAXDGRAM and area.proc.own.sockets & SOCKETS_LOCAL_DGRAM != 0 and is_local_dgram(fd))
+
+
+cdef long implied_connect(area_t *area, frame_t *frame, const uint8_t *address, long length) noexcept nogil:
+    """sendto(2) of a TCP socket that is not connected: it connects first (tcp_usr_send)."""
+    cdef int fd = <int> frame.arg[0]
+    cdef uint64_t flags = send_flags(area, fd, frame.arg[3])
+    cdef long result
+    if is_balanced_stream(area, fd):
+        return -LINUX_EOPNOTSUPP
+    result = blocking_syscall(LINUX_SYS_connect, fd, <uint64_t> address, length, 0, 0, 0)
+    if result == -LINUX_EISCONN:
+        return -LINUX_ENOTCONN                  # it listens
+    if is_error(result) and result != -LINUX_EINPROGRESS:
+        return result
+    result = blocking_syscall(LINUX_SYS_sendto, fd, frame.arg[1], frame.arg[2], flags, 0, 0)
+    return sent(area, fd, frame.arg[3], flags & LINUX_MSG_NOSIGNAL != 0, False, result)
 
 
 cdef public long sys_sendto(frame_t *frame, area_t *area) noexcept nogil:
@@ -496,7 +539,10 @@ cdef public long sys_sendto(frame_t *frame, area_t *area) noexcept nogil:
         result = blocking_syscall(LINUX_SYS_sendto, fd, frame.arg[1], frame.arg[2], flags, 0, 0)     # a stream looks at none
     if result == -LINUX_EINVAL and to != 0 and is_of_another_family(fd, frame.arg[4], frame.arg[5]):
         return -LINUX_EAFNOSUPPORT
-    return sent(area, fd, frame.arg[3], flags & LINUX_MSG_NOSIGNAL != 0, to != 0, result)
+    result = sent(area, fd, frame.arg[3], flags & LINUX_MSG_NOSIGNAL != 0, to != 0, result)
+    if result == -LINUX_ENOTCONN and to != 0 and address[0] != LINUX_AF_UNIX:
+        return implied_connect(area, frame, address, length)
+    return result
 
 
 cdef public long sys_recvfrom(frame_t *frame, area_t *area) noexcept nogil:

@@ -123,6 +123,8 @@ cdef long set_at_socket(area_t *area, int fd, int domain, uint32_t name, uint8_t
         return set_duration(area, fd, name, value, size)
     if size < 4:
         return -LINUX_EINVAL
+    if number and is_left_out(name):
+        area.proc.own.sockets |= SOCKETS_MARKED
     if kept >= 0:
         result = set_socket_option(fd, kept, number != 0)
         if name == FREEBSD_SO_NOSIGPIPE and number and not is_error(result):
@@ -130,6 +132,10 @@ cdef long set_at_socket(area_t *area, int fd, int domain, uint32_t name, uint8_t
         return result
     if is_local_reuseport(domain, name):
         return keep(fd, KEPT_REUSEPORT if name == FREEBSD_SO_REUSEPORT else KEPT_REUSEPORT_LB, number != 0)
+    if name == FREEBSD_SO_REUSEPORT_LB:
+        if number:
+            area.proc.own.sockets |= SOCKETS_BALANCED
+        set_socket_option(fd, KEPT_BALANCED, number != 0)
     if option_has_no_effect(name) or name == FREEBSD_SO_SETFIB:
         result = socket_option(fd, LINUX_SO_TYPE)       # whether it is a socket
         return result if is_error(result) else -LINUX_EINVAL if name == FREEBSD_SO_SETFIB and number else 0
@@ -162,6 +168,10 @@ cdef long flag_is_kept(int fd, int domain, uint32_t name) noexcept nogil:
         if name == FREEBSD_SO_BINTIME:
             return name if result & KEPT_BINTIME else 0
         return name if result & (KEPT_REUSEPORT if name == FREEBSD_SO_REUSEPORT else KEPT_REUSEPORT_LB) else 0
+    if name == FREEBSD_SO_REUSEPORT or name == FREEBSD_SO_REUSEPORT_LB:
+        result = socket_option(fd, LINUX_SO_REUSEPORT)
+        return result if is_error(result) else name if result and (socket_option(fd, KEPT_BALANCED) > 0) == (
+            name == FREEBSD_SO_REUSEPORT_LB) else 0
     if name == FREEBSD_SO_TIMESTAMP:
         result = socket_option(fd, LINUX_SO_TIMESTAMP)
         return result if is_error(result) else name if asks_timestamp(fd) else 0
