@@ -524,6 +524,8 @@ NUMBERS: dict[str, tuple[Number, ...]] = {
         ("NET_RT_DUMP", 1),
         ("NET_RT_FLAGS", 2),
         ("NET_RT_IFMALIST", 4),
+        ("NET_RT_NHOP", 6),
+        ("NET_RT_NHGRP", 7),
         ("SO_TS_REALTIME_MICRO", 0),
         ("SO_TS_BINTIME", 1),
         ("SO_TS_REALTIME", 2),

@@ -479,9 +479,22 @@ net.inet.udp.maxdgram | 3 | LU w | = 9216 | Maximum outgoing UDP datagram size
 net.inet.udp.recvspace | 4 | LU w | file /proc/sys/net/core/rmem_default 0 42080 | Maximum space for incoming UDP datagrams
 net.inet.udp.stats | 2 | S,udpstat w | call statistics 2 | UDP statistics (struct udpstat, netinet/udp_var.h)
 net.inet.udp.pcblist | 5 | S,xinpcb | call pcblist 1 | List of active UDP sockets
+net.inet.udplite | 136 | N | | UDP-Lite
+net.inet.udplite.pcblist | auto | S,xinpcb | call pcblist 3 | List of active UDP-Lite sockets
+net.inet.igmp | 2 | N | | IGMP
+net.inet.igmp.stats | auto | S,igmpstat w | call igmp_statistics | IGMP statistics (struct igmpstat, netinet/igmp_var.h)
 net.inet.raw | 255 | N | | RAW
 net.inet.raw.pcblist | auto | S,xinpcb | call pcblist 2 | List of active raw IP sockets
-net.route | 17 | N s | call route | Network interfaces and routes
+net.routetable | 17 | N s | call route | Return route tables and interface/address lists
+net.route | auto | N | | Routing
+net.route.stats | auto | S,rtstat w | call zeros 128 | route statistics
+net.route.netisr_maxqlen | auto | I w | = 256 | maximum routing socket dispatch queue length
+net.route.multipath | auto | IU w | = 1 | Enable route multipath
+net.link | 18 | N | | Link layers
+net.link.generic | 0 | N s | call ifmib | Generic link-management
+net.link.ether | 6 | N | | Ethernet
+net.link.ether.arp | auto | N | | ARP
+net.link.ether.arp.stats | auto | S,arpstat w | call arp_statistics | ARP statistics (struct arpstat, net/if_arp.h)
 net.inet6 | 28 | N | | Internet6 Family
 net.inet6.ip6 | 41 | N | | IP6
 net.inet6.ip6.forwarding | 1 | I w | file /proc/sys/net/ipv6/conf/all/forwarding 0 0 | Enable forwarding of IPv6 packets between interfaces
@@ -503,7 +516,11 @@ net.isr.maxthreads | auto | I | = 1 | Use at most this many CPUs for netisr proc
 net.isr.bindthreads | auto | I | = 0 | Bind netisr threads to CPUs.
 net.isr.maxqlimit | auto | IU | = 10240 | Maximum netisr per-protocol, per-CPU queue depth.
 net.isr.defaultqlimit | auto | IU | = 256 | Default netisr per-protocol, per-CPU queue limit if not set by protocol
+net.isr.maxprot | auto | IU | = 16 | Compile-time limit on the number of protocols supported by netisr.
 net.isr.numthreads | auto | IU | = 1 | Number of extant netisr threads.
+net.isr.proto | auto | S,sysctl_netisr_proto | call netisr 0 | Return list of protocols registered with netisr
+net.isr.workstream | auto | S,sysctl_netisr_workstream | call netisr 1 | Return list of workstreams implemented by netisr
+net.isr.work | auto | S,sysctl_netisr_work | call netisr 2 | Return list of per-workstream, per-protocol work in netisr
 debug | 5 | N | | Debugging
 debug.minidump | auto | I w | = 1 | Enable mini crash dumps
 debug.iosize_max_clamp | auto | I w | = 0 | Clamp max i/o size to INT_MAX

@@ -211,6 +211,7 @@ cdef extern from "machine/linux/linux.h" nogil:
         LINUX_IFLA_OPERSTATE "IFLA_OPERSTATE"
         LINUX_IFLA_PROMISCUITY "IFLA_PROMISCUITY"
         LINUX_IFLA_STATS64 "IFLA_STATS64"
+        LINUX_IFLA_TXQLEN "IFLA_TXQLEN"
         # linux/kcmp.h
         LINUX_KCMP_FILE "KCMP_FILE"
         LINUX_KCMP_FILES "KCMP_FILES"

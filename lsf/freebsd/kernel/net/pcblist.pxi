@@ -10,6 +10,7 @@ cdef enum:
     PCB_TCP = 0                     # the values of the rows
     PCB_UDP = 1
     PCB_RAW = 2
+    PCB_UDPLITE = 3
     PCB_TEXT = 1 << 22              # of a file in /proc/net
     FREEBSD_FREAD_FWRITE = 3
 
@@ -176,9 +177,9 @@ cdef bint parse_inet(const char *line, bint six, int kind, lsf_pcb *pcb) noexcep
         if pcb.listening:
             pcb.queue = pcb.receive
             pcb.receive = 0
-    elif kind == PCB_UDP:
+    elif kind == PCB_UDP or kind == PCB_UDPLITE:
         pcb.type_ = 2
-        pcb.protocol = 17
+        pcb.protocol = 17 if kind == PCB_UDP else 136
     else:
         pcb.type_ = 3
         pcb.protocol = connection.ie_lport              # what Linux tells as the port
@@ -281,6 +282,9 @@ cdef public long sysctl_pcblist(sysctl_request_t *request) noexcept nogil:
     if request.row.value == PCB_UDP:
         read_file(b"/proc/net/udp", four, PCB_TEXT)
         read_file(b"/proc/net/udp6", six, PCB_TEXT)
+    elif request.row.value == PCB_UDPLITE:
+        read_file(b"/proc/net/udplite", four, PCB_TEXT)
+        read_file(b"/proc/net/udplite6", six, PCB_TEXT)
     elif request.row.value == PCB_RAW:
         read_file(b"/proc/net/raw", four, PCB_TEXT)
         read_file(b"/proc/net/raw6", six, PCB_TEXT)

@@ -1,4 +1,4 @@
-# The sysctl net.route: the list of network interfaces and their addresses, for getifaddrs(3) and its kin (routes:
+# The sysctl net.routetable: the list of network interfaces and their addresses, for getifaddrs(3) and its kin (routes:
 # route_dump.pxi). Linux tells them by netlink. Model: FreeBSD sys/net/rtsock.c (sysctl_rtsock, sysctl_iflist), net/if.c.
 
 cdef enum:
@@ -335,6 +335,11 @@ cdef inline bint asks_neighbours(sysctl_request_t *request) noexcept nogil:
                                                         or request.rest[3] & FREEBSD_RTF_LLINFO != 0)
 
 
+cdef inline bint is_nexthops(int operation) noexcept nogil:
+    """What asks for next hops, or for groups of them: one family and one table of routes at a time."""
+    return operation == FREEBSD_NET_RT_NHOP or operation == FREEBSD_NET_RT_NHGRP
+
+
 cdef long route_request_error(sysctl_request_t *request) noexcept nogil:
     """What sysctl_rtsock says of the numbers: 0, or an error."""
     cdef int family, operation
@@ -343,12 +348,16 @@ cdef long route_request_error(sysctl_request_t *request) noexcept nogil:
     family = request.rest[1]
     operation = request.rest[2]
     # A fifth number is a table of routes (a FIB), of which there is one.
-    if request.nrest != 4 and not (request.nrest == 5 and operation == FREEBSD_NET_RT_DUMP):
+    if request.nrest != 4 and not (request.nrest == 5 and (operation == FREEBSD_NET_RT_DUMP or is_nexthops(operation))):
         return -LINUX_EISDIR if request.nrest < 4 else -LINUX_ENOTDIR
     if request.nrest == 5 and request.rest[4] != 0 and request.rest[4] != -1:
         return -LINUX_EINVAL
     if asks_neighbours(request):
         return -LINUX_EINVAL if family == 0 else 0
+    if is_nexthops(operation):
+        if request.nrest != 5:
+            return -LINUX_EINVAL
+        return 0 if family == FREEBSD_AF_INET or family == FREEBSD_AF_INET6 else -LINUX_EAFNOSUPPORT
     if operation == FREEBSD_NET_RT_DUMP or operation == FREEBSD_NET_RT_FLAGS:
         if family != 0 and family != FREEBSD_AF_INET and family != FREEBSD_AF_INET6:
             return -LINUX_EAFNOSUPPORT
@@ -356,7 +365,7 @@ cdef long route_request_error(sysctl_request_t *request) noexcept nogil:
 
 
 cdef public long sysctl_route(sysctl_request_t *request) noexcept nogil:
-    """net.route.0.FAMILY.OPERATION.ARGUMENT: the lists of interfaces, of multicast groups and of routes."""
+    """net.routetable.0.FAMILY.OPERATION.ARGUMENT: the lists of interfaces, of multicast groups, of routes and next hops."""
     cdef int operation
     cdef uint8_t *first
     cdef uint8_t *second
@@ -365,23 +374,26 @@ cdef public long sysctl_route(sysctl_request_t *request) noexcept nogil:
     if result < 0:
         return result
     operation = request.rest[2]
-    if not FREEBSD_NET_RT_DUMP <= operation <= FREEBSD_NET_RT_IFLISTL:
+    if not FREEBSD_NET_RT_DUMP <= operation <= FREEBSD_NET_RT_NHOP:
         return 0                    # there is nothing of that kind
     memory = map_memory(2 * DUMP_SIZE)
     if memory == 0:
         return -LINUX_ENOMEM
     first = <uint8_t *> memory
     second = <uint8_t *> memory + DUMP_SIZE
-    if operation == FREEBSD_NET_RT_DUMP or operation == FREEBSD_NET_RT_FLAGS:
+    if operation == FREEBSD_NET_RT_DUMP or operation == FREEBSD_NET_RT_FLAGS or operation == FREEBSD_NET_RT_NHOP:
         length = netlink_ask(LINUX_RTM_GETNEIGH if asks_neighbours(request) else LINUX_RTM_GETROUTE, first, DUMP_SIZE)
     else:
         length = netlink_ask(LINUX_RTM_GETLINK, first, DUMP_SIZE)
-    if length >= 0 and (operation == FREEBSD_NET_RT_IFLIST or operation == FREEBSD_NET_RT_IFLISTL):
+    if length >= 0 and operation != FREEBSD_NET_RT_DUMP and operation != FREEBSD_NET_RT_FLAGS \
+            and operation != FREEBSD_NET_RT_IFMALIST:
         second_length = netlink_ask(LINUX_RTM_GETADDR, second, DUMP_SIZE)
     if length < 0 or second_length < 0:
         result = length if length < 0 else second_length
     elif operation == FREEBSD_NET_RT_DUMP or operation == FREEBSD_NET_RT_FLAGS:
         result = out_routes(request, first, length, operation)
+    elif operation == FREEBSD_NET_RT_NHOP:
+        result = out_nexthops(request, first, <uint64_t> length, second, <uint64_t> second_length)
     elif operation == FREEBSD_NET_RT_IFMALIST:
         result = sysctl_groups(request, first, length, second, DUMP_SIZE)
     else:

@@ -1,4 +1,4 @@
-# The sysctl net.route: routes (NET_RT_DUMP), the addresses of neighbours (NET_RT_FLAGS) and multicast groups
+# The sysctl net.routetable: routes (NET_RT_DUMP), the addresses of neighbours (NET_RT_FLAGS) and multicast groups
 # (NET_RT_IFMALIST). Model: FreeBSD sys/net/rtsock.c (sysctl_dumpentry, sysctl_ifmalist).
 
 cdef enum:
