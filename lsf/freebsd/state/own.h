@@ -80,6 +80,7 @@ struct process_own {
     struct kept_limit limits_kept[6];   /* kept_limits.pxi's */
     uint32_t memlock_set;       /* limits.pxi's: RLIMIT_MEMLOCK is the guest's own choice */
     uint32_t signals;           /* and how many its handlers were called for, as area_own's */
+    uint32_t messages[2];       /* what threads that have ended sent and received on sockets, as area_own's */
     uint32_t ctl[8];            /* procctl.pxi's: what was set, by kind */
     uint32_t osrel;             /* the release that the program was built for, from its note */
     uint64_t guest_mark[3];     /* queued.pxi's: by this address other guests know a guest (struct robust_list_head) */
@@ -153,6 +154,7 @@ struct process_last {
 struct area_own {
     uint32_t virtual_pending;   /* bits of the guest's signals among SEGV, BUS and SYS that wait for this thread */
     uint32_t signals;           /* resource.pxi's: how many signals this thread's handlers were called for */
+    uint32_t messages[2];       /* and how much it sent and received on sockets, but for read(2) and write(2) */
     uint64_t suspend_mask[2];   /* sigsuspend's, while one waits */
     uint64_t guest_gsbase;      /* what the guest set; GS itself is the shim's */
     uint64_t guest_tlsbase;     /* sysarch.pxi's: the FS base that every signal handler finds, */

@@ -60,6 +60,7 @@ cdef extern from "own.h" nogil:
         kept_limit_t limits_kept[6]
         uint32_t memlock_set
         uint32_t signals
+        uint32_t messages[2]
         uint32_t ctl[8]
         uint32_t osrel
         uint64_t guest_mark[3]
@@ -130,6 +131,7 @@ cdef extern from "own.h" nogil:
     ctypedef struct area_own_t "struct area_own":
         uint32_t virtual_pending
         uint32_t signals
+        uint32_t messages[2]
         uint64_t suspend_mask[2]
         uint64_t guest_gsbase
         uint64_t guest_tlsbase

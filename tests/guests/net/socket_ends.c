@@ -3,6 +3,7 @@
  * sys/kern/uipc_socket.c (solisten_clone, sorflush), uipc_usrreq.c (uipc_shutdown, unp_dispose), netinet/tcp_usrreq.c (tcp_connect).
  */
 #include "guest.h"
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <netinet/in.h>
@@ -178,4 +179,29 @@ TEST(look_at_rights)
 		CHECK_EQ(*(int *)CMSG_DATA(&control.head), before);
 		CHECK(lowest() > before);
 	}
+}
+
+/* What is sent and received is counted. */
+TEST(messages_counted)
+{
+	struct rusage before, after;
+	struct iovec byte = { "z", 1 };
+	struct msghdr m = { .msg_iov = &byte, .msg_iovlen = 1 };
+	char c[8];
+	int s[2];
+
+	CHECK_EQ(sys(SYS_socketpair, AF_UNIX, SOCK_STREAM, 0, s), 0);
+	CHECK_EQ(sys(SYS_getrusage, RUSAGE_SELF, &before), 0);
+	CHECK_EQ(sys(SYS_sendto, s[0], "abc", 3, 0, NULL, 0), 3);
+	CHECK_EQ(sys(SYS_sendmsg, s[0], &m, 0), 1);
+	CHECK_EQ(sys(SYS_sendto, s[0], "abc", 3, 0, NULL, 0), 3);
+	CHECK_EQ(sys(SYS_recvfrom, s[1], c, 3, 0, NULL, NULL), 3);
+	byte.iov_base = c;
+	CHECK_EQ(sys(SYS_recvmsg, s[1], &m, 0), 1);
+	CHECK_ERR(sys(SYS_recvfrom, s[0], c, 3, MSG_DONTWAIT, NULL, NULL), EAGAIN);
+	CHECK_EQ(sys(SYS_getrusage, RUSAGE_SELF, &after), 0);
+	CHECK_EQ(after.ru_msgsnd, before.ru_msgsnd + 3);
+	CHECK_EQ(after.ru_msgrcv, before.ru_msgrcv + 2);
+	CHECK_EQ(sys(SYS_getrusage, RUSAGE_THREAD, &after), 0);
+	CHECK_EQ(after.ru_msgsnd, before.ru_msgsnd + 3);
 }

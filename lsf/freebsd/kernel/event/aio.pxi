@@ -42,6 +42,7 @@ cdef struct aio_job_t:
     uaddr ujob
     int32_t fd                          # the guest's
     int32_t held                        # our duplicate, while queued
+    uint32_t socket                     # it is one's
     int64_t offset
     uint64_t iov                        # a mapping of ours
     uint64_t iovcnt

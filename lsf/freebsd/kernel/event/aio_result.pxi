@@ -9,12 +9,14 @@ cdef aio_job_t *aio_find(aio_t *aio, uaddr ujob) noexcept nogil:
     return NULL
 
 
-cdef long aio_take_result(process_t *proc, aio_t *aio, aio_job_t *job) noexcept nogil:
+cdef long aio_take_result(area_t *area, aio_t *aio, aio_job_t *job) noexcept nogil:
     """What a request that is done returned; it is gone then. Releases aio.lock."""
     cdef uaddr ujob = job.ujob
     cdef int64_t status = job.status
     cdef int error = job.error
-    aio_free(proc, aio, job)
+    if job.socket and status > 0:
+        area.own.messages[0 if job.opcode & FREEBSD_LIO_WRITE else 1] += 1      # kern_aio_return
+    aio_free(area.proc, aio, job)
     lock_release(&aio.lock)
     store_guest64(ujob + AIOCB_ERROR, <uint64_t> <int64_t> error)
     store_guest64(ujob + AIOCB_STATUS, <uint64_t> status)
@@ -31,7 +33,7 @@ cdef public long sys_aio_return(frame_t *frame, area_t *area) noexcept nogil:
     if job == NULL or job.state != JOB_DONE:
         lock_release(&aio.lock)
         return -LINUX_EINVAL
-    return aio_take_result(area.proc, aio, job)
+    return aio_take_result(area, aio, job)
 
 
 cdef public long sys_aio_error(frame_t *frame, area_t *area) noexcept nogil:
@@ -138,7 +140,7 @@ cdef public long sys_aio_waitcomplete(frame_t *frame, area_t *area) noexcept nog
                 job = &aio.jobs[i]
         if job != NULL:
             store_guest64(frame.arg[0], job.ujob)
-            return aio_take_result(proc, aio, job)
+            return aio_take_result(area, aio, job)
         lock_release(&aio.lock)
         if poll_:
             return -LINUX_EAGAIN

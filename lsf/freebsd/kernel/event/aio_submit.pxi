@@ -84,6 +84,7 @@ cdef long aio_start(area_t *area, aio_t *aio, aio_job_t *job, const freebsd_aioc
     """Do a request, or queue it: 0 or an error of the submission, on which nothing was done."""
     cdef long result
     cdef bint file = mode == LINUX_S_IFREG or mode == LINUX_S_IFDIR or mode == LINUX_S_IFBLK
+    job.socket = mode == LINUX_S_IFSOCK
     if job.opcode == FREEBSD_LIO_MLOCK:
         result = lock_range(area.proc, cb.aio_buf, cb.aio_nbytes)
     elif job.opcode & (FREEBSD_LIO_READ | FREEBSD_LIO_WRITE):

@@ -111,6 +111,7 @@ cdef long sent(area_t *area, int fd, uint64_t flags, bint quiet, bint addressed,
         if result == -LINUX_EAGAIN:
             return restartable(full_error(area, fd))
         return restartable(send_failed(area, fd, result, quiet, addressed))
+    area.own.messages[0] += 1
     if flags & FREEBSD_MSG_EOF and linux_syscall2(LINUX_SYS_shutdown, fd, SHUT_WR) == 0:
         event_shut(area.proc, fd)
     return result
@@ -576,6 +577,7 @@ cdef public long sys_recvfrom(frame_t *frame, area_t *area) noexcept nogil:
                                 <uint64_t> &length)
     if is_error(result):
         return restartable(receive_error(fd, result))
+    area.own.messages[1] += result > 0
     if frame.arg[4] == 0 or frame.arg[5] == 0:
         return result
     length = sender_length(fd, address, length)
@@ -705,6 +707,7 @@ cdef public long sys_recvmsg(frame_t *frame, area_t *area) noexcept nogil:
         result = linux_syscall3(LINUX_SYS_recvmsg, fd, <uint64_t> &header, flags)
     if is_error(result):
         return restartable(receive_error(fd, result))
+    area.own.messages[1] += result > 0
     told = <uint32_t> linux_to_freebsd_msg_flags(<uint32_t> header.msg_flags)
     told |= <uint32_t> frame.arg[2] & ~<uint32_t> FREEBSD_MSG_TRUNC
     if message.msg_control == 0:

@@ -75,6 +75,8 @@ cdef long fork_with(frame_t *frame, area_t *area, uint64_t flags) noexcept nogil
         area.own.has_tlsbase = 0            # copy_thread
         area.own.signals = 0
         proc.own.signals = 0
+        memset(area.own.messages, 0, sizeof(area.own.messages))
+        memset(proc.own.messages, 0, sizeof(proc.own.messages))
         wake_over(area, 0)
         lent_over(area)
         kept_clear(proc)
@@ -151,6 +153,7 @@ cdef long vfork_area(frame_t *frame, area_t *area) noexcept nogil:
     copy.own.told_high = 0
     copy.own.queued = 0
     copy.own.signals = 0
+    memset(copy.own.messages, 0, sizeof(copy.own.messages))
     copy.own.child_check = 0
     copy.own.kept_bits[0] = 0
     copy.own.kept_bits[1] = 0
@@ -488,6 +491,9 @@ cdef public long sys_thr_exit(frame_t *frame, area_t *area) noexcept nogil:
         set_linux_mask(area)
         return 0
     kept_thread_ends(area)
+    atomic_add32(&area.proc.own.messages[0], area.own.messages[0])
+    atomic_add32(&area.proc.own.messages[1], area.own.messages[1])
+    memset(area.own.messages, 0, sizeof(area.own.messages))
     watch_close(area)
     if area.deferred and (<linux_siginfo *> area.info).si_code != LINUX_SI_TKILL \
             and not (area.deferred == LINUX_CARRIER and (<linux_siginfo *> area.info).si_errno & CARRIER_THREAD):

@@ -37,7 +37,9 @@ cdef public long sys_mlock(frame_t *frame, area_t *area) noexcept nogil:
 
 
 cdef public long sys_getrusage(frame_t *frame, area_t *area) noexcept nogil:
-    """Linux counts no signals: those that this program's handlers were called for are the shim's to count (postsig_done)."""
+    """Linux counts no signals and no messages: the signals that this program's handlers were called for are the shim's to count
+    (postsig_done), and what its threads send and receive by calls for sockets."""
+    cdef area_t *thread = NULL
     cdef linux_rusage usage
     cdef freebsd_rusage shown
     cdef int who = <int> frame.arg[0]
@@ -50,8 +52,15 @@ cdef public long sys_getrusage(frame_t *frame, area_t *area) noexcept nogil:
     freebsd_rusage_from_linux(&shown, &usage)
     if who == FREEBSD_RUSAGE_SELF:
         shown.ru_nsignals = area.proc.own.signals
+        shown.ru_msgsnd = area.proc.own.messages[0]
+        shown.ru_msgrcv = area.proc.own.messages[1]
+        while (thread := area_next(area.proc, thread)) != NULL:
+            shown.ru_msgsnd += thread.own.messages[0]
+            shown.ru_msgrcv += thread.own.messages[1]
     elif who == FREEBSD_RUSAGE_THREAD:
         shown.ru_nsignals = area.own.signals
+        shown.ru_msgsnd = area.own.messages[0]
+        shown.ru_msgrcv = area.own.messages[1]
     return copyout(&shown, frame.arg[1], sizeof(shown))
 
 
