@@ -144,6 +144,16 @@ def test_network(run):
     assert lines[1:] == ["1", "1", "1 0", "1"]
 
 
+def test_queues_and_counters(run):
+    """netstat(1) reads net.isr, net.link.ether.arp.stats and net.inet.igmp.stats."""
+    out = run(
+        "netstat -Q | awk '$1==\"ip\" && $2==1 {print $3, $4} $1==0 && $3==\"ether\" {print ($6==$10)}'; netstat -s -p arp | grep -c 'ARP requests sent';"
+        "netstat -s -p igmp | grep -c '[0-9] messages received$'",
+        stderr=None,  # that there is no /dev/mem
+    )
+    assert out == "256 flow\n1\n1\n1\n"
+
+
 def test_routes(run):
     """route(8) asks by a routing socket."""
     out = run(

@@ -436,3 +436,44 @@ TEST(received)
 	CHECK_EQ(sys(SYS_sendmsg, pair[0], &m, 0), 1);
 	CHECK_EQ(guest_wait(pid), 0);
 }
+
+/* Anything at all may be sent, and the kernel's words be asked for. */
+/* judge: own, random bytes */
+TEST(garbage)
+{
+	static u8 bytes[600];
+	u64 seed = 88172645463325252UL;
+
+	for (int kind = 0; kind < 2; kind++) {
+		int s = (int)CHECK_OK(sys(SYS_socket, AF_NETLINK, SOCK_RAW | SOCK_NONBLOCK, kind ? NETLINK_GENERIC : NETLINK_ROUTE)), waits;
+
+		set(s, NETLINK_EXT_ACK);
+		set(s, NETLINK_MSG_INFO);
+		for (int i = 0; i < 2000; i++) {
+			struct nlmsghdr *m = (struct nlmsghdr *)bytes;
+
+			for (u64 k = 0; k < sizeof(bytes); k++) {
+				seed ^= seed << 13;
+				seed ^= seed >> 7;
+				seed ^= seed << 17;
+				bytes[k] = (u8)seed;
+			}
+			if (i & 3) {
+				m->nlmsg_len &= 0x7f;
+				m->nlmsg_type = kind ? GENL_ID_CTRL : (u16)(16 + m->nlmsg_type % 120);
+				m->nlmsg_flags |= NLM_F_REQUEST;
+				if (i & 1)
+					bytes[16] = CTRL_CMD_GETFAMILY;
+			}
+			sys(SYS_sendto, s, bytes, (u64)(i % 600), 0, NULL, 0);
+			CHECK_EQ(sys(SYS_ioctl, s, FIONREAD, &waits), 0);
+			while (sys(SYS_recvfrom, s, answer, sizeof(answer), 0, NULL, NULL) > 0)
+				;
+		}
+		sys(SYS_close, s);
+	}
+	int s = netlink(NETLINK_GENERIC);
+	family("nlctrl", 0);
+	is_control(asked(s));
+	is_netlink(netlink(NETLINK_ROUTE));
+}
