@@ -4,6 +4,7 @@
  * genetlink(4).
  */
 #include "guest.h"
+#include <sys/event.h>
 #include <sys/filio.h>
 #include <sys/poll.h>
 #include <sys/socket.h>
@@ -266,8 +267,10 @@ TEST(message_info)
 /* What waits to be read, and to be sent. */
 TEST(readable)
 {
-	int s = netlink(NETLINK_ROUTE), waits = -1;
+	int s = netlink(NETLINK_ROUTE), waits = -1, kq = (int)CHECK_OK(sys(SYS_kqueue));
 	struct pollfd p = { .fd = s, .events = POLLIN };
+	struct kevent event = { .ident = (u64)s, .filter = EVFILT_READ, .flags = EV_ADD };
+	struct timespec now = { 0, 0 };
 
 	CHECK_EQ(sys(SYS_ioctl, s, FIONREAD, &waits), 0);
 	CHECK_EQ(waits, 0);
@@ -276,7 +279,11 @@ TEST(readable)
 	CHECK_EQ(sys(SYS_poll, &p, 1, 5000), 1);
 	CHECK_EQ(sys(SYS_ioctl, s, FIONREAD, &waits), 0);
 	CHECK(waits > 100);
+	CHECK_EQ(sys(SYS_kevent, kq, &event, 1, &event, 1, NULL), 1);
+	CHECK_EQ(event.filter, EVFILT_READ);
+	CHECK_EQ(event.data, waits);
 	CHECK_EQ(sys(SYS_read, s, answer, sizeof(answer)), waits);
+	CHECK_EQ(sys(SYS_kevent, kq, NULL, 0, &event, 1, &now), 0);
 	CHECK_EQ(((struct nlmsghdr *)answer)->nlmsg_type, RTM_NEWLINK);
 	CHECK_EQ(sys(SYS_ioctl, s, FIONREAD, &waits), 0);
 	CHECK_EQ(waits, 0);

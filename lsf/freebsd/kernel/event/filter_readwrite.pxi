@@ -84,6 +84,7 @@ cdef int64_t counter_of(knote_t *kn) noexcept nogil:
 cdef bint read_ready(events_t *ev, knote_t *kn, uint32_t revents) noexcept nogil:
     """EVFILT_READ on what Linux can poll; `revents` is what it said."""
     cdef int fd = <int> kn.kev.ident
+    cdef int32_t waits = 0
     cdef kqueue_t *kq
     kn.kev.flags &= ~<uint16_t> FREEBSD_EV_EOF
     kn.kev.fflags = 0
@@ -104,6 +105,9 @@ cdef bint read_ready(events_t *ev, knote_t *kn, uint32_t revents) noexcept nogil
     if kn.mode == ANONYMOUS_INOTIFY:
         kn.kev.data = inotify_waiting(current_area().proc, fd, kn.kev.data)
     if kn.mode == LINUX_S_IFSOCK:
+        if kn.kev.data == 0 and SHIM.own.sockets & SOCKETS_NETLINK and netlink_readable(current_area(), fd, &waits) == 0:
+            kn.kev.data = waits
+            return waits != 0       # nothing of it may be for the guest
         if kn.kev.data > 0:         # a socket that listens has no bytes, and so it need not be asked whether it does
             kn.status |= KN_CONNECTED
         if listens(kn):
