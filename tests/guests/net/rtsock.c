@@ -234,3 +234,30 @@ HELPER(told)
 	CHECK(new > 0);
 	CHECK(route > 0);
 }
+
+/* A socket that another image made. */
+HELPER(inherited)
+{
+	struct rt_msghdr *m = (struct rt_msghdr *)answer;
+	struct request q;
+
+	question(&q, LOOPBACK);
+	CHECK_EQ(sys(SYS_write, 20, &q, q.head.rtm_msglen), q.head.rtm_msglen);
+	CHECK_EQ(sys(SYS_read, 20, answer, sizeof(answer)), m->rtm_msglen);
+	CHECK_EQ(m->rtm_type, RTM_GET);
+	CHECK_EQ(m->rtm_seq, 77);
+	guest_exit(0);
+}
+
+TEST(over_exec)
+{
+	char *const argv[] = { guest_argv[0], "@inherited", NULL };
+	int pid;
+
+	CHECK_EQ(sys(SYS_dup2, CHECK_OK(sys(SYS_socket, PF_ROUTE, SOCK_RAW, 0)), 20), 20);
+	if ((pid = guest_fork()) == 0) {
+		sys(SYS_execve, guest_argv[0], argv, guest_envp);
+		guest_exit(3);
+	}
+	CHECK_EQ(guest_wait(pid), 0);
+}
