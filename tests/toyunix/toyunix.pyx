@@ -187,9 +187,13 @@ cdef public void on_signal(int linux, linux_siginfo *info, linux_ucontext *uc) n
     cdef bint fault = info.si_code > 0 and (linux == LINUX_SIGSEGV or linux == LINUX_SIGBUS), restart = False
     if linux == LINUX_SIGSYS and (info.si_code == LINUX_SYS_USER_DISPATCH or info.si_code == LINUX_SYS_SECCOMP):
         enter_call(area, uc, info)
-    elif fault and <uint64_t> accessors <= rip < <uint64_t> accessors_end:
+        return
+    if fault and <uint64_t> accessors <= rip < <uint64_t> accessors_end:
         uc.uc_mcontext.rip = <uint64_t> accessor_fault
-    elif rip - WINDOW_BASE >= WINDOW_SIZE and not is_shim_stack(uc.uc_mcontext.rsp):
+        return
+    if is_never_blocked(linux) and not is_signal_stack(area, uc.uc_mcontext.rsp):
+        faults_unblock()
+    if rip - WINDOW_BASE >= WINDOW_SIZE and not is_shim_stack(uc.uc_mcontext.rsp):
         uc.uc_mcontext.rip = outside_trampolines(rip)
         deliver(area, uc, linux, info)
     elif fault:

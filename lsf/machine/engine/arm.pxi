@@ -44,7 +44,7 @@ cdef void arm_first(process_t *proc) noexcept nogil:
 
 
 cdef void linux_action(uint64_t *action, uint64_t function, uint64_t flags) noexcept nogil:
-    """Make a struct kernel_sigaction of Linux's; flags: SA_."""
+    """Make a struct kernel_sigaction of Linux's, but for SIGSEGV and SIGBUS; flags: SA_."""
     action[0] = function
     action[1] = flags
     action[2] = <uint64_t> signal_restorer
@@ -58,4 +58,13 @@ cdef void set_linux_handler(int linux, uint64_t function, uint64_t flags) noexce
     """Set Linux's disposition of a signal; flags: SA_."""
     cdef uint64_t action[4]
     linux_action(action, function, flags)
+    if is_never_blocked(linux):
+        action[3] |= linux_faults()     # nor who sends these; the handler takes them again where it needs that (faults_unblock)
     linux_syscall4(LINUX_SYS_rt_sigaction, linux, <uint64_t> action, 0, 8)
+
+
+cdef void faults_unblock() noexcept nogil:
+    """In the handler of SIGSEGV or SIGBUS, which has come from outside the signal stack: from here on an accessor may fault, and a thread
+    that waits be asked for something."""
+    cdef uint64_t mask = linux_faults()
+    linux_syscall4(LINUX_SYS_rt_sigprocmask, 1, <uint64_t> &mask, 0, 8)

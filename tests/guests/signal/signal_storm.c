@@ -185,3 +185,43 @@ TEST(fork_under_fire)
 {
 	storm(forking, 0, 3000);
 }
+
+#define SENDERS 4
+
+static void
+count_faults(int signal, siginfo_t *info, void *context)
+{
+	(void)signal, (void)info, (void)context;
+	signals++;
+}
+
+/* A process is sent what Linux leaves unblocked in a handler, faster than it takes it: no room may run out by that. */
+TEST(kinds_of_faults)
+{
+	static const int kinds[] = { SIGBUS, SIGSEGV };
+	int senders[SENDERS], receiver, status;
+
+	receiver = guest_fork();
+	if (receiver == 0) {
+		guest_handle(SIGBUS, count_faults, 0);
+		guest_handle(SIGSEGV, count_faults, 0);
+		long until = guest_now_ms() + 800;
+		while (guest_now_ms() < until)
+			;
+		CHECK(signals > 0);
+		guest_exit(0);
+	}
+	guest_sleep_ms(20);
+	for (int i = 0; i < SENDERS; i++) {
+		senders[i] = guest_fork();
+		if (senders[i] == 0) {
+			while (sys(SYS_kill, receiver, kinds[i & 1]) == 0)
+				;
+			guest_exit(0);
+		}
+	}
+	status = guest_wait(receiver);
+	for (int i = 0; i < SENDERS; i++)
+		guest_wait(senders[i]);
+	CHECK_EQ(status, 0);
+}

@@ -58,7 +58,7 @@ cdef public void on_signal(int linux, linux_siginfo *info, linux_ucontext *uc) n
     """Every Linux signal that the shim handles comes here, on the thread's Linux signal stack, all others blocked."""
     cdef area_t *area = current_area()
     cdef uint64_t rip = uc.uc_mcontext.rip
-    cdef bint from_kernel, by_second
+    cdef bint from_kernel, by_second, held = is_never_blocked(linux)
     cdef bint restart = False, quiet = False, wanted = False
     cdef uint64_t region
     if uc.uc_mcontext.eflags & EFLAGS_AC:
@@ -123,6 +123,8 @@ cdef public void on_signal(int linux, linux_siginfo *info, linux_ucontext *uc) n
         if <uint64_t> accessors <= rip < <uint64_t> accessors_end:
             uc.uc_mcontext.rip = <uint64_t> accessor_fault
             return
+    if held and not is_signal_stack(area, uc.uc_mcontext.rsp):
+        faults_unblock()
     if rip - WINDOW_BASE >= WINDOW_SIZE and (not is_shim_stack(uc.uc_mcontext.rsp) or not area.proc.vdso <= rip < area.proc.vdso_end):
         # (It has its own code's word for that, whatever it has made of its stack pointer: the shim leaves its window for the vDSO alone.)
         if is_step(linux, info, uc) and step_is_ours(rip):
