@@ -152,6 +152,7 @@ struct process_last {
 
 /* Of a thread. */
 struct area_own {
+    uint32_t virtual_sent;      /* which of the following were sent to the process */
     uint32_t virtual_pending;   /* bits of the guest's signals among SEGV, BUS and SYS that wait for this thread */
     uint32_t signals;           /* resource.pxi's: how many signals this thread's handlers were called for */
     uint32_t messages[2];       /* and how much it sent and received on sockets, but for read(2) and write(2) */

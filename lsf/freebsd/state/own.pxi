@@ -129,6 +129,7 @@ cdef extern from "own.h" nogil:
         kept_t kept[1]
 
     ctypedef struct area_own_t "struct area_own":
+        uint32_t virtual_sent
         uint32_t virtual_pending
         uint32_t signals
         uint32_t messages[2]

@@ -41,9 +41,9 @@ TEST(signals_that_are_waited_for)
 	struct ptrace_lwpinfo info;
 	int pid;
 
+	CHECK_EQ(sys(SYS_sigprocmask, SIG_BLOCK, &waited, NULL), 0);	/* in the child, too, before it is sent any */
 	TRACED(pid, {
 		siginfo_t got = { 0 };
-		CHECK_EQ(sys(SYS_sigprocmask, SIG_BLOCK, &waited, NULL), 0);
 		CHECK_EQ(take(&got, 20000), SIGUSR1);
 		CHECK_EQ(got.si_value.sival_int, 5);
 		CHECK_EQ(got.si_code, SI_QUEUE);
@@ -112,10 +112,10 @@ TEST(let_go_with_a_signal_that_is_waited_for)
 {
 	int pid;
 
+	CHECK_EQ(sys(SYS_sigprocmask, SIG_BLOCK, &waited, NULL), 0);
 	for (int i = 0; i < 2; i++) {
 		TRACED(pid, {
 			siginfo_t got;
-			CHECK_EQ(sys(SYS_sigprocmask, SIG_BLOCK, &waited, NULL), 0);
 			guest_exit((int)sys(SYS_sigwaitinfo, &waited, &got));
 		});
 		go_on(pid, 0);

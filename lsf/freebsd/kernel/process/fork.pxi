@@ -495,10 +495,7 @@ cdef public long sys_thr_exit(frame_t *frame, area_t *area) noexcept nogil:
     atomic_add32(&area.proc.own.messages[1], area.own.messages[1])
     memset(area.own.messages, 0, sizeof(area.own.messages))
     watch_close(area)
-    if area.deferred and (<linux_siginfo *> area.info).si_code != LINUX_SI_TKILL \
-            and not (area.deferred == LINUX_CARRIER and (<linux_siginfo *> area.info).si_errno & CARRIER_THREAD):
-        area.info[CARRIER_KEPT] = 0
-        signal_resend(area, area.deferred, <linux_siginfo *> area.info)
+    thread_leaves_signals(area)
     if area.scratch != 0:
         linux_syscall2(LINUX_SYS_munmap, area.scratch, area.scratch_size)
         area.scratch = 0

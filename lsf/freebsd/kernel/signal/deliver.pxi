@@ -185,7 +185,8 @@ cdef void deliver(area_t *area, linux_ucontext *uc, int linux, linux_siginfo *in
     if (is_virtual(signo) or (signo == FREEBSD_SIGTRAP and proc.own.debugged)) and not fault and mask_has(area.sigmask, signo):
         if proc.handlers[signo].function == FREEBSD_SIG_IGN:
             return
-        atomic_or32(&area.own.virtual_pending, <uint32_t> signal_bit(signo))
+        if not is_for_process(info) or not signal_hand_on(area, linux, info, False):
+            virtual_keep(area, signo, info)
         return
     if linux == LINUX_CARRIER:
         if not info.si_errno & CARRIER_SEEN or info.si_code != -1:

@@ -36,7 +36,7 @@ cdef bint fast_hold(area_t *area, linux_ucontext *uc, int linux, linux_siginfo *
         return False
     fast_pend(area)
     if is_virtual(signo):
-        atomic_or32(&area.own.virtual_pending, <uint32_t> signal_bit(signo))
+        virtual_keep(area, signo, info)
     elif linux == LINUX_CARRIER:
         info.si_errno |= CARRIER_SEEN
         keep_carried(area, info)

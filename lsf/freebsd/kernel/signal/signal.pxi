@@ -45,8 +45,7 @@ cdef void defer(area_t *area, linux_ucontext *uc, int linux, linux_siginfo *info
         memcpy(area.info, info, 128)
         area.deferred = linux
     elif is_virtual(lsf_signal_from_linux[linux]):
-        # These come while all others are blocked.
-        atomic_or32(&area.own.virtual_pending, <uint32_t> signal_bit(lsf_signal_from_linux[linux]))
+        virtual_keep(area, lsf_signal_from_linux[linux], info)      # these come while all others are blocked
     else:
         # A virtual one was deferred when this thread was about to leave the shim, and has not been delivered yet: this
         # one comes again when it has been.
@@ -65,6 +64,8 @@ cdef public void on_signal(int linux, linux_siginfo *info, linux_ucontext *uc) n
         clear_alignment_check()             # Linux leaves it on in a handler
     if <uint64_t> area - <uint64_t> uc >= AREA_STRUCT or is_vfork_born(rip):
         area = find_area(area, uc)
+    if area.service != NULL and is_for_process(info) and signal_hand_on(area, linux, info, True):
+        return                              # a thread of the shim's own takes none
     by_second = queued_first(linux) != linux
     linux = queued_arrived(linux, info)
     from_kernel = info.si_code > 0 and info.si_code != 0x10000

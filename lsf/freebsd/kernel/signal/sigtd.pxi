@@ -1,0 +1,69 @@
+# Which thread takes a signal that was sent to the process: the three that Linux never blocks come to any, and to threads of the shim's own.
+# Model: FreeBSD sys/kern/kern_sig.c (sigtd, tdsigcleanup).
+
+
+cdef inline bint is_for_process(linux_siginfo *info) noexcept nogil:
+    """Sent by somebody, and not to one thread."""
+    return info.si_code <= 0 and info.si_code != LINUX_SI_TKILL
+
+
+cdef void virtual_keep(area_t *area, int signo, linux_siginfo *info) noexcept nogil:
+    """One of the three waits for this thread."""
+    if is_for_process(info):
+        atomic_or32(&area.own.virtual_sent, <uint32_t> signal_bit(signo))
+    else:
+        atomic_and32(&area.own.virtual_sent, ~<uint32_t> signal_bit(signo))
+    atomic_or32(&area.own.virtual_pending, <uint32_t> signal_bit(signo))
+
+
+cdef area_t *signal_taker(area_t *area, int signo, bint any_) noexcept nogil:
+    """Another thread of the guest that does not block a signal, or waits for it; else, with any_, one that there is; NULL for none."""
+    cdef area_t *other = NULL
+    cdef area_t *found = NULL
+    while (other := area_next(area.proc, other)) != NULL:
+        if other == area or other.service != NULL or other.own.exiting or other.tid <= 0 or not atomic_load32(&other.own.ready):
+            continue
+        if not is_blocked(other, signo) or mask_has(other.own.waiting, signo):
+            return other
+        found = other
+    return found if any_ else NULL
+
+
+cdef bint signal_hand_on(area_t *area, int linux, linux_siginfo *info, bint any_) noexcept nogil:
+    """Give a signal that was sent to the process, and met this thread, to one that takes it (signal_taker): True where there is one. Linux
+    lets no other thread be sent what kill(2) sends: it goes as if it were queued, and says what it was."""
+    cdef area_t *other
+    cdef int attempt
+    if info.si_code != -1:
+        info.si_errno = RESENT_MAGIC | (info.si_code & 0xffff)
+        info.si_code = -1
+    for attempt in range(4):
+        other = signal_taker(area, lsf_signal_from_linux[linux], any_)
+        if other == NULL:
+            return False
+        if linux_syscall4(LINUX_SYS_rt_tgsigqueueinfo, area.proc.pid, other.tid, linux, <uint64_t> info) == 0:
+            return True                 # (else it has just ended)
+    return False
+
+
+cdef void thread_leaves_signals(area_t *area) noexcept nogil:
+    """This thread ends: what the process was sent, and it has, is another's. Nothing comes to it any more (and what Linux has not given it
+    yet Linux gives another)."""
+    cdef uint64_t all_ = ~0UL
+    cdef uint64_t words[16]
+    cdef linux_siginfo *info = <linux_siginfo *> area.info
+    cdef uint32_t bits
+    linux_syscall4(LINUX_SYS_rt_sigprocmask, 2, <uint64_t> &all_, 0, 8)
+    if area.deferred and is_virtual(lsf_signal_from_linux[area.deferred]):
+        if is_for_process(info):
+            signal_hand_on(area, area.deferred, info, True)
+    elif area.deferred and info.si_code != LINUX_SI_TKILL and not (area.deferred == LINUX_CARRIER and info.si_errno & CARRIER_THREAD):
+        area.info[CARRIER_KEPT] = 0
+        signal_resend(area, area.deferred, info)
+    bits = area.own.virtual_pending & area.own.virtual_sent
+    info = <linux_siginfo *> words
+    while bits:
+        memset(words, 0, sizeof(words))
+        info.si_signo = lsf_signal_to_linux[count_trailing_zeros(bits) + 1]
+        signal_hand_on(area, info.si_signo, info, True)
+        bits &= bits - 1
