@@ -27,6 +27,12 @@ struct record_asked {
     uint32_t error;             /* the answer: it could not be opened */
 };
 
+/* And which file that is, for one that can answer only when the asker may have gone. */
+struct record_file {
+    uint64_t device, inode;
+    char path[240];
+};
+
 /* Zombies that the program was told of (sigchld.pxi). */
 #define CHILDREN_TOLD 256
 
@@ -148,6 +154,7 @@ struct process_own {
 struct process_last {
     uint32_t told[CHILDREN_TOLD];       /* process numbers; 0: free */
     struct kept kept[KEPT_SIGNALS];
+    struct record_file record_file;     /* of record_asked */
 };
 
 /* Of a thread. */

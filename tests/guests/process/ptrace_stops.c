@@ -232,6 +232,16 @@ sleep_half_a_second(void *how)
 	seen++;
 }
 
+static void
+sleep_for(int limit)
+{
+	struct timespec time = { limit / 1000, limit % 1000 * 1000000L };
+	long before = guest_now_ms();
+
+	CHECK_EQ(sys(SYS_nanosleep, &time, NULL), 0);
+	CHECK_BETWEEN(guest_now_ms() - before, limit - 5, limit + 400);
+}
+
 /* PT_ATTACH leaves who sleeps asleep: no thread reports, and no time is lost. */
 TEST(attach_to_who_sleeps)
 {
@@ -278,6 +288,26 @@ TEST(attach_to_who_sleeps)
 	CHECK_EQ(info.pl_event, PL_EVENT_SIGNAL);
 	go_on(pid, 0);
 	ends(pid, 10);
+}
+
+/* Nor by many, however the next one meets a sleep that is about to go on. */
+TEST(attach_to_who_sleeps_again_and_again)
+{
+	if (GUEST_RELEASE < 15)
+		ON_ANOTHER_RELEASE();
+	int pid = guest_fork();
+	if (pid == 0) {
+		sleep_for(1200);
+		guest_exit(8);
+	}
+	guest_sleep_ms(100);
+	for (int i = 0; i < 20; i++) {
+		CHECK_EQ(PT(PT_ATTACH, pid, 0, 0), 0);
+		next_stop(pid, SIGSTOP);
+		CHECK_EQ(PT(PT_DETACH, pid, 1, 0), 0);
+		guest_sleep_ms(20);
+	}
+	ends(pid, 8);
 }
 
 /* The time that a call may take runs on while another thread stops the process. */
@@ -419,6 +449,23 @@ TEST(a_descriptor_s_child)
 			ends(pid, 3);
 		CHECK_EQ(sys(SYS_close, fd), 0);
 	}
+}
+
+/* Who is killed by the last close of its descriptor while it is stopped is stopped until its tracer lets it go. */
+TEST(closed_while_it_is_stopped)
+{
+	int fd, status, pid;
+
+	pid = (int)CHECK_OK(sys(SYS_pdfork, &fd, 0));
+	if (pid == 0) {
+		trace_me();
+		guest_exit(3);
+	}
+	stops(pid, SIGSTOP);
+	CHECK_EQ(sys(SYS_close, fd), 0);
+	guest_sleep_ms(100);
+	CHECK_EQ(PT(PT_DETACH, pid, 1, 0), 0);
+	CHECK_ERR(sys(SYS_wait4, -1, &status, 0, NULL), ECHILD);
 }
 
 #define CROWD 12

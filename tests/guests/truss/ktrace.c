@@ -123,6 +123,32 @@ TEST(signals)
 	CHECK_EQ(p->action, SIG_DFL);
 }
 
+/* Who kills itself: the call returns before its signal has its effect. */
+TEST(of_one_that_kills_itself)
+{
+	struct ktr_sysret *r;
+	struct ktr_psig *p;
+	int pid;
+
+	begin(KTRFAC_PSIG | KTRFAC_SYSRET | KTRFAC_INHERIT);
+	if ((pid = guest_fork()) == 0) {
+		sys(SYS_kill, sys(SYS_getpid), SIGKILL);
+		guest_exit(3);
+	}
+	CHECK_EQ(guest_wait(pid), SIGKILL);
+	read_all();
+	do
+		r = next(KTR_SYSRET, pid);
+	while (r != NULL && r->ktr_code != SYS_kill);
+	CHECK(r != NULL);
+	CHECK_EQ(r->ktr_error, 0);
+	p = next(KTR_PSIG, pid);
+	CHECK(p != NULL);
+	CHECK_EQ(p->signo, SIGKILL);
+	CHECK_EQ(p->action, SIG_DFL);
+	CHECK_EQ(p->code, SI_USER);
+}
+
 HELPER(executed)
 {
 	CHECK_EQ(sys(SYS_utrace, "new image", 9), 0);
@@ -375,6 +401,40 @@ TEST(of_one_that_is_stopped)
 	CHECK_EQ(sys(SYS_ptrace, PT_CONTINUE, pid, 1, 0), 0);
 	CHECK_EQ(guest_wait(pid), 0);
 	CHECK_EQ(calls_of(pid, SYS_getuid), 1);
+}
+
+/* One that job control has stopped, too, be it that who asked has ended by then. */
+TEST(of_one_that_job_control_has_stopped)
+{
+	int status, asker, pid = guest_fork();
+
+	if (pid == 0) {
+		CHECK_EQ(sys(SYS_kill, sys(SYS_getpid), SIGSTOP), 0);
+		for (int i = 0; i < 3; i++)
+			sys(SYS_getuid);
+		CHECK_EQ(sys(SYS_kill, sys(SYS_getpid), SIGSTOP), 0);
+		sys(SYS_getgid);
+		guest_exit(0);
+	}
+	CHECK_EQ(sys(SYS_wait4, pid, &status, WUNTRACED, NULL), pid);
+	CHECK_EQ(status, W_STOPCODE(SIGSTOP));
+	guest_put(FILE_, "", 0);
+	asker = guest_fork();
+	if (asker == 0) {
+		long before = guest_now_ms();
+		CHECK_EQ(sys(SYS_ktrace, FILE_, KTROP_SET, KTRFAC_SYSCALL, pid), 0);
+		CHECK(guest_now_ms() - before < 500);
+		guest_exit(0);
+	}
+	CHECK_EQ(guest_wait(asker), 0);
+	CHECK_EQ(sys(SYS_kill, pid, SIGCONT), 0);
+	CHECK_EQ(sys(SYS_wait4, pid, &status, WUNTRACED, NULL), pid);
+	CHECK_EQ(status, W_STOPCODE(SIGSTOP));
+	CHECK_EQ(calls_of(pid, SYS_getuid), 3);
+	CHECK_EQ(sys(SYS_ktrace, NULL, KTROP_CLEAR, ~0, pid), 0);
+	CHECK_EQ(sys(SYS_kill, pid, SIGCONT), 0);
+	CHECK_EQ(guest_wait(pid), 0);
+	CHECK_EQ(calls_of(pid, SYS_getgid), 0);
 }
 
 TEST(cleared_by_its_file)

@@ -1,10 +1,5 @@
 # kill(2). Model: FreeBSD sys/kern/kern_sig.c (sys_kill).
 
-cdef bint kill_reaches_self(process_t *proc, int pid) noexcept nogil:
-    """kill(2)'s first argument means this process, among others."""
-    return pid == proc.pid or pid == 0 or (pid < -1 and linux_syscall0(LINUX_SYS_getpgrp) == -pid)
-
-
 cdef public long sys_kill(frame_t *frame, area_t *area) noexcept nogil:
     cdef procdesc_t *entry
     cdef int linux = linux_signal_number(frame.arg[1])

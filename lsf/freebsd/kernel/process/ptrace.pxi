@@ -310,6 +310,11 @@ cdef long ptrace_events(frame_t *frame, debug_page_t *page, bint set_) noexcept 
     return 0
 
 
+cdef inline bint lets_go_on(int request) noexcept nogil:
+    return (request == FREEBSD_PT_CONTINUE or request == FREEBSD_PT_STEP or request == FREEBSD_PT_DETACH
+            or request == FREEBSD_PT_TO_SCE or request == FREEBSD_PT_TO_SCX or request == FREEBSD_PT_SYSCALL)
+
+
 cdef long ptrace_request(frame_t *frame, area_t *area, tracee_t *tracee, debug_lwp_t *lwp, int request) noexcept nogil:
     """A request for a process that is stopped. lwp: the thread that it is about."""
     cdef debug_page_t *page = tracee.page
@@ -317,8 +322,7 @@ cdef long ptrace_request(frame_t *frame, area_t *area, tracee_t *tracee, debug_l
     cdef long result
     if request == FREEBSD_PT_KILL:
         return ptrace_resume(area, tracee, lwp, request, 1, FREEBSD_SIGKILL)
-    if request == FREEBSD_PT_CONTINUE or request == FREEBSD_PT_STEP or request == FREEBSD_PT_DETACH \
-            or request == FREEBSD_PT_TO_SCE or request == FREEBSD_PT_TO_SCX or request == FREEBSD_PT_SYSCALL:
+    if lets_go_on(request):
         return ptrace_resume(area, tracee, lwp, request, frame.arg[2], sig)
     if request == FREEBSD_PT_READ_I or request == FREEBSD_PT_READ_D:
         return ptrace_word(frame, area, tracee.pid, False)
@@ -365,6 +369,7 @@ cdef public long sys_ptrace(frame_t *frame, area_t *area) noexcept nogil:
     cdef int request = <int> frame.arg[0], pid = <int> frame.arg[1]
     cdef tracee_t *tracee
     cdef debug_lwp_t *lwp = NULL
+    cdef bint stands
     if request == FREEBSD_PT_TRACE_ME:
         return ptrace_trace_me(area)
     if request == FREEBSD_PT_ATTACH:
@@ -374,9 +379,11 @@ cdef public long sys_ptrace(frame_t *frame, area_t *area) noexcept nogil:
         tracee = tracee_of_thread(area.proc, pid, &lwp)
     if tracee == NULL:
         return ptrace_why_not(area, pid)
-    if not process_is_there(tracee.pid):
+    stands = atomic_load32(&tracee.page.state) == DEBUG_STOPPED and tracee.page.waited
+    # What Linux has killed meanwhile, as for the last close of its descriptor, would stand there still (tdsendsignal).
+    if not process_is_there(tracee.pid) and not (stands and (lets_go_on(request) or request == FREEBSD_PT_KILL)):
         return -LINUX_ESRCH
-    if atomic_load32(&tracee.page.state) != DEBUG_STOPPED or not tracee.page.waited:
+    if not stands:
         return -LINUX_EBUSY
     if lwp == NULL:
         lwp = lwp_reporter(tracee.page)

@@ -69,7 +69,9 @@ cdef long ptrace_remote(frame_t *frame, tracee_t *tracee, debug_lwp_t *lwp) noex
     if copyin(about.pscr_args, lwp.remote_args, 8 * <uint64_t> about.pscr_nargs) < 0:
         return -LINUX_EFAULT
     lwp.remote_code = about.pscr_syscall
-    if not remote_do(tracee.page, lwp, REMOTE_ASKED):
+    if about.pscr_nargs == 0 and (lwp.remote_code == FREEBSD_SYS_syscall or lwp.remote_code == FREEBSD_SYS___syscall):
+        lwp.remote_error = FREEBSD_EINVAL       # no call is named (15.0's kernel does not look)
+    elif not remote_do(tracee.page, lwp, REMOTE_ASKED):
         return -LINUX_ESRCH
     ptrace_stopped_again(tracee.page)
     memset(&ret, 0, sizeof(ret))

@@ -40,3 +40,8 @@ cdef void kill_self(area_t *area, int linux) noexcept nogil:
     mask = linux_all_mask() & ~signal_bit(linux)
     linux_syscall4(LINUX_SYS_rt_sigprocmask, LINUX_SIG_SETMASK, <uint64_t> &mask, 0, 8)
     linux_syscall1(LINUX_SYS_exit_group, 128 + linux)
+
+
+cdef bint kill_reaches_self(process_t *proc, int pid) noexcept nogil:
+    """kill(2)'s first argument means this process, among others."""
+    return pid == proc.pid or pid == 0 or (pid < -1 and linux_syscall0(LINUX_SYS_getpgrp) == -pid)

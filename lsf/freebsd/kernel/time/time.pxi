@@ -159,8 +159,8 @@ cdef long sleep_on(process_t *proc, int linux, int flags, uaddr request, uaddr r
     if remainder != 0:
         read_linux_clock(proc, linux, &since)
     result = blocking_syscall(LINUX_SYS_clock_nanosleep, linux, flags, <uint64_t> &wanted, <uint64_t> &left, 0, 0)
-    if result == -LINUX_EINTR and not flags & FREEBSD_TIMER_ABSTIME and not area.not_begun:
-        wait_leave(area, &left)
+    if result == -LINUX_EINTR and not flags & FREEBSD_TIMER_ABSTIME:
+        wait_leave(area, &wanted if area.not_begun else &left)
     if result == -LINUX_EINTR and remainder != 0:
         read_linux_clock(proc, linux, &now)
         timespec_sub(&now, &since)

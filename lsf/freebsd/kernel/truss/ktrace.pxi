@@ -223,11 +223,22 @@ cdef void ktr_given(area_t *area, truss_t *call) noexcept nogil:
     ktr_local_path(area, call)
 
 
+cdef bint kills_self(area_t *area, frame_t *frame) noexcept nogil:
+    """The call is a SIGKILL for the process itself, after which it can write nothing."""
+    cdef int to = <int> frame.arg[0]
+    if <int> frame.arg[1] != FREEBSD_SIGKILL:
+        return False
+    if frame.nr == FREEBSD_SYS_kill:
+        return kill_reaches_self(area.proc, to)
+    return frame.nr == FREEBSD_SYS_thr_kill and frame.arg[0] == <uint64_t> area.tid
+
+
 cdef long ktrace_call(frame_t *frame, area_t *area, uint64_t rest) noexcept nogil:
     """Run a call and record it."""
     cdef process_t *proc = area.proc
     cdef ktr_record_t record
     cdef truss_t call
+    cdef freebsd_siginfo killed
     cdef int16_t words[4]
     cdef long result
     cdef int i, narg
@@ -251,6 +262,13 @@ cdef long ktrace_call(frame_t *frame, area_t *area, uint64_t rest) noexcept nogi
         ktr_given(area, &call)
     if call.nr == FREEBSD_SYS_exit:
         ktr_empty(area, FREEBSD_KTR_PROCDTOR)
+        return run_hooks(frame, area, rest)
+    if kills_self(area, frame):
+        ktr_return(area, call.nr, 0, 0)
+        memset(&killed, 0, sizeof(killed))
+        killed.si_signo = FREEBSD_SIGKILL
+        killed.si_code = FREEBSD_SI_USER if call.nr == FREEBSD_SYS_kill else FREEBSD_SI_LWP
+        ktr_signal(area, &killed, 0, NULL)
         return run_hooks(frame, area, rest)
     if call.nr == FREEBSD_SYS_sigreturn:
         ktr_return(area, call.nr, EJUSTRETURN, 0)

@@ -2,11 +2,13 @@
 #
 # A guest is asked: the caller writes what is wanted into its struct process and sends it the SIGBUS by which guests talk (debug_signal). It
 # opens the caller's file by the caller's descriptor, which is there until it has answered; so the file may be in another view of the file
-# system. Who does not answer, a process that is stopped, say, is left as it is.
+# system. Who is stopped by job control does so when it goes on, and finds the file by its name if the caller has gone. Who does not answer is
+# left as it is.
 
 cdef enum:
     RECORD_WHOM = 256                   # as many processes are asked at once
     RECORD_LOOKS = 1000                 # and each so often, a millisecond between, whether it has answered;
+    RECORD_STOPPED = 40                 # after so many one that is stopped is left to do it later;
     RECORD_AGAIN = 20                   # after so many it is asked again: the signal may have met a handler of the shim's, which lets it pass
 
 
@@ -14,6 +16,33 @@ cdef void record_path(char *path, int pid, int fd) noexcept nogil:
     """A name for another process's descriptor (64 bytes)."""
     proc_path(path, 64, pid, b"fd/")
     append_number(path, string_length(path), 64, <uint32_t> fd, 10)
+
+
+cdef void record_know(record_file_t *file, int fd) noexcept nogil:
+    """Put down which file a descriptor is; one with too long a name has none."""
+    cdef char path[64]
+    cdef linux_stat st
+    cdef long length
+    memset(file, 0, sizeof(record_file_t))
+    record_path(path, SHIM.pid, fd)
+    length = linux_syscall3(LINUX_SYS_readlink, <uint64_t> path, <uint64_t> file.path, sizeof(file.path))
+    if length <= 0 or length >= <long> sizeof(file.path):
+        file.path[0] = 0
+    elif linux_syscall2(LINUX_SYS_fstat, <uint64_t> fd, <uint64_t> &st) == 0:
+        file.device = st.st_dev
+        file.inode = st.st_ino
+
+
+cdef long record_open(const char *path, const record_file_t *file) noexcept nogil:
+    """Open a file to record to, if it is that one."""
+    cdef linux_stat st
+    cdef long fd = linux_syscall4(LINUX_SYS_openat, <uint64_t> LINUX_AT_FDCWD, <uint64_t> path,
+                                  LINUX_O_RDWR | LINUX_O_APPEND | LINUX_O_CLOEXEC | LINUX_O_NONBLOCK, 0)
+    if not is_error(fd) and (linux_syscall2(LINUX_SYS_fstat, <uint64_t> fd, <uint64_t> &st) != 0 or st.st_dev != file.device
+                             or st.st_ino != file.inode):
+        linux_syscall1(LINUX_SYS_close, <uint64_t> fd)
+        return -LINUX_ENOENT
+    return fd
 
 
 cdef void record_answer(area_t *area) noexcept nogil:
@@ -29,8 +58,9 @@ cdef void record_answer(area_t *area) noexcept nogil:
     if asked.op == FREEBSD_KTROP_CLEAR:
         ktrace_clear(proc, asked.facs)
     else:
-        fd = linux_syscall4(LINUX_SYS_openat, <uint64_t> LINUX_AT_FDCWD, <uint64_t> path,
-                            LINUX_O_RDWR | LINUX_O_APPEND | LINUX_O_CLOEXEC | LINUX_O_NONBLOCK, 0)
+        fd = record_open(path, &proc.last.record_file)
+        if is_error(fd) and proc.last.record_file.path[0]:
+            fd = record_open(proc.last.record_file.path, &proc.last.record_file)
         if is_error(fd):
             asked.error = 1
         elif asked.op == FREEBSD_KTROP_SET:
@@ -42,16 +72,26 @@ cdef void record_answer(area_t *area) noexcept nogil:
     atomic_store32(<uint32_t *> &asked.asker, 0)
 
 
-cdef long record_look(int pid, record_asked_t *asked, bint writes) noexcept nogil:
-    """Read what stands in another guest's record_asked, or write it."""
+cdef bint record_move(int pid, void *data, void *there, uint64_t size, bint writes) noexcept nogil:
+    """Read what stands in another guest's struct process, which is where it is in this one, or write it."""
     cdef uint64_t local[2]
     cdef uint64_t remote[2]
-    local[0] = <uint64_t> asked
-    local[1] = sizeof(record_asked_t)
-    remote[0] = <uint64_t> &SHIM.own.record_asked
-    remote[1] = sizeof(record_asked_t)
+    local[0] = <uint64_t> data
+    local[1] = size
+    remote[0] = <uint64_t> there
+    remote[1] = size
     return linux_syscall6(LINUX_SYS_process_vm_writev if writes else LINUX_SYS_process_vm_readv, pid, <uint64_t> local, 1,
-                          <uint64_t> remote, 1, 0)
+                          <uint64_t> remote, 1, 0) == <long> size
+
+
+cdef bint record_look(int pid, record_asked_t *asked, bint writes) noexcept nogil:
+    return record_move(pid, asked, &SHIM.own.record_asked, sizeof(record_asked_t), writes)
+
+
+cdef bint record_later(int pid, uint32_t op, const record_file_t *file) noexcept nogil:
+    """A process is stopped by job control (or, under the engine `ptrace`, so that it looks like it), and can be left to do it later."""
+    cdef proc_stat_t stat
+    return (op == FREEBSD_KTROP_CLEAR or file.path[0] != 0) and proc_stat(pid, &stat) == 0 and (stat.state == c'T' or stat.state == c't')
 
 
 cdef bint record_allowed(area_t *area, int pid) noexcept nogil:
@@ -66,24 +106,31 @@ cdef bint record_allowed(area_t *area, int pid) noexcept nogil:
 cdef bint record_ask(area_t *area, int pid, uint32_t op, int fd, uint32_t facs) noexcept nogil:
     """ktrops for one process: whether it has done what it was asked."""
     cdef record_asked_t asked
+    cdef record_file_t file
     cdef int looks
     if not record_allowed(area, pid):
         return False
     if pid == area.proc.pid:
         return ktrace_self(area, op, fd, facs) == 0
+    if op == FREEBSD_KTROP_SET and record_look(pid, &asked, False) and asked.state and asked.op == FREEBSD_KTROP_SET:
+        facs |= asked.facs              # it is stopped, and has not done that yet
     memset(&asked, 0, sizeof(asked))
     asked.state = 1
     asked.asker = area.proc.pid
     asked.op = op
     asked.fd = fd
     asked.facs = facs | (<uint32_t> FREEBSD_KTRFAC_ROOT if op == FREEBSD_KTROP_SET and linux_syscall0(LINUX_SYS_geteuid) == 0 else 0)
-    if record_look(pid, &asked, True) != sizeof(asked) or is_error(debug_signal(pid, 0, DEBUG_RECORD, 0)):
+    record_know(&file, fd)
+    if not record_move(pid, &file, &SHIM.last.record_file, sizeof(file), True) or not record_look(pid, &asked, True) \
+            or is_error(debug_signal(pid, 0, DEBUG_RECORD, 0)):
         return False
     for looks in range(RECORD_LOOKS):
-        if record_look(pid, &asked, False) != sizeof(asked):
+        if not record_look(pid, &asked, False):
             return False
         if asked.asker != area.proc.pid:
             return asked.error == 0
+        if looks % RECORD_STOPPED == RECORD_STOPPED - 1 and record_later(pid, op, &file):
+            return True
         if looks % RECORD_AGAIN == RECORD_AGAIN - 1:
             debug_signal(pid, 0, DEBUG_RECORD, 0)
         pause(1000000)
