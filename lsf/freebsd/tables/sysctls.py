@@ -174,6 +174,7 @@ kern.tty_drainwait | auto | I w | = 300 | Default output drain timeout in second
 kern.boot_tag | auto | A t | = "---<<BOOT>>---" | Tag added to dmesg at start of boot
 kern.hz_min | auto | I | = 8 | Minimum hz value supported
 kern.hz_max | auto | I | = 137438 | Maximum hz value supported
+kern.kill_on_debugger_exit | auto | I wgt | call kill_on_debugger_exit | Kill ptraced processes when debugger exits
 kern.trap_enotcap | auto | CU wgt | call trap_enotcap | Deliver SIGTRAP on ECAPMODE and ENOTCAPABLE
 kern.module_path | auto | A w | = "/boot/kernel;/boot/modules" | module load search path
 kern.corefile | auto | A w | call corefile | Process corefile name format string

@@ -357,7 +357,7 @@ TEST(waits)
 	CHECK_EQ(status, 3 << 8);
 }
 
-/* kern.trap_enotcap (sys_capability.c) is PROC_TRAPCAP_CTL for everybody. For test_trap_enotcap.py, since it is the whole machine's. */
+/* kern.trap_enotcap (sys_capability.c) is PROC_TRAPCAP_CTL for everybody. For test_machine_settings.py, since it is the whole machine's. */
 static long
 enotcap(const u8 *set, u8 *now)
 {

@@ -570,3 +570,54 @@ HELPER(no_room)
 	CHECK_EQ(guest_wait(pid), SIGKILL);
 	say("ok\n");
 }
+
+/* kern.kill_on_debugger_exit, for test_machine_settings.py, since it is the whole machine's. */
+static int
+kill_on_exit(const int *set)
+{
+	size_t size = sizeof(int);
+	int now = 9;
+
+	CHECK_EQ(sys(SYS___sysctlbyname, "kern.kill_on_debugger_exit", 26, &now, &size, set, set ? sizeof(int) : 0), 0);
+	return (now);
+}
+
+/* How a process ends whose tracer ends: itself, or by SIGKILL; traced from outside while it runs or stands. */
+static int
+end_of_one_left(int stands, int killed)
+{
+	int pid = guest_fork(), status, tracer;
+
+	if (pid == 0) {
+		for (int i = 0; i < 40; i++)
+			guest_sleep_ms(10);
+		guest_exit(7);
+	}
+	tracer = guest_fork();
+	if (tracer == 0) {
+		CHECK_EQ(PT(PT_ATTACH, pid, 0, 0), 0);
+		stops(pid, SIGSTOP);
+		if (!stands)
+			go_on(pid, 0);
+		if (killed)
+			sys(SYS_kill, sys(SYS_getpid), SIGKILL);
+		guest_exit(0);
+	}
+	guest_wait(tracer);
+	CHECK_EQ(sys(SYS_wait4, pid, &status, 0, NULL), pid);
+	return (status);
+}
+
+HELPER(left_by_its_tracer)
+{
+	int off = 0;
+
+	CHECK_EQ(kill_on_exit(NULL), 1);
+	for (int i = 0; i < 4; i++)
+		CHECK_EQ(end_of_one_left(i & 1, i >> 1), SIGKILL);
+	CHECK_EQ(kill_on_exit(&off), 1);
+	CHECK_EQ(kill_on_exit(NULL), 0);
+	for (int i = 0; i < 4; i++)
+		CHECK_EQ(end_of_one_left(i & 1, i >> 1), W_EXITCODE(7, 0));
+	say("ok\n");
+}

@@ -191,17 +191,8 @@ cdef long ptrace_resume(area_t *area, tracee_t *tracee, debug_lwp_t *lwp, int re
 
 
 cdef void ptrace_let_go(area_t *area, tracee_t *tracee) noexcept nogil:
-    """PT_DETACH: no thread is suspended or stepped any more."""
-    cdef debug_page_t *page = tracee.page
-    cdef debug_lwp_t *lwp
-    cdef uint32_t i
-    for i in range(page.slots):
-        lwp = debug_slot(page, i)
-        if lwp != NULL:
-            lwp.suspended = 0
-            lwp.step = STEP_CLEARED
-    atomic_store32(&page.state, DEBUG_LEFT)
-    debug_wake(&page.resumed)
+    """PT_DETACH."""
+    debug_let_go(tracee.page, False)
     tracee_remove(area.proc, tracee)
 
 

@@ -50,6 +50,8 @@ cdef void tracee_tie(process_t *proc, tracee_t *tracee) noexcept nogil:
     cdef long fd
     for i in range(4):
         tracee.ends[i] = -1
+    if keep_debugged():
+        return
     for i in range(2):
         if is_error(linux_syscall2(LINUX_SYS_pipe2, <uint64_t> ends, LINUX_O_CLOEXEC)):
             return
@@ -207,15 +209,20 @@ cdef bint tracees_any(process_t *proc) noexcept nogil:
 
 
 cdef void tracees_end(process_t *proc) noexcept nogil:
-    """This process ends, and those that it traces end with it."""
+    """This process ends, and those that it traces end with it, unless they are to go on (exit1)."""
     cdef tracee_t *list_
+    cdef bint keeps
     cdef int i
     if not proc.own.tracing:
         return
     tracees_scan(proc)
     list_ = <tracee_t *> proc.own.tracees
+    keeps = list_ != NULL and keep_debugged()
     for i in range(TRACEES if list_ != NULL else 0):
-        if list_[i].pid and list_[i].page.state != DEBUG_LEFT:
+        if list_[i].pid and keeps:
+            debug_let_go(list_[i].page, True)
+            tracee_remove(proc, &list_[i])
+        elif list_[i].pid and list_[i].page.state != DEBUG_LEFT:
             linux_syscall2(LINUX_SYS_kill, list_[i].pid, LINUX_SIGKILL)
             debug_unlink(proc.pid, list_[i].pid)
 

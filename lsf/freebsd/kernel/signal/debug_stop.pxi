@@ -178,6 +178,22 @@ cdef void debug_remote(area_t *area, debug_lwp_t *lwp) noexcept nogil:
     debug_did(lwp)
 
 
+cdef void debug_let_go(debug_page_t *page, bint drops) noexcept nogil:
+    """A process is traced no more: no thread is suspended or stepped. drops: nor is there a signal that one of them stopped for."""
+    cdef debug_lwp_t *lwp
+    cdef uint32_t i
+    for i in range(page.slots):
+        lwp = debug_slot(page, i)
+        if lwp != NULL:
+            lwp.suspended = 0
+            lwp.step = STEP_CLEARED
+            if drops:
+                lwp.xsig = 0
+                atomic_store32(&lwp.reports, 0)
+    atomic_store32(&page.state, DEBUG_LEFT)
+    debug_wake(&page.resumed)
+
+
 cdef void debug_wait(area_t *area, debug_page_t *page, debug_lwp_t *lwp) noexcept nogil:
     """Be stopped until the process runs, and this thread is not suspended, or the tracer lets go. A tracer that dies takes the process
     along (exit1 in kern_exit.c)."""
@@ -203,7 +219,9 @@ cdef void debug_wait(area_t *area, debug_page_t *page, debug_lwp_t *lwp) noexcep
             debug_sleep(&page.resumed, seen, DEBUG_LOOK)
             if seen == atomic_load32(&page.resumed) and process_is_over(page.tracer):
                 debug_unlink(page.tracer, area.proc.pid)
-                linux_syscall2(LINUX_SYS_kill, area.proc.pid, LINUX_SIGKILL)
+                if not keep_debugged():
+                    linux_syscall2(LINUX_SYS_kill, area.proc.pid, LINUX_SIGKILL)
+                debug_let_go(page, True)
         atomic_store32(&lwp.parked, 0)
         state = atomic_load32(&page.state)          # once more: who gathers may have seen it parked
         if state == DEBUG_LEFT or (state == DEBUG_RUNS and not atomic_load32(&lwp.suspended)):

@@ -118,14 +118,33 @@ cdef public long sysctl_hostid(sysctl_request_t *request) noexcept nogil:
 cdef extern from *:
     """
     #define TRAP_ENOTCAP_FILE "/dev/shm/.lsf.trap_enotcap"
+    #define KEEP_DEBUGGED_FILE "/dev/shm/.lsf.keep_debugged"
     """
     const char *TRAP_ENOTCAP_FILE
+    const char *KEEP_DEBUGGED_FILE
+
+
+cdef bint machine_flag(const char *file) noexcept nogil:
+    """What root has set for all guests: there is a file of root's."""
+    cdef linux_stat st
+    return linux_syscall2(LINUX_SYS_lstat, <uint64_t> file, <uint64_t> &st) == 0 and st.st_uid == 0
+
+
+cdef long machine_flag_set(const char *file, bint on) noexcept nogil:
+    cdef long result
+    linux_syscall1(LINUX_SYS_unlink, <uint64_t> file)
+    if not on:
+        return 0
+    result = linux_syscall3(LINUX_SYS_open, <uint64_t> file, LINUX_O_CREAT | LINUX_O_EXCL | LINUX_O_WRONLY | LINUX_O_CLOEXEC, 0o644)
+    if is_error(result):
+        return -LINUX_EPERM
+    linux_syscall1(LINUX_SYS_close, result)
+    return 0
 
 
 cdef bint trap_enotcap() noexcept nogil:
-    """kern.trap_enotcap, which is all guests': a file that is root's says that it is set."""
-    cdef linux_stat st
-    return linux_syscall2(LINUX_SYS_lstat, <uint64_t> TRAP_ENOTCAP_FILE, <uint64_t> &st) == 0 and st.st_uid == 0
+    """kern.trap_enotcap."""
+    return machine_flag(TRAP_ENOTCAP_FILE)
 
 
 cdef public long sysctl_trap_enotcap(sysctl_request_t *request) noexcept nogil:
@@ -138,15 +157,25 @@ cdef public long sysctl_trap_enotcap(sysctl_request_t *request) noexcept nogil:
         return -LINUX_EINVAL
     if copyin(request.new_, &value, 1) < 0:
         return -LINUX_EFAULT
-    linux_syscall1(LINUX_SYS_unlink, <uint64_t> TRAP_ENOTCAP_FILE)
-    if value == 0:
-        return 0
-    result = linux_syscall3(LINUX_SYS_open, <uint64_t> TRAP_ENOTCAP_FILE, LINUX_O_CREAT | LINUX_O_EXCL | LINUX_O_WRONLY
-                            | LINUX_O_CLOEXEC, 0o644)
-    if is_error(result):
-        return -LINUX_EPERM
-    linux_syscall1(LINUX_SYS_close, result)
-    return 0
+    return machine_flag_set(TRAP_ENOTCAP_FILE, value != 0)
+
+
+cdef bint keep_debugged() noexcept nogil:
+    """kern.kill_on_debugger_exit is 0."""
+    return machine_flag(KEEP_DEBUGGED_FILE)
+
+
+cdef public long sysctl_kill_on_debugger_exit(sysctl_request_t *request) noexcept nogil:
+    """What is not 0 is 1."""
+    cdef int32_t value = not keep_debugged()
+    cdef long result = sysctl_out(request, &value, 4)
+    if result < 0 or request.new_ == 0:
+        return result
+    if request.new_size < 4:
+        return -LINUX_EINVAL
+    if copyin(request.new_, &value, 4) < 0:
+        return -LINUX_EFAULT
+    return machine_flag_set(KEEP_DEBUGGED_FILE, value == 0)
 
 
 cdef public long sysctl_clockrate(sysctl_request_t *request) noexcept nogil:

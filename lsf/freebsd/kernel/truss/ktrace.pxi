@@ -224,7 +224,7 @@ cdef void ktr_given(area_t *area, truss_t *call) noexcept nogil:
 
 
 cdef bint kills_self(area_t *area, frame_t *frame) noexcept nogil:
-    """The call is a SIGKILL for the process itself, after which it can write nothing."""
+    """The call is a SIGKILL for the process itself, after which it can write nothing. (Nothing is kept of who sent that.)"""
     cdef int to = <int> frame.arg[0]
     if <int> frame.arg[1] != FREEBSD_SIGKILL:
         return False
@@ -267,7 +267,6 @@ cdef long ktrace_call(frame_t *frame, area_t *area, uint64_t rest) noexcept nogi
         ktr_return(area, call.nr, 0, 0)
         memset(&killed, 0, sizeof(killed))
         killed.si_signo = FREEBSD_SIGKILL
-        killed.si_code = FREEBSD_SI_USER if call.nr == FREEBSD_SYS_kill else FREEBSD_SI_LWP
         ktr_signal(area, &killed, 0, NULL)
         return run_hooks(frame, area, rest)
     if call.nr == FREEBSD_SYS_sigreturn:
