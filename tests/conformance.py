@@ -60,15 +60,11 @@ SUITES: tuple[Suite, ...] = (
     )),
     Suite("FreeBSD's ATF tests of 2026", "tests/sys, lib/libc/tests, lib/libthr/tests and contrib/netbsd-tests of the tree that becomes 16, built with"
           " its headers for 15.1's libraries, but for those of kernel TLS (636, which skip themselves), of the resolver and of audit", "2026-11-30",
-          "15.1", "sud", 2_521, 2_114, (
-        Case("ktrace_test: ktrace__cap_* (7), ktrace__setuid_exec", 8,
-             "of violations of capabilities calls outside of the mode and rights alone are recorded; the root's su was not set-user-id"),
+          "15.1", "sud; trap and ptrace what is of ptrace(2) and ktrace(2)", 2_521, 2_124, (
+        Case("ktrace_test: ktrace__setuid_exec", 1, "the root's su was not set-user-id"),
         Case("kqueue_peek_signal, fifo_kqueue__connecting_reader", 2,
              "a kqueue in a kqueue by EV_CLEAR may be told of a signal twice; EVFILT_READ of a FIFO's writer"),
         Case("cponfork_notes", 1, "KQUEUE_CPONFORK is EINVAL, as in 15.1: it is the next release's"),
-        Case("ptrace__procdesc_wait_child", 1, "wait(2) that sleeps when the last child, a traced one of pdfork, ends, goes on sleeping"),
-        Case("ptrace__PT_ATTACH_no_EINTR, ptrace__PT_SC_REMOTE_syscall_validation", 2,
-             "PT_ATTACH wakes who sleeps, as before 15; an address of PT_SC_REMOTE's is looked at when the call is made"),
         Case("inotify_event_move, inotify_event_open", 2, "Linux tells of a directory's entry before the moved file itself, and nothing of an opening by O_PATH"),
         Case("socket_splice", 12, "SO_SPLICE is ENOPROTOOPT, as without it"),
         Case("netlink_socket: overflow, sizes, membership", 3, "netlink: FIONREAD counts what one read gets, and requests do not wait for room for their"
