@@ -58,6 +58,7 @@ WORDS = {
     "RECORD": "y",          # descriptor of ktrace(2)'s file: all is recorded, of children too
     "RECORD_FACS": "Y",     # after it: what is recorded instead
     "SOCKETS": "N",         # kinds of sockets that the sender has passed on (SOCKETS_ in kept.pxi)
+    "FEXECVE": "X",         # the call was that one, as a tracer or ktrace(2) wants to know
     "LINUX": "z",           # a Linux program is executed as it is
 }  # fmt: skip
 

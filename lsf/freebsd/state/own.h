@@ -135,6 +135,7 @@ struct process_own {
     int32_t debugger;           /* and who traces; 0: nobody */
     int32_t debug_join;         /* who has asked to */
     uint32_t debug_quiet;       /* it asked to be traced as the child of a vfork, and does not stop until it executes (P_PPTRACE) */
+    uint32_t by_fexecve;        /* the program was executed by that call, where somebody traces */
     uint64_t debug_sent[2];     /* signals that the tracer sent, which stop no more */
     uint32_t cores;             /* cores.pxi's: RLIMIT_CORE allows a core file */
     uint64_t core_page;         /* the states of threads for the core file that one of them writes; 0: none does */

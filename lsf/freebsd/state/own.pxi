@@ -115,6 +115,7 @@ cdef extern from "own.h" nogil:
         int32_t debugger
         int32_t debug_join
         uint32_t debug_quiet
+        uint32_t by_fexecve
         uint64_t debug_sent[2]
         uint32_t cores
         uint64_t core_page

@@ -155,6 +155,30 @@ HELPER(executed)
 	CHECK_OK(sys(SYS_getpid));
 }
 
+/* The call that executed a program has its own name when it is over. */
+TEST(executed_by_a_descriptor)
+{
+	char *const argv[] = { guest_argv[0], "@executed", NULL };
+	struct ktr_sysret *back;
+	int pid;
+
+	begin(KTRFAC_SYSRET | KTRFAC_INHERIT);
+	pid = guest_fork();
+	if (pid == 0) {
+		sys(SYS_fexecve, CHECK_OK(sys(SYS_open, guest_argv[0], O_RDONLY | O_CLOEXEC)), argv, guest_envp);
+		guest_exit(3);
+	}
+	CHECK_EQ(guest_wait(pid), 0);
+	CHECK_EQ(trace(KTROP_CLEAR, ~0), 0);
+	read_all();
+	do {
+		back = next(KTR_SYSRET, pid);
+		CHECK(back != NULL);
+		CHECK_NE(back->ktr_code, SYS_execve);
+	} while (back->ktr_code != SYS_fexecve);
+	CHECK_EQ(back->ktr_error, -2);		/* EJUSTRETURN */
+}
+
 /* A child is traced where KTRFAC_INHERIT says so, and what it executes. */
 TEST(children)
 {

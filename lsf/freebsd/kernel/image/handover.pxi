@@ -164,6 +164,8 @@ cdef void parse_words(process_t *proc, start_t *start, const char *text) noexcep
             take_ids(LINUX_SYS_setresuid, proc, value)
         elif key == HANDOVER_GROUPS:
             take_ids(LINUX_SYS_setresgid, proc, value)
+        elif key == HANDOVER_FEXECVE:
+            proc.own.by_fexecve = 1
         elif key == HANDOVER_DEBUGGER:
             proc.own.debugger = <int> value
         elif key == HANDOVER_TRACING:
@@ -367,6 +369,8 @@ cdef void handover_words(process_t *proc, area_t *area, int target, char *words)
         at = append_word(words, at, HANDOVER_DEBUGGER, proc.own.debugger)
     if proc.own.tracing:
         at = append_word(words, at, HANDOVER_TRACING, 1)
+    if area.frame.nr == FREEBSD_SYS_fexecve and (proc.record_fd >= 0 or proc.own.debugged):
+        at = append_word(words, at, HANDOVER_FEXECVE, 1)
     if proc.own.fakeroot:
         at = append_word(words, at, HANDOVER_FAKEROOT, 1)
     if proc.own.users_shown:

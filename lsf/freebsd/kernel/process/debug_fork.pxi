@@ -220,7 +220,7 @@ cdef void debug_started(area_t *area, uint64_t start, uint64_t stack) noexcept n
     lwp = debug_slot(page, area.index)
     lwp.reports = 0
     lwp.suspended = 0
-    lwp.code = FREEBSD_SYS_execve
+    lwp.code = FREEBSD_SYS_fexecve if proc.own.by_fexecve else FREEBSD_SYS_execve
     lwp.narg = 3
     lwp.error = 0
     memset(area.frame, 0, sizeof(frame_t))

@@ -305,7 +305,7 @@ cdef void ktrace_start(process_t *proc, area_t *area) noexcept nogil:
     if proc.record_fd < 0:
         return
     ktrace_arm(proc, area)
-    ktr_return(area, FREEBSD_SYS_execve, EJUSTRETURN, 0)
+    ktr_return(area, FREEBSD_SYS_fexecve if proc.own.by_fexecve else FREEBSD_SYS_execve, EJUSTRETURN, 0)
     ktr_empty(area, FREEBSD_KTR_PROCCTOR)
 
 
