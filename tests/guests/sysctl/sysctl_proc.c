@@ -197,6 +197,60 @@ nothing(int signo, siginfo_t *info, void *context)
 	(void)signo, (void)info, (void)context;
 }
 
+static struct timeval
+start_of(int pid)
+{
+	static struct kinfo_proc kp;
+	size_t n = sizeof(kp);
+
+	CHECK_EQ(of_process(KERN_PROC_PID, pid, &kp, &n), 0);
+	return (kp.ki_start);
+}
+
+/* Programs know a process by its number and its start: neither that nor the boot, from which it is counted, moves. */
+TEST(start_stays)
+{
+	struct timeval first = start_of((int)sys(SYS_getpid)), boot, again;
+	int name[2] = { CTL_KERN, KERN_BOOTTIME };
+	size_t n = sizeof(boot);
+
+	CHECK_EQ(sys(SYS___sysctl, name, 2, &boot, &n, NULL, 0), 0);
+	for (int i = 0; i < 2000; i++) {
+		if (i % 10 == 0) {
+			again = start_of((int)sys(SYS_getpid));
+			CHECK_EQ(again.tv_sec, first.tv_sec);
+			CHECK_EQ(again.tv_usec, first.tv_usec);
+		}
+		CHECK_EQ(sys(SYS___sysctl, name, 2, &again, &n, NULL, 0), 0);
+		CHECK_EQ(again.tv_sec, boot.tv_sec);
+		CHECK_EQ(again.tv_usec, boot.tv_usec);
+	}
+}
+
+/* Who began first is told first, however short the time between: pgrep -n and -o look at nothing else. */
+TEST(start_tells_who_was_first)
+{
+	int sorted = 0;
+
+	for (int i = 0; i < 20; i++) {
+		int pids[2];
+		for (int j = 0; j < 2; j++) {
+			pids[j] = (int)sys(SYS_fork);
+			if (pids[j] == 0)
+				for (;;)
+					sys(SYS_sigsuspend, &(sigset_t){ 0 });
+			CHECK(pids[j] > 0);
+		}
+		struct timeval one = start_of(pids[0]), two = start_of(pids[1]);
+		sorted += one.tv_sec * 1000000 + one.tv_usec < two.tv_sec * 1000000 + two.tv_usec;
+		for (int j = 0; j < 2; j++) {
+			CHECK_EQ(sys(SYS_kill, pids[j], SIGKILL), 0);
+			guest_wait(pids[j]);
+		}
+	}
+	CHECK(sorted >= 19);	/* the numbers of processes come round */
+}
+
 TEST(record_of_this_process)
 {
 	static struct kinfo_proc kp;

@@ -26,14 +26,6 @@ cdef void fill_link(int fd, int index, uint8_t *to) noexcept nogil:
         memcpy(&address.sdl_data[address.sdl_nlen], request.value + 2, 6)
 
 
-cdef int64_t boot_time() noexcept nogil:
-    """CLOCK_REALTIME less CLOCK_MONOTONIC, in nanoseconds."""
-    cdef linux_timespec now, since
-    linux_syscall2(LINUX_SYS_clock_gettime, LINUX_CLOCK_REALTIME, <uint64_t> &now)
-    linux_syscall2(LINUX_SYS_clock_gettime, LINUX_CLOCK_MONOTONIC, <uint64_t> &since)
-    return (now.tv_sec - since.tv_sec) * 1000000000 + now.tv_nsec - since.tv_nsec
-
-
 cdef void received_asked(int fd, const uint8_t *control, uint64_t length, lsf_received *asked) noexcept nogil:
     """What the socket has asked for of what came. A stream is told no times: FreeBSD puts none into what TCP gives."""
     cdef const linux_cmsghdr *header
@@ -54,7 +46,7 @@ cdef void received_asked(int fd, const uint8_t *control, uint64_t length, lsf_re
                 asked.bintime = kept_word(fd) & KEPT_BINTIME != 0
                 asked.timestamp = asks_timestamp(fd)
                 asked.clock = <int32_t> times_clock(fd)
-                asked.boot = boot_time() if asked.clock == FREEBSD_SO_TS_MONOTONIC else 0
+                asked.boot = real_less_monotonic() if asked.clock == FREEBSD_SO_TS_MONOTONIC else 0
         at += cmsg_align(header.cmsg_len)
         if at > length:
             return

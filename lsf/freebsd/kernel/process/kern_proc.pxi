@@ -86,9 +86,26 @@ cdef uint64_t status_number(const char *status, const char *name, int index, int
     return value
 
 
+# us of a tick that a process's number stands for: few, so that none has begun later than now for longer than a millisecond
+cdef enum: SORTED_BY_NUMBER = 1000
+
+
 cdef void ticks_to_timeval(int64_t ticks, freebsd_timeval *to) noexcept nogil:
     to.tv_sec = ticks // LINUX_TICKS
     to.tv_usec = ticks % LINUX_TICKS * (1000000 // LINUX_TICKS)
+
+
+cdef void start_from_ticks(proc_stat_t *stat, freebsd_timeval *to) noexcept nogil:
+    """When a process began. Linux tells the tick of 10 ms, and FreeBSD the microsecond, by which programs sort: who began in the same tick is in
+    the order of the numbers, which rise with each process, but where a thousand is full."""
+    cdef freebsd_timeval boot
+    getboottime(&boot)
+    ticks_to_timeval(stat.start, to)
+    to.tv_sec += boot.tv_sec
+    to.tv_usec += boot.tv_usec + stat.pid % SORTED_BY_NUMBER
+    if to.tv_usec >= 1000000:
+        to.tv_usec -= 1000000
+        to.tv_sec += 1
 
 
 cdef void signals_to_kinfo(uint64_t linux_mask, freebsd_sigset *to) noexcept nogil:
@@ -97,7 +114,7 @@ cdef void signals_to_kinfo(uint64_t linux_mask, freebsd_sigset *to) noexcept nog
 
 cdef void facts_from_stat(lsf_process_facts *facts, proc_stat_t *stat) noexcept nogil:
     """What /proc/PID/stat knows."""
-    cdef linux_timespec now, up
+    cdef linux_timespec now
     facts.pid = stat.pid
     facts.tid = stat.pid
     facts.ppid = stat.ppid
@@ -122,18 +139,9 @@ cdef void facts_from_stat(lsf_process_facts *facts, proc_stat_t *stat) noexcept 
     facts.children.ru_minflt = stat.cminflt
     facts.children.ru_majflt = stat.cmajflt
     linux_syscall2(LINUX_SYS_clock_gettime, LINUX_CLOCK_REALTIME, <uint64_t> &now)
-    linux_syscall2(LINUX_SYS_clock_gettime, LINUX_CLOCK_BOOTTIME, <uint64_t> &up)
     facts.now.tv_sec = now.tv_sec
     facts.now.tv_usec = now.tv_nsec // 1000
-    ticks_to_timeval(stat.start, &facts.start)
-    facts.start.tv_sec += now.tv_sec - up.tv_sec
-    facts.start.tv_usec += (now.tv_nsec - up.tv_nsec) // 1000
-    if facts.start.tv_usec < 0:
-        facts.start.tv_usec += 1000000
-        facts.start.tv_sec -= 1
-    elif facts.start.tv_usec >= 1000000:
-        facts.start.tv_usec -= 1000000
-        facts.start.tv_sec += 1
+    start_from_ticks(stat, &facts.start)
 
 
 cdef void facts_from_status(lsf_process_facts *facts, const char *status, uint32_t *groups) noexcept nogil:

@@ -189,15 +189,8 @@ cdef public long sysctl_clockrate(sysctl_request_t *request) noexcept nogil:
 
 
 cdef public long sysctl_boottime(sysctl_request_t *request) noexcept nogil:
-    cdef linux_timespec now, up
     cdef freebsd_timeval boot
-    linux_syscall2(LINUX_SYS_clock_gettime, LINUX_CLOCK_REALTIME, <uint64_t> &now)
-    linux_syscall2(LINUX_SYS_clock_gettime, LINUX_CLOCK_BOOTTIME, <uint64_t> &up)
-    boot.tv_sec = now.tv_sec - up.tv_sec
-    boot.tv_usec = now.tv_nsec // 1000 - up.tv_nsec // 1000
-    if boot.tv_usec < 0:
-        boot.tv_sec -= 1
-        boot.tv_usec += 1000000
+    getboottime(&boot)
     return sysctl_out(request, &boot, sizeof(boot))
 
 
