@@ -46,6 +46,7 @@ enum { CTL_TRACE = 1, CTL_TRAPCAP, CTL_ASLR, CTL_PROTMAX, CTL_STACKGAP, CTL_WXMA
 
 /* Of a process. The child of a vfork begins with a copy. */
 struct process_own {
+    char comm[20];              /* p_comm: MAXCOMLEN and a NUL */
     uint32_t osreldate;
     uint32_t osreldate_given;   /* by an option, or by a root; else a program that was built for a later release finds that */
     uint64_t vdso_data;         /* mmap.pxi's: where the vDSO's data begin; 0: not looked for yet */

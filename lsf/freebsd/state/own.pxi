@@ -27,6 +27,7 @@ cdef extern from "own.h" nogil:
         uint64_t value
 
     ctypedef struct process_own_t "struct process_own":
+        char comm[20]
         uint32_t osreldate
         uint32_t osreldate_given
         uint64_t vdso_data

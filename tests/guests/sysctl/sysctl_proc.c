@@ -396,6 +396,17 @@ HELPER(executed_as)
 	n = sizeof(text);
 	CHECK_EQ(of_process(KERN_PROC_PATHNAME, (int)sys(SYS_getpid), text, &n), 0);
 	CHECK_STR(text, guest_argv[3]);
+	/* And the process has the file's name, by whatever link it was executed. */
+	static struct kinfo_proc kp;
+	const char *base = text;
+	for (const char *c = text; *c != '\0'; c++)
+		if (*c == '/')
+			base = c + 1;
+	char want[COMMLEN + 1];
+	format(want, sizeof(want), "%s", base);
+	n = sizeof(kp);
+	CHECK_EQ(of_process(KERN_PROC_PID, (int)sys(SYS_getpid), &kp, &n), 0);
+	CHECK_STR(kp.ki_comm, want);
 	guest_exit(0);
 }
 

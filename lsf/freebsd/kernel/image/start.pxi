@@ -68,11 +68,21 @@ cdef long open_in_path(start_t *start, char *found) noexcept nogil:
         dirs += 1
 
 
+cdef void name_command(process_t *proc, int fd) noexcept nogil:
+    """p_comm: the name of the program's file in its folder, where a link may have led to it by another (do_execve: nd.ni_cnd.cn_nameptr)."""
+    cdef char path[4096]
+    cdef const char *name = proc.execpath
+    if not is_error(descriptor_name(fd, path, sizeof(path))) and path[0] == c'/':
+        lookup_guest(proc, path, sizeof(path))
+        name = path
+    append(proc.own.comm, 0, sizeof(proc.own.comm), base_name(name))
+
+
 cdef void show_command(start_t *start, process_t *proc) noexcept nogil:
     """Let ps on the host show the program's own name and arguments, not the shim's."""
     cdef uint64_t map_[13]
     cdef uint64_t end
-    linux_syscall2(LINUX_SYS_prctl, LINUX_PR_SET_NAME, <uint64_t> base_name(proc.execpath))
+    linux_syscall2(LINUX_SYS_prctl, LINUX_PR_SET_NAME, <uint64_t> proc.own.comm)
     if start.argc == 0:
         return
     end = <uint64_t> start.argv[start.argc - 1]
@@ -223,6 +233,7 @@ cdef long start_program(process_t *proc, start_t *start) noexcept nogil:
         if result < 0:
             return result
         execution_path(program.fd, start.path, proc.execpath)
+    name_command(proc, program.fd)
     if start.linux and (program.kind == PROGRAM_LINUX or program.kind == PROGRAM_UNKNOWN):
         return start_linux(proc, start)
     if program.kind == PROGRAM_FOREIGN:

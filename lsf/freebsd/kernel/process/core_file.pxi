@@ -147,7 +147,7 @@ cdef void core_name(core_t *core, core_name_t *name) noexcept nogil:
         elif one[0] == c'I':
             name_add(name, b"%I")
         elif one[0] == c'N':
-            append(command, 0, sizeof(command), base_name(proc.execpath))      # p_comm
+            append(command, 0, sizeof(command), proc.own.comm)      # p_comm
             name_add(name, command)
         elif one[0] == c'P':
             name_add_number(name, <uint64_t> core.pid)

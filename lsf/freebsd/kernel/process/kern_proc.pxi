@@ -200,7 +200,7 @@ cdef void facts_of_self(lsf_process_facts *facts, proc_stat_t *stat, area_t *are
 
 cdef void kinfo_of_guest(freebsd_kinfo_proc *info, process_t *guest) noexcept nogil:
     """What only the guest itself knows: its handlers, and its name in full."""
-    cdef const char *name = base_name(guest.execpath)
+    cdef const char *name = guest.own.comm
     cdef int signo
     cdef uint32_t bit
     if guest.own.sugid:

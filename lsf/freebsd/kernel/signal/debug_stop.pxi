@@ -55,7 +55,7 @@ cdef void debug_name(area_t *area, debug_lwp_t *lwp) noexcept nogil:
     if area.own.name[0]:
         memcpy(lwp.name, area.own.name, sizeof(lwp.name) - 1)
     else:
-        append(lwp.name, 0, sizeof(lwp.name), base_name(area.proc.execpath))
+        append(lwp.name, 0, sizeof(lwp.name), area.proc.own.comm)
 
 
 cdef void debug_save(area_t *area, debug_lwp_t *lwp, linux_ucontext *uc) noexcept nogil:

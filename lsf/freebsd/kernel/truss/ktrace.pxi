@@ -58,7 +58,7 @@ cdef void ktr_write(area_t *area, int type_, ktr_record_t *record) noexcept nogi
     (<int32_t *> &text[0])[0] = <int32_t> record.at
     (<int16_t *> &text[4])[0] = <int16_t> type_
     (<int32_t *> &text[8])[0] = proc.pid
-    append(<char *> &text[12], 0, KTR_COMM, base_name(proc.execpath))
+    append(<char *> &text[12], 0, KTR_COMM, proc.own.comm)
     (<int64_t *> &text[32])[0] = now.tv_sec
     (<int64_t *> &text[40])[0] = now.tv_nsec if size == KTR_HEADER_1 else now.tv_nsec // 1000
     (<int64_t *> &text[48])[0] = area.tid
