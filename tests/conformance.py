@@ -146,6 +146,32 @@ SUITES: tuple[Suite, ...] = (
         Case("known failures", 7, "CPython's own: it expects them to fail"),
         Case("test_freeze, test_search_cpp, test_cppext (2)", 4, "they want a compiler, which the root had not"),
     )),
+    Suite("Perl's test suite", "Perl 5.36.0 with threads, of Debian's perl: io, op, lib, base, cmd, comp, opbasic and mro of t, and lib, ext, dist and cpan; by"
+          " files of tests (613,893 tests)", "2026-11-30", "13.5", "sud", 2_331, 2_181, (
+        Case("skipped by the tests themselves", 126, "of other systems, for want of a network, a terminal, or of what was not built"),
+        Case("Win32 (15), VMS (3)", 18, "their modules are built on those systems alone"),
+        Case("Embed, Constant, 02-xsdynamic, 03-xsstatic", 4, "they want a compiler, which the root had not"),
+        Case("IO-Zlib: external, getc", 2, "they share the name of a file, and were run beside each other: each passes alone"),
+    )),
+    Suite("APR's tests", "APR 1.7.2 of Debian, with kqueue and threads; by suites", "2026-11-30", "13.5", "sud", 44, 44),
+    Suite("libevent's tests", "libevent 2.1.12 of Debian, with kqueue", "2026-11-30", "13.5", "sud", 350, 309, (
+        Case("skipped by the tests themselves", 41, "33 of them on Linux, too; 8 want EV_FEATURE_EARLY_CLOSE, which its kqueue has not"),
+    )),
+    Suite("nix's tests", "the crate nix 0.26.1 of Debian", "2026-11-30", "13.5", "sud", 272, 266, (
+        Case("ignored by the tests themselves", 2, "statfs_call_strict, fstatfs_call_strict"),
+        Case("test_aio::aio_fsync::error", 1, "it makes a value that Rust of today does not let it make"),
+        Case("test_nmount (2), test_acct", 3, "nmount(2) and acct(2) are refused"),
+    )),
+    Suite("bash's tests", "bash 5.2.15 of Debian, by scripts, without a terminal", "2026-11-30", "13.5", "sud", 83, 70, (
+        Case("alias, builtins, glob-test, intl, printf", 5, "they want locales, which the machine's Linux had not, either"),
+        Case("heredoc, nameref, new-exp, read, test, vredir", 6, "for root, without a terminal, or out of their own tree: the same on the machine's Linux"),
+        Case("execscript", 1, "it wants no root, and bash in PATH"),
+        Case("cond", 1, "a regular expression that FreeBSD's libc refuses, and glibc does not"),
+    )),
+    Suite("FreeBSD's tests of sh(1)", "bin/sh/tests of the tree that becomes 16, by the sh of 15.1", "2026-11-30", "15.1", "sud", 511, 502, (
+        Case("case5, case7, locale1, length7, pathname6, trim8, dollar-quote10, dollar-quote11", 8, "they want locales, which the root had not"),
+        Case("fc3", 1, "the root's sh was built without a history"),
+    )),
     Suite("gnulib's tests, as m4 has them", "m4 1.4.19, configured by running its checks under LSF", "2026-11-30", "13.5", "sud, trap, ptrace", 267, 232, (
         Case("skipped by the tests themselves", 35, "of other locales and other systems, for want of git, cvs and a compiler"),
     )),
