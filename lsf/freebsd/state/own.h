@@ -90,7 +90,8 @@ struct process_own {
     uint32_t messages[2];       /* what threads that have ended sent and received on sockets, as area_own's */
     uint32_t ctl[8];            /* procctl.pxi's: what was set, by kind */
     uint32_t osrel;             /* the release that the program was built for, from its note */
-    uint64_t guest_mark[3];     /* queued.pxi's: by this address other guests know a guest (struct robust_list_head) */
+    uint64_t guest_mark[3];     /* queued.pxi's: by this address other guests know a guest (struct robust_list_head), */
+    uint64_t guest_unmark[3];   /* and by this one that a guest executes a Linux program */
     uint64_t magic;             /* by which one guest knows another's struct process */
     uint64_t limits;            /* mprotect.pxi's: what mprotect may not give, 0 for nothing noted */
     uint64_t auxv;              /* where the guest's auxiliary vector lies */
@@ -193,6 +194,7 @@ struct area_own {
     int64_t wake_delay;         /* nanoseconds until its timer ends a sleep; 0: no timer */
     int32_t wake_timer;
     int32_t guest_asked;        /* queued.pxi's: the process of which is_guest was asked last, */
+    int32_t guest_forked;       /* its child that forked last, */
     uint32_t guest_answer;
     uint32_t guest_sent;        /* how many it was sent since it had none pending, */
     uint64_t guest_time;        /* and when, in the processor's cycles */

@@ -70,6 +70,7 @@ cdef extern from "own.h" nogil:
         uint32_t ctl[8]
         uint32_t osrel
         uint64_t guest_mark[3]
+        uint64_t guest_unmark[3]
         uint64_t magic
         uint64_t limits
         uint64_t auxv
@@ -171,7 +172,7 @@ cdef extern from "own.h" nogil:
         uint64_t exterr
         int64_t wake_delay
         int32_t wake_timer
-        int32_t guest_asked
+        int32_t guest_asked, guest_forked
         uint32_t guest_answer
         uint32_t guest_sent
         uint64_t guest_time

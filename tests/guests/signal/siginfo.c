@@ -1,5 +1,6 @@
 /* What siginfo says of where a signal comes from (ksiginfo_t in sys/sys/signalvar.h, and who fills it). */
 #include "guest.h"
+#include <sys/cpuset.h>
 #include <sys/procdesc.h>
 
 #define BIT(signo) (1U << ((signo) - 1))
@@ -118,6 +119,41 @@ TEST(of_a_process)
 	}
 	CHECK_EQ(sys(SYS_pdkill, fd, SIGUSR1), 0);
 	CHECK_EQ(guest_wait(pid), 0);
+}
+
+/* Signals for a child that has not run yet are kept like any: each of them arrives. */
+TEST(for_a_child_that_has_not_run)
+{
+	sigset_t mask = { { BIT(SIGUSR1) } };
+	cpuset_t mine, one;
+
+	/* On one processor the child waits for the parent's to be free. */
+	CHECK_EQ(sys(SYS_cpuset_getaffinity, CPU_LEVEL_WHICH, CPU_WHICH_PID, -1L, sizeof(mine), &mine), 0);
+	memset(&one, 0, sizeof(one));
+	for (size_t i = 0; i < 8 * sizeof(mine); i++) {
+		if (CPU_ISSET(i, &mine)) {
+			CPU_SET(i, &one);
+			break;
+		}
+	}
+	CHECK_EQ(sys(SYS_cpuset_setaffinity, CPU_LEVEL_WHICH, CPU_WHICH_PID, -1L, sizeof(one), &one), 0);
+	guest_handle(SIGUSR1, note, 0);
+	CHECK_EQ(sys(SYS_sigprocmask, SIG_BLOCK, &mask, NULL), 0);
+	for (int round = 0; round < 20; round++) {
+		int pid = guest_fork();
+		if (pid == 0) {
+			CHECK_EQ(sys(SYS_sigprocmask, SIG_UNBLOCK, &mask, NULL), 0);
+			for (int i = 0; i < 2000 && count < 3; i++)
+				guest_sleep_ms(1);
+			CHECK_EQ(count, 3);
+			guest_exit(0);
+		}
+		for (i64 begun = guest_now_ms(); guest_now_ms() < begun + 1;)
+			continue;
+		for (int i = 0; i < 3; i++)
+			CHECK_EQ(sys(SYS_kill, pid, SIGUSR1), 0);
+		CHECK_EQ(guest_wait(pid), 0);
+	}
 }
 
 /* A timer's signal names the timer. */

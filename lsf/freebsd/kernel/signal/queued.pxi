@@ -6,8 +6,9 @@
 # Who is sent to must be a guest: the second number would end any other program. A guest's first thread tells Linux the
 # address of an empty list of robust futexes, which is the same in all guests, and Linux tells it to who may look
 # (get_robust_list(2)). That call costs as much as kill(2), so what was learnt holds for GUEST_LEASE. Linux forgets the address
-# at exec. A guest that executes a guest has the second numbers blocked until the new one has its handlers; one that
-# executes a Linux program takes the address back first, and lets that time pass. (The child of a vfork never told it.)
+# at exec, and in the child of a fork, which tells its own when it runs: until then its parent knows it. A guest that
+# executes a guest has the second numbers blocked until the new one has its handlers; one that executes a Linux program
+# tells another address first, and lets that time pass. (The child of a vfork never told one.)
 # Who may not look sends by the first number, and so does a signal to a group.
 
 cdef enum:
@@ -44,8 +45,24 @@ cdef bint is_guest(int pid) noexcept nogil:
         and head == <uint64_t> SHIM.own.guest_mark
 
 
+cdef bint has_told_nothing(int pid) noexcept nogil:
+    """A process that executes what this one does has told Linux no address: it has not run yet, or another guest has just been executed."""
+    cdef char path[32]
+    cdef char own[128]
+    cdef char other[128]
+    cdef uint64_t head = 1, size = 0
+    cdef long length, got
+    if linux_syscall3(LINUX_SYS_get_robust_list, pid, <uint64_t> &head, <uint64_t> &size) != 0 or head != 0:
+        return False
+    proc_path(path, sizeof(path), pid, b"exe")
+    length = linux_syscall3(LINUX_SYS_readlink, <uint64_t> <const char *> b"/proc/self/exe", <uint64_t> own, sizeof(own))
+    got = linux_syscall3(LINUX_SYS_readlink, <uint64_t> path, <uint64_t> other, sizeof(other))
+    return length > 0 and got == length and memcmp(own, other, <uint64_t> length) == 0
+
+
 cdef void guest_known(area_t *area, int pid) noexcept nogil:
     """This process is a guest, if it has not run yet: a child of the caller's, with all signals blocked until it has."""
+    area.own.guest_forked = pid
     area.own.guest_answer = 1
     area.own.guest_sent = 0
     area.own.guest_asked = pid
@@ -130,7 +147,7 @@ cdef int queued_number(area_t *area, int pid, int signo) noexcept nogil:
     if own.guest_asked != pid or now - own.guest_time >= GUEST_LEASE:
         if own.guest_asked != pid:
             own.guest_sent = 0
-        own.guest_answer = is_guest(pid)
+        own.guest_answer = is_guest(pid) or (own.guest_forked == pid and has_told_nothing(pid))
         own.guest_asked = pid
         own.guest_time = now
         if own.guest_sent >= QUEUED_MOST and not queued_pending(pid):
@@ -159,9 +176,11 @@ cdef void guest_mark_set() noexcept nogil:
 
 
 cdef void guest_mark_clear() noexcept nogil:
-    """From here on nobody takes this process for a guest."""
+    """From here on nobody takes this process for a guest: it tells another address, of an empty list too."""
     cdef uint64_t since = read_tsc()
-    linux_syscall2(LINUX_SYS_set_robust_list, 0, 24)
+    cdef uint64_t *mark = SHIM.own.guest_unmark
+    mark[0] = <uint64_t> mark
+    linux_syscall2(LINUX_SYS_set_robust_list, <uint64_t> mark, 24)
     while read_tsc() - since < 2 * GUEST_LEASE:
         pause(50000)
 
