@@ -587,6 +587,35 @@ TEST(mappings)
 	CHECK_ERR(of_process(KERN_PROC_VMMAP, 0x7ffffff0, buffer, &n), ESRCH);
 }
 
+/* How much of a mapping is in memory: of one that nobody has touched nothing is. */
+TEST(mappings_in_memory)
+{
+	static char buffer[1 << 18];
+	size_t n = sizeof(buffer);
+	char *mine = (char *)CHECK_OK(sys(SYS_mmap, NULL, 24 * PAGE_SIZE, PROT_NONE, MAP_ANON | MAP_PRIVATE, -1, 0));
+	int found = 0;
+
+	CHECK_EQ(sys(SYS_mprotect, mine + 4 * PAGE_SIZE, 8 * PAGE_SIZE, PROT_READ | PROT_WRITE), 0);
+	CHECK_EQ(sys(SYS_mprotect, mine + 14 * PAGE_SIZE, 8 * PAGE_SIZE, PROT_READ | PROT_WRITE), 0);
+	for (int i = 0; i < 3; i++)
+		mine[(4 + 2 * i) * PAGE_SIZE] = 1;
+	CHECK_EQ(of_process(KERN_PROC_VMMAP, (int)sys(SYS_getpid), buffer, &n), 0);
+	for (size_t at = 0; at < n;) {
+		struct kinfo_vmentry *e = (struct kinfo_vmentry *)(void *)(buffer + at);
+		if (e->kve_start == (u64)mine + 4 * PAGE_SIZE) {
+			found |= 1;
+			CHECK_EQ(e->kve_resident, 3);
+			CHECK_EQ(e->kve_private_resident, 3);
+		}
+		if (e->kve_start == (u64)mine + 14 * PAGE_SIZE) {
+			found |= 2;
+			CHECK_EQ(e->kve_resident, 0);
+		}
+		at += e->kve_structsize;
+	}
+	CHECK_EQ(found, 3);
+}
+
 TEST(descriptors)
 {
 	static char buffer[1 << 18];

@@ -44,8 +44,21 @@ cdef inline bint mapping_is_linux_s(const mapping_t *mapping) noexcept nogil:
         or string_starts(mapping.name, b"[vvar")
 
 
+cdef const char *mapping_resident(const char *line, freebsd_kinfo_vmentry *entry) noexcept nogil:
+    """The lines of /proc/PID/smaps that tell of the mapping before them; /proc/PID/maps has none. Returns where the next mapping begins."""
+    cdef int64_t number = 0
+    while c'A' <= line[0] <= c'Z':
+        if string_starts(line, b"Rss:"):
+            parse_number(line + 4, &number)
+            entry.kve_resident = <int32_t> (number * 1024 // PAGE_SIZE)
+            entry.kve_private_resident = entry.kve_resident
+        line = next_line(line)
+    return line
+
+
 cdef public long sysctl_vmmap(sysctl_request_t *request) noexcept nogil:
     """The mappings of a process, but for the shim's own."""
+    cdef const char *file = b"smaps"
     cdef freebsd_kinfo_vmentry entry
     cdef mapping_t mapping
     cdef uint64_t room = 1 << 20, memory
@@ -57,7 +70,10 @@ cdef public long sysctl_vmmap(sysctl_request_t *request) noexcept nogil:
     memory = map_memory(room)
     if memory == 0:
         return -LINUX_ENOMEM
-    got = proc_read(pid, b"maps", <char *> memory, room)
+    got = proc_read(pid, file, <char *> memory, room)
+    if got <= 0:                            # a Linux without it
+        file = b"maps"
+        got = proc_read(pid, file, <char *> memory, room)
     while got == <long> room - 1 and room < 1 << 28:
         # Many mappings: begin again with more room.
         linux_syscall2(LINUX_SYS_munmap, memory, room)
@@ -65,15 +81,16 @@ cdef public long sysctl_vmmap(sysctl_request_t *request) noexcept nogil:
         memory = map_memory(room)
         if memory == 0:
             return -LINUX_ENOMEM
-        got = proc_read(pid, b"maps", <char *> memory, room)
+        got = proc_read(pid, file, <char *> memory, room)
     if got < 0:
         result = -LINUX_EPERM if got == -LINUX_EACCES else got
     line = <const char *> memory
     while result == 0 and got > 0 and line[0] != 0:
         line = mapping_parse(line, &mapping)
+        kinfo_of_mapping(&mapping, &entry)
+        line = mapping_resident(line, &entry)
         if mapping_is_linux_s(&mapping):
             continue
-        kinfo_of_mapping(&mapping, &entry)
         if request.area.proc.own.osreldate >= FREEBSD_SINCE_MAX_PROT:
             entry.kve_protection |= mapping_maximum(request.area.proc, pid, &mapping) << KVME_MAX_SHIFT
         entry.kve_structsize = <int32_t> packed_kinfo_size(<uint64_t> entry.kve_path - <uint64_t> &entry,
