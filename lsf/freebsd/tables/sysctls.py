@@ -87,7 +87,7 @@ kern.proc.filedesc | 33 | N | call filedesc 0 | Process filedesc entries
 kern.proc.groups | 34 | N | call proc_groups | Process groups
 kern.proc.env | 35 | N | call env | Process environment
 kern.proc.auxv | 36 | N | call auxv | Process ELF auxiliary vector
-kern.proc.rlimit | 37 | N | call proc_rlimit | Process resource limits
+kern.proc.rlimit | 37 | N W | call proc_rlimit | Process resource limits
 kern.proc.ps_strings | 38 | N | call of_guest 0 | Process ps_strings location
 kern.proc.umask | 39 | N | call proc_umask | Process umask
 kern.proc.osrel | 40 | N | call of_guest 1 | Process binary osreldate

@@ -747,6 +747,7 @@ cdef extern from "machine/linux/linux.h" nogil:
         LINUX_SYS_openat2 "SYS_openat2"
         LINUX_SYS_personality "SYS_personality"
         LINUX_SYS_perf_event_open "SYS_perf_event_open"
+        LINUX_SYS_pidfd_getfd "SYS_pidfd_getfd"
         LINUX_SYS_pidfd_open "SYS_pidfd_open"
         LINUX_SYS_pidfd_send_signal "SYS_pidfd_send_signal"
         LINUX_SYS_pipe2 "SYS_pipe2"

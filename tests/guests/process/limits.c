@@ -111,6 +111,50 @@ TEST(seen_by_sysctl)
 	CHECK_ERR(sys(SYS___sysctl, name, 5, &limit, &n, NULL, 0), ESRCH);
 }
 
+/* procctl's kin limits(1) -P, and psutil: of oneself and of another process. */
+TEST(set_by_sysctl)
+{
+	int me = (int)sys(SYS_getpid), name[5] = { CTL_KERN, KERN_PROC, KERN_PROC_RLIMIT, me, RLIMIT_NOFILE };
+	struct rlimit limit = { 100, 200 }, seen;
+	size_t n = sizeof(seen);
+	int to_child[2], to_parent[2];
+	char c = 0;
+
+	CHECK_EQ(sys(SYS___sysctl, name, 5, &seen, &n, &limit, sizeof(limit)), 0);
+	CHECK(seen.rlim_cur > 100);		/* as it was */
+	CHECK_EQ(sys(SYS_getrlimit, RLIMIT_NOFILE, &seen), 0);
+	CHECK_EQ(seen.rlim_cur, 100);
+	CHECK_EQ(seen.rlim_max, 200);
+	CHECK_ERR(sys(SYS___sysctl, name, 5, NULL, NULL, &limit, sizeof(limit) - 1), EINVAL);
+	CHECK_ERR(sys(SYS___sysctl, name, 5, NULL, NULL, 8, sizeof(limit)), EFAULT);
+	CHECK_EQ(sys(SYS_pipe2, to_child, 0), 0);
+	CHECK_EQ(sys(SYS_pipe2, to_parent, 0), 0);
+	int pid = guest_fork();
+	if (pid == 0) {
+		CHECK_EQ(sys(SYS_write, to_parent[1], "r", 1), 1);
+		CHECK_EQ(sys(SYS_read, to_child[0], &c, 1), 1);
+		CHECK_EQ(sys(SYS_getrlimit, RLIMIT_NOFILE, &seen), 0);
+		CHECK_EQ(seen.rlim_cur, 50);
+		CHECK_EQ(sys(SYS_getrlimit, RLIMIT_SWAP, &seen), 0);
+		CHECK_EQ(seen.rlim_cur, 7000);
+		CHECK_EQ(seen.rlim_max, 7000);	/* the soft limit is cut */
+		guest_exit(0);
+	}
+	CHECK_EQ(sys(SYS_read, to_parent[0], &c, 1), 1);
+	name[3] = pid;
+	limit.rlim_cur = 50;
+	CHECK_EQ(sys(SYS___sysctl, name, 5, NULL, NULL, &limit, sizeof(limit)), 0);
+	name[4] = RLIMIT_SWAP;
+	limit = (struct rlimit){ 9000, 7000 };
+	CHECK_EQ(sys(SYS___sysctl, name, 5, NULL, NULL, &limit, sizeof(limit)), 0);
+	CHECK_EQ(sys(SYS___sysctl, name, 5, &seen, &n, NULL, 0), 0);
+	CHECK_EQ(seen.rlim_max, 7000);
+	CHECK_EQ(sys(SYS_write, to_child[1], "g", 1), 1);
+	CHECK_EQ(guest_wait(pid), 0);
+	name[3] = 99998;
+	CHECK_ERR(sys(SYS___sysctl, name, 5, NULL, NULL, &limit, sizeof(limit)), ESRCH);
+}
+
 TEST(kqueues_are_counted)
 {
 	struct rlimit limit = { 3, 3 };

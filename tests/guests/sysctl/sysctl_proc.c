@@ -3,7 +3,9 @@
 #include <sys/exec.h>
 #include <sys/resource.h>
 #include <sys/sysctl.h>
+#include <sys/socket.h>
 #include <sys/user.h>
+#include <netinet/in.h>
 
 static long
 of_process(int what, int pid, void *out, size_t *n)
@@ -585,6 +587,38 @@ TEST(mappings)
 	CHECK_EQ(found, 7);
 	n = sizeof(buffer);
 	CHECK_ERR(of_process(KERN_PROC_VMMAP, 0x7ffffff0, buffer, &n), ESRCH);
+}
+
+/* A socket of another process, and where it is bound. */
+TEST(sockets_of_others)
+{
+	static char buffer[1 << 18];
+	struct sockaddr_in address = { .sin_len = sizeof(address), .sin_family = AF_INET, .sin_addr = { __builtin_bswap32(INADDR_LOOPBACK) } }, bound;
+	socklen_t length = sizeof(bound);
+	int s = (int)CHECK_OK(sys(SYS_socket, AF_INET, SOCK_STREAM, 0)), parent = (int)sys(SYS_getpid);
+
+	CHECK_EQ(sys(SYS_bind, s, &address, sizeof(address)), 0);
+	CHECK_EQ(sys(SYS_listen, s, 1), 0);
+	CHECK_EQ(sys(SYS_getsockname, s, &bound, &length), 0);
+	IN_CHILD({
+		size_t n = sizeof(buffer);
+		int found = 0;
+		CHECK_EQ(of_process(KERN_PROC_FILEDESC, parent, buffer, &n), 0);
+		for (size_t at = 0; at < n;) {
+			struct kinfo_file *f = (struct kinfo_file *)(void *)(buffer + at);
+			if (f->kf_fd == s) {
+				found = 1;
+				CHECK_EQ(f->kf_type, KF_TYPE_SOCKET);
+				CHECK_EQ(f->kf_un.kf_sock.kf_sock_domain0, AF_INET);
+				CHECK_EQ(f->kf_un.kf_sock.kf_sock_type0, SOCK_STREAM);
+				struct sockaddr_in *local = (struct sockaddr_in *)(void *)&f->kf_un.kf_sock.kf_sa_local;
+				CHECK_EQ(local->sin_port, bound.sin_port);
+				CHECK_EQ(local->sin_addr.s_addr, bound.sin_addr.s_addr);
+			}
+			at += f->kf_structsize;
+		}
+		CHECK_EQ(found, 1);
+	});
 }
 
 /* How much of a mapping is in memory: of one that nobody has touched nothing is. */

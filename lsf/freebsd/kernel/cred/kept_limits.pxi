@@ -24,11 +24,10 @@ cdef void limit_kept(process_t *guest, uint32_t which, freebsd_rlimit *limit) no
     limit.rlim_max = kept.below_max ^ FREEBSD_RLIM_INFINITY
 
 
-cdef long limit_keep(process_t *proc, uint32_t which, const linux_rlimit *wanted) noexcept nogil:
+cdef long limit_keep(kept_limit_t *kept, const linux_rlimit *wanted) noexcept nogil:
     """setrlimit(2) of such a limit: 0 or -EPERM."""
-    cdef kept_limit_t *kept = &proc.own.limits_kept[limit_kept_at(which)]
     cdef freebsd_rlimit now, limit
-    limit_kept(proc, which, &now)
+    now.rlim_max = kept.below_max ^ FREEBSD_RLIM_INFINITY
     freebsd_rlimit_from_linux(&limit, wanted)
     if (limit.rlim_cur > now.rlim_max or limit.rlim_max > now.rlim_max) and linux_syscall0(LINUX_SYS_geteuid) != 0:
         return -LINUX_EPERM

@@ -67,6 +67,20 @@ cdef void kinfo_rights(area_t *area, int pid, int fd, process_t *guest, freebsd_
         memcpy(&info.kf_cap_rights, &caps.rights, sizeof(rights_t))
 
 
+cdef void kinfo_of_socket(int pid, int fd, freebsd_kinfo_file *info) noexcept nogil:
+    """The addresses of another process's socket, by a duplicate of its descriptor, where Linux gives one (pidfd_getfd(2), 5.6)."""
+    cdef long process = linux_syscall2(LINUX_SYS_pidfd_open, <uint64_t> pid, 0), here
+    if is_error(process):
+        return
+    here = linux_syscall3(LINUX_SYS_pidfd_getfd, <uint64_t> process, <uint64_t> fd, 0)
+    linux_syscall1(LINUX_SYS_close, process)
+    if is_error(here):
+        return
+    memset(&info.kf_un.kf_sock, 0, sizeof(info.kf_un.kf_sock))
+    fill_kinfo_socket(<int> here, &info.kf_un.kf_sock)
+    linux_syscall1(LINUX_SYS_close, here)
+
+
 cdef long kinfo_of_descriptor(area_t *area, int pid, int fd, process_t *guest, freebsd_kinfo_file *info) noexcept nogil:
     """A descriptor of this process, or what /proc tells of another's (guest: its struct process, or NULL): 0, or a negative errno where
     it is hidden or gone."""
@@ -86,6 +100,8 @@ cdef long kinfo_of_descriptor(area_t *area, int pid, int fd, process_t *guest, f
     info.kf_type = kinfo_type(info.kf_path, info.kf_un.kf_file.kf_file_mode)
     if info.kf_path[0] != c'/' or info.kf_type == FREEBSD_KF_TYPE_SHM:
         memset(info.kf_path, 0, sizeof(info.kf_path))
+    if info.kf_type == FREEBSD_KF_TYPE_SOCKET:
+        kinfo_of_socket(pid, fd, info)
     end = append(text, 0, sizeof(text), b"fdinfo/")
     append_number(text, end, sizeof(text), <uint32_t> fd, 10)
     if proc_read(pid, text, text, sizeof(text)) > 0:

@@ -85,38 +85,17 @@ cdef public long sys_getrlimit(frame_t *frame, area_t *area) noexcept nogil:
     return copyout(&out, frame.arg[1], sizeof(out))
 
 
-cdef public long sys_setrlimit(frame_t *frame, area_t *area) noexcept nogil:
-    cdef freebsd_rlimit limit
+cdef long limit_set(area_t *area, uint32_t which, const freebsd_rlimit *limit) noexcept nogil:
+    """kern_proc_setrlimit for this process; which: below limit_count."""
     cdef linux_rlimit wanted, now
-    cdef uint32_t which = <uint32_t> frame.arg[0]
-    cdef int linux
+    cdef int linux = freebsd_to_linux_rlimit(which)
     cdef long result
-    if copyin(frame.arg[1], &limit, sizeof(limit)) < 0:
-        return -LINUX_EFAULT
-    if which >= limit_count(area.proc):
-        return -LINUX_EINVAL
-    linux = freebsd_to_linux_rlimit(which)
-    linux_rlimit_from_freebsd(&wanted, &limit)
+    linux_rlimit_from_freebsd(&wanted, limit)
     if linux < 0:
-        return limit_keep(area.proc, which, &wanted)
-    if limit_top(which) != 0:
-        result = linux_syscall4(LINUX_SYS_prlimit64, 0, linux, 0, <uint64_t> &now)
-        if not is_error(result):
-            result = limit_fit(which, &wanted, &now)
-        if is_error(result):
-            return result
-    if wanted.rlim_cur > wanted.rlim_max:
-        # FreeBSD checks both against the present maximum and then lowers the soft limit to the new one.
-        result = linux_syscall4(LINUX_SYS_prlimit64, 0, linux, 0, <uint64_t> &now)
-        if is_error(result):
-            return result
-        if wanted.rlim_cur > now.rlim_max and linux_syscall0(LINUX_SYS_geteuid) != 0:
-            return -LINUX_EPERM
-        wanted.rlim_cur = wanted.rlim_max
-    if which == FREEBSD_RLIMIT_NPROC and wanted.rlim_cur == 0:
-        wanted.rlim_cur = 1
-    if which == FREEBSD_RLIMIT_NPROC and wanted.rlim_max == 0:
-        wanted.rlim_max = 1
+        return limit_keep(&area.proc.own.limits_kept[limit_kept_at(which)], &wanted)
+    result = limit_fit_all(0, which, linux, &wanted, &now)
+    if result < 0:
+        return result
     if linux == LINUX_RLIMIT_FSIZE:
         image_needed(area.proc)     # below a small limit it could not be made any more
     result = linux_syscall4(LINUX_SYS_prlimit64, 0, linux, <uint64_t> &wanted, 0)
@@ -130,6 +109,59 @@ cdef public long sys_setrlimit(frame_t *frame, area_t *area) noexcept nogil:
     if result == -LINUX_EPERM and (which == FREEBSD_RLIMIT_NOFILE or which == FREEBSD_RLIMIT_MEMLOCK):
         result = limit_for_root(linux, &wanted)
     return result
+
+
+cdef long limit_fit_all(int pid, uint32_t which, int linux, linux_rlimit *wanted, linux_rlimit *now) noexcept nogil:
+    """What FreeBSD makes of the limit that is wanted for a process (0: this one) before it is set; now: Linux's present one.
+    0 or a negative errno."""
+    cdef long result = linux_syscall4(LINUX_SYS_prlimit64, <uint64_t> pid, linux, 0, <uint64_t> now)
+    if not is_error(result) and limit_top(which) != 0:
+        result = limit_fit(which, wanted, now)
+    if is_error(result):
+        return result
+    if wanted.rlim_cur > wanted.rlim_max:
+        # FreeBSD checks both against the present maximum and then lowers the soft limit to the new one.
+        if wanted.rlim_cur > now.rlim_max and linux_syscall0(LINUX_SYS_geteuid) != 0:
+            return -LINUX_EPERM
+        wanted.rlim_cur = wanted.rlim_max
+    if which == FREEBSD_RLIMIT_NPROC and wanted.rlim_cur == 0:
+        wanted.rlim_cur = 1
+    if which == FREEBSD_RLIMIT_NPROC and wanted.rlim_max == 0:
+        wanted.rlim_max = 1
+    return 0
+
+
+cdef long limit_set_other(area_t *area, int pid, uint32_t which, const freebsd_rlimit *limit) noexcept nogil:
+    """The same for another process. A guest's limits that Linux does not have are in its memory."""
+    cdef linux_rlimit wanted, now
+    cdef uint64_t local[2]
+    cdef uint64_t remote[2]
+    cdef process_t *guest
+    cdef int linux = freebsd_to_linux_rlimit(which)
+    cdef long result
+    linux_rlimit_from_freebsd(&wanted, limit)
+    if linux >= 0:
+        result = limit_fit_all(pid, which, linux, &wanted, &now)
+        return result if result < 0 else linux_syscall4(LINUX_SYS_prlimit64, pid, linux, <uint64_t> &wanted, 0)
+    guest = guest_process(area, pid)
+    if guest == NULL:
+        return -LINUX_EPERM
+    local[0] = <uint64_t> &guest.own.limits_kept[limit_kept_at(which)]
+    remote[0] = <uint64_t> &SHIM.own.limits_kept[limit_kept_at(which)]
+    local[1] = remote[1] = sizeof(kept_limit_t)
+    result = limit_keep(&guest.own.limits_kept[limit_kept_at(which)], &wanted)
+    if result == 0 and linux_syscall6(LINUX_SYS_process_vm_writev, pid, <uint64_t> local, 1, <uint64_t> remote, 1, 0) != sizeof(kept_limit_t):
+        result = -LINUX_EPERM
+    release_guest(area, guest)
+    return result
+
+
+cdef public long sys_setrlimit(frame_t *frame, area_t *area) noexcept nogil:
+    cdef freebsd_rlimit limit
+    cdef uint32_t which = <uint32_t> frame.arg[0]
+    if copyin(frame.arg[1], &limit, sizeof(limit)) < 0:
+        return -LINUX_EFAULT
+    return limit_set(area, which, &limit) if which < limit_count(area.proc) else -LINUX_EINVAL
 
 
 cdef public long sys_getdtablesize(frame_t *frame, area_t *area) noexcept nogil:
@@ -222,22 +254,21 @@ cdef public long sysctl_rlimit_usage(sysctl_request_t *request) noexcept nogil:
 
 
 cdef public long sysctl_proc_rlimit(sysctl_request_t *request) noexcept nogil:
-    """kern.proc.rlimit.PID.WHICH"""
+    """kern.proc.rlimit.PID.WHICH, which also sets one (limits(1) -P)."""
     cdef process_t *guest
     cdef linux_rlimit limit
-    cdef freebsd_rlimit out
+    cdef freebsd_rlimit out, wanted
     cdef int pid, linux
     cdef long result
     if request.nrest != 2 or <uint32_t> request.rest[1] >= limit_count(request.area.proc):
         return -LINUX_EINVAL
+    if request.new_ != 0 and request.new_size != sizeof(wanted):
+        return -LINUX_EINVAL
     pid = request.rest[0]
-    if pid < 1:
+    if pid < 1 or linux_syscall2(LINUX_SYS_kill, pid, 0) == -LINUX_ESRCH:
         return -LINUX_ESRCH
     linux = freebsd_to_linux_rlimit(request.rest[1])
     if linux < 0:
-        result = linux_syscall2(LINUX_SYS_kill, pid, 0)
-        if result == -LINUX_ESRCH:
-            return result
         guest = guest_process(request.area, pid)
         limit_kept(guest, <uint32_t> request.rest[1], &out)
         release_guest(request.area, guest)
@@ -247,4 +278,11 @@ cdef public long sysctl_proc_rlimit(sysctl_request_t *request) noexcept nogil:
             return result
         limit_cut(<uint32_t> request.rest[1], &limit)
         freebsd_rlimit_from_linux(&out, &limit)
-    return sysctl_out(request, &out, sizeof(out))
+    result = sysctl_out(request, &out, sizeof(out))
+    if result < 0 or request.new_ == 0:
+        return result
+    if copyin(request.new_, &wanted, sizeof(wanted)) < 0:
+        return -LINUX_EFAULT
+    if pid == request.area.proc.pid:
+        return limit_set(request.area, <uint32_t> request.rest[1], &wanted)
+    return limit_set_other(request.area, pid, <uint32_t> request.rest[1], &wanted)
