@@ -60,6 +60,12 @@ TEST(kill)
 	CHECK_ERR(sys(SYS_thr_kill, 0x7ffffff0, 129), ESRCH);
 	CHECK_ERR(sys(SYS_thr_kill, 0, SIGUSR1), ESRCH);
 	CHECK_ERR(sys(SYS_thr_kill, 1, SIGUSR1), ESRCH);	/* another process's */
+	/* kill(2) knows processes alone (pfind_any): a thread's number is none. */
+	int seen = count;
+	CHECK_ERR(sys(SYS_kill, threads[0].id, 0), ESRCH);
+	CHECK_ERR(sys(SYS_kill, threads[1].id, SIGUSR1), ESRCH);
+	CHECK_ERR(sys(SYS_kill, threads[2].id, SIGKILL), ESRCH);
+	CHECK_EQ(count, seen);
 	go = 1;
 	for (int i = 0; i < 4; i++)
 		guest_thread_join(&threads[i]);
