@@ -193,6 +193,12 @@ SUITES: tuple[Suite, ...] = (
     Suite("tar's tests", "tar 1.34", "2026-11-30", "13.5", "sud", 204, 170, (
         Case("skipped by the tests themselves", 34, "for want of a disk image, of older archives, or of what the file system lacks"),
     )),
+    Suite("psutil's tests", "psutil 7.2.2 with CPython 3.11.2: those of processes, the system, connections, types, odd names and the heap", "2026-11-30", "13.5",
+          "sud", 269, 249, (
+        Case("skipped by the tests themselves", 18, "of other systems or broken on FreeBSD, for want of a battery, sensors, a compiler and cores of several threads"),
+        Case("test_users", 1, "nobody has logged in"),
+        Case("TestPidsRange", 1, "numbers of threads lie among those of processes, and kern.proc.pid takes both, as on FreeBSD"),
+    )),
     Suite("Rust's standard library", "rust-src 1.96 of Debian's rustc-web", "2026-11-28", "13.5", "sud, trap, ptrace", 532, 532),
 )  # fmt: skip
 
