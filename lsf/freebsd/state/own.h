@@ -103,6 +103,7 @@ struct process_own {
     uint32_t directory_changes; /* counts what may move a descriptor's offset or make it another file's */
     uint64_t kept_bits[2];      /* the guest's signals among `kept` */
     uint32_t kept_count;
+    uint32_t virtual_kept;      /* bits of the guest's signals among SEGV, BUS and SYS that wait for the process (sigtd.pxi) */
     uint32_t queued;            /* queued.pxi's: how many this process has sent itself that have not arrived, */
     uint64_t queued_looked;     /* and when that was looked at, in the processor's cycles */
     uint32_t told_high;         /* sigchld.pxi's: of `told`, the first so many may be taken; */
@@ -162,7 +163,6 @@ struct process_last {
 
 /* Of a thread. */
 struct area_own {
-    uint32_t virtual_sent;      /* which of the following were sent to the process */
     uint32_t virtual_pending;   /* bits of the guest's signals among SEGV, BUS and SYS that wait for this thread */
     uint32_t signals;           /* resource.pxi's: how many signals this thread's handlers were called for */
     uint32_t messages[2];       /* and how much it sent and received on sockets, but for read(2) and write(2) */

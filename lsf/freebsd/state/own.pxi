@@ -82,6 +82,7 @@ cdef extern from "own.h" nogil:
         uint32_t directory_changes
         uint64_t kept_bits[2]
         uint32_t kept_count
+        uint32_t virtual_kept
         uint32_t queued
         uint64_t queued_looked
         uint32_t told_high
@@ -138,7 +139,6 @@ cdef extern from "own.h" nogil:
         kept_t kept[1]
 
     ctypedef struct area_own_t "struct area_own":
-        uint32_t virtual_sent
         uint32_t virtual_pending
         uint32_t signals
         uint32_t messages[2]

@@ -166,3 +166,50 @@ TEST(none_of_the_system_s)
 	guest_sleep_ms(50);
 	send_each(pid, 60);
 }
+
+static volatile int step;
+
+/* Waits for the kinds that no thread took when they came, by each of the ways there are. */
+static void
+find_each(void *unused)
+{
+	sigset_t pending, none = { { 0, 0, 0, 0 } };
+	struct timespec now = { 0, 0 };
+	siginfo_t info;
+
+	(void)unused;
+	GUEST_UNTIL(step == 1);
+	CHECK_EQ(sys(SYS_sigpending, &pending), 0);
+	CHECK_EQ(pending.__bits[0] & all_kinds.__bits[0], all_kinds.__bits[0]);
+	CHECK_EQ(sys(SYS_sigtimedwait, &all_kinds, &info, &now), SIGBUS);
+	CHECK_EQ(sys(SYS_sigtimedwait, &all_kinds, &info, &now), SIGSEGV);
+	CHECK_EQ(shared[0], 0);
+	CHECK_EQ(sys(SYS_sigsuspend, &none), -EINTR);	/* SIGSYS or SIGUSR1, or both */
+	CHECK(shared[0] == 1 || shared[0] == 2);
+	CHECK_EQ(sys(SYS_sigprocmask, SIG_UNBLOCK, &all_kinds, NULL), 0);
+	CHECK_EQ(shared[0], 2);
+	CHECK_EQ(sys(SYS_sigpending, &pending), 0);
+	CHECK_EQ(pending.__bits[0] & all_kinds.__bits[0], 0);
+	step = 2;
+}
+
+/* One that waits for the process is any thread's that no longer blocks it, once. */
+TEST(one_that_unblocks_it)
+{
+	static struct guest_thread other;
+	sigset_t pending;
+
+	setup();
+	CHECK_EQ(sys(SYS_sigprocmask, SIG_BLOCK, &all_kinds, NULL), 0);
+	guest_thread_start(&other, find_each, NULL);
+	for (size_t i = 0; i < nitems(kinds); i++)
+		CHECK_EQ(sys(SYS_kill, sys(SYS_getpid), kinds[i]), 0);
+	guest_sleep_ms(20);
+	step = 1;
+	guest_thread_join(&other);
+	CHECK_EQ(step, 2);
+	CHECK_EQ(sys(SYS_sigpending, &pending), 0);
+	CHECK_EQ(pending.__bits[0] & all_kinds.__bits[0], 0);
+	CHECK_EQ(sys(SYS_sigprocmask, SIG_UNBLOCK, &all_kinds, NULL), 0);
+	CHECK_EQ(shared[0], 2);
+}

@@ -9,18 +9,12 @@ cdef enum:
 cdef long wait_mask(area_t *area, uaddr set_, uint64_t *linux_mask) noexcept nogil:
     """Read the signal mask of a wait: 0, -EFAULT, or -EINTR where a signal that it lets through waits already."""
     cdef uint64_t mask[2]
-    cdef uint32_t ready
     if copyin(set_, mask, 16) < 0:
         return -LINUX_EFAULT
     mask[0] &= ~(signal_bit(FREEBSD_SIGKILL) | signal_bit(FREEBSD_SIGSTOP))
-    ready = area.own.virtual_pending & ~<uint32_t> mask[0]
-    if ready:
-        area.sigmask[0] &= ~<uint64_t> ready
-        defer_virtual(area)
-        return -LINUX_EINTR
     linux_mask[0] = linux_mask_from(mask)
     suspend_with(area, mask)
-    return 0
+    return -LINUX_EINTR if suspend_virtual(area, mask) else 0
 
 
 cdef inline long wait_over(area_t *area, long result) noexcept nogil:

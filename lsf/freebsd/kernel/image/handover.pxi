@@ -353,7 +353,7 @@ cdef void handover_words(process_t *proc, area_t *area, int target, char *words)
     carried_ignored(proc, ignored)
     at = append_word(words, at, HANDOVER_IGNORED, ignored[0])
     at = append_word(words, at, HANDOVER_IGNORED_HIGH, ignored[1])
-    at = append_word(words, at, HANDOVER_PENDING, area.own.virtual_pending)
+    at = append_word(words, at, HANDOVER_PENDING, virtual_waits(area))
     if proc.filter_installed:
         at = append_word(words, at, HANDOVER_FILTER, 1)
     if proc.debug:

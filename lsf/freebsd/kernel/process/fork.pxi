@@ -72,6 +72,7 @@ cdef long fork_with(frame_t *frame, area_t *area, uint64_t flags) noexcept nogil
             free_other_areas(area)
         proc.own.files_shared = flags & LINUX_CLONE_FILES != 0
         area.own.virtual_pending = 0
+        proc.own.virtual_kept = 0
         area.own.has_tlsbase = 0            # copy_thread
         area.own.signals = 0
         proc.own.signals = 0
@@ -155,6 +156,7 @@ cdef long vfork_area(frame_t *frame, area_t *area) noexcept nogil:
     copy.own.signals = 0
     memset(copy.own.messages, 0, sizeof(copy.own.messages))
     copy.own.child_check = 0
+    copy.own.virtual_kept = 0
     copy.own.kept_bits[0] = 0
     copy.own.kept_bits[1] = 0
     memset(copy.own.timer_words, 0, sizeof(copy.own.timer_words))

@@ -14,19 +14,22 @@ cdef bint defer_kept(area_t *area, const uint64_t *mask) noexcept nogil:
     return True
 
 
-cdef void defer_virtual(area_t *area) noexcept nogil:
-    """A virtual signal that was sent while blocked is now unblocked: deliver it at the end of the call."""
-    cdef uint32_t ready
+cdef bint defer_virtual(area_t *area, const uint64_t *mask) noexcept nogil:
+    """Deliver a virtual signal that was sent while blocked, and that `mask` does not block, at the end of the call. True: done, and all
+    are blocked."""
     cdef int signo
+    if virtual_waits(area) & ~<uint32_t> mask[0] == 0:
+        return False
     block_all(NULL)
-    ready = area.own.virtual_pending & ~<uint32_t> area.sigmask[0]
-    if ready == 0 or area.deferred:
-        return
-    signo = count_trailing_zeros(ready) + 1
-    atomic_and32(&area.own.virtual_pending, ~<uint32_t> signal_bit(signo))
+    if area.deferred:
+        return True
+    signo = virtual_take(area, ~<uint32_t> mask[0])
+    if signo == 0:
+        return False
     memset(area.info, 0, sizeof(area.info))
     (<linux_siginfo *> area.info).si_signo = lsf_signal_to_linux[signo]
     area.deferred = lsf_signal_to_linux[signo]
+    return True
 
 
 cdef public void deliver_at_exit(frame_t *frame, area_t *area) noexcept nogil:
@@ -93,19 +96,16 @@ cdef inline void end_call(linux_ucontext *uc, uint64_t ret) noexcept nogil:
 cdef void deliver_virtual(area_t *area, linux_ucontext *uc) noexcept nogil:
     """Deliver what waited among the virtual signals, and those that the shim keeps, and is not blocked any more."""
     cdef uint64_t info[16]
-    cdef uint32_t ready
     cdef int signo
     if fast_blocked(area):
-        if area.own.virtual_pending & ~<uint32_t> area.sigmask[0] or atomic_or64(&area.proc.own.kept_bits[0], 0) & ~area.sigmask[0] \
+        if virtual_waits(area) & ~<uint32_t> area.sigmask[0] or atomic_or64(&area.proc.own.kept_bits[0], 0) & ~area.sigmask[0] \
                 or atomic_or64(&area.proc.own.kept_bits[1], 0) & ~area.sigmask[1]:
             fast_pend(area)
         return
     while True:
-        ready = area.own.virtual_pending & ~<uint32_t> area.sigmask[0]
-        if ready == 0:
+        signo = virtual_take(area, ~<uint32_t> area.sigmask[0])
+        if signo == 0:
             break
-        signo = count_trailing_zeros(ready) + 1
-        atomic_and32(&area.own.virtual_pending, ~<uint32_t> signal_bit(signo))
         memset(info, 0, sizeof(info))
         deliver(area, uc, lsf_signal_to_linux[signo], <linux_siginfo *> info, False, 0)
     while kept_take(area, area.sigmask, <linux_siginfo *> info):
@@ -182,10 +182,9 @@ cdef void deliver(area_t *area, linux_ucontext *uc, int linux, linux_siginfo *in
     fault = info.si_code > 0 and is_fault_signal(linux) and info.si_errno != TOLD_BY_CHILD
     if signo <= 0 or (not fault and fast_hold(area, uc, linux, info, signo)):
         return
-    if (is_virtual(signo) or (signo == FREEBSD_SIGTRAP and proc.own.debugged)) and not fault and mask_has(area.sigmask, signo):
-        if proc.handlers[signo].function == FREEBSD_SIG_IGN:
-            return
-        if not is_for_process(info) or not signal_hand_on(area, linux, info, False):
+    if (is_virtual(signo) or (signo == FREEBSD_SIGTRAP and proc.own.debugged)) and not fault and is_blocked(area, signo):
+        if proc.handlers[signo].function != FREEBSD_SIG_IGN:
+            info.si_signo = linux
             virtual_keep(area, signo, info)
         return
     if linux == LINUX_CARRIER:

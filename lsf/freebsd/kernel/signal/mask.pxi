@@ -85,10 +85,7 @@ cdef void set_linux_mask(area_t *area) noexcept nogil:
     cdef uint64_t mask
     if area.deferred:
         return
-    if area.own.virtual_pending & ~<uint32_t> area.sigmask[0]:
-        defer_virtual(area)
-        return
-    if defer_kept(area, area.sigmask):
+    if defer_virtual(area, area.sigmask) or defer_kept(area, area.sigmask):
         return
     children_unblocked(area, area.sigmask)
     mask = linux_mask_from(area.sigmask)

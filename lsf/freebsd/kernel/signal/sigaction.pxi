@@ -43,6 +43,7 @@ cdef public long sys_sigaction(frame_t *frame, area_t *area) noexcept nogil:
                                             and lsf_signal_default[signo] == LSF_SIGNAL_IGNORE):
             if is_virtual(signo):
                 atomic_and32(&area.own.virtual_pending, ~<uint32_t> signal_bit(signo))
+                atomic_and32(&proc.own.virtual_kept, ~<uint32_t> signal_bit(signo))
             elif is_carried(signo):
                 kept_discard(proc, signo)
         elif was_ignored and lsf_signal_to_linux[signo] and not is_virtual(signo):
@@ -93,7 +94,7 @@ cdef public long sys_sigpending(frame_t *frame, area_t *area) noexcept nogil:
     if area.deferred:
         linux |= signal_bit(area.deferred)
     mask_from_linux(linux, mask)
-    mask[0] |= area.own.virtual_pending
+    mask[0] |= virtual_waits(area)
     kept_pending(area, mask, False)
     memcpy(ignored, mask, 16)
     ignored_signals(area.proc, ignored)
@@ -112,6 +113,16 @@ cdef inline void suspend_with(area_t *area, const uint64_t *mask) noexcept nogil
         defer_kept(area, mask)          # the wait then does not begin
 
 
+cdef bint suspend_virtual(area_t *area, const uint64_t *mask) noexcept nogil:
+    """One of the three waits already and such a wait lets it through: it is delivered at the end of the call. False for none."""
+    if area.deferred or virtual_waits(area) & ~<uint32_t> mask[0] == 0:
+        return False
+    if defer_virtual(area, mask):
+        return True
+    set_linux_mask(area)                # another thread has taken it
+    return False
+
+
 cdef inline long suspend_over(area_t *area, long result) noexcept nogil:
     """The wait is over; where no signal ended it, its mask is forgotten."""
     if not area.deferred:
@@ -127,12 +138,9 @@ cdef public long sys_sigsuspend(frame_t *frame, area_t *area) noexcept nogil:
     if copyin(frame.arg[0], mask, 16) < 0:
         return -LINUX_EFAULT
     mask[0] &= ~(signal_bit(FREEBSD_SIGKILL) | signal_bit(FREEBSD_SIGSTOP))
-    if area.own.virtual_pending & ~<uint32_t> mask[0]:
-        area.sigmask[0] &= ~<uint64_t> (area.own.virtual_pending & ~<uint32_t> mask[0])
-        defer_virtual(area)
-        return -LINUX_EINTR
     linux = linux_mask_from(mask)
     suspend_with(area, mask)
+    suspend_virtual(area, mask)
     while not area.deferred:
         blocking_syscall(LINUX_SYS_rt_sigsuspend, <uint64_t> &linux, 8, 0, 0, 0, 0)
     return -LINUX_EINTR

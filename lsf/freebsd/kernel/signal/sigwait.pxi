@@ -7,12 +7,9 @@ cdef enum:
 
 cdef int take_virtual(area_t *area, const uint64_t *set_, linux_siginfo *info) noexcept nogil:
     """One of SEGV, BUS and SYS that was sent while it was blocked: FreeBSD's number, or 0."""
-    cdef uint32_t ready = area.own.virtual_pending & <uint32_t> set_[0]
-    cdef int signo
-    if ready == 0:
+    cdef int signo = virtual_take(area, <uint32_t> set_[0])
+    if signo == 0:
         return 0
-    signo = count_trailing_zeros(ready) + 1
-    atomic_and32(&area.own.virtual_pending, ~<uint32_t> signal_bit(signo))
     memset(info, 0, 128)
     info.si_signo = lsf_signal_to_linux[signo]
     return signo
