@@ -682,3 +682,34 @@ TEST(own_end_of_writing)
 	CHECK_EQ(poll_events(8), 1);
 	CHECK_EQ(got[0].flags & EV_EOF, 0);
 }
+
+/* That one socket was shut down so tells nothing of others: a connection that is refused keeps its error for SO_ERROR, and one that was
+ * watched before it was made can be written to. */
+TEST(others_ends_of_writing)
+{
+	struct sockaddr_in at = { .sin_len = sizeof(at), .sin_family = AF_INET, .sin_addr.s_addr = 0x0100007f };
+	u32 length = sizeof(at), size = sizeof(int);
+	int ends[2], error = -1, listener = (int)CHECK_OK(sys(SYS_socket, AF_INET, SOCK_STREAM, 0));
+	int refused = (int)CHECK_OK(sys(SYS_socket, AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0));
+	int client = (int)CHECK_OK(sys(SYS_socket, AF_INET, SOCK_STREAM, 0));
+
+	kq = (int)CHECK_OK(sys(SYS_kqueue));
+	CHECK_EQ(sys(SYS_socketpair, AF_UNIX, SOCK_STREAM, 0, ends), 0);
+	CHECK_EQ(sys(SYS_shutdown, ends[0], SHUT_WR), 0);
+	CHECK_EQ(sys(SYS_bind, listener, &at, sizeof(at)), 0);
+	CHECK_EQ(sys(SYS_getsockname, listener, &at, &length), 0);
+	CHECK_EQ(sys(SYS_connect, refused, &at, sizeof(at)), -EINPROGRESS);
+	CHECK_EQ(change(refused, EVFILT_WRITE, EV_ADD, 0, 0, NULL), 0);
+	GUEST_UNTIL(poll_events(8) == 1);
+	CHECK_EQ(got[0].flags & EV_EOF, EV_EOF);
+	CHECK_EQ(got[0].fflags, ECONNREFUSED);
+	CHECK_EQ(sys(SYS_getsockopt, refused, SOL_SOCKET, SO_ERROR, &error, &size), 0);
+	CHECK_EQ(error, ECONNREFUSED);
+	CHECK_EQ(sys(SYS_close, refused), 0);
+	CHECK_EQ(sys(SYS_listen, listener, 5), 0);
+	CHECK_EQ(change(client, EVFILT_WRITE, EV_ADD, 0, 0, NULL), 0);
+	CHECK_EQ(sys(SYS_connect, client, &at, sizeof(at)), 0);
+	CHECK_EQ(poll_events(8), 1);
+	CHECK_EQ(got[0].ident, (u64)client);
+	CHECK_EQ(got[0].flags & EV_EOF, 0);
+}

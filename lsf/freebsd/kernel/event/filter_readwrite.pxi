@@ -136,8 +136,16 @@ cdef void known_connected(events_t *ev, knote_t *kn) noexcept nogil:
         other.status |= KN_CONNECTED
 
 
-cdef bint is_shut(int fd) noexcept nogil:
-    """A stream that nothing can be sent on: where Linux would say EPIPE, it does so of no bytes, too."""
+cdef bint is_shut(const knote_t *kn) noexcept nogil:
+    """A stream whose own side was shut down for writing. Of TCP its state says so (where the other side is shut down, too, Linux has a
+    hangup); a local one that Linux would say EPIPE of says so of no bytes, too, where TCP would give away an error that waits."""
+    cdef uint8_t info[TCP_INFO_SIZE]
+    cdef uint32_t size = sizeof(info)
+    cdef int fd = <int> kn.kev.ident
+    if kn.status & KN_TCP:
+        memset(info, 0, sizeof(info))
+        linux_syscall5(LINUX_SYS_getsockopt, fd, LINUX_SOL_TCP, LINUX_TCP_INFO, <uint64_t> info, <uint64_t> &size)
+        return info[0] == LINUX_TCP_FIN_WAIT1 or info[0] == LINUX_TCP_FIN_WAIT2
     return linux_syscall6(LINUX_SYS_sendto, fd, 0, 0, LINUX_MSG_DONTWAIT | LINUX_MSG_NOSIGNAL, 0, 0) == -LINUX_EPIPE
 
 
@@ -294,7 +302,7 @@ cdef long descriptor_attach(process_t *proc, events_t *ev, knote_t *kn) noexcept
     if kn.mode == LINUX_S_IFIFO and kn.kev.filter == FREEBSD_EVFILT_WRITE and is_read_by_nobody(proc, <int> kn.kev.ident):
         return -LINUX_EPIPE
     if kn.kev.filter == FREEBSD_EVFILT_WRITE and kn.status & KN_STREAM and proc.own.sockets & SOCKETS_SHUT \
-            and is_shut(<int> kn.kev.ident):
+            and is_shut(kn):
         kn.status |= KN_SHUT
     result = knote_watch(ev, kn)
     if result == -LINUX_EBADF and is_path_only(<int> kn.kev.ident) and path_is_watchable(kn):
