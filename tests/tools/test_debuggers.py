@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import time
 
 import harness
 import pytest
@@ -59,7 +60,9 @@ quit
 
 
 def lsf(engine: str, root, tmp_path, *arguments: str) -> subprocess.CompletedProcess:
-    command = harness.commands(tmp_path / "bin")
+    command = tmp_path / "bin"
+    if not command.is_dir():
+        harness.commands(command)
     return subprocess.run(
         [str(command / "lsf"), "--engine", engine, "--root", str(root), *arguments],
         cwd=tmp_path, env=os.environ | {"LSF_ROOT": ""}, capture_output=True, text=True, timeout=100, check=False, stdin=subprocess.DEVNULL,
@@ -99,3 +102,31 @@ def test_gdb(tmp_path, engine):
     for wanted in ("Breakpoint 1, add (a=0, b=0) at program.c:4", "in run (count=1) at program.c:", "$1 = 0", "$2 = 1", "Value returned is $3 = 0",
                    "added", "Program exited with code 03.", "Program received signal SIGSEGV, Segmentation fault.", "$4 = 2"):  # fmt: skip
         assert wanted in text, text + done.stderr
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_files_of_what_another_lsf_has_started(tmp_path, engine):
+    """Who attaches from another terminal, with mounts of his own, finds the program and its libraries by the names that they have in the root."""
+    root = harness.root_with("usr/bin/procstat", "bin/sleep", "bin/sh", covers="procstat")
+    if reason := harness.engine_missing(engine):
+        harness.not_covered(f"procstat under {engine}", reason)
+    command = [str(harness.commands(tmp_path / "bin") / "lsf"), "--engine", engine, "--root", str(root)]
+    sleeper = subprocess.Popen(
+        [*command, "/bin/sh", "-c", "cd /etc; echo $$; exec /bin/sleep 100"],
+        cwd=tmp_path, env=os.environ | {"LSF_ROOT": ""}, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    try:
+        pid = sleeper.stdout.readline().strip()
+        deadline = time.monotonic() + 30
+        while not (done := lsf(engine, root, tmp_path, "/usr/bin/procstat", "-b", pid)).stdout.endswith(
+            " /bin/sleep\n"
+        ):
+            assert time.monotonic() < deadline, done
+        maps = lsf(engine, root, tmp_path, "/usr/bin/procstat", "-v", pid).stdout
+        assert " /bin/sleep\n" in maps and " /lib/libc.so.7\n" in maps and str(root) not in maps, maps
+        files = lsf(engine, root, tmp_path, "/usr/bin/procstat", "-f", pid).stdout
+        found = {line.split()[2]: line.split()[-1] for line in files.splitlines() if " v d " in line}
+        assert found == {"cwd": "/etc", "root": "/"}, files
+    finally:
+        sleeper.kill()
+        sleeper.wait()

@@ -10,7 +10,7 @@ cdef long out_kinfo_file(sysctl_request_t *request, freebsd_kinfo_file *info) no
     return sysctl_out(request, info, info.kf_structsize)
 
 
-cdef void kinfo_of_path(const char *link, int kind, freebsd_kinfo_file *info) noexcept nogil:
+cdef void kinfo_of_path(const char *link, int kind, const view_top_t *top, freebsd_kinfo_file *info) noexcept nogil:
     """A record of what a link in /proc leads to (the current folder, the root, the program)."""
     cdef linux_stat st
     cdef long got
@@ -23,7 +23,7 @@ cdef void kinfo_of_path(const char *link, int kind, freebsd_kinfo_file *info) no
     got = linux_syscall3(LINUX_SYS_readlink, <uint64_t> link, <uint64_t> info.kf_path, sizeof(info.kf_path) - 1)
     if is_error(got):
         info.kf_path[0] = 0
-    lookup_guest(SHIM, info.kf_path, sizeof(info.kf_path))
+    name_in_view(top, info.kf_path, sizeof(info.kf_path))
     if is_error(linux_syscall2(LINUX_SYS_stat, <uint64_t> link, <uint64_t> &st)):
         return
     info.kf_flags = FREEBSD_KF_FLAG_READ
@@ -37,13 +37,15 @@ cdef void kinfo_of_path(const char *link, int kind, freebsd_kinfo_file *info) no
 
 cdef public long sysctl_cwd(sysctl_request_t *request) noexcept nogil:
     cdef freebsd_kinfo_file info
+    cdef view_top_t top
     cdef char path[48]
     cdef int pid = 0
     cdef long result = sysctl_pid(request, &pid)
     if result < 0:
         return result
+    view_top(request.area, pid, &top)
     proc_path(path, sizeof(path), pid, b"cwd")
-    kinfo_of_path(path, FREEBSD_KF_FD_TYPE_CWD, &info)
+    kinfo_of_path(path, FREEBSD_KF_FD_TYPE_CWD, &top, &info)
     if pid == request.area.proc.pid and info.kf_path[0] == 0:
         linux_syscall2(LINUX_SYS_getcwd, <uint64_t> info.kf_path, sizeof(info.kf_path))
         lookup_guest(SHIM, info.kf_path, sizeof(info.kf_path))
@@ -81,7 +83,8 @@ cdef void kinfo_of_socket(int pid, int fd, freebsd_kinfo_file *info) noexcept no
     linux_syscall1(LINUX_SYS_close, here)
 
 
-cdef long kinfo_of_descriptor(area_t *area, int pid, int fd, process_t *guest, freebsd_kinfo_file *info) noexcept nogil:
+cdef long kinfo_of_descriptor(area_t *area, int pid, int fd, process_t *guest, const view_top_t *top,
+                             freebsd_kinfo_file *info) noexcept nogil:
     """A descriptor of this process, or what /proc tells of another's (guest: its struct process, or NULL): 0, or a negative errno where
     it is hidden or gone."""
     cdef char path[64]
@@ -94,7 +97,7 @@ cdef long kinfo_of_descriptor(area_t *area, int pid, int fd, process_t *guest, f
     end = append(text, 0, sizeof(text), b"fd/")
     append_number(text, end, sizeof(text), <uint32_t> fd, 10)
     proc_path(path, sizeof(path), pid, text)
-    kinfo_of_path(path, fd, info)
+    kinfo_of_path(path, fd, top, info)
     kinfo_rights(area, pid, fd, guest, info)
     info.kf_ref_count = 1
     info.kf_type = kinfo_type(info.kf_path, info.kf_un.kf_file.kf_file_mode)
@@ -135,6 +138,7 @@ cdef bint is_shims(area_t *area, process_t *guest, int fd) noexcept nogil:
 cdef public long sysctl_filedesc(sysctl_request_t *request) noexcept nogil:
     """Program, current folder, root, and the descriptors; with the argument 1 only their number, for the caller (process 0)."""
     cdef freebsd_kinfo_file info
+    cdef view_top_t top
     cdef proc_walk_t walk
     cdef process_t *guest
     cdef char path[48]
@@ -146,19 +150,20 @@ cdef public long sysctl_filedesc(sysctl_request_t *request) noexcept nogil:
         result = sysctl_pid(request, &pid)
     if result < 0:
         return result
+    view_top(request.area, pid, &top)
     guest = guest_process(request.area, pid)
     if guest != NULL and request.row.value == 0:
         proc_path(path, sizeof(path), pid, b"exe")
-        kinfo_of_path(path, FREEBSD_KF_FD_TYPE_TEXT, &info)
+        kinfo_of_path(path, FREEBSD_KF_FD_TYPE_TEXT, &top, &info)
         append(info.kf_path, 0, sizeof(info.kf_path), guest.execpath)
         result = out_kinfo_file(request, &info)
     if request.row.value == 0 and result == 0:
         proc_path(path, sizeof(path), pid, b"cwd")
-        kinfo_of_path(path, FREEBSD_KF_FD_TYPE_CWD, &info)
+        kinfo_of_path(path, FREEBSD_KF_FD_TYPE_CWD, &top, &info)
         result = out_kinfo_file(request, &info)
     if request.row.value == 0 and result == 0:
         proc_path(path, sizeof(path), pid, b"root")
-        kinfo_of_path(path, FREEBSD_KF_FD_TYPE_ROOT, &info)
+        kinfo_of_path(path, FREEBSD_KF_FD_TYPE_ROOT, &top, &info)
         result = out_kinfo_file(request, &info)
     if result == 0:
         proc_path(path, sizeof(path), pid, b"fd")
@@ -176,7 +181,7 @@ cdef public long sysctl_filedesc(sysctl_request_t *request) noexcept nogil:
         if is_shims(request.area, guest, fd) or (pid == request.area.proc.pid and fd == walk.fd):
             continue
         count += 1
-        if request.row.value == 0 and result == 0 and kinfo_of_descriptor(request.area, pid, fd, guest, &info) == 0:
+        if request.row.value == 0 and result == 0 and kinfo_of_descriptor(request.area, pid, fd, guest, &top, &info) == 0:
             result = out_kinfo_file(request, &info)
     release_guest(request.area, guest)
     return result if request.row.value == 0 else sysctl_out(request, &count, 4)

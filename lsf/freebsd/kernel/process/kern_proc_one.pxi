@@ -13,8 +13,41 @@ cdef uaddr auxiliary_value(area_t *area, int pid, uaddr vector, uint64_t type_) 
     return 0
 
 
+cdef struct view_top_t:
+    uint64_t length
+    char name[LOOKUP_PATH]
+
+
+cdef void view_top(area_t *area, int pid, view_top_t *top) noexcept nogil:
+    """What Linux's names for the files of this process begin with where its mounts are others than the caller's, since another `lsf` has
+    started it: the name of its root, seen from here. Of length 0 where they begin with nothing."""
+    cdef char theirs[64]
+    cdef char own[64]
+    cdef long length
+    top.length = 0
+    if pid == area.proc.pid or proc_link(pid, b"ns/mnt", theirs, sizeof(theirs)) < 0 \
+            or proc_link(area.proc.pid, b"ns/mnt", own, sizeof(own)) < 0 or string_equal(theirs, own):
+        return
+    length = proc_link(pid, b"root", top.name, sizeof(top.name))
+    if length > 1 and top.name[0] == c'/':
+        top.length = <uint64_t> length
+
+
+cdef void name_in_view(const view_top_t *top, char *path, uint64_t size) noexcept nogil:
+    """Rewrite a path of Linux's, of a process with this top, as the guests call it."""
+    cdef uint64_t i, length = string_length(path)
+    if top.length == 0 or not is_under(path, top.name, top.length):
+        lookup_guest(SHIM, path, size)
+    elif length == top.length:
+        append(path, 0, size, b"/")
+    else:
+        for i in range(length - top.length + 1):
+            path[i] = path[top.length + i]
+
+
 cdef bint mapped_path(area_t *area, int pid, uaddr address, char *path, uint64_t size) noexcept nogil:
     """The file that is mapped at an address of a process, without links in its path, as the guest calls it."""
+    cdef view_top_t top
     cdef mapping_t mapping
     cdef uint64_t room = 1 << 16, memory = map_memory(room), length
     cdef const char *line
@@ -34,7 +67,8 @@ cdef bint mapped_path(area_t *area, int pid, uaddr address, char *path, uint64_t
         else:
             memcpy(path, mapping.path, length)
             path[length] = 0
-            lookup_guest(area.proc, path, size)
+            view_top(area, pid, &top)
+            name_in_view(&top, path, size)
     linux_syscall2(LINUX_SYS_munmap, memory, room)
     return found
 

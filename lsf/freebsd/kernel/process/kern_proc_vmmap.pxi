@@ -5,13 +5,14 @@ cdef enum:
     KVME_MAX_SHIFT = 16                 # KVME_MAX_PROT_ in kve_protection
 
 
-cdef void kinfo_of_mapping(const mapping_t *mapping, freebsd_kinfo_vmentry *entry) noexcept nogil:
+cdef void kinfo_of_mapping(const mapping_t *mapping, const view_top_t *top, freebsd_kinfo_vmentry *entry) noexcept nogil:
     memset(entry, 0, sizeof(freebsd_kinfo_vmentry))
     entry.kve_start = mapping.start
     entry.kve_end = mapping.end
     entry.kve_protection = mapping.prot
     if mapping.path[0] == c'/' and mapping.path_length < sizeof(entry.kve_path):
         memcpy(entry.kve_path, mapping.path, mapping.path_length)
+        name_in_view(top, entry.kve_path, sizeof(entry.kve_path))
     entry.kve_ref_count = 1
     if mapping.inode != 0:
         entry.kve_type = FREEBSD_KVME_TYPE_VNODE
@@ -60,6 +61,7 @@ cdef public long sysctl_vmmap(sysctl_request_t *request) noexcept nogil:
     """The mappings of a process, but for the shim's own."""
     cdef const char *file = b"smaps"
     cdef freebsd_kinfo_vmentry entry
+    cdef view_top_t top
     cdef mapping_t mapping
     cdef uint64_t room = 1 << 20, memory
     cdef const char *line
@@ -84,10 +86,11 @@ cdef public long sysctl_vmmap(sysctl_request_t *request) noexcept nogil:
         got = proc_read(pid, file, <char *> memory, room)
     if got < 0:
         result = -LINUX_EPERM if got == -LINUX_EACCES else got
+    view_top(request.area, pid, &top)
     line = <const char *> memory
     while result == 0 and got > 0 and line[0] != 0:
         line = mapping_parse(line, &mapping)
-        kinfo_of_mapping(&mapping, &entry)
+        kinfo_of_mapping(&mapping, &top, &entry)
         line = mapping_resident(line, &entry)
         if mapping_is_linux_s(&mapping):
             continue

@@ -75,6 +75,7 @@ cdef long ptrace_io(frame_t *frame, area_t *area, int pid) noexcept nogil:
 cdef long ptrace_vm_entry(frame_t *frame, area_t *area, debug_page_t *page) noexcept nogil:
     """PT_VM_ENTRY: the mappings one after the other, by their number."""
     cdef freebsd_ptrace_vm_entry entry
+    cdef view_top_t top
     cdef mapping_t mapping
     cdef char path[FREEBSD_PATH_MAX]
     cdef uint64_t room = 1 << 20, memory
@@ -117,7 +118,8 @@ cdef long ptrace_vm_entry(frame_t *frame, area_t *area, debug_page_t *page) noex
         if mapping.path[0] == c'/' and mapping.path_length < sizeof(path):
             memcpy(path, mapping.path, mapping.path_length)
             path[mapping.path_length] = 0
-            lookup_guest(area.proc, path, sizeof(path))
+            view_top(area, page.pid, &top)
+            name_in_view(&top, path, sizeof(path))
             entry.pve_fileid = <int64_t> mapping.inode
             entry.pve_fsid = <uint32_t> freebsd_makedev(mapping.major, mapping.minor)
             entry.pve_pathlen = <uint32_t> string_length(path) + 1
