@@ -84,6 +84,7 @@ UP_CALLS: dict[str, Reason] = {
     "tty_info": Reason("freebsd/kernel/tty", "the line is about processes"),
     "truss_signal": Reason("freebsd/kernel/signal", "a signal is shown at the moment of its delivery"),
     "ktr_signal": Reason("freebsd/kernel/signal", "and recorded"),
+    "ktr_return": Reason("freebsd/kernel/signal", "sigsuspend returns behind the signal that it delivers"),
     "capmode_allows": Reason("freebsd/kernel/truss", "what capability mode would refuse is recorded outside of it, too"),
     "send_address": Reason("freebsd/kernel/truss", "with the address that leads outside"),
     "record_answer": Reason("freebsd/kernel/signal", "another guest's ktrace(2) arrives as a signal"),

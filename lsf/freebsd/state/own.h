@@ -204,6 +204,7 @@ struct area_own {
     uint32_t debug_stop;        /* a SIGSTOP for this thread waits for the end of its call */
     uint32_t debug_step;        /* the tracer steps this thread */
     uint32_t debug_redo;        /* a sigsuspend ended: without a signal it goes on */
+    uint32_t ktr_late;          /* the return of a sigsuspend is recorded behind the signal that ends it */
     uint32_t debug_again;       /* a call ends because the process stops, and will be made again, */
     int64_t wait_until;         /* a call that waits is about to be made again, from wait_site: when its time is over, by CLOCK_MONOTONIC; 0: none */
     uint64_t wait_site;

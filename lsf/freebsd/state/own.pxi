@@ -182,6 +182,7 @@ cdef extern from "own.h" nogil:
         uint32_t debug_stop
         uint32_t debug_step
         uint32_t debug_redo
+        uint32_t ktr_late
         uint32_t debug_again
         int64_t wait_until
         uint64_t wait_site

@@ -123,6 +123,72 @@ TEST(signals)
 	CHECK_EQ(p->action, SIG_DFL);
 }
 
+/* The next record of a type, but for calls of others than this number (and their returns). */
+static void *
+next_of(int type, int code)
+{
+	short *number;
+
+	do
+		number = next(type, 0);
+	while (number != NULL && *number != code);
+	return (number);
+}
+
+/* sigsuspend delivers the signal that ends it, and returns then; kill returns, and then its signal is delivered. */
+TEST(signals_that_sigsuspend_waits_for)
+{
+	sigset_t none = { { 0 } }, set = { { 1u << (SIGUSR1 - 1) } };
+	struct ktr_sysret *r;
+	struct ktr_psig *p;
+	long back;
+	int i;
+
+	guest_handle(SIGUSR1, nothing, 0);
+	for (i = 0; i < 2; i++) {
+		CHECK_EQ(sys(SYS_sigprocmask, SIG_BLOCK, &set, NULL), 0);
+		begin(KTRFAC_SYSCALL | KTRFAC_SYSRET | KTRFAC_PSIG);
+		CHECK_EQ(sys(SYS_kill, sys(SYS_getpid), SIGUSR1), 0);
+		if (i == 0)
+			CHECK_ERR(sys(SYS_sigsuspend, &none), EINTR);
+		else
+			CHECK_EQ(sys(SYS_sigprocmask, SIG_UNBLOCK, &set, NULL), 0);
+		CHECK_EQ(trace(KTROP_CLEAR, ~0), 0);
+		read_all();
+		r = next_of(KTR_SYSRET, i == 0 ? SYS_sigsuspend : SYS_sigprocmask);
+		CHECK(r != NULL);
+		CHECK_EQ(r->ktr_error, i == 0 ? EINTR : 0);
+		back = at;
+		at = 0;
+		p = next(KTR_PSIG, 0);
+		CHECK(p != NULL);
+		CHECK_EQ(p->signo, SIGUSR1);
+		CHECK_EQ(p->action, (sig_t)nothing);
+		CHECK_EQ(at < back, i == 0);
+	}
+}
+
+/* Who dies of the signal that ends its sigsuspend does not return. */
+TEST(of_one_that_dies_in_sigsuspend)
+{
+	sigset_t none = { { 0 } }, set = { { 1u << (SIGTERM - 1) } };
+	int pid;
+
+	begin(KTRFAC_SYSRET | KTRFAC_PSIG | KTRFAC_INHERIT);
+	if ((pid = guest_fork()) == 0) {
+		sys(SYS_sigprocmask, SIG_BLOCK, &set, NULL);
+		sys(SYS_kill, sys(SYS_getpid), SIGTERM);
+		sys(SYS_sigsuspend, &none);
+		guest_exit(3);
+	}
+	CHECK_EQ(guest_wait(pid), SIGTERM);
+	read_all();
+	CHECK(next(KTR_PSIG, pid) != NULL);
+	CHECK(next_of(KTR_SYSRET, SYS_sigsuspend) == NULL);
+	at = 0;
+	CHECK(next_of(KTR_SYSRET, SYS_sigsuspend) == NULL);
+}
+
 /* Who kills itself: the call returns before its signal has its effect. */
 TEST(of_one_that_kills_itself)
 {

@@ -74,6 +74,9 @@ cdef void deliver_deferred(area_t *area, linux_ucontext *uc) noexcept nogil:
     deliver(area, uc, linux, <linux_siginfo *> info, restart, area.frame.ret)
     area.suspended = 0
     area.own.debug_redo = 0
+    if area.own.ktr_late:
+        area.own.ktr_late = 0
+        ktr_return(area, FREEBSD_SYS_sigsuspend, FREEBSD_EINTR, 0)
     deliver_virtual(area, uc)
 
 

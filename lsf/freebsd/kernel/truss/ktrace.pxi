@@ -283,6 +283,9 @@ cdef long ktrace_call(frame_t *frame, area_t *area, uint64_t rest) noexcept nogi
         ktr_arguments(area, &call, True)
         if ktr_wants(area, FREEBSD_KTR_CAPFAIL):
             ktr_cap_paths(area, &call, True)
+    if call.nr == FREEBSD_SYS_sigsuspend and area.deferred:
+        area.own.ktr_late = 1           # kern_sigsuspend itself delivers what has ended it
+        return result
     ktr_return(area, call.nr, call_error(area, result) if call.failed else 0, 0 if call.failed else <uint64_t> call.result)
     return result
 
