@@ -318,6 +318,27 @@ TEST(watchpoints)
 	ends(pid, 6);
 }
 
+/* Who was let go keeps what its tracer has set, and dies of it. */
+TEST(breakpoints_that_a_tracer_has_left_behind)
+{
+	struct dbreg registers;
+	int pid;
+
+	TRACED(pid, {
+		watched[0] = 5;
+		guest_exit(3);
+	});
+	memset(&registers, 0, sizeof(registers));
+	registers.dr[0] = (u64)&watched[0];
+	registers.dr[7] = 1 | 1 << 16 | 2 << 18;
+	long result = PT(PT_SETDBREGS, pid, &registers, 0);
+	if (result == -EINVAL)
+		SKIP("Linux lets nobody have breakpoints here");
+	CHECK_EQ(result, 0);
+	CHECK_EQ(PT(PT_DETACH, pid, 1, 0), 0);
+	CHECK_EQ(guest_wait(pid), SIGTRAP);
+}
+
 static volatile int handled;
 
 static void
