@@ -127,7 +127,8 @@ struct process_own {
     void *backs;                /* pipe_back.pxi's: the ways back of pipes that this process has used */
     uint32_t fd_marked;         /* fd_marks.pxi's: the marks that some descriptor has, or had */
     uint32_t pollers;           /* poll_closed.pxi's: threads that sleep in poll(2) or select(2); */
-    uint32_t pollers_seen;      /* there was one */
+    uint32_t pollers_seen;      /* there was one; */
+    uint32_t poll_turns;        /* how many such waits have begun */
     uint8_t *fd_marks_high;     /* those of descriptors from FD_MARKS on; NULL: none has any */
     uint8_t fd_marks[FD_MARKS];
     uint64_t debugged;          /* debug_page.pxi's: the page by which another guest traces this one; 0: none does */
@@ -217,7 +218,9 @@ struct area_own {
     uint32_t waits;             /* tracees.pxi's: in a wait that a tracee's stop ends */
     uint64_t polled;            /* poll_closed.pxi's: what this thread sleeps for, a bit for all descriptors of one remainder by 64; */
     uint32_t poll_closed;       /* and something of that was closed, */
-    uint32_t poll_gone;         /* by its number and 1 more, where that is known to have been free; or 0 */
+    uint32_t poll_gone;         /* by its number and 1 more, where that is known to have been free; or 0; */
+    uint32_t poll_turn;         /* its turn among these waits; */
+    uint64_t poll_left;         /* the inode of what was closed of it, and is open by another number; 0: none */
     uint64_t waiting[2];        /* sigwait.pxi's: the signals that this thread waits for, whatever its mask says */
 };
 

@@ -108,6 +108,7 @@ cdef extern from "own.h" nogil:
         uint32_t fd_marked
         uint32_t pollers
         uint32_t pollers_seen
+        uint32_t poll_turns
         uint8_t *fd_marks_high
         uint8_t fd_marks[512]
         uint64_t debugged
@@ -196,4 +197,6 @@ cdef extern from "own.h" nogil:
         uint64_t polled
         uint32_t poll_closed
         uint32_t poll_gone
+        uint32_t poll_turn
+        uint64_t poll_left
         uint64_t waiting[2]

@@ -475,6 +475,74 @@ TEST(given_to_others)
 	CHECK_EQ(guest_wait((int)child), 0);
 }
 
+/* What was counted is there by a duplicate, whichever descriptor is closed, or replaced. */
+TEST(counted_by_a_duplicate)
+{
+	int fd, other;
+
+	if (GUEST_RELEASE < 15)
+		ON_ANOTHER_RELEASE();
+	CHECK_EQ(sys(SYS_mkdir, "w", 0755), 0);
+	for (int how = 0; how < 3; how++) {
+		fd = (int)CHECK_OK(inotify_(O_NONBLOCK));
+		CHECK_OK(sys(SYS_inotify_add_watch_at, fd, AT_FDCWD, "w", IN_CREATE_));
+		guest_put(how == 0 ? "w/a" : how == 1 ? "w/b" : "w/c", "", 0);
+		CHECK_EQ(waiting(fd), 20);
+		other = (int)CHECK_OK(sys(SYS_dup, fd));
+		if (how == 0)
+			CHECK_EQ(sys(SYS_close, fd), 0);
+		else if (how == 1)
+			CHECK_EQ(sys(SYS_dup2, 0, fd), fd);
+		else
+			CHECK_EQ(sys(SYS_close_range, fd, fd, 0), 0);
+		CHECK_EQ(waiting(other), 20);
+		CHECK_EQ(sys(SYS_read, other, buffer, sizeof(buffer)), 20);
+		CHECK_ERR(sys(SYS_read, other, buffer, sizeof(buffer)), EAGAIN);
+		sys(SYS_close, fd);
+		CHECK_EQ(sys(SYS_close, other), 0);
+	}
+}
+
+static int read_by_thread;
+static volatile int records_read, reading;
+
+static void
+reads_on(void *argument __attribute__((unused)))
+{
+	static char own[4096] __attribute__((aligned(8)));
+
+	while (reading) {
+		long n = CHECK_OK(sys(SYS_read, read_by_thread, own, sizeof(own)));
+		CHECK_EQ(n % 16, 0);
+		records_read += (int)n / 16;
+	}
+}
+
+/* One thread counts what another waits for and reads: neither stops the other, and nothing is lost. */
+TEST(counted_and_read_by_two)
+{
+	struct guest_thread thread;
+	int f;
+
+	if (GUEST_RELEASE < 15)
+		ON_ANOTHER_RELEASE();
+	read_by_thread = (int)CHECK_OK(inotify_(0));
+	CHECK_EQ(sys(SYS_mkdir, "w", 0777), 0);
+	guest_put("w/file", "", 0);
+	watch(read_by_thread, "w/file", IN_MODIFY_);
+	f = (int)CHECK_OK(sys(SYS_open, "w/file", O_WRONLY));
+	reading = 1;
+	guest_thread_start(&thread, reads_on, NULL);
+	for (int i = 0; i < 500; i++) {
+		reading = i < 499;
+		CHECK_EQ(sys(SYS_write, f, "x", 1), 1);
+		while (records_read == i)
+			CHECK_BETWEEN(waiting(read_by_thread), 0, 16);
+		CHECK_EQ(records_read, i + 1);
+	}
+	guest_thread_join(&thread);
+}
+
 /* The limits have names (SYSCTL_INT in vfs_inotify.c). */
 TEST(limits)
 {

@@ -246,6 +246,58 @@ TEST(children)
 	CHECK_EQ(sleeper.result, 0);
 }
 
+/* What has another descriptor stays, and goes with the last one: then who sleeps for the first finds that closed. */
+TEST(the_last_of_several)
+{
+	int fd, others[2];
+
+	for (int call = 0; call < 4; call++)
+		for (int kind = 0; kind < 4; kind++) {
+			fd = something(kind);
+			others[0] = (int)CHECK_OK(sys(SYS_fcntl, fd, F_DUPFD, 40));
+			others[1] = (int)CHECK_OK(sys(SYS_fcntl, fd, F_DUPFD, 50));
+			falls_asleep(call, fd, -1);
+			CHECK_EQ(sys(SYS_close, call & 1 ? others[0] : fd), 0);
+			CHECK_EQ(sys(SYS_close, call & 1 ? fd : others[0]), 0);
+			guest_asleep(&sleeper.thread);
+			CHECK_EQ(sleeper.result, -4444);
+			CHECK_EQ(sys(SYS_close, others[1]), 0);
+			found_it_closed();
+		}
+}
+
+static volatile int may_close;
+
+static void
+closes(void *argument)
+{
+	while (!may_close)
+		;
+	sys(SYS_close, *(int *)argument);
+}
+
+/* Whoever closes the last one, of several threads at once. */
+TEST(all_at_once)
+{
+	struct guest_thread threads[3];
+	int fds[3];
+
+	for (int round = 0; round < 40; round++) {
+		fds[0] = something(round & 3);
+		fds[1] = (int)CHECK_OK(sys(SYS_fcntl, fds[0], F_DUPFD, 40));
+		fds[2] = (int)CHECK_OK(sys(SYS_fcntl, fds[0], F_DUPFD, 50));
+		may_close = 0;
+		for (int i = 0; i < 3; i++)
+			guest_thread_start(&threads[i], closes, &fds[i]);
+		falls_asleep(round & 1 ? 2 : 0, fds[0], -1);
+		may_close = 1;
+		for (int i = 0; i < 3; i++)
+			guest_thread_join(&threads[i]);
+		guest_thread_join(&sleeper.thread);
+		CHECK(sleeper.result == (round & 1 ? -EBADF : 1) || sleeper.result == 1);
+	}
+}
+
 /* What listens and is shut down wakes who waits for it, and before the next wait is ready too (tcp_usr_shutdown). */
 TEST(shut_down)
 {

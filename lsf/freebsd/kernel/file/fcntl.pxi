@@ -13,9 +13,8 @@ cdef public long sys_close(frame_t *frame, area_t *area) noexcept nogil:
     event_descriptor_closing(area.proc, <int> frame.arg[0])
     area.proc.own.directory_changes += 1
     if pipe_closes(area.proc, <int> frame.arg[0]):
-        linux_syscall1(LINUX_SYS_close, <uint32_t> frame.arg[0])
+        close_and_look(area.proc, <int> frame.arg[0])
         pipe_closed(area.proc)
-        pollers_look(area.proc, 1UL << (frame.arg[0] & 63), <int> frame.arg[0], True)
         return 0
     if poll_may_be_asleep(area.proc):
         return close_and_look(area.proc, <int> frame.arg[0])
@@ -24,10 +23,12 @@ cdef public long sys_close(frame_t *frame, area_t *area) noexcept nogil:
 
 cdef long close_and_look(process_t *proc, int fd) noexcept nogil:
     """close(2), where another thread may sleep for the descriptor."""
-    cdef bint goes = goes_with(proc, fd)
-    cdef long result = linux_syscall1(LINUX_SYS_close, <uint32_t> fd)
+    cdef closing_t closing
+    cdef long result
+    closing_begin(proc, &closing, fd)
+    result = linux_syscall1(LINUX_SYS_close, <uint32_t> fd)
     if result != -LINUX_EBADF:
-        pollers_look(proc, 1UL << (fd & 63), fd if goes else -1, goes)
+        closing_done(proc, &closing, False)
     return result
 
 
@@ -56,7 +57,7 @@ cdef void close_visible(process_t *proc, uint32_t low, uint32_t high, uint32_t f
     cdef int hidden
     if not flags:
         event_range_closing(proc, low, high)
-        pollers_look(proc, ~0UL, -1, False)
+        pollers_look(proc, ~0UL, NULL, False)
         pipe_range_closing(proc, low, high)
     proc.own.directory_changes += 1
     while True:
@@ -68,7 +69,7 @@ cdef void close_visible(process_t *proc, uint32_t low, uint32_t high, uint32_t f
         low = <uint32_t> hidden + 1
     close_between(low, high, flags)
     if not flags:
-        pollers_look(proc, ~0UL, -1, True)
+        pollers_look(proc, ~0UL, NULL, True)
         if proc.own.backs != NULL:
             pipe_closed(proc)
 
@@ -120,7 +121,8 @@ cdef long duplicate(process_t *proc, int fd, uint64_t floor_, bint close_on_exec
 
 cdef long duplicate_onto(process_t *proc, int fd, int to, bint close_on_exec) noexcept nogil:
     """dup2: descriptor `to` becomes a duplicate of fd."""
-    cdef bint goes = False
+    cdef closing_t closing
+    cdef bint watched = False
     cdef long result
     if descriptor_is_hidden(proc, fd):
         return -LINUX_EBADF
@@ -140,15 +142,18 @@ cdef long duplicate_onto(process_t *proc, int fd, int to, bint close_on_exec) no
         event_descriptor_closing(proc, to)
     if pipe_end(proc, to) and proc.own.backs != NULL and not is_error(linux_syscall2(LINUX_SYS_fcntl, <uint32_t> fd, LINUX_F_GETFD)):
         pipe_closing(proc, to)
+    if is_inotify(proc, to) and not is_error(linux_syscall2(LINUX_SYS_fcntl, <uint32_t> fd, LINUX_F_GETFD)):
+        inotify_queue_closing(proc, to)
     if poll_may_be_asleep(proc):
-        goes = goes_with(proc, to)
+        watched = True
+        closing_begin(proc, &closing, to)
     while True:
         result = linux_syscall3(LINUX_SYS_dup3, <uint32_t> fd, <uint32_t> to, LINUX_O_CLOEXEC if close_on_exec else 0)
         if result != -LINUX_EBUSY:        # another thread's open has the number and not yet the file
             event_descriptor_duplicated(proc, fd, result)
             fd_duplicated(proc, fd, result)
-            if not is_error(result):
-                pollers_look(proc, 1UL << (to & 63), -1, goes)
+            if watched and not is_error(result):
+                closing_done(proc, &closing, True)
             if proc.own.backs != NULL:
                 pipe_closed(proc)
             return result

@@ -87,14 +87,18 @@ cdef void inotify_name_folders(process_t *proc, int fd, char *data, uint64_t siz
 
 cdef long inotify_take(area_t *area, int fd, char *data, uint64_t room) noexcept nogil:
     """Wait for events and read as many as Linux puts into so much room: FreeBSD's records, and their size; 0: there was the nudge
-    alone; or an error."""
-    cdef long result = blocking_syscall(LINUX_SYS_read, fd, <uint64_t> data, room, 0, 0, 0)
+    alone, or nothing after all; or an error."""
+    cdef inotify_queue_t *queue
+    cdef long result = inotify_read(area, fd, data, room)
     if result <= 0:
         return result
     result = <long> freebsd_inotify_events_from_linux(data, <uint64_t> result)
     lock_acquire(&area.proc.own.lock_event)
     inotify_name_folders(area.proc, fd, data, <uint64_t> result)
     result = <long> inotify_drop_nudge(area.proc, fd, data, <uint64_t> result)
+    queue = inotify_queue(area.proc, fd)
+    if result > 0 and queue != NULL and queue.begin < queue.end and inotify_append(queue, fd, data, <uint64_t> result):
+        result = 0                          # another thread has taken what came before
     lock_release(&area.proc.own.lock_event)
     return result
 
@@ -105,7 +109,7 @@ cdef long inotify_take_first(area_t *area, int fd, char *data, uint64_t room) no
     cdef uint64_t size = sizeof(linux_inotify_event), most = room + INOTIFY_ALIGN - 4
     cdef long result = -LINUX_EINVAL
     if room < size:
-        return blocking_syscall(LINUX_SYS_read, fd, <uint64_t> data, room, 0, 0, 0)
+        return inotify_read(area, fd, data, room)
     while result == -LINUX_EINVAL and size <= most and size <= INOTIFY_RECORD_MOST:
         result = inotify_take(area, fd, data, size)
         size += INOTIFY_ALIGN
@@ -165,7 +169,7 @@ cdef long inotify_give_queued(area_t *area, frame_t *frame, bint vector, uint64_
         end = queue.begin
         while end < queue.end and end + inotify_next(&queue.records[end]) - queue.begin <= room:
             end += inotify_next(&queue.records[end])
-        result = -LINUX_EINVAL
+        result = -LINUX_EINVAL if queue.begin < queue.end else 0
         if end > queue.begin:
             result = inotify_give(frame, vector, &queue.records[queue.begin], end - queue.begin, &given)
             queue.begin += given
@@ -213,7 +217,7 @@ cdef long inotify_transfer(area_t *area, frame_t *frame, uint64_t nr) noexcept n
         data = <char *> memory if memory else small
         room = room if memory else INOTIFY_SMALL
     result = 0
-    while result == 0:                      # again where it was the nudge alone
+    while result == 0:                      # again where there was the nudge alone, or nothing after all
         if (<inotify_t *> area.proc.own.inotify) != NULL and (<inotify_t *> area.proc.own.inotify).queued:
             result = inotify_give_queued(area, frame, vector, room)
             if result != 0:
@@ -269,7 +273,6 @@ cdef long inotify_create(area_t *area, uint32_t flags) noexcept nogil:
     own = <inotify_t *> area.proc.own.inotify
     if own != NULL:                         # what an earlier descriptor of this number left
         lock_acquire(&area.proc.own.lock_event)
-        inotify_queues_closed(area.proc, <int> fd)
         if own.folders_used:
             inotify_rebuild(own, own.folders_room, <int> fd)
         lock_release(&area.proc.own.lock_event)

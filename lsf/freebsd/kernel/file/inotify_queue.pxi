@@ -75,15 +75,20 @@ cdef void inotify_queue_empty(inotify_queue_t *queue) noexcept nogil:
     queue.begin = queue.end = 0
 
 
-cdef void inotify_queues_closed(process_t *proc, int fd) noexcept nogil:
-    """What an earlier descriptor of this number left."""
+cdef void inotify_queue_closing(process_t *proc, int fd) noexcept nogil:
+    """A descriptor is about to be closed, or replaced: its queue is its duplicate's, or goes. lock_event is not held."""
     cdef inotify_t *own = <inotify_t *> proc.own.inotify
     cdef int i
+    if own == NULL or not own.queued:
+        return
+    lock_acquire(&proc.own.lock_event)
     for i in range(INOTIFY_QUEUES):
-        if own != NULL and own.queues[i].fd == fd + 1:
-            inotify_queue_empty(&own.queues[i])
-            own.queues[i].fd = 0
-            own.queues[i].nudged = 0
+        if own.queues[i].fd == fd + 1:
+            own.queues[i].fd = duplicate_here(proc, fd) + 1
+            if own.queues[i].fd == 0:
+                inotify_queue_empty(&own.queues[i])
+                own.queues[i].nudged = 0
+    lock_release(&proc.own.lock_event)
 
 
 cdef void inotify_after_fork(process_t *proc) noexcept nogil:
@@ -133,16 +138,45 @@ cdef uint64_t inotify_next(const char *data) noexcept nogil:
     return sizeof(linux_inotify_event) + (<const linux_inotify_event *> data).len
 
 
+cdef bint inotify_append(inotify_queue_t *queue, int fd, const char *data, uint64_t size) noexcept nogil:
+    """Records for the next read; False: there is no room for them."""
+    if queue == NULL or size > INOTIFY_QUEUE_ROOM - queue.end:
+        return False
+    memcpy(&queue.records[queue.end], data, size)
+    queue.end += size
+    inotify_nudge(queue, fd)
+    return True
+
+
 cdef void inotify_put_back(process_t *proc, int fd, const char *data, uint64_t size) noexcept nogil:
     """Keep records for the next read: lock_event is not held. What has no room is lost."""
-    cdef inotify_queue_t *queue
     lock_acquire(&proc.own.lock_event)
-    queue = inotify_queue_made(proc, fd)
-    if queue != NULL and size <= INOTIFY_QUEUE_ROOM - queue.end:
-        memcpy(&queue.records[queue.end], data, size)
-        queue.end += size
-        inotify_nudge(queue, fd)
+    inotify_append(inotify_queue_made(proc, fd), fd, data, size)
     lock_release(&proc.own.lock_event)
+
+
+cdef long inotify_read_now(int fd, char *data, uint64_t room) noexcept nogil:
+    """read(2) that does not wait, whoever else reads the descriptor: O_NONBLOCK is there for a moment (inotify_read)."""
+    cdef long flags = linux_syscall2(LINUX_SYS_fcntl, <uint32_t> fd, LINUX_F_GETFL), result
+    cdef bint waits = not is_error(flags) and not flags & LINUX_O_NONBLOCK
+    if waits:
+        linux_syscall3(LINUX_SYS_fcntl, <uint32_t> fd, LINUX_F_SETFL, flags | LINUX_O_NONBLOCK)
+    result = linux_syscall3(LINUX_SYS_read, <uint32_t> fd, <uint64_t> data, room)
+    if waits:
+        linux_syscall3(LINUX_SYS_fcntl, <uint32_t> fd, LINUX_F_SETFL, flags)
+    return result
+
+
+cdef long inotify_read(area_t *area, int fd, char *data, uint64_t room) noexcept nogil:
+    """read(2); 0 where it is to be made again, since it did not wait for inotify_read_now alone. lock_event is not held."""
+    cdef process_t *proc = area.proc
+    cdef long result = blocking_syscall(LINUX_SYS_read, fd, <uint64_t> data, room, 0, 0, 0), flags
+    if result != -LINUX_EAGAIN or proc.own.inotify == NULL or not (<inotify_t *> proc.own.inotify).queued:
+        return result
+    lock_acquire(&proc.own.lock_event)
+    flags = linux_syscall2(LINUX_SYS_fcntl, <uint32_t> fd, LINUX_F_GETFL)
+    lock_release(&proc.own.lock_event)
+    return 0 if not is_error(flags) and not flags & LINUX_O_NONBLOCK else result
 
 
 cdef void inotify_drain(process_t *proc, inotify_queue_t *queue, int fd) noexcept nogil:
@@ -151,9 +185,9 @@ cdef void inotify_drain(process_t *proc, inotify_queue_t *queue, int fd) noexcep
     cdef long got
     while linux_syscall3(LINUX_SYS_ioctl, <uint32_t> fd, LINUX_FIONREAD, <uint64_t> &waiting) == 0 and waiting > 0 \
             and <uint64_t> waiting <= INOTIFY_QUEUE_ROOM - queue.end:
-        got = linux_syscall3(LINUX_SYS_read, <uint32_t> fd, <uint64_t> &queue.records[queue.end], <uint64_t> waiting)
+        got = inotify_read_now(fd, &queue.records[queue.end], <uint64_t> waiting)
         if got <= 0:
-            return
+            break
         got = <long> freebsd_inotify_events_from_linux(&queue.records[queue.end], <uint64_t> got)
         inotify_name_folders(proc, fd, &queue.records[queue.end], <uint64_t> got)
         queue.end += inotify_drop_nudge(proc, fd, &queue.records[queue.end], <uint64_t> got)
@@ -175,7 +209,8 @@ cdef uint64_t inotify_pending(process_t *proc, int fd, uint64_t *count) noexcept
         queue = inotify_queue_made(proc, fd)
         if queue != NULL:
             inotify_drain(proc, queue, fd)
-            inotify_nudge(queue, fd)
+    if queue != NULL and queue.end > queue.begin:
+        inotify_nudge(queue, fd)
     if queue != NULL and queue.records != NULL:
         size = queue.end - queue.begin
         at = queue.begin

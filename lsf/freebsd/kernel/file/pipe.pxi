@@ -84,6 +84,8 @@ cdef inline bint pipe_closes(process_t *proc, int fd) noexcept nogil:
         return False
     if marks & MARK_PIPE and proc.own.backs != NULL:
         pipe_closing(proc, fd)
+    if marks & MARK_SORT == MARK_INOTIFY:
+        inotify_queue_closing(proc, fd)
     fd_mark(proc, fd, 0)
     return marks & MARK_PIPE and proc.own.backs != NULL
 

@@ -7,6 +7,18 @@
 # What keeps a file open in another process is not seen: FreeBSD's sleepers sleep on then.
 
 
+cdef enum:
+    LEFT_MANY = 0xffffffffffffffffUL        # more than one file
+
+
+cdef struct closing_t:
+    int fd
+    bint goes                           # and with it its file
+    uint32_t turn                       # of the waits that begin: those that began before this one slept for the file
+    int other                           # a descriptor of the same file; -1: there is none
+    uint64_t number                     # the file's inode; 0: nobody asked
+
+
 cdef uint64_t poll_bits(long nr, uint64_t a, uint64_t b, uint64_t c, uint64_t d) noexcept nogil:
     """The numbers that a ppoll or pselect6 of Linux waits for, by remainder: these are its arguments."""
     cdef uint64_t sets[3]
@@ -32,6 +44,8 @@ cdef long poll_asleep(area_t *area, long nr, uint64_t a, uint64_t b, uint64_t c,
     cdef long result
     area.own.poll_closed = 0
     area.own.poll_gone = 0
+    area.own.poll_left = 0
+    area.own.poll_turn = atomic_add32(&proc.own.poll_turns, 1)
     area.own.polled = poll_bits(nr, a, b, c, d)
     atomic_store32(&proc.own.pollers_seen, 1)
     atomic_add32(&proc.own.pollers, 1)
@@ -93,37 +107,84 @@ cdef inline bint poll_may_be_asleep(process_t *proc) noexcept nogil:
     return proc.own.pollers_seen != 0
 
 
-cdef void pollers_look(process_t *proc, uint64_t bits, int gone, bint again) noexcept nogil:
-    """Descriptors with these remainders were closed: who sleeps for them knows it when it wakes, and (`again`) looks again at once. gone:
-    the number whose file is gone, and that was free; or -1."""
+cdef void poller_look(area_t *area, const closing_t *closing, bint again) noexcept nogil:
+    """One that sleeps for it. One whose wait began behind the close may sleep for another file of this number, and finds by itself that
+    there is none."""
+    area.own.poll_gone = <uint32_t> (closing.fd + 1) if closing != NULL and <int32_t> (area.own.poll_turn - closing.turn) < 0 else 0
+    atomic_store32(&area.own.poll_closed, 1)
+    if again:
+        look_again(area)
+
+
+cdef void pollers_look(process_t *proc, uint64_t bits, const closing_t *closing, bint again) noexcept nogil:
+    """Descriptors with these remainders were closed: who sleeps for them knows it when it wakes, and (`again`) looks again at once.
+    closing: whose file is gone, and whose number was free; or NULL."""
     cdef area_t *area = NULL
     if atomic_load32(&proc.own.pollers) == 0:
         return
     while (area := area_next(proc, area)) != NULL:
         if area.own.polled & bits:
-            area.own.poll_gone = <uint32_t> (gone + 1)
-            atomic_store32(&area.own.poll_closed, 1)
-            if again:
-                look_again(area)
+            poller_look(area, closing, again)
 
 
-cdef bint goes_with(process_t *proc, int fd) noexcept nogil:
-    """Whether what a descriptor has open goes with it: it has no other here, and is no terminal, whose file stays. True where nobody
-    sleeps, which is asked anew behind the close."""
+cdef void pollers_left(process_t *proc, uint64_t number, int fd) noexcept nogil:
+    """fd >= 0: this was closed, and its file, of such an inode, stays with another descriptor: who sleeps for it sleeps on. fd < 0: the
+    file goes with that one, and these look again."""
+    cdef area_t *area = NULL
+    if atomic_load32(&proc.own.pollers) == 0 or number == 0:
+        return
+    while (area := area_next(proc, area)) != NULL:
+        if fd >= 0 and area.own.polled >> (fd & 63) & 1:
+            area.own.poll_left = number if area.own.poll_left == 0 or area.own.poll_left == number else LEFT_MANY
+        elif fd < 0 and area.own.polled != 0 and (area.own.poll_left == number or area.own.poll_left == LEFT_MANY):
+            poller_look(area, NULL, True)
+
+
+cdef int duplicate_here(process_t *proc, int fd) noexcept nogil:
+    """Another descriptor of what this one has open; -1: this process has none."""
     cdef proc_walk_t walk
-    cdef bint last = True
-    cdef int other
-    cdef long mode
-    if atomic_load32(&proc.own.pollers) == 0:
-        return True
-    pollers_look(proc, 1UL << (fd & 63), -1, False)     # who is woken by that itself
-    mode = mode_of(fd, <uint64_t> <const char *> b"", LINUX_AT_EMPTY_PATH)
-    if is_error(mode) or mode & LINUX_S_IFMT == LINUX_S_IFCHR or walk_begin(&walk, b"/proc/self/fd") < 0:
-        return not is_error(mode) and mode & LINUX_S_IFMT != LINUX_S_IFCHR
+    cdef int other, found = -1
+    if walk_begin(&walk, b"/proc/self/fd") < 0:
+        return -1
     other = walk_next(&walk)
     while other >= 0:
         if other != fd and other != walk.fd \
                 and linux_syscall5(LINUX_SYS_kcmp, proc.pid, proc.pid, LINUX_KCMP_FILE, fd, other) == 0:
-            last = False
+            found = other
         other = walk_next(&walk)
-    return last
+    return found
+
+
+cdef void closing_begin(process_t *proc, closing_t *closing, int fd) noexcept nogil:
+    """Before a descriptor is closed: whether what it has open goes with it: it has no other here, and is no terminal, whose file stays.
+    True where nobody sleeps, which is asked anew behind the close."""
+    cdef long mode
+    closing.fd = fd
+    closing.other = -1
+    closing.number = 0
+    closing.goes = True
+    closing.turn = atomic_load32(&proc.own.poll_turns)
+    if atomic_load32(&proc.own.pollers) == 0:
+        return
+    pollers_look(proc, 1UL << (fd & 63), NULL, False)       # who is woken by that itself
+    mode = mode_of(fd, <uint64_t> <const char *> b"", LINUX_AT_EMPTY_PATH)
+    closing.goes = not is_error(mode) and mode & LINUX_S_IFMT != LINUX_S_IFCHR
+    if closing.goes:
+        closing.number = number_of_file(fd)
+        closing.other = duplicate_here(proc, fd)
+        closing.goes = closing.other < 0
+
+
+cdef uint64_t number_of_file(int fd) noexcept nogil:
+    """The inode of a descriptor's file; 0: it has none."""
+    cdef linux_stat st
+    return 0 if is_error(linux_syscall2(LINUX_SYS_fstat, <uint32_t> fd, <uint64_t> &st)) else st.st_ino
+
+
+cdef void closing_done(process_t *proc, closing_t *closing, bint reused) noexcept nogil:
+    """Behind the close. The other descriptor may have been closed by another thread meanwhile, which took this one for another: the
+    file is gone then, too, and who comes last sees it. reused: the number is another file's."""
+    if closing.other >= 0 and number_of_file(closing.other) != closing.number:
+        closing.goes = True
+    pollers_left(proc, closing.number, -1 if closing.goes else closing.fd)
+    pollers_look(proc, 1UL << (closing.fd & 63), closing if closing.goes and not reused else NULL, closing.goes)

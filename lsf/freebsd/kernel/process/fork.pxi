@@ -166,6 +166,7 @@ cdef long vfork_area(frame_t *frame, area_t *area) noexcept nogil:
     copy.own.lock_thread.word = 0
     copy.own.events = NULL              # the child has no kqueues, and what it closes is not closed here
     copy.own.backs = NULL
+    copy.own.inotify = NULL
     pollers_none(copy)
     copy.own.mqueue_notes = NULL
     copy.own.aio = NULL
