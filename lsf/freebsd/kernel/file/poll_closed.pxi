@@ -184,7 +184,9 @@ cdef uint64_t number_of_file(int fd) noexcept nogil:
 cdef void closing_done(process_t *proc, closing_t *closing, bint reused) noexcept nogil:
     """Behind the close. The other descriptor may have been closed by another thread meanwhile, which took this one for another: the
     file is gone then, too, and who comes last sees it. reused: the number is another file's."""
-    if closing.other >= 0 and number_of_file(closing.other) != closing.number:
-        closing.goes = True
-    pollers_left(proc, closing.number, -1 if closing.goes else closing.fd)
+    if closing.other >= 0:
+        pollers_left(proc, closing.number, closing.fd)      # before the look: who closes the other behind it finds this
+        closing.goes = number_of_file(closing.other) != closing.number
+    if closing.goes:
+        pollers_left(proc, closing.number, -1)
     pollers_look(proc, 1UL << (closing.fd & 63), closing if closing.goes and not reused else NULL, closing.goes)
