@@ -137,6 +137,24 @@ TEST(shutdown_drops)
 	CHECK_EQ(sys(SYS_recvfrom, s[0], c, sizeof(c), 0, NULL, NULL), 2);
 }
 
+/* Of what does not come any more nothing is told, either: the header says so. */
+TEST(message_at_the_end)
+{
+	static const int types[] = { SOCK_STREAM, SOCK_DGRAM, SOCK_SEQPACKET };
+	char data[8], control[64];
+
+	for (size_t i = 0; i < nitems(types); i++) {
+		struct iovec part = { data, sizeof(data) };
+		struct msghdr message = { .msg_iov = &part, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control), .msg_flags = 0x7fff };
+		int s[2];
+		CHECK_EQ(sys(SYS_socketpair, AF_UNIX, types[i], 0, s), 0);
+		CHECK_EQ(sys(SYS_shutdown, s[1], SHUT_RD), 0);
+		CHECK_EQ(sys(SYS_recvmsg, s[1], &message, 0), 0);
+		CHECK_EQ(message.msg_controllen, 0);
+		CHECK_EQ(message.msg_flags & (MSG_TRUNC | MSG_CTRUNC), 0);
+	}
+}
+
 static int
 lowest(void)
 {

@@ -164,6 +164,50 @@ TEST(a_parent_s_death_is_shown_too)
 	ends(parent, 0);
 }
 
+/* The parent of one that another process traces hears of its end when the tracer has: by a SIGCHLD of its own (proc_reap). */
+TEST(end_is_the_parents_behind_the_tracer)
+{
+	sigset_t chld = { { 1u << (SIGCHLD - 1), 0, 0, 0 } };
+	struct timespec long_ = { 5, 0 };
+	siginfo_t info;
+	int go[2], stay[2], status = 0;
+	char c = 0;
+
+	CHECK_EQ(sys(SYS_pipe2, go, 0), 0);
+	CHECK_EQ(sys(SYS_pipe2, stay, 0), 0);
+	guest_handle(SIGCHLD, count, 0);
+	CHECK_EQ(sys(SYS_sigprocmask, SIG_BLOCK, &chld, NULL), 0);
+	int child = guest_fork();
+	if (child == 0) {
+		CHECK_EQ(sys(SYS_read, go[0], &c, 1), 1);
+		guest_exit(9);
+	}
+	int tracer = guest_fork();
+	if (tracer == 0) {
+		CHECK_EQ(sys(SYS_close, stay[1]), 0);
+		CHECK_EQ(PT(PT_ATTACH, child, 0, 0), 0);
+		next_stop(child, SIGSTOP);
+		go_on(child, 0);
+		CHECK_EQ(sys(SYS_write, go[1], "x", 1), 1);
+		guest_sleep_ms(200);		/* it ends, and nobody has waited */
+		ends(child, 9);
+		CHECK_EQ(sys(SYS_read, stay[0], &c, 1), 0);
+		guest_exit(0);
+	}
+	long taken = 0;
+	while (taken == 0) {
+		CHECK_EQ(sys(SYS_sigtimedwait, &chld, &info, &long_), SIGCHLD);
+		taken = sys(SYS_wait4, child, &status, WNOHANG, NULL);
+	}
+	CHECK_EQ(taken, child);
+	CHECK_EQ(status, W_EXITCODE(9, 0));
+	CHECK_EQ(info.si_pid, child);
+	CHECK_EQ(info.si_code, CLD_EXITED);
+	CHECK_EQ(info.si_status, 9);
+	CHECK_EQ(sys(SYS_close, stay[1]), 0);
+	ends(tracer, 0);
+}
+
 /* A process that job control has stopped is stopped by PT_ATTACH once more, and nobody has sent it SIGCONT. */
 TEST(attach_to_one_that_is_stopped)
 {

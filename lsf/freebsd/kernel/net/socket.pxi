@@ -706,7 +706,12 @@ cdef public long sys_recvmsg(frame_t *frame, area_t *area) noexcept nogil:
     if was_left_unread(fd, result):
         result = linux_syscall3(LINUX_SYS_recvmsg, fd, <uint64_t> &header, flags)
     if is_error(result):
-        return restartable(receive_error(fd, result))
+        result = receive_error(fd, result)
+        if result != 0:
+            return restartable(result)
+        header.msg_namelen = 0          # nothing came, and nothing with it
+        header.msg_controllen = 0
+        header.msg_flags = 0
     area.own.messages[1] += result > 0
     told = <uint32_t> linux_to_freebsd_msg_flags(<uint32_t> header.msg_flags)
     told |= <uint32_t> frame.arg[2] & ~<uint32_t> FREEBSD_MSG_TRUNC

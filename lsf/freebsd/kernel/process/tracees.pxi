@@ -265,6 +265,23 @@ cdef void tracee_status(tracee_t *tracee, child_t *child) noexcept nogil:
     child.status = <int> (status & 0x7f if status & 0x7f else status >> 8 & 0xff)
 
 
+cdef void parent_told(process_t *proc, const child_t *child) noexcept nogil:
+    """A tracer has taken the end of another's child: now it is the parent's, who is sent SIGCHLD (proc_reap). Linux sent it when the child
+    ended, and then a wait found none."""
+    cdef proc_stat_t stat
+    cdef linux_siginfo info
+    if proc_stat(child.pid, &stat) < 0 or stat.ppid == proc.pid or not is_guest(stat.ppid):
+        return
+    memset(&info, 0, 128)
+    info.si_signo = lsf_signal_queued[FREEBSD_SIGCHLD]
+    info.si_errno = RESENT_MAGIC | child.code
+    info.si_code = -1
+    info.fields.child.pid = child.pid
+    info.fields.child.uid = child.uid
+    info.fields.child.status = child.status
+    linux_syscall3(LINUX_SYS_rt_sigqueueinfo, <uint64_t> stat.ppid, info.si_signo, <uint64_t> &info)
+
+
 cdef bint tracee_look(process_t *proc, tracee_t *tracee, long options, child_t *child) noexcept nogil:
     """True where a tracee has something that a wait takes."""
     cdef debug_page_t *page = tracee.page
@@ -272,6 +289,7 @@ cdef bint tracee_look(process_t *proc, tracee_t *tracee, long options, child_t *
         tracee_status(tracee, child)
         if not options & LINUX_WNOWAIT:
             tracee_remove(proc, tracee)
+            parent_told(proc, child)
         return True
     if atomic_load32(&page.attaching) == 1:
         debug_attach(tracee.pid)        # the first one may have met another
