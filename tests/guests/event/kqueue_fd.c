@@ -698,13 +698,17 @@ TEST(others_ends_of_writing)
 	CHECK_EQ(sys(SYS_shutdown, ends[0], SHUT_WR), 0);
 	CHECK_EQ(sys(SYS_bind, listener, &at, sizeof(at)), 0);
 	CHECK_EQ(sys(SYS_getsockname, listener, &at, &length), 0);
-	CHECK_EQ(sys(SYS_connect, refused, &at, sizeof(at)), -EINPROGRESS);
-	CHECK_EQ(change(refused, EVFILT_WRITE, EV_ADD, 0, 0, NULL), 0);
-	GUEST_UNTIL(poll_events(8) == 1);
-	CHECK_EQ(got[0].flags & EV_EOF, EV_EOF);
-	CHECK_EQ(got[0].fflags, ECONNREFUSED);
-	CHECK_EQ(sys(SYS_getsockopt, refused, SOL_SOCKET, SO_ERROR, &error, &size), 0);
-	CHECK_EQ(error, ECONNREFUSED);
+	/* FreeBSD's loopback may refuse before the call is over. */
+	long refusal = sys(SYS_connect, refused, &at, sizeof(at));
+	if (refusal != -ECONNREFUSED) {
+		CHECK_EQ(refusal, -EINPROGRESS);
+		CHECK_EQ(change(refused, EVFILT_WRITE, EV_ADD, 0, 0, NULL), 0);
+		GUEST_UNTIL(poll_events(8) == 1);
+		CHECK_EQ(got[0].flags & EV_EOF, EV_EOF);
+		CHECK_EQ(got[0].fflags, ECONNREFUSED);
+		CHECK_EQ(sys(SYS_getsockopt, refused, SOL_SOCKET, SO_ERROR, &error, &size), 0);
+		CHECK_EQ(error, ECONNREFUSED);
+	}
 	CHECK_EQ(sys(SYS_close, refused), 0);
 	CHECK_EQ(sys(SYS_listen, listener, 5), 0);
 	CHECK_EQ(change(client, EVFILT_WRITE, EV_ADD, 0, 0, NULL), 0);

@@ -1,5 +1,5 @@
 /* thr_kill(2), thr_kill2(2), thr_suspend(2), thr_wake(2), thr_set_name(2), thr_exit(2). */
-#include "guest.h"
+#include "asleep.h"
 #include <machine/ucontext.h>
 #include <sys/rtprio.h>
 #include <sys/ucontext.h>
@@ -129,7 +129,7 @@ TEST(suspend_wake)
 	CHECK_ERR(sys(SYS_thr_wake, 0x7ffffff0), ESRCH);
 	guest_handle(SIGUSR1, note, SA_RESTART);
 	guest_thread_start(&threads[0], suspend, &far);
-	guest_sleep_ms(30);
+	guest_asleep(&threads[0]);
 	CHECK_EQ(sys(SYS_thr_kill, threads[0].id, SIGUSR1), 0);
 	guest_thread_join(&threads[0]);
 	CHECK_EQ(result, -EINTR);
