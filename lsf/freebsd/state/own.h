@@ -172,7 +172,7 @@ struct area_own {
     uint64_t guest_tlsbase;     /* sysarch.pxi's: the FS base that every signal handler finds, */
     uint32_t has_tlsbase;       /* where one was set (PCB_TLSBASE) */
     uint64_t thread_child_tid;
-    uint64_t thread_context;    /* fork.pxi's: what the thread begins with (a resume_t); 0: thr_new's start */
+    uint64_t thread_context;    /* thr_new.pxi's: what the thread begins with (a resume_t); 0: thr_new's start */
     char name[24];
     uint32_t wakeup;            /* thr_wake's of another thread, for thr_suspend */
     uint32_t exiting;           /* it ends: thr_exit of another thread does not count it */

@@ -1,4 +1,4 @@
-# The calls of libthr on threads. What makes and ends one is in fork.pxi. Model: FreeBSD sys/kern/kern_thr.c.
+# The calls of libthr on threads. What makes and ends one is in thr_new.pxi. Model: FreeBSD sys/kern/kern_thr.c.
 
 
 cdef bint thread_is_last(area_t *self) noexcept nogil:
