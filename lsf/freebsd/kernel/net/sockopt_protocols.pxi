@@ -157,7 +157,7 @@ cdef long set_at_tcp(int fd, uint32_t name, uint8_t *value, uint64_t size) noexc
     cdef int linux = freebsd_to_linux_tcp_option(<int> name)
     cdef int number = (<int *> value)[0] if size >= 4 else 0
     if name == FREEBSD_TCP_CONGESTION:
-        return linux_syscall5(LINUX_SYS_setsockopt, fd, 6, linux, <uint64_t> value, size)
+        return linux_syscall5(LINUX_SYS_setsockopt, fd, FREEBSD_IPPROTO_TCP, linux, <uint64_t> value, size)
     if name == FREEBSD_TCP_INFO or name == FREEBSD_TCP_MD5SIG:
         return -LINUX_ENOPROTOOPT
     if size < 4:
@@ -168,7 +168,7 @@ cdef long set_at_tcp(int fd, uint32_t name, uint8_t *value, uint64_t size) noexc
         return -LINUX_ENOPROTOOPT
     if name == FREEBSD_TCP_MAXUNACKTIME:
         number *= 1000
-    return linux_syscall5(LINUX_SYS_setsockopt, fd, 6, linux, <uint64_t> &number, 4)
+    return linux_syscall5(LINUX_SYS_setsockopt, fd, FREEBSD_IPPROTO_TCP, linux, <uint64_t> &number, 4)
 
 
 cdef long get_at_tcp(int fd, uint32_t name, uint8_t *value, uint32_t *size) noexcept nogil:
@@ -186,7 +186,7 @@ cdef long get_at_tcp(int fd, uint32_t name, uint8_t *value, uint32_t *size) noex
     if name == FREEBSD_TCP_INFO:
         memset(value, 0, SOCKOPT_MAX)
         size[0] = TCP_INFO_COMMON
-        result = linux_syscall5(LINUX_SYS_getsockopt, fd, 6, LINUX_TCP_INFO, <uint64_t> value, <uint64_t> size)
+        result = linux_syscall5(LINUX_SYS_getsockopt, fd, FREEBSD_IPPROTO_TCP, LINUX_TCP_INFO, <uint64_t> value, <uint64_t> size)
         if is_error(result):
             return result
         value[0] = lsf_tcp_states[value[0] if value[0] < 13 else 0]
@@ -194,7 +194,7 @@ cdef long get_at_tcp(int fd, uint32_t name, uint8_t *value, uint32_t *size) noex
         words[20] = words[20] * words[4]
         size[0] = room if room < 256 else 256
         return 0
-    result = linux_syscall5(LINUX_SYS_getsockopt, fd, 6, linux, <uint64_t> value, <uint64_t> size)
+    result = linux_syscall5(LINUX_SYS_getsockopt, fd, FREEBSD_IPPROTO_TCP, linux, <uint64_t> value, <uint64_t> size)
     if is_error(result):
         return result
     if name == FREEBSD_TCP_NODELAY and number[0]:
