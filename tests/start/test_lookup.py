@@ -187,10 +187,13 @@ TARGETS = st.tuples(st.sampled_from(["", "/"]), st.lists(NAMES, min_size=1, max_
 
 
 def resolve_in_root(root: int, path: str) -> str | int:
-    """Linux's own opinion: openat2 with RESOLVE_IN_ROOT."""
+    """Linux's own opinion: openat2 with RESOLVE_IN_ROOT. EAGAIN says that something on the machine was renamed or mounted meanwhile."""
     how = (ctypes.c_uint64 * 3)(os.O_PATH | os.O_CLOEXEC, 0, 0x10)
     libc = ctypes.CDLL(None, use_errno=True)
-    fd = libc.syscall(437, root, os.fsencode(path), how, ctypes.sizeof(how))
+    fd = -1
+    ctypes.set_errno(errno.EAGAIN)
+    while fd < 0 and ctypes.get_errno() == errno.EAGAIN:
+        fd = libc.syscall(437, root, os.fsencode(path), how, ctypes.sizeof(how))
     if fd < 0:
         return ctypes.get_errno()
     name = os.readlink(f"/proc/self/fd/{fd}")

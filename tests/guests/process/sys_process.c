@@ -159,7 +159,7 @@ TEST(a_dropped_signal_has_ended_the_call)
 		/* read, nanosleep; read again; sigsuspend, twice */
 		static const int sent[] = { SIGUSR1, SIGUSR2, SIGUSR2, SIGUSR1, SIGUSR1 };
 
-		guest_sleep_ms(30);
+		guest_sleep_ms(100);
 		CHECK_EQ(sys(SYS_kill, pid, sent[i]), 0);
 		signal_stop(pid, sent[i]);
 		if (i == 2)
