@@ -199,19 +199,22 @@ count_faults(int signal, siginfo_t *info, void *context)
 TEST(kinds_of_faults)
 {
 	static const int kinds[] = { SIGBUS, SIGSEGV };
-	int senders[SENDERS], receiver, status;
+	int senders[SENDERS], receiver, status, ready[2];
+	char c;
 
+	CHECK_EQ(sys(SYS_pipe2, ready, 0), 0);
 	receiver = guest_fork();
 	if (receiver == 0) {
 		guest_handle(SIGBUS, count_faults, 0);
 		guest_handle(SIGSEGV, count_faults, 0);
+		CHECK_EQ(sys(SYS_write, ready[1], "r", 1), 1);
 		long until = guest_now_ms() + 800;
 		while (guest_now_ms() < until)
 			;
 		CHECK(signals > 0);
 		guest_exit(0);
 	}
-	guest_sleep_ms(20);
+	CHECK_EQ(sys(SYS_read, ready[0], &c, 1), 1);
 	for (int i = 0; i < SENDERS; i++) {
 		senders[i] = guest_fork();
 		if (senders[i] == 0) {
