@@ -83,7 +83,7 @@ kern.proc.proc_td | 24 | N | call proc 24 | Return process table, including thre
 kern.proc.rgid_td | 26 | N | call proc 26 | Process table, including threads
 kern.proc.gid_td | 27 | N | call proc 27 | Process table, including threads
 kern.proc.vmmap | 32 | N | call vmmap | Process vm map entries
-kern.proc.filedesc | 33 | N | call filedesc 0 | Process filedesc entries
+kern.proc.filedesc | 33 | N | call filedesc | Process filedesc entries
 kern.proc.groups | 34 | N | call proc_groups | Process groups
 kern.proc.env | 35 | N | call env | Process environment
 kern.proc.auxv | 36 | N | call auxv | Process ELF auxiliary vector
@@ -93,7 +93,7 @@ kern.proc.umask | 39 | N | call proc_umask | Process umask
 kern.proc.osrel | 40 | N | call of_guest 1 | Process binary osreldate
 kern.proc.sigtramp | 41 | N | call of_guest 2 | Process signal trampoline location
 kern.proc.cwd | 42 | N | call cwd | Process current working directory
-kern.proc.nfds | 43 | N c | call filedesc 1 | Number of open file descriptors
+kern.proc.nfds | 43 | N c | call nfds | Number of open file descriptors
 kern.proc.vm_layout | 45 | N | call vm_layout | Process virtual address space layout info
 kern.proc.rlimit_usage | 46 | N | call rlimit_usage | Process limited resources usage info
 kern.file | 15 | S,xfile | call file_table | Entire file table

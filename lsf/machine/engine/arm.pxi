@@ -67,4 +67,4 @@ cdef void faults_unblock() noexcept nogil:
     """In the handler of SIGSEGV or SIGBUS, which has come from outside the signal stack: from here on an accessor may fault, and a thread
     that waits be asked for something."""
     cdef uint64_t mask = linux_faults()
-    linux_syscall4(LINUX_SYS_rt_sigprocmask, 1, <uint64_t> &mask, 0, 8)
+    linux_syscall4(LINUX_SYS_rt_sigprocmask, LINUX_SIG_UNBLOCK, <uint64_t> &mask, 0, 8)

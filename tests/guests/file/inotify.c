@@ -324,20 +324,28 @@ ready(int fd, int kq)
 	return (by_poll);
 }
 
+/* A descriptor that does not wait, and a kqueue that watches it. */
+static void
+open_watched(int *fd, int *kq)
+{
+	struct kevent change;
+
+	*fd = (int)CHECK_OK(inotify_(O_NONBLOCK));
+	*kq = (int)CHECK_OK(sys(SYS_kqueue));
+	EV_SET(&change, *fd, EVFILT_READ, EV_ADD, 0, 0, NULL);
+	CHECK_EQ(sys(SYS_kevent, *kq, &change, 1, NULL, 0, NULL), 0);
+}
+
 /* FIONREAD counts the records as they will be read (nbpending), and disturbs nothing; so does fstat. */
 TEST(counted)
 {
 	struct event_ *e = (struct event_ *)buffer;
-	struct kevent change;
 	struct stat st;
 	int fd, kq, wd, other;
 
 	if (GUEST_RELEASE < 15)
 		ON_ANOTHER_RELEASE();
-	fd = (int)CHECK_OK(inotify_(O_NONBLOCK));
-	kq = (int)CHECK_OK(sys(SYS_kqueue));
-	EV_SET(&change, fd, EVFILT_READ, EV_ADD, 0, 0, NULL);
-	CHECK_EQ(sys(SYS_kevent, kq, &change, 1, NULL, 0, NULL), 0);
+	open_watched(&fd, &kq);
 	wd = watch(fd, "w", IN_CREATE_ | IN_DELETE_);
 	CHECK_EQ(waiting(fd), 0);
 	CHECK_EQ(ready(fd, kq), 0);
@@ -379,16 +387,12 @@ TEST(stays)
 {
 	struct event_ *e = (struct event_ *)buffer;
 	struct iovec two[2] = { { buffer, 20 }, { (void *)8, 1000 } };
-	struct kevent change;
 	int fd, kq;
 	u8 *page;
 
 	if (GUEST_RELEASE < 15)
 		ON_ANOTHER_RELEASE();
-	fd = (int)CHECK_OK(inotify_(O_NONBLOCK));
-	kq = (int)CHECK_OK(sys(SYS_kqueue));
-	EV_SET(&change, fd, EVFILT_READ, EV_ADD, 0, 0, NULL);
-	CHECK_EQ(sys(SYS_kevent, kq, &change, 1, NULL, 0, NULL), 0);
+	open_watched(&fd, &kq);
 	watch(fd, "w", IN_CREATE_);
 	guest_put("w/abcdefghijklmno", "", 0);
 	for (int i = 0; i < 2; i++) {

@@ -257,6 +257,22 @@ TEST(no_call_that_the_tracer_makes)
 
 static volatile u64 watched[2];
 
+/* Have a tracee stopped by writes of eight bytes to watched[0]: what was set. */
+static struct dbreg
+watch_writes(int pid)
+{
+	struct dbreg registers = { { 0 } };
+	long result;
+
+	registers.dr[0] = (u64)&watched[0];
+	registers.dr[7] = 1 | 1 << 16 | 2 << 18;
+	result = PT(PT_SETDBREGS, pid, &registers, 0);
+	if (result == -EINVAL)
+		SKIP("Linux lets nobody have breakpoints here");
+	CHECK_EQ(result, 0);
+	return (registers);
+}
+
 TEST(watchpoints)
 {
 	struct ptrace_lwpinfo info;
@@ -288,13 +304,7 @@ TEST(watchpoints)
 	registers.dr[0] = 1ul << 63;
 	CHECK_ERR(PT(PT_SETDBREGS, pid, &registers, 0), EINVAL);
 	CHECK_ERR(PT(PT_SETDBREGS, pid, 8, 0), EFAULT);
-	/* Writes of eight bytes. */
-	registers.dr[0] = (u64)&watched[0];
-	registers.dr[7] = 1 | 1 << 16 | 2 << 18;
-	long result = PT(PT_SETDBREGS, pid, &registers, 0);
-	if (result == -EINVAL)
-		SKIP("Linux lets nobody have breakpoints here");
-	CHECK_EQ(result, 0);
+	registers = watch_writes(pid);
 	CHECK_EQ(PT(PT_GETDBREGS, pid, &shown, 0), 0);
 	CHECK_EQ(shown.dr[0], registers.dr[0]);
 	CHECK_EQ(shown.dr[7], registers.dr[7]);
@@ -321,20 +331,13 @@ TEST(watchpoints)
 /* Who was let go keeps what its tracer has set, and dies of it. */
 TEST(breakpoints_that_a_tracer_has_left_behind)
 {
-	struct dbreg registers;
 	int pid;
 
 	TRACED(pid, {
 		watched[0] = 5;
 		guest_exit(3);
 	});
-	memset(&registers, 0, sizeof(registers));
-	registers.dr[0] = (u64)&watched[0];
-	registers.dr[7] = 1 | 1 << 16 | 2 << 18;
-	long result = PT(PT_SETDBREGS, pid, &registers, 0);
-	if (result == -EINVAL)
-		SKIP("Linux lets nobody have breakpoints here");
-	CHECK_EQ(result, 0);
+	watch_writes(pid);
 	CHECK_EQ(PT(PT_DETACH, pid, 1, 0), 0);
 	CHECK_EQ(guest_wait(pid), SIGTRAP);
 }

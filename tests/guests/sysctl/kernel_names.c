@@ -1,28 +1,9 @@
 /* Names that tell how the kernel is made and set up. */
-#include "guest.h"
+#include "by_name.h"
 #include <sys/resource.h>
 #include <sys/sysctl.h>
 
 #define PROC_RLIMIT_USAGE 46		/* KERN_PROC_RLIMIT_USAGE, since 14.2 */
-
-static long
-by_name(const char *name, void *out, size_t *n)
-{
-	return (sys(SYS___sysctlbyname, name, strlen(name), out, n, NULL, 0));
-}
-
-static i64
-number(const char *name)
-{
-	i64 value = 0;
-	size_t n = sizeof(value);
-	long ret = by_name(name, &value, &n);
-
-	if (ret != 0)
-		warn_("%s: %l\n", name, ret);
-	CHECK_EQ(ret, 0);
-	return (n == 4 ? *(int *)&value : value);
-}
 
 /* feature_present(3). */
 TEST(features)
@@ -35,7 +16,7 @@ TEST(features)
 	for (size_t i = 0; i < nitems(names); i++) {
 		char name[64] = "kern.features.";
 		memcpy(name + 14, names[i], strlen(names[i]) + 1);
-		CHECK_EQ(number(name), 1);
+		CHECK_EQ(number_of(name), 1);
 	}
 }
 
@@ -50,11 +31,11 @@ TEST(sizes)
 	n = sizeof(wide);
 	CHECK_EQ(by_name("security.bsd.allow_ptrace", wide, &n), 0);
 	CHECK_EQ(n, 1);
-	CHECK_EQ(number("p1003_1b.fsync"), 200112);
-	CHECK_EQ(number("security.bsd.unprivileged_proc_debug"), 1);
-	CHECK_BETWEEN(number("security.bsd.unprivileged_read_msgbuf"), 0, 1);
-	CHECK_EQ(number("kern.signosys"), 1);
-	CHECK_EQ(number("kern.sched.cpusetsizemin"), number("kern.smp.maxid") / 8 + 1);
+	CHECK_EQ(number_of("p1003_1b.fsync"), 200112);
+	CHECK_EQ(number_of("security.bsd.unprivileged_proc_debug"), 1);
+	CHECK_BETWEEN(number_of("security.bsd.unprivileged_read_msgbuf"), 0, 1);
+	CHECK_EQ(number_of("kern.signosys"), 1);
+	CHECK_EQ(number_of("kern.sched.cpusetsizemin"), number_of("kern.smp.maxid") / 8 + 1);
 }
 
 static size_t
@@ -79,7 +60,7 @@ TEST(topology)
 	at = expect_text(text, at, "<cpu count=\"");
 	for (; text[at] >= '0' && text[at] <= '9'; at++, digits++)
 		cpus = cpus * 10 + text[at] - '0';
-	CHECK(digits > 0 && cpus >= 1 && cpus <= number("kern.smp.maxid") + 1);
+	CHECK(digits > 0 && cpus >= 1 && cpus <= number_of("kern.smp.maxid") + 1);
 	at = expect_text(text, at, "\" mask=\"");
 	int words = 1;
 	for (; text[at] != '"'; at++)
@@ -92,7 +73,7 @@ TEST(topology)
 		last = text[at] == ' ' ? 0 : text[at] == ',' ? last : last * 10 + text[at] - '0';
 	}
 	CHECK_EQ(listed, cpus);
-	CHECK_EQ(last, number("kern.smp.maxid"));
+	CHECK_EQ(last, number_of("kern.smp.maxid"));
 	expect_text(text, at, "</cpu>\n");
 	expect_text(text, strlen(text) - 20, " </group>\n</groups>\n");
 }

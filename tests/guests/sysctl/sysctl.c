@@ -1,5 +1,5 @@
 /* __sysctl(2), sysctl by name, and what programs ask at their start. */
-#include "guest.h"
+#include "by_name.h"
 #include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/sysctl.h>
@@ -12,13 +12,6 @@ by_number(int a, int b, void *out, size_t *n)
 	int name[2] = { a, b };
 
 	return (sys(SYS___sysctl, name, 2, out, n, NULL, 0));
-}
-
-static long
-by_name(const char *name, void *out, size_t *n)
-{
-	/* libc since FreeBSD 13 has a syscall for it (570); before it asked {0, 3}. */
-	return (sys(SYS___sysctlbyname, name, strlen(name), out, n, NULL, 0));
 }
 
 static void

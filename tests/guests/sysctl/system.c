@@ -1,6 +1,6 @@
 /* What the base system's programs ask for: devices, interrupts, System V IPC, jails, modules. FreeBSD's sources are named at
  * each. */
-#include "guest.h"
+#include "by_name.h"
 #define _WANT_SYSVSHM_INTERNALS
 #define _WANT_SYSVSEM_INTERNALS
 #define _WANT_SYSVMSG_INTERNALS
@@ -21,7 +21,6 @@
 
 #define ROOM (32UL << 20)
 #define ID_OF(place, perm) ((int)((u32)(perm).seq << 16 | (u32)(place)))	/* sys/ipc.h, IXSEQ_TO_IPCID */
-#define BY_NAME(name, out, size) sys(SYS___sysctlbyname, name, strlen(name), out, size, NULL, 0)
 
 static void *
 room_for(size_t size)
@@ -29,34 +28,18 @@ room_for(size_t size)
 	return ((void *)CHECK_OK(sys(SYS_mmap, NULL, size, PROT_READ | PROT_WRITE, MAP_ANON | MAP_PRIVATE, -1, 0)));
 }
 
-static i64
-number(const char *name)
-{
-	i64 value = 0;
-	size_t size = sizeof(value);
-	long ret = BY_NAME(name, &value, &size);
-
-	if (ret != 0)
-		warn_("%s: %l\n", name, ret);
-	CHECK_EQ(ret, 0);
-	if (size != 1 && size != 4 && size != 8)
-		warn_("%s: %u bytes\n", name, size);
-	CHECK(size == 1 || size == 4 || size == 8);	/* a bool, an int, a long */
-	return (size == 1 ? (u8)value : size == 4 ? (int)value : value);
-}
-
 /* subr_devstat.c: as many records as numdevs says, behind the generation; the size of the old buffer alone; ENOMEM. */
 TEST(devstat)
 {
 	static struct { long generation; struct devstat all[64]; } list;
 	size_t size = sizeof(list);
-	i64 count = number("kern.devstat.numdevs");
+	i64 count = number_of("kern.devstat.numdevs");
 
 	CHECK_BETWEEN(count, 0, 64);
-	CHECK_EQ(number("kern.devstat.version"), DEVSTAT_VERSION);
-	CHECK_EQ(BY_NAME("kern.devstat.all", &list, &size), 0);
+	CHECK_EQ(number_of("kern.devstat.version"), DEVSTAT_VERSION);
+	CHECK_EQ(by_name("kern.devstat.all", &list, &size), 0);
 	CHECK_EQ(size, sizeof(long) + (size_t)count * sizeof(struct devstat));
-	CHECK_EQ(list.generation, number("kern.devstat.generation"));
+	CHECK_EQ(list.generation, number_of("kern.devstat.generation"));
 	for (i64 i = 0; i < count; i++) {
 		struct devstat *d = &list.all[i];
 		CHECK(d->device_name[0] != '\0');
@@ -68,7 +51,7 @@ TEST(devstat)
 		CHECK_EQ(d->device_type & DEVSTAT_TYPE_MASK, DEVSTAT_TYPE_DIRECT);
 	}
 	size = 4;
-	CHECK_ERR(BY_NAME("kern.devstat.all", &list, &size), ENOMEM);
+	CHECK_ERR(by_name("kern.devstat.all", &list, &size), ENOMEM);
 }
 
 /* kern_clocksource.c, kern_clock.c: cp_time counts stathz times a second, for each processor as for all of them. */
@@ -79,16 +62,16 @@ TEST(processor_ticks)
 	long before[CPUSTATES], after[CPUSTATES], each[CPUSTATES * 64], sum = 0, part = 0;
 	size_t size = sizeof(clock), several = sizeof(each);
 
-	CHECK_EQ(BY_NAME("kern.clockrate", &clock, &size), 0);
+	CHECK_EQ(by_name("kern.clockrate", &clock, &size), 0);
 	CHECK_BETWEEN(clock.stathz, 127, 128);
 	size = sizeof(before);
-	CHECK_EQ(BY_NAME("kern.cp_time", before, &size), 0);
+	CHECK_EQ(by_name("kern.cp_time", before, &size), 0);
 	CHECK_EQ(size, sizeof(before));
 	CHECK_EQ(sys(SYS_clock_gettime, CLOCK_MONOTONIC, &then), 0);
 	guest_sleep_ms(500);
-	CHECK_EQ(BY_NAME("kern.cp_time", after, &size), 0);
+	CHECK_EQ(by_name("kern.cp_time", after, &size), 0);
 	CHECK_EQ(sys(SYS_clock_gettime, CLOCK_MONOTONIC, &now), 0);
-	CHECK_EQ(BY_NAME("kern.cp_times", each, &several), 0);
+	CHECK_EQ(by_name("kern.cp_times", each, &several), 0);
 	int cpus = (int)(several / sizeof(before));
 	for (int i = 0; i < CPUSTATES; i++)
 		sum += after[i] - before[i];
@@ -120,10 +103,10 @@ HELPER(bound_processor)
 	int maxid = -1, highest = highest_of_mask(mask);
 	size_t size = sizeof(maxid);
 
-	CHECK_EQ(BY_NAME("kern.smp.maxid", &maxid, &size), 0);
+	CHECK_EQ(by_name("kern.smp.maxid", &maxid, &size), 0);
 	CHECK(maxid >= highest);
 	size = sizeof(ticks);
-	CHECK_EQ(BY_NAME("kern.cp_times", ticks, &size), 0);
+	CHECK_EQ(by_name("kern.cp_times", ticks, &size), 0);
 	CHECK_EQ(size, (maxid + 1) * sizeof(long) * CPUSTATES);
 	CHECK(ticks[highest * CPUSTATES] > 0);
 	guest_exit(0);
@@ -150,12 +133,12 @@ TEST(interrupts)
 	size_t size = 0, length = 0;
 	u64 sum = 0;
 
-	CHECK_EQ(BY_NAME("hw.intrcnt", NULL, &size), 0);
-	CHECK_EQ(BY_NAME("hw.intrnames", NULL, &length), 0);
+	CHECK_EQ(by_name("hw.intrcnt", NULL, &size), 0);
+	CHECK_EQ(by_name("hw.intrnames", NULL, &length), 0);
 	u64 *counts = room_for((size += 4096));
 	char *names = room_for((length += 4096));
-	CHECK_EQ(BY_NAME("hw.intrcnt", counts, &size), 0);
-	CHECK_EQ(BY_NAME("hw.intrnames", names, &length), 0);
+	CHECK_EQ(by_name("hw.intrcnt", counts, &size), 0);
+	CHECK_EQ(by_name("hw.intrnames", names, &length), 0);
 	CHECK_EQ(length / 20, size / 8);
 	CHECK_EQ(length % 20, 0);
 	for (size_t i = 0; i < length / 20; i++) {
@@ -174,9 +157,9 @@ record_of(const char *name, int id, size_t record, i64 places)
 
 	if (room == NULL)
 		room = room_for(ROOM);
-	CHECK_EQ(BY_NAME(name, NULL, &asked), 0);
+	CHECK_EQ(by_name(name, NULL, &asked), 0);
 	CHECK_EQ(asked, (size_t)places * record);
-	CHECK_EQ(BY_NAME(name, room, &size), 0);
+	CHECK_EQ(by_name(name, room, &size), 0);
 	CHECK_EQ(size, asked);
 	CHECK((id & 0xffff) < places);
 	return (room + (size_t)(id & 0xffff) * record);
@@ -188,17 +171,17 @@ TEST(ipc_tables)
 
 	for (int round = 0; round < 3; round++) {	/* a place is used again with another sequence */
 		int shm = (int)CHECK_OK(sys(SYS_shmget, IPC_PRIVATE, 8192, IPC_CREAT | 0640));
-		struct shmid_kernel *segment = record_of("kern.ipc.shmsegs", shm, sizeof(*segment), number("kern.ipc.shmmni"));
+		struct shmid_kernel *segment = record_of("kern.ipc.shmsegs", shm, sizeof(*segment), number_of("kern.ipc.shmmni"));
 		CHECK_EQ(ID_OF((shm & 0xffff), segment->u.shm_perm), shm);
 		CHECK_EQ(segment->u.shm_segsz, 8192);
 		CHECK_EQ(segment->u.shm_perm.mode, 0640 | 0x0800 /* SHMSEG_ALLOCATED */);
 		CHECK_EQ(segment->u.shm_cpid, sys(SYS_getpid));
 		CHECK_EQ(sys(SYS_shmctl, shm, IPC_RMID, NULL), 0);
-		segment = record_of("kern.ipc.shmsegs", shm, sizeof(*segment), number("kern.ipc.shmmni"));
+		segment = record_of("kern.ipc.shmsegs", shm, sizeof(*segment), number_of("kern.ipc.shmmni"));
 		CHECK_EQ(segment->u.shm_perm.mode, 0x0200);	/* SHMSEG_FREE */
 
 		int sem = (int)CHECK_OK(sys(SYS_semget, IPC_PRIVATE, 3, IPC_CREAT | 0600));
-		struct semid_kernel *set = record_of("kern.ipc.sema", sem, sizeof(*set), number("kern.ipc.semmni"));
+		struct semid_kernel *set = record_of("kern.ipc.sema", sem, sizeof(*set), number_of("kern.ipc.semmni"));
 		CHECK_EQ(ID_OF((sem & 0xffff), set->u.sem_perm), sem);
 		CHECK_EQ(set->u.sem_nsems, 3);
 		CHECK_EQ(set->u.sem_perm.mode, 0600 | SEM_A | SEM_R | 01000 /* SEM_ALLOC */);
@@ -206,7 +189,7 @@ TEST(ipc_tables)
 
 		int queue = (int)CHECK_OK(sys(SYS_msgget, IPC_PRIVATE, IPC_CREAT | 0600));
 		CHECK_EQ(sys(SYS_msgsnd, queue, &message, 8, 0), 0);
-		struct msqid_kernel *q = record_of("kern.ipc.msqids", queue, sizeof(*q), number("kern.ipc.msgmni"));
+		struct msqid_kernel *q = record_of("kern.ipc.msqids", queue, sizeof(*q), number_of("kern.ipc.msgmni"));
 		CHECK_EQ(ID_OF((queue & 0xffff), q->u.msg_perm), queue);
 		CHECK_EQ(q->u.msg_qnum, 1);
 		CHECK_EQ(q->u.msg_cbytes, 8);
@@ -221,7 +204,7 @@ TEST(removed_segment)
 	int shm = (int)CHECK_OK(sys(SYS_shmget, IPC_PRIVATE, 4096, IPC_CREAT | 0600));
 	char *one = (char *)CHECK_OK(sys(SYS_shmat, shm, NULL, 0));
 
-	CHECK_EQ(number("kern.ipc.shm_allow_removed"), 1);
+	CHECK_EQ(number_of("kern.ipc.shm_allow_removed"), 1);
 	CHECK_EQ(sys(SYS_shmctl, shm, IPC_RMID, NULL), 0);
 	char *two = (char *)CHECK_OK(sys(SYS_shmat, shm, NULL, 0));
 	one[5] = 'x';
@@ -242,7 +225,7 @@ TEST(shared_memory_list)
 	format(name, sizeof(name), "/lsf/test%%%d", (int)sys(SYS_getpid));
 	int fd = (int)CHECK_OK(sys(SYS_shm_open2, name, O_RDWR | O_CREAT, 0640, 0, NULL));
 	CHECK_EQ(sys(SYS_ftruncate, fd, 12288L), 0);
-	CHECK_EQ(BY_NAME("kern.ipc.posix_shm_list", list, &size), 0);
+	CHECK_EQ(by_name("kern.ipc.posix_shm_list", list, &size), 0);
 	for (size_t at = 0; at < size;) {
 		struct kinfo_file *kf = (struct kinfo_file *)&list[at];
 		CHECK(kf->kf_structsize > 0);
@@ -265,12 +248,12 @@ TEST(jail_parameters)
 	size_t size = sizeof(text);
 	u64 length = 0;
 
-	CHECK_EQ(BY_NAME("security.jail.param.name", text, &size), 0);
+	CHECK_EQ(by_name("security.jail.param.name", text, &size), 0);
 	CHECK_STR(text, "256");
 	size = sizeof(length);
-	CHECK_EQ(BY_NAME("security.jail.param.ip6.addr", &length, &size), 0);
+	CHECK_EQ(by_name("security.jail.param.ip6.addr", &length, &size), 0);
 	CHECK_EQ(length, 16);
-	CHECK_EQ(number("security.jail.param.jid"), 0);
+	CHECK_EQ(number_of("security.jail.param.jid"), 0);
 	/* A parameter that is a node too stands below itself, without a name: what comes next after the node. */
 	int node[CTL_MAXNAME + 2] = { 0, 2 }, next[CTL_MAXNAME], query[2] = { 0, 3 };
 	size_t n = sizeof(next), used = CTL_MAXNAME * sizeof(int);
@@ -301,28 +284,28 @@ TEST(jail_parameters)
 /* Declared in kern_exec.c, vm_pageout.c, tty_ttydisc.c, sys_generic.c, uipc_usrreq.c, in_pcb.c, sysv_*.c, kern_jail.c. */
 TEST(single_values)
 {
-	CHECK_EQ(number("security.bsd.map_at_zero"), 0);
-	CHECK_BETWEEN(number("vm.max_user_wired"), 1, number("hw.availpages"));
-	CHECK(number("kern.tty_nin") >= 0 && number("kern.tty_nout") >= 0);
-	CHECK_EQ(number("debug.iosize_max_clamp"), 0);
-	CHECK_EQ(number("net.local.seqpacket.maxseqpacket"), GUEST_RELEASE >= 15 ? 65536 : 8192);
-	CHECK_EQ(number("net.local.seqpacket.recvspace"), GUEST_RELEASE >= 15 ? 65536 : 8192);
-	CHECK_BETWEEN(number("net.inet.ip.connect_inaddr_wild"), 0, 1);
-	CHECK_EQ(number("kern.ipc.msgssz") * number("kern.ipc.msgseg"), 16384);
-	CHECK(number("kern.ipc.msgtql") > 0 && number("kern.ipc.semume") > 0 && number("kern.ipc.semmnu") > 0);
-	CHECK_EQ(number("security.jail.enforce_statfs"), 2);
-	CHECK_EQ(number("vm.ndomains"), 1);
-	CHECK_EQ(number("kern.suspend_blocked") + number("kern.racct.enable"), 0);
-	CHECK_BETWEEN(number("kern.ipc.tls.enable"), 0, 1);
-	CHECK_BETWEEN(number("vm.kmem_map_size"), 1, number("vm.kmem_size"));
-	CHECK_EQ(number("kern.trap_enotcap"), 0);
+	CHECK_EQ(number_of("security.bsd.map_at_zero"), 0);
+	CHECK_BETWEEN(number_of("vm.max_user_wired"), 1, number_of("hw.availpages"));
+	CHECK(number_of("kern.tty_nin") >= 0 && number_of("kern.tty_nout") >= 0);
+	CHECK_EQ(number_of("debug.iosize_max_clamp"), 0);
+	CHECK_EQ(number_of("net.local.seqpacket.maxseqpacket"), GUEST_RELEASE >= 15 ? 65536 : 8192);
+	CHECK_EQ(number_of("net.local.seqpacket.recvspace"), GUEST_RELEASE >= 15 ? 65536 : 8192);
+	CHECK_BETWEEN(number_of("net.inet.ip.connect_inaddr_wild"), 0, 1);
+	CHECK_EQ(number_of("kern.ipc.msgssz") * number_of("kern.ipc.msgseg"), 16384);
+	CHECK(number_of("kern.ipc.msgtql") > 0 && number_of("kern.ipc.semume") > 0 && number_of("kern.ipc.semmnu") > 0);
+	CHECK_EQ(number_of("security.jail.enforce_statfs"), 2);
+	CHECK_EQ(number_of("vm.ndomains"), 1);
+	CHECK_EQ(number_of("kern.suspend_blocked") + number_of("kern.racct.enable"), 0);
+	CHECK_BETWEEN(number_of("kern.ipc.tls.enable"), 0, 1);
+	CHECK_BETWEEN(number_of("vm.kmem_map_size"), 1, number_of("vm.kmem_size"));
+	CHECK_EQ(number_of("kern.trap_enotcap"), 0);
 	char text[512];
 	size_t size = sizeof(text);
-	CHECK_EQ(BY_NAME("machdep.bootmethod", text, &size), 0);
+	CHECK_EQ(by_name("machdep.bootmethod", text, &size), 0);
 	CHECK_EQ(size, strlen(text) + 1);	/* UEFI, BIOS, or what else started it */
 	static char mesh[4096];
 	size = sizeof(mesh);
-	CHECK_EQ(BY_NAME("kern.geom.confxml", mesh, &size), 0);
+	CHECK_EQ(by_name("kern.geom.confxml", mesh, &size), 0);
 	CHECK(guest_starts(mesh, "<mesh>\n"));
 	CHECK_STR(mesh + strlen(mesh) - 8, "</mesh>\n");
 }
@@ -337,14 +320,14 @@ TEST(protocol_counters)
 
 	for (size_t i = 0; i < nitems(structs); i++) {
 		size_t n = sizeof(before), m = sizeof(after);
-		CHECK_EQ(BY_NAME(structs[i].name, before, &n), 0);
-		CHECK_EQ(BY_NAME(structs[i].name, after, &m), 0);
+		CHECK_EQ(by_name(structs[i].name, before, &n), 0);
+		CHECK_EQ(by_name(structs[i].name, after, &m), 0);
 		CHECK_EQ(n, structs[i].size);
 		CHECK_EQ(m, n);
 		for (size_t k = 0; k < n / 8; k++)
 			CHECK(after[k] >= before[k]);
 		n = 16;
-		CHECK_ERR(BY_NAME(structs[i].name, after, &n), ENOMEM);
+		CHECK_ERR(by_name(structs[i].name, after, &n), ENOMEM);
 	}
 	/* A connection on loopback is one more that was asked for, and one that was accepted. */
 	struct sockaddr_in a = { .sin_len = sizeof(a), .sin_family = AF_INET, .sin_addr = { 0x0100007f } };
@@ -354,16 +337,16 @@ TEST(protocol_counters)
 	CHECK_EQ(sys(SYS_bind, l, &a, sizeof(a)), 0);
 	CHECK_EQ(sys(SYS_listen, l, 5), 0);
 	CHECK_EQ(sys(SYS_getsockname, l, &a, &length), 0);
-	CHECK_EQ(BY_NAME("net.inet.tcp.stats", before, &n), 0);
+	CHECK_EQ(by_name("net.inet.tcp.stats", before, &n), 0);
 	CHECK_EQ(sys(SYS_connect, c, &a, sizeof(a)), 0);
 	CHECK_OK(sys(SYS_accept, l, NULL, NULL));
-	CHECK_EQ(BY_NAME("net.inet.tcp.stats", after, &m), 0);
+	CHECK_EQ(by_name("net.inet.tcp.stats", after, &m), 0);
 	CHECK(after[0] > before[0]);		/* tcps_connattempt */
 	CHECK(after[1] > before[1]);		/* tcps_accepts */
 	CHECK(after[17] > before[17]);		/* tcps_sndtotal */
 	/* And by state (tcp_fsm.h): one that listens, two ends that are established. */
 	n = sizeof(before);
-	CHECK_EQ(BY_NAME("net.inet.tcp.states", before, &n), 0);
+	CHECK_EQ(by_name("net.inet.tcp.states", before, &n), 0);
 	CHECK_EQ(n, 11 * 8);
 	CHECK(before[1] >= 1 && before[4] >= 2);
 }

@@ -7,7 +7,7 @@
 # made at a time. SIGBUS does not queue, so who has not answered is asked again; one asked too often does no harm.
 
 cdef enum:
-    IDS_CODE = -1                       # SI_QUEUE: Linux lets a thread send no other one SI_TKILL
+    ASK_CODE = -1                       # SI_QUEUE: Linux lets a thread send no other one SI_TKILL
     IDS_MAGIC = 0x4c530001              # si_errno of the SIGBUS (supervisor/protocol.pxi knows it too)
     IDS_WAIT = 5000000                  # nanoseconds until threads that were still being made are looked at again
     IDS_ROUNDS = 200                    # so often, until those that have not answered are asked once more
@@ -20,9 +20,23 @@ cdef struct shared_ids_t:
     uint32_t list_[LINUX_NGROUPS_MAX]
 
 
+cdef void ask_thread(area_t *area, int32_t what) noexcept nogil:
+    """Send a thread of this process the SIGBUS that says what it is to do."""
+    cdef linux_siginfo info
+    memset(&info, 0, 128)
+    info.si_signo = LINUX_SIGBUS
+    info.si_code = ASK_CODE
+    info.si_errno = what
+    linux_syscall4(LINUX_SYS_rt_tgsigqueueinfo, area.proc.pid, area.tid, LINUX_SIGBUS, <uint64_t> &info)
+
+
+cdef inline bint is_asked(linux_siginfo *info, int32_t what) noexcept nogil:
+    return info.si_code == ASK_CODE and info.si_errno == what
+
+
 cdef inline bint is_ids_signal(linux_siginfo *info) noexcept nogil:
     """True for the SIGBUS of ids_spread. (One that another process sends does no harm: the ids are the process's.)"""
-    return info.si_code == IDS_CODE and info.si_errno == IDS_MAGIC
+    return is_asked(info, IDS_MAGIC)
 
 
 cdef void ids_adopt(area_t *area) noexcept nogil:
@@ -48,7 +62,6 @@ cdef void ids_adopt(area_t *area) noexcept nogil:
 
 cdef bint ids_ask(area_t *self, shared_ids_t *shared, bint again) noexcept nogil:
     """Ask every thread that was not asked, or (`again`) has not answered: True when all have."""
-    cdef linux_siginfo info
     cdef area_t *area = NULL
     cdef bint all_ = True
     while (area := area_next(self.proc, area)) != NULL:
@@ -60,11 +73,7 @@ cdef bint ids_ask(area_t *self, shared_ids_t *shared, bint again) noexcept nogil
         if area.own.ids_asked == shared.generation and not again:
             continue
         area.own.ids_asked = shared.generation
-        memset(&info, 0, 128)
-        info.si_signo = LINUX_SIGBUS
-        info.si_code = IDS_CODE
-        info.si_errno = IDS_MAGIC
-        linux_syscall4(LINUX_SYS_rt_tgsigqueueinfo, self.proc.pid, area.tid, LINUX_SIGBUS, <uint64_t> &info)
+        ask_thread(area, IDS_MAGIC)
     return all_
 
 

@@ -26,10 +26,10 @@ cdef void limit_kept(process_t *guest, uint32_t which, freebsd_rlimit *limit) no
 
 cdef long limit_keep(kept_limit_t *kept, const linux_rlimit *wanted) noexcept nogil:
     """setrlimit(2) of such a limit: 0 or -EPERM."""
-    cdef freebsd_rlimit now, limit
-    now.rlim_max = kept.below_max ^ FREEBSD_RLIM_INFINITY
+    cdef freebsd_rlimit limit
+    cdef int64_t most = kept.below_max ^ FREEBSD_RLIM_INFINITY
     freebsd_rlimit_from_linux(&limit, wanted)
-    if (limit.rlim_cur > now.rlim_max or limit.rlim_max > now.rlim_max) and linux_syscall0(LINUX_SYS_geteuid) != 0:
+    if (limit.rlim_cur > most or limit.rlim_max > most) and linux_syscall0(LINUX_SYS_geteuid) != 0:
         return -LINUX_EPERM
     if limit.rlim_cur > limit.rlim_max:
         limit.rlim_cur = limit.rlim_max

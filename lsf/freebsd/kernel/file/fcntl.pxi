@@ -43,10 +43,10 @@ cdef void close_between(uint32_t low, uint32_t high, uint32_t flags) noexcept no
     if result != -LINUX_ENOSYS and result != -LINUX_EPERM and result != -LINUX_EINVAL:
         return
     limit[0] = 0
-    linux_syscall4(LINUX_SYS_prlimit64, 0, 7, 0, <uint64_t> limit)       # RLIMIT_NOFILE
+    linux_syscall4(LINUX_SYS_prlimit64, 0, LINUX_RLIMIT_NOFILE, 0, <uint64_t> limit)
     while fd <= high and fd < limit[0]:
         if flags:
-            linux_syscall3(LINUX_SYS_fcntl, fd, LINUX_F_SETFD, 1)
+            linux_syscall3(LINUX_SYS_fcntl, fd, LINUX_F_SETFD, LINUX_FD_CLOEXEC)
         else:
             linux_syscall1(LINUX_SYS_close, fd)
         fd += 1
@@ -131,7 +131,7 @@ cdef long duplicate_onto(process_t *proc, int fd, int to, bint close_on_exec) no
         if is_error(result):
             return result
         if close_on_exec:
-            linux_syscall3(LINUX_SYS_fcntl, <uint32_t> fd, LINUX_F_SETFD, 1)
+            linux_syscall3(LINUX_SYS_fcntl, <uint32_t> fd, LINUX_F_SETFD, LINUX_FD_CLOEXEC)
         return to
     proc.own.directory_changes += 1
     if descriptor_is_hidden(proc, to):

@@ -98,14 +98,11 @@ cdef bint holds_flock(int fd) noexcept nogil:
     """Whether the open file has a lock of flock, by /proc. Asked where this process, or one that forked it, has taken any, and of what
     may have one."""
     cdef long mode = mode_of(fd, <uint64_t> <const char *> b"", LINUX_AT_EMPTY_PATH)
-    cdef char path[40]
     cdef char text[FDINFO_SIZE]
     cdef char *at = text
-    cdef uint64_t end = append(path, 0, sizeof(path), b"/proc/self/fdinfo/")
     if is_error(mode) or mode & LINUX_S_IFMT == LINUX_S_IFSOCK or mode & LINUX_S_IFMT == 0:
         return False
-    append_number(path, end, sizeof(path), <uint32_t> fd, 10)
-    if read_file(path, text, FDINFO_SIZE) <= 0:
+    if not read_fdinfo(fd, text):
         return False
     while at[0] != 0:
         if string_starts(at, b"FLOCK "):

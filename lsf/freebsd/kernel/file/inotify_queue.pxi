@@ -202,9 +202,9 @@ cdef uint64_t inotify_pending(process_t *proc, int fd, uint64_t *count) noexcept
     linux_syscall3(LINUX_SYS_ioctl, <uint32_t> fd, LINUX_FIONREAD, <uint64_t> &waiting)
     queue = inotify_queue(proc, fd)
     count[0] = 0
-    size = <uint64_t> waiting
     if queue != NULL and queue.nudged and waiting >= INOTIFY_NUDGE:
         waiting -= INOTIFY_NUDGE
+    size = <uint64_t> waiting
     if waiting:
         queue = inotify_queue_made(proc, fd)
         if queue != NULL:
@@ -217,8 +217,6 @@ cdef uint64_t inotify_pending(process_t *proc, int fd, uint64_t *count) noexcept
         while at < queue.end:
             at += inotify_next(&queue.records[at])
             count[0] += 1
-    elif queue != NULL:
-        size = <uint64_t> waiting
     lock_release(&proc.own.lock_event)
     return size
 

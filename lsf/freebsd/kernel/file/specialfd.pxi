@@ -42,15 +42,20 @@ cdef void timerfd_stat(freebsd_stat *st) noexcept nogil:
     st.st_blksize = PAGE_SIZE
 
 
+cdef bint read_fdinfo(int fd, char *text) noexcept nogil:
+    """What /proc tells of a descriptor, into FDINFO_SIZE bytes; False for nothing."""
+    cdef char path[40]
+    cdef uint64_t end = append(path, 0, sizeof(path), b"/proc/self/fdinfo/")
+    append_number(path, end, sizeof(path), <uint32_t> fd, 10)
+    return read_file(path, text, FDINFO_SIZE) > 0
+
+
 cdef bint descriptor_fact(int fd, const char *label, unsigned base, uint64_t *value) noexcept nogil:
     """A number in /proc/self/fdinfo: the one after `label` at the start of a line. False where it is not told."""
-    cdef char path[40]
     cdef char text[FDINFO_SIZE]
     cdef char *at = text
     cdef uint64_t digit
-    cdef uint64_t end = append(path, 0, sizeof(path), b"/proc/self/fdinfo/")
-    append_number(path, end, sizeof(path), <uint32_t> fd, 10)
-    if read_file(path, text, FDINFO_SIZE) <= 0:
+    if not read_fdinfo(fd, text):
         return False
     while not string_starts(at, label):
         while at[0] != 0 and at[0] != c'\n':

@@ -73,10 +73,7 @@ cdef uint64_t hex_column(const char *path, int column, char *text, uint64_t size
         if skipped == 0 and at[0] != c'\n' and at[0] != 0:
             at = hex_field(at, &value)
             sum_ += value
-        while at[0] != c'\n' and at[0] != 0:
-            at += 1
-        if at[0] == c'\n':
-            at += 1
+        at = next_line(at)
         skipped -= 1 if skipped else 0
     return sum_
 

@@ -135,33 +135,68 @@ cdef bint is_shims(area_t *area, process_t *guest, int fd) noexcept nogil:
     return guest != NULL and (fd == guest.image_fd or fd == guest.truss_fd or fd == guest.stats_fd or fd == guest.record_fd or fd == guest.life_fd)
 
 
+cdef int64_t descriptors_open(area_t *area, int pid) noexcept nogil:
+    """How many descriptors a process has that are the guest's, or Linux's error where it does not tell."""
+    cdef process_t *guest
+    cdef proc_walk_t walk
+    cdef char path[32]
+    cdef int64_t count = 0
+    cdef int fd
+    cdef long result
+    proc_path(path, sizeof(path), pid, b"fd")
+    result = walk_begin(&walk, path)
+    if result < 0:
+        return result
+    guest = guest_process(area, pid)
+    fd = walk_next(&walk)
+    while fd >= 0:
+        if not (fd == walk.fd and pid == area.proc.pid) and not is_shims(area, guest, fd):
+            count += 1
+        fd = walk_next(&walk)
+    release_guest(area, guest)
+    return count
+
+
+cdef inline long fds_error(int64_t result) noexcept nogil:
+    return -LINUX_EPERM if result == -LINUX_EACCES else -LINUX_ESRCH
+
+
+cdef public long sysctl_nfds(sysctl_request_t *request) noexcept nogil:
+    """kern.proc.nfds.0: how many descriptors the caller has."""
+    cdef int64_t open_
+    cdef int32_t count
+    if request.nrest != 1 or request.rest[0] != 0:
+        return -LINUX_EINVAL
+    open_ = descriptors_open(request.area, request.area.proc.pid)
+    if open_ < 0:
+        return fds_error(open_)
+    count = <int32_t> open_
+    return sysctl_out(request, &count, 4)
+
+
 cdef public long sysctl_filedesc(sysctl_request_t *request) noexcept nogil:
-    """Program, current folder, root, and the descriptors; with the argument 1 only their number, for the caller (process 0)."""
+    """Program, current folder, root, and the descriptors."""
     cdef freebsd_kinfo_file info
     cdef view_top_t top
     cdef proc_walk_t walk
     cdef process_t *guest
     cdef char path[48]
-    cdef int pid = request.area.proc.pid, fd, count = 0
-    cdef long result = 0
-    if request.row.value and (request.nrest != 1 or request.rest[0] != 0):
-        return -LINUX_EINVAL
-    if not request.row.value:
-        result = sysctl_pid(request, &pid)
+    cdef int pid = 0, fd
+    cdef long result = sysctl_pid(request, &pid)
     if result < 0:
         return result
     view_top(request.area, pid, &top)
     guest = guest_process(request.area, pid)
-    if guest != NULL and request.row.value == 0:
+    if guest != NULL:
         proc_path(path, sizeof(path), pid, b"exe")
         kinfo_of_path(path, FREEBSD_KF_FD_TYPE_TEXT, &top, &info)
         append(info.kf_path, 0, sizeof(info.kf_path), guest.execpath)
         result = out_kinfo_file(request, &info)
-    if request.row.value == 0 and result == 0:
+    if result == 0:
         proc_path(path, sizeof(path), pid, b"cwd")
         kinfo_of_path(path, FREEBSD_KF_FD_TYPE_CWD, &top, &info)
         result = out_kinfo_file(request, &info)
-    if request.row.value == 0 and result == 0:
+    if result == 0:
         proc_path(path, sizeof(path), pid, b"root")
         kinfo_of_path(path, FREEBSD_KF_FD_TYPE_ROOT, &top, &info)
         result = out_kinfo_file(request, &info)
@@ -169,22 +204,18 @@ cdef public long sysctl_filedesc(sysctl_request_t *request) noexcept nogil:
         proc_path(path, sizeof(path), pid, b"fd")
         result = walk_begin(&walk, path)
         if result < 0:
-            result = -LINUX_EPERM if result == -LINUX_EACCES else -LINUX_ESRCH
+            result = fds_error(result)
     if result < 0:
         release_guest(request.area, guest)
         return result
-    result = 0
-    while True:
-        fd = walk_next(&walk)
-        if fd < 0:
-            break
-        if is_shims(request.area, guest, fd) or (pid == request.area.proc.pid and fd == walk.fd):
-            continue
-        count += 1
-        if request.row.value == 0 and result == 0 and kinfo_of_descriptor(request.area, pid, fd, guest, &top, &info) == 0:
+    fd = walk_next(&walk)
+    while fd >= 0:
+        if not is_shims(request.area, guest, fd) and not (pid == request.area.proc.pid and fd == walk.fd) \
+                and result == 0 and kinfo_of_descriptor(request.area, pid, fd, guest, &top, &info) == 0:
             result = out_kinfo_file(request, &info)
+        fd = walk_next(&walk)
     release_guest(request.area, guest)
-    return result if request.row.value == 0 else sysctl_out(request, &count, 4)
+    return result
 
 
 cdef public long sysctl_devname(sysctl_request_t *request) noexcept nogil:

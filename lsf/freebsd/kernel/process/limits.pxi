@@ -65,24 +65,34 @@ cdef long limit_for_root(int linux, linux_rlimit *wanted) noexcept nogil:
     return linux_syscall4(LINUX_SYS_prlimit64, 0, linux, <uint64_t> wanted, 0)
 
 
-cdef public long sys_getrlimit(frame_t *frame, area_t *area) noexcept nogil:
+cdef long limit_get(area_t *area, int pid, uint32_t which, freebsd_rlimit *out) noexcept nogil:
+    """lim_rlimit_proc of a process; which: below limit_count. 0 or a negative errno."""
     cdef linux_rlimit limit
+    cdef process_t *guest
+    cdef int linux = freebsd_to_linux_rlimit(which)
+    cdef long result
+    if linux < 0:
+        guest = guest_process(area, pid)
+        limit_kept(guest, which, out)
+        release_guest(area, guest)
+        return 0
+    # (0: of this process Linux asks for no right, whatever ids its first thread has.)
+    result = linux_syscall4(LINUX_SYS_prlimit64, 0 if pid == area.proc.pid else <uint64_t> pid, linux, 0, <uint64_t> &limit)
+    if is_error(result):
+        return result
+    limit_cut(which, &limit)
+    freebsd_rlimit_from_linux(out, &limit)
+    return 0
+
+
+cdef public long sys_getrlimit(frame_t *frame, area_t *area) noexcept nogil:
     cdef freebsd_rlimit out
     cdef uint32_t which = <uint32_t> frame.arg[0]
-    cdef int linux
     cdef long result
     if which >= limit_count(area.proc):
         return -LINUX_EINVAL
-    linux = freebsd_to_linux_rlimit(which)
-    if linux < 0:
-        limit_kept(area.proc, which, &out)
-    else:
-        result = linux_syscall4(LINUX_SYS_prlimit64, 0, linux, 0, <uint64_t> &limit)
-        if is_error(result):
-            return result
-        limit_cut(which, &limit)
-        freebsd_rlimit_from_linux(&out, &limit)
-    return copyout(&out, frame.arg[1], sizeof(out))
+    result = limit_get(area, area.proc.pid, which, &out)
+    return result if result < 0 else copyout(&out, frame.arg[1], sizeof(out))
 
 
 cdef long limit_set(area_t *area, uint32_t which, const freebsd_rlimit *limit) noexcept nogil:
@@ -134,8 +144,7 @@ cdef long limit_fit_all(int pid, uint32_t which, int linux, linux_rlimit *wanted
 cdef long limit_set_other(area_t *area, int pid, uint32_t which, const freebsd_rlimit *limit) noexcept nogil:
     """The same for another process. A guest's limits that Linux does not have are in its memory."""
     cdef linux_rlimit wanted, now
-    cdef uint64_t local[2]
-    cdef uint64_t remote[2]
+    cdef uint32_t at = limit_kept_at(which)
     cdef process_t *guest
     cdef int linux = freebsd_to_linux_rlimit(which)
     cdef long result
@@ -146,11 +155,8 @@ cdef long limit_set_other(area_t *area, int pid, uint32_t which, const freebsd_r
     guest = guest_process(area, pid)
     if guest == NULL:
         return -LINUX_EPERM
-    local[0] = <uint64_t> &guest.own.limits_kept[limit_kept_at(which)]
-    remote[0] = <uint64_t> &SHIM.own.limits_kept[limit_kept_at(which)]
-    local[1] = remote[1] = sizeof(kept_limit_t)
-    result = limit_keep(&guest.own.limits_kept[limit_kept_at(which)], &wanted)
-    if result == 0 and linux_syscall6(LINUX_SYS_process_vm_writev, pid, <uint64_t> local, 1, <uint64_t> remote, 1, 0) != sizeof(kept_limit_t):
+    result = limit_keep(&guest.own.limits_kept[at], &wanted)
+    if result == 0 and not guest_move(pid, &guest.own.limits_kept[at], &SHIM.own.limits_kept[at], sizeof(kept_limit_t), True):
         result = -LINUX_EPERM
     release_guest(area, guest)
     return result
@@ -189,6 +195,8 @@ cdef int64_t limit_used(area_t *area, int pid, uint32_t which) noexcept nogil:
         release_guest(area, guest)
     elif which == FREEBSD_RLIMIT_NOFILE:
         value = descriptors_open(area, pid)
+        if value < 0:
+            value = -LINUX_ENXIO
     elif which == FREEBSD_RLIMIT_STACK:
         field = b"VmStk:"
     elif which == FREEBSD_RLIMIT_RSS:
@@ -200,26 +208,6 @@ cdef int64_t limit_used(area_t *area, int pid, uint32_t which) noexcept nogil:
     if field != NULL and proc_read(pid, b"status", text, sizeof(text)) >= 0:
         value = status_number(text, field, 0, 10) * 1024
     return value
-
-
-cdef int64_t descriptors_open(area_t *area, int pid) noexcept nogil:
-    """How many descriptors a process has that are the guest's, or -ENXIO."""
-    cdef process_t *guest
-    cdef proc_walk_t walk
-    cdef char path[32]
-    cdef int64_t count = 0
-    cdef int fd
-    proc_path(path, sizeof(path), pid, b"fd")
-    if walk_begin(&walk, path) < 0:
-        return -LINUX_ENXIO
-    guest = guest_process(area, pid)
-    fd = walk_next(&walk)
-    while fd >= 0:
-        if not (fd == walk.fd and pid == area.proc.pid) and not is_shims(area, guest, fd):
-            count += 1
-        fd = walk_next(&walk)
-    release_guest(area, guest)
-    return count
 
 
 cdef public long sys_getrlimitusage(frame_t *frame, area_t *area) noexcept nogil:
@@ -255,10 +243,8 @@ cdef public long sysctl_rlimit_usage(sysctl_request_t *request) noexcept nogil:
 
 cdef public long sysctl_proc_rlimit(sysctl_request_t *request) noexcept nogil:
     """kern.proc.rlimit.PID.WHICH, which also sets one (limits(1) -P)."""
-    cdef process_t *guest
-    cdef linux_rlimit limit
     cdef freebsd_rlimit out, wanted
-    cdef int pid, linux
+    cdef int pid
     cdef long result
     if request.nrest != 2 or <uint32_t> request.rest[1] >= limit_count(request.area.proc):
         return -LINUX_EINVAL
@@ -267,18 +253,9 @@ cdef public long sysctl_proc_rlimit(sysctl_request_t *request) noexcept nogil:
     pid = request.rest[0]
     if pid < 1 or linux_syscall2(LINUX_SYS_kill, pid, 0) == -LINUX_ESRCH:
         return -LINUX_ESRCH
-    linux = freebsd_to_linux_rlimit(request.rest[1])
-    if linux < 0:
-        guest = guest_process(request.area, pid)
-        limit_kept(guest, <uint32_t> request.rest[1], &out)
-        release_guest(request.area, guest)
-    else:
-        result = linux_syscall4(LINUX_SYS_prlimit64, pid, linux, 0, <uint64_t> &limit)
-        if is_error(result):
-            return result
-        limit_cut(<uint32_t> request.rest[1], &limit)
-        freebsd_rlimit_from_linux(&out, &limit)
-    result = sysctl_out(request, &out, sizeof(out))
+    result = limit_get(request.area, pid, <uint32_t> request.rest[1], &out)
+    if result == 0:
+        result = sysctl_out(request, &out, sizeof(out))
     if result < 0 or request.new_ == 0:
         return result
     if copyin(request.new_, &wanted, sizeof(wanted)) < 0:

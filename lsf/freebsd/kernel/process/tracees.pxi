@@ -273,13 +273,11 @@ cdef void parent_told(process_t *proc, const child_t *child) noexcept nogil:
     if proc_stat(child.pid, &stat) < 0 or stat.ppid == proc.pid or not is_guest(stat.ppid):
         return
     memset(&info, 0, 128)
-    info.si_signo = lsf_signal_queued[FREEBSD_SIGCHLD]
-    info.si_errno = RESENT_MAGIC | child.code
-    info.si_code = -1
+    info.si_code = child.code
     info.fields.child.pid = child.pid
     info.fields.child.uid = child.uid
     info.fields.child.status = child.status
-    linux_syscall3(LINUX_SYS_rt_sigqueueinfo, <uint64_t> stat.ppid, info.si_signo, <uint64_t> &info)
+    child_send(stat.ppid, &info)
 
 
 cdef bint tracee_look(process_t *proc, tracee_t *tracee, long options, child_t *child) noexcept nogil:

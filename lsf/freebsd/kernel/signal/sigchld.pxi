@@ -82,20 +82,20 @@ cdef bint child_is_news(process_t *proc, const linux_siginfo *info, bint again) 
     return again or child_tell(proc, info.fields.child.pid) != 0
 
 
-cdef void child_send(process_t *proc, linux_siginfo *info) noexcept nogil:
-    """Send a SIGCHLD of Linux's, to be kept until it is taken."""
+cdef void child_send(int pid, linux_siginfo *info) noexcept nogil:
+    """Send a guest a SIGCHLD as Linux would have sent it, to be kept until it is taken."""
     info.si_signo = lsf_signal_queued[FREEBSD_SIGCHLD]
     if info.si_code > 0:
         info.si_errno = RESENT_MAGIC | info.si_code
         info.si_code = -1
-    linux_syscall3(LINUX_SYS_rt_sigqueueinfo, proc.pid, info.si_signo, <uint64_t> info)
+    linux_syscall3(LINUX_SYS_rt_sigqueueinfo, <uint64_t> pid, info.si_signo, <uint64_t> info)
 
 
 cdef void child_look(process_t *proc, int64_t pid) noexcept nogil:
     """Send what Linux has dropped for this child."""
     cdef linux_siginfo zombie
     if pid > 0 and zombie_look(LINUX_P_PID, pid, &zombie) and child_tell(proc, <int> pid) > 0:
-        child_send(proc, &zombie)
+        child_send(proc.pid, &zombie)
 
 
 cdef int children_of_thread(int tid, int32_t *list_, int most) noexcept nogil:
@@ -173,4 +173,4 @@ cdef void children_settle(process_t *proc) noexcept nogil:
         if child_is_news(proc, &kept[count], again):
             count += 1
     for i in range(count):
-        child_send(proc, &kept[i])
+        child_send(proc.pid, &kept[i])

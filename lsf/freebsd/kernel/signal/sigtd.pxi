@@ -81,7 +81,7 @@ cdef void thread_leaves_signals(area_t *area) noexcept nogil:
     cdef uint64_t words[16]
     cdef linux_siginfo *info = <linux_siginfo *> area.info
     cdef uint32_t bits
-    linux_syscall4(LINUX_SYS_rt_sigprocmask, 2, <uint64_t> &all_, 0, 8)
+    linux_syscall4(LINUX_SYS_rt_sigprocmask, LINUX_SIG_SETMASK, <uint64_t> &all_, 0, 8)
     if area.deferred and is_virtual(lsf_signal_from_linux[area.deferred]):
         if is_for_process(info):
             signal_hand_on(area, area.deferred, info, True)

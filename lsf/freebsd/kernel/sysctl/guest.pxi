@@ -15,35 +15,32 @@ cdef void release_guest(area_t *area, process_t *guest) noexcept nogil:
         linux_syscall2(LINUX_SYS_munmap, <uint64_t> guest, page_up(sizeof(process_t)))
 
 
-cdef long read_memory(area_t *area, int pid, uaddr source, void *target, uint64_t size) noexcept nogil:
-    """Copy from the memory of this or another process: 0 or -EFAULT."""
+cdef bint guest_move(int pid, void *data, const void *there, uint64_t size, bint writes) noexcept nogil:
+    """Read another process's memory, or write it: whether that was done. Another guest's struct process is where it is in this one."""
     cdef uint64_t local[2]
     cdef uint64_t remote[2]
+    local[0] = <uint64_t> data
+    local[1] = size
+    remote[0] = <uint64_t> there
+    remote[1] = size
+    return linux_syscall6(LINUX_SYS_process_vm_writev if writes else LINUX_SYS_process_vm_readv, pid, <uint64_t> local, 1,
+                          <uint64_t> remote, 1, 0) == <long> size
+
+
+cdef long read_memory(area_t *area, int pid, uaddr source, void *target, uint64_t size) noexcept nogil:
+    """Copy from the memory of this or another process: 0 or -EFAULT."""
     if pid == area.proc.pid:
         return copyin(source, target, size)
-    local[0] = <uint64_t> target
-    local[1] = size
-    remote[0] = source
-    remote[1] = size
-    return 0 if linux_syscall6(LINUX_SYS_process_vm_readv, pid, <uint64_t> local, 1, <uint64_t> remote, 1,
-                               0) == <long> size else -LINUX_EFAULT
+    return 0 if guest_move(pid, target, <const void *> source, size, False) else -LINUX_EFAULT
 
 
 cdef process_t *other_guest(area_t *area, int pid) noexcept nogil:
     """A copy of another guest's struct process, to be given to release_guest; NULL where there is none, or Linux does not
     let us read it."""
-    cdef uint64_t local[2]
-    cdef uint64_t remote[2]
     cdef uint64_t size = page_up(sizeof(process_t)), memory = map_memory(size)
-    cdef long got
     if memory == 0:
         return NULL
-    local[0] = memory
-    local[1] = sizeof(process_t)
-    remote[0] = <uint64_t> SHIM
-    remote[1] = sizeof(process_t)
-    got = linux_syscall6(LINUX_SYS_process_vm_readv, pid, <uint64_t> local, 1, <uint64_t> remote, 1, 0)
-    if got == <long> sizeof(process_t) and (<process_t *> memory).own.magic == PROCESS_MAGIC:
+    if guest_move(pid, <void *> memory, SHIM, sizeof(process_t), False) and (<process_t *> memory).own.magic == PROCESS_MAGIC:
         return <process_t *> memory
     linux_syscall2(LINUX_SYS_munmap, memory, size)
     return NULL

@@ -5,23 +5,27 @@ cdef enum:
     STAT_ROOM = 1 << 16                 # /proc/stat has some 60 bytes for each processor
 
 
+cdef const char *cpu_range(const char *at, int64_t *first, int64_t *last) noexcept nogil:
+    """One range of a list like 0-3,6, which begins with a digit; where the next one begins."""
+    at = parse_number(at, first)
+    last[0] = first[0]
+    if at[0] == c'-':
+        at = parse_number(at + 1, last)
+    return at + 1 if at[0] == c',' else at
+
+
 cdef uint32_t listed_cpus(uint32_t *highest) noexcept nogil:
     """The processors of the machine, from a list like 0-3,6; 0 where Linux does not show it (a root has no /sys)."""
     cdef char text[256]
     cdef const char *at = text
-    cdef int64_t first = 0, last
+    cdef int64_t first = 0, last = 0
     cdef uint32_t count = 0
     if read_file(b"/sys/devices/system/cpu/online", text, sizeof(text)) < 0:
         return 0
     while c'0' <= at[0] <= c'9':
-        at = parse_number(at, &first)
-        last = first
-        if at[0] == c'-':
-            at = parse_number(at + 1, &last)
+        at = cpu_range(at, &first, &last)
         count += <uint32_t> (last - first + 1)
         highest[0] = <uint32_t> last
-        if at[0] == c',':
-            at += 1
     return count
 
 

@@ -12,34 +12,33 @@ cdef bint cpu_list(const char *path, uint64_t *mask) noexcept nogil:
     """A list of processors like 0-3,6 as bits; False where Linux does not tell."""
     cdef char text[1024]
     cdef const char *at = text
-    cdef int64_t first = 0, last
+    cdef int64_t first = 0, last = 0
     memset(mask, 0, TOPOLOGY_WORDS * 8)
     if read_file(path, text, sizeof(text)) <= 0:
         return False
     while c'0' <= at[0] <= c'9':
-        at = parse_number(at, &first)
-        last = first
-        if at[0] == c'-':
-            at = parse_number(at + 1, &last)
+        at = cpu_range(at, &first, &last)
         while first <= last and first < TOPOLOGY_CPUS:
             mask[first // 64] |= 1UL << (first & 63)
             first += 1
-        if at[0] == c',':
-            at += 1
     return True
+
+
+cdef uint32_t cpus_count(const uint64_t *mask) noexcept nogil:
+    cdef uint32_t i, count = 0
+    for i in range(TOPOLOGY_CPUS):
+        count += mask[i // 64] >> (i & 63) & 1
+    return count
 
 
 cdef uint64_t append_cpus(char *text, uint64_t at, const uint64_t *mask) noexcept nogil:
     """The element of a group's processors: its words from the lowest on, and the numbers."""
     cdef uint32_t count = 0, i
-    for i in range(TOPOLOGY_CPUS):
-        count += mask[i // 64] >> (i & 63) & 1
-    at = append_number(text, append(text, at, TOPOLOGY_ROOM, b"<cpu count=\""), TOPOLOGY_ROOM, count, 10)
+    at = append_number(text, append(text, at, TOPOLOGY_ROOM, b"<cpu count=\""), TOPOLOGY_ROOM, cpus_count(mask), 10)
     at = append(text, at, TOPOLOGY_ROOM, b"\" mask=\"")
     for i in range(TOPOLOGY_WORDS):
         at = append_number(text, append(text, at, TOPOLOGY_ROOM, b"," if i else b""), TOPOLOGY_ROOM, mask[i], 16)
     at = append(text, at, TOPOLOGY_ROOM, b"\">")
-    count = 0
     for i in range(TOPOLOGY_CPUS):
         if mask[i // 64] >> (i & 63) & 1:
             at = append_number(text, append(text, at, TOPOLOGY_ROOM, b", " if count else b""), TOPOLOGY_ROOM, i, 10)
@@ -59,7 +58,7 @@ cdef uint64_t append_cores(char *text, uint64_t at, const uint64_t *mask) noexce
             continue
         end = append_number(path, append(path, 0, sizeof(path), b"/sys/devices/system/cpu/cpu"), sizeof(path), i, 10)
         append(path, end, sizeof(path), b"/topology/thread_siblings_list")
-        if not cpu_list(path, threads) or cpus_lowest(threads) != i or cpus_single(threads):
+        if not cpu_list(path, threads) or cpus_lowest(threads) != i or cpus_count(threads) < 2:
             continue
         if not any_:
             at = append(text, at, TOPOLOGY_ROOM, b"  <children>\n")
@@ -73,20 +72,10 @@ cdef uint64_t append_cores(char *text, uint64_t at, const uint64_t *mask) noexce
 
 cdef uint32_t cpus_lowest(const uint64_t *mask) noexcept nogil:
     cdef uint32_t i
-    for i in range(TOPOLOGY_CPUS):
-        if mask[i // 64] >> (i & 63) & 1:
-            return i
-    return TOPOLOGY_CPUS
-
-
-cdef bint cpus_single(const uint64_t *mask) noexcept nogil:
-    """One processor, or none."""
-    cdef uint32_t i, count = 0
     for i in range(TOPOLOGY_WORDS):
-        count += mask[i] != 0
-        if mask[i] & (mask[i] - 1):
-            return False
-    return count <= 1
+        if mask[i]:
+            return 64 * i + count_trailing_zeros(mask[i])
+    return TOPOLOGY_CPUS
 
 
 cdef public long sysctl_topology(sysctl_request_t *request) noexcept nogil:

@@ -72,20 +72,8 @@ cdef void record_answer(area_t *area) noexcept nogil:
     atomic_store32(<uint32_t *> &asked.asker, 0)
 
 
-cdef bint record_move(int pid, void *data, void *there, uint64_t size, bint writes) noexcept nogil:
-    """Read what stands in another guest's struct process, which is where it is in this one, or write it."""
-    cdef uint64_t local[2]
-    cdef uint64_t remote[2]
-    local[0] = <uint64_t> data
-    local[1] = size
-    remote[0] = <uint64_t> there
-    remote[1] = size
-    return linux_syscall6(LINUX_SYS_process_vm_writev if writes else LINUX_SYS_process_vm_readv, pid, <uint64_t> local, 1,
-                          <uint64_t> remote, 1, 0) == <long> size
-
-
 cdef bint record_look(int pid, record_asked_t *asked, bint writes) noexcept nogil:
-    return record_move(pid, asked, &SHIM.own.record_asked, sizeof(record_asked_t), writes)
+    return guest_move(pid, asked, &SHIM.own.record_asked, sizeof(record_asked_t), writes)
 
 
 cdef bint record_later(int pid, uint32_t op, const record_file_t *file) noexcept nogil:
@@ -121,7 +109,7 @@ cdef bint record_ask(area_t *area, int pid, uint32_t op, int fd, uint32_t facs) 
     asked.fd = fd
     asked.facs = facs | (<uint32_t> FREEBSD_KTRFAC_ROOT if op == FREEBSD_KTROP_SET and linux_syscall0(LINUX_SYS_geteuid) == 0 else 0)
     record_know(&file, fd)
-    if not record_move(pid, &file, &SHIM.last.record_file, sizeof(file), True) or not record_look(pid, &asked, True) \
+    if not guest_move(pid, &file, &SHIM.last.record_file, sizeof(file), True) or not record_look(pid, &asked, True) \
             or is_error(debug_signal(pid, 0, DEBUG_RECORD, 0)):
         return False
     for looks in range(RECORD_LOOKS):
