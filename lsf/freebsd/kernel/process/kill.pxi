@@ -19,6 +19,8 @@ cdef public long sys_kill(frame_t *frame, area_t *area) noexcept nogil:
     if debug_stops(area, <int> frame.arg[0], 0, <int> frame.arg[1]):
         return 0
     if <int> frame.arg[0] > 0 and <int> frame.arg[0] != area.proc.pid:
+        if linux == 0:                      # is it there? Asked as one of its threads, which a thread of another is not
+            return tail_syscall3(area, LINUX_SYS_tgkill, frame.arg[0], frame.arg[0], 0)
         # Of others that it sends to again and again it was asked when they were asked whether they are guests.
         if not lsf_signal_queued[<int> frame.arg[1]] or area.own.guest_asked != <int> frame.arg[0]:
             if is_no_process(<int> frame.arg[0]):
